@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. Each makes its own .venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test check format bench lock clean
+
+demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
+	@$(BIN)/poet demo
+
+test: .venv/developed  ## the whole suite, two processes, warnings as errors
+	$(BIN)/python -m pytest
+
+check: .venv/developed  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --warnings
+
+format: .venv/developed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/developed  ## every printed guarantee, simulated; learning on real data
+	$(BIN)/python benchmarks/noise.py
+	$(BIN)/python benchmarks/learning.py
+
+lock: .venv/developed  ## write down the versions that the suite passed with
+	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock
+
+.venv/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	@touch $@
+
+.venv/developed: .venv/installed
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

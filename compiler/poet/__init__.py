@@ -1,0 +1,1 @@
+"""Monitoring policies that learn from the people who answer their alerts."""

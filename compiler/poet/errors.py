@@ -1,0 +1,94 @@
+"""Every error POET raises on purpose.
+
+    PoetError
+    ├── EventError        an event was refused                     (poet.events)
+    ├── LogError          the feedback log cannot do what is asked (poet.log)
+    ├── SummaryError      segments or summaries are unreadable     (poet.summaries)
+    ├── LearnError        decisions cannot be made                 (poet.learn)
+    ├── RenderError       decisions cannot become source           (poet.render)
+    ├── CheckError        source is not what the template promised (poet.check)
+    ├── ValidationError   a candidate broke its contract           (poet.validate)
+    ├── PublishError      a version cannot be written              (poet.publish)
+    ├── RegistryError     a policy cannot be resolved or loaded    (poet.registry)
+    ├── SampleError       a policy was called with a wrong type    (poet.runtime)
+    └── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
+
+A message says what is wrong with which value, then what to do next.
+"""
+
+__all__ = [
+    "CheckError",
+    "EventError",
+    "LearnError",
+    "LogError",
+    "PoetError",
+    "PublishError",
+    "RegistryError",
+    "RenderError",
+    "SampleError",
+    "SummaryError",
+    "ValidationError",
+    "WorkspaceError",
+]
+
+
+class PoetError(Exception):
+    """The parent of every error that POET raises on purpose."""
+
+
+class EventError(PoetError):
+    """An event was refused: names the event, the field path, what was expected and what came."""
+
+    def __init__(self, *, event: str, path: str, expected: str, got: str) -> None:
+        self.event = event
+        self.path = path
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{event}: {path}: expected {expected}, got {got}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_event_error, (self.event, self.path, self.expected, self.got)
+
+
+def _rebuild_event_error(event: str, path: str, expected: str, got: str) -> EventError:
+    return EventError(event=event, path=path, expected=expected, got=got)
+
+
+class LogError(PoetError):
+    """The feedback log cannot do what was asked."""
+
+
+class SummaryError(PoetError):
+    """Segments or summaries cannot be written or read."""
+
+
+class LearnError(PoetError):
+    """Decisions cannot be made from these summaries."""
+
+
+class RenderError(PoetError):
+    """Decisions cannot be turned into source."""
+
+
+class CheckError(PoetError):
+    """Rendered source is not what its template and dialect promise."""
+
+
+class ValidationError(PoetError):
+    """A candidate broke its contract, or the validator could not run."""
+
+
+class PublishError(PoetError):
+    """A version cannot be written to ``generated/``."""
+
+
+class RegistryError(PoetError):
+    """A policy cannot be resolved, loaded, activated or rolled back."""
+
+
+class SampleError(PoetError, TypeError):
+    """A policy was called with an argument of the wrong type: a programming error."""
+
+
+class WorkspaceError(PoetError):
+    """A workspace, or its ``poet.toml``, is not usable."""
