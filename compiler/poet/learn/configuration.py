@@ -1,0 +1,63 @@
+"""What a workspace tells its learners: risk, costs, bounds, and people's word on rules."""
+
+import msgspec
+
+__all__ = ["Bounds", "Costs", "LearnConfiguration"]
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """What things cost, in one unit of the workspace's choice."""
+
+    false_alarm: float = 1.0
+    miss: float = 3.0
+    delay_hour: float = 1.0  # one hour in which a drift went unseen
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranges that no learned number leaves."""
+
+    window_minimum: int = 100  # points
+    window_cap: int = 50_000  # points
+    memory_cap_mb: float | None = None  # a run that needs more counts as one that timed out
+
+
+class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of ``poet.toml`` that learners read; the defaults are the workspace's."""
+
+    risk: float = 0.05  # chance of ever acting on noise, per policy
+    audit_rate: float = 0.02
+    half_life_days: float = 90.0  # of event time
+    learning_threshold: int = 10  # events between two compiles
+    burst_limit: int = 50  # events of one source that count within one hour of event time
+    costs: Costs = Costs()
+    bounds: Bounds = Bounds()
+    pins: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that stay as they are
+    vetoes: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that must not act
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.risk < 1.0:
+            raise ValueError(f"risk must lie strictly between 0 and 1, got {self.risk}")
+        if not 0.0 <= self.audit_rate <= 1.0:
+            raise ValueError(f"audit_rate must lie in [0, 1], got {self.audit_rate}")
+        if not self.half_life_days > 0.0:
+            raise ValueError(f"half_life_days must be positive, got {self.half_life_days}")
+        if self.burst_limit < 1 or self.learning_threshold < 1:
+            raise ValueError("burst_limit and learning_threshold must be at least 1")
+        if not 1 <= self.bounds.window_minimum <= self.bounds.window_cap:
+            raise ValueError(
+                f"window_minimum must lie in [1, window_cap], got {self.bounds.window_minimum} "
+                f"and {self.bounds.window_cap}"
+            )
+
+    def is_pinned(self, policy: str, rule: str) -> bool:
+        """Whether a person pinned the rule."""
+        return rule in self.pins.get(policy, ())
+
+    def is_vetoed(self, policy: str, rule: str) -> bool:
+        """Whether a person vetoed the rule."""
+        return rule in self.vetoes.get(policy, ())
+
+    def as_document(self) -> dict[str, object]:
+        """Give the canonical plain form, sorted, for `Decisions.configuration`."""
+        compact = msgspec.json.encode(self, order="sorted")
+        return msgspec.json.decode(compact, type=dict[str, object])
