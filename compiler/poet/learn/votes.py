@@ -1,0 +1,184 @@
+"""Votes into labels: one vote per source and execution, bursts capped, disagreement kept.
+
+Which label may a bet use, when a source may change its mind? Betting on an execution's label as it stood
+at its first vote and never again is a martingale whatever sources do, but a slip of the mouse then stays
+evidence for ever. Betting on final labels, each execution at the position of its *last counted vote*, lets
+people correct themselves; it is valid as long as, under the null, whether somebody votes again does
+not depend on what a candidate said. Both are here: `label` with `positions` for the second, `first_label`
+for the first. Whoever fears revisions that chase a candidate takes the smaller of both e-values, which is
+valid like the first and sound like the second. Bets run in the order of the rows in either case; a vote
+that is settled later never moves before one on which a bet was already made.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = ["Ballots", "count_votes"]
+
+_HOUR = 3600.0
+_IMPACTS = ("", "none", "low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ballots:
+    """One row per voted execution, in the order of `positions`; every array has shape (executions,).
+
+    Where an execution was never recorded, `is_recorded` is False, `propensity` NaN, `drifted`, `audit` and
+    `is_seasonal` False, `kinds` empty, `n_current` and `n_reference` 0, `policy_version` 0.
+    """
+
+    execution_ids: NDArray[np.object_]
+    label: NDArray[np.float64]  # mean over sources of "the drift was real", 0 … 1
+    first_label: NDArray[np.float64]  # what the very first counted source said first, 0 or 1
+    disagreement: NDArray[np.float64]  # 0 all sources agree … 1 split in halves
+    n_sources: NDArray[np.int64]
+    sources: NDArray[np.object_]  # tuple of the sources that counted, sorted
+    positions: NDArray[np.int64]  # log position of the last counted vote: the order of bets
+    first_positions: NDArray[np.int64]  # of the first vote of a source that counted
+    times: NDArray[np.float64]  # event time of the last counted vote, seconds
+    event_ids: NDArray[np.object_]  # of the last counted vote
+    origin: NDArray[np.object_]  # "validation", "false_positive" or "missed", of the last counted vote
+    impact: NDArray[np.object_]  # the gravest business impact that a counted vote named, or ""
+    is_recorded: NDArray[np.bool_]
+    policy_version: NDArray[np.int64]
+    drifted: NDArray[np.bool_]
+    audit: NDArray[np.bool_]
+    propensity: NDArray[np.float64]
+    features: NDArray[np.object_]
+    kinds: NDArray[np.object_]
+    is_seasonal: NDArray[np.bool_]
+    n_current: NDArray[np.int64]
+    n_reference: NDArray[np.int64]
+    votes_by_source: dict[str, int]
+    set_aside: dict[str, int]  # source: votes beyond its burst limit
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.execution_ids.size)
+
+
+def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[str] = ()) -> Ballots:
+    """Count `Summaries.votes`: the last vote of each source on each execution, by position.
+
+    Of one source at most `burst_limit` votes count in one clock hour of event time, the earliest by
+    position; the rest are set aside and noted. `without` leaves sources out, to ask whether the others say
+    the same.
+    """
+    rows = sorted(votes.to_pylist(), key=lambda row: row["position"])
+    rows = [row for row in rows if row["source"] not in without]
+    last = {(row["source"], row["execution_id"]): row for row in rows}
+    counted, set_aside = _capped(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault((row["source"], row["execution_id"]), row)
+    by_execution: dict[str, list[dict[str, Any]]] = {}
+    for row in counted:  # by position, so each list ends with the last counted vote
+        by_execution.setdefault(row["execution_id"], []).append(row)
+    groups = sorted(by_execution.values(), key=lambda group: group[-1]["position"])
+    openings = [
+        min((first[row["source"], row["execution_id"]] for row in group), key=lambda row: row["position"])
+        for group in groups
+    ]
+    return _ballots(groups, openings, counted, set_aside, n_votes=votes.num_rows)
+
+
+def _capped(rows: list[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    taken: Counter[tuple[str, int]] = Counter()
+    counted: list[dict[str, Any]] = []
+    set_aside: Counter[str] = Counter()
+    for row in rows:
+        hour = (row["source"], int(row["time"] // _HOUR))
+        if taken[hour] < limit:
+            taken[hour] += 1
+            counted.append(row)
+        else:
+            set_aside[row["source"]] += 1
+    return counted, dict(sorted(set_aside.items()))
+
+
+def _ballots(
+    groups: list[list[dict[str, Any]]],
+    openings: list[dict[str, Any]],
+    counted: list[dict[str, Any]],
+    set_aside: dict[str, int],
+    *,
+    n_votes: int,
+) -> Ballots:
+    settled = [group[-1] for group in groups]
+    label = np.array(
+        [sum(row["was_real"] for row in group) / len(group) for group in groups], dtype=np.float64
+    )
+    disagreement = 2.0 * np.minimum(label, 1.0 - label)
+    by_source = dict(sorted(Counter(row["source"] for row in counted).items()))
+    return Ballots(
+        execution_ids=_objects([row["execution_id"] for row in settled]),
+        label=label,
+        first_label=np.array([row["was_real"] for row in openings], dtype=np.float64),
+        disagreement=disagreement,
+        n_sources=np.array([len(group) for group in groups], dtype=np.int64),
+        sources=_objects([tuple(sorted(row["source"] for row in group)) for group in groups]),
+        positions=np.array([row["position"] for row in settled], dtype=np.int64),
+        first_positions=np.array([row["position"] for row in openings], dtype=np.int64),
+        times=np.array([row["time"] for row in settled], dtype=np.float64),
+        event_ids=_objects([row["event_id"] for row in settled]),
+        origin=_objects([row["origin"] for row in settled]),
+        impact=_objects([max((row["business_impact"] or "" for row in g), key=_gravity) for g in groups]),
+        is_recorded=np.array([row["drifted"] is not None for row in settled], dtype=np.bool_),
+        policy_version=_numbers(settled, "policy_version"),
+        drifted=_flags(settled, "drifted"),
+        audit=_flags(settled, "audit"),
+        propensity=np.array([_or_nan(row["propensity"]) for row in settled], dtype=np.float64),
+        features=_objects([row["feature"] or "" for row in settled]),
+        kinds=_objects([row["kind"] or "" for row in settled]),
+        is_seasonal=_flags(settled, "is_seasonal"),
+        n_current=_numbers(settled, "n_current"),
+        n_reference=_numbers(settled, "n_reference"),
+        votes_by_source=by_source,
+        set_aside=set_aside,
+        notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),
+    )
+
+
+def _notes(
+    n_votes: int,
+    n_counted: int,
+    n_executions: int,
+    disagreement: NDArray[np.float64],
+    set_aside: dict[str, int],
+) -> tuple[str, ...]:
+    notes = [f"{n_counted} of {n_votes} votes count, on {n_executions} executions"]
+    split = int((disagreement > 0).sum())
+    if split:
+        notes.append(f"sources disagree on {split} of {n_executions} executions")
+    notes += [
+        f"{n} votes of {source} beyond its burst limit are set aside" for source, n in set_aside.items()
+    ]
+    return tuple(notes)
+
+
+def _objects(values: list[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(values), dtype=np.object_)  # np.array would unpack tuples into columns
+    array[:] = values
+    return array
+
+
+def _flags(rows: list[dict[str, Any]], column: str) -> NDArray[np.bool_]:
+    return np.array([bool(row[column]) for row in rows], dtype=np.bool_)
+
+
+def _numbers(rows: list[dict[str, Any]], column: str) -> NDArray[np.int64]:
+    return np.array([row[column] or 0 for row in rows], dtype=np.int64)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _gravity(impact: str) -> int:
+    return _IMPACTS.index(impact) if impact in _IMPACTS else 0
