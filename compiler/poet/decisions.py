@@ -65,6 +65,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     was: str = ""
     reason: str = ""
     since_version: int = 1
+    since_position: int = 0  # log position up to which it was learned; later events test it
     evidence: Evidence | None = None
 
     @property
