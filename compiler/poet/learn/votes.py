@@ -44,6 +44,7 @@ class Ballots:
     times: NDArray[np.float64]  # event time of the last counted vote, seconds
     event_ids: NDArray[np.object_]  # of the last counted vote
     origin: NDArray[np.object_]  # "validation", "false_positive" or "missed", of the last counted vote
+    volunteered: NDArray[np.bool_]  # every counted vote came unasked, as a report of a missed drift
     impact: NDArray[np.object_]  # the gravest business impact that a counted vote named, or ""
     is_recorded: NDArray[np.bool_]
     policy_version: NDArray[np.int64]
@@ -128,6 +129,7 @@ def _ballots(
         times=np.array([row["time"] for row in settled], dtype=np.float64),
         event_ids=_objects([row["event_id"] for row in settled]),
         origin=_objects([row["origin"] for row in settled]),
+        volunteered=np.array([all(row["origin"] == "missed" for row in g) for g in groups], dtype=np.bool_),
         impact=_objects([max((row["business_impact"] or "" for row in g), key=_gravity) for g in groups]),
         is_recorded=np.array([row["drifted"] is not None for row in settled], dtype=np.bool_),
         policy_version=_numbers(settled, "policy_version"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BettingState", "betting_log_wealth", "mean_interval"]
+__all__ = ["BettingState", "betting_log_wealth", "bounded_mean_interval"]
 
 _PRIOR_N = 1.0  # one imagined outcome of mean 0 and variance 1/4, so that the first bet is nothing
 _PRIOR_VARIANCE = 0.25
@@ -57,25 +57,25 @@ def betting_log_wealth(outcomes: ArrayLike, *, cap: float = 0.5) -> NDArray[np.f
     return np.asarray(np.cumsum(np.log1p(bets * x), axis=-1), dtype=np.float64)
 
 
-def mean_interval(
-    values: ArrayLike, *, delta: float, low: float = 0.0, high: float = 1.0
+def bounded_mean_interval(
+    values: ArrayLike, *, risk: float, low: float = -1.0, high: float = 1.0
 ) -> tuple[float, float]:
     """Give an interval for the mean of values in [`low`, `high`] that holds at all times at once.
 
     Hedged betting: for each candidate mean half the wealth bets on more, half on less, with
-    predictable plug-in bets sqrt(2 log(2/delta) / (variance t log(t+1))); candidates at which the hedged
-    wealth ever reached 1 / `delta` are out. The grid's step is added to both sides.
+    predictable plug-in bets sqrt(2 log(2/risk) / (variance t log(t+1))); candidates at which the hedged
+    wealth ever reached 1 / `risk` are out. The grid's step is added to both sides.
     """
     x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     if x.size == 0:
         return low, high
     grid = np.linspace(0.0, 1.0, _GRID)
-    bets = _hedging_bets(x, delta)
+    bets = _hedging_bets(x, risk)
     up = np.zeros(_GRID)
     down = np.zeros(_GRID)
     alive = np.ones(_GRID, dtype=bool)
     half = math.log(0.5)
-    bar = -math.log(delta)
+    bar = -math.log(risk)
     for value, bet in zip(x, bets, strict=True):
         more = np.minimum(bet, 0.5 / np.maximum(grid, 1e-12))  # never risk more than half the wealth
         less = np.minimum(bet, 0.5 / np.maximum(1.0 - grid, 1e-12))
@@ -92,12 +92,12 @@ def _bets(total: ArrayLike, squares: ArrayLike, n: ArrayLike, *, cap: float) -> 
     return np.asarray(np.clip(mean / second, 0.0, cap), dtype=np.float64)
 
 
-def _hedging_bets(x: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+def _hedging_bets(x: NDArray[np.float64], risk: float) -> NDArray[np.float64]:
     t = np.arange(1, x.size + 1)
     means = (0.5 + np.cumsum(x)) / (t + 1)
     spread = (_PRIOR_VARIANCE + np.cumsum((x - means) ** 2)) / (t + 1)
     variance = np.concatenate(([_PRIOR_VARIANCE], spread[:-1]))  # of the past alone
-    return np.asarray(np.sqrt(2.0 * math.log(2.0 / delta) / (variance * t * np.log1p(t))), dtype=np.float64)
+    return np.asarray(np.sqrt(2.0 * math.log(2.0 / risk) / (variance * t * np.log1p(t))), dtype=np.float64)
 
 
 def _ends(

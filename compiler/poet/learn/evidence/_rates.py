@@ -30,17 +30,17 @@ def log_rate_evidence(
     return np.asarray(special.betaln(a + s, b + f) + tail - prior - likelihood, dtype=np.float64)
 
 
-def rate_interval(successes: float, n: float, *, delta: float) -> tuple[float, float]:
-    """Give a two-sided interval for a rate that holds at all times at once with chance 1 - `delta`.
+def rate_interval(successes: float, n: float, *, risk: float) -> tuple[float, float]:
+    """Give a two-sided interval for a rate that holds at all times at once with chance 1 - `risk`.
 
-    All p at which the mixture martingale B(1+s, 1+n-s) / (p^s (1-p)^(n-s)) stays below 1 / `delta`
+    All p at which the mixture martingale B(1+s, 1+n-s) / (p^s (1-p)^(n-s)) stays below 1 / `risk`
     (Robbins 1970). It is convex in log terms with its minimum at s / n, so each end is one bisection.
     """
     if n <= 0:
         return 0.0, 1.0
     failures = n - successes
     mixture = float(special.betaln(1.0 + successes, 1.0 + failures))
-    bar = -float(np.log(delta))
+    bar = -float(np.log(risk))
 
     def is_inside(p: float) -> bool:
         likelihood = special.xlogy(successes, p) + special.xlog1py(failures, -p)
