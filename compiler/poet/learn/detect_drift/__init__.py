@@ -1,0 +1,5 @@
+"""Learn which statistic, on which preparation, at which threshold, for which kind of data."""
+
+from poet.learn.detect_drift._learn import learn
+
+__all__ = ["learn"]

@@ -1,0 +1,176 @@
+"""What is said of a rule: one plain sentence, the intervals, the replay."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.decisions import Evidence, Interval, Replay
+from poet.learn.detect_drift._candidates import Candidate
+from poet.learn.detect_drift._steps import Executions, Role, Steps
+from poet.learn.detect_drift._tournament import Costs, Standing
+from poet.learn.evidence import mean_interval, rate_interval
+from poet.learn.votes import Ballots
+from poet.policies.detect_drift import Criterion
+
+__all__ = ["Case", "describe", "evidence_of"]
+
+NAMES = {
+    "ks": "KS",
+    "psi": "PSI",
+    "wasserstein": "Wasserstein",
+    "jensen_shannon": "Jensen-Shannon",
+    "mann_whitney": "Mann-Whitney",
+    "levene": "Levene",
+    "chi_square": "chi-square",
+    "g_test": "G",
+}
+SCALES = {
+    "absolute": "{name} > {threshold:g}",
+    "p_value": "{name} p < {threshold:g}",
+    "own_q90": "{name} > {threshold:g} x own q90",
+    "own_max": "{name} > {threshold:g} x own maximum",
+    "own_sd": "{name} > own mean + {threshold:g} sd",
+}
+SAMPLE = 5
+
+
+def describe(candidate: Candidate) -> str:
+    """Say a rule in a few words: ``KS p < 0.05``, ``Wasserstein > 1.5 x own q90 or …``."""
+    words = [_criterion(criterion) for criterion in candidate.criteria]
+    if candidate.agree == 1:
+        return " or ".join(words)
+    if candidate.agree == len(words):
+        return " and ".join(words)
+    return f"{candidate.agree} of: {', '.join(words)}"
+
+
+def _criterion(criterion: Criterion) -> str:
+    name = NAMES.get(criterion.statistic, criterion.statistic.replace("_", " "))
+    if criterion.preparation != "raw":
+        name = f"{criterion.preparation.replace('_', '-')} {name}"
+    return SCALES[criterion.scale].format(name=name, threshold=criterion.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A scope's judged steps with what the old and the new rule say of them, all of shape (n,)."""
+
+    steps: Steps
+    inside: NDArray[np.bool_]
+    old: NDArray[np.bool_]
+    new: NDArray[np.bool_]
+    costs: Costs
+    risk: float
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Steps of the scope with a verdict."""
+        return self.inside & (self.steps.roles != Role.SILENT)
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Steps of the scope whose verdict somebody was asked for."""
+        return self.judged & (self.steps.roles != Role.VOLUNTEERED)
+
+    def gains(self) -> NDArray[np.float64]:
+        """Cost saved at each step that bets, an unjudged added alert counted as false."""
+        steps, costs = self.steps, self.costs
+        bets = self.inside & (steps.roles != Role.VOLUNTEERED)
+        label = np.nan_to_num(steps.labels[bets], nan=0.0)
+        unjudged = steps.roles[bets] == Role.SILENT
+        old, new = self.old[bets], self.new[bets]
+        added = new & ~old
+        removed = old & ~new
+        gain = np.where(added, costs.miss * label - costs.false_alarm * (1.0 - label), 0.0)
+        lost = np.where(unjudged, costs.miss, costs.miss * label - costs.false_alarm * (1.0 - label))
+        return np.where(removed, -lost, gain)
+
+
+def _alarms(case: Case, rule: NDArray[np.bool_]) -> Interval:
+    alerts = case.asked & rule
+    false = float((1.0 - case.steps.labels[alerts]).sum())
+    return _rate("false alarms among alerts", false, float(alerts.sum()), case.risk)
+
+
+def _recall(case: Case, rule: NDArray[np.bool_]) -> Interval:
+    labels = np.where(case.judged, np.nan_to_num(case.steps.labels), 0.0)
+    return _rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), case.risk)
+
+
+def _rate(what: str, hits: float, n: float, risk: float) -> Interval:
+    low, high = rate_interval(hits, n, delta=risk)
+    return Interval(
+        what=what,
+        estimate=round(hits / n, 4) if n else 0.0,
+        low=round(low, 4),
+        high=round(high, 4),
+        n=round(n, 2),
+    )
+
+
+def _replay(case: Case, executions: Executions, covers: NDArray[np.bool_]) -> Replay:
+    gains = case.gains()
+    scale = case.costs.largest
+    saving = float(gains.mean()) if len(gains) else 0.0
+    low, high = (
+        mean_interval(gains / scale, delta=case.risk, low=-1.0, high=1.0) if len(gains) else (-1.0, 1.0)
+    )
+    recorded = int(covers.sum())
+    judged = len(set(case.steps.execution[case.judged].tolist()))
+    alerts_unjudged = int((covers & executions.drifted).sum()) - int(
+        (case.judged & (case.steps.roles == Role.ALERT)).sum()
+    )
+    silences = recorded - judged - alerts_unjudged
+    left_out = {"alerts nobody judged": alerts_unjudged, "silences, counted at their worst case": silences}
+    return Replay(
+        replayed=judged,
+        of=recorded,
+        left_out={reason: count for reason, count in left_out.items() if count > 0},
+        saving_per_1000=round(1000.0 * saving, 1),
+        saving_low=round(1000.0 * scale * low, 1),
+        saving_high=round(1000.0 * scale * high, 1),
+    )
+
+
+def evidence_of(
+    case: Case,
+    standing: Standing,
+    ballots: Ballots,
+    executions: Executions,
+    covers: NDArray[np.bool_],
+    *,
+    bar: float,
+) -> Evidence:
+    """Gather what speaks for a rule, rounded so that it is the same everywhere."""
+    asked = case.asked
+    votes = case.steps.ballots[case.judged]
+    speak = case.steps.ballots[asked & (case.old != case.new)]
+    return Evidence(
+        e_value=float(f"{min(standing.e_value, 1e12):.4g}"),
+        bar=float(f"{bar:.4g}"),
+        before=(_alarms(case, case.old), _recall(case, case.old)),
+        after=(_alarms(case, case.new), _recall(case, case.new)),
+        n_effective=float(asked.sum()),
+        sources=_sources(ballots, votes),
+        replay=_replay(case, executions, covers),
+        events_needed=_needed(standing, bar),
+        sample_events=tuple(str(ballots.event_ids[ballot]) for ballot in speak[:SAMPLE]),
+    )
+
+
+def _sources(ballots: Ballots, rows: NDArray[np.int64]) -> dict[str, int]:
+    counted = Counter(source for row in rows for source in ballots.sources[row])
+    return dict(sorted(counted.items()))
+
+
+def _needed(standing: Standing, bar: float) -> int | None:
+    """About how many more steps like those so far the bar takes; None where the capital does not grow."""
+    if standing.e_value >= bar:
+        return 0
+    recent = standing.history[-100:]
+    growth = float(np.mean(np.log(np.maximum(recent, 1e-12)))) if recent else 0.0
+    if growth <= 1e-4:
+        return None
+    return int(np.ceil(np.log(bar / max(standing.e_value, 1e-12)) / growth))

@@ -1,0 +1,140 @@
+"""Summaries and a champion → the decisions of `detect_drift`."""
+
+import msgspec
+import numpy as np
+
+from poet.decisions import Decisions
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.detect_drift._rules import rules_after
+from poet.learn.detect_drift._steps import Role
+from poet.learn.detect_drift._table import Table, lay
+from poet.learn.detect_drift._tournament import Scope, Standing, play
+from poet.learn.evidence import reject
+from poet.learn.votes import count_votes
+from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+SECONDS_A_DAY = 86_400.0
+
+
+def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Learn the rules of `detect_drift` from the verdicts people gave.
+
+    Parameters
+    ----------
+    summaries
+        Votes, recorded executions and their scores, up to one log position.
+    champion
+        The decisions of the active version.
+    configuration
+        Risk, costs, half-life, pins and vetoes.
+
+    Returns
+    -------
+    Decisions
+        The champion's rules with what was adopted, retired and held. Without a change of behaviour the
+        version is the champion's own.
+    """
+    table = lay(summaries, champion, configuration)
+    standings = _play(table)
+    adopted = _adopted(table, standings, summaries)
+    outcome = Decisions(
+        policy=champion.policy,
+        start=champion.start,
+        version=champion.version,
+        revises=champion.revises,
+        rules=rules_after(table, adopted, standings),
+        log_position=summaries.log_position,
+        log_prefix=summaries.log_prefix,
+        configuration=configuration.as_document(),
+        notes=_notes(table),
+    )
+    if outcome.behaves_as(champion):
+        return outcome
+    return msgspec.structs.replace(outcome, version=champion.version + 1, revises=champion.version)
+
+
+def _play(table: Table) -> dict[str, Standing]:
+    """Play all steps; places that a person pinned do not take part."""
+    if not len(table.steps.labels):
+        return {}
+    at = table.steps.execution
+    return play(
+        table.steps,
+        table.firing[at],
+        table.champion_firing[at],
+        tuple(_scope(table, name) for name in table.open_places()),
+        prior_cost=table.prior_cost(),
+        costs=table.costs,
+        half_life=table.configuration.half_life_days * SECONDS_A_DAY,
+        audit_rate=_least_propensity(table),
+    )
+
+
+def _scope(table: Table, name: str) -> Scope:
+    place = table.place(name)
+    return Scope(
+        name,
+        members=table.covered(place)[table.steps.execution],
+        candidates=table.candidates_of(place),
+        since=max((rule.since_position for rule in table.rules_in(place)), default=0),
+        pooled_with=place.pooled_with,
+    )
+
+
+def _least_propensity(table: Table) -> float:
+    audits = table.executions.propensity[table.executions.audit]
+    return float(min(table.configuration.audit_rate, audits.min() if len(audits) else 1.0))
+
+
+def _adopted(table: Table, standings: dict[str, Standing], summaries: Summaries) -> list[str]:
+    """Name the places whose evidence clears the bar and that nothing else speaks against, widest first."""
+    weights = {place.name: place.weight for place in table.places}
+    values = {name: standing.e_value for name, standing in standings.items()}
+    cleared = reject(values, weights, table.configuration.risk)
+    return [
+        place.name
+        for place in table.places
+        if place.name in cleared
+        and not table.is_vetoed(place)
+        and table.changes(place, standings[place.name])
+        and not _stands_on_one_source(table, place.name, standings[place.name], summaries)
+    ]
+
+
+def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries: Summaries) -> bool:
+    """Tell whether all sources but one, taken together, speak against a change.
+
+    Only executions on which the change matters are asked about, and the others must have judged enough
+    of them to be heard.
+    """
+    place, new = table.place(name), table.firing[:, standing.favourite]
+    changed = table.covered(place) & (new != table.champion_firing)
+    row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids)}
+    for source in sorted(table.ballots.votes_by_source):
+        others = count_votes(summaries.votes, burst_limit=table.configuration.burst_limit, without=(source,))
+        known = [
+            (row_of.get(str(i), -1), label)
+            for i, label in zip(others.execution_ids, others.label, strict=True)
+        ]
+        judged = [(row, label) for row, label in known if row >= 0 and changed[row]]
+        if len(judged) < table.fewest_bets:
+            continue
+        worth = np.array(
+            [table.costs.miss * label - table.costs.false_alarm * (1.0 - label) for _, label in judged]
+        )
+        adds = np.array([new[row] for row, _ in judged])
+        if float(np.where(adds, worth, -worth).sum()) < 0.0:
+            return True
+    return False
+
+
+def _notes(table: Table) -> tuple[str, ...]:
+    recorded = len(table.executions.ids)
+    judged = len({int(row) for row in table.steps.execution[table.steps.roles != Role.SILENT]})
+    waiting = len(table.ballots) - int((table.steps.ballots >= 0).sum())
+    notes = [f"{judged} of {recorded} recorded executions have a verdict"]
+    if waiting:
+        notes.append(f"{waiting} verdicts speak of executions that were never recorded; they wait")
+    return (*notes, *table.ballots.notes)
