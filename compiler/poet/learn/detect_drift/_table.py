@@ -67,7 +67,7 @@ class Table:
         return self.configuration.is_vetoed(self.champion.policy, rule_id_of(place))
 
     def covered(self, place: Place) -> NDArray[np.bool_]:
-        """Executions a rule of this place would decide: features with a rule of their own are not its."""
+        """Mark the executions a rule of this place would decide: not features with a rule of their own."""
         covered = place.covers.copy()
         if not place.feature:
             for rule in self.champion.active:
