@@ -1,0 +1,37 @@
+"""What a policy is to the compiler."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from poet.decisions import Decisions, Rule
+
+__all__ = ["PolicySpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """One policy: what it is called, where it starts, and how its decisions become an outline.
+
+    `words` are the texts that the policy itself puts into decisions (names of statistics, fields and
+    choices). Every other text in a decision came from feedback, and the compiler proves that it cannot
+    change the shape of the code.
+    """
+
+    name: str
+    template: str  # file name, looked up in the overrides first
+    starts: tuple[str, ...]  # the first one is the default
+    baseline: Callable[[str], tuple[Rule, ...]]  # start → the rules of version 1
+    outline: Callable[[Decisions], dict[str, object]]  # decisions → what the template prints
+    learner: str | None  # "package.module:function", imported when used
+    contract: str  # "package.module", imported in the sandbox only
+    words: frozenset[str] = frozenset()
+
+    def version_1(self, start: str) -> Decisions:
+        """Give the untuned decisions that a workspace with this `start` begins with."""
+        return Decisions(
+            policy=self.name,
+            start=start,
+            version=1,
+            rules=tuple(sorted(self.baseline(start), key=lambda rule: rule.id)),
+            learned=self.learner is not None,
+        )
