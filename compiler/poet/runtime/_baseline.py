@@ -1,0 +1,208 @@
+"""A prepared reference as the statistics see it, and rows of values to hold against it.
+
+Everything a statistic needs of the reference is computed once and kept; threads may race to fill a cached
+value, but only with the same value.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Baseline", "Counts", "Rows", "Windows"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How often each category or bin occurs: `current` by row, `reference` once; same columns."""
+
+    current: FloatArray
+    reference: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """Numeric values in their order, at least one, all finite.
+
+    `floor` is the smallest standard deviation that is more than the rounding of a preparation.
+    """
+
+    values: FloatArray
+    floor: float = 0.0
+
+    @property
+    def n(self) -> int:
+        """How many values there are."""
+        return len(self.values)
+
+    @cached_property
+    def order(self) -> IntArray:
+        """Positions of the values in increasing order."""
+        return np.argsort(self.values, kind="stable")
+
+    @cached_property
+    def sorted(self) -> FloatArray:
+        """The values in increasing order."""
+        return self.values[self.order]
+
+    @cached_property
+    def rank(self) -> IntArray:
+        """Place of each value in `sorted`."""
+        rank = np.empty(self.n, np.int64)
+        rank[self.order] = np.arange(self.n)
+        return rank
+
+    @cached_property
+    def tie_end(self) -> IntArray:
+        """How many values are at most `sorted[i]`."""
+        return np.searchsorted(self.sorted, self.sorted, side="right")
+
+    @cached_property
+    def tie_start(self) -> IntArray:
+        """How many values are below `sorted[i]`."""
+        return np.searchsorted(self.sorted, self.sorted, side="left")
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether all values are the same."""
+        return bool(self.sorted[0] == self.sorted[-1])
+
+    @cached_property
+    def mean(self) -> float:
+        """Arithmetic mean, kept between the extremes: rounding must not move a constant."""
+        return float(np.clip(self.values.mean(), self.sorted[0], self.sorted[-1]))
+
+    @cached_property
+    def sd(self) -> float:
+        """Population standard deviation; 0 for a constant or for mere rounding."""
+        sd = 0.0 if self.is_constant else float(self.values.std())
+        return sd if sd > self.floor else 0.0
+
+    @cached_property
+    def median(self) -> float:
+        """Middle value, or the mean of the middle two."""
+        return float((self.sorted[(self.n - 1) // 2] + self.sorted[self.n // 2]) / 2)
+
+    @cached_property
+    def absolute_deviations(self) -> FloatArray:
+        """Distance of each value from the median."""
+        return np.abs(self.values - self.median)
+
+    @cached_property
+    def mad(self) -> float:
+        """Median distance from the median."""
+        return float(np.median(self.absolute_deviations))
+
+    @cached_property
+    def roughness(self) -> float:
+        """Mean absolute step from value to value, in the values' own unit; 0 for a single value."""
+        return float(np.abs(np.diff(self.values)).mean()) if self.n > 1 else 0.0
+
+    @cached_property
+    def sums_from_median(self) -> FloatArray:
+        """Sum of the k smallest distances from the median, signed, for k = 0 … n."""
+        return np.concatenate(([0.0], np.cumsum(self.sorted - self.median)))
+
+    @cached_property
+    def edges(self) -> FloatArray:
+        """Upper edges of about ten bins of equal share; a value that fills a bin gets one of its own."""
+        at = (np.arange(1, BINS) * self.n - 1) // BINS
+        quantiles = self.sorted[np.clip(at, 0, self.n - 1)]
+        heavy = quantiles[1:][quantiles[1:] == quantiles[:-1]] if not self.is_constant else quantiles[:1]
+        return np.unique(np.concatenate((quantiles, np.nextafter(heavy, -np.inf))))
+
+    @cached_property
+    def bin_counts(self) -> FloatArray:
+        """How many values fall in each bin."""
+        return counts_between(self.sorted, self.edges)
+
+
+def counts_between(ordered: FloatArray, edges: FloatArray) -> FloatArray:
+    """Count sorted values in the bins (-inf, e0], (e0, e1], …, (ek, inf)."""
+    below = np.searchsorted(ordered, edges, side="right")
+    return np.diff(np.concatenate(([0], below, [len(ordered)]))).astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Samples of one length, one a row, against a baseline. A current sample is a single row."""
+
+    values: FloatArray  # one row a sample, in their order
+    baseline: Baseline
+
+    @property
+    def length(self) -> int:
+        """Values in a row."""
+        return int(self.values.shape[1])
+
+    @cached_property
+    def sorted(self) -> FloatArray:
+        """Each row in increasing order."""
+        return np.sort(self.values, axis=1)
+
+    @cached_property
+    def at_most(self) -> IntArray:
+        """How many values of the baseline are at most each value of `sorted`."""
+        return np.searchsorted(self.baseline.sorted, self.sorted, side="right")
+
+    @cached_property
+    def below(self) -> IntArray:
+        """How many values of the baseline are below each value of `sorted`."""
+        return np.searchsorted(self.baseline.sorted, self.sorted, side="left")
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Arithmetic mean of each row, kept between its extremes."""
+        return np.clip(self.values.mean(axis=1), self.sorted[:, 0], self.sorted[:, -1])
+
+    @cached_property
+    def median(self) -> FloatArray:
+        """Median of each row."""
+        return (self.sorted[:, (self.length - 1) // 2] + self.sorted[:, self.length // 2]) / 2
+
+    @cached_property
+    def sd(self) -> FloatArray:
+        """Population standard deviation of each row; 0 for a constant one."""
+        constant = self.sorted[:, 0] == self.sorted[:, -1]
+        return np.where(constant, 0.0, self.values.std(axis=1))
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Each row over the bins of the baseline."""
+        edges = self.baseline.edges
+        rows = np.array([counts_between(row, edges) for row in self.sorted])
+        return Counts(rows, self.baseline.bin_counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows(Rows):
+    """Windows of the baseline itself: their ranks are known, so nothing is searched."""
+
+    starts: IntArray
+
+    @cached_property
+    def places(self) -> IntArray:
+        """Places of each row's values in the sorted baseline, in increasing order."""
+        windows = np.lib.stride_tricks.sliding_window_view(self.baseline.rank, self.length)
+        return np.sort(windows[self.starts], axis=1)
+
+    @cached_property
+    def sorted(self) -> FloatArray:
+        """Each row in increasing order."""
+        return self.baseline.sorted[self.places]
+
+    @cached_property
+    def at_most(self) -> IntArray:
+        """How many values of the baseline are at most each value of `sorted`."""
+        return self.baseline.tie_end[self.places]
+
+    @cached_property
+    def below(self) -> IntArray:
+        """How many values of the baseline are below each value of `sorted`."""
+        return self.baseline.tie_start[self.places]

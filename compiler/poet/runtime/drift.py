@@ -1,0 +1,14 @@
+"""What a generated `detect_drift` calls: hold two samples against each other and decide.
+
+The contract that every policy built from this keeps: identical samples never drift; adding a constant to
+both numeric samples, or scaling both, changes nothing; without times the order of the current sample
+matters to `roughness`, `differenced` and `detrended` alone. On the calibrated scales the order of the
+*reference* matters to every statistic, for its own windows are stretches of it.
+"""
+
+from poet.runtime._criteria import Criterion, above, below, read_score
+from poet.runtime._samples import Samples, compare
+from poet.runtime._score_all import score_all
+from poet.runtime.reference import Reference
+
+__all__ = ["Criterion", "Reference", "Samples", "above", "below", "compare", "read_score", "score_all"]

@@ -1,0 +1,43 @@
+"""Statistics: how far rows of values are from a baseline. One function each, grouped by family."""
+
+from poet.runtime.statistics.catalogue import COUNTS, NAMES, NUMERIC, p_value
+from poet.runtime.statistics.distances import anderson_darling, cramer_von_mises, ks, wasserstein
+from poet.runtime.statistics.shares import (
+    chi_square,
+    g_test,
+    hellinger,
+    jensen_shannon,
+    psi,
+    total_variation,
+)
+from poet.runtime.statistics.shifts import (
+    levene,
+    mann_whitney,
+    mean_shift,
+    median_shift,
+    roughness,
+    scale_shift,
+)
+
+__all__ = [
+    "COUNTS",
+    "NAMES",
+    "NUMERIC",
+    "anderson_darling",
+    "chi_square",
+    "cramer_von_mises",
+    "g_test",
+    "hellinger",
+    "jensen_shannon",
+    "ks",
+    "levene",
+    "mann_whitney",
+    "mean_shift",
+    "median_shift",
+    "p_value",
+    "psi",
+    "roughness",
+    "scale_shift",
+    "total_variation",
+    "wasserstein",
+]

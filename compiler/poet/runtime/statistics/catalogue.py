@@ -1,0 +1,50 @@
+"""The statistics by name."""
+
+from collections.abc import Callable
+
+from poet.runtime._baseline import Counts, FloatArray, Rows
+from poet.runtime.statistics import distances, p_values, shares, shifts
+
+__all__ = ["COUNTS", "NAMES", "NUMERIC", "WITH_P_VALUE", "p_value"]
+
+COUNTS: dict[str, Callable[[Counts], FloatArray]] = {
+    "chi_square": shares.chi_square,
+    "g_test": shares.g_test,
+    "hellinger": shares.hellinger,
+    "jensen_shannon": shares.jensen_shannon,
+    "psi": shares.psi,
+    "total_variation": shares.total_variation,
+}
+
+
+def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], FloatArray]:
+    return lambda rows: statistic(rows.counts)
+
+
+NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
+    "anderson_darling": distances.anderson_darling,
+    "cramer_von_mises": distances.cramer_von_mises,
+    "hellinger": _over_bins(shares.hellinger),
+    "jensen_shannon": _over_bins(shares.jensen_shannon),
+    "ks": distances.ks,
+    "levene": shifts.levene,
+    "mann_whitney": shifts.mann_whitney,
+    "mean_shift": shifts.mean_shift,
+    "median_shift": shifts.median_shift,
+    "psi": _over_bins(shares.psi),
+    "roughness": shifts.roughness,
+    "scale_shift": shifts.scale_shift,
+    "wasserstein": distances.wasserstein,
+}
+
+NAMES = frozenset(NUMERIC) | frozenset(COUNTS)
+WITH_P_VALUE = frozenset(p_values.NUMERIC) | frozenset(p_values.COUNTS)
+
+
+def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:
+    """Give the p-value that belongs to a statistic of one row; None where it has none."""
+    if isinstance(sample, Counts):
+        of_counts = p_values.COUNTS.get(name)
+        return of_counts(statistic, sample) if of_counts else None
+    of_rows = p_values.NUMERIC.get(name)
+    return of_rows(statistic, sample) if of_rows else None

@@ -1,0 +1,67 @@
+"""Probabilities under "both samples come from one distribution", for independent rows; asymptotic."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from poet.runtime._baseline import Counts, Rows
+
+__all__ = ["COUNTS", "NUMERIC"]
+
+
+def _ks(statistic: float, rows: Rows) -> float:
+    m, n = rows.length, rows.baseline.n
+    return float(special.kolmogorov(np.sqrt(m * n / (m + n)) * statistic))
+
+
+def _cramer_von_mises(statistic: float, rows: Rows) -> float:
+    m, n = rows.length, rows.baseline.n
+    total = m + n
+    expected = (1 + 1 / total) / 6
+    spread = (total + 1) * (4 * m * n * total - 3 * (m * m + n * n) - 2 * m * n)
+    variance = spread / (45 * total**2 * 4 * m * n)
+    limit = 1 / 6 + (statistic - expected) / np.sqrt(45 * variance)
+    return 1.0 if limit < 0.003 else float(np.clip(1 - _limit_of_cramer_von_mises(limit), 0.0, 1.0))
+
+
+def _limit_of_cramer_von_mises(x: float) -> float:
+    """Give the distribution function of the limit (Csörgő & Faraway 1996, equation 1.2)."""
+    k = np.arange(40)
+    y = 4 * k + 1
+    q = y**2 / (16 * x)
+    gamma = np.exp(special.gammaln(k + 0.5) - special.gammaln(k + 1))
+    terms = gamma / (np.pi**1.5 * np.sqrt(x)) * np.sqrt(y) * np.exp(-q) * special.kv(0.25, q)
+    return float(terms.sum())
+
+
+def _mann_whitney(statistic: float, rows: Rows) -> float:
+    m, n = rows.length, rows.baseline.n
+    total = m + n
+    pooled = np.sort(np.concatenate((rows.sorted[0], rows.baseline.sorted)), kind="stable")
+    first = np.flatnonzero(np.concatenate(([True], pooled[1:] != pooled[:-1])))
+    ties = np.diff(np.append(first, total)).astype(np.float64)
+    variance = m * n / 12 * ((total + 1) - (ties**3 - ties).sum() / (total * (total - 1)))
+    if variance <= 0:
+        return 1.0
+    excess = statistic * m * n / 2 - 0.5  # U above its mean, with the correction for continuity
+    return float(np.clip(2 * special.ndtr(-excess / np.sqrt(variance)), 0.0, 1.0))
+
+
+def _levene(statistic: float, rows: Rows) -> float:
+    freedom = rows.length + rows.baseline.n - 2
+    return float(special.fdtrc(1, freedom, statistic)) if freedom > 0 else np.nan
+
+
+def _homogeneity(statistic: float, counts: Counts) -> float:
+    freedom = np.count_nonzero(counts.current[0] + counts.reference) - 1
+    return float(special.chdtrc(freedom, statistic)) if freedom > 0 else 1.0
+
+
+NUMERIC: dict[str, Callable[[float, Rows], float]] = {
+    "ks": _ks,
+    "cramer_von_mises": _cramer_von_mises,
+    "mann_whitney": _mann_whitney,
+    "levene": _levene,
+}
+COUNTS: dict[str, Callable[[float, Counts], float]] = {"chi_square": _homogeneity, "g_test": _homogeneity}

@@ -1,0 +1,60 @@
+"""Changes of one property: place, scale, roughness."""
+
+import numpy as np
+
+from poet.runtime._baseline import FloatArray, Rows
+from poet.runtime.statistics._units import in_units
+
+__all__ = ["levene", "mann_whitney", "mean_shift", "median_shift", "roughness", "scale_shift"]
+
+VANISHED = 1e-6  # a standard deviation this much smaller is gone
+
+
+def mean_shift(rows: Rows) -> FloatArray:
+    """Give the distance of the means, in standard deviations of the reference."""
+    return in_units(np.abs(rows.mean - rows.baseline.mean), rows.baseline.sd)
+
+
+def median_shift(rows: Rows) -> FloatArray:
+    """Give the distance of the medians, in standard deviations of the reference."""
+    return in_units(np.abs(rows.median - rows.baseline.median), rows.baseline.sd)
+
+
+def scale_shift(rows: Rows) -> FloatArray:
+    """Give the absolute logarithm of the ratio of standard deviations; NaN for a single value."""
+    sd = rows.baseline.sd
+    if rows.length < 2:
+        return np.full(len(rows.values), np.nan)
+    if not sd:
+        return in_units(rows.sd, sd)
+    return np.abs(np.log(np.maximum(rows.sd / sd, VANISHED)))
+
+
+def roughness(rows: Rows) -> FloatArray:
+    """Give how the mean step from value to value grew, in standard deviations of the reference.
+
+    Steps follow the order of the rows, so this is the one statistic that order matters to. NaN for a
+    single value.
+    """
+    if rows.length < 2:
+        return np.full(len(rows.values), np.nan)
+    steps = np.abs(np.diff(rows.values, axis=1)).mean(axis=1)
+    return in_units(np.abs(steps - rows.baseline.roughness), rows.baseline.sd)
+
+
+def mann_whitney(rows: Rows) -> FloatArray:
+    """Give the rank-biserial correlation, 0 (same place) … 1 (no overlap): |2 U / (n m) - 1|."""
+    u = (rows.at_most + rows.below).sum(axis=1) / 2
+    return np.abs(2 * u / (rows.length * rows.baseline.n) - 1)
+
+
+def levene(rows: Rows) -> FloatArray:
+    """Give the F of the distances from the medians (Brown & Forsythe 1974)."""
+    z, z0 = np.abs(rows.values - rows.median[:, None]), rows.baseline.absolute_deviations
+    m, n = rows.length, rows.baseline.n
+    centre = (z.sum(axis=1) + z0.sum()) / (m + n)
+    between = m * np.square(z.mean(axis=1) - centre) + n * np.square(z0.mean() - centre)
+    within = np.square(z - z.mean(axis=1)[:, None]).sum(axis=1) + np.square(z0 - z0.mean()).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = (m + n - 2) * between / within
+    return np.where(between > 0, f, 0.0)
