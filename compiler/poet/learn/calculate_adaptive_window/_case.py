@@ -1,0 +1,124 @@
+"""Everything that one round of learning looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+import numpy as np
+
+from poet.decisions import Decisions, Evidence, Interval, Rule
+from poet.learn.calculate_adaptive_window._blocks import cap_blocks, delay_blocks, noise_blocks
+from poet.learn.calculate_adaptive_window._readings import Reading, floored, read
+from poet.learn.calculate_adaptive_window._verdicts import Verdict, judge
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.evidence import median_interval
+from poet.policies.calculate_adaptive_window import baseline
+
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+__all__ = ["Case", "gather"]
+
+POLICY = "calculate_adaptive_window"
+_GRID = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The readings, what they say, the policy in force, and the workspace's word."""
+
+    champion: Decisions
+    configuration: LearnConfiguration
+    newest: float
+    log_position: int
+    delays: Sequence[Reading]
+    noise: Sequence[Reading]
+    runs: Sequence[Reading]
+    verdicts: dict[str, Verdict]
+    cap_sizes: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def start(self) -> dict[str, Rule]:
+        """The untuned rules, by id."""
+        return {rule.id: rule for rule in baseline(self.champion.start)}
+
+    @property
+    def in_force(self) -> dict[str, Rule]:
+        """The champion's active rules, by id."""
+        return {rule.id: rule for rule in self.champion.active}
+
+    def pinned(self, rule: str) -> Rule | None:
+        """Give the champion's rule as it stands when a person pinned it."""
+        found = self.in_force.get(rule)
+        if found is None:
+            return None
+        if found.status == "pinned":
+            return found
+        is_pinned = self.configuration.is_pinned(POLICY, rule)
+        return msgspec.structs.replace(found, status="pinned") if is_pinned else None
+
+    def is_vetoed(self, rule: str) -> bool:
+        """Whether a person forbade the rule, now or in an earlier version."""
+        carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
+        return carried or self.configuration.is_vetoed(POLICY, rule)
+
+    def settled(self, rule: Rule) -> Rule:
+        """Keep what the champion says of a rule that does the same; else date it to the next version."""
+        old = self.in_force.get(rule.id)
+        if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
+            return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
+        return msgspec.structs.replace(
+            rule, since_version=self.champion.version + 1, since_position=self.log_position
+        )
+
+    def interval(self, what: str, readings: Sequence[Reading]) -> tuple[Interval, ...]:
+        """Give the median outcome with an interval, or nothing while there are too few readings."""
+        values = [reading.outcome for reading in readings]
+        ends = median_interval(values, risk=self.configuration.risk) if values else None
+        if ends is None:
+            return ()
+        middle = float(np.median(values))
+        return (Interval(what=f"median {what}", estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
+
+    def evidence(self, verdict: Verdict | None, **intervals: tuple[Interval, ...]) -> Evidence | None:
+        """Give the statistics of a verdict, None when there is none."""
+        return verdict.evidence(**intervals) if verdict else None
+
+
+def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Case:
+    """Read the summaries and weigh every hypothesis."""
+    limit = configuration.burst_limit
+    delays, late_aside = read(summaries.delays, "delay_hours", burst_limit=limit)
+    noise, loud_aside = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
+    memory = configuration.bounds.memory_cap_mb
+    runs, runs_aside = read(
+        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=floored
+    )
+    sizes = _cap_sizes(champion, configuration)
+    blocks = [*delay_blocks(delays), *noise_blocks(noise), *(cap_blocks(runs, sizes) if sizes else ())]
+    aside = late_aside + loud_aside + runs_aside
+    notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
+    if aside:
+        notes.append(f"{aside} rows are set aside: without a window or outcome, or beyond the burst limit")
+    return Case(
+        champion=champion,
+        configuration=configuration,
+        newest=summaries.newest_time,
+        log_position=summaries.log_position,
+        delays=delays,
+        noise=noise,
+        runs=runs,
+        verdicts=judge(blocks, sizes, newest=summaries.newest_time, configuration=configuration),
+        cap_sizes=sizes,
+        notes=tuple(notes),
+    )
+
+
+def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:
+    """Give the sizes that may turn out too large: above the untuned window, up to the untuned cap."""
+    start = {rule.id: rule.parameters for rule in baseline(champion.start)}
+    window = cast("int", start["window"]["window"])
+    cap = min(cast("int", start["bounds"]["cap"]), configuration.bounds.window_cap)
+    return tuple(size for size in _GRID if window < size <= cap)

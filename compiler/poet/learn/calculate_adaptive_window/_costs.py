@@ -1,0 +1,173 @@
+"""What a window costs: hours of delay and false alarms a day, inside the range that was observed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from poet.learn.calculate_adaptive_window._readings import Reading
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.evidence import fading_weights, shrunk_means
+
+__all__ = ["BandCosts", "band_costs"]
+
+_FEWEST = 2  # readings of a window before it may be chosen
+_LEAST_SAVING = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
+
+
+@dataclass(frozen=True, slots=True)
+class BandCosts:
+    """Expected cost of the windows that may be chosen in one band; arrays have shape (windows,)."""
+
+    windows: NDArray[np.int64]  # ascending
+    delay_hours: NDArray[np.float64]
+    alarms_per_day: NDArray[np.float64]
+    cost: NDArray[np.float64]  # in the workspace's unit
+    error: float  # standard error of a difference between two windows
+
+    def at(self, window: int) -> float:
+        """Give the cost of a window, of the nearest that was observed when it lies outside."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.cost))
+
+    def hours_at(self, window: int) -> float:
+        """Give the delay of a window in hours, inside the observed range."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.delay_hours))
+
+    def alarms_at(self, window: int) -> float:
+        """Give the false alarms per day of a window, inside the observed range."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.alarms_per_day))
+
+    def nearest(self, window: int) -> int:
+        """Give the window that was observed and lies nearest, by ratio."""
+        return int(self.windows[np.argmin(np.abs(np.log(self.windows / window)))])
+
+    def best(self, current: int) -> int:
+        """Give the cheapest window, or `current` when none is clearly cheaper."""
+        cheapest = int(np.argmin(self.cost))
+        saving = self.at(current) - float(self.cost[cheapest])
+        enough = max(self.error, _LEAST_SAVING * self.at(current))
+        return int(self.windows[cheapest]) if saving > enough else current
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A monotone mean over window sizes, with what is needed to judge it."""
+
+    sizes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    error: float  # of one size's mean, at the mean number of readings a size
+
+    def at(self, windows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.interp(np.log(windows), np.log(self.sizes), self.means), dtype=np.float64)
+
+
+def band_costs(
+    band: int,
+    delays: Sequence[Reading],
+    noise: Sequence[Reading],
+    *,
+    stable: Collection[str],
+    cap: int,
+    newest: float,
+    configuration: LearnConfiguration,
+) -> BandCosts | None:
+    """Estimate the costs of the observed windows of a band; None when no delay was reported there.
+
+    Delays are taken to rise and false alarms to fall with the window (isotonic), so outside its own range
+    each is held constant only on the side where that errs against the window: a window longer than any
+    whose delay is known, or shorter than any whose noise is known, is never chosen. Noise is shrunk
+    towards that of all bands at the same window, and leaves out the `stable` features, which get
+    more than the band's window.
+    """
+    late = _curve(_in_band(delays, band), None, newest=newest, configuration=configuration, rising=True)
+    if late is None:
+        return None
+    usual = [reading for reading in noise if reading.feature not in stable] or list(noise)
+    loud = _curve(_in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False)
+    loud = loud or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
+    windows = _candidates(late, loud, configuration.bounds.window_minimum, cap)
+    if windows.size == 0:
+        return None
+    hours = late.at(windows)
+    alarms = loud.at(windows) if loud else np.zeros(windows.size)
+    costs = configuration.costs
+    spread = np.hypot(costs.delay_hour * late.error, costs.false_alarm * (loud.error if loud else 0.0))
+    return BandCosts(
+        windows=windows,
+        delay_hours=hours,
+        alarms_per_day=alarms,
+        cost=costs.delay_hour * hours + costs.false_alarm * alarms,
+        error=float(spread * np.sqrt(2.0)),
+    )
+
+
+def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> NDArray[np.int64]:
+    sizes = late.sizes[late.counts >= _FEWEST]
+    if loud is not None:
+        sizes = np.union1d(sizes, loud.sizes[loud.counts >= _FEWEST])
+        sizes = sizes[sizes >= loud.sizes[0]]
+    inside = (sizes >= minimum) & (sizes <= min(cap, int(late.sizes[-1])))
+    return np.asarray(sizes[inside], dtype=np.int64)
+
+
+def _in_band(readings: Sequence[Reading], band: int) -> list[Reading]:
+    return [reading for reading in readings if reading.band == band]
+
+
+def _curve(
+    readings: Sequence[Reading],
+    pool: Sequence[Reading] | None,
+    *,
+    newest: float,
+    configuration: LearnConfiguration,
+    rising: bool,
+) -> _Curve | None:
+    """Fit means over sizes; with a `pool`, each is shrunk towards its size's mean in the whole pool."""
+    if not readings:
+        return None
+    sizes = np.unique([reading.size for reading in readings])
+    means, weights, counts, variance = _moments(readings, sizes, newest, configuration)
+    if pool is not None:
+        means = _shrunk(readings, pool, sizes, newest, configuration)
+    fitted = isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
+    return _Curve(sizes, np.asarray(fitted.x), counts, float(np.sqrt(variance / weights.mean())))
+
+
+def _shrunk(
+    readings: Sequence[Reading],
+    pool: Sequence[Reading],
+    sizes: NDArray[np.int64],
+    newest: float,
+    configuration: LearnConfiguration,
+) -> NDArray[np.float64]:
+    """Draw each size's mean towards the mean of all bands at that size."""
+    band = readings[0].band
+    bands = sorted({reading.band for reading in pool if reading.band is not None})
+    tables = [_moments(_in_band(pool, b), sizes, newest, configuration) for b in bands]
+    variance = max(table[3] for table in tables)
+    own = bands.index(band) if band is not None else 0
+    columns = [
+        shrunk_means([table[0][k] for table in tables], [table[1][k] for table in tables], variance)[own]
+        for k in range(sizes.size)
+    ]
+    return np.array(columns)
+
+
+def _moments(
+    readings: Sequence[Reading], sizes: NDArray[np.int64], newest: float, configuration: LearnConfiguration
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
+    """Give mean, weight and count at each size, and the variance within sizes."""
+    at = np.array([reading.size for reading in readings])[:, None] == sizes
+    values = np.array([reading.outcome for reading in readings])
+    fading = fading_weights(
+        [reading.time for reading in readings], half_life_days=configuration.half_life_days, newest=newest
+    )
+    weights = fading @ at
+    means = (fading * values) @ at / np.maximum(weights, 1e-12)
+    inside = at.any(axis=1)
+    residuals = values[inside] - (at @ means)[inside]
+    freedom = max(int(inside.sum()) - int(at.any(axis=0).sum()), 1)
+    return means, weights, at.sum(axis=0), float((residuals**2).sum() / freedom)

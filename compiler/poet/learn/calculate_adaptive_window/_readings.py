@@ -1,0 +1,96 @@
+"""What was said about windows: one reading per event, on fixed bands and a fixed grid."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+__all__ = ["EDGES", "Reading", "band_of", "floored", "read", "snapped"]
+
+# Fixed before any data came, so that no border is picked by looking.
+EDGES = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One event: what came out (`outcome`) with a window, and under which circumstances."""
+
+    position: int
+    event_id: str
+    source: str
+    time: float  # seconds
+    feature: str
+    window: int  # points, as reported
+    size: int  # points, on the 1-2-5 grid
+    band: int | None  # index into the velocity bands; None when the velocity is unknown
+    outcome: float  # hours, false alarms per day, or 1 where a run bit on a limit
+
+
+def snapped(window: int) -> int:
+    """Give the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
+    below = floored(window)
+    above = min(size for size in _around(window) if size >= window)
+    return below if window * window <= below * above else above
+
+
+def floored(window: int) -> int:
+    """Give the largest size 1, 2 or 5 times a power of ten that is at most `window` (>= 1)."""
+    return max(size for size in _around(window) if size <= window)
+
+
+def _around(window: int) -> tuple[int, ...]:
+    decade: int = 10 ** (len(str(window)) - 1)
+    return decade, 2 * decade, 5 * decade, 10 * decade
+
+
+def band_of(velocity: float | None) -> int | None:
+    """Give the band of a velocity in points per hour; a band's upper edge belongs to it."""
+    if velocity is None or math.isnan(velocity):
+        return None
+    return int(np.searchsorted(EDGES, velocity, side="left"))
+
+
+def read(
+    table: pa.Table,
+    outcome: str,
+    *,
+    burst_limit: int,
+    memory_cap_mb: float | None = None,
+    grid: Callable[[int], int] = snapped,
+) -> tuple[list[Reading], int]:
+    """Give the readings of a table by position, and how many rows were left aside.
+
+    Left aside: rows without a window or outcome, and what one source says beyond `burst_limit` times in
+    one clock hour of event time. A run that took more than `memory_cap_mb` counts as one that timed out.
+    """
+    rows = sorted(table.to_pylist(), key=lambda row: row["position"])
+    readings: list[Reading] = []
+    taken: Counter[tuple[str, int]] = Counter()
+    for row in rows:
+        value, window = row[outcome], row["window_size"]
+        if memory_cap_mb is not None and (row["memory_usage_mb"] or 0.0) > memory_cap_mb:
+            value = 1.0
+        if value is None or not math.isfinite(value) or not window or window < 1:
+            continue
+        hour = (row["source"], int(row["time"] // _HOUR))
+        taken[hour] += 1
+        if taken[hour] > burst_limit:
+            continue
+        readings.append(
+            Reading(
+                position=row["position"],
+                event_id=row["event_id"],
+                source=row["source"],
+                time=row["time"],
+                feature=row["feature"] or "",
+                window=int(window),
+                size=grid(int(window)),
+                band=band_of(row.get("data_velocity")),
+                outcome=float(value),
+            )
+        )
+    return readings, len(rows) - len(readings)
