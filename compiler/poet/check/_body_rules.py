@@ -1,0 +1,191 @@
+"""What the dialect refuses inside the function: syntax, names, attributes, loops, changes of state."""
+
+from collections.abc import Iterator
+
+import libcst as cst
+from libcst.helpers import get_full_name_for_node
+
+from poet.check._tree import Refusal, Tree
+
+__all__ = ["RULES"]
+
+_SYNTAX = (
+    cst.Module, cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.IndentedBlock,
+    cst.Import, cst.ImportFrom, cst.ImportAlias, cst.ImportStar, cst.AsName,
+    cst.FunctionDef, cst.Parameters, cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator,
+    cst.Expr, cst.Assign, cst.AssignTarget, cst.AssignEqual, cst.AugAssign, cst.BaseAugOp, cst.Return, cst.Pass,
+    cst.If, cst.Else, cst.For, cst.Break, cst.Continue, cst.Try, cst.ExceptHandler, cst.Finally, cst.Raise, cst.From,
+    cst.Name, cst.Attribute, cst.Dot, cst.Call, cst.Arg, cst.Subscript, cst.SubscriptElement, cst.Index, cst.Slice,
+    cst.Colon, cst.Integer, cst.Float, cst.SimpleString, cst.ConcatenatedString, cst.FormattedString,
+    cst.FormattedStringText, cst.FormattedStringExpression, cst.Tuple, cst.List, cst.Set, cst.Dict, cst.Element,
+    cst.DictElement, cst.StarredElement, cst.StarredDictElement, cst.ListComp, cst.SetComp, cst.DictComp,
+    cst.GeneratorExp, cst.CompFor, cst.CompIf, cst.IfExp, cst.BooleanOperation, cst.BinaryOperation,
+    cst.UnaryOperation, cst.Comparison, cst.ComparisonTarget, cst.BaseBooleanOp, cst.BaseBinaryOp, cst.BaseCompOp,
+    cst.BaseUnaryOp, cst.LeftParen, cst.RightParen, cst.LeftSquareBracket, cst.RightSquareBracket,
+    cst.LeftCurlyBrace, cst.RightCurlyBrace, cst.Comma, cst.Semicolon, cst.EmptyLine, cst.Comment, cst.Newline,
+    cst.TrailingWhitespace, cst.BaseParenthesizableWhitespace,
+)  # fmt: skip
+_BUILT_IN = frozenset(
+    "abs all any bool dict divmod enumerate float frozenset int isinstance len list max min pow repr reversed round "
+    "set sorted str sum tuple zip True False None "
+    "ArithmeticError AttributeError Exception IndexError KeyError LookupError MemoryError OverflowError "
+    "TimeoutError TypeError ValueError ZeroDivisionError".split(),
+)
+# Ways to files, to the system, to other code, or to state that outlives the call.
+_CLOSED_ATTRIBUTES = frozenset(
+    "DataSource builtins ctypes ctypeslib dump dumps f2py format format_map fromfile fromregex fromstring genfromtxt "
+    "importlib inspect io lib load loads loadtxt memmap open_memmap os pathlib pickle random save savetxt savez "
+    "savez_compressed seterr seterrcall setflags set_printoptions shutil socket subprocess sys testing threading "
+    "tofile vectorize frompyfunc apply_along_axis".split(),
+)
+_CHANGES = frozenset(
+    "add append clear discard extend fill insert itemset partition pop popitem put remove resize reverse setdefault "
+    "setfield sort update".split(),
+)
+_BOUNDED_CALLS = frozenset({"enumerate", "frozenset", "list", "reversed", "set", "sorted", "tuple", "zip"})
+_BOUNDED_METHODS = frozenset({"items", "keys", "values"})
+
+
+def syntax(tree: Tree) -> Iterator[Refusal]:
+    """Refuse syntax that the dialect does not have: while, with, lambda, class, global, yield, :=, match …"""
+    for node, line in tree.nodes:
+        if not isinstance(node, _SYNTAX):
+            yield Refusal(line, f"uses {type(node).__name__}", "write it with if, for, try and calls")
+
+
+def names(tree: Tree) -> Iterator[Refusal]:
+    """Refuse names that neither the module nor the dialect gave: eval, open, getattr, __import__ …"""
+    known = _BUILT_IN | _bound(tree)
+    for name, line in _used(tree):
+        if name not in known:
+            yield Refusal(
+                line, f"uses the name {name}", "use parameters, imports, constants and plain built-ins"
+            )
+
+
+def recursion(tree: Tree) -> Iterator[Refusal]:
+    """Refuse the policy's own name inside it: recursion has no bound, and its attributes are state."""
+    for name, line in _used(tree):
+        if name == tree.policy:
+            yield Refusal(line, f"uses {name} inside itself", "write it without recursion")
+
+
+def attributes(tree: Tree) -> Iterator[Refusal]:
+    """Refuse attributes that lead out: private and dunder ones, files, the system."""
+    for node, line in tree.of(cst.Attribute):
+        name = node.attr.value
+        if name.startswith("_") or name in _CLOSED_ATTRIBUTES:
+            yield Refusal(line, f"reads the attribute {name}", "use the public functions of poet.runtime")
+
+
+def targets(tree: Tree) -> Iterator[Refusal]:
+    """Refuse assignments to anything but the function's own names."""
+    step = "assign to a new name"
+    fixed = tree.parameters | {name for name, _, _ in tree.constants}
+    for node, line in tree.of(cst.AssignTarget, cst.AugAssign, cst.For, cst.CompFor):
+        held = [node.target]
+        while held:
+            target = held.pop()
+            if isinstance(target, cst.Tuple | cst.List):
+                held.extend(element.value for element in target.elements)
+            elif not isinstance(target, cst.Name):
+                yield Refusal(line, "assigns into an object", step)
+            elif isinstance(node, cst.AugAssign) and target.value in fixed:
+                yield Refusal(line, f"changes {target.value} in place", step)
+
+
+def changes(tree: Tree) -> Iterator[Refusal]:
+    """Refuse calls that change a parameter or a constant in place."""
+    fixed = tree.parameters | {name for name, _, _ in tree.constants}
+    for node, line in tree.of(cst.Call):
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in _CHANGES:
+            root = (get_full_name_for_node(node.func) or "").split(".")[0]
+            if root in fixed:
+                yield Refusal(line, f"changes {root} by {node.func.attr.value}", "work on a copy")
+
+
+def loops(tree: Tree) -> Iterator[Refusal]:
+    """Refuse loops that need not end: over anything but names, literals and what is made from them."""
+    for node, line in tree.of(cst.For, cst.CompFor):
+        if not _is_bounded(node.iter):
+            yield Refusal(line, "loops over something without a bound", "loop over a name or a tuple")
+        if isinstance(node, cst.For) and (grown := _grown(node)):
+            yield Refusal(line, f"changes {grown} while looping over it", "collect into another name")
+
+
+def _is_bounded(node: cst.BaseExpression) -> bool:
+    if isinstance(node, cst.Name):
+        return True
+    if isinstance(node, cst.Attribute):
+        return _is_bounded(node.value)
+    if isinstance(node, cst.Tuple | cst.List | cst.Set):
+        return True
+    if isinstance(node, cst.GeneratorExp | cst.ListComp | cst.SetComp):
+        return True  # its own loops are refused where they stand
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
+        return node.func.value in _BOUNDED_CALLS and all(
+            _is_bounded(arg.value) for arg in node.args if arg.keyword is None
+        )
+    is_method = isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args
+    return is_method and node.func.attr.value in _BOUNDED_METHODS and _is_bounded(node.func.value)
+
+
+def _grown(loop: cst.For) -> str | None:
+    iterated = _names_in(loop.iter)
+    for call in _all(loop.body):
+        if (
+            isinstance(call, cst.Call)
+            and isinstance(call.func, cst.Attribute)
+            and call.func.attr.value in _CHANGES
+        ):
+            root = (get_full_name_for_node(call.func) or "").split(".")[0]
+            if root in iterated:
+                return root
+    return None
+
+
+def _all(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _all(child)
+
+
+def _names_in(node: cst.CSTNode) -> set[str]:
+    return {each.value for each in _all(node) if isinstance(each, cst.Name)}
+
+
+def _bound(tree: Tree) -> frozenset[str]:
+    """Collect the names that the module itself binds."""
+    found = set(tree.parameters) | {function.name.value for function in tree.functions}
+    for alias, _ in tree.of(cst.ImportAlias):
+        found.add(alias.evaluated_alias or alias.evaluated_name.split(".")[0])
+    for node, _ in tree.of(cst.AssignTarget, cst.For, cst.CompFor):
+        found |= {each.value for each in _all(node.target) if isinstance(each, cst.Name)}
+    for handler, _ in tree.of(cst.ExceptHandler):
+        if handler.name is not None:
+            found |= _names_in(handler.name)
+    return frozenset(found)
+
+
+def _used(tree: Tree) -> Iterator[tuple[str, int]]:
+    """Give every name that is read, or called, or used as an annotation."""
+    spoken: set[int] = set()
+    for node, line in tree.nodes:
+        spoken.update(id(each) for each in _labels(node))
+        if isinstance(node, cst.Name) and id(node) not in spoken:
+            yield node.value, line
+
+
+def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Give the `Name` nodes directly under `node` that name a thing without reading it."""
+    if isinstance(node, cst.Attribute):
+        yield node.attr
+    elif isinstance(node, cst.Arg) and node.keyword is not None:
+        yield node.keyword
+    elif isinstance(node, cst.Param | cst.FunctionDef):
+        yield node.name
+    elif isinstance(node, cst.Import | cst.ImportFrom):
+        yield from _all(node)
+
+
+RULES = (syntax, names, recursion, attributes, targets, changes, loops)

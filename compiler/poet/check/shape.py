@@ -1,0 +1,125 @@
+"""The shape of a module: its syntax tree without literals, comments and layout."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import libcst as cst
+
+from poet.errors import CheckError
+
+__all__ = ["Difference", "difference", "same_shape"]
+
+# Layout is no part of the shape, and neither are commas and brackets: what they mean (a tuple, a call,
+# the order of evaluation) is in the type and place of the nodes.
+_LAYOUT = (
+    cst.BaseParenthesizableWhitespace,
+    cst.TrailingWhitespace,
+    cst.EmptyLine,
+    cst.Comment,
+    cst.Newline,
+    cst.Comma,
+    cst.LeftParen,
+    cst.RightParen,
+    cst.Semicolon,
+)
+_LAYOUT_FIELDS = frozenset(
+    {
+        "comma",
+        "lpar",
+        "rpar",
+        "leading_lines",
+        "lines_after_decorators",
+        "header",
+        "footer",
+        "semicolon",
+        "indent",
+        "encoding",
+        "default_indent",
+        "default_newline",
+        "has_trailing_newline",
+        "trailing_whitespace",
+    }
+)
+_NUMBERS = (cst.Integer, cst.Float)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two trees part, as a path of node types, and what stands there in each."""
+
+    path: str
+    left: str
+    right: str
+
+
+def same_shape(a: str, b: str) -> bool:
+    """Say whether two modules differ in literals, comments and layout alone.
+
+    Raises
+    ------
+    CheckError
+        One of them is not Python.
+    """
+    return difference(a, b) is None
+
+
+def difference(a: str, b: str) -> Difference | None:
+    """Give the first place where the shapes of two modules differ; None when they are the same.
+
+    Raises
+    ------
+    CheckError
+        One of them is not Python.
+    """
+    return _first(_parsed(a), _parsed(b), "module")
+
+
+def _parsed(source: str) -> cst.Module:
+    try:
+        return cst.parse_module(source)
+    except (cst.ParserSyntaxError, UnicodeError, ValueError) as error:
+        raise CheckError(f"not a Python module: {error}; correct the template that printed it") from error
+
+
+def _first(a: object, b: object, path: str) -> Difference | None:
+    if isinstance(a, cst.CSTNode) and isinstance(b, cst.CSTNode):
+        if type(a) is not type(b) and not (_is_number(a) and _is_number(b)):
+            return Difference(path, type(a).__name__, type(b).__name__)
+        return None if _is_blank(a, b) else _first_of_children(a, b, path)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        if len(a) != len(b):
+            return Difference(path, f"{len(a)} parts", f"{len(b)} parts")
+        pairs = zip(a, b, strict=True)
+        found = (_first(one, other, f"{path}[{place}]") for place, (one, other) in enumerate(pairs))
+        return next((each for each in found if each), None)
+    return None if a == b else Difference(path, ascii(a), ascii(b))
+
+
+def _first_of_children(a: cst.CSTNode, b: cst.CSTNode, path: str) -> Difference | None:
+    for name in _shaping(a):
+        one, other = getattr(a, name), getattr(b, name)
+        if isinstance(one, _LAYOUT) or isinstance(other, _LAYOUT):
+            continue
+        if found := _first(one, other, f"{path}.{name}"):
+            return found
+    return None
+
+
+def _shaping(node: cst.CSTNode) -> Iterator[str]:
+    return (
+        each.name
+        for each in fields(node)
+        if each.name not in _LAYOUT_FIELDS and not each.name.startswith("whitespace")
+    )
+
+
+def _is_blank(a: cst.CSTNode, b: cst.CSTNode) -> bool:
+    if isinstance(a, cst.SimpleString) and isinstance(b, cst.SimpleString):
+        return a.prefix == b.prefix
+    return _is_number(a) and _is_number(b)
+
+
+def _is_number(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.UnaryOperation):
+        return isinstance(node.operator, cst.Minus) and isinstance(node.expression, _NUMBERS)
+    return isinstance(node, _NUMBERS)
