@@ -6,56 +6,28 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
 from poet.check._tree import Refusal, Tree
+from poet.check._vocabulary import (
+    BOUNDED_CALLS,
+    BOUNDED_METHODS,
+    BUILT_IN,
+    CHANGES,
+    CLOSED_ATTRIBUTES,
+    SYNTAX,
+)
 
 __all__ = ["RULES"]
 
-_SYNTAX = (
-    cst.Module, cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.IndentedBlock,
-    cst.Import, cst.ImportFrom, cst.ImportAlias, cst.ImportStar, cst.AsName,
-    cst.FunctionDef, cst.Parameters, cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator,
-    cst.Expr, cst.Assign, cst.AssignTarget, cst.AssignEqual, cst.AugAssign, cst.BaseAugOp, cst.Return, cst.Pass,
-    cst.If, cst.Else, cst.For, cst.Break, cst.Continue, cst.Try, cst.ExceptHandler, cst.Finally, cst.Raise, cst.From,
-    cst.Name, cst.Attribute, cst.Dot, cst.Call, cst.Arg, cst.Subscript, cst.SubscriptElement, cst.Index, cst.Slice,
-    cst.Colon, cst.Integer, cst.Float, cst.SimpleString, cst.ConcatenatedString, cst.FormattedString,
-    cst.FormattedStringText, cst.FormattedStringExpression, cst.Tuple, cst.List, cst.Set, cst.Dict, cst.Element,
-    cst.DictElement, cst.StarredElement, cst.StarredDictElement, cst.ListComp, cst.SetComp, cst.DictComp,
-    cst.GeneratorExp, cst.CompFor, cst.CompIf, cst.IfExp, cst.BooleanOperation, cst.BinaryOperation,
-    cst.UnaryOperation, cst.Comparison, cst.ComparisonTarget, cst.BaseBooleanOp, cst.BaseBinaryOp, cst.BaseCompOp,
-    cst.BaseUnaryOp, cst.LeftParen, cst.RightParen, cst.LeftSquareBracket, cst.RightSquareBracket,
-    cst.LeftCurlyBrace, cst.RightCurlyBrace, cst.Comma, cst.Semicolon, cst.EmptyLine, cst.Comment, cst.Newline,
-    cst.TrailingWhitespace, cst.BaseParenthesizableWhitespace,
-)  # fmt: skip
-_BUILT_IN = frozenset(
-    "abs all any bool dict divmod enumerate float frozenset int isinstance len list max min pow repr reversed round "
-    "set sorted str sum tuple zip True False None "
-    "ArithmeticError AttributeError Exception IndexError KeyError LookupError MemoryError OverflowError "
-    "TimeoutError TypeError ValueError ZeroDivisionError".split(),
-)
-# Ways to files, to the system, to other code, or to state that outlives the call.
-_CLOSED_ATTRIBUTES = frozenset(
-    "DataSource builtins ctypes ctypeslib dump dumps f2py format format_map fromfile fromregex fromstring genfromtxt "
-    "importlib inspect io lib load loads loadtxt memmap open_memmap os pathlib pickle random save savetxt savez "
-    "savez_compressed seterr seterrcall setflags set_printoptions shutil socket subprocess sys testing threading "
-    "tofile vectorize frompyfunc apply_along_axis".split(),
-)
-_CHANGES = frozenset(
-    "add append clear discard extend fill insert itemset partition pop popitem put remove resize reverse setdefault "
-    "setfield sort update".split(),
-)
-_BOUNDED_CALLS = frozenset({"enumerate", "frozenset", "list", "reversed", "set", "sorted", "tuple", "zip"})
-_BOUNDED_METHODS = frozenset({"items", "keys", "values"})
-
 
 def syntax(tree: Tree) -> Iterator[Refusal]:
-    """Refuse syntax that the dialect does not have: while, with, lambda, class, global, yield, :=, match …"""
+    """Refuse syntax that the dialect does not have: while, with, lambda, class, global, yield, match."""
     for node, line in tree.nodes:
-        if not isinstance(node, _SYNTAX):
+        if not isinstance(node, SYNTAX):
             yield Refusal(line, f"uses {type(node).__name__}", "write it with if, for, try and calls")
 
 
 def names(tree: Tree) -> Iterator[Refusal]:
-    """Refuse names that neither the module nor the dialect gave: eval, open, getattr, __import__ …"""
-    known = _BUILT_IN | _bound(tree)
+    """Refuse names that neither the module nor the dialect gave: eval, open, getattr, __import__."""
+    known = BUILT_IN | _bound(tree)
     for name, line in _used(tree):
         if name not in known:
             yield Refusal(
@@ -74,7 +46,7 @@ def attributes(tree: Tree) -> Iterator[Refusal]:
     """Refuse attributes that lead out: private and dunder ones, files, the system."""
     for node, line in tree.of(cst.Attribute):
         name = node.attr.value
-        if name.startswith("_") or name in _CLOSED_ATTRIBUTES:
+        if name.startswith("_") or name in CLOSED_ATTRIBUTES:
             yield Refusal(line, f"reads the attribute {name}", "use the public functions of poet.runtime")
 
 
@@ -82,8 +54,10 @@ def targets(tree: Tree) -> Iterator[Refusal]:
     """Refuse assignments to anything but the function's own names."""
     step = "assign to a new name"
     fixed = tree.parameters | {name for name, _, _ in tree.constants}
-    for node, line in tree.of(cst.AssignTarget, cst.AugAssign, cst.For, cst.CompFor):
-        held = [node.target]
+    for node, line in tree.nodes:
+        if not isinstance(node, cst.AssignTarget | cst.AugAssign | cst.For | cst.CompFor):
+            continue
+        held: list[cst.BaseExpression] = [node.target]
         while held:
             target = held.pop()
             if isinstance(target, cst.Tuple | cst.List):
@@ -98,7 +72,7 @@ def changes(tree: Tree) -> Iterator[Refusal]:
     """Refuse calls that change a parameter or a constant in place."""
     fixed = tree.parameters | {name for name, _, _ in tree.constants}
     for node, line in tree.of(cst.Call):
-        if isinstance(node.func, cst.Attribute) and node.func.attr.value in _CHANGES:
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in CHANGES:
             root = (get_full_name_for_node(node.func) or "").split(".")[0]
             if root in fixed:
                 yield Refusal(line, f"changes {root} by {node.func.attr.value}", "work on a copy")
@@ -106,7 +80,9 @@ def changes(tree: Tree) -> Iterator[Refusal]:
 
 def loops(tree: Tree) -> Iterator[Refusal]:
     """Refuse loops that need not end: over anything but names, literals and what is made from them."""
-    for node, line in tree.of(cst.For, cst.CompFor):
+    for node, line in tree.nodes:
+        if not isinstance(node, cst.For | cst.CompFor):
+            continue
         if not _is_bounded(node.iter):
             yield Refusal(line, "loops over something without a bound", "loop over a name or a tuple")
         if isinstance(node, cst.For) and (grown := _grown(node)):
@@ -114,20 +90,17 @@ def loops(tree: Tree) -> Iterator[Refusal]:
 
 
 def _is_bounded(node: cst.BaseExpression) -> bool:
-    if isinstance(node, cst.Name):
+    if isinstance(node, cst.Name | cst.Attribute):
         return True
-    if isinstance(node, cst.Attribute):
-        return _is_bounded(node.value)
-    if isinstance(node, cst.Tuple | cst.List | cst.Set):
-        return True
-    if isinstance(node, cst.GeneratorExp | cst.ListComp | cst.SetComp):
-        return True  # its own loops are refused where they stand
+    if isinstance(node, cst.Tuple | cst.List | cst.Set | cst.GeneratorExp | cst.ListComp | cst.SetComp):
+        return True  # the loops inside are refused where they stand
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
-        return node.func.value in _BOUNDED_CALLS and all(
+        return node.func.value in BOUNDED_CALLS and all(
             _is_bounded(arg.value) for arg in node.args if arg.keyword is None
         )
-    is_method = isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args
-    return is_method and node.func.attr.value in _BOUNDED_METHODS and _is_bounded(node.func.value)
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args:
+        return node.func.attr.value in BOUNDED_METHODS and _is_bounded(node.func.value)
+    return False
 
 
 def _grown(loop: cst.For) -> str | None:
@@ -136,7 +109,7 @@ def _grown(loop: cst.For) -> str | None:
         if (
             isinstance(call, cst.Call)
             and isinstance(call.func, cst.Attribute)
-            and call.func.attr.value in _CHANGES
+            and call.func.attr.value in CHANGES
         ):
             root = (get_full_name_for_node(call.func) or "").split(".")[0]
             if root in iterated:
@@ -159,7 +132,9 @@ def _bound(tree: Tree) -> frozenset[str]:
     found = set(tree.parameters) | {function.name.value for function in tree.functions}
     for alias, _ in tree.of(cst.ImportAlias):
         found.add(alias.evaluated_alias or alias.evaluated_name.split(".")[0])
-    for node, _ in tree.of(cst.AssignTarget, cst.For, cst.CompFor):
+    for node, _ in tree.nodes:
+        if not isinstance(node, cst.AssignTarget | cst.For | cst.CompFor):
+            continue
         found |= {each.value for each in _all(node.target) if isinstance(each, cst.Name)}
     for handler, _ in tree.of(cst.ExceptHandler):
         if handler.name is not None:

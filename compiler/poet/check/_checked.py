@@ -30,8 +30,8 @@ def check(rendered: RenderedModule) -> CheckedModule:
     policy = rendered.decisions.policy
     if found := difference(rendered.source, rendered.shape):
         raise CheckError(
-            f"{policy}: a text in the decisions changed the code at {found.path}: {found.left} where the template "
-            f"gives {found.right}; print that value with the literal filter",
+            f"{policy}: a text in the decisions changed the code at {found.path}: {found.left} where the "
+            f"template gives {found.right}; print that value with the literal filter",
         )
     check_dialect(rendered.source, policy)
     return CheckedModule(rendered, hashlib.sha256(rendered.source.encode()).hexdigest())

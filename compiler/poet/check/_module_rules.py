@@ -36,7 +36,7 @@ def invisible_text(tree: Tree) -> Iterator[Refusal]:
         for letter in line:
             if unicodedata.category(letter) in _INVISIBLE:
                 yield Refusal(
-                    number, f"holds the invisible character {ascii(letter)}", "print texts with a filter"
+                    number, f"holds the invisible character {letter!a}", "print texts with a filter"
                 )
                 break
 
@@ -55,12 +55,13 @@ def imports(tree: Tree) -> Iterator[Refusal]:
             name = get_full_name_for_node(alias.name) or ""
             if not _is_open(name):
                 yield Refusal(line, f"imports {name}", step)
-    for node, line in tree.of(cst.ImportFrom):
-        name = "." * len(node.relative) + (get_full_name_for_node(node.module) or "" if node.module else "")
-        if isinstance(node.names, cst.ImportStar):
+    for statement, line in tree.of(cst.ImportFrom):
+        module = get_full_name_for_node(statement.module) if statement.module else None
+        name = "." * len(statement.relative) + (module or "")
+        if isinstance(statement.names, cst.ImportStar):
             yield Refusal(line, f"imports everything from {name}", step)
             continue
-        for alias in node.names:
+        for alias in statement.names:
             imported = get_full_name_for_node(alias.name) or ""
             if not (_is_open(name) and _is_open(f"{name}.{imported}")):
                 yield Refusal(line, f"imports {imported} from {name}", step)

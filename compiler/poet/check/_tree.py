@@ -35,7 +35,7 @@ class Tree:
     policy: str
     nodes: tuple[tuple[cst.CSTNode, int], ...]
 
-    def of(self, *kinds: type[_Node]) -> Iterator[tuple[_Node, int]]:
+    def of(self, kinds: type[_Node] | tuple[type[_Node], ...]) -> Iterator[tuple[_Node, int]]:
         """Give the nodes of these types, each with its line."""
         return ((node, line) for node, line in self.nodes if isinstance(node, kinds))
 

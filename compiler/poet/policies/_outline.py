@@ -44,7 +44,7 @@ def constant_name(rule: Rule, *parts: str) -> str:
     """Name a constant of `rule`: its id and `parts`, upper case."""
     if not _RULE_ID.fullmatch(rule.id):
         raise RenderError(
-            f"rule id {rule.id[:80]!r}: expected 1 to 60 of a-z, 0-9, _ and -; rename the rule in the learner",
+            f"rule id {rule.id[:80]!a}: expected 1 to 60 of a-z, 0-9, _ and -; rename it in its learner",
         )
     name = "_".join((rule.id, *parts)).replace("-", "_").upper()
     return name if name[0].isalpha() else f"RULE_{name}"
@@ -73,7 +73,8 @@ def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape
         return msgspec.convert(document, shape)
     except msgspec.ValidationError as error:
         raise RenderError(
-            f"rule {rule.id!r} is not a {shape.__name__} of its policy: {error}; correct the learner that made it",
+            f"rule {rule.id!r} is not a {shape.__name__} of its policy: {error}; "
+            "correct the learner that made it",
         ) from error
 
 
@@ -91,8 +92,8 @@ def only_kinds(decisions: Decisions, kinds: Sequence[str]) -> None:
     for rule in decisions.active:
         if rule.kind not in kinds:
             raise RenderError(
-                f"{decisions.policy}: rule {rule.id!r} has kind {rule.kind!r}, expected one of {', '.join(kinds)}; "
-                "hold the rule or correct the learner that made it",
+                f"{decisions.policy}: rule {rule.id!r} has kind {rule.kind!a}, "
+                f"expected one of {', '.join(kinds)}; hold the rule or correct the learner that made it",
             )
 
 

@@ -48,7 +48,8 @@ def policy(name: str) -> PolicySpec:
             return spec
     known = ", ".join(spec.name for spec in policies())
     raise RenderError(
-        f"no policy is called {name!r}; known: {known}. A plug-in registers its own under the entry point group {_GROUP}",
+        f"no policy is called {name!r}, known are {known}; "
+        f"a package registers its own under the entry point group {_GROUP}",
     )
 
 
@@ -56,7 +57,7 @@ def _load(point: EntryPoint) -> PolicySpec:
     spec = point.load()
     if not isinstance(spec, PolicySpec) or spec.name != point.name:
         raise RenderError(
-            f"entry point {point.name} = {point.value} in {_GROUP}: expected a PolicySpec named {point.name!r}, "
-            f"got {spec!r}; correct the package that registers it",
+            f"entry point {point.name} = {point.value} in {_GROUP}: "
+            f"expected a PolicySpec named {point.name!r}, got {spec!r}; correct its package",
         )
     return spec

@@ -125,8 +125,8 @@ def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[st
         multiplier = finite(rule, "multiplier", stability.multiplier)
         if multiplier < 1.0 or not stability.features:
             raise RenderError(
-                f"rule {rule.id!r}: {len(stability.features)} features with multiplier {multiplier!r}; expected at least "
-                "one feature and a multiplier of at least 1, or a stricter requirement would get a smaller window",
+                f"rule {rule.id!r}: {len(stability.features)} features with multiplier {multiplier!r}; "
+                "expected a feature and a multiplier of at least 1, as being strict never shrinks a window",
             )
         is_whole = multiplier.is_integer()
         features, factor = constant_name(rule, "features"), constant_name(rule, "multiplier")

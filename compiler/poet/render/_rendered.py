@@ -1,4 +1,4 @@
-"""Decisions × template → source, and the shape that the source must have."""
+"""From decisions and a template to source, and the shape that the source must have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 import msgspec
 
-from poet.decisions import Decisions, Rule
+from poet.decisions import Decisions
 from poet.errors import RenderError
 from poet.policies import PolicySpec, policy
 from poet.render._templates import environment, templates_sha256

@@ -39,7 +39,8 @@ def only_source(value: object) -> Source:
     if isinstance(value, Source):
         return value
     raise RenderError(
-        f"the template prints {_shortened(value)} as it is; print values with literal, identifier, constant or comment",
+        f"the template prints {_shortened(value)} as it is; "
+        "print values with literal, identifier, constant or comment",
     )
 
 
@@ -184,7 +185,8 @@ def _brackets(value: object) -> tuple[str, str]:
     if isinstance(value, frozenset):
         return ("frozenset({", "})") if value else ("frozenset(", ")")
     raise RenderError(
-        f"{_shortened(value)} has no literal; give str, bool, int, float, None, or a tuple, list or frozenset of them",
+        f"{_shortened(value)} has no literal; "
+        "give str, bool, int, float, None, or a tuple, list or frozenset of them",
     )
 
 

@@ -20,7 +20,7 @@ def template_root() -> Path:
 
 
 def environment(overrides: Path | None) -> jinja2.Environment:
-    """Make an environment in which templates print and cannot compute: no globals, four filters, one block filter."""
+    """Make an environment in which templates print and cannot compute: no globals, our filters alone."""
     folders = [template_root()] if overrides is None else [overrides, template_root()]
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),

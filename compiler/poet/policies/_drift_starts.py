@@ -1,0 +1,120 @@
+"""What version 1 of `detect_drift` is: the best untuned rule we know, or the monitor a team runs today."""
+
+from typing import get_args
+
+import msgspec
+
+from poet.decisions import Rule
+from poet.errors import RenderError
+from poet.policies._drift_rules import Criterion, Kind, Scale, Statistic
+
+__all__ = ["STARTS", "baseline"]
+
+# The one place that says what "calibrated" is on numeric data.
+_CALIBRATED = (
+    Criterion(
+        statistic="wasserstein",
+        preparation="deseasonalised",
+        scale="own_max",
+        direction="above",
+        threshold=1.0,
+    ),
+)
+_CHI_SQUARE = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
+_CHI_SQUARE_SAYS = "chi-square of homogeneity, p < 0.05"
+_KS = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
+_KS_SAYS = "two-sample Kolmogorov-Smirnov, p < 0.05"
+_SMALL_REFERENCE = 1000  # evidently's own border between p-values and distances
+
+
+def baseline(start: str) -> tuple[Rule, ...]:
+    """Give the rules that version 1 has under `start`.
+
+    Raises
+    ------
+    RenderError
+        No such start.
+    """
+    if start not in STARTS:
+        raise RenderError(f"detect_drift has no start {start!r}; choose one of {', '.join(STARTS)}")
+    return STARTS[start]
+
+
+def _rule(
+    rule_id: str, reason: str, *criteria: Criterion, kind: Kind, reference_at_most: int | None = None
+) -> Rule:
+    condition: dict[str, object] = {"kind": kind}
+    if reference_at_most is not None:
+        condition["reference_at_most"] = reference_at_most
+    return Rule(
+        id=rule_id,
+        kind="decide",
+        condition=condition,
+        parameters={"criteria": [msgspec.to_builtins(criterion) for criterion in criteria], "agree": 1},
+        reason=reason,
+    )
+
+
+def _distance(statistic: Statistic, threshold: float, *, scale: Scale = "absolute") -> Criterion:
+    return Criterion(statistic=statistic, scale=scale, direction="above", threshold=threshold)
+
+
+STARTS: dict[str, tuple[Rule, ...]] = {
+    "calibrated": (
+        _rule("categorical", _CHI_SQUARE_SAYS, _CHI_SQUARE, kind="categorical"),
+        _rule("numeric", "further off than any window of the reference itself", *_CALIBRATED, kind="numeric"),
+    ),
+    "ks": (
+        _rule("categorical", _CHI_SQUARE_SAYS, _CHI_SQUARE, kind="categorical"),
+        _rule("numeric", _KS_SAYS, _KS, kind="numeric"),
+    ),
+    "psi": (
+        _rule("categorical", "population stability index > 0.2", _distance("psi", 0.2), kind="categorical"),
+        _rule("numeric", "population stability index > 0.2", _distance("psi", 0.2), kind="numeric"),
+    ),
+    "wasserstein": (
+        _rule(
+            "categorical",
+            "Jensen-Shannon distance > 0.1",
+            _distance("jensen_shannon", 0.1),
+            kind="categorical",
+        ),
+        _rule(
+            "numeric",
+            "Wasserstein distance > 0.1 reference sd",
+            _distance("wasserstein", 0.1),
+            kind="numeric",
+        ),
+    ),
+    "evidently": (
+        _rule(
+            "categorical",
+            "Jensen-Shannon distance > 0.1",
+            _distance("jensen_shannon", 0.1),
+            kind="categorical",
+        ),
+        _rule(
+            "categorical-small",
+            _CHI_SQUARE_SAYS,
+            _CHI_SQUARE,
+            kind="categorical",
+            reference_at_most=_SMALL_REFERENCE,
+        ),
+        _rule(
+            "numeric",
+            "Wasserstein distance > 0.1 reference sd",
+            _distance("wasserstein", 0.1),
+            kind="numeric",
+        ),
+        _rule("numeric-small", _KS_SAYS, _KS, kind="numeric", reference_at_most=_SMALL_REFERENCE),
+    ),
+    "nannyml": tuple(
+        _rule(
+            kind,
+            "Jensen-Shannon distance over mean + 3 sd of the reference's own chunks",
+            _distance("jensen_shannon", 3.0, scale="own_sd"),
+            kind=kind,
+        )
+        for kind in get_args(Kind)
+    ),
+}
