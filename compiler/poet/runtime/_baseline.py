@@ -164,7 +164,8 @@ class Rows:
     @cached_property
     def median(self) -> FloatArray:
         """Median of each row."""
-        return (self.sorted[:, (self.length - 1) // 2] + self.sorted[:, self.length // 2]) / 2
+        middle: FloatArray = self.sorted[:, (self.length - 1) // 2] + self.sorted[:, self.length // 2]
+        return middle / 2
 
     @cached_property
     def sd(self) -> FloatArray:
@@ -184,13 +185,12 @@ class Rows:
 class Windows(Rows):
     """Windows of the baseline itself: their ranks are known, so nothing is searched."""
 
-    starts: IntArray
+    positions: IntArray  # of each value in the baseline's order
 
     @cached_property
     def places(self) -> IntArray:
         """Places of each row's values in the sorted baseline, in increasing order."""
-        windows = np.lib.stride_tricks.sliding_window_view(self.baseline.rank, self.length)
-        return np.sort(windows[self.starts], axis=1)
+        return np.sort(self.baseline.rank[self.positions], axis=1)
 
     @cached_property
     def sorted(self) -> FloatArray:

@@ -83,7 +83,9 @@ def _is_missing(value: object) -> bool:
 
 def _coded(values: Any) -> Coded | None:
     """Read pandas' categories, which are codes already; other libraries' decode themselves."""
-    categorical = getattr(values, "cat", None) if str(getattr(values, "dtype", "")) == "category" else values
+    categorical: Any = (
+        getattr(values, "cat", None) if str(getattr(values, "dtype", "")) == "category" else values
+    )
     if not (hasattr(categorical, "codes") and hasattr(categorical, "categories")):
         return None
     return Coded(np.asarray(categorical.codes, np.int64), tuple(categorical.categories.tolist()))
@@ -91,7 +93,7 @@ def _coded(values: Any) -> Coded | None:
 
 def _array(values: Any, name: str) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
-        return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
     if isinstance(values, np.ndarray):
         return values
     if hasattr(values, "type") and hasattr(values, "null_count"):  # pyarrow

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from poet.errors import SampleError
-from poet.runtime.reference import PREPARATIONS, Null
+from poet.runtime.reference import PREPARATIONS
 from poet.runtime.results import Score
-from poet.runtime.statistics import NAMES
+from poet.runtime.statistics import NAMES, ORDERED
 
 __all__ = ["SCALES", "Criterion", "Reading", "Scale", "above", "below", "read_score"]
 
 Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
-
-NOTHING = 1e-3  # in the statistic's unit: a reference whose windows differ by less than this does not differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,11 @@ class Criterion:
     def is_calibrated(self) -> bool:
         """Whether the scale asks how much the reference differs from itself."""
         return self.scale.startswith("own_")
+
+    @property
+    def is_order_free(self) -> bool:
+        """Whether the order of the current sample cannot matter when it has no times."""
+        return self.statistic not in ORDERED and self.preparation != "differenced"
 
     def holds(self, value: float) -> bool:
         """Whether a value meets the criterion; NaN never does."""
@@ -94,18 +97,11 @@ def read_score(score: Score, scale: str) -> float:
         return score.statistic
     if scale == "p_value":
         return math.nan if score.p_value is None else score.p_value
-    null = Null(*(math.nan if own is None else own for own in _own(score)))
+    if score.own_q90 is None or score.own_max is None or score.own_mean is None or score.own_sd is None:
+        return math.nan
     if scale == "own_sd":
-        return (score.statistic - null.mean) / _at_least_nothing(null.sd)
-    return score.statistic / _at_least_nothing(null.q90 if scale == "own_q90" else null.max)
-
-
-def _own(score: Score) -> tuple[float | None, float | None, float | None, float | None]:
-    return score.own_q90, score.own_max, score.own_mean, score.own_sd
-
-
-def _at_least_nothing(value: float) -> float:
-    return value if math.isnan(value) else max(value, NOTHING)
+        return (score.statistic - score.own_mean) / score.own_sd
+    return score.statistic / (score.own_q90 if scale == "own_q90" else score.own_max)
 
 
 def _criterion(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from poet.errors import SampleError
 from poet.runtime._baseline import Counts, Rows
 from poet.runtime._criteria import Criterion, Reading, read_score
+from poet.runtime._extremes import as_single
 from poet.runtime.reference import Reference
 from poet.runtime.results import DriftResult, Profile, Score
 from poet.runtime.sample import Sample, read
@@ -205,7 +206,19 @@ def compare(
     if not isinstance(reference, Reference):
         period = _period(context or {})
         reference = Reference.prepare(reference, times=reference_times, period=period)
-    return Samples(read(current, times=current_times), reference, version, feature)
+    sample, reference = _at_one_precision(read(current, times=current_times), reference)
+    return Samples(sample, reference, version, feature)
+
+
+def _at_one_precision(current: Sample, reference: Reference) -> tuple[Sample, Reference]:
+    """Round the finer of two numeric samples: 0.1 in single precision must equal 0.1 in double."""
+    if current.kind != "numeric" or reference.sample.kind != "numeric":
+        return current, reference
+    if current.is_single and not reference.sample.is_single:
+        return current, reference.single
+    if reference.sample.is_single and not current.is_single:
+        return replace(current, values=as_single(current.values)), reference
+    return current, reference
 
 
 def _period(context: Mapping[str, Any]) -> float | None:

@@ -18,6 +18,7 @@ def score_all(
     current: Any,
     reference: Any,
     *,
+    feature: str = "",
     current_times: Any = None,
     reference_times: Any = None,
     context: Mapping[str, Any] | None = None,
@@ -28,7 +29,12 @@ def score_all(
     all six, calibrated. Raises as `compare` does.
     """
     samples = compare(
-        current, reference, current_times=current_times, reference_times=reference_times, context=context
+        current,
+        reference,
+        feature=feature,
+        current_times=current_times,
+        reference_times=reference_times,
+        context=context,
     )
     return scores_of(samples)
 
@@ -37,8 +43,12 @@ def scores_of(samples: Samples) -> dict[str, Score]:
     """Give the candidate statistics of samples that are held against each other already."""
     if samples.reason:
         return {}
+    length = samples.current.n_present
     if samples.is_categorical:
+        samples.reference.calibrate(CATEGORICAL, "raw", length)
         return {f"{name}/raw": samples.score(name, "raw") for name in CATEGORICAL}
+    for preparation in ("raw", "deseasonalised"):
+        samples.reference.calibrate(CALIBRATED, preparation, length)
     scores = {
         f"{name}/{preparation}": samples.score(name, preparation)
         for preparation in ("raw", "deseasonalised")

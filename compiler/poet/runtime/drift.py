@@ -2,8 +2,8 @@
 
 The contract that every policy built from this keeps: identical samples never drift; adding a constant to
 both numeric samples, or scaling both, changes nothing; without times the order of the current sample
-matters to `roughness`, `differenced` and `detrended` alone. On the calibrated scales the order of the
-*reference* matters to every statistic, for its own windows are stretches of it.
+matters to `roughness` and to `differenced` alone (`Criterion.is_order_free`). On the calibrated scales the
+order of the *reference* matters to every statistic, for its own windows are stretches of it.
 """
 
 from poet.runtime._criteria import Criterion, above, below, read_score

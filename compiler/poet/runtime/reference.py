@@ -1,56 +1,43 @@
 """A reference, prepared once and reused for every call: its order, its season, its own windows."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from poet.errors import SampleError
 from poet.runtime._baseline import Baseline, Counts, Rows, Windows
+from poet.runtime._extremes import Taming, as_single
 from poet.runtime._measures import Shape, shape_of
+from poet.runtime._own_windows import Null, starts_of_windows, window_length
 from poet.runtime.sample import FloatArray, IntArray, Sample, read
 from poet.runtime.season import Season, find_season
 from poet.runtime.statistics import COUNTS, NUMERIC
 
-__all__ = ["PREPARATIONS", "Null", "Preparation", "Reference"]
+__all__ = ["PREPARATIONS", "Preparation", "Reference"]
 
 Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
 PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 
-MOST_WINDOWS = 100
-STEPS_IN_A_WINDOW = 16  # windows that share more than 15/16 of their values say nothing new
-VALUES_AT_ONCE = 1 << 18  # rows of windows are computed in blocks of about 2 MB
+VALUES_AT_ONCE = 1 << 18  # windows are computed in blocks of about 2 MB
 ROUNDING = 1e-6  # a preparation that leaves less than this share of the standard deviation left nothing
-HUGE, TINY, LIMIT = 1e100, 1e-100, 1e140  # squares and their sums stay finite in between
-
-
-class Null(NamedTuple):
-    """How far the reference's own windows are from it; NaN where it is too short to have windows."""
-
-    q90: float
-    max: float
-    mean: float
-    sd: float
-
-
-UNKNOWN = Null(math.nan, math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a current sample is compared with. Immutable; threads may share it.
+    """What a current sample is compared with. Immutable to its users; threads may share it.
 
-    An infinity counts as a value that lies one range of the finite values beyond them.
+    What is computed on demand is kept. Two threads that need the same at once both compute it, alike.
     """
 
     sample: Sample
     season: Season | None = None
-    exponent: int = 0  # values are kept divided by this power of two; 0 unless they are extreme
-    extremes: tuple[float, float] = (-1.0, 1.0)  # where infinities go
-    _baselines: dict[str, Baseline] = field(default_factory=dict, repr=False)
-    _nulls: dict[tuple[str, str, int], Null] = field(default_factory=dict, repr=False)
+    taming: Taming = field(default=Taming(0, -1.0, 1.0), repr=False)
+    _baselines: dict[str, Baseline] = field(default_factory=dict, init=False, repr=False)
+    _nulls: dict[tuple[str, str, int], Null] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def prepare(cls, values: Any, *, times: Any = None, period: float | None = None) -> Self:
@@ -73,12 +60,10 @@ class Reference:
         sample = read(values, times=times, name="reference")
         if sample.kind != "numeric":
             return cls(sample)
-        exponent = _exponent(sample.values)
-        extremes = _extremes(sample.values, exponent)
-        tamed = _tame(sample.values, exponent, extremes)
-        sample = Sample("numeric", sample.n, tamed.copy(), times=sample.times)
-        season = None if sample.times is None else find_season(tamed, sample.times, period)
-        return cls(sample, season, exponent, extremes)
+        taming = Taming.of(sample.values)
+        sample = replace(sample, values=taming(sample.values).copy())
+        season = None if sample.times is None else find_season(sample.values, sample.times, period)
+        return cls(sample, season, taming)
 
     @property
     def n(self) -> int:
@@ -91,16 +76,6 @@ class Reference:
         return np.bincount(self.sample.values, minlength=len(self.sample.categories)).astype(np.float64)
 
     @cached_property
-    def trend(self) -> tuple[float, float]:
-        """Slope of the least-squares line over times, or over rows without them, and its middle."""
-        at = np.arange(self.n, dtype=np.float64) if self.sample.times is None else self.sample.times
-        middle = float(at.mean())
-        spread = float(np.square(at - middle).sum())
-        values = self.sample.values
-        slope = float(((at - middle) * (values - values.mean())).sum()) / spread if spread > 0 else 0.0
-        return slope, middle
-
-    @cached_property
     def shape(self) -> Shape:
         """Cardinality, and the moments of a numeric reference."""
         if self.sample.kind == "numeric":
@@ -108,60 +83,93 @@ class Reference:
         n_unique = int(np.count_nonzero(self.counts))
         return Shape(n_unique=n_unique, skewness=0.0, tail_weight=0.0, autocorrelation=0.0)
 
+    @cached_property
+    def trend(self) -> tuple[float, float]:
+        """Slope per second of the least-squares line, and the mean time; 0 without times."""
+        times, values = self.sample.times, self.sample.values
+        if times is None:
+            return 0.0, 0.0
+        middle = float(times.mean())
+        spread = float(np.square(times - middle).sum())
+        slope = float(((times - middle) * (values - values.mean())).sum()) / spread if spread > 0 else 0.0
+        return slope, middle
+
+    @cached_property
+    def single(self) -> "Reference":
+        """The same reference in single precision, for a current sample that has no more."""
+        values = as_single(self.sample.values)
+        return Reference(replace(self.sample, values=values, is_single=True), self.season, self.taming)
+
     def baseline(self, preparation: str) -> Baseline:
-        """Give the reference after a preparation. `phase_matched` needs a current sample: see `rows`."""
+        """Give the reference after a preparation other than `phase_matched`, which depends on the current."""
         if preparation not in self._baselines:
-            values = self._prepared(self.sample, preparation)
+            values = self._prepared(self.sample.values, self.sample.times, preparation)
             floor = 0.0 if preparation == "raw" else ROUNDING * self.baseline("raw").sd
             self._baselines[preparation] = Baseline(values, floor)
         return self._baselines[preparation]
 
     def rows(self, current: Sample, preparation: str) -> Rows:
-        """Hold a prepared numeric current sample against the reference prepared alike."""
+        """Hold a prepared numeric current sample against the reference prepared alike.
+
+        A preparation that needs times leaves both as they are where either has none.
+        """
+        values, times = self.taming(current.values), current.times
         if preparation == "phase_matched":
-            return Rows(self._tamed(current)[None], self._phase_matched(current.times))
-        tamed = Sample("numeric", current.n, self._tamed(current), times=current.times)
-        return Rows(self._prepared(tamed, preparation)[None], self.baseline(preparation))
+            return Rows(values[None], self._phase_matched(times))
+        if times is None and preparation != "differenced":
+            preparation = "raw"
+        return Rows(self._prepared(values, times, preparation)[None], self.baseline(preparation))
 
     def null(self, statistic: str, preparation: str, length: int) -> Null:
-        """Summarise a statistic of the reference's own windows of about this length.
+        """Summarise a statistic of the reference's own windows of about this length against the reference."""
+        self.calibrate((statistic,), preparation, length)
+        return self._nulls[statistic, preparation, self._window_length(preparation, length)]
 
-        Up to 100 windows, evenly spaced. They are at least 3 and at most a third of the reference long;
-        lengths above 31 are rounded down by up to 6 %, so that calls of similar length share the work.
-        """
-        length = _window_length(length, self.n if preparation != "differenced" else self.n - 1)
-        key = (statistic, preparation, length)
-        if key not in self._nulls:
-            self._nulls[key] = self._summarise(statistic, preparation, length)
-        return self._nulls[key]
-
-    def _summarise(self, statistic: str, preparation: str, length: int) -> Null:
-        n = self.n - (preparation == "differenced")
-        if n < 3:
-            return UNKNOWN
-        starts = _starts(n, length)
+    def calibrate(self, statistics: Sequence[str], preparation: str, length: int) -> None:
+        """Compute the nulls of several statistics on the same windows, where they are not known yet."""
+        length = self._window_length(preparation, length)
+        unknown = [each for each in statistics if (each, preparation, length) not in self._nulls]
+        if not unknown:
+            return
+        starts = starts_of_windows(self._rows_after(preparation), length)
         block = max(1, VALUES_AT_ONCE // length)
-        blocks = [starts[i : i + block] for i in range(0, len(starts), block)]
-        own = np.concatenate([self._own(statistic, preparation, length, each) for each in blocks])
-        if np.isnan(own).any():
-            return UNKNOWN
-        return Null(*(float(each) for each in (np.quantile(own, 0.9), own.max(), own.mean(), own.std())))
+        own: dict[str, list[FloatArray]] = {each: [] for each in unknown}
+        for first in range(0, len(starts), block):
+            windows = starts[first : first + block, None] + np.arange(length)
+            for statistic, values in self._own(unknown, preparation, windows).items():
+                own[statistic].append(values)
+        for statistic, blocks in own.items():
+            null = Null.of(np.concatenate(blocks) if blocks else np.empty(0))
+            self._nulls[statistic, preparation, length] = null
 
-    def _own(self, statistic: str, preparation: str, length: int, starts: IntArray) -> FloatArray:
-        windows = starts[:, None] + np.arange(length)
+    def _rows_after(self, preparation: str) -> int:
+        return (
+            max(0, self.n - 1) if preparation == "differenced" and self.sample.kind == "numeric" else self.n
+        )
+
+    def _window_length(self, preparation: str, length: int) -> int:
+        return window_length(length, self._rows_after(preparation))
+
+    def _own(self, statistics: Sequence[str], preparation: str, windows: IntArray) -> dict[str, FloatArray]:
         if self.sample.kind != "numeric":
-            k = len(self.sample.categories)
-            cells = self.sample.values[windows] + k * np.arange(len(starts))[:, None]
-            counts = np.bincount(cells.ravel(), minlength=k * len(starts)).reshape(-1, k)
-            return COUNTS[statistic](Counts(counts.astype(np.float64), self.counts))
+            counts = self._counts_of(windows)
+            return {each: COUNTS[each](counts) for each in statistics}
         if preparation == "phase_matched" and self.season is not None:
-            return np.concatenate([self._own_phase_matched(statistic, window) for window in windows])
+            rows = [self._own_phase_matched(window) for window in windows]
+            return {each: np.concatenate([NUMERIC[each](row) for row in rows]) for each in statistics}
         baseline = self.baseline(preparation)
-        return NUMERIC[statistic](Windows(baseline.values[windows], baseline, starts))
+        own = Windows(baseline.values[windows], baseline, windows)
+        return {each: NUMERIC[each](own) for each in statistics}
 
-    def _own_phase_matched(self, statistic: str, window: IntArray) -> FloatArray:
+    def _counts_of(self, windows: IntArray) -> Counts:
+        categories = len(self.sample.categories)
+        cells = self.sample.values[windows] + categories * np.arange(len(windows))[:, None]
+        counts = np.bincount(cells.ravel(), minlength=categories * len(windows)).reshape(-1, categories)
+        return Counts(counts.astype(np.float64), self.counts)
+
+    def _own_phase_matched(self, window: IntArray) -> Rows:
         times = None if self.sample.times is None else self.sample.times[window]
-        return NUMERIC[statistic](Rows(self.sample.values[window][None], self._phase_matched(times)))
+        return Rows(self.sample.values[window][None], self._phase_matched(times))
 
     def _phase_matched(self, times: FloatArray | None) -> Baseline:
         """Restrict the reference to the phases at which there are current values."""
@@ -173,60 +181,10 @@ class Reference:
         kept = wanted[self.season.phases(self.sample.times)]
         return Baseline(raw.values[kept]) if kept.any() else raw
 
-    def _tamed(self, current: Sample) -> FloatArray:
-        return _tame(current.values, self.exponent, self.extremes)
-
-    def _prepared(self, sample: Sample, preparation: str) -> FloatArray:
-        """Apply a preparation; one that has nothing to remove leaves the values as they are."""
-        values: FloatArray = sample.values
-        if preparation == "deseasonalised" and self.season is not None and sample.times is not None:
-            return values - self.season.expected(sample.times)
-        if preparation == "detrended":
+    def _prepared(self, values: FloatArray, times: FloatArray | None, preparation: str) -> FloatArray:
+        if preparation == "deseasonalised" and self.season is not None and times is not None:
+            return values - self.season.expected(times)
+        if preparation == "detrended" and times is not None:
             slope, middle = self.trend
-            if sample.times is not None and self.sample.times is not None:
-                return values - slope * (sample.times - middle)
-            return values - slope * (np.arange(len(values)) - (len(values) - 1) / 2)
+            return values - slope * (times - middle)
         return np.diff(values) if preparation == "differenced" else values
-
-
-def _window_length(length: int, n: int) -> int:
-    length = max(3, min(length, n // 3))
-    drop = max(0, length.bit_length() - 5)
-    return length >> drop << drop
-
-
-def _starts(n: int, length: int) -> IntArray:
-    last = n - length
-    windows = min(MOST_WINDOWS, last + 1, STEPS_IN_A_WINDOW * last // length + 1)
-    return np.unique(np.linspace(0, last, windows).round().astype(np.int64))
-
-
-def _exponent(values: FloatArray) -> int:
-    """Give the power of two that brings extreme values near 1; 0 leaves ordinary ones untouched."""
-    sizes = np.abs(values[np.isfinite(values)])
-    largest = float(sizes.max(initial=0.0))
-    return 0 if largest == 0.0 or TINY < largest < HUGE else math.frexp(largest)[1]
-
-
-def _extremes(values: FloatArray, exponent: int) -> tuple[float, float]:
-    """Place the infinities: one range of the finite values below and above them."""
-    finite = np.ldexp(values[np.isfinite(values)], -exponent)
-    if not len(finite):
-        return -1.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    beyond = high - low or abs(high) or 1.0
-    return low - beyond, high + beyond
-
-
-def _tame(values: FloatArray, exponent: int, extremes: tuple[float, float]) -> FloatArray:
-    """Scale by the reference's power of two and give infinities a finite place."""
-    if exponent:
-        values = np.ldexp(values, -exponent)
-    largest = np.abs(values).max(initial=0.0)
-    if largest <= LIMIT:
-        return values
-    finite = np.clip(values[np.isfinite(values)], -LIMIT, LIMIT)
-    low, high = min(extremes[0], finite.min(initial=np.inf)), max(extremes[1], finite.max(initial=-np.inf))
-    return np.where(
-        np.isneginf(values), low, np.where(np.isposinf(values), high, np.clip(values, -LIMIT, LIMIT))
-    )

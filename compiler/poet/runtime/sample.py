@@ -6,7 +6,7 @@ extreme value: it is kept here and given a finite place by `poet.runtime.referen
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +27,8 @@ class Sample:
     """The present values of one column, in the order of their times where those are known.
 
     `values` are float64 for a numeric sample, otherwise int64 codes into `categories`. `n` counts every row,
-    `times` are seconds and as long as `values`.
+    `times` are seconds and as long as `values`. `is_single` says that the numbers came in single
+    precision (float32 or less).
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Sample:
     values: npt.NDArray[Any]
     categories: tuple[Hashable, ...] = ()
     times: FloatArray | None = None
+    is_single: bool = False
 
     @property
     def n_present(self) -> int:
@@ -83,7 +85,9 @@ def _numeric(column: npt.NDArray[Any], seconds: FloatArray | None) -> Sample:
     values = column.astype(np.float64, copy=False)
     missing = np.isnan(values) if column.dtype.kind == "f" else None
     present = ~missing if missing is not None and missing.any() else None
-    return _build("numeric", values, present, seconds)
+    sample = _build("numeric", values, present, seconds)
+    is_single = column.dtype.kind == "f" and column.dtype.itemsize <= 4
+    return replace(sample, is_single=True) if is_single else sample
 
 
 def _from_objects(column: npt.NDArray[Any], seconds: FloatArray | None, name: str) -> Sample:

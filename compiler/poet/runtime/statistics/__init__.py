@@ -1,7 +1,8 @@
 """Statistics: how far rows of values are from a baseline. One function each, grouped by family."""
 
-from poet.runtime.statistics.catalogue import COUNTS, NAMES, NUMERIC, p_value
-from poet.runtime.statistics.distances import anderson_darling, cramer_von_mises, ks, wasserstein
+from poet.runtime.statistics.catalogue import COUNTS, NAMES, NUMERIC, ORDERED, p_value
+from poet.runtime.statistics.distances import ks, wasserstein
+from poet.runtime.statistics.ranks import anderson_darling, cramer_von_mises
 from poet.runtime.statistics.shares import (
     chi_square,
     g_test,
@@ -23,6 +24,7 @@ __all__ = [
     "COUNTS",
     "NAMES",
     "NUMERIC",
+    "ORDERED",
     "anderson_darling",
     "chi_square",
     "cramer_von_mises",

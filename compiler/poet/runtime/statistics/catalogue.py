@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from poet.runtime._baseline import Counts, FloatArray, Rows
-from poet.runtime.statistics import distances, p_values, shares, shifts
+from poet.runtime.statistics import distances, p_values, ranks, shares, shifts
 
-__all__ = ["COUNTS", "NAMES", "NUMERIC", "WITH_P_VALUE", "p_value"]
+__all__ = ["COUNTS", "NAMES", "NUMERIC", "ORDERED", "p_value"]
 
 COUNTS: dict[str, Callable[[Counts], FloatArray]] = {
     "chi_square": shares.chi_square,
@@ -22,8 +22,8 @@ def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], Fl
 
 
 NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
-    "anderson_darling": distances.anderson_darling,
-    "cramer_von_mises": distances.cramer_von_mises,
+    "anderson_darling": ranks.anderson_darling,
+    "cramer_von_mises": ranks.cramer_von_mises,
     "hellinger": _over_bins(shares.hellinger),
     "jensen_shannon": _over_bins(shares.jensen_shannon),
     "ks": distances.ks,
@@ -38,7 +38,7 @@ NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
 }
 
 NAMES = frozenset(NUMERIC) | frozenset(COUNTS)
-WITH_P_VALUE = frozenset(p_values.NUMERIC) | frozenset(p_values.COUNTS)
+ORDERED = frozenset({"roughness"})  # the statistics to which the order of rows matters
 
 
 def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:

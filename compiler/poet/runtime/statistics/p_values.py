@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from poet.runtime._baseline import Counts, Rows
+from poet.runtime.statistics._ties import merge
 
 __all__ = ["COUNTS", "NUMERIC"]
 
@@ -38,10 +39,9 @@ def _limit_of_cramer_von_mises(x: float) -> float:
 def _mann_whitney(statistic: float, rows: Rows) -> float:
     m, n = rows.length, rows.baseline.n
     total = m + n
-    pooled = np.sort(np.concatenate((rows.sorted[0], rows.baseline.sorted)), kind="stable")
-    first = np.flatnonzero(np.concatenate(([True], pooled[1:] != pooled[:-1])))
-    ties = np.diff(np.append(first, total)).astype(np.float64)
-    variance = m * n / 12 * ((total + 1) - (ties**3 - ties).sum() / (total * (total - 1)))
+    ties = merge(rows.sorted[0], rows.baseline.sorted)
+    size = (ties.x_size + ties.y_size).astype(np.float64)
+    variance = m * n / 12 * ((total + 1) - (size**3 - size).sum() / (total * (total - 1)))
     if variance <= 0:
         return 1.0
     excess = statistic * m * n / 2 - 0.5  # U above its mean, with the correction for continuity

@@ -3,6 +3,7 @@
 import numpy as np
 
 from poet.runtime._baseline import Counts, FloatArray
+from poet.runtime.statistics._units import row_sums
 
 __all__ = ["chi_square", "g_test", "hellinger", "jensen_shannon", "psi", "total_variation"]
 
@@ -13,7 +14,7 @@ def psi(counts: Counts) -> FloatArray:
     """Give the population stability index, 0 … infinity."""
     current, reference = _shares(counts)
     current, reference = np.maximum(current, EMPTY_SHARE), np.maximum(reference, EMPTY_SHARE)
-    return ((current - reference) * np.log(current / reference)).sum(axis=1)
+    return row_sums((current - reference) * np.log(current / reference))
 
 
 def jensen_shannon(counts: Counts) -> FloatArray:
@@ -27,13 +28,13 @@ def jensen_shannon(counts: Counts) -> FloatArray:
 def hellinger(counts: Counts) -> FloatArray:
     """Give the Hellinger distance, 0 … 1."""
     current, reference = _shares(counts)
-    return np.sqrt(np.square(np.sqrt(current) - np.sqrt(reference)).sum(axis=1) / 2)
+    return np.sqrt(row_sums(np.square(np.sqrt(current) - np.sqrt(reference))) / 2)
 
 
 def total_variation(counts: Counts) -> FloatArray:
     """Give the share of rows that would have to change category, 0 … 1."""
     current, reference = _shares(counts)
-    return np.abs(current - reference).sum(axis=1) / 2
+    return row_sums(np.abs(current - reference)) / 2
 
 
 def chi_square(counts: Counts) -> FloatArray:
@@ -42,13 +43,13 @@ def chi_square(counts: Counts) -> FloatArray:
         np.square(observed - expected) / np.where(expected > 0, expected, 1.0)
         for observed, expected in _expected(counts)
     ]
-    return (squares[0] + squares[1]).sum(axis=1)
+    return row_sums(squares[0] + squares[1])
 
 
 def g_test(counts: Counts) -> FloatArray:
     """Give the likelihood-ratio statistic of homogeneity."""
     terms = [2 * _times_log_ratio(observed, expected) for observed, expected in _expected(counts)]
-    return np.maximum((terms[0] + terms[1]).sum(axis=1), 0.0)
+    return np.maximum(row_sums(terms[0] + terms[1]), 0.0)
 
 
 def _shares(counts: Counts) -> tuple[FloatArray, FloatArray]:
@@ -64,7 +65,7 @@ def _expected(counts: Counts) -> tuple[tuple[FloatArray, FloatArray], tuple[Floa
 
 
 def _relative_entropy(shares: FloatArray, middle: FloatArray) -> FloatArray:
-    return _times_log_ratio(shares, middle).sum(axis=1) / np.log(2)
+    return row_sums(_times_log_ratio(shares, middle)) / np.log(2)
 
 
 def _times_log_ratio(x: FloatArray, y: FloatArray) -> FloatArray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from poet.runtime._baseline import FloatArray, Rows
-from poet.runtime.statistics._units import in_units
+from poet.runtime.statistics._units import BEYOND, in_units, row_sums
 
 __all__ = ["levene", "mann_whitney", "mean_shift", "median_shift", "roughness", "scale_shift"]
 
@@ -33,18 +33,18 @@ def scale_shift(rows: Rows) -> FloatArray:
 def roughness(rows: Rows) -> FloatArray:
     """Give how the mean step from value to value grew, in standard deviations of the reference.
 
-    Steps follow the order of the rows, so this is the one statistic that order matters to. NaN for a
-    single value.
+    0 where it did not grow: less of it is left to the distances. Steps follow the order of the rows, so
+    this is the one statistic that order matters to. NaN for a single value.
     """
     if rows.length < 2:
         return np.full(len(rows.values), np.nan)
     steps = np.abs(np.diff(rows.values, axis=1)).mean(axis=1)
-    return in_units(np.abs(steps - rows.baseline.roughness), rows.baseline.sd)
+    return in_units(steps - rows.baseline.roughness, rows.baseline.sd)
 
 
 def mann_whitney(rows: Rows) -> FloatArray:
     """Give the rank-biserial correlation, 0 (same place) … 1 (no overlap): |2 U / (n m) - 1|."""
-    u = (rows.at_most + rows.below).sum(axis=1) / 2
+    u = row_sums(rows.at_most + rows.below) / 2
     return np.abs(2 * u / (rows.length * rows.baseline.n) - 1)
 
 
@@ -57,4 +57,4 @@ def levene(rows: Rows) -> FloatArray:
     within = np.square(z - z.mean(axis=1)[:, None]).sum(axis=1) + np.square(z0 - z0.mean()).sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         f = (m + n - 2) * between / within
-    return np.where(between > 0, f, 0.0)
+    return np.where(between > 0, np.minimum(f, BEYOND), 0.0)

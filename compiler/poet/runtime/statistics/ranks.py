@@ -1,0 +1,65 @@
+"""Statistics of the ranks in both samples together: one merge a row, equal values share their rank."""
+
+import numpy as np
+
+from poet.runtime._baseline import FloatArray, IntArray, Rows
+from poet.runtime.statistics._ties import Ties, merge
+
+__all__ = ["anderson_darling", "cramer_von_mises"]
+
+
+def cramer_von_mises(rows: Rows) -> FloatArray:
+    """Give the two-sample T of Anderson (1962), ties at their average rank."""
+    return np.array([_cramer_von_mises(merge(row, rows.baseline.sorted)) for row in rows.sorted])
+
+
+def _cramer_von_mises(ties: Ties) -> float:
+    m, n = int(ties.x_size.sum()), int(ties.y_size.sum())
+    below, size = ties.x_below + ties.y_below, ties.x_size + ties.y_size
+    rank = below + (size + 1) / 2
+    u = m * _excess(rank, ties.x_below, ties.x_size) + n * _excess(rank, ties.y_below, ties.y_size)
+    return u / (m * n * (m + n)) - (4 * m * n - 1) / (6 * (m + n))
+
+
+def _excess(rank: FloatArray, below: IntArray, size: IntArray) -> float:
+    """Sum the squares of (shared rank - own place), group by group."""
+    centre = rank - below - (size + 1) / 2
+    return float((size * np.square(centre) + (size**3 - size) / 12).sum())
+
+
+def anderson_darling(rows: Rows) -> FloatArray:
+    """Give the standardised two-sample statistic with midranks (Scholz & Stephens 1987, equation 7).
+
+    NaN where nothing varies, or where there are fewer than four values in all.
+    """
+    return np.array([_anderson_darling(merge(row, rows.baseline.sorted)) for row in rows.sorted])
+
+
+def _anderson_darling(ties: Ties) -> float:
+    size = ties.x_size + ties.y_size
+    total = int(size.sum())
+    if len(size) < 2 or total < 4:
+        return np.nan
+    below = ties.x_below + ties.y_below + size / 2
+    weight = size / (below * (total - below) - total * size / 4)
+    a2 = 0.0
+    for own_below, own_size in ((ties.x_below, ties.x_size), (ties.y_below, ties.y_size)):
+        n = int(own_size.sum())
+        a2 += float((weight * np.square(total * (own_below + own_size / 2) - below * n)).sum()) / n
+    a2 *= (total - 1) / total**2
+    return (a2 - 1) / _standard_deviation(int(ties.x_size.sum()), int(ties.y_size.sum()))
+
+
+def _standard_deviation(m: int, n: int) -> float:
+    """Give the standard deviation of the unstandardised statistic for k = 2 samples (their equation 4)."""
+    total, k = float(m + n), 2
+    sizes = 1 / m + 1 / n
+    harmonic = (1 / np.arange(total - 1, 1, -1)).cumsum()
+    h = float(harmonic[-1]) + 1
+    g = float((harmonic / np.arange(2, total)).sum())
+    a = (4 * g - 6) * (k - 1) + (10 - 6 * g) * sizes
+    b = (2 * g - 4) * k**2 + 8 * h * k + (2 * g - 14 * h - 4) * sizes - 8 * h + 4 * g - 6
+    c = (6 * h + 2 * g - 2) * k**2 + (4 * h - 4 * g + 6) * k + (2 * h - 6) * sizes + 4 * h
+    d = (2 * h + 6) * k**2 - 4 * h * k
+    variance = (a * total**3 + b * total**2 + c * total + d) / ((total - 1) * (total - 2) * (total - 3))
+    return float(np.sqrt(variance))
