@@ -10,7 +10,7 @@ from poet.decisions import Evidence, Interval, Replay
 from poet.learn.detect_drift._candidates import Candidate
 from poet.learn.detect_drift._steps import Executions, Role, Steps
 from poet.learn.detect_drift._tournament import Costs, Standing
-from poet.learn.evidence import mean_interval, rate_interval
+from poet.learn.evidence import bounded_mean_interval, rate_interval
 from poet.learn.votes import Ballots
 from poet.policies.detect_drift import Criterion
 
@@ -100,7 +100,7 @@ def _recall(case: Case, rule: NDArray[np.bool_]) -> Interval:
 
 
 def _rate(what: str, hits: float, n: float, risk: float) -> Interval:
-    low, high = rate_interval(hits, n, delta=risk)
+    low, high = rate_interval(hits, n, risk=risk)
     return Interval(
         what=what,
         estimate=round(hits / n, 4) if n else 0.0,
@@ -115,7 +115,9 @@ def _replay(case: Case, executions: Executions, covers: NDArray[np.bool_]) -> Re
     scale = case.costs.largest
     saving = float(gains.mean()) if len(gains) else 0.0
     low, high = (
-        mean_interval(gains / scale, delta=case.risk, low=-1.0, high=1.0) if len(gains) else (-1.0, 1.0)
+        bounded_mean_interval(gains / scale, risk=case.risk, low=-1.0, high=1.0)
+        if len(gains)
+        else (-1.0, 1.0)
     )
     recorded = int(covers.sum())
     judged = len(set(case.steps.execution[case.judged].tolist()))

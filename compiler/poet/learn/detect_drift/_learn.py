@@ -89,18 +89,24 @@ def _least_propensity(table: Table) -> float:
 
 
 def _adopted(table: Table, standings: dict[str, Standing], summaries: Summaries) -> list[str]:
-    """Name the places whose evidence clears the bar and that nothing else speaks against, widest first."""
+    """Name the places whose evidence clears the bar and that nothing else speaks against, widest first.
+
+    A narrow place that would only say what a wider one has just adopted needs no rule of its own.
+    """
     weights = {place.name: place.weight for place in table.places}
     values = {name: standing.e_value for name, standing in standings.items()}
     cleared = reject(values, weights, table.configuration.risk)
-    return [
-        place.name
-        for place in table.places
-        if place.name in cleared
-        and not table.is_vetoed(place)
-        and table.changes(place, standings[place.name])
-        and not _stands_on_one_source(table, place.name, standings[place.name], summaries)
-    ]
+    answers = table.champion_firing.copy()
+    adopted = []
+    for place in table.places:
+        if place.name not in cleared or table.is_vetoed(place):
+            continue
+        covered, new = table.covered(place), table.firing[:, standings[place.name].favourite]
+        is_news = bool((new != answers)[covered].any())
+        if is_news and not _stands_on_one_source(table, place.name, standings[place.name], summaries):
+            adopted.append(place.name)
+            answers[covered] = new[covered]
+    return adopted
 
 
 def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries: Summaries) -> bool:

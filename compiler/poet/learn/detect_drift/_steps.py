@@ -5,12 +5,15 @@ judged; a silence at once (nobody asked is also an answer, at its worst case), a
 is judged, and a silence that somebody volunteered a verdict on once more then.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from poet.runtime._criteria import NOTHING
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from poet.policies.detect_drift import Criterion
     from poet.summaries import Summaries
 
-__all__ = ["Executions", "Role", "Steps", "fires", "read_executions", "read_steps"]
+__all__ = ["Executions", "Role", "Steps", "fires", "firing", "read_executions", "read_steps"]
 
 Floats = NDArray[np.float64]
 
@@ -51,30 +54,22 @@ class Executions:
     measures: dict[tuple[str, str], Floats]  # (test, column of the scores table): values, NaN where missing
 
     def value(self, criterion: "Criterion") -> Floats:
-        """Give what a criterion compares, by execution; NaN where it was not recorded.
-
-        Calibrated scales repeat the runtime's: a statistic over a quantile of the reference's own
-        windows. A reference that never differs from itself makes any difference infinite.
-        """
-        column = "p_value" if criterion.scale == "p_value" else "statistic"
+        """Give what a criterion compares, by execution, as the runtime would; NaN where not recorded."""
         test = f"{criterion.statistic}/{criterion.preparation}"
-        value = self._column(test, column)
-        if criterion.scale in ("absolute", "p_value"):
+        if criterion.scale == "p_value":
+            return self._column(test, "p_value")
+        value = self._column(test, "statistic")
+        if criterion.scale == "absolute":
             return value
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if criterion.scale == "own_sd":
-                mean, spread = self._column(test, "own_mean"), self._column(test, "own_sd")
-                return _over(value - mean, spread)
-            return _over(value, self._column(test, criterion.scale))
+        if criterion.scale == "own_sd":
+            return (value - self._column(test, "own_mean")) / np.maximum(
+                self._column(test, "own_sd"), NOTHING
+            )
+        return value / np.maximum(self._column(test, criterion.scale), NOTHING)
 
     def _column(self, test: str, column: str) -> Floats:
-        missing = np.full(len(self.ids), np.nan)
-        return self.measures.get((test, column), missing)
-
-
-def _over(value: Floats, unit: Floats) -> Floats:
-    ratio = value / unit
-    return np.where((unit == 0.0) & (value <= 0.0), 0.0, ratio)
+        found = self.measures.get((test, column))
+        return np.full(len(self.ids), np.nan) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +109,25 @@ def read_executions(summaries: "Summaries") -> Executions:
 
 def _measures(scores: "pa.Table", row_of: dict[str, int]) -> dict[tuple[str, str], Floats]:
     rows = np.array([row_of.get(name, -1) for name in scores["execution_id"].to_pylist()], np.int64)
-    tests = np.array(scores["test"].to_pylist(), dtype=object)
+    encoded = scores["test"].combine_chunks().dictionary_encode()
+    codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
     measures: dict[tuple[str, str], Floats] = {}
     for column in ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd"):
         values = _numbers(scores, column)
-        if not np.isfinite(values).any():
-            continue
-        for test in sorted(set(tests)):
-            of_test = (tests == test) & (rows >= 0)
-            wide = np.full(len(row_of), np.nan)
-            wide[rows[of_test]] = values[of_test]
-            measures[str(test), column] = wide
+        for code, name in enumerate(names):
+            of_test = order[starts[code] : starts[code + 1]]
+            of_test = of_test[rows[of_test] >= 0]
+            if np.isfinite(values[of_test]).any():
+                wide = np.full(len(row_of), np.nan)
+                wide[rows[of_test]] = values[of_test]
+                measures[name, column] = wide
     return measures
 
 
 def _numbers(table: "pa.Table", column: str) -> Floats:
-    return np.array([np.nan if value is None else value for value in table[column].to_pylist()], float)
+    return table[column].cast("float64").fill_null(np.nan).to_numpy()
 
 
 def _flags(table: "pa.Table", column: str) -> NDArray[np.bool_]:
@@ -184,12 +182,29 @@ def _role(executions: Executions, row: int) -> Role:
 
 def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
     """Tell on which executions a candidate would alert, shape (n,). A missing score never fires."""
-    holds = np.zeros(len(executions.ids), np.int64)
-    with np.errstate(invalid="ignore"):
-        for criterion in candidate.criteria:
-            value = executions.value(criterion)
-            beyond = (
-                value > criterion.threshold if criterion.direction == "above" else value < criterion.threshold
-            )
-            holds += beyond
-    return holds >= candidate.agree
+    return firing(executions, [candidate])[:, 0]
+
+
+def firing(executions: Executions, candidates: "Sequence[Candidate]") -> NDArray[np.bool_]:
+    """Tell on which of n executions each of K candidates would alert, shape (n, K)."""
+    measured: dict[tuple[str, str, str], Floats] = {}
+    holds: dict[Criterion, NDArray[np.bool_]] = {}
+
+    def held(criterion: "Criterion") -> NDArray[np.bool_]:
+        if criterion not in holds:
+            measure = (criterion.statistic, criterion.preparation, criterion.scale)
+            if measure not in measured:
+                measured[measure] = executions.value(criterion)
+            value, is_above = measured[measure], criterion.direction == "above"
+            holds[criterion] = value > criterion.threshold if is_above else value < criterion.threshold
+        return holds[criterion]
+
+    answers = np.zeros((len(executions.ids), len(candidates)), bool)
+    for column, candidate in enumerate(candidates):
+        if candidate.agree == 1:
+            for criterion in candidate.criteria:
+                answers[:, column] |= held(criterion)
+        else:
+            count = sum(held(criterion).astype(np.int64) for criterion in candidate.criteria)
+            answers[:, column] = count >= candidate.agree
+    return answers

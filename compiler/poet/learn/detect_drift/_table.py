@@ -10,7 +10,7 @@ from poet.decisions import Decisions, Rule
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.detect_drift._candidates import Candidate, categorical_grid, numeric_grid
 from poet.learn.detect_drift._scopes import Place, candidate_of, champion_fires, covers, places, rule_id_of
-from poet.learn.detect_drift._steps import Executions, Steps, fires, read_executions, read_steps
+from poet.learn.detect_drift._steps import Executions, Steps, firing, read_executions, read_steps
 from poet.learn.detect_drift._tournament import Costs, Standing
 from poet.learn.votes import Ballots, count_votes
 from poet.policies import policy
@@ -114,7 +114,7 @@ def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfigura
     candidates, kinds = _candidates(executions, champion.policy)
     where = places(executions)
     ways_back = _ways_back(executions, champion, where)
-    columns = [fires(executions, candidate) for candidate in candidates] + [way.fires for way in ways_back]
+    back = [way.fires[:, np.newaxis] for way in ways_back]
     return Table(
         executions=executions,
         steps=read_steps(executions, ballots),
@@ -125,7 +125,7 @@ def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfigura
         candidates=candidates,
         kinds=kinds,
         ways_back=ways_back,
-        firing=np.column_stack(columns) if columns else np.zeros((0, 0), bool),
+        firing=np.concatenate([firing(executions, candidates), *back], axis=1),
         champion_firing=champion_fires(executions, champion),
     )
 

@@ -32,6 +32,7 @@ STAKE_CAP = 0.9
 PRIOR_GAIN = 0.1  # before any step: the mean gain and mean square of a bet worth making …
 PRIOR_STEPS = 5.0  # … counted as this many steps
 LEAST_SQUARE = 0.01
+_SILENT, _VOLUNTEERED = int(Role.SILENT), int(Role.VOLUNTEERED)  # plain: compared once a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def play(
         for scope in scopes
     }
     kept = _kept(steps.times, half_life)
+    volunteered = steps.roles == Role.VOLUNTEERED
     for step in range(len(steps.labels)):
         if kept[step] < 1.0:
             for standing in standings.values():
@@ -141,7 +143,7 @@ def play(
             continue
         outcome = _outcome(steps, step, fires[step], champion=bool(champion[step]), costs=costs)
         for standing in inside:
-            if steps.positions[step] > standing.scope.since and steps.roles[step] != Role.VOLUNTEERED:
+            if steps.positions[step] > standing.scope.since and not volunteered[step]:
                 parent = standings.get(standing.scope.pooled_with or "")
                 _bet(standing, outcome, parent, audit_rate=audit_rate)
             standing.spent += outcome.cost
@@ -157,16 +159,16 @@ class _Outcome:
 
 def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: bool, costs: Costs) -> _Outcome:
     label = steps.labels[step]
-    role = steps.roles[step]
+    role = int(steps.roles[step])
     scale = costs.largest
-    if role == Role.SILENT:
+    if role == _SILENT:
         lost = np.where(fires, costs.false_alarm, 0.0)
         gain = np.where(fires, 0.0, -costs.miss) if champion else -lost
         return _Outcome(lost, gain / scale, None)
     alarm, miss = costs.false_alarm * (1.0 - label), costs.miss * label
     cost = np.where(fires, alarm, miss)
     gain = ((alarm if champion else miss) - cost) / scale
-    if role == Role.VOLUNTEERED:
+    if role == _VOLUNTEERED:
         # the silence itself was a step already, at its worst case: take that back
         return _Outcome(cost - np.where(fires, costs.false_alarm, 0.0), gain, None)
     return _Outcome(cost, gain, gain / steps.propensities[step])

@@ -1,0 +1,106 @@
+"""`poet.toml`: what a workspace is told by the people who run it."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from poet.errors import WorkspaceError
+from poet.learn.configuration import Bounds, Costs, LearnConfiguration
+
+__all__ = ["Configuration", "Learning", "initial_text", "read_configuration"]
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much proof a change needs, and how long proof lasts."""
+
+    risk: float = 0.05
+    audit_rate: float = 0.02
+    half_life_days: float = 90.0
+    learning_threshold: int = 10
+    burst_limit: int = 50
+
+
+class _Costs(Costs, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Bounds(Bounds, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    start: str = "calibrated"
+    source: str = "poet"
+    costs: _Costs = _Costs()
+    learning: Learning = Learning()
+    bounds: _Bounds = _Bounds()
+    pins: dict[str, tuple[str, ...]] = {}
+    vetoes: dict[str, tuple[str, ...]] = {}
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace's configuration, defaults filled in."""
+
+    start: str
+    source: str  # the `source` of events that name none
+    learn: LearnConfiguration
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read `poet.toml`.
+
+    Raises
+    ------
+    WorkspaceError
+        The file is missing, is not TOML, or says something that POET does not know.
+    """
+    try:
+        document = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Document)
+        learning = msgspec.structs.asdict(document.learning)
+        learn = LearnConfiguration(
+            **learning,
+            costs=document.costs,
+            bounds=document.bounds,
+            pins=document.pins,
+            vetoes=document.vetoes,
+        )
+    except FileNotFoundError as error:
+        raise WorkspaceError(
+            f"no {path.name} in {path.parent}; run `poet init {path.parent}` first"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
+        raise WorkspaceError(f"{path}: {error}; correct the file and run the command again") from error
+    return Configuration(start=document.start, source=document.source, learn=learn)
+
+
+def initial_text(*, start: str, source: str = "poet") -> str:
+    """Give the `poet.toml` of a new workspace, every default spelled out."""
+    return f"""\
+# What version 1 of detect_drift is: calibrated, ks, psi, wasserstein, evidently or nannyml.
+start = "{start}"
+# The source of events that name none.
+source = "{source}"
+
+# In one unit of your choice. A miss costs this many times a false alarm; delay_hour is an hour in which
+# a drift went unseen.
+[costs]
+false_alarm = 1.0
+miss = 3.0
+delay_hour = 1.0
+
+[learning]
+risk = 0.05             # chance of ever acting on noise, per policy, however often you compile
+audit_rate = 0.02       # share of silent executions that a person is asked about
+half_life_days = 90.0   # of event time: old evidence counts half
+learning_threshold = 10 # events between two compiles of `poet watch`
+burst_limit = 50        # votes of one source that count within one hour
+
+[bounds]
+window_minimum = 100
+window_cap = 50000
+
+# A person's word on rules, by policy: a pinned rule stays as it is, a vetoed one is never adopted.
+[pins]
+[vetoes]
+"""
