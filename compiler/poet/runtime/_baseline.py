@@ -164,8 +164,8 @@ class Rows:
     @cached_property
     def median(self) -> FloatArray:
         """Median of each row."""
-        middle: FloatArray = self.sorted[:, (self.length - 1) // 2] + self.sorted[:, self.length // 2]
-        return middle / 2
+        middle = self.sorted[:, [(self.length - 1) // 2, self.length // 2]]
+        return np.asarray(middle.mean(axis=1), np.float64)
 
     @cached_property
     def sd(self) -> FloatArray:

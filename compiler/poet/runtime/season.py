@@ -12,7 +12,7 @@ __all__ = ["Season", "find_season"]
 MOST_BINS = 96
 DAY = 86_400.0
 CALENDAR = (DAY, 7 * DAY, 365.25 * DAY)
-WEAK = 0.1  # explains less than this share of the variance: not worth acting on
+GIVEN, GUESSED = 0.1, 0.2  # the strength from which a season matters: a guess must be the stronger one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +56,9 @@ def find_season(values: FloatArray, times: FloatArray, period: float | None) -> 
 
     None without two cycles, or when no candidate is strong enough to matter.
     """
-    candidates = [period] if period else _candidates(values, times)
+    candidates, enough = ([period], GIVEN) if period else (_candidates(values, times), GUESSED)
     fits = [Season.fit(values, times, each) for each in candidates if _is_covered(times, each)]
-    strong = [fit for fit in fits if fit.strength >= WEAK]
+    strong = [fit for fit in fits if fit.strength >= enough]
     return max(strong, key=lambda fit: fit.strength, default=None)
 
 

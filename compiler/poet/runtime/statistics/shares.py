@@ -70,4 +70,5 @@ def _relative_entropy(shares: FloatArray, middle: FloatArray) -> FloatArray:
 
 def _times_log_ratio(x: FloatArray, y: FloatArray) -> FloatArray:
     """Give x log(x / y), 0 where x is 0."""
-    return x * np.log(np.where(x > 0, x, 1.0) / np.where(x > 0, y, 1.0))
+    logarithm: FloatArray = np.log(np.where(x > 0, x, 1.0) / np.where(x > 0, y, 1.0))
+    return x * logarithm

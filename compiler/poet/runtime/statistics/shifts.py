@@ -44,7 +44,7 @@ def roughness(rows: Rows) -> FloatArray:
 
 def mann_whitney(rows: Rows) -> FloatArray:
     """Give the rank-biserial correlation, 0 (same place) … 1 (no overlap): |2 U / (n m) - 1|."""
-    u = row_sums(rows.at_most + rows.below) / 2
+    u = row_sums((rows.at_most + rows.below) / 2)
     return np.abs(2 * u / (rows.length * rows.baseline.n) - 1)
 
 
