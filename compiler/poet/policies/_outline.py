@@ -4,6 +4,7 @@ An outline holds plain values only. That a value becomes a literal, a name an id
 comment is the templates' business and `poet.render` refuses anything else.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _Shape = TypeVar("_Shape")
+_NAME_LENGTH = 72  # every line of a template has room for a name of this length
 _RULE_ID = re.compile(r"[a-z0-9_-]{1,60}")
 
 
@@ -41,13 +43,17 @@ class Constant:
 
 
 def constant_name(rule: Rule, *parts: str) -> str:
-    """Name a constant of `rule`: its id and `parts`, upper case."""
+    """Name a constant of `rule`: its id and `parts`, upper case; a long id is cut and told by its digest."""
     if not _RULE_ID.fullmatch(rule.id):
         raise RenderError(
             f"rule id {rule.id[:80]!a}: expected 1 to 60 of a-z, 0-9, _ and -; rename it in its learner",
         )
-    name = "_".join((rule.id, *parts)).replace("-", "_").upper()
-    return name if name[0].isalpha() else f"RULE_{name}"
+    head, tail = rule.id, "_".join(("", *parts))
+    if len(head) + len(tail) > _NAME_LENGTH:
+        digest = hashlib.sha256(rule.id.encode()).hexdigest()[:6]
+        head = f"{head[: _NAME_LENGTH - len(tail) - 7]}_{digest}"
+    name = (head + tail).replace("-", "_").upper()
+    return name if name[0].isalpha() else f"R{name}"
 
 
 def why(rule: Rule) -> str:

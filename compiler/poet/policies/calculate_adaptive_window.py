@@ -99,15 +99,9 @@ def _band(rule: Rule, above: float | None, constants: list[Constant]) -> dict[st
         constants.append(Constant(rule.id, named, window, why(rule)))
         return {"rule": rule.id, "above": None, "window": named}
     border, size = constant_name(rule, "above"), constant_name(rule, "window")
-    constants.append(
-        Constant(
-            rule.id,
-            border,
-            _positive(rule, "velocity_above", finite(rule, "velocity_above", above)),
-            why(rule),
-        )
-    )
-    constants.append(Constant(rule.id, size, window, "as above"))
+    velocity = _positive(rule, "velocity_above", finite(rule, "velocity_above", above))
+    constants.append(Constant(rule.id, border, velocity, "points per hour"))
+    constants.append(Constant(rule.id, size, window, why(rule)))
     return {"rule": rule.id, "above": border, "window": size}
 
 

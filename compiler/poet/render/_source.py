@@ -126,20 +126,17 @@ def constant(value: object) -> Source:
 
 
 def fit(text: str) -> Source:
-    """Break lines of a function body that are too long: conditions at ``and``, calls at their arguments."""
+    """Break lines of a function body that are too long: conditions at ``and`` or ``or``, calls at their arguments."""
     return Source("\n".join(_fitted(line) for line in text.split("\n")))
 
 
 def _fitted(line: str) -> str:
     if len(line) <= LINE_LENGTH:
         return line
-    if found := re.fullmatch(r"( *)if (.+ and .+):", line):
-        indent, condition = found.groups()
-        return (
-            f"{indent}if (\n{indent}    "
-            + condition.replace(" and ", f"\n{indent}    and ")
-            + f"\n{indent}):"
-        )
+    if found := re.fullmatch(r"( *)if (.+ (and|or) .+):", line):
+        indent, condition, word = found.groups()
+        terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
+        return f"{indent}if (\n{indent}    {terms}\n{indent}):"
     if found := re.fullmatch(r"( *)([\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))

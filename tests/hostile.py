@@ -1,0 +1,52 @@
+"""Text as an enemy would send it: every plane, surrogates, quotes, newlines, templates' own syntax, 64 KiB."""
+
+from hypothesis import strategies as st
+
+__all__ = ["FAVOURITES", "hostile_text"]
+
+FAVOURITES = (
+    "",
+    "\x00",
+    "\ud800",
+    "\udfff\ud800",
+    "\U0010ffff",
+    "\u202e\u2066reversed",
+    "\u2028\u2029\x85\x0b\x0c\x1c",
+    "\r",
+    "\r\n",
+    "a\nimport os\nos.system('true')\n",
+    '"""',
+    "'''",
+    '"\nraise SystemExit\n"',
+    "\\",
+    "\\'",
+    '\\"',
+    "\\\n",
+    "it's \"both\"",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "{# comment #}",
+    "# type: ignore",
+    "type: int",
+    "noqa",
+    "fmt: off",
+    "-*- coding: utf-7 -*-",
+    "%s {0.__class__} ${x}",
+    "__import__('os')",
+    "eval",
+    "None",
+    "text_0",
+    "ks",
+    "features",
+    "x" * 65_536,
+    "\n" * 65_536,
+    "\ud800" * 65_536,
+    "'\"" * 32_768,
+)
+
+
+def hostile_text() -> st.SearchStrategy[str]:
+    """Draw a text from everything that a Python string can hold, the worst ones we know included."""
+    anything = st.text(st.characters(exclude_categories=()))
+    known = st.sampled_from(FAVOURITES)
+    return st.one_of(anything, known, st.builds(lambda a, b, c: a + b + c, anything, known, anything))
