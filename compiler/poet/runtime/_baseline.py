@@ -159,7 +159,8 @@ class Rows:
     @cached_property
     def mean(self) -> FloatArray:
         """Arithmetic mean of each row, kept between its extremes."""
-        return np.clip(self.values.mean(axis=1), self.sorted[:, 0], self.sorted[:, -1])
+        mean: FloatArray = np.clip(self.values.mean(axis=1), self.sorted[:, 0], self.sorted[:, -1])
+        return mean
 
     @cached_property
     def median(self) -> FloatArray:

@@ -2,29 +2,25 @@
 
 import numpy as np
 
-from poet.runtime._baseline import FloatArray, IntArray, Rows
+from poet.runtime._baseline import FloatArray, Rows
 from poet.runtime.statistics._ties import Ties, merge
 
 __all__ = ["anderson_darling", "cramer_von_mises"]
 
 
 def cramer_von_mises(rows: Rows) -> FloatArray:
-    """Give the two-sample T of Anderson (1962), ties at their average rank."""
+    """Give the two-sample T of Anderson (1962), from the squared distance of the distribution functions.
+
+    Equal values are one step of both functions, so that identical samples are at 0; formulas that give
+    each of them a place of its own find a distance there.
+    """
     return np.array([_cramer_von_mises(merge(row, rows.baseline.sorted)) for row in rows.sorted])
 
 
 def _cramer_von_mises(ties: Ties) -> float:
     m, n = int(ties.x_size.sum()), int(ties.y_size.sum())
-    below, size = ties.x_below + ties.y_below, ties.x_size + ties.y_size
-    rank = below + (size + 1) / 2
-    u = m * _excess(rank, ties.x_below, ties.x_size) + n * _excess(rank, ties.y_below, ties.y_size)
-    return u / (m * n * (m + n)) - (4 * m * n - 1) / (6 * (m + n))
-
-
-def _excess(rank: FloatArray, below: IntArray, size: IntArray) -> float:
-    """Sum the squares of (shared rank - own place), group by group."""
-    centre = rank - below - (size + 1) / 2
-    return float((size * np.square(centre) + (size**3 - size) / 12).sum())
+    apart = (ties.x_below + ties.x_size) / m - (ties.y_below + ties.y_size) / n
+    return m * n / (m + n) ** 2 * float(((ties.x_size + ties.y_size) * np.square(apart)).sum())
 
 
 def anderson_darling(rows: Rows) -> FloatArray:

@@ -1,5 +1,7 @@
 """Differences between shares: of categories, or of bins of equal share of the reference."""
 
+import math
+
 import numpy as np
 
 from poet.runtime._baseline import Counts, FloatArray
@@ -65,10 +67,11 @@ def _expected(counts: Counts) -> tuple[tuple[FloatArray, FloatArray], tuple[Floa
 
 
 def _relative_entropy(shares: FloatArray, middle: FloatArray) -> FloatArray:
-    return row_sums(_times_log_ratio(shares, middle)) / np.log(2)
+    nats = row_sums(_times_log_ratio(shares, middle))
+    return nats / math.log(2)
 
 
 def _times_log_ratio(x: FloatArray, y: FloatArray) -> FloatArray:
     """Give x log(x / y), 0 where x is 0."""
-    logarithm: FloatArray = np.log(np.where(x > 0, x, 1.0) / np.where(x > 0, y, 1.0))
-    return x * logarithm
+    product: FloatArray = x * np.log(np.where(x > 0, x, 1.0) / np.where(x > 0, y, 1.0))
+    return product

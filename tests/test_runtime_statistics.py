@@ -1,0 +1,205 @@
+"""The statistics against scipy, and their own ranges."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import special, stats
+from scipy.spatial import distance
+
+from poet.runtime._baseline import Baseline, Counts, Rows, Windows
+from poet.runtime.statistics import COUNTS, NUMERIC, p_value
+
+Floats = NDArray[np.float64]
+TOLERANCE = 1e-9
+
+
+def samples(seed: int) -> tuple[Floats, Floats]:
+    """Give a current and a reference sample: of any size, scale and place, every third with many ties."""
+    rng = np.random.default_rng(seed)
+    m, n = rng.integers(2, 300, 2)
+    reference = rng.normal(rng.choice([0.0, 50.0]), 1.0, n)
+    current = rng.choice(reference, m) * 1.1 + rng.normal(0.0, 0.1)
+    if seed % 3 == 0:
+        reference, current = reference.round(1), current.round(1)
+    scale = rng.choice([1.0, 1e-5, 1e6])
+    return current * scale, reference * scale
+
+
+def untied(values: Floats) -> Floats:
+    """Move equal values apart, by less than matters to their order."""
+    return values + np.random.default_rng(len(values)).uniform(0.0, 1e-9, len(values)) * values.std()
+
+
+def rows(current: Floats, reference: Floats) -> Rows:
+    """Hold one sample against another."""
+    return Rows(np.asarray(current, np.float64)[None], Baseline(np.asarray(reference, np.float64)))
+
+
+def value(name: str, current: Floats, reference: Floats) -> float:
+    """Give a statistic of two samples."""
+    return float(NUMERIC[name](rows(current, reference))[0])
+
+
+def p_of(name: str, current: Floats, reference: Floats) -> float:
+    """Give the p-value of a statistic of two samples."""
+    held = rows(current, reference)
+    p = p_value(name, float(NUMERIC[name](held)[0]), held)
+    assert p is not None
+    return p
+
+
+def _mann_whitney(current: Floats, reference: Floats) -> float:
+    u = stats.mannwhitneyu(current, reference, method="asymptotic").statistic
+    return abs(float(2 * u / (len(current) * len(reference)) - 1))
+
+
+SCIPYS: dict[str, Callable[[Floats, Floats], float]] = {
+    "ks": lambda x, y: stats.ks_2samp(x, y, method="asymp").statistic,
+    "wasserstein": lambda x, y: stats.wasserstein_distance(x, y) / y.std(),
+    "cramer_von_mises": lambda x, y: stats.cramervonmises_2samp(x, y, method="asymptotic").statistic,
+    "mann_whitney": _mann_whitney,
+    "levene": lambda x, y: stats.levene(x, y, center="median").statistic,
+    "mean_shift": lambda x, y: abs(x.mean() - y.mean()) / y.std(),
+    "median_shift": lambda x, y: abs(np.median(x) - np.median(y)) / y.std(),
+    "scale_shift": lambda x, y: abs(np.log(x.std() / y.std())),
+}
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("name", SCIPYS)
+def test_a_statistic_is_scipys(name: str, seed: int) -> None:
+    """Every numeric statistic that scipy or numpy has is the same to nine digits."""
+    current, reference = samples(seed)
+    if name == "cramer_von_mises":  # scipy gives each of equal values a place of its own
+        current, reference = untied(current), untied(reference)
+    assert SCIPYS[name](current, reference) == pytest.approx(
+        value(name, current, reference), rel=TOLERANCE, abs=TOLERANCE
+    )
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.filterwarnings("ignore:p-value")
+@pytest.mark.filterwarnings("ignore:Parameter `variant`")
+def test_anderson_darling_is_scipys(seed: int) -> None:
+    """The standardised midrank statistic is the same as scipy's, with and without ties."""
+    current, reference = samples(seed)
+    expected = stats.anderson_ksamp([current, reference]).statistic
+    assert expected == pytest.approx(value("anderson_darling", current, reference), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_p_values_are_scipys(seed: int) -> None:
+    """Asymptotic p-values agree; scipy stops its Cramér-von Mises series at terms of 1e-7."""
+    current, reference = samples(seed)
+    m, n = len(current), len(reference)
+    ks = stats.kstwobign.sf(np.sqrt(m * n / (m + n)) * value("ks", current, reference))
+    assert ks == pytest.approx(p_of("ks", current, reference), abs=TOLERANCE)
+    mann_whitney = stats.mannwhitneyu(current, reference, method="asymptotic").pvalue
+    assert mann_whitney == pytest.approx(p_of("mann_whitney", current, reference), abs=TOLERANCE)
+    levene = stats.levene(current, reference, center="median").pvalue
+    assert levene == pytest.approx(p_of("levene", current, reference), abs=TOLERANCE)
+    current, reference = untied(current), untied(reference)
+    cramer = stats.cramervonmises_2samp(current, reference, method="asymptotic").pvalue
+    assert cramer == pytest.approx(p_of("cramer_von_mises", current, reference), abs=2e-5)
+
+
+def tables(seed: int) -> tuple[Counts, NDArray[np.int64]]:
+    """Give category counts of two samples, some empty in one of them."""
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, 40, (2, rng.integers(2, 9)))
+    table[:, 0] += 1
+    table = table[:, table.sum(axis=0) > 0]
+    counts = Counts(table[:1].astype(np.float64), table[1].astype(np.float64))
+    return counts, table
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("name", "power"), [("chi_square", 1.0), ("g_test", 0.0)])
+def test_homogeneity_is_scipys(name: str, power: float, seed: int) -> None:
+    """Pearson's and the likelihood-ratio test of a contingency table, with their p-values."""
+    counts, table = tables(seed)
+    expected = stats.chi2_contingency(table, correction=False, lambda_=power)
+    statistic = float(COUNTS[name](counts)[0])
+    assert expected.statistic == pytest.approx(statistic, rel=TOLERANCE, abs=TOLERANCE)
+    assert expected.pvalue == pytest.approx(p_value(name, statistic, counts), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_distances_of_shares_are_the_textbooks(seed: int) -> None:
+    """Jensen-Shannon is scipy's to base 2; the others are their definitions."""
+    counts, table = tables(seed)
+    current, reference = (row / row.sum() for row in table)
+    expected = {
+        "jensen_shannon": distance.jensenshannon(current, reference, base=2),
+        "hellinger": np.linalg.norm(np.sqrt(current) - np.sqrt(reference)) / np.sqrt(2),
+        "total_variation": distance.cityblock(current, reference) / 2,
+    }
+    found = {name: float(COUNTS[name](counts)[0]) for name in expected}
+    assert {name: pytest.approx(each, abs=TOLERANCE) for name, each in expected.items()} == found
+
+
+def test_psi_is_the_sum_over_shares_and_an_empty_bin_counts_a_ten_thousandth() -> None:
+    """Population stability index, worked by hand."""
+    counts = Counts(np.array([[50.0, 50.0, 0.0]]), np.array([25.0, 50.0, 25.0]))
+    expected = (0.5 - 0.25) * np.log(2) + (1e-4 - 0.25) * np.log(1e-4 / 0.25)
+    assert expected == pytest.approx(float(COUNTS["psi"](counts)[0]))
+
+
+def test_numeric_bins_are_deciles_of_the_reference() -> None:
+    """Ten bins of equal share, upper edge included."""
+    held = rows(np.arange(1.0, 101.0), np.arange(1.0, 101.0))
+    assert held.counts.reference.tolist() == [10.0] * 10
+    assert held.counts.reference.tolist() == held.counts.current[0].tolist()
+
+
+@pytest.mark.parametrize("moved", [-1.0, 1.0])
+def test_a_value_that_fills_bins_has_one_of_its_own(moved: float) -> None:
+    """Whoever leaves a constant, to either side, is seen."""
+    reference = np.full(50, 7.0)
+    assert value("hellinger", reference + moved, reference) == 1.0
+    assert value("hellinger", reference, reference) == 0.0
+
+
+def test_roughness_is_the_growth_of_the_mean_step() -> None:
+    """In standard deviations of the reference; a smoother sample is not rough."""
+    reference = np.array([0.0, 2.0, 2.0, 0.0, 0.0, 2.0])  # mean step 6/5, sd 1
+    assert pytest.approx(4 - 1.2) == value("roughness", np.array([0.0, 4.0, 0.0]), reference)
+    assert value("roughness", np.array([1.0, 1.0, 1.0]), reference) == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(NUMERIC))
+def test_windows_of_the_reference_are_rows_like_any_other(name: str) -> None:
+    """Known ranks give the same numbers as a search, also among ties."""
+    values = np.random.default_rng(1).normal(size=200).round(1)
+    baseline = Baseline(values)
+    positions = np.array([0, 40, 111])[:, None] + np.arange(37)
+    known = NUMERIC[name](Windows(values[positions], baseline, positions))
+    searched = [value(name, values[each], values) for each in positions]
+    assert searched == pytest.approx(known.tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(NUMERIC))
+def test_a_constant_reference_is_left_by_any_other_value(name: str) -> None:
+    """The same constant is no distance, whatever the rounding of its mean; another one is."""
+    reference = np.full(1000, 0.1)
+    same, other = value(name, np.full(300, 0.1), reference), value(name, np.full(300, 0.2), reference)
+    blind = {"scale_shift", "levene", "roughness"}  # two constants have one scale
+    if name == "anderson_darling":
+        assert np.isnan(same)
+    else:
+        assert same <= 1e-12
+    assert (name in blind) == (other <= 1e-12)
+
+
+def test_a_single_value_has_neither_scale_nor_steps() -> None:
+    """What is not defined is NaN, for the caller to say so."""
+    current, reference = np.array([1.0]), np.arange(10.0)
+    found = {name: value(name, current, reference) for name in NUMERIC}
+    assert {"scale_shift", "roughness"} == {name for name, each in found.items() if np.isnan(each)}
+
+
+def test_the_kolmogorov_distribution_is_the_limit_of_the_exact_one() -> None:
+    """The p-value needs no scipy.stats."""
+    assert float(special.kolmogorov(1.0)) == pytest.approx(stats.kstwobign.sf(1.0), abs=1e-12)
