@@ -1,0 +1,37 @@
+"""What events are: one typed struct an event type, in a CloudEvents 1.0 envelope."""
+
+from poet.events._accuracy import (
+    DetectionDelay,
+    FalsePositive,
+    Impact,
+    ModelRetrained,
+    MonitoringPerformance,
+    NoiseIssue,
+    Validation,
+)
+from poet.events._event import LIMIT_BYTES, Event, make, new_id, parse
+from poet.events._payload import Payload
+from poet.events._telemetry import AlertRaised, ExecutionRecorded, RecordedScore
+from poet.events.schema import PAYLOADS, json_schema, register
+
+__all__ = [
+    "LIMIT_BYTES",
+    "PAYLOADS",
+    "AlertRaised",
+    "DetectionDelay",
+    "Event",
+    "ExecutionRecorded",
+    "FalsePositive",
+    "Impact",
+    "ModelRetrained",
+    "MonitoringPerformance",
+    "NoiseIssue",
+    "Payload",
+    "RecordedScore",
+    "Validation",
+    "json_schema",
+    "make",
+    "new_id",
+    "parse",
+    "register",
+]

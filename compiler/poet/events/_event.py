@@ -1,0 +1,283 @@
+"""The envelope: bytes or fields → `Event`, or a refusal that says where and why."""
+
+import difflib
+import math
+import os
+import re
+import time as clock
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+
+import msgspec
+
+from poet.errors import EventError
+from poet.events._payload import Payload, Problem
+from poet.events.schema import PAYLOADS, units_of
+from poet.events.units import CONVERTERS, instant
+
+__all__ = ["LIMIT_BYTES", "Event", "make", "new_id", "parse"]
+
+LIMIT_BYTES = 256 * 1024
+SHOWN = 80  # characters of a value that a message repeats
+_SAYS = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
+_EXPECTED = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>.+)`")
+_ENVELOPE_FIELDS = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One appended fact.
+
+    `time` is in seconds since 1970, UTC. `data` is normalised (US dollars, seconds and epoch seconds as
+    floats); `raw` is the envelope as it came, with unknown fields and people's own units.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: float
+    subject: str | None
+    data: Payload
+    raw: bytes
+
+    def extras(self) -> dict[str, object]:
+        """Give the fields that the schema does not know: the envelope's, and under ``data`` the payload's."""
+        document = msgspec.json.decode(self.raw, type=dict[str, object])
+        known = type(self.data).__struct_encode_fields__
+        data = document.get("data")
+        unknown = {name: value for name, value in document.items() if name not in _ENVELOPE_FIELDS}
+        inner = (
+            {name: value for name, value in data.items() if name not in known}
+            if isinstance(data, dict)
+            else {}
+        )
+        return unknown | ({"data": inner} if inner else {})
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    time: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subject: str | None = None
+    specversion: str = "1.0"
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def new_id(now: float | None = None) -> str:
+    """Give a UUIDv7 (RFC 9562): sortable by time, random otherwise."""
+    moment = int((clock.time() if now is None else now) * 1000) & 0xFFFF_FFFF_FFFF
+    noise = int.from_bytes(os.urandom(10), "big")
+    value = moment << 80 | 0x7 << 76 | (noise >> 68) << 64 | 0b10 << 62 | noise & ((1 << 62) - 1)
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:
+    """Read one event from its JSON envelope.
+
+    Parameters
+    ----------
+    document
+        A CloudEvent, at most 256 KiB; only `type` and `data` are required.
+    source
+        The event's source where it names none.
+    now
+        Gives the time of an event that names none.
+
+    Raises
+    ------
+    EventError
+        It is not an event; says the event, the field, what was expected and what came.
+    """
+    raw = _bytes(document)
+    try:
+        envelope = _ENVELOPE.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _refusal("event", error, raw) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _refused("event", path="$", expected="a JSON object", got=error) from error
+    name = _name(envelope)
+    if envelope.specversion != "1.0":
+        raise EventError(event=name, path="specversion", expected="'1.0'", got=repr(envelope.specversion))
+    stated = _time(envelope.time, name)
+    time = now() if stated is None else stated
+    return Event(
+        id=_text(envelope.id, name, "id") or new_id(time),
+        source=_text(envelope.source, name, "source") or source,
+        type=envelope.type,
+        time=time,
+        subject=envelope.subject,
+        data=_payload(envelope, name),
+        raw=raw,
+    )
+
+
+def make(
+    type: str,  # noqa: A002 -- CloudEvents' own word
+    data: Mapping[str, object],
+    *,
+    source: str = "unknown",
+    time: float | str | datetime | None = None,
+    id: str | None = None,  # noqa: A002
+    subject: str | None = None,
+    now: Callable[[], float] = clock.time,
+) -> Event:
+    """Make an event from its fields; `raw` is its canonical JSON.
+
+    Raises
+    ------
+    EventError
+        As `parse`, and for values that JSON cannot hold (NaN, infinity, lone surrogates).
+    """
+    name = f"{id or 'new event'} ({type})"
+    try:
+        moment = round(now() if time is None else instant(time), 6)
+    except ValueError as error:
+        raise _refused(name, path="time", expected=str(error), got=repr(time)) from error
+    envelope = {
+        "specversion": "1.0",
+        "id": new_id(moment) if id is None else id,
+        "source": source,
+        "type": type,
+        "time": datetime.fromtimestamp(moment, UTC).isoformat(),
+        "data": _without_nan(data, name, "data"),
+    }
+    if subject is not None:
+        envelope["subject"] = subject
+    try:
+        raw = msgspec.json.encode(envelope, order="sorted")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise EventError(event=name, path="data", expected="what JSON can hold", got=error) from error
+    return parse(raw, source=source, now=now)
+
+
+def _refused(event: str, *, path: str, expected: str, got: object) -> EventError:
+    """Make the error, with what came cut to what a message can bear."""
+    return EventError(event=event, path=path, expected=expected, got=_short(str(got)))
+
+
+def _bytes(document: bytes | str) -> bytes:
+    try:
+        raw = document.encode() if isinstance(document, str) else bytes(document)
+    except UnicodeEncodeError as error:
+        raise EventError(event="event", path="$", expected="text in Unicode", got=error) from error
+    if len(raw) > LIMIT_BYTES:
+        raise _refused("event", path="$", expected="at most 256 KiB", got=f"{len(raw)} bytes")
+    return raw
+
+
+def _name(envelope: _Envelope) -> str:
+    return f"{_short(envelope.id) if isinstance(envelope.id, str) else 'event'} ({_short(envelope.type)})"
+
+
+def _text(value: str | msgspec.UnsetType, name: str, path: str) -> str | None:
+    if isinstance(value, msgspec.UnsetType):
+        return None
+    if not value:
+        raise _refused(name, path=path, expected="a text that is not empty", got="''")
+    return value
+
+
+def _time(value: msgspec.Raw | msgspec.UnsetType, name: str) -> float | None:
+    if isinstance(value, msgspec.UnsetType):
+        return None
+    stated: object = msgspec.json.decode(value)
+    if stated is None:
+        return None
+    try:
+        return instant(stated)
+    except ValueError as error:
+        raise _refused(name, path="time", expected=str(error), got=repr(stated)) from error
+
+
+@cache
+def _reader(payload: type[Payload]) -> tuple[msgspec.json.Decoder[Payload], dict[str, str]]:
+    return msgspec.json.Decoder(payload), units_of(payload)
+
+
+def _payload(envelope: _Envelope, name: str) -> Payload:
+    kind = PAYLOADS.get(envelope.type)
+    if kind is None:
+        raise _unknown_type(envelope.type, name)
+    decoder, units = _reader(kind)
+    try:
+        data = _with_units(envelope.data, kind, units, name) if units else decoder.decode(envelope.data)
+        data.verify()
+    except msgspec.ValidationError as error:
+        raise _refusal(name, error, bytes(envelope.data)) from error
+    except Problem as problem:
+        raise EventError(
+            event=name, path=problem.path, expected=problem.expected, got=problem.got
+        ) from problem
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _refused(name, path="data", expected="a JSON object", got=error) from error
+    return data
+
+
+def _with_units(raw: msgspec.Raw, kind: type[Payload], units: Mapping[str, str], name: str) -> Payload:
+    fields = msgspec.json.decode(raw, type=dict[str, object])
+    for field, unit in units.items():
+        value = fields.get(field)
+        if value is not None:
+            try:
+                fields[field] = CONVERTERS[unit](value)
+            except ValueError as error:
+                raise EventError(event=name, path=field, expected=str(error), got=repr(value)) from error
+    return msgspec.convert(fields, kind)
+
+
+def _unknown_type(type_: str, name: str) -> EventError:
+    near = difflib.get_close_matches(type_[:SHOWN], PAYLOADS, n=1)
+    expected = f"a known type; did you mean {near[0]!r}?" if near else f"one of {', '.join(sorted(PAYLOADS))}"
+    return _refused(name, path="type", expected=expected, got=repr(type_))
+
+
+def _refusal(name: str, error: msgspec.ValidationError, document: bytes) -> EventError:
+    said = _SAYS.fullmatch(str(error))
+    what, path = (said["what"], said["path"] or "") if said else (str(error), "")
+    if missing := _MISSING.fullmatch(what):
+        field = missing["field"]
+        return EventError(
+            event=name,
+            path=f"{path}.{field}" if path else field,
+            expected="a value, it is required",
+            got="nothing",
+        )
+    parts = _EXPECTED.fullmatch(what)
+    expected, got = (parts["expected"], parts["got"]) if parts else (what, None)
+    return EventError(event=name, path=path or "$", expected=expected, got=got or _found(document, path))
+
+
+def _found(document: bytes, path: str) -> str:
+    """Show what a document has at a path such as ``scores[...].statistic``, as far as it can be followed."""
+    value: object = msgspec.json.decode(document)
+    for step in re.findall(r"[^.\[\]]+", path.split("[...]", maxsplit=1)[0]):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+    return repr(value)
+
+
+def _without_nan(value: object, name: str, path: str) -> object:
+    """Give plain containers without NaN or infinity: JSON would turn them into null without a word."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EventError(
+            event=name, path=path.removeprefix("data."), expected="a finite number", got=repr(value)
+        )
+    if isinstance(value, Mapping):
+        return {key: _without_nan(each, name, f"{path}.{key}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each, name, f"{path}[{row}]") for row, each in enumerate(value)]
+    return value
+
+
+def _short(text: str) -> str:
+    """Cut what came to a length that a message can bear, and make it printable."""
+    shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return shown.encode("unicode_escape").decode() if not shown.isprintable() else shown
