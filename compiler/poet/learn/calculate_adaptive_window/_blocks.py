@@ -1,24 +1,31 @@
-"""Readings that are compared with each other: disjoint blocks, matched without looking at outcomes.
+"""Readings that are compared with each other: blocks, formed without looking at outcomes.
 
-Every reading goes into at most one block, and which readings meet depends on windows, features, bands,
-the order of events and the results of *earlier* blocks, never on the outcomes of the readings themselves.
-Under the null (outcomes exchangeable) the ranks within blocks are therefore independent and uniform, across
-all hypotheses together, which is what lets one e-BH look at all of them after any event.
+Which readings meet depends on windows, features, bands and the order of events alone. So under the null
+(outcomes exchangeable) the order of outcomes inside a block is uniform, blocks are independent, and every
+hypothesis has an e-process. Delays, windows' noise and runs go into disjoint blocks, which share one
+filtration and one e-BH; features are compared on the same noise readings once more, in other blocks,
+so this question stands alone with its share of the risk.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poet.learn.calculate_adaptive_window._readings import Reading
-from poet.learn.evidence import log_rank_factors
+from poet.learn.evidence import log_ordering_evidence, log_rank_factors
 
-__all__ = ["Block", "cap_blocks", "delay_blocks", "noise_blocks"]
+__all__ = ["Block", "cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks", "noise_blocks"]
 
-_MOST_OTHERS = 3  # a fourth adds little to a rank and starves later blocks
+_LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
+_ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
+_MOST_OTHERS = 3  # runs that one large run is compared with
+_PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
+_PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
+_PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last against one always the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class Block:
     """One comparison: what it says about a hypothesis, from which readings."""
 
     hypothesis: str
+    stratum: tuple[object, ...]  # blocks of one stratum multiply, strata may differ in what is true
     factors: NDArray[np.float64]  # log e-values, one per alternative
     readings: tuple[Reading, ...]
 
@@ -35,65 +43,75 @@ class Block:
         return max(reading.time for reading in self.readings)
 
     @property
-    def sources(self) -> frozenset[str]:
-        """Who is behind it."""
-        return frozenset(reading.source for reading in self.readings)
+    def begins(self) -> float:
+        """Event time of the oldest reading, seconds."""
+        return min(reading.time for reading in self.readings)
 
 
 def delay_blocks(readings: Iterable[Reading]) -> list[Block]:
-    """Compare delays of different windows within a band: "delay grows with the window"."""
-    pools: defaultdict[int, list[Reading]] = defaultdict(list)
-    blocks: list[Block] = []
-    for reading in readings:
-        if reading.band is None:
-            continue
-        pool = pools[reading.band]
-        others = _nearest(reading, (other for other in pool if other.size != reading.size))
-        if others:  # then the whole pool is of one other size: different sizes never wait together
-            sign = 1.0 if reading.size > others[0].size else -1.0
-            blocks.append(_block(f"delay/{reading.band}", reading, others, sign))
-            pools[reading.band] = [other for other in pool if other not in others]
-        else:
-            pool.append(reading)
-    return blocks
+    """Compare windows within a band: "delay grows with the window"."""
+    known = (reading for reading in readings if reading.band is not None)
+    return [
+        _ordered(f"delay/{block[0].band}", (), block, [np.log10(r.size) for r in block], _PER_DECADE)
+        for block in _blocks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
+    ]
 
 
 def noise_blocks(readings: Iterable[Reading]) -> list[Block]:
-    """Compare false alarms: of windows within a band, and of features at one window of a band.
+    """Compare windows within a feature and band: "false alarms fall with the window"."""
+    known = (reading for reading in readings if reading.band is not None)
+    return [
+        _ordered(
+            f"noise/{block[0].band}",
+            (block[0].feature,),
+            block,
+            [-np.log10(r.size) for r in block],
+            _PER_DECADE,
+        )
+        for block in _blocks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
+    ]
 
-    The first pairs say "false alarms fall with the window", the second, mirrored, of each of two features
-    "it has more than others". Both kinds draw on the same readings, so they take turns.
+
+def feature_blocks(readings: Iterable[Reading]) -> list[Block]:
+    """Compare features within a band and window: "some raise more false alarms than others".
+
+    Which ones is not picked by looking: each reading's place among those before it is bet on with scores
+    made of the earlier places of its feature, in this band and window.
     """
-    pools: defaultdict[int | None, list[Reading]] = defaultdict(list)
-    turns: defaultdict[int | None, int] = defaultdict(int)  # pairs of windows minus pairs of features
-    leads: defaultdict[str, int] = defaultdict(int)
-    blocks: list[Block] = []
-    for reading in readings:
-        band, pool = reading.band, pools[reading.band]
-        slower = _nearest(reading, (o for o in pool if o.size != reading.size and band is not None))[:1]
-        rivals = [o for o in pool if o.size == reading.size and o.feature and o.feature != reading.feature]
-        rival = _rival(reading, rivals, leads)
-        if slower and (rival is None or turns[band] <= 0):
-            sign = -1.0 if reading.size > slower[0].size else 1.0
-            blocks.append(_block(f"noise/{band}", reading, slower, sign))
-            turns[band] += 1
-            pool.remove(slower[0])
-        elif rival is not None and reading.feature:
-            blocks.append(_block(f"stable/{reading.feature}", reading, [rival], 1.0))
-            blocks.append(_block(f"stable/{rival.feature}", rival, [reading], 1.0))
-            turns[band] -= 1
-            leads[reading.feature] += _sign(reading.outcome - rival.outcome)
-            leads[rival.feature] += _sign(rival.outcome - reading.outcome)
-            pool.remove(rival)
-        else:
-            pool.append(reading)
-    return blocks
+    named = (reading for reading in readings if reading.feature)
+    past: defaultdict[tuple[int | None, int], list[tuple[str, float]]] = defaultdict(list)
+    found: list[Block] = []
+    for block in _blocks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
+        stratum = (block[0].band, block[0].size)
+        places = past[stratum]
+        factors = sum(
+            (_placed(block, n, places) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
+        )
+        found.append(Block("features", stratum, factors, tuple(block)))
+        places += _places(block)
+    return found
+
+
+def loud_blocks(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[Block]:
+    """Compare one feature with those that are not `loud`, within a band and window."""
+    ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
+    return [
+        _ordered(
+            feature,
+            (block[0].band, block[0].size),
+            block,
+            [float(r.feature == feature) for r in block],
+            _PER_FEATURE,
+        )
+        for block in _blocks(ring, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature)
+    ]
 
 
 def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]:
     """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on".
 
-    `sizes` ascend; what lies above the last one counts with it.
+    `sizes` ascend; what lies above the last one counts with it. Every run goes into at most one block of
+    one larger and up to three smaller ones: outcomes are mostly tied, and these ties are averaged out.
     """
     pool: list[tuple[int, Reading]] = []
     blocks: list[Block] = []
@@ -102,32 +120,78 @@ def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]
         smaller = [entry for entry in reversed(pool) if entry[0] < size][:_MOST_OTHERS]
         larger = [entry for entry in reversed(pool) if entry[0] > size and entry[0] in sizes][:1]
         if size in sizes and smaller:
-            blocks.append(_block(f"cap/{size}", reading, [other for _, other in smaller], 1.0))
+            blocks.append(_ranked(f"cap/{size}", reading, [other for _, other in smaller]))
             pool = [entry for entry in pool if entry not in smaller]
         elif larger:
-            blocks.append(_block(f"cap/{larger[0][0]}", larger[0][1], [reading], 1.0))
+            blocks.append(_ranked(f"cap/{larger[0][0]}", larger[0][1], [reading]))
             pool.remove(larger[0])
         else:
             pool.append((size, reading))
     return blocks
 
 
-def _block(hypothesis: str, one: Reading, others: Sequence[Reading], sign: float) -> Block:
-    factors = log_rank_factors(sign * one.outcome, [sign * other.outcome for other in others])
-    return Block(hypothesis, factors, (one, *others))
+def _blocks(
+    readings: Iterable[Reading],
+    *,
+    stratum: Callable[[Reading], tuple[object, ...]],
+    level: Callable[[Reading], object],
+) -> Iterator[list[Reading]]:
+    """Cut each stratum into blocks of `_LENGTH` that have at least two levels."""
+    open_blocks: defaultdict[tuple[object, ...], list[Reading]] = defaultdict(list)
+    for reading in readings:
+        block = open_blocks[stratum(reading)]
+        block.append(reading)
+        if _is_alike(block, level):
+            del block[:-_ALIKE]
+        elif len(block) == _LENGTH:
+            yield open_blocks.pop(stratum(reading))
+    yield from (block for block in open_blocks.values() if not _is_alike(block, level))
 
 
-def _nearest(reading: Reading, others: Iterable[Reading]) -> list[Reading]:
-    """Give up to three others, those of the same feature first, then the most recent."""
-    order = sorted(others, key=lambda other: (other.feature != reading.feature, -other.position))
-    return order[:_MOST_OTHERS]
+def _is_alike(block: Sequence[Reading], level: Callable[[Reading], object]) -> bool:
+    return len({level(reading) for reading in block}) == 1
 
 
-def _rival(reading: Reading, rivals: Sequence[Reading], leads: dict[str, int]) -> Reading | None:
-    """Give the rival whose feature fared most differently in earlier blocks: two noisy ones teach nothing."""
-    own = leads.get(reading.feature, 0)
-    return max(rivals, key=lambda o: (abs(own - leads.get(o.feature, 0)), o.position), default=None)
+def _ordered(
+    hypothesis: str,
+    stratum: tuple[object, ...],
+    block: Sequence[Reading],
+    scores: Sequence[float],
+    strengths: tuple[float, ...],
+) -> Block:
+    ascending = [scores[k] for k in _order(block)]
+    return Block(hypothesis, stratum, log_ordering_evidence(ascending, strengths), tuple(block))
 
 
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
+def _order(block: Sequence[Reading]) -> list[int]:
+    """Sort by outcome, ties by a lot that is drawn for good: the digest of who said it and under which id."""
+    return sorted(range(len(block)), key=lambda k: (block[k].outcome, _lot(block[k])))
+
+
+def _placed(block: Sequence[Reading], n: int, past: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
+    """Settle the bet on the place of the n-th reading among the n - 1 before it."""
+    before = block[: n - 1]
+    sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.5, 0.5])  # two imagined places in the middle
+    for feature, place in (*past, *_places(before)):
+        sums[feature].append(place)
+    scores = {reading.feature: float(np.mean(sums[reading.feature])) for reading in block[:n]}
+    return _score(block[:n], scores) - _score(before, scores)
+
+
+def _score(block: Sequence[Reading], scores: dict[str, float]) -> NDArray[np.float64]:
+    return log_ordering_evidence([scores[block[k].feature] for k in _order(block)], _PER_PLACE)
+
+
+def _places(block: Sequence[Reading]) -> list[tuple[str, float]]:
+    """Give each reading's feature and place, 0 the fewest false alarms, 1 the most."""
+    last = max(len(block) - 1, 1)
+    return [(block[k].feature, place / last) for place, k in enumerate(_order(block))]
+
+
+def _ranked(hypothesis: str, one: Reading, others: Sequence[Reading]) -> Block:
+    factors = log_rank_factors(one.outcome, [other.outcome for other in others])
+    return Block(hypothesis, (), factors, (one, *others))
+
+
+def _lot(reading: Reading) -> bytes:
+    return hashlib.sha256(f"{reading.source}\n{reading.event_id}".encode()).digest()

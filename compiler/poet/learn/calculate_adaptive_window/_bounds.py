@@ -73,6 +73,6 @@ def _lowered(case: Case, untuned: Rule, size: int) -> Rule:
         parameters={"minimum": minimum, "cap": cap},
         status="adopted",
         was=f"cap {old.parameters['cap']}",
-        reason=f"{len(bitten)} of {len(step)} runs of {smallest} points and more hit a limit of time or memory",
+        reason=f"{len(bitten)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
         evidence=case.evidence(verdict),
     )

@@ -8,7 +8,13 @@ import msgspec
 import numpy as np
 
 from poet.decisions import Decisions, Evidence, Interval, Rule
-from poet.learn.calculate_adaptive_window._blocks import cap_blocks, delay_blocks, noise_blocks
+from poet.learn.calculate_adaptive_window._blocks import (
+    Block,
+    cap_blocks,
+    delay_blocks,
+    feature_blocks,
+    noise_blocks,
+)
 from poet.learn.calculate_adaptive_window._readings import Reading, floored, read
 from poet.learn.calculate_adaptive_window._verdicts import Verdict, judge
 from poet.learn.configuration import LearnConfiguration
@@ -97,7 +103,14 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=floored
     )
     sizes = _cap_sizes(champion, configuration)
-    blocks = [*delay_blocks(delays), *noise_blocks(noise), *(cap_blocks(runs, sizes) if sizes else ())]
+
+    def compare(without: str | None) -> list[Block]:
+        late, loud, ran = ([r for r in said if r.source != without] for said in (delays, noise, runs))
+        capped = cap_blocks(ran, sizes) if sizes else []
+        return [*delay_blocks(late), *noise_blocks(loud), *capped, *feature_blocks(loud)]
+
+    sources = sorted({reading.source for reading in (*delays, *noise, *runs)})
+    verdicts = judge(compare, sources, sizes, newest=summaries.newest_time, configuration=configuration)
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
     if aside:
@@ -110,7 +123,7 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         delays=delays,
         noise=noise,
         runs=runs,
-        verdicts=judge(blocks, sizes, newest=summaries.newest_time, configuration=configuration),
+        verdicts=verdicts,
         cap_sizes=sizes,
         notes=tuple(notes),
     )

@@ -1,66 +1,104 @@
 """The rule `stable`: features that raise more false alarms than others at the same window."""
 
-from collections.abc import Mapping
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import msgspec
 import numpy as np
 
 from poet.decisions import Rule
+from poet.learn.calculate_adaptive_window._blocks import loud_blocks
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._costs import BandCosts
 from poet.learn.calculate_adaptive_window._readings import Reading, snapped
-from poet.learn.calculate_adaptive_window._verdicts import Verdict
+from poet.learn.calculate_adaptive_window._verdicts import log_faded_evidence
 
 __all__ = ["stable_features", "stable_rules"]
 
-_FEWEST = 3  # readings at a multiple before it is preferred to doubling
+_FEWEST = 3  # readings behind a mean before anything is made of it
+_WELL_ABOVE = 1.5  # times the others: less is not worth a longer delay
 
 
 def stable_features(case: Case) -> tuple[str, ...]:
     """Give the features that get more than their band's window, sorted."""
-    pinned = case.pinned("stable")
     old = _features(case.in_force.get("stable"))
-    if pinned:
+    if case.pinned("stable"):
         return old
+    verdict = case.verdicts.get("features")
     if case.is_vetoed("stable"):
         return ()
-    return tuple(sorted({*_shown(case), *(feature for feature in old if not _has_turned(case, feature))}))
+    loud = _loud(case)
+    named = case.configuration.risk / max(len({reading.feature for reading in case.noise}), 1)
+    new = [f for f, log in loud.items() if verdict and verdict.holds and log >= -math.log(named)]
+    kept = [f for f in old if loud.get(f, 0.0) >= 0.0]
+    return tuple(sorted({*new, *kept}))
 
 
 def stable_rules(case: Case, windows: Mapping[int, int], costs: Mapping[int, BandCosts]) -> list[Rule]:
-    """Give the rule for the stable features and, where one feature is not shown yet, the one that waits.
+    """Give the rule for the stable features, or the one that waits for more evidence.
 
     `windows` and `costs` are those of the bands, by band.
     """
-    features = stable_features(case)
     pinned = case.pinned("stable")
     if pinned:
         return [pinned]
     if case.is_vetoed("stable"):
         return [Rule(id="stable", kind="stability", status="vetoed", reason="a person removed it")]
-    rules = [_rule(case, features, _multiplier(case, features, windows, costs))] if features else []
-    rules = [case.settled(rule) for rule in rules]
-    waiting = [verdict for feature, verdict in _verdicts(case).items() if _waits(feature, features, verdict)]
-    if waiting:
-        nearest = min(waiting, key=lambda verdict: verdict.bar / verdict.e_value)
-        held = _rule(case, (nearest.hypothesis.removeprefix("stable/"),), 2)
-        identity = "stable-next" if rules else "stable"
-        rules.append(msgspec.structs.replace(held, id=identity, status="held"))
-    return rules
+    features = stable_features(case)
+    if features:
+        return [case.settled(_rule(case, features, _multiplier(case, features, windows, costs)))]
+    verdict = case.verdicts.get("features")
+    waiting = tuple(sorted(feature for feature, log in _loud(case).items() if log > 0.0))
+    if not waiting or verdict is None or verdict.e_value <= 1.0:
+        return []
+    return [msgspec.structs.replace(_rule(case, waiting, 2), status="held")]
+
+
+def _loud(case: Case) -> dict[str, float]:
+    """Give the features well above the others at the same windows, with the log of what shows each.
+
+    That some features differ is the verdict's business, at any time. Which ones is asked afterwards, of
+    each against those that are not loud, and pays for the choice among all features.
+    """
+    levels = _levels(case.noise)
+    loud = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}
+    found: dict[str, float] = {}
+    for feature in sorted(loud | set(_features(case.in_force.get("stable")))):
+        blocks = loud_blocks(case.noise, feature, loud)
+        if blocks:
+            half_life = case.configuration.half_life_days
+            found[feature] = log_faded_evidence(blocks, half_life_days=half_life, newest=case.newest)
+    return found
+
+
+def _levels(noise: Sequence[Reading]) -> dict[str, float]:
+    """Give each feature's false alarms over the median of the features at the same bands and windows.
+
+    The largest ratio over the windows counts, of means over at least `_FEWEST` readings.
+    """
+    strata: defaultdict[tuple[int | None, int], defaultdict[str, list[float]]]
+    strata = defaultdict(lambda: defaultdict(list))
+    for reading in noise:
+        if reading.feature:
+            strata[reading.band, reading.size][reading.feature].append(reading.outcome)
+    ratios: dict[str, float] = {}
+    for by_feature in strata.values():
+        means = {f: float(np.mean(values)) for f, values in by_feature.items() if len(values) >= _FEWEST}
+        for feature, mean in means.items():
+            others = [other for f, other in means.items() if f != feature and other < mean]
+            ratio = mean / max(float(np.median(others)), 1e-9) if others else 1.0
+            ratios[feature] = max(ratios.get(feature, 0.0), ratio)
+    return ratios
 
 
 def _rule(case: Case, features: tuple[str, ...], multiplier: int) -> Rule:
-    verdicts = _verdicts(case)
-    weakest = min((verdicts[f] for f in features if f in verdicts), key=lambda v: v.e_value, default=None)
     old = case.in_force.get("stable")
     own = [reading for reading in case.noise if reading.feature in features]
     levels = {(reading.band, reading.size) for reading in own}
-    others = [
-        reading
-        for reading in case.noise
-        if reading.feature not in features and (reading.band, reading.size) in levels
-    ]
+    others = [r for r in case.noise if r.feature not in features and (r.band, r.size) in levels]
+    n = len(own) + len(others)
     return Rule(
         id="stable",
         kind="stability",
@@ -69,10 +107,9 @@ def _rule(case: Case, features: tuple[str, ...], multiplier: int) -> Rule:
         was=f"{len(_features(old))} features x {old.parameters['multiplier']}"
         if old
         else "the band's window",
-        reason=f"{_level(own)} false alarms a day, other features {_level(others)} at the same window, "
-        f"n = {len(own) + len(others)}",
+        reason=f"{_level(own)} false alarms a day, others {_level(others)} at the same windows, n = {n}",
         evidence=case.evidence(
-            weakest,
+            case.verdicts.get("features"),
             before=case.interval("false alarms per day", own),
             after=case.interval("false alarms per day of other features", others),
         ),
@@ -100,24 +137,6 @@ def _multiplier(
 
 def _of(case: Case, features: tuple[str, ...], band: int, size: int) -> list[Reading]:
     return [r for r in case.noise if r.feature in features and r.band == band and r.size == size]
-
-
-def _verdicts(case: Case) -> dict[str, Verdict]:
-    prefix = "stable/"
-    return {name.removeprefix(prefix): v for name, v in case.verdicts.items() if name.startswith(prefix)}
-
-
-def _shown(case: Case) -> list[str]:
-    return [feature for feature, verdict in _verdicts(case).items() if verdict.holds]
-
-
-def _has_turned(case: Case, feature: str) -> bool:
-    verdict = _verdicts(case).get(feature)
-    return verdict is not None and verdict.has_turned
-
-
-def _waits(feature: str, features: tuple[str, ...], verdict: Verdict) -> bool:
-    return feature not in features and verdict.e_value > 1.0
 
 
 def _features(rule: Rule | None) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """What the blocks say about each hypothesis, all looked at together."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from poet.learn.calculate_adaptive_window._readings import EDGES
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "log_faded_evidence"]
 
 _DAY = 86_400.0
 _LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
@@ -68,77 +69,126 @@ class Verdict:
 
 
 def judge(
-    blocks: Iterable[Block], sizes: Sequence[int], *, newest: float, configuration: LearnConfiguration
+    compare: Callable[[str | None], list[Block]],
+    sources: Sequence[str],
+    sizes: Sequence[int],
+    *,
+    newest: float,
+    configuration: LearnConfiguration,
 ) -> dict[str, Verdict]:
-    """Weigh all hypotheses that have a block at the workspace's risk."""
-    by_name: defaultdict[str, list[Block]] = defaultdict(list)
-    for block in blocks:
-        by_name[block.hypothesis].append(block)
-    weights = _weights(by_name, sizes)
-    half_life = configuration.half_life_days
-    logs = {name: _log_evidence(found, half_life) for name, found in by_name.items()}
-    e_values = {name: math.exp(min(log, _LARGEST_LOG)) for name, log in logs.items()}
-    rejected = reject(e_values, weights, configuration.risk)
+    """Weigh all hypotheses that have a block at the workspace's risk.
+
+    `compare` gives the blocks of all readings, or of those of all sources but one. Bands and caps share
+    one filtration and go through e-BH together; "features" stands alone with its share of the risk.
+    """
+    everything = _by_hypothesis(compare(None))
+    weights = _weights(sizes)
+    e_values = {name: _e_value(blocks, configuration.half_life_days) for name, blocks in everything.items()}
+    rejected = _rejected(e_values, weights, configuration.risk)
+    fade = partial(log_faded_evidence, half_life_days=configuration.half_life_days, newest=newest)
+    without = _least_without_one(compare, sources, fade)
     verdicts: dict[str, Verdict] = {}
-    for name, found in by_name.items():
-        height = bar(weights[name], delta=configuration.risk, others=len(rejected - {name}))
-        fading = fading_weights([b.time for b in found], half_life_days=half_life, newest=newest)
+    for name, blocks in everything.items():
+        together = 0 if _stands_alone(name) else sum(not _stands_alone(other) for other in rejected - {name})
+        height = bar(weights[name], delta=configuration.risk, others=together)
         verdicts[name] = Verdict(
             hypothesis=name,
             e_value=float(f"{e_values[name]:.6g}"),
             bar=float(f"{height:.6g}"),
             is_rejected=name in rejected,
-            log_faded=_log_mixture(fading[:, None] * _factors(found)),
-            n_effective=round(effective_n(fading) * sum(len(b.readings) for b in found) / len(found), 2),
-            log_without=_log_without_one(found, fading),
-            sources=dict(sorted(Counter(r.source for b in found for r in b.readings).items())),
-            events_needed=None if name in rejected else _events_needed(found, height / e_values[name]),
-            sample_events=tuple(r.event_id for b in found for r in b.readings)[:_SAMPLE],
+            log_faded=fade(blocks),
+            log_without=without.get(name, 0.0),
+            n_effective=_n_effective(blocks, configuration.half_life_days, newest),
+            sources=dict(sorted(Counter(r.source for b in blocks for r in b.readings).items())),
+            events_needed=None if name in rejected else _events_needed(blocks, height / e_values[name]),
+            sample_events=tuple(r.event_id for b in blocks for r in b.readings)[:_SAMPLE],
         )
     return verdicts
 
 
-def _weights(by_name: dict[str, list[Block]], sizes: Sequence[int]) -> dict[str, float]:
-    """Give each hypothesis its share of the risk; a feature's is known when it first meets another."""
+def _rejected(e_values: Mapping[str, float], weights: Mapping[str, float], risk: float) -> set[str]:
+    alone = [{name: e} for name, e in e_values.items() if _stands_alone(name)]
+    together = {name: e for name, e in e_values.items() if not _stands_alone(name)}
+    return set().union(*(reject(family, weights, risk) for family in (together, *alone)))
+
+
+def _stands_alone(hypothesis: str) -> bool:
+    return hypothesis == "features"
+
+
+def _by_hypothesis(blocks: Iterable[Block]) -> dict[str, list[Block]]:
+    by_name: dict[str, list[Block]] = {}
+    for block in blocks:
+        by_name.setdefault(block.hypothesis, []).append(block)
+    return by_name
+
+
+def _weights(sizes: Sequence[int]) -> dict[str, float]:
+    """Give each hypothesis its share of the risk, fixed before any data."""
     weights = {
         f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
         for band in range(len(EDGES) + 1)
         for what in ("delay", "noise")
     }
     weights |= {f"cap/{size}": _CAPS_SHARE / 2**k for k, size in enumerate(reversed(sizes), start=1)}
-    features = [name for name in by_name if name.startswith("stable/")]  # in the order of their first block
-    weights |= {name: _FEATURES_SHARE / ((k + 1) * (k + 2)) for k, name in enumerate(features)}
-    return weights
+    return weights | {"features": _FEATURES_SHARE}
 
 
-def _log_evidence(blocks: Sequence[Block], half_life_days: float) -> float:
-    times = np.array([block.time for block in blocks])
-    epochs = np.maximum(times - times[0], 0.0) // (half_life_days * _DAY)
-    return log_restarting_evidence(_factors(blocks), epochs.astype(np.int64))
+def _e_value(blocks: Sequence[Block], half_life_days: float) -> float:
+    """Multiply over strata, in each of which the effect may be absent or begin late."""
+    log = 0.0
+    for stratum in _strata(blocks):
+        begins = np.array([block.begins for block in stratum])
+        epochs = np.maximum(begins - begins[0], 0.0) // (half_life_days * _DAY)
+        log += log_restarting_evidence(_factors(stratum), epochs.astype(np.int64))
+    return math.exp(min(log, _LARGEST_LOG))
 
 
-def _log_mixture(factors: NDArray[np.float64]) -> float:
-    sums = factors.sum(axis=0)
-    return float(special.logsumexp(sums) - np.log(sums.size))
+def log_faded_evidence(blocks: Sequence[Block], *, half_life_days: float, newest: float) -> float:
+    """Give what blocks say once old ones fade: below 0 they speak against the hypothesis in every stratum.
+
+    A mean over strata and alternatives, so that strata without the effect do not hide one that has it.
+    """
+    logs: list[float] = []
+    for stratum in _strata(blocks):
+        times = [block.time for block in stratum]
+        fading = fading_weights(times, half_life_days=half_life_days, newest=newest)
+        logs.extend(fading @ _factors(stratum))
+    return float(special.logsumexp(logs) - np.log(len(logs)))
 
 
-def _log_without_one(blocks: Sequence[Block], weights: NDArray[np.float64]) -> float:
-    """Leave each source out in turn; 0 where that leaves nothing: one voice without contradiction counts."""
-    factors = weights[:, None] * _factors(blocks)
-    left = [0.0]
-    for source in {source for block in blocks for source in block.sources}:
-        rest = np.array([source not in block.sources for block in blocks])
-        left.append(_log_mixture(factors[rest]))
-    return min(left)
+def _strata(blocks: Sequence[Block]) -> list[list[Block]]:
+    by_stratum: dict[tuple[object, ...], list[Block]] = {}
+    for block in blocks:
+        by_stratum.setdefault(block.stratum, []).append(block)
+    return list(by_stratum.values())
+
+
+def _least_without_one(
+    compare: Callable[[str | None], list[Block]],
+    sources: Sequence[str],
+    fade: Callable[[Sequence[Block]], float],
+) -> dict[str, float]:
+    """Leave each source out in turn and keep what the rest says at the least, by hypothesis.
+
+    A hypothesis of which the rest says nothing is missing: one voice without contradiction counts.
+    """
+    least: dict[str, float] = {}
+    for source in sources:
+        for name, blocks in _by_hypothesis(compare(source)).items():
+            least[name] = min(least.get(name, math.inf), fade(blocks))
+    return least
+
+
+def _n_effective(blocks: Sequence[Block], half_life_days: float, newest: float) -> float:
+    times = [reading.time for block in blocks for reading in block.readings]
+    return round(effective_n(fading_weights(times, half_life_days=half_life_days, newest=newest)), 2)
 
 
 def _events_needed(blocks: Sequence[Block], ratio: float) -> int | None:
     """Extrapolate the growth so far: about how many more events until the bar, None if it does not grow."""
-    growth = float(_factors(blocks).sum(axis=0).max()) / len(blocks)
-    if growth <= 0.0:
-        return None
-    readings = sum(len(block.readings) for block in blocks) / len(blocks)
-    return math.ceil(max(math.log(ratio), 0.0) / growth * readings)
+    growth = float(_factors(blocks).sum(axis=0).max()) / sum(len(block.readings) for block in blocks)
+    return math.ceil(max(math.log(ratio), 0.0) / growth) if growth > 0.0 else None
 
 
 def _factors(blocks: Sequence[Block]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from poet.learn.evidence._fading import effective_n, fading_weights
 from poet.learn.evidence._means import BettingState, betting_log_wealth, bounded_mean_interval
 from poet.learn.evidence._multiplicity import bar, reject
+from poet.learn.evidence._orderings import log_ordering_evidence
 from poet.learn.evidence._pooling import shrunk_means, shrunk_rates
 from poet.learn.evidence._quantiles import median_interval
 from poet.learn.evidence._ranks import log_rank_factors, log_restarting_evidence
@@ -15,6 +16,7 @@ __all__ = [
     "bounded_mean_interval",
     "effective_n",
     "fading_weights",
+    "log_ordering_evidence",
     "log_rank_factors",
     "log_rate_evidence",
     "log_restarting_evidence",

@@ -9,7 +9,7 @@ from scipy import special
 __all__ = ["log_rank_factors", "log_restarting_evidence"]
 
 _POWERS = np.array([2.0, 4.0, 16.0])  # Lehmann alternatives: the one is the largest of so many draws
-_FIRST_EPOCH = 0.8  # share of the wealth that bets from the first event on
+_FIRST_EPOCH = 0.5  # share of the wealth that bets from the first event on
 
 
 def log_rank_factors(one: float, others: Sequence[float]) -> NDArray[np.float64]:
@@ -38,8 +38,10 @@ def log_restarting_evidence(factors: NDArray[np.float64], epochs: NDArray[np.int
     """Give the log of the e-process made of block `factors`, shape (blocks, alternatives).
 
     The wealth is split in advance over alternatives and over the epochs (0, 1, 2 …, by event time) from
-    which on to bet, 0.8 from the start and 0.2 / (j (j + 1)) from epoch j: a mixture of e-processes is
-    one, and it finds out that the world has turned without having to live down the past.
+    which on to bet, 1/2 from the start and 1/2 / (j (j + 1)) from epoch j: a mixture of e-processes is
+    one, and it finds out that the world has turned without having to live down the past. What waits for
+    later epochs lies idle and is never lost, so that a product of many such values survives factors
+    that know nothing.
     """
     last = int(epochs.max(initial=0))
     shares = np.array([_FIRST_EPOCH] + [(1 - _FIRST_EPOCH) / (j * (j + 1)) for j in range(1, last + 1)])
