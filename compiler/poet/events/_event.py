@@ -100,7 +100,7 @@ def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], f
     except msgspec.ValidationError as error:
         raise _refusal("event", error, raw) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refused("event", path="$", expected="a JSON object", got=error) from error
+        raise _refused("event", path="$", expected="a JSON object", got=str(error)) from error
     name = _name(envelope)
     if envelope.specversion != "1.0":
         raise EventError(event=name, path="specversion", expected="'1.0'", got=repr(envelope.specversion))
@@ -152,7 +152,7 @@ def make(
     try:
         raw = msgspec.json.encode(envelope, order="sorted")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise EventError(event=name, path="data", expected="what JSON can hold", got=error) from error
+        raise EventError(event=name, path="data", expected="what JSON can hold", got=str(error)) from error
     return parse(raw, source=source, now=now)
 
 
@@ -165,7 +165,7 @@ def _bytes(document: bytes | str) -> bytes:
     try:
         raw = document.encode() if isinstance(document, str) else bytes(document)
     except UnicodeEncodeError as error:
-        raise EventError(event="event", path="$", expected="text in Unicode", got=error) from error
+        raise EventError(event="event", path="$", expected="text in Unicode", got=str(error)) from error
     if len(raw) > LIMIT_BYTES:
         raise _refused("event", path="$", expected="at most 256 KiB", got=f"{len(raw)} bytes")
     return raw
@@ -215,7 +215,7 @@ def _payload(envelope: _Envelope, name: str) -> Payload:
             event=name, path=problem.path, expected=problem.expected, got=problem.got
         ) from problem
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _refused(name, path="data", expected="a JSON object", got=error) from error
+        raise _refused(name, path="data", expected="a JSON object", got=str(error)) from error
     return data
 
 
