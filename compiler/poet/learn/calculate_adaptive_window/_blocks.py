@@ -9,7 +9,7 @@ so this question stands alone with its share of the risk.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ _MOST_OTHERS = 3  # runs that one large run is compared with
 _PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
 _PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last against one always the first
+
+_Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,15 @@ def feature_blocks(readings: Iterable[Reading]) -> list[Block]:
     made of the earlier places of its feature, in this band and window.
     """
     named = (reading for reading in readings if reading.feature)
-    past: defaultdict[tuple[int | None, int], list[tuple[str, float]]] = defaultdict(list)
+    past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
     found: list[Block] = []
     for block in _blocks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
         stratum = (block[0].band, block[0].size)
-        places = past[stratum]
         factors = sum(
-            (_placed(block, n, places) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
+            (_placed(block[:n], past[stratum]) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
         )
         found.append(Block("features", stratum, factors, tuple(block)))
-        places += _places(block)
+        past[stratum] = _with_places(past[stratum], block)
     return found
 
 
@@ -168,24 +169,30 @@ def _order(block: Sequence[Reading]) -> list[int]:
     return sorted(range(len(block)), key=lambda k: (block[k].outcome, _lot(block[k])))
 
 
-def _placed(block: Sequence[Reading], n: int, past: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
-    """Settle the bet on the place of the n-th reading among the n - 1 before it."""
-    before = block[: n - 1]
-    sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.5, 0.5])  # two imagined places in the middle
-    for feature, place in (*past, *_places(before)):
-        sums[feature].append(place)
-    scores = {reading.feature: float(np.mean(sums[reading.feature])) for reading in block[:n]}
-    return _score(block[:n], scores) - _score(before, scores)
+def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
+    """Settle the bet on the place of the last reading among those before it."""
+    before = block[:-1]
+    places = _with_places(past, before)
+    scores = {r.feature: _mean_place(places.get(r.feature, (0.0, 0))) for r in block}
+    return _score(block, scores) - _score(before, scores)
 
 
-def _score(block: Sequence[Reading], scores: dict[str, float]) -> NDArray[np.float64]:
+def _mean_place(places: tuple[float, int]) -> float:
+    total, n = places
+    return (total + 1.0) / (n + 2)  # two imagined places in the middle
+
+
+def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
     return log_ordering_evidence([scores[block[k].feature] for k in _order(block)], _PER_PLACE)
 
 
-def _places(block: Sequence[Reading]) -> list[tuple[str, float]]:
-    """Give each reading's feature and place, 0 the fewest false alarms, 1 the most."""
-    last = max(len(block) - 1, 1)
-    return [(block[k].feature, place / last) for place, k in enumerate(_order(block))]
+def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
+    """Add up, by feature, the places in a block: 0 the fewest false alarms, 1 the most."""
+    places = dict(past)
+    for place, k in enumerate(_order(block)):
+        total, n = places.get(block[k].feature, (0.0, 0))
+        places[block[k].feature] = (total + place / max(len(block) - 1, 1), n + 1)
+    return places
 
 
 def _ranked(hypothesis: str, one: Reading, others: Sequence[Reading]) -> Block:

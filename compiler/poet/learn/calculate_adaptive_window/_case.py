@@ -1,5 +1,6 @@
 """Everything that one round of learning looks at."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # the tables are all that is used; the engine behind them sta
 __all__ = ["Case", "gather"]
 
 POLICY = "calculate_adaptive_window"
+_WEIGHTY = 8
 _GRID = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
 
 
@@ -109,7 +111,7 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         capped = cap_blocks(ran, sizes) if sizes else []
         return [*delay_blocks(late), *noise_blocks(loud), *capped, *feature_blocks(loud)]
 
-    sources = sorted({reading.source for reading in (*delays, *noise, *runs)})
+    sources = _weighty_sources(delays, noise, runs)
     verdicts = judge(compare, sources, sizes, newest=summaries.newest_time, configuration=configuration)
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
@@ -127,6 +129,16 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         cap_sizes=sizes,
         notes=tuple(notes),
     )
+
+
+def _weighty_sources(*tables: Sequence[Reading]) -> list[str]:
+    """Give the sources that say enough somewhere to carry a rule alone: an eighth of a band's readings."""
+    weighty: set[str] = set()
+    for readings in tables:
+        total = Counter(reading.band for reading in readings)
+        said = Counter((reading.source, reading.band) for reading in readings)
+        weighty |= {source for (source, band), n in said.items() if n * _WEIGHTY >= total[band]}
+    return sorted(weighty)
 
 
 def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from poet.learn.evidence import fading_weights, shrunk_means
 __all__ = ["BandCosts", "band_costs"]
 
 _FEWEST = 2  # readings of a window before it may be chosen
+_CLEARLY = 1.64  # standard errors of a difference: one in twenty by chance
 _LEAST_SAVING = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
 
 
@@ -25,7 +26,7 @@ class BandCosts:
     delay_hours: NDArray[np.float64]
     alarms_per_day: NDArray[np.float64]
     cost: NDArray[np.float64]  # in the workspace's unit
-    error: float  # standard error of a difference between two windows
+    errors: NDArray[np.float64]  # standard errors of the costs
 
     def at(self, window: int) -> float:
         """Give the cost of a window, of the nearest that was observed when it lies outside."""
@@ -47,7 +48,9 @@ class BandCosts:
         """Give the cheapest window, or `current` when none is clearly cheaper."""
         cheapest = int(np.argmin(self.cost))
         saving = self.at(current) - float(self.cost[cheapest])
-        enough = max(self.error, _LEAST_SAVING * self.at(current))
+        nearest = int(np.searchsorted(self.windows, self.nearest(current)))
+        error = _CLEARLY * float(np.hypot(self.errors[cheapest], self.errors[nearest]))
+        enough = max(error, _LEAST_SAVING * self.at(current))
         return int(self.windows[cheapest]) if saving > enough else current
 
 
@@ -58,10 +61,13 @@ class _Curve:
     sizes: NDArray[np.int64]
     means: NDArray[np.float64]
     counts: NDArray[np.int64]
-    error: float  # of one size's mean, at the mean number of readings a size
+    errors: NDArray[np.float64]  # standard errors of the means
 
     def at(self, windows: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(np.interp(np.log(windows), np.log(self.sizes), self.means), dtype=np.float64)
+
+    def errors_at(self, windows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.interp(np.log(windows), np.log(self.sizes), self.errors), dtype=np.float64)
 
 
 def band_costs(
@@ -94,13 +100,13 @@ def band_costs(
     hours = late.at(windows)
     alarms = loud.at(windows) if loud else np.zeros(windows.size)
     costs = configuration.costs
-    spread = np.hypot(costs.delay_hour * late.error, costs.false_alarm * (loud.error if loud else 0.0))
+    loud_errors = loud.errors_at(windows) if loud else np.zeros(windows.size)
     return BandCosts(
         windows=windows,
         delay_hours=hours,
         alarms_per_day=alarms,
         cost=costs.delay_hour * hours + costs.false_alarm * alarms,
-        error=float(spread * np.sqrt(2.0)),
+        errors=np.hypot(costs.delay_hour * late.errors_at(windows), costs.false_alarm * loud_errors),
     )
 
 
@@ -129,11 +135,12 @@ def _curve(
     if not readings:
         return None
     sizes = np.unique([reading.size for reading in readings])
-    means, weights, counts, variance = _moments(readings, sizes, newest, configuration)
+    means, weights, counts, variation = _moments(readings, sizes, newest, configuration)
     if pool is not None:
         means = _shrunk(readings, pool, sizes, newest, configuration)
     fitted = isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
-    return _Curve(sizes, np.asarray(fitted.x), counts, float(np.sqrt(variance / weights.mean())))
+    level = np.asarray(fitted.x)
+    return _Curve(sizes, level, counts, variation * level / np.sqrt(np.maximum(weights, 1e-12)))
 
 
 def _shrunk(
@@ -147,10 +154,13 @@ def _shrunk(
     band = readings[0].band
     bands = sorted({reading.band for reading in pool if reading.band is not None})
     tables = [_moments(_in_band(pool, b), sizes, newest, configuration) for b in bands]
-    variance = max(table[3] for table in tables)
     own = bands.index(band) if band is not None else 0
     columns = [
-        shrunk_means([table[0][k] for table in tables], [table[1][k] for table in tables], variance)[own]
+        shrunk_means(
+            [table[0][k] for table in tables],
+            [table[1][k] for table in tables],
+            max((table[0][k] * table[3]) ** 2 for table in tables),
+        )[own]
         for k in range(sizes.size)
     ]
     return np.array(columns)
@@ -159,7 +169,10 @@ def _shrunk(
 def _moments(
     readings: Sequence[Reading], sizes: NDArray[np.int64], newest: float, configuration: LearnConfiguration
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
-    """Give mean, weight and count at each size, and the variance within sizes."""
+    """Give mean, weight and count at each size, and the coefficient of variation within sizes.
+
+    Hours and counts scatter in proportion to their level, so one coefficient serves all sizes.
+    """
     at = np.array([reading.size for reading in readings])[:, None] == sizes
     values = np.array([reading.outcome for reading in readings])
     fading = fading_weights(
@@ -168,6 +181,7 @@ def _moments(
     weights = fading @ at
     means = (fading * values) @ at / np.maximum(weights, 1e-12)
     inside = at.any(axis=1)
-    residuals = values[inside] - (at @ means)[inside]
+    level = (at @ means)[inside]
+    residuals = (values[inside] - level) / np.maximum(level, 1e-12)
     freedom = max(int(inside.sum()) - int(at.any(axis=0).sum()), 1)
-    return means, weights, at.sum(axis=0), float((residuals**2).sum() / freedom)
+    return means, weights, at.sum(axis=0), float(np.sqrt((residuals**2).sum() / freedom))

@@ -13,7 +13,8 @@ from poet.learn.calculate_adaptive_window._blocks import loud_blocks
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._costs import BandCosts
 from poet.learn.calculate_adaptive_window._readings import Reading, snapped
-from poet.learn.calculate_adaptive_window._verdicts import log_faded_evidence
+from poet.learn.calculate_adaptive_window._verdicts import LARGEST_LOG, log_faded_evidence
+from poet.learn.evidence import reject
 
 __all__ = ["stable_features", "stable_rules"]
 
@@ -30,8 +31,7 @@ def stable_features(case: Case) -> tuple[str, ...]:
     if case.is_vetoed("stable"):
         return ()
     loud = _loud(case)
-    named = case.configuration.risk / max(len({reading.feature for reading in case.noise}), 1)
-    new = [f for f, log in loud.items() if verdict and verdict.holds and log >= -math.log(named)]
+    new = _named(case, loud) if verdict and verdict.holds else set()
     kept = [f for f in old if loud.get(f, 0.0) >= 0.0]
     return tuple(sorted({*new, *kept}))
 
@@ -56,11 +56,18 @@ def stable_rules(case: Case, windows: Mapping[int, int], costs: Mapping[int, Ban
     return [msgspec.structs.replace(_rule(case, waiting, 2), status="held")]
 
 
+def _named(case: Case, loud: Mapping[str, float]) -> set[str]:
+    """Choose names among all features by e-BH, every feature with the same weight."""
+    features = {reading.feature for reading in case.noise if reading.feature}
+    e_values = {feature: math.exp(min(log, LARGEST_LOG)) for feature, log in loud.items()}
+    return reject(e_values, dict.fromkeys(features, 1.0 / len(features)), case.configuration.risk)
+
+
 def _loud(case: Case) -> dict[str, float]:
     """Give the features well above the others at the same windows, with the log of what shows each.
 
     That some features differ is the verdict's business, at any time. Which ones is asked afterwards, of
-    each against those that are not loud, and pays for the choice among all features.
+    each against those that are not loud.
     """
     levels = _levels(case.noise)
     loud = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}

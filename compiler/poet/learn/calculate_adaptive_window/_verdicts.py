@@ -16,10 +16,10 @@ from poet.learn.calculate_adaptive_window._readings import EDGES
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
-__all__ = ["Verdict", "judge", "log_faded_evidence"]
+__all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence"]
 
 _DAY = 86_400.0
-_LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
+LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
 _SAMPLE = 5
 _CONTRADICTED = -1.0  # a rule that stands falls only when all but one source say clearly otherwise
 
@@ -141,7 +141,7 @@ def _e_value(blocks: Sequence[Block], half_life_days: float) -> float:
         begins = np.array([block.begins for block in stratum])
         epochs = np.maximum(begins - begins[0], 0.0) // (half_life_days * _DAY)
         log += log_restarting_evidence(_factors(stratum), epochs.astype(np.int64))
-    return math.exp(min(log, _LARGEST_LOG))
+    return math.exp(min(log, LARGEST_LOG))
 
 
 def log_faded_evidence(blocks: Sequence[Block], *, half_life_days: float, newest: float) -> float:
