@@ -1,0 +1,299 @@
+"""Evidence: what is printed as a guarantee is simulated, with peeking after every event."""
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import integrate, stats
+
+from poet.errors import LearnError
+from poet.learn.evidence import (
+    BettingState,
+    bar,
+    betting_log_wealth,
+    bounded_mean_interval,
+    effective_n,
+    fading_weights,
+    log_ordering_evidence,
+    log_rank_factors,
+    log_rate_evidence,
+    log_restarting_evidence,
+    median_interval,
+    rate_interval,
+    reject,
+    shrunk_means,
+    shrunk_rates,
+)
+
+HISTORIES = 2_000
+EVENTS = 300
+RISK = 0.05
+ALLOWED = RISK + 3 * math.sqrt(RISK * (1 - RISK) / HISTORIES)
+
+
+def coins(p: float, *, seed: int) -> NDArray[np.float64]:
+    """Toss `EVENTS` coins in each of `HISTORIES` histories."""
+    return (np.random.default_rng(seed).random((HISTORIES, EVENTS)) < p).astype(float)
+
+
+def wilson_lower(successes: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give the lower end of the one-sided 95 % Wilson interval."""
+    z = stats.norm.ppf(1 - RISK)
+    rate = successes / n
+    centre, spread = rate + z**2 / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return np.asarray((centre - spread) / (1 + z**2 / n))
+
+
+def test_rate_evidence_is_the_cut_beta_mixture_over_the_null_likelihood() -> None:
+    """The closed form equals the integral it stands for."""
+    s, n, p0 = 14, 20, 0.4
+    mixture, _ = integrate.quad(lambda p: p**s * (1 - p) ** (n - s), p0, 1.0)
+    expected = mixture / (1 - p0) / (p0**s * (1 - p0) ** (n - s))
+    assert np.exp(log_rate_evidence(s, n, p0=p0)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_peeking_at_rate_evidence_after_every_event_keeps_the_risk() -> None:
+    """At the edge of the null at most 5 % of histories ever reach 1 / risk, while a Wilson bound breaks."""
+    successes = coins(0.25, seed=1).cumsum(axis=1)
+    n = np.arange(1, EVENTS + 1)
+    ever = (log_rate_evidence(successes, n, p0=0.25) >= -math.log(RISK)).any(axis=1).mean()
+    wilson = (wilson_lower(successes, n) > 0.25)[:, 9:].any(axis=1).mean()
+    assert ever <= ALLOWED
+    assert wilson > 4 * RISK
+
+
+def test_rate_evidence_finds_a_rate_above_the_null() -> None:
+    """At twice the null rate nearly every history gets there."""
+    successes = coins(0.5, seed=2).cumsum(axis=1)
+    reached = log_rate_evidence(successes[:, 119], 120, p0=0.25) >= -math.log(RISK)
+    assert reached.mean() > 0.95
+
+
+def test_rate_evidence_survives_counts_at_which_probabilities_underflow() -> None:
+    """Far inside the null evidence falls to zero and is no error; far outside it stays finite."""
+    logs = log_rate_evidence([0.0, 50_000.0], [50_000.0, 50_000.0], p0=0.5)
+    assert logs[0] < -5
+    assert np.isfinite(logs[1])
+
+
+@pytest.mark.parametrize("rate", [0.03, 0.5])
+def test_a_rate_interval_covers_at_all_times_at_once(rate: float) -> None:
+    """At most 5 % of histories ever exclude the truth."""
+    successes = coins(rate, seed=3).cumsum(axis=1)
+    table = {(s, n) for row in successes[:200] for n, s in enumerate(row, start=1)}
+    misses = {key: not _covers(rate_interval(*key, risk=RISK), rate) for key in table}
+    ever = np.mean([any(misses[s, n] for n, s in enumerate(row, start=1)) for row in successes[:200]])
+    assert ever <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 200)
+
+
+def test_a_rate_interval_narrows_and_contains_the_rate() -> None:
+    """More events at the same rate give a shorter interval around it."""
+    few, many = rate_interval(3, 10, risk=RISK), rate_interval(300, 1000, risk=RISK)
+    assert few[0] < many[0] < 0.3 < many[1] < few[1]
+
+
+def test_nothing_known_gives_the_whole_range() -> None:
+    """Without an event every rate and every mean is possible."""
+    assert rate_interval(0, 0, risk=RISK) == (0.0, 1.0)
+    assert bounded_mean_interval([], risk=RISK) == (-1.0, 1.0)
+
+
+def test_peeking_at_betting_wealth_keeps_the_risk() -> None:
+    """Skewed outcomes of mean zero make at most 5 % of gamblers ever twentyfold rich."""
+    outcomes = np.where(coins(0.2, seed=4) > 0, 0.8, -0.2)
+    ever = (betting_log_wealth(outcomes) >= -math.log(RISK)).any(axis=1).mean()
+    assert ever <= ALLOWED
+
+
+def test_betting_wealth_grows_where_the_mean_is_positive() -> None:
+    """A mean of 0.3 is found within 300 outcomes."""
+    outcomes = np.where(coins(0.65, seed=5) > 0, 1.0, -1.0)
+    assert (betting_log_wealth(outcomes)[:, -1] >= -math.log(RISK)).mean() > 0.95
+
+
+def test_a_bet_never_looks_at_the_outcome_it_is_settled_at() -> None:
+    """Changing the last outcome leaves its bet as it was."""
+    state = BettingState().updated(0.5).updated(0.25)
+    assert state.updated(-1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(-state.bet))
+    assert state.updated(1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(state.bet))
+
+
+def test_the_state_and_the_vector_are_the_same_gambler() -> None:
+    """One outcome at a time or all at once: the same wealth."""
+    outcomes = np.random.default_rng(6).uniform(-1.0, 1.0, 50)
+    state = BettingState()
+    for outcome in outcomes:
+        state = state.updated(float(outcome))
+    assert state.log_wealth == pytest.approx(float(betting_log_wealth(outcomes)[-1]))
+
+
+def test_a_mean_interval_covers_at_all_times_at_once() -> None:
+    """Intervals only shrink when intersected over time, so the last one judges all; 5 % may miss."""
+    rng = np.random.default_rng(7)
+    samples = rng.beta(1.0, 3.0, size=(300, 100))
+    missed = np.mean([not _covers(bounded_mean_interval(s, risk=RISK, low=0.0), 0.25) for s in samples])
+    assert missed <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 300)
+
+
+def test_a_mean_interval_is_narrow_enough_to_be_of_use() -> None:
+    """A thousand outcomes bound a mean within a tenth of the range, on any range."""
+    values = np.random.default_rng(8).beta(2.0, 2.0, 1_000) * 20.0 - 10.0
+    low, high = bounded_mean_interval(values, risk=RISK, low=-10.0, high=10.0)
+    assert low < 0.0 < high
+    assert high - low < 2.0
+
+
+def test_a_median_interval_covers_at_all_times_at_once() -> None:
+    """Heavy tails change nothing: at most 5 % of histories ever exclude the median."""
+    samples = np.random.default_rng(9).standard_cauchy((300, 80))
+    ever = np.mean([any(_misses_zero(row[:n]) for n in range(6, 81)) for row in samples])
+    assert ever <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 300)
+
+
+def test_a_median_of_few_values_is_not_bounded() -> None:
+    """Five values bound nothing at this risk."""
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0], risk=RISK) is None
+
+
+@pytest.mark.parametrize("values", [(1.0, 2.0, 3.0, 4.0), (1.0, 1.0, 2.0, 2.0), (0.0, 0.0, 0.0, 1.0)])
+def test_a_rank_factor_has_mean_one_under_the_null(values: tuple[float, ...]) -> None:
+    """Over all ways to deal the values, ties or not, every alternative neither gains nor loses."""
+    deals = np.array([np.exp(log_rank_factors(deal[0], deal[1:])) for deal in permutations(values)])
+    assert deals.mean(axis=0) == pytest.approx(np.ones(3))
+
+
+def test_a_clear_win_against_three_is_worth_more_than_against_one() -> None:
+    """3.4 instead of 1.9 for the strongest alternative."""
+    against_one, against_three = (
+        np.exp(log_rank_factors(9.0, others)) for others in ([1.0], [1.0, 2.0, 3.0])
+    )
+    assert against_one[-1] == pytest.approx(32 / 17)
+    assert against_three[-1] == pytest.approx(64 / 19)
+
+
+def test_ordering_evidence_has_mean_one_over_all_orders() -> None:
+    """Whatever the scores, the e-values of all orders average to one, for each strength."""
+    scores = (0.0, 0.3, 0.3, 1.0, 2.0)
+    values = np.array([np.exp(log_ordering_evidence(order, (1.0, 5.0))) for order in permutations(scores)])
+    assert values.mean(axis=0) == pytest.approx(np.ones(2))
+
+
+def test_ordering_evidence_is_a_martingale_as_readings_arrive() -> None:
+    """Averaged over the places of a newcomer it is what it was before."""
+    before = [0.0, 2.0, 1.0]
+    grown = [[*before[:place], 3.0, *before[place:]] for place in range(4)]
+    mean = np.mean([np.exp(log_ordering_evidence(order, (2.0,))) for order in grown])
+    assert mean == pytest.approx(float(np.exp(log_ordering_evidence(before, (2.0,)))[0]))
+
+
+def test_restarting_evidence_finds_an_effect_that_began_late() -> None:
+    """Evidence against, then evidence for: the sum is nothing, the restarted process is convinced."""
+    factors = np.array([[-1.0]] * 30 + [[1.0]] * 15)
+    epochs = np.array([0] * 30 + [1] * 15)
+    assert factors.sum() < 0
+    assert log_restarting_evidence(factors, epochs) == pytest.approx(15 + math.log(0.25), abs=1e-3)
+
+
+def test_restarting_evidence_splits_a_whole_fortune() -> None:
+    """Factors that say nothing leave exactly one, in any number of epochs."""
+    assert log_restarting_evidence(np.zeros((4, 3)), np.array([0, 1, 1, 5])) == pytest.approx(0.0)
+
+
+def test_ebh_takes_the_largest_set_that_supports_itself() -> None:
+    """Two of 25 reject each other into being at weight 1/2, where one alone needs 40."""
+    halves = {"a": 0.5, "b": 0.5}
+    assert reject({"a": 25.0, "b": 25.0}, halves, RISK) == {"a", "b"}
+    assert reject({"a": 25.0, "b": 1.0}, halves, RISK) == set()
+    assert reject({"a": 41.0, "b": 1.0}, halves, RISK) == {"a"}
+    assert reject({}, {}, RISK) == set()
+
+
+def test_the_bar_is_where_ebh_turns() -> None:
+    """At the bar a hypothesis is rejected, just below it is not."""
+    height = bar(0.5, delta=RISK, others=1)
+    halves = {"a": 0.5, "b": 0.5}
+    assert reject({"a": height, "b": 1e6}, halves, RISK) == {"a", "b"}
+    assert reject({"a": height * 0.999, "b": 1e6}, halves, RISK) == {"b"}
+
+
+@pytest.mark.parametrize("weights", [{"a": 0.7, "b": 0.7}, {"a": 1.0}])
+def test_ebh_refuses_weights_that_promise_too_much(weights: dict[str, float]) -> None:
+    """More than one in all, or a hypothesis without its own, is an error that says so."""
+    with pytest.raises(LearnError, match="give each one a weight"):
+        reject({"a": 1.0, "b": 1.0}, weights, RISK)
+
+
+def test_peeking_at_ebh_keeps_the_risk() -> None:
+    """Twenty true nulls that share their luck, looked at after every event: at most 5 % ever act."""
+    rng = np.random.default_rng(10)
+    shared = rng.random((500, 1, 200)) < 0.5
+    own = rng.random((500, 20, 200)) < 0.5
+    signs = np.where(rng.random((500, 20, 200)) < 0.7, shared, own) * 2.0 - 1.0
+    e = np.exp(np.cumsum(np.log1p(0.3 * signs), axis=2))
+    assert _ever_rejects(e) <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 500)
+
+
+def test_a_running_maximum_is_no_e_value() -> None:
+    """The mean of current values stays at one, the mean of their maxima does not."""
+    signs = coins(0.5, seed=12)[:, :30] * 2.0 - 1.0
+    e = np.exp(np.cumsum(np.log1p(0.3 * signs), axis=1))
+    assert e[:, -1].mean() == pytest.approx(1.0, abs=0.25)
+    assert e.max(axis=1).mean() > 2.0
+
+
+def test_small_groups_are_drawn_to_the_common_rate_and_large_ones_keep_theirs() -> None:
+    """One in two of two says less than fifty in a hundred."""
+    small, large, empty, other = shrunk_rates([2, 90, 0, 10], [2, 100, 0, 100])
+    assert 0.5 < small < 0.99
+    assert large == pytest.approx(0.9, abs=0.02)
+    assert empty == pytest.approx(0.5, abs=0.02)
+    assert other == pytest.approx(0.1, abs=0.02)
+
+
+def test_groups_that_differ_by_chance_alone_become_one() -> None:
+    """Binomial scatter around one rate leaves next to no spread."""
+    successes = np.random.default_rng(11).binomial(20, 0.3, size=12)
+    assert np.ptp(shrunk_rates(successes, np.full(12, 20))) < 0.5 * np.ptp(successes / 20)
+
+
+def test_means_shrink_by_the_variance_within_over_between() -> None:
+    """Far apart groups stay, an unseen one takes the common mean."""
+    near, far, unseen = shrunk_means([1.0, 9.0, 0.0], [10, 10, 0], 1.0)
+    assert (near, far) == (pytest.approx(1.0, abs=0.1), pytest.approx(9.0, abs=0.1))
+    assert unseen == pytest.approx(5.0)
+
+
+def test_evidence_fades_by_half_every_half_life_of_event_time() -> None:
+    """Weights count from the newest event; nothing weighs more than one."""
+    day = 86_400.0
+    assert fading_weights([0.0, 90 * day, 200 * day], half_life_days=90, newest=90 * day).tolist() == [
+        0.5,
+        1.0,
+        1.0,
+    ]
+
+
+def test_effective_n_is_kish() -> None:
+    """Equal weights count whole, a single heavy one counts as one."""
+    assert effective_n([0.5] * 8) == pytest.approx(8.0)
+    assert effective_n([1.0, 0.0]) == pytest.approx(1.0)
+    assert effective_n([]) == 0.0
+
+
+def _covers(interval: tuple[float, float], truth: float) -> bool:
+    return interval[0] <= truth <= interval[1]
+
+
+def _misses_zero(values: NDArray[np.float64]) -> bool:
+    interval = median_interval(values, risk=RISK)
+    return interval is not None and not _covers(interval, 0.0)
+
+
+def _ever_rejects(e: NDArray[np.float64]) -> float:
+    """Apply e-BH with equal weights at every time; e has shape (histories, hypotheses, times)."""
+    m = e.shape[1]
+    descending = -np.sort(-e / m, axis=1)
+    passed = descending * np.arange(1, m + 1)[:, None] >= 1 / RISK
+    return float(passed.any(axis=(1, 2)).mean())
