@@ -1,0 +1,158 @@
+"""Votes: one per source and execution, bursts capped, disagreement kept."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from poet.learn.votes import count_votes
+
+SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("event_id", pa.string()),
+        ("source", pa.string()),
+        ("time", pa.float64()),
+        ("execution_id", pa.string()),
+        ("feature", pa.string()),
+        ("was_real", pa.bool_()),
+        ("origin", pa.string()),
+        ("reason", pa.string()),
+        ("business_impact", pa.string()),
+        ("policy_version", pa.int64()),
+        ("drifted", pa.bool_()),
+        ("audit", pa.bool_()),
+        ("propensity", pa.float64()),
+        ("kind", pa.string()),
+        ("is_seasonal", pa.bool_()),
+        ("n_current", pa.int64()),
+        ("n_reference", pa.int64()),
+    ]
+)
+
+
+def vote(execution: str, *, real: bool = True, source: str = "user/ana", **more: Any) -> dict[str, Any]:
+    """Make a vote on a recorded alert."""
+    recorded = {
+        "policy_version": 1,
+        "drifted": True,
+        "audit": False,
+        "propensity": 1.0,
+        "kind": "numeric",
+        "is_seasonal": True,
+        "n_current": 100,
+        "n_reference": 1_000,
+    }
+    said = {"source": source, "execution_id": execution, "feature": "age", "was_real": real}
+    return recorded | said | {"origin": "validation", "time": 0.0} | more
+
+
+def table(*votes: dict[str, Any]) -> pa.Table:
+    """Put votes into a table, numbered as they stand unless they say otherwise."""
+    rows = [{"position": n, "event_id": f"e{n}"} | row for n, row in enumerate(votes, start=1)]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def test_the_last_vote_of_a_source_counts() -> None:
+    """A source that changes its mind has one vote, the later one, whatever the order of rows."""
+    changed = table(vote("x", real=True), vote("x", real=False))
+    for rows in (changed, changed.take([1, 0])):
+        ballots = count_votes(rows)
+        assert ballots.label.tolist() == [0.0]
+        assert ballots.first_label.tolist() == [1.0]
+        assert ballots.n_sources.tolist() == [1]
+
+
+def test_sources_count_alike_however_often_they_speak() -> None:
+    """The label is the mean over sources, not over votes."""
+    ballots = count_votes(
+        table(
+            vote("x", source="a"),
+            vote("x", source="a"),
+            vote("x", source="b", real=False),
+            vote("x", source="c"),
+        )
+    )
+    assert ballots.label.tolist() == pytest.approx([2 / 3])
+    assert ballots.sources.tolist() == [("a", "b", "c")]
+    assert ballots.disagreement.tolist() == pytest.approx([2 / 3])
+
+
+def test_an_execution_stands_where_its_last_counted_vote_stands() -> None:
+    """A revised execution moves behind one that was settled before the revision."""
+    ballots = count_votes(table(vote("x"), vote("y"), vote("x", real=False)))
+    assert ballots.execution_ids.tolist() == ["y", "x"]
+    assert ballots.positions.tolist() == [2, 3]
+    assert ballots.first_positions.tolist() == [2, 1]
+    assert ballots.event_ids.tolist() == ["e2", "e3"]
+
+
+def test_a_burst_of_one_source_is_capped_by_the_hour() -> None:
+    """Beyond the limit votes of an hour are set aside and noted; another hour or source is free."""
+    flood = [vote(f"x{n}", source="bot", time=10.0 * n) for n in range(60)]
+    ballots = count_votes(table(*flood, vote("y", source="bot", time=3_700.0), vote("z")), burst_limit=50)
+    assert len(ballots) == 52
+    assert ballots.set_aside == {"bot": 10}
+    assert "10 votes of bot beyond its burst limit are set aside" in ballots.notes
+    assert ballots.votes_by_source == {"bot": 51, "user/ana": 1}
+
+
+def test_changing_ones_mind_is_no_burst() -> None:
+    """Sixty votes on one execution are one vote."""
+    ballots = count_votes(table(*(vote("x", real=n % 2 == 0) for n in range(60))), burst_limit=1)
+    assert ballots.label.tolist() == [0.0]
+    assert ballots.set_aside == {}
+
+
+def test_a_source_can_be_left_out() -> None:
+    """Without it the others' labels are as if it had never spoken."""
+    rows = table(vote("x", source="a"), vote("x", source="b", real=False), vote("y", source="a"))
+    without = count_votes(rows, without={"a"})
+    assert without.execution_ids.tolist() == ["x"]
+    assert without.label.tolist() == [0.0]
+
+
+def test_a_vote_on_something_never_recorded_is_kept_and_marked() -> None:
+    """Nulls become plain values that say unknown."""
+    unknown: Any = dict.fromkeys(
+        (
+            "policy_version",
+            "drifted",
+            "audit",
+            "propensity",
+            "kind",
+            "is_seasonal",
+            "n_current",
+            "n_reference",
+        )
+    )
+    ballots = count_votes(table(vote("x", feature=None, **unknown)))
+    assert ballots.is_recorded.tolist() == [False]
+    assert np.isnan(ballots.propensity).tolist() == [True]
+    assert (ballots.features[0], ballots.kinds[0], ballots.n_reference[0]) == ("", "", 0)
+
+
+def test_only_reports_of_misses_make_a_label_volunteered() -> None:
+    """One answer to a question among them and the execution was asked about."""
+    ballots = count_votes(
+        table(
+            vote("x", origin="missed"),
+            vote("y", origin="missed", source="a"),
+            vote("y", origin="validation", source="b"),
+        )
+    )
+    assert dict(zip(ballots.execution_ids, ballots.volunteered, strict=True)) == {"x": True, "y": False}
+
+
+def test_the_gravest_impact_is_kept() -> None:
+    """One source that saw critical impact is enough."""
+    votes = [vote("x", source=f"s{n}", business_impact=i) for n, i in enumerate(("low", "critical", None))]
+    assert count_votes(table(*votes)).impact.tolist() == ["critical"]
+
+
+def test_no_votes_make_empty_ballots() -> None:
+    """An empty table is no special case."""
+    ballots = count_votes(table())
+    assert len(ballots) == 0
+    assert ballots.notes == ("0 of 0 votes count, on 0 executions",)
