@@ -1,0 +1,86 @@
+"""The manifest: everything that is known of a version, beside its module."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from poet.decisions import Decisions
+from poet.errors import PublishError
+from poet.validate import ValidatedModule, ValidationReport
+
+__all__ = ["Manifest", "Version", "encode", "manifest_of", "module_name", "read_manifest"]
+
+FORMAT = 1
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine-readable record of a version. From its decisions anyone renders the same bytes."""
+
+    format: int = FORMAT
+    policy: str
+    version: int
+    revises: int | None
+    source_sha256: str
+    template_sha256: str
+    compiler: str
+    log_position: int
+    log_prefix: str
+    decisions: Decisions
+    validation: ValidationReport
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A published version."""
+
+    policy: str
+    number: int
+    path: Path
+    sha256: str
+
+
+def module_name(policy: str, number: int) -> str:
+    """Name a version's module: ``detect_drift_v3``."""
+    return f"{policy}_v{number}"
+
+
+def manifest_of(module: ValidatedModule) -> Manifest:
+    """Write down what is known of a validated module."""
+    rendered = module.checked.rendered
+    decisions = rendered.decisions
+    return Manifest(
+        policy=decisions.policy,
+        version=decisions.version,
+        revises=decisions.revises,
+        source_sha256=hashlib.sha256(rendered.source.encode()).hexdigest(),
+        template_sha256=rendered.template_sha256,
+        compiler=version("poet-policy-compiler"),
+        log_position=decisions.log_position,
+        log_prefix=decisions.log_prefix,
+        decisions=decisions,
+        validation=module.report,
+    )
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Give the canonical JSON: sorted keys, two-space indent."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+
+
+def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
+    """Read the manifest of a version.
+
+    Raises
+    ------
+    PublishError
+        There is none, or it is not a manifest.
+    """
+    path = generated / f"{module_name(policy, number)}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        known = sorted(found.stem for found in generated.glob(f"{policy}_v*.json"))
+        raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}") from error
+    except msgspec.DecodeError as error:
+        raise PublishError(f"{path} is not a manifest: {error}; restore it from version control") from error

@@ -1,0 +1,137 @@
+"""The contract of `calculate_adaptive_window`: a positive int within its bounds, never less for more stability."""
+
+import itertools
+import math
+from collections.abc import Callable
+from types import ModuleType
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.decisions import Decisions
+from poet.policies.calculate_adaptive_window import Band, Bounds, Stability, Velocity
+from poet.validate._contract import Contract, Policy, demand
+
+__all__ = ["CONTRACT"]
+
+REQUIREMENTS = ("low", "normal", "high", "critical")
+VELOCITIES = st.floats(min_value=0.0, exclude_min=True, allow_nan=False, allow_infinity=False)
+NAMES = st.sampled_from(["revenue", "conversions", "latency"]) | st.text(max_size=30)
+MOST = 10_000_000
+
+
+def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
+    """Give a positive int on any finite velocity."""
+
+    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        window = policy(name, velocity, requirement)
+        demand(type(window) is int, f"{window!r} is not an int")
+        demand(0 < window <= MOST, f"{window} is not between 1 and {MOST}")
+
+    return test
+
+
+def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
+    """A stricter requirement never gives a smaller window."""
+
+    @given(NAMES, VELOCITIES)
+    def test(name: str, velocity: float) -> None:
+        windows = [policy(name, velocity, requirement) for requirement in REQUIREMENTS]
+        demand(windows == sorted(windows), f"{dict(zip(REQUIREMENTS, windows, strict=True))} shrinks")
+
+    return test
+
+
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """The same question has the same answer, whatever was asked in between."""
+
+    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS), NAMES, VELOCITIES)
+    def test(name: str, velocity: float, requirement: str, other: str, another: float) -> None:
+        first = policy(name, velocity, requirement)
+        policy(other, another, "critical")
+        demand(policy(name, velocity, requirement) == first, "the answer changed")
+
+    return test
+
+
+def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Never leave what the decisions declare as minimum and cap."""
+    bounds = Bounds(minimum=1, cap=MOST) if decisions is None else _bounds(decisions)
+
+    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        window = policy(name, velocity, requirement)
+        demand(bounds.minimum <= window <= bounds.cap, f"{window} is outside {bounds.minimum} … {bounds.cap}")
+
+    return test
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature."""
+    borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
+    velocities = {5e-324, 1.0, 1e308}
+    for border in borders:
+        velocities |= {math.nextafter(border, -math.inf), border, math.nextafter(border, math.inf)}
+    named = {name for each in _stability(decisions) for name in each.features}
+    names = ["no such feature", "", *sorted(named)]
+    count = 0
+    for name, velocity, requirement in itertools.product(names, sorted(velocities), REQUIREMENTS):
+        if velocity <= 0.0:
+            continue
+        count += 1
+        expected = _predicted(decisions, name, velocity, requirement)
+        window = module.calculate_adaptive_window(name, velocity, requirement)
+        says = f"({name!r}, {velocity!r}, {requirement!r}) gives {window!r}, its decisions say {expected}"
+        demand(type(window) is int and window == expected, says)
+    return count
+
+
+def _predicted(decisions: Decisions, name: str, velocity: float, requirement: str) -> int:
+    above = [
+        (border, window) for border, window in _bands(decisions) if border is not None and velocity > border
+    ]
+    everywhere = next(window for border, window in _bands(decisions) if border is None)
+    window: float = max(above)[1] if above else everywhere
+    stability = _stability(decisions)
+    if stability and requirement in ("high", "critical"):
+        window *= max(each.multiplier for each in stability)
+    else:
+        window *= next((each.multiplier for each in stability if name in each.features), 1)
+    bounds = _bounds(decisions)
+    return max(bounds.minimum, min(round(window), bounds.cap))
+
+
+def _bands(decisions: Decisions) -> list[tuple[float | None, int]]:
+    return [
+        (
+            msgspec.convert(rule.condition, Velocity).velocity_above,
+            msgspec.convert(rule.parameters, Band).window,
+        )
+        for rule in decisions.active
+        if rule.kind == "band"
+    ]
+
+
+def _stability(decisions: Decisions) -> list[Stability]:
+    return [
+        msgspec.convert(rule.parameters, Stability) for rule in decisions.active if rule.kind == "stability"
+    ]
+
+
+def _bounds(decisions: Decisions) -> Bounds:
+    return next(
+        msgspec.convert(rule.parameters, Bounds) for rule in decisions.active if rule.kind == "bounds"
+    )
+
+
+CONTRACT = Contract(
+    properties=(
+        gives_a_positive_whole_number,
+        grows_with_the_stability_requirement,
+        answers_the_same_again,
+        stays_within_its_bounds,
+    ),
+    boundary_table=boundary_table,
+)
