@@ -20,6 +20,8 @@ from poet.runtime.statistics import COUNTS, NUMERIC, p_value
 
 __all__ = ["Samples", "compare"]
 
+ORDERED = frozenset(("roughness", "differenced", "detrended"))  # what depends on the order of the rows
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -102,7 +104,10 @@ class Samples:
             raise SampleError(f"rule {rule_id}: agree must be 1 to {len(criteria)}, got {agree}")
         if self.reason:
             return self.undecided()
-        readings = sorted(map(self._read, criteria), key=lambda reading: reading.margin, reverse=True)
+        asked = [criterion for criterion in criteria if not self._is_beyond(criterion)]
+        if len(asked) < agree:
+            return self._unordered(rule_id, criteria)
+        readings = sorted(map(self._read, asked), key=lambda reading: reading.margin, reverse=True)
         decisive = readings[agree - 1]
         unknown = [reading.criterion.test for reading in readings if math.isnan(reading.value)]
         return DriftResult(
@@ -124,6 +129,21 @@ class Samples:
 
     def undecided(self) -> DriftResult:
         """Answer that the samples cannot be compared, and why."""
+        return self._silent("", self.reason)
+
+    def _is_beyond(self, criterion: Criterion) -> bool:
+        """Whether a criterion asks for an order that the samples do not state.
+
+        Without times rows may come in any order, so what depends on it must not decide.
+        """
+        ordered = criterion.statistic in ORDERED or criterion.preparation in ORDERED
+        return ordered and not self.is_categorical and self.current.times is None
+
+    def _unordered(self, rule_id: str, criteria: tuple[Criterion, ...]) -> DriftResult:
+        beyond = ", ".join(criterion.test for criterion in criteria if self._is_beyond(criterion))
+        return self._silent(rule_id, f"without times these cannot be asked: {beyond}")
+
+    def _silent(self, rule_id: str, reason: str) -> DriftResult:
         return DriftResult(
             drifted=False,
             score=math.nan,
@@ -131,7 +151,8 @@ class Samples:
             test="none",
             scores=self._computed(),
             profile=self.profile,
-            reason=self.reason,
+            rule=rule_id,
+            reason=reason,
             feature=self.feature,
             policy_version=self.version,
         )

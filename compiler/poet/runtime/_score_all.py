@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from poet.runtime._samples import Samples, compare
+from poet.runtime._samples import ORDERED, Samples, compare
 from poet.runtime.results import Score
 
 __all__ = ["score_all"]
@@ -49,10 +49,12 @@ def scores_of(samples: Samples) -> dict[str, Score]:
         return {f"{name}/raw": samples.score(name, "raw") for name in CATEGORICAL}
     for preparation in ("raw", "deseasonalised"):
         samples.reference.calibrate(CALIBRATED, preparation, length)
+    ordered = frozenset() if samples.current.times is not None else ORDERED
     scores = {
         f"{name}/{preparation}": samples.score(name, preparation)
         for preparation in ("raw", "deseasonalised")
         for name in CALIBRATED
+        if name not in ordered
     }
     scores |= {f"{name}/raw": samples.score(name, "raw", calibrated=False) for name in PLAIN}
     matched = {

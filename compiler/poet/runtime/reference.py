@@ -73,6 +73,8 @@ class Reference:
     @cached_property
     def counts(self) -> FloatArray:
         """How often each category occurs."""
+        if not self.sample.n_present:
+            return np.zeros(len(self.sample.categories))
         return np.bincount(self.sample.values, minlength=len(self.sample.categories)).astype(np.float64)
 
     @cached_property
