@@ -1,0 +1,96 @@
+"""Ask an engine everything that `Summaries` holds."""
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from poet.events import PAYLOADS
+from poet.summaries import _counts, _votes, _windows
+from poet.summaries._bounded import Bounded
+from poet.summaries._summaries import Summaries
+
+__all__ = ["answer"]
+
+_EXECUTION = [
+    ("policy_version", pa.int64()),
+    ("drifted", pa.bool_()),
+    ("audit", pa.bool_()),
+    ("propensity", pa.float64()),
+    ("kind", pa.string()),
+    ("is_seasonal", pa.bool_()),
+    ("n_current", pa.int64()),
+    ("n_reference", pa.int64()),
+]
+_ENVELOPE = [
+    ("position", pa.int64()),
+    ("event_id", pa.string()),
+    ("source", pa.string()),
+    ("time", pa.float64()),
+]
+_WINDOW = [*_ENVELOPE, ("feature", pa.string()), ("window_size", pa.int64())]
+_VOTES = pa.schema(
+    [
+        *_ENVELOPE,
+        ("execution_id", pa.string()),
+        ("feature", pa.string()),
+        ("was_real", pa.bool_()),
+        ("origin", pa.string()),
+        ("reason", pa.string()),
+        ("business_impact", pa.string()),
+        *_EXECUTION,
+    ]
+)
+_RECORDED = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("time", pa.float64()),
+        ("execution_id", pa.string()),
+        ("feature", pa.string()),
+        *_EXECUTION,
+    ]
+)
+_MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_SCORES = pa.schema(
+    [("execution_id", pa.string()), ("test", pa.string()), *((name, pa.float64()) for name in _MEASURES)]
+)
+_DELAYS = pa.schema([*_WINDOW, ("data_velocity", pa.float64()), ("delay_hours", pa.float64())])
+_NOISE = pa.schema([*_WINDOW, ("false_alarms_per_day", pa.float64()), ("data_velocity", pa.float64())])
+_PERFORMANCE = pa.schema(
+    [
+        *_WINDOW,
+        ("computation_time_ms", pa.float64()),
+        ("memory_usage_mb", pa.float64()),
+        ("timeout_occurred", pa.bool_()),
+    ]
+)
+
+
+def answer(tables: Bounded, *, log_prefix: str) -> Summaries:
+    """Summarise the tables up to their bound."""
+    executions, delayed = tables("execution.recorded"), tables("drift.detection_delay")
+    cast_votes = _votes.ballots(tables("drift.validation"), tables("drift.false_positive"), delayed)
+    counts, newest_time = _count_events(tables)
+
+    def ask(expression: ir.Table, schema: pa.Schema) -> pa.Table:
+        return tables.engine.run(expression).select(schema.names).cast(schema).combine_chunks()
+
+    denominators = tables.engine.run(_counts.denominators(cast_votes, executions)).to_pylist()[0]
+    return Summaries(
+        log_position=tables.until,
+        log_prefix=log_prefix,
+        newest_time=newest_time,
+        counts=counts,
+        executions=denominators,
+        votes=ask(_votes.votes(cast_votes, executions), _VOTES),
+        recorded=ask(_votes.recorded(executions), _RECORDED),
+        scores=ask(_votes.scores(executions, tables("scores")), _SCORES),
+        delays=ask(_windows.delays(delayed), _DELAYS),
+        noise=ask(_windows.noise(tables("drift.noise_issue"), delayed, executions), _NOISE),
+        performance=ask(_windows.performance(tables("monitoring.performance")), _PERFORMANCE),
+    )
+
+
+def _count_events(tables: Bounded) -> tuple[dict[str, int], float]:
+    """Give events per type (those that there are), and the newest event time, 0 without events."""
+    rows = tables.engine.run(_counts.events({name: tables(name) for name in sorted(PAYLOADS)})).to_pylist()
+    found = sorted((row["type"], row["n"], row["newest_time"]) for row in rows if row["n"])
+    return {type_: n for type_, n, _ in found}, max((newest for _, _, newest in found), default=0.0)

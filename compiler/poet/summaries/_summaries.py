@@ -1,0 +1,82 @@
+"""Summaries: what learners see of the log."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poet.errors import SummaryError
+from poet.summaries._index import Index, lock, read_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from poet.summaries._engine import Engine
+
+__all__ = ["Summaries", "sealed_index", "summarise"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summaries:
+    """What the first `log_position` events of the log say, in tables ordered by log position.
+
+    `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
+    was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
+    is_seasonal, n_current, n_reference`` of the execution, null where it was never recorded).
+    `recorded`: one row per execution (``position, time, execution_id, feature``, then as above).
+    `scores`: one row per execution and test (``execution_id, test, statistic, p_value, own_q90, own_max,
+    own_mean, own_sd``). `delays`, `noise`, `performance`: one row per event; the velocity of a
+    noise issue is the median of its feature, in points per hour, null when unknown.
+    `executions`: the denominators. Each execution counts once in ``recorded, drifted, silent, audited,
+    voted, voted_drifted, voted_silent, voted_audited``; ``recordings`` counts repeats as well; ``votes``
+    and ``votes_on_recorded`` count votes.
+    """
+
+    log_position: int
+    log_prefix: str
+    newest_time: float  # seconds since 1970, UTC; 0 without events
+    counts: dict[str, int]  # events per type
+    executions: dict[str, int]
+    votes: pa.Table
+    recorded: pa.Table
+    scores: pa.Table
+    delays: pa.Table
+    noise: pa.Table
+    performance: pa.Table
+
+
+def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:
+    """Summarise what is sealed in a folder, up to log position `until` (default: all of it).
+
+    Raises
+    ------
+    SummaryError
+        Nothing was sealed here, or not as far as `until`.
+    """
+    # pyarrow, ibis and DuckDB take a second to import; a command that learns nothing must not wait for them
+    from poet.summaries._answer import answer  # noqa: PLC0415
+    from poet.summaries._bounded import Bounded  # noqa: PLC0415
+    from poet.summaries._duckdb import DuckDBEngine  # noqa: PLC0415
+    from poet.summaries._prefix import prefix_digest  # noqa: PLC0415
+
+    with lock(folder, alone=False):
+        index = sealed_index(folder, until)
+        with nullcontext(engine) if engine else DuckDBEngine(folder) as used:
+            tables = Bounded(used, index.position if until is None else until)
+            prefix = index.prefix if tables.until == index.position else prefix_digest(tables)
+            return answer(tables, log_prefix=prefix)
+
+
+def sealed_index(folder: Path, until: int | None) -> Index:
+    """Give the index, which must reach as far as `until`."""
+    index = read_index(folder)
+    if index is None:
+        raise SummaryError(f"nothing is sealed in {folder}: call poet.summaries.seal(log, folder) first")
+    if until is not None and not 0 <= until <= index.position:
+        raise SummaryError(
+            f"until={until} is outside the {index.position} log positions sealed in {folder}; seal the log, or ask for less"
+        )
+    return index
