@@ -4,6 +4,8 @@ A number enters as millionths in a 64-bit integer, its square as a 38-digit deci
 exact sums are the same in whatever order they are taken.
 """
 
+from decimal import Decimal
+
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -18,6 +20,7 @@ SCALE = 1_000_000
 LIMIT = 1e9  # larger numbers count as this: a square still leaves room for a hundred million of them
 
 _WHOLE = "decimal(38, 0)"
+_NOTHING = pa.scalar(Decimal(0), pa.decimal128(38, 0))  # Arrow compares decimals only at one precision
 _COLUMNS = {"string": pa.string(), "boolean": pa.bool_(), "int64": pa.int64()}
 SCHEMA = pa.schema(
     [(name, _COLUMNS[type_]) for name, type_ in KEYS.items()]
@@ -64,5 +67,5 @@ def add(*parts: pa.Table) -> pa.Table:
         summed.select([*keys, "n_sum", "total_sum", "squares_sum"]).rename_columns(SCHEMA.names).cast(SCHEMA)
     )
     # a part may take back what another part added: n is 0 there while the sums still carry the difference
-    kept = named.filter((field("n") != 0) | (field("total") != 0) | (field("squares") != 0))
+    kept = named.filter((field("n") != 0) | (field("total") != _NOTHING) | (field("squares") != _NOTHING))
     return kept.sort_by([(key, "ascending") for key in keys]).combine_chunks()
