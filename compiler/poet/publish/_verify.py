@@ -13,7 +13,7 @@ from poet.render import RenderedModule
 
 __all__ = ["Difference", "check_generated"]
 
-OURS = {"__init__.py", "registry.json", "journal.jsonl", ".lock", "__pycache__"}
+OURS = {".gitattributes", "__init__.py", "registry.json", "journal.jsonl", ".lock", "__pycache__"}
 
 
 @dataclass(frozen=True, slots=True)

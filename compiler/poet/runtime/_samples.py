@@ -20,8 +20,6 @@ from poet.runtime.statistics import COUNTS, NUMERIC, p_value
 
 __all__ = ["Samples", "compare"]
 
-ORDERED = frozenset(("roughness", "differenced", "detrended"))  # what depends on the order of the rows
-
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -136,8 +134,7 @@ class Samples:
 
         Without times rows may come in any order, so what depends on it must not decide.
         """
-        ordered = criterion.statistic in ORDERED or criterion.preparation in ORDERED
-        return ordered and not self.is_categorical and self.current.times is None
+        return not self.is_categorical and self.current.times is None and not criterion.is_order_free
 
     def _unordered(self, rule_id: str, criteria: tuple[Criterion, ...]) -> DriftResult:
         beyond = ", ".join(criterion.test for criterion in criteria if self._is_beyond(criterion))

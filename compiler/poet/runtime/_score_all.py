@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from poet.runtime._samples import ORDERED, Samples, compare
+from poet.runtime._samples import Samples, compare
 from poet.runtime.results import Score
+from poet.runtime.statistics import ORDERED
 
 __all__ = ["score_all"]
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.runtime._criteria import NOTHING
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -62,10 +60,8 @@ class Executions:
         if criterion.scale == "absolute":
             return value
         if criterion.scale == "own_sd":
-            return (value - self._column(test, "own_mean")) / np.maximum(
-                self._column(test, "own_sd"), NOTHING
-            )
-        return value / np.maximum(self._column(test, criterion.scale), NOTHING)
+            return (value - self._column(test, "own_mean")) / self._column(test, "own_sd")
+        return value / self._column(test, criterion.scale)
 
     def _column(self, test: str, column: str) -> Floats:
         found = self.measures.get((test, column))

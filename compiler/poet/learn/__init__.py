@@ -1,0 +1,5 @@
+"""Summaries become decisions: one learner a policy, all under the same duties."""
+
+from poet.learn._learn import learn
+
+__all__ = ["learn"]

@@ -1,0 +1,51 @@
+"""The one verb: find a policy's learner and let it decide."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from poet.decisions import Decisions
+from poet.errors import LearnError
+from poet.learn.configuration import LearnConfiguration
+from poet.policies import PolicySpec
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
+
+
+def learn(
+    spec: PolicySpec, summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
+) -> Decisions:
+    """Decide the rules of a policy.
+
+    The version number moves on only when the rules behave differently from the champion's. A policy
+    without a learner keeps its rules and says so.
+
+    Raises
+    ------
+    LearnError
+        The policy names a learner that cannot be imported.
+    """
+    if spec.learner is None:
+        return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
+    decided = _learner(spec)(summaries, champion, configuration)
+    is_new = not decided.behaves_as(champion)
+    return msgspec.structs.replace(
+        decided,
+        version=champion.version + 1 if is_new else champion.version,
+        revises=champion.version if is_new else champion.revises,
+    )
+
+
+def _learner(spec: PolicySpec) -> Learner:
+    module, _, name = (spec.learner or "").partition(":")
+    try:
+        return cast("Learner", getattr(import_module(module), name))
+    except (ImportError, AttributeError) as error:
+        raise LearnError(f"{spec.name}: its learner {spec.learner!r} cannot be imported: {error}") from error

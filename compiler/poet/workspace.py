@@ -1,0 +1,248 @@
+"""A workspace: a folder with poet.toml, templates, generated and feedback_log. The front door, no logic."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from poet import pipeline
+from poet.configuration import Configuration, initial_text, read_configuration
+from poet.errors import WorkspaceError
+from poet.events import Event, make, new_id
+from poet.log import EmbeddedLog, open_log
+from poet.pipeline import Plan
+from poet.policies import policy as spec_of
+from poet.publish import Difference, activate, check_generated, rollback
+from poet.recording import Recorder
+from poet.registry import Policy, Registry
+from poet.runtime.results import DriftResult
+
+__all__ = ["Report", "Workspace"]
+
+FIRST_EFFORT = 25  # examples a property for version 1, which the package's own tests have proved at length
+IGNORED = "*\n!.gitignore\n"
+ATTRIBUTES = "*.py linguist-generated=false\n*.json linguist-generated=true\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a compile did: the plan it followed, and the new version of each policy that got one."""
+
+    plan: Plan
+    versions: Mapping[str, int]
+
+
+class Workspace:
+    """Everything a program needs of POET.
+
+    Parameters
+    ----------
+    path
+        The folder; `create` makes one, `open` takes one that is there.
+    clock
+        Gives seconds since 1970; a simulation hands in its own.
+    new_execution_id
+        Gives execution ids; random by default.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+    ) -> None:
+        self.path = path
+        self.generated = path / "generated"
+        self.configuration: Configuration = read_configuration(path / "poet.toml")
+        self._clock = clock
+        self.log: EmbeddedLog = open_log(path / "feedback_log")
+        self._recorder = Recorder(
+            self.log,
+            source=self.configuration.source,
+            audit_rate=self.configuration.learn.audit_rate,
+            clock=clock,
+            new_id=new_execution_id,
+        )
+        self.registry = Registry(self.generated, on_result=self._recorder)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path = ".",
+        *,
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+    ) -> Self:
+        """Open the workspace in a folder.
+
+        Raises
+        ------
+        WorkspaceError
+            There is none, or its poet.toml is not usable.
+        """
+        return cls(Path(path).resolve(), clock=clock, new_execution_id=new_execution_id)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        start: str = "calibrated",
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+        progress: pipeline.Progress = lambda _stage: None,
+    ) -> Self:
+        """Make a workspace with version 1 of every policy.
+
+        Raises
+        ------
+        WorkspaceError
+            There is one already, or `start` is unknown.
+        """
+        folder = Path(path).resolve()
+        starts = spec_of("detect_drift").starts
+        if start not in starts:
+            raise WorkspaceError(f"no start {start!r}; choose one of {', '.join(starts)}")
+        if (folder / "poet.toml").exists():
+            raise WorkspaceError(f"{folder} is a workspace already; open it, or choose another folder")
+        for name in ("templates", "generated", "feedback_log"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "feedback_log" / ".gitignore").write_text(IGNORED, encoding="utf-8")
+        (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+        pipeline.apply(
+            pipeline.first_versions(start),
+            folder / "generated",
+            overrides=None,
+            who=_who(),
+            why=f"start = {start}",
+            at=_at(clock),
+            effort=FIRST_EFFORT,
+            progress=progress,
+        )
+        (folder / "poet.toml").write_text(initial_text(start=start), encoding="utf-8")
+        return cls(folder, clock=clock, new_execution_id=new_execution_id)
+
+    def emit(
+        self,
+        type: str,  # noqa: A002 -- CloudEvents' own word
+        data: Mapping[str, object],
+        *,
+        source: str | None = None,
+        time: float | str | datetime | None = None,
+        id: str | None = None,  # noqa: A002
+        subject: str | None = None,
+        durable: bool = False,
+    ) -> Event:
+        """Append one event and give it back; refused ones raise `EventError` and change nothing."""
+        event = make(
+            type,
+            data,
+            source=source or self.configuration.source,
+            time=time,
+            id=id,
+            subject=subject,
+            now=self._clock,
+        )
+        self.log.append([event], durable=durable)
+        return event
+
+    def policy(self, name: str) -> Policy:
+        """Give the stable callable of a policy; its answers are recorded."""
+        return self.registry.policy(name)
+
+    def detect_drift_table(
+        self, current: Any, reference: Any, **keywords: Any
+    ) -> dict[str, DriftResult]:
+        """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
+        from poet.runtime.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
+
+        with self.pin():
+            return detect_drift_table(self.policy("detect_drift"), current, reference, **keywords)
+
+    def pin(self) -> AbstractContextManager[None]:
+        """Hold the versions that answer now for everything called inside."""
+        return self.registry.pin()
+
+    def plan(self, policies: Iterable[str] = ()) -> Plan:
+        """Say what a compile would do; nothing is written but sealed segments of the log."""
+        self._recorder.flush()
+        summaries = pipeline.summaries_of(self.log, self.path / "feedback_log" / "segments")
+        return pipeline.plan(self.generated, summaries, self.configuration.learn, policies)
+
+    def compile(
+        self,
+        policies: Iterable[str] = (),
+        *,
+        activate: bool = True,
+        progress: pipeline.Progress = lambda _stage: None,
+    ) -> Report:
+        """Plan, then render, check, validate, publish and swap what changed.
+
+        Raises
+        ------
+        PoetError
+            The subclass of the stage that refused; the active versions stay.
+        """
+        planned = self.plan(policies)
+        changes = planned.changes
+        if not changes:
+            return Report(planned, {})
+        versions = pipeline.apply(
+            [each.decisions for each in changes],
+            self.generated,
+            overrides=self.path / "templates",
+            who=_who(),
+            why=f"learned from feedback up to log position {planned.log_position}",
+            at=_at(self._clock),
+            activate=activate,
+            progress=progress,
+        )
+        self.registry.refresh()
+        return Report(planned, {version.policy: version.number for version in versions})
+
+    def check(self) -> list[Difference]:
+        """Say which generated files do not follow from their manifests."""
+        return check_generated(self.generated, pipeline.render_in(self.path / "templates"))
+
+    def activate(self, policy: str, version: int, *, why: str = "activated by hand") -> None:
+        """Let a published version answer."""
+        activate(self.generated, policy, version, who=_who(), why=why, at=_at(self._clock))
+        self.registry.refresh()
+
+    def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
+        """Let the version before the active one answer, and give its number."""
+        number = rollback(self.generated, policy, who=_who(), why=why, at=_at(self._clock))
+        self.registry.refresh()
+        return number
+
+    def flush(self) -> None:
+        """Return when everything recorded and emitted so far is on disk."""
+        self._recorder.flush()
+        self.log.flush()
+
+    def close(self) -> None:
+        """Flush and let go of the log; closing twice changes nothing."""
+        self._recorder.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _who() -> str:
+    return f"user/{os.environ.get('USER') or os.environ.get('LOGNAME') or 'unknown'}"
+
+
+def _at(clock: Callable[[], float]) -> str:
+    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
