@@ -53,9 +53,7 @@ class PolicyPlan:
         """Give the rules that have one of these statuses now and did not act so before."""
         before = {rule.id: rule for rule in self.champion.active}
         return tuple(
-            rule
-            for rule in self.decisions.rules
-            if rule.status in statuses and before.get(rule.id) != rule
+            rule for rule in self.decisions.rules if rule.status in statuses and before.get(rule.id) != rule
         )
 
 

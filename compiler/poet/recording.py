@@ -120,7 +120,9 @@ class Recorder:
                 "test": result.test,
                 "score": _finite(result.score),
                 "threshold": _finite(result.threshold),
-                "scores": {test: _score(score) for test, score in scores.items()},
+                "scores": {
+                    test: _score(score) for test, score in scores.items() if math.isfinite(score.statistic)
+                },
                 "profile": {} if result.profile is None else asdict(result.profile),
                 "audit": result.audit,
                 "propensity": self._audit_rate if result.audit else 1.0,

@@ -156,9 +156,7 @@ class Workspace:
         """Give the stable callable of a policy; its answers are recorded."""
         return self.registry.policy(name)
 
-    def detect_drift_table(
-        self, current: Any, reference: Any, **keywords: Any
-    ) -> dict[str, DriftResult]:
+    def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
         from poet.runtime.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
 

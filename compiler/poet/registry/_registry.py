@@ -124,6 +124,22 @@ class Registry:
         """Give the number of the version that answers now."""
         return self.loaded(name).number
 
+    def version(self, name: str, number: int) -> Callable[..., Any]:
+        """Give one published version's function, whichever is active; its answers are not recorded.
+
+        Raises
+        ------
+        RegistryError
+            There is no such version, or it cannot be loaded.
+        """
+        entry = read_document(self.generated).policies.get(name)
+        wanted = entry.versions.get(str(number)) if entry else None
+        if wanted is None:
+            raise RegistryError(
+                f"{self.generated} has no version {number} of {name}; `poet status` lists them"
+            )
+        return load(self.generated, name, number, wanted).function
+
     def look(self) -> None:
         """Refresh when the file changed since the last look."""
         self.next_look = _now() + POLL_S
