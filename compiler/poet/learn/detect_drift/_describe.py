@@ -3,18 +3,19 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.decisions import Evidence, Interval, Replay
+from poet.decisions import Evidence, Interval, Replay, Rule
 from poet.learn.detect_drift._candidates import Candidate
 from poet.learn.detect_drift._steps import Executions, Role, Steps
 from poet.learn.detect_drift._tournament import Costs, Standing
 from poet.learn.evidence import bounded_mean_interval, rate_interval
 from poet.learn.votes import Ballots
-from poet.policies.detect_drift import Criterion
+from poet.policies.detect_drift import Criteria, Criterion
 
-__all__ = ["Case", "describe", "evidence_of"]
+__all__ = ["Case", "describe", "describe_parameters", "evidence_of"]
 
 NAMES = {
     "ks": "KS",
@@ -44,6 +45,12 @@ def describe(candidate: Candidate) -> str:
     if candidate.agree == len(words):
         return " and ".join(words)
     return f"{candidate.agree} of: {', '.join(words)}"
+
+
+def describe_parameters(rule: Rule) -> str:
+    """Say in a few words what a `detect_drift` rule decides by."""
+    criteria = msgspec.convert(rule.parameters, Criteria)
+    return describe(Candidate(criteria.criteria, criteria.agree))
 
 
 def _criterion(criterion: Criterion) -> str:

@@ -1,0 +1,5 @@
+"""The command line. It parses, calls and prints; what is true is decided elsewhere."""
+
+from poet.cli._app import main
+
+__all__ = ["main"]

@@ -1,0 +1,132 @@
+"""`plan`, `compile`, `diff`, `explain`, `validate`."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from poet.cli._output import note, show
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.argument("policies", nargs=-1)
+@click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.pass_obj
+def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool) -> None:
+    """Say what a compile would change, and why; nothing is written."""
+    from poet.review import plan_document, plan_lines  # noqa: PLC0415
+    from poet.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        found = workspace.plan(policies)
+    show(as_json=settings["json"], document=plan_document(found), lines=plan_lines(found))
+    if exit_code and found.changes:
+        raise click.exceptions.Exit(1)
+
+
+@click.command(name="compile")
+@click.argument("policies", nargs=-1)
+@click.option("--check", is_flag=True, help="Only check that every generated file follows from its manifest.")
+@click.option("--no-activate", is_flag=True, help="Publish, but let the old versions answer.")
+@click.pass_obj
+def compile_(settings: dict[str, Any], policies: tuple[str, ...], *, check: bool, no_activate: bool) -> None:
+    """Learn, render, check, validate, publish and swap what changed."""
+    from poet.errors import ValidationError  # noqa: PLC0415
+    from poet.review import plan_document, plan_lines  # noqa: PLC0415
+    from poet.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        if check:
+            _check(settings, workspace)
+            return
+        try:
+            report = workspace.compile(
+                policies, activate=not no_activate, progress=lambda stage: note(f"  {stage}")
+            )
+        except ValidationError as error:
+            note(f"poet: {error}")
+            raise click.exceptions.Exit(1) from error
+    lines = list(plan_lines(report.plan))
+    lines += [
+        f"published {policy} version {number}{'' if no_activate else ', active now'}"
+        for policy, number in sorted(report.versions.items())
+    ]
+    document = plan_document(report.plan) | {"published": dict(report.versions)}
+    show(as_json=settings["json"], document=document, lines=lines)
+
+
+def _check(settings: dict[str, Any], workspace: Any) -> None:
+    differences = workspace.check()
+    document = {"differences": [{"file": each.file, "says": each.says} for each in differences]}
+    lines = [f"- {each.file}: {each.says}" for each in differences]
+    show(
+        as_json=settings["json"],
+        document=document,
+        lines=lines or ["every generated file follows from its manifest"],
+    )
+    if differences:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("old", type=int, required=False)
+@click.argument("new", type=int, required=False)
+@click.pass_obj
+def diff(settings: dict[str, Any], policy: str, old: int | None, new: int | None) -> None:
+    """Show what changed between two versions; default: the active one against the one it revises."""
+    from poet.publish import read_manifest  # noqa: PLC0415
+    from poet.review import diff_document, diff_lines  # noqa: PLC0415
+    from poet.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        generated = workspace.generated
+        newer = workspace.registry.active(policy) if new is None else new
+        older = (read_manifest(generated, policy, newer).revises or newer) if old is None else old
+        document = diff_document(generated, policy, older, newer)
+        show(as_json=settings["json"], document=document, lines=diff_lines(generated, policy, older, newer))
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("rule", required=False)
+@click.pass_obj
+def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
+    """Say why a policy's rules are there, or why a candidate is held."""
+    from poet.review import explain_document, explain_lines  # noqa: PLC0415
+    from poet.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        (planned,) = workspace.plan([policy]).policies
+        # a held candidate is today's knowledge; what acts was settled when the version was made
+        decisions = planned.champion if not rule or not rule.startswith("held-") else planned.decisions
+    document = explain_document(decisions, rule)
+    show(as_json=settings["json"], document=document, lines=explain_lines(decisions, rule))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--policy", default=None, help="Default: the file's name without its version.")
+@click.option("--effort", default=100, show_default=True, help="Examples a property.")
+@click.pass_obj
+def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: int) -> None:
+    """Put any module through the contract of a policy."""
+    import msgspec  # noqa: PLC0415
+
+    from poet.validate import validate_file  # noqa: PLC0415
+
+    name = policy or file.stem.rpartition("_v")[0] or file.stem
+    with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging:
+        report = validate_file(name, file, staging=Path(staging), effort=effort)
+    lines = [f"{'+' if gate.passed else '-'} {gate.name} ({gate.examples} calls)" for gate in report.gates]
+    lines += [gate.counterexample for gate in report.gates if not gate.passed]
+    lines.append(f"{file} {'keeps' if report.passed else 'breaks'} the contract of {name}")
+    show(as_json=settings["json"], document=msgspec.to_builtins(report), lines=lines)
+    if not report.passed:
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS = (plan, compile_, diff, explain, validate)

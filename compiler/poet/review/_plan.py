@@ -1,0 +1,75 @@
+"""A plan: the verdict first, then what changes and why, what is held, what stays in one line."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from poet.pipeline import Plan, PolicyPlan
+from poet.review._rules import clean, rule_lines
+
+__all__ = ["plan_document", "plan_lines"]
+
+FORMAT_VERSION = 1
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    """Give a plan as plain data."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "log_position": plan.log_position,
+        "has_changes": bool(plan.changes),
+        "policies": [
+            {
+                "policy": each.policy,
+                "is_change": each.is_change,
+                "active_version": each.champion.version,
+                "next_version": each.decisions.version if each.is_change else None,
+                "is_learned": each.decisions.learned,
+                "notes": list(each.decisions.notes),
+                "rules": msgspec.to_builtins(each.decisions.rules),
+            }
+            for each in plan.policies
+        ],
+    }
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Give a plan as lines of text."""
+    yield _verdict(plan)
+    for each in plan.changes:
+        yield ""
+        yield f"{each.policy}: version {each.champion.version} → {each.decisions.version}"
+        for rule in (*each.with_status("adopted", "pinned"), *each.with_status("retired")):
+            yield from rule_lines(rule)
+        yield from _notes(each)
+    held = [each for each in plan.policies if each.decisions.learned and any(_held(each))]
+    for each in held:
+        yield ""
+        yield f"{each.policy}: held, nearest to adoption"
+        for rule in _held(each):
+            yield from rule_lines(rule)
+        if not each.is_change:
+            yield from _notes(each)
+    same = [each.policy for each in plan.policies if not each.is_change and each.decisions.learned]
+    unlearned = [each.policy for each in plan.policies if not each.decisions.learned]
+    yield ""
+    if same:
+        yield f"unchanged: {', '.join(same)}"
+    if unlearned:
+        yield f"not learned yet: {', '.join(unlearned)}"
+
+
+def _held(each: PolicyPlan) -> Iterator["object"]:
+    yield from (rule for rule in each.decisions.rules if rule.status in ("held", "vetoed"))
+
+
+def _notes(each: PolicyPlan) -> Iterator[str]:
+    yield from (f"    ({clean(note)})" for note in each.decisions.notes)
+
+
+def _verdict(plan: Plan) -> str:
+    read = f"log read to position {plan.log_position}"
+    if not plan.changes:
+        return f"No changes: no rule has the evidence yet; {read}."
+    counts = f"{len(plan.adopted)} rules adopted, {len(plan.retired)} retired"
+    return f"{len(plan.changes)} of {len(plan.policies)} policies would change: {counts}; {read}."

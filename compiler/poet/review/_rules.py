@@ -1,0 +1,64 @@
+"""One rule in words: what it does, what it was, on how much evidence."""
+
+from collections.abc import Iterator
+
+from poet.decisions import Evidence, Interval, Rule
+from poet.learn.detect_drift import describe_parameters
+
+__all__ = ["SIGNS", "clean", "in_words", "rule_lines"]
+
+SIGNS = {"adopted": "+", "retired": "-", "held": "?", "pinned": "=", "vetoed": "x", "start": " "}
+
+
+def clean(text: str) -> str:
+    """Make text that may come from feedback safe for a terminal: no control characters."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def in_words(rule: Rule) -> str:
+    """Say when a rule applies and what it then does."""
+    when = ", ".join(f"{name} {_value(value)}" for name, value in sorted(rule.condition.items()))
+    does = describe_parameters(rule) if rule.kind == "decide" else _parameters(rule)
+    return clean(f"{does} (where {when})" if when else does)
+
+
+def _parameters(rule: Rule) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in sorted(rule.parameters.items()))
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def rule_lines(rule: Rule) -> Iterator[str]:
+    """Give a rule with its evidence, the rule first."""
+    yield f"{SIGNS[rule.status]} {rule.id}: {in_words(rule)}"
+    if rule.was:
+        yield f"    was {clean(rule.was)}"
+    if rule.reason:
+        yield f"    {clean(rule.reason)}"
+    if rule.evidence is not None:
+        yield from _evidence_lines(rule.evidence)
+
+
+def _evidence_lines(evidence: Evidence) -> Iterator[str]:
+    verdict = "clears" if evidence.e_value >= evidence.bar else "of"
+    yield f"    evidence {evidence.e_value:.4g} {verdict} the {evidence.bar:.4g} it needs"
+    for before, after in zip(evidence.before, evidence.after, strict=False):
+        yield f"    {before.what}: {_interval(before)} → {_interval(after)}, n = {before.n:g}"
+    if evidence.replay is not None:
+        replay = evidence.replay
+        left_out = "; ".join(f"{count} {reason}" for reason, count in sorted(replay.left_out.items()))
+        yield f"    replayed {replay.replayed} of {replay.of} executions{f' ({left_out})' if left_out else ''}"
+        yield (
+            f"    saves {replay.saving_per_1000:g} per 1000 executions "
+            f"({replay.saving_low:g} … {replay.saving_high:g}), a false alarm being 1"
+        )
+    if evidence.events_needed:
+        yield f"    about {evidence.events_needed} more like these would settle it"
+
+
+def _interval(interval: Interval) -> str:
+    if interval.high <= 1.0:
+        return f"{100 * interval.estimate:.0f} % ({100 * interval.low:.0f}–{100 * interval.high:.0f})"
+    return f"{interval.estimate:.3g} ({interval.low:.3g}–{interval.high:.3g})"

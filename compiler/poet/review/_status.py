@@ -1,0 +1,55 @@
+"""Where a workspace stands: events, lag, versions, refusals, what is nearest to adoption."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from poet.pipeline import Plan
+from poet.publish import read_manifest
+from poet.review._rules import rule_lines
+from poet.workspace import Workspace
+
+__all__ = ["status_document", "status_lines"]
+
+FORMAT_VERSION = 1
+
+
+def status_document(workspace: Workspace, plan: Plan) -> dict[str, Any]:
+    """Give the status as plain data."""
+    position = workspace.log.position()
+    policies = workspace.registry.status()
+    for name, entry in policies.items():
+        manifest = read_manifest(workspace.generated, name, entry["active"])
+        entry["events_since"] = position - manifest.log_position
+        entry["start"] = manifest.decisions.start
+    return {
+        "format_version": FORMAT_VERSION,
+        "workspace": str(workspace.path),
+        "log_position": position,
+        "events": workspace.log.count_by_type(),
+        "policies": policies,
+        "held": [rule.id for rule in plan.held],
+    }
+
+
+def status_lines(workspace: Workspace, plan: Plan) -> Iterator[str]:
+    """Give the status as lines of text."""
+    document = status_document(workspace, plan)
+    yield f"workspace {document['workspace']}"
+    yield f"feedback log: {document['log_position']} events"
+    for type_, count in document["events"].items():
+        yield f"  {count:8d}  {type_}"
+    yield ""
+    for name, entry in document["policies"].items():
+        behind = f"{entry['events_since']} events since it was learned"
+        previous = f", before it {entry['previous']}" if entry["previous"] else ""
+        yield f"{name}: version {entry['active']} of {len(entry['versions'])} active{previous}; {behind}"
+        if entry["refused"]:
+            yield f"  REFUSED, version {entry['answering']} answers instead: {entry['refused']}"
+    yield ""
+    if plan.changes:
+        names = ", ".join(each.policy for each in plan.changes)
+        yield f"`poet compile` would publish new versions of: {names}"
+    if plan.held:
+        yield "held, nearest to adoption:"
+        for rule in plan.held[:3]:
+            yield from (f"  {line}" for line in list(rule_lines(rule))[:4])
