@@ -1,4 +1,4 @@
-"""Write the modules of all golden folders again, from their decisions: ``python -m tests.regenerate_golden``."""
+"""Write the modules of all golden folders again: ``python -m tests.regenerate_golden``."""
 
 from pathlib import Path
 

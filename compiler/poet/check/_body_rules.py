@@ -1,5 +1,6 @@
 """What the dialect refuses inside the function: syntax, names, attributes, loops, changes of state."""
 
+import functools
 from collections.abc import Iterator
 
 import libcst as cst
@@ -21,8 +22,13 @@ __all__ = ["RULES"]
 def syntax(tree: Tree) -> Iterator[Refusal]:
     """Refuse syntax that the dialect does not have: while, with, lambda, class, global, yield, match."""
     for node, line in tree.nodes:
-        if not isinstance(node, SYNTAX):
+        if not _is_known(type(node)):
             yield Refusal(line, f"uses {type(node).__name__}", "write it with if, for, try and calls")
+
+
+@functools.cache
+def _is_known(kind: type[cst.CSTNode]) -> bool:
+    return issubclass(kind, SYNTAX)
 
 
 def names(tree: Tree) -> Iterator[Refusal]:

@@ -1,6 +1,6 @@
 """A module's syntax tree with what the dialect's rules ask of it: nodes by type, lines, names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +11,16 @@ from poet.errors import CheckError
 
 __all__ = ["Refusal", "Tree", "parse"]
 
+_LAYOUT = frozenset(
+    {
+        cst.Comment,
+        cst.EmptyLine,
+        cst.Newline,
+        cst.ParenthesizedWhitespace,
+        cst.SimpleWhitespace,
+        cst.TrailingWhitespace,
+    }
+)
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 
 
@@ -28,7 +38,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A parsed module, every node in the order of the source."""
+    """A parsed module: every node in the order of the source, layout left out."""
 
     module: cst.Module
     source: str
@@ -87,9 +97,12 @@ def parse(source: str, policy: str) -> Tree:
     return Tree(wrapper.module, source, policy, tuple(_in_order(wrapper.module, positions, 1)))
 
 
-def _in_order(node: cst.CSTNode, positions: object, line: int) -> Iterator[tuple[cst.CSTNode, int]]:
-    place = positions.get(node) if isinstance(positions, dict) else None
+def _in_order(
+    node: cst.CSTNode, positions: Mapping[cst.CSTNode, object], line: int
+) -> Iterator[tuple[cst.CSTNode, int]]:
+    place = positions.get(node)
     line = place.start.line if isinstance(place, CodeRange) else line
     yield node, line
     for child in node.children:
-        yield from _in_order(child, positions, line)
+        if type(child) not in _LAYOUT:
+            yield from _in_order(child, positions, line)

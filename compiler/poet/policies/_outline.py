@@ -77,9 +77,10 @@ def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape
     """
     try:
         return msgspec.convert(document, shape)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
+        problem = str(error).encode("ascii", "backslashreplace").decode()
         raise RenderError(
-            f"rule {rule.id!r} is not a {shape.__name__} of its policy: {error}; "
+            f"rule {rule.id!r} is not a {shape.__name__} of its policy: {problem[:300]}; "
             "correct the learner that made it",
         ) from error
 
@@ -98,7 +99,7 @@ def only_kinds(decisions: Decisions, kinds: Sequence[str]) -> None:
     for rule in decisions.active:
         if rule.kind not in kinds:
             raise RenderError(
-                f"{decisions.policy}: rule {rule.id!r} has kind {rule.kind!a}, "
+                f"{decisions.policy}: rule {rule.id!r} has kind {rule.kind[:80]!a}, "
                 f"expected one of {', '.join(kinds)}; hold the rule or correct the learner that made it",
             )
 

@@ -11,6 +11,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+import jinja2
+
 from poet.errors import RenderError
 from poet.policies import Constant
 
@@ -115,18 +117,18 @@ def constant(value: object) -> Source:
     if not isinstance(value, Constant):
         raise RenderError(f"{_shortened(value)} is not a Constant of the policy's outline")
     head = f"{identifier(value.name)} = "
-    note = comment(value.comment)
+    note = f"  # {comment(value.comment)}" if value.comment else ""
     written = literal(value.value)
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
-    elif len(head) + len(written) + len("  # ") + len(note) <= LINE_LENGTH:
-        return Source(f"{head}{written}  # {note}")
-    above = textwrap.wrap(note, LINE_LENGTH - 2, break_on_hyphens=False)
+    elif len(head) + len(written) + len(note) <= LINE_LENGTH:
+        return Source(head + written + note)
+    above = textwrap.wrap(note.removeprefix("  # "), LINE_LENGTH - 2, break_on_hyphens=False)
     return Source("".join(f"# {line}\n" for line in above) + head + written)
 
 
 def fit(text: str) -> Source:
-    """Break lines of a function body that are too long: conditions at ``and`` or ``or``, calls at their arguments."""
+    """Break lines of a function body that are too long: conditions by terms, calls by arguments."""
     return Source("\n".join(_fitted(line) for line in text.split("\n")))
 
 
@@ -217,5 +219,7 @@ def _spoken(letter: str) -> str:
 
 
 def _shortened(value: object) -> str:
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises the error that names what is undefined
     shown = ascii(value)
     return f"{type(value).__name__} {shown if len(shown) <= 80 else shown[:77] + '...'}"

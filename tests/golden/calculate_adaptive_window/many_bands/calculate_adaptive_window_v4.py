@@ -39,7 +39,7 @@ def calculate_adaptive_window(feature_name, data_velocity, stability_requirement
     if data_velocity > VERY_FAST_ABOVE:
         window = VERY_FAST_WINDOW
     # steady
-    if feature_name in STEADY_FEATURES or stability_requirement in ("high", "critical"):
+    if stability_requirement in ("high", "critical") or feature_name in STEADY_FEATURES:
         window = window * STEADY_MULTIPLIER
     # stable
     elif feature_name in STABLE_FEATURES:

@@ -27,7 +27,7 @@ def calculate_adaptive_window(feature_name, data_velocity, stability_requirement
     if data_velocity > FAST_ABOVE:
         window = FAST_WINDOW
     # stable
-    if feature_name in STABLE_FEATURES or stability_requirement in ("high", "critical"):
+    if stability_requirement in ("high", "critical") or feature_name in STABLE_FEATURES:
         window = window * STABLE_MULTIPLIER
     # bounds
     return max(MINIMUM, min(window, CAP))

@@ -1,0 +1,275 @@
+"""The policies: what is installed, where each starts, and in which order rules decide."""
+
+import itertools
+from collections.abc import Iterator
+from typing import cast
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poet.decisions import Decisions, Rule, decode, encode
+from poet.errors import RenderError
+from poet.policies import Constant, PolicySpec, calculate_adaptive_window, detect_drift, policies, policy
+
+
+def drift_rule(rule_id: str, **condition: object) -> Rule:
+    """Make an active drift rule that is told by its id."""
+    criterion = {"statistic": "ks", "scale": "p_value", "direction": "below", "threshold": 0.05}
+    return Rule(
+        id=rule_id, kind="decide", condition=condition, parameters={"criteria": [criterion]}, status="adopted"
+    )
+
+
+def drift(*rules: Rule) -> Decisions:
+    """Make drift decisions of these rules."""
+    return Decisions(policy="detect_drift", start="ks", version=2, revises=1, rules=rules)
+
+
+def window(*rules: Rule) -> Decisions:
+    """Make window decisions: version 1 with these rules in place of, or beside, its own."""
+    first = policy("calculate_adaptive_window").version_1("ks")
+    by_id = {rule.id: rule for rule in (*first.rules, *rules)}
+    return msgspec.structs.replace(first, rules=tuple(by_id[rule_id] for rule_id in sorted(by_id)))
+
+
+def every_start() -> Iterator[tuple[PolicySpec, str]]:
+    """Give every policy with each of its starts."""
+    return ((spec, start) for spec in policies() for start in spec.starts)
+
+
+def test_the_six_come_first_in_the_order_of_their_chapters() -> None:
+    """What a user sees listed does not depend on how packages were installed."""
+    names = [spec.name for spec in policies()]
+    assert names[:6] == [
+        "detect_drift",
+        "calculate_adaptive_window",
+        "calculate_feature_importance",
+        "generate_alerts",
+        "monitor_with_recovery",
+        "adaptive_monitoring_strategy",
+    ]
+
+
+def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:
+    """A typing error is answered with what could have been meant."""
+    with pytest.raises(RenderError, match="no policy is called 'detect_drifts', known are detect_drift, "):
+        policy("detect_drifts")
+
+
+def test_version_1_survives_its_own_json() -> None:
+    """A manifest gives back the very decisions that were rendered."""
+    for spec, start in every_start():
+        first = spec.version_1(start)
+        assert decode(encode(first)) == first
+
+
+def test_rules_of_version_1_are_sorted_active_and_explained() -> None:
+    """Each start is a whole policy by itself."""
+    for spec, start in every_start():
+        rules = spec.version_1(start).rules
+        assert [rule.id for rule in rules] == sorted(rule.id for rule in rules)
+        assert all(rule.is_active and rule.reason for rule in rules)
+
+
+def test_calibrated_is_the_first_start() -> None:
+    """The default is the best untuned rule we know."""
+    assert policy("detect_drift").starts[0] == "calibrated"
+
+
+def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
+    """A start that is not there is no silent default."""
+    with pytest.raises(RenderError, match="no start 'kss'; choose one of calibrated, ks, psi"):
+        policy("detect_drift").version_1("kss")
+
+
+def test_every_word_of_a_baseline_is_the_policys_own() -> None:
+    """Baselines hold no text that the shape proof would have to replace."""
+
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from itertools.chain(value, *map(texts, value.values()))
+        elif isinstance(value, list):
+            yield from itertools.chain.from_iterable(map(texts, value))
+
+    for spec, start in every_start():
+        for rule in spec.version_1(start).rules:
+            assert set(texts([rule.condition, rule.parameters])) <= spec.words
+
+
+SPECIFIC_FIRST: list[tuple[str, dict[str, object]]] = [
+    ("feature", {"features": ["price"]}),
+    ("small", {"reference_at_most": 100}),
+    ("medium", {"reference_at_most": 1000}),
+    ("seasonal-numeric", {"seasonal": True, "kind": "numeric"}),
+    ("seasonal", {"seasonal": True}),
+    ("categorical", {"kind": "categorical"}),
+    ("any", {}),
+]
+
+
+def test_the_most_specific_rule_is_asked_first() -> None:
+    """Features go before the reference's size, size before season, season before kind."""
+    rules = [drift_rule(name, **condition) for name, condition in reversed(SPECIFIC_FIRST)]
+    found = detect_drift.branches(drift(*rules))
+    assert [branch.rule.id for branch in found] == [name for name, _ in SPECIFIC_FIRST]
+
+
+def test_null_in_a_condition_holds_for_any() -> None:
+    """A learner may write what it does not ask as null or leave it out."""
+    everything = drift_rule("any", kind=None, seasonal=None, features=[], reference_at_most=None)
+    assert [branch.is_last for branch in detect_drift.branches(drift(everything))] == [True]
+
+
+def test_a_rule_with_nothing_left_to_decide_is_left_out() -> None:
+    """Generated code has no branch that no data can reach."""
+    rules = (drift_rule("a", kind="numeric"), drift_rule("b", kind="categorical"), drift_rule("z"))
+    assert [branch.rule.id for branch in detect_drift.branches(drift(*rules))] == ["a", "b"]
+
+
+def test_held_rules_decide_nothing() -> None:
+    """Only what was adopted, pinned or started with becomes code."""
+    held = msgspec.structs.replace(drift_rule("held", features=["x"]), status="held")
+    assert [branch.rule.id for branch in detect_drift.branches(drift(drift_rule("any"), held))] == ["any"]
+
+
+def test_data_without_a_rule_is_refused_by_name() -> None:
+    """A policy answers for every kind of data or is not compiled."""
+    with pytest.raises(RenderError, match="no rule decides for numeric not seasonal; keep a rule"):
+        detect_drift.branches(
+            drift(drift_rule("c", kind="categorical"), drift_rule("s", seasonal=True, kind="numeric"))
+        )
+
+
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["categorical", "numeric", None]),
+        "seasonal": st.sampled_from([True, False, None]),
+        "features": st.lists(st.sampled_from(["a", "b", "c"]), max_size=2),
+        "reference_at_most": st.sampled_from([None, 10, 100]),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(CONDITIONS, max_size=6))
+def test_branches_answer_as_the_most_specific_matching_rule(conditions: list[dict[str, object]]) -> None:
+    """Leaving out and shortening change no answer: checked against the definition, on every kind of data."""
+    rules = [drift_rule(f"r{place}", **condition) for place, condition in enumerate(conditions)]
+    decisions = drift(*rules, drift_rule("z"))
+    for data in itertools.product(("a", "d"), (10, 50, 500), (True, False), ("numeric", "categorical")):
+        first = next(branch for branch in detect_drift.branches(decisions) if asks(branch, *data))
+        assert first.rule.id == most_specific(decisions, *data)
+
+
+def asks(branch: detect_drift.Branch, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
+    """Say whether a branch takes such data, the last one asking no kind or season."""
+    condition = branch.condition
+    if branch.is_last:
+        condition = msgspec.structs.replace(condition, kind=None, seasonal=None)
+    return holds(condition, feature, n, seasonal, kind)
+
+
+def most_specific(decisions: Decisions, feature: str, n: int, seasonal: bool, kind: str) -> str:  # noqa: FBT001
+    """Give the rule that the definition names."""
+    conditions = {
+        rule.id: msgspec.convert(rule.condition, detect_drift.Condition) for rule in decisions.rules
+    }
+    matching = {name: c for name, c in conditions.items() if holds(c, feature, n, seasonal, kind)}
+
+    def order(name: str) -> tuple[object, ...]:
+        c = matching[name]
+        size = float("inf") if c.reference_at_most is None else c.reference_at_most
+        return (not c.features, size, c.seasonal is None, c.kind is None, name)
+
+    return min(matching, key=order)
+
+
+def holds(condition: detect_drift.Condition, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
+    """Say whether a condition holds for such data."""
+    return (
+        (not condition.features or feature in condition.features)
+        and (condition.reference_at_most is None or n <= condition.reference_at_most)
+        and condition.seasonal in (None, seasonal)
+        and condition.kind in (None, kind)
+    )
+
+
+def with_criteria(*criteria: dict[str, object], agree: int = 1) -> Decisions:
+    """Make drift decisions of one rule with these criteria."""
+    rule = drift_rule("any")
+    return drift(msgspec.structs.replace(rule, parameters={"criteria": list(criteria), "agree": agree}))
+
+
+KS = {"statistic": "ks", "scale": "absolute", "direction": "above", "threshold": 0.1}
+MALFORMED = [
+    (with_criteria(), "agree is 1 of 0 criteria"),
+    (with_criteria(KS, agree=2), "agree is 2 of 1 criteria"),
+    (with_criteria(KS | {"threshold": float("nan")}), "the threshold of ks is nan, expected a finite number"),
+    (with_criteria(KS | {"statistic": "mmd"}), "Invalid enum value 'mmd'"),
+    (with_criteria(KS | {"treshold": 1.0}), "unknown field `treshold`"),
+    (with_criteria(KS | {"scale": "p_value"}), "a p-value speaks of drift below its threshold"),
+    (drift(drift_rule("any", kind="text")), "Invalid enum value 'text'"),
+    (drift(drift_rule("any", season=True)), "unknown field `season`"),
+    (drift(drift_rule("Any Rule")), "rule id 'Any Rule': expected 1 to 60 of a-z"),
+    (drift(drift_rule("a-b", kind="numeric"), drift_rule("a_b")), "both name a constant A_B_KS_P_BELOW"),
+    (drift(Rule(id="x", kind="bounds")), "has kind 'bounds', expected one of decide"),
+]
+
+
+@pytest.mark.parametrize(("decisions", "message"), MALFORMED)
+def test_a_malformed_drift_rule_is_refused_by_name(decisions: Decisions, message: str) -> None:
+    """An error names the rule, what is wrong with it and the way out."""
+    with pytest.raises(RenderError) as refused:
+        detect_drift.outline(decisions)
+    assert message in str(refused.value)
+
+
+def band(rule_id: str, size: int, above: float | None = None) -> Rule:
+    """Make a velocity band."""
+    condition: dict[str, object] = {} if above is None else {"velocity_above": above}
+    return Rule(id=rule_id, kind="band", condition=condition, parameters={"window": size}, status="adopted")
+
+
+def stability(**parameters: object) -> Rule:
+    """Make a stability rule."""
+    return Rule(id="stable", kind="stability", parameters=parameters, status="adopted")
+
+
+BAD_WINDOWS = [
+    (window(band("other", 500)), "expected different velocities and exactly one band without"),
+    (window(band("a", 500, 10.0), band("b", 600, 10.0)), "expected different velocities"),
+    (window(band("fast", 0, 10.0)), "rule 'fast': window is 0, expected more than 0"),
+    (window(band("fast", 500, float("inf"))), "velocity_above is inf, expected a finite number"),
+    (window(band("fast", 500, -1.0)), "velocity_above is -1.0, expected more than 0"),
+    (window(stability(features=["a"], multiplier=0.5)), "expected a feature and a multiplier of at least 1"),
+    (window(stability(features=[], multiplier=2)), "0 features with multiplier 2.0"),
+    (
+        window(Rule(id="bounds", kind="bounds", parameters={"minimum": 9, "cap": 8})),
+        "expected 1 <= minimum <= cap",
+    ),
+    (window(Rule(id="more", kind="bounds", parameters={"minimum": 1, "cap": 8})), "got bounds, more"),
+]
+
+
+@pytest.mark.parametrize(("decisions", "message"), BAD_WINDOWS)
+def test_a_malformed_window_rule_is_refused_by_name(decisions: Decisions, message: str) -> None:
+    """An error names the rule, what is wrong with it and the way out."""
+    with pytest.raises(RenderError) as refused:
+        calculate_adaptive_window.outline(decisions)
+    assert message in str(refused.value)
+
+
+def test_a_comment_begins_with_a_word_of_ours() -> None:
+    """No reason can pose as a pragma: it never stands first."""
+    for rule in (
+        msgspec.structs.replace(drift_rule("any"), reason="type: int"),
+        msgspec.structs.replace(drift_rule("any"), reason="noqa", was="fmt: off"),
+        drift_rule("any"),
+    ):
+        constants = cast("tuple[Constant, ...]", detect_drift.outline(drift(rule))["constants"])
+        assert {constant.comment.split()[0] for constant in constants} <= {"new", "new:", "was"}

@@ -1,0 +1,458 @@
+"""Rendering: literals, comments, templates, golden modules, hostile text."""
+
+import ast
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poet.check import check
+from poet.decisions import Decisions, Rule, decode
+from poet.errors import RenderError
+from poet.policies import Constant, detect_drift, policies, policy
+from poet.render import literal, render, template_root
+from poet.render._source import comment, constant, fit, identifier
+from tests.hostile import FAVOURITES, hostile_text
+from tests.regenerate_golden import GOLDEN, cases, expected
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63),
+    st.floats(allow_nan=False, allow_infinity=False),
+    hostile_text(),
+)
+COLLECTIONS = st.one_of(
+    st.lists(SCALARS, max_size=4),
+    st.lists(SCALARS, max_size=4).map(tuple),
+    st.frozensets(hostile_text(), max_size=4),
+)
+
+
+def loaded(source: str) -> dict[str, Any]:
+    """Execute a module and give its names."""
+    names: dict[str, Any] = {}
+    exec(compile(source, "<generated>", "exec"), names)  # noqa: S102 - this is what the test is about
+    return names
+
+
+def formatted(source: str) -> str:
+    """Give what the formatter would make of a module."""
+    command = ["ruff", "format", "--isolated", "--line-length", "110", "--stdin-filename", "x.py", "-"]
+    command[0] = str(Path(sys.executable).parent / "ruff")
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+
+
+def drift_rule(rule_id: str, *features: str, threshold: float = 0.2, was: str = "", reason: str = "") -> Rule:
+    """Make a drift rule for some features."""
+    criterion = {"statistic": "psi", "scale": "absolute", "direction": "above", "threshold": threshold}
+    return Rule(
+        id=rule_id,
+        kind="decide",
+        condition={"features": list(features)},
+        parameters={"criteria": [criterion]},
+        status="adopted",
+        was=was,
+        reason=reason,
+    )
+
+
+def learned(*rules: Rule, version: int = 2) -> Decisions:
+    """Make drift decisions: the KS start with these rules beside it."""
+    first = policy("detect_drift").version_1("ks")
+    every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
+    return msgspec.structs.replace(first, version=version, revises=version - 1, rules=every)
+
+
+# literals
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(SCALARS, COLLECTIONS))
+def test_a_literal_is_ascii_and_means_the_value(value: object) -> None:
+    """What is printed is read back as the same value of the same type, whatever text it holds."""
+    written = literal(value)
+    back = eval(written, {"frozenset": frozenset})  # noqa: S307 - this is what the test is about
+    assert (type(back), back) == (type(value), value)
+    assert written.isascii()
+    assert written.isprintable()
+
+
+def test_a_frozenset_is_written_sorted() -> None:
+    """The bytes do not depend on the order in which a set was filled or hashed."""
+    assert literal(frozenset({"b", "a", "c"})) == 'frozenset({"a", "b", "c"})'
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {"a": 1}, {1}, b"bytes", object(), 2**64, [float("-inf")], 1j]
+)
+def test_a_value_without_a_literal_is_refused(value: object) -> None:
+    """There is no fallback to repr."""
+    with pytest.raises(RenderError):
+        literal(value)
+
+
+def test_literals_are_written_as_the_formatter_writes_them() -> None:
+    """Generated modules need no formatter afterwards."""
+    values = [1e16, 1e-7, -0.5, 5e-324, 2**63, (), ("a",), ("a", 1.0), frozenset[str](), *FAVOURITES]
+    values += ["'\"'", '"\'"', '"', "'", "\\\"'", ("x" * 60, "y" * 60), frozenset({"x" * 60, "y" * 60})]
+    source = "".join(f"{constant(Constant('r', f'C{n}', each, ''))}\n" for n, each in enumerate(values))
+    assert formatted(source) == source
+
+
+# identifiers, comments, layout
+
+
+@pytest.mark.parametrize("value", ["", "1a", "a b", "a-b", "class", "None", "é", "a\n", "__import__", 3])
+def test_an_identifier_is_a_plain_name(value: object) -> None:
+    """A name that could be anything else is refused."""
+    with pytest.raises(RenderError, match="is not a name"):
+        identifier(value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile_text())
+def test_a_comment_stays_one_short_line(text: str) -> None:
+    """No text leaves its comment, opens a second one, or reorders what a reader sees."""
+    written = comment(text)
+    assert len(written) <= 300
+    assert "#" not in written
+    assert all(letter.isprintable() for letter in written)
+    assert ast.unparse(ast.parse(f"x = 1  # {written}\n")) == "x = 1"
+
+
+def test_a_constant_with_a_long_comment_has_it_above() -> None:
+    """The formatter would break the line otherwise."""
+    written = constant(Constant("r", "LIMIT", 0.5, "was " + "many words " * 15))
+    assert written.splitlines()[-1] == "LIMIT = 0.5"
+    assert all(line.startswith("# ") and len(line) <= 110 for line in written.splitlines()[:-1])
+
+
+def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
+    """Long names are the one reason for a line that does not fit."""
+    name = "N" * 72
+    body = (
+        "def f(a):\n"
+        f"    if a.first in {name} and a.second <= {name} and not a.third:\n"
+        f"        return g(\n"
+        f'            above("anderson_darling", "deseasonalised", "own_q90", {name}),\n'
+        f"        )\n"
+        f'    if a.second in ("high", "critical") or a.first in {name}:\n'
+        f"        return 1"
+    )
+    assert formatted(fit(body)) == fit(body) + "\n"
+    assert max(map(len, fit(body).splitlines())) <= 110
+
+
+# golden modules
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_golden_decisions_give_their_module(case: Path) -> None:
+    """A folder is decisions and the one module they give, to the byte."""
+    name, content = expected(case)
+    held = {path.name: path.read_bytes() for path in case.iterdir() if path.name != "decisions.json"}
+    assert held == {name: content}
+
+
+def test_every_start_of_every_policy_has_a_golden_folder() -> None:
+    """No first version goes out that nobody has read."""
+    covered = {(each.policy, each.start) for each in map(decisions_of, cases()) if each.version == 1}
+    assert covered == {(spec.name, start) for spec in policies() for start in spec.starts}
+
+
+def decisions_of(case: Path) -> Decisions:
+    """Read the decisions of a golden folder."""
+    return decode((case / "decisions.json").read_bytes())
+
+
+def test_golden_modules_are_formatted_and_checked() -> None:
+    """They read as a person would have written them, and pass the next stage."""
+    for case in cases():
+        module = render(decisions_of(case))
+        assert check(module).rendered is module
+    modules = [str(path) for path in GOLDEN.glob("*/*/*.py")]
+    ruff = str(Path(sys.executable).parent / "ruff")
+    options = ["--isolated", "--line-length", "110"]
+    assert subprocess.run([ruff, "format", "--check", *options, *modules], check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [ruff, "check", "--select", "F,I,E4,E7,E9,W", *options, *modules], check=False
+        ).returncode
+        == 0
+    )
+
+
+# behaviour of what was rendered
+
+
+def test_the_window_module_answers_as_its_rules_say() -> None:
+    """The seed's scenario: fast is 500, doubled where stability counts, never above the cap."""
+    module = loaded(render(decisions_of(GOLDEN / "calculate_adaptive_window" / "velocity_branches")).source)
+    answer = module["calculate_adaptive_window"]
+    assert answer("clicks", 5000.1, "normal") == 500
+    assert answer("clicks", 5000.0, "normal") == 5000
+    assert answer("revenue", 9000, "low") == 1000
+    assert answer("clicks", 9000, "critical") == 1000
+    assert answer("clicks", float("nan"), "normal") == 5000
+
+
+def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None:
+    """The largest one is asked first and is what a strict requirement gets."""
+    answer = loaded(render(decisions_of(GOLDEN / "calculate_adaptive_window" / "many_bands")).source)
+    windows = [
+        [
+            answer["calculate_adaptive_window"](name, 500.0, need)
+            for need in ("low", "normal", "high", "critical")
+        ]
+        for name in ("revenue", "conversions", "clicks")
+    ]
+    assert windows == [[3000, 3000, 6000, 6000], [6000] * 4, [2000, 2000, 6000, 6000]]
+
+
+def stand_in(**data: object) -> Callable[..., SimpleNamespace]:
+    """Make a `compare` whose samples are as told, and answer with the rule that decided."""
+    return lambda *_, **__: SimpleNamespace(reason="", decide=lambda rule, *_, **__: rule, **data)
+
+
+@pytest.mark.parametrize("case", sorted((GOLDEN / "detect_drift").iterdir()), ids=lambda case: case.name)
+def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
+    """The printed ifs give every kind of data to the branch that the policy names."""
+    decisions = decisions_of(case)
+    module = loaded(render(decisions).source)
+    found = detect_drift.branches(decisions)
+    names = {"", *(name for branch in found for name in branch.condition.features)}
+    for feature in names:
+        for n in (1, 1000, 1001, 2000, 2001):
+            for seasonal in (True, False):
+                for kind in ("numeric", "categorical"):
+                    module["compare"] = stand_in(
+                        n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
+                    )
+                    first = next(
+                        branch.rule.id
+                        for branch in found
+                        if takes(branch, feature, n, kind, seasonal=seasonal)
+                    )
+                    assert module["detect_drift"]([], [], feature=feature) == first
+
+
+def takes(branch: detect_drift.Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
+    """Say whether a branch takes such data."""
+    condition = branch.condition
+    return (
+        (not condition.features or feature in condition.features)
+        and (condition.reference_at_most is None or n <= condition.reference_at_most)
+        and condition.seasonal in (None, seasonal)
+        and condition.kind in (None, kind)
+    )
+
+
+def test_the_first_alert_plan_has_every_drift_once_in_any_order() -> None:
+    """One alert per drifted result, and the plan does not depend on the order of the results."""
+    from poet.runtime.results import DriftResult
+
+    def result(name: str, *, drifted: bool) -> DriftResult:
+        return DriftResult(drifted=drifted, score=1.0, threshold=0.5, test="ks/raw/absolute", feature=name)
+
+    generate = loaded(render(policy("generate_alerts").version_1("ks")).source)["generate_alerts"]
+    results = [result("b", drifted=True), result("a", drifted=True), result("c", drifted=False)]
+    plan = generate(results)
+    assert plan == generate(results[::-1])
+    assert [alert.members[0].feature for alert in plan.alerts] == ["a", "b"]
+
+
+def test_the_first_recovery_reports_the_error_of_a_monitor() -> None:
+    """A monitor that fails is an outcome, and so is none."""
+    run = loaded(render(policy("monitor_with_recovery").version_1("ks")).source)["monitor_with_recovery"]
+
+    def slow(_: object) -> None:
+        raise TimeoutError("too slow")
+
+    assert (run([1], monitor=len).results, run([1], monitor=len).strategy) == (1, "full")
+    assert (run([1], monitor=slow).warnings, run([1], monitor=slow).timed_out) == (
+        ("TimeoutError('too slow')",),
+        True,
+    )
+    assert run([1]).strategy == "failed"
+
+
+def test_the_first_importance_is_the_base_importance() -> None:
+    """Nothing is known of any feature, so it is what the caller says, or 1."""
+    module = loaded(render(policy("calculate_feature_importance").version_1("ks")).source)
+    importance = module["calculate_feature_importance"]
+    assert [importance("a", {}), importance("a", None), importance("a", {"base_importance": 3})] == [
+        1.0,
+        1.0,
+        3.0,
+    ]
+
+
+def test_the_first_strategy_is_the_same_for_every_model() -> None:
+    """Hourly, all features, a single test."""
+    module = loaded(render(policy("adaptive_monitoring_strategy").version_1("ks")).source)
+    strategy = module["adaptive_monitoring_strategy"]({"business_impact": "critical"})
+    assert (strategy.frequency, strategy.features, strategy.tests) == ("hourly", "all", "single")
+
+
+# determinism and small differences
+
+
+def test_the_bytes_do_not_depend_on_the_process() -> None:
+    """Hash seeds order sets differently; a module must not show it."""
+    decisions = GOLDEN / "detect_drift" / "features_and_agreement" / "decisions.json"
+    program = (
+        "import sys, pathlib; from poet.decisions import decode; from poet.render import render;"
+        "sys.stdout.buffer.write(render(decode(pathlib.Path(sys.argv[1]).read_bytes())).source.encode())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program, str(decisions)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert outputs == {expected(decisions.parent)[1]}
+
+
+def changed_lines(old: Decisions, new: Decisions) -> list[str]:
+    """Give the lines that a review of the new module would show."""
+    lines = difflib.ndiff(render(old).source.splitlines(), render(new).source.splitlines())
+    return [line for line in lines if line[0] in "+-"]
+
+
+def test_a_changed_number_changes_its_own_line() -> None:
+    """The difference of a review is the decision."""
+    before, after = (learned(drift_rule("a", "x", threshold=number)) for number in (0.2, 0.3))
+    assert changed_lines(before, after) == ["- A_PSI_ABOVE = 0.2  # new", "+ A_PSI_ABOVE = 0.3  # new"]
+
+
+def test_a_new_rule_adds_lines_and_takes_none() -> None:
+    """Rules keep their places from version to version."""
+    before, after = learned(drift_rule("a", "x")), learned(drift_rule("a", "x"), drift_rule("b", "y"))
+    assert [line for line in changed_lines(before, after) if line.startswith("-")] == []
+
+
+# templates
+
+
+def overriding(folder: Path, old: str, new: str) -> Path:
+    """Put a changed template for detect_drift into a folder."""
+    content = (template_root() / "detect_drift.py.jinja").read_text()
+    assert old in content
+    (folder / "detect_drift.py.jinja").write_text(content.replace(old, new, 1))
+    return folder
+
+
+def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Path) -> None:
+    """What it says is printed, and the digest tells the two apart."""
+    folder = overriding(tmp_path, "# not comparable", "# cannot be compared")
+    ours, theirs = render(learned()), render(learned(), overrides=folder)
+    assert "# cannot be compared: empty" in theirs.source
+    assert theirs.template_sha256 != ours.template_sha256
+
+
+def test_the_digest_covers_the_templates_that_are_extended(tmp_path: Path) -> None:
+    """A change of the common template is a change of every policy."""
+    content = (template_root() / "_module.py.jinja").read_text()
+    (tmp_path / "_module.py.jinja").write_text(content.replace("Written by", "Made by"))
+    assert render(learned(), overrides=tmp_path).template_sha256 != render(learned()).template_sha256
+
+
+def test_a_copy_of_the_templates_has_the_same_digest(tmp_path: Path) -> None:
+    """The digest is of names and contents, not of places."""
+    shutil.copytree(template_root(), tmp_path / "copy")
+    assert render(learned(), overrides=tmp_path / "copy").template_sha256 == render(learned()).template_sha256
+
+
+BAD_TEMPLATES = [
+    (
+        "{{ branch.rule | comment }}",
+        "{{ branch.rule }}",
+        "prints str 'feature-a' as it is; print values with literal",
+    ),
+    ("{{ branch.rule | comment }}", "{{ 7 * 7 }}", "prints int 49 as it is"),
+    ("{{ branch.rule | comment }}", "{{ branch.rule | literal ~ branch.rule }}", "prints str"),
+    ("{{ branch.rule | comment }}", "{{ branch.rle | comment }}", "has no attribute 'rle'"),
+    ("{{ branch.rule | comment }}", "{{ branch.rule | upper }}", "No filter named 'upper'"),
+    ("{{ branch.rule | comment }}", "{{ range(3) | literal }}", "'range' is undefined"),
+    ("{% endfor %}", "", "Encountered unknown tag"),
+    ('{% extends "_module.py.jinja" %}', '{% extends "no.jinja" %}', "no template 'no.jinja'"),
+    ('{% extends "_module.py.jinja" %}', "{% extends policy %}", "no template 'detect_drift'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD_TEMPLATES)
+def test_a_bad_template_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """Templates print through our filters, and an error says where they do not."""
+    folder = overriding(tmp_path, old, new)
+    with pytest.raises(RenderError, match=re.escape(message)):
+        render(learned(drift_rule("feature-a", "a")), overrides=folder)
+
+
+# hostile text
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hostile_text(), min_size=1, max_size=4), hostile_text(), hostile_text())
+def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str, reason: str) -> None:
+    """Names, reasons and former values of any content pass the check and mean what they say."""
+    module = render(learned(drift_rule("feature-x", *features, was=was, reason=reason)))
+    names = loaded(check(module).rendered.source)
+    assert names["FEATURE_X_FEATURES"] == frozenset(features)
+    names["compare"] = stand_in(is_categorical=False, is_seasonal=False, n_reference=9)
+    assert names["detect_drift"]([], [], feature=features[0]) == "feature-x"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(hostile_text(), min_size=1, max_size=3), hostile_text())
+def test_hostile_names_of_stable_features_multiply_their_windows(features: list[str], reason: str) -> None:
+    """The window module too holds names of any content."""
+    first = policy("calculate_adaptive_window").version_1("ks")
+    parameters: dict[str, object] = {"features": features, "multiplier": 2}
+    stable = Rule(id="stable", kind="stability", parameters=parameters, status="adopted", reason=reason)
+    decisions = msgspec.structs.replace(first, rules=(*first.rules, stable))
+    names = loaded(check(render(decisions)).rendered.source)
+    assert {names["calculate_adaptive_window"](name, 1.0, "low") for name in features} == {10_000}
+
+
+@settings(max_examples=100, deadline=None)
+@given(hostile_text(), st.sampled_from(["id", "kind", "key", "statistic", "threshold"]))
+def test_hostile_text_where_no_text_belongs_is_refused(text: str, place: str) -> None:
+    """An id, a kind, a field's name or a statistic of any other content is an error, never code."""
+    rule = drift_rule("feature-x", "x")
+    criterion: dict[str, Any] = {
+        "statistic": "psi",
+        "scale": "absolute",
+        "direction": "above",
+        "threshold": 0.2,
+    }
+    changes: dict[str, dict[str, Any]] = {
+        "id": {"id": text + "!"},
+        "kind": {"kind": text + "!"},
+        "key": {"condition": {text + "!": "x"}},
+        "statistic": {"parameters": {"criteria": [criterion | {"statistic": text + "!"}]}},
+        "threshold": {"parameters": {"criteria": [criterion | {"threshold": text}]}},
+    }
+    with pytest.raises(RenderError):
+        render(learned(msgspec.structs.replace(rule, **changes[place])))
+
+
+def test_the_shape_holds_no_text_from_feedback() -> None:
+    """What the source is proved against is made without any hostile text."""
+    module = render(learned(drift_rule("feature-x", "secret name", was="secret was", reason="secret reason")))
+    assert module.source.count("secret") == 3
+    assert module.shape.count("secret") == 0
