@@ -150,12 +150,12 @@ def ever_adopts(seed: int, *, events: int = 300, every: int = 10) -> bool:
     return False
 
 
-def branches(seed: int, n: int) -> dict[str, bool]:
-    """Tell which of the seed's branches stand after `n` events of each kind, learned every 20 of each."""
+def branches(seed: int, n: int, *, every: int = 20) -> dict[str, bool]:
+    """Tell which of the seed's branches stand after `n` events of each kind, a plan `every` so many."""
     rng = np.random.default_rng([19_700_101, seed])
     history = [scenario_event(rng, kind) for _ in range(n) for kind in _COLUMNS]
     champion = SPEC.version_1("baseline")
-    for m in range(20, n + 1, 20):
+    for m in range(every, n + 1, every):
         decisions = learn(summaries_of(history[: 3 * m]), champion, LearnConfiguration())
         if not decisions.behaves_as(champion):
             champion = decisions
@@ -198,7 +198,8 @@ def main(arguments: Sequence[str]) -> None:
     histories = 200 if parser.parse_args(arguments).full else 40
     adopted = sum(ever_adopts(seed) for seed in range(histories))
     print(f"noise: {_share(adopted, histories)} histories ever adopted a rule; at most 5 % may")
-    for n in (20, 40, 60, 80, 120):
+    print("relevant: half of the delays and runs, a third of the reports of noise")
+    for n in (60, 120, 180):
         found = [branches(seed, n) for seed in range(histories)]
         row = ", ".join(f"{name} {sum(each[name] for each in found) / histories:.0%}" for name in found[0])
         print(f"power, {n} of each kind: {row}; all {_share(sum(all(f.values()) for f in found), histories)}")

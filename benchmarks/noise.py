@@ -1,0 +1,74 @@
+"""Noise teaches nothing: labels independent of the data, at the rate where every decision costs the same.
+
+With a miss at three false alarms, a change in one of four cases makes "alert" and "stay silent" equally
+dear, whatever the scores. A learner that adopts anything then has been fooled. Looks every 10 answers.
+
+    python benchmarks/noise.py [--histories 200] [--answers 300]
+"""
+
+import argparse
+
+import numpy as np
+from replayed import People, World, run
+
+from poet.learn.evidence import rate_interval
+
+TESTS = (
+    *((f"{name}/{preparation}", True) for preparation in ("raw", "deseasonalised")
+      for name in ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")),
+    *((f"{name}/raw", False) for name in ("psi", "jensen_shannon", "mann_whitney", "levene")),
+)  # fmt: skip
+RATE = 0.25
+
+
+def noise_world(cases: int, seed: int) -> World:
+    """Draw scores that correlate among each other as real ones do, and mean nothing."""
+    chance = np.random.default_rng(seed)
+    common = chance.standard_normal(cases)
+    scores = {}
+    for test, is_calibrated in TESTS:
+        own = np.full(cases, 0.2)
+        statistic = own * np.exp(0.8 * common + 0.5 * chance.standard_normal(cases))
+        scores[test, "statistic"] = statistic
+        scores[test, "p_value"] = np.exp(-30.0 * statistic)
+        if is_calibrated:
+            scores |= {(test, "own_q90"): own, (test, "own_max"): 1.3 * own}
+            scores |= {(test, "own_mean"): 0.5 * own, (test, "own_sd"): 0.3 * own}
+    return World(
+        label=chance.random(cases) < RATE,
+        group=np.array([""] * cases, object),
+        is_seasonal=chance.random(cases) < 0.5,
+        n_reference=np.full(cases, 1000),
+        scores=scores,
+    )
+
+
+def adopts_anything(seed: int, *, start: str, answers: int) -> bool:
+    """Run one history, a plan every 10 answers."""
+    world = noise_world(3 * answers, seed)
+    order = np.arange(len(world.label))
+    # nobody volunteers: a report of a miss tells of a real change, which noise has not
+    people = People(reported_misses=0.0, every=10)
+    return bool(run(world, order, start=start, seed=seed, people=people, at_most=answers).adoptions)
+
+
+def main() -> None:
+    """Print the rate of histories in which anything was adopted, with its interval."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--histories", type=int, default=200)
+    parser.add_argument("--answers", type=int, default=300)
+    options = parser.parse_args()
+    for start in ("ks", "calibrated"):
+        fooled = sum(
+            adopts_anything(seed, start=start, answers=options.answers) for seed in range(options.histories)
+        )
+        low, high = rate_interval(fooled, options.histories, risk=0.05)
+        print(
+            f"detect_drift, start = {start}: {fooled} of {options.histories} histories of noise adopted a rule "
+            f"({100 * fooled / options.histories:.1f} %, {100 * low:.1f}-{100 * high:.1f} %), promised at most 5 %",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
