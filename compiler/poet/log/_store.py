@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -51,15 +51,18 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock_file = (folder / "commit.lock").open("ab")
-        try:
-            self._connection = _connected(self._path)
-            self._prepare()
-            self._reads = _connected(self._path)  # its own, so that it never sees a commit half done
-        except sqlite3.DatabaseError as error:
-            raise LogError(
-                f"{self._path} is not a feedback log ({error}); move it away, then import an export"
-            ) from error
+        with ExitStack() as undo:
+            self._lock_file = undo.enter_context((folder / "commit.lock").open("ab"))
+            try:
+                self._connection = undo.enter_context(closing(_connected(self._path)))
+                self._prepare()
+            except sqlite3.DatabaseError as error:
+                raise LogError(
+                    f"{self._path} is not a feedback log ({error}); move it away, then import an export"
+                ) from error
+            # its own, so that it never sees a commit half done
+            self._reads = undo.enter_context(closing(_connected(self._path)))
+            self._close = undo.pop_all().close
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -143,10 +146,8 @@ class Store:
         return dict(self._reads.execute(query, (after,)).fetchall())
 
     def close(self) -> None:
-        """Close file and lock."""
-        self._reads.close()
-        self._connection.close()
-        self._lock_file.close()
+        """Close connections and lock."""
+        self._close()
 
 
 def _connected(path: Path) -> sqlite3.Connection:

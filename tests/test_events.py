@@ -1,0 +1,187 @@
+"""What is accepted as an event, what is refused, and what is said then."""
+
+import json
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from builders import SEED_PAYLOADS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.errors import EventError
+from poet.events import PAYLOADS, json_schema, make, new_id, parse
+from poet.events.units import duration, instant, money
+
+VALIDATION = {"execution_id": "uuid-1", "was_real_drift": True}
+
+
+def refusal(document: object) -> EventError:
+    """Give the error with which a document is refused."""
+    with pytest.raises(EventError) as caught:
+        parse(document if isinstance(document, bytes | str) else json.dumps(document))
+    return caught.value
+
+
+@pytest.mark.parametrize(("type_", "data"), SEED_PAYLOADS, ids=[type_ for type_, _ in SEED_PAYLOADS])
+def test_the_seed_payloads_are_accepted_verbatim(type_: str, data: dict[str, Any]) -> None:
+    """Every printed payload is accepted as it is, and handed back as it came."""
+    event = parse(json.dumps({"type": type_, "data": data}))
+    assert json.loads(event.raw)["data"] == data
+    assert event.extras() == {}
+
+
+def test_all_twenty_types_are_known() -> None:
+    """The eighteen of the seed and the two that the runtime writes."""
+    assert set(PAYLOADS) == {type_ for type_, _ in SEED_PAYLOADS} | {"execution.recorded", "alert.raised"}
+
+
+@pytest.mark.parametrize(
+    ("written", "dollars"), [("$1200", 1200.0), ("$0.50", 0.5), (50000, 50000.0), ("$1,200", 1200.0)]
+)
+def test_money_is_read_as_dollars(written: object, dollars: float) -> None:
+    """Amounts come as numbers or as people write them."""
+    assert money(written) == dollars
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("2_hours", 7200.0), ("90min", 5400.0), ("PT2H", 7200.0), (30, 30.0)]
+)
+def test_durations_are_read_as_seconds(written: object, seconds: float) -> None:
+    """Lengths of time come as seconds, with a unit, or as ISO 8601."""
+    assert duration(written) == seconds
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    """The same moment, written three ways."""
+    assert instant("2024-01-15T10:00:00") == instant("2024-01-15T10:00:00Z") == 1705312800.0
+    assert instant("2024-01-15T12:00:00+02:00") == 1705312800.0
+
+
+def test_units_are_normalised_and_the_raw_text_is_kept() -> None:
+    """The struct has floats, the raw envelope has what people wrote."""
+    event = make("drift.false_positive", {"execution_id": "x", "wasted_investigation_time": "2_hours"})
+    assert event.data.wasted_investigation_time == 7200.0  # type: ignore[attr-defined]
+    assert b"2_hours" in event.raw
+
+
+def test_unknown_fields_are_kept_and_handed_back() -> None:
+    """Neither the envelope's nor the payload's extra fields are an error."""
+    event = parse(
+        json.dumps({"type": "drift.validation", "team": "a", "data": VALIDATION | {"mood": "calm"}})
+    )
+    assert event.extras() == {"team": "a", "data": {"mood": "calm"}}
+
+
+def test_a_missing_field_is_named() -> None:
+    """The error says which field, of which event."""
+    error = refusal({"id": "e1", "type": "drift.validation", "data": {"execution_id": "x"}})
+    assert (error.path, error.got) == ("was_real_drift", "nothing")
+    assert "e1 (drift.validation)" in str(error)
+
+
+def test_a_wrong_type_is_named_with_what_came() -> None:
+    """The error says what was expected and what came."""
+    error = refusal({"type": "drift.validation", "data": {"execution_id": "x", "was_real_drift": "yes"}})
+    assert (error.path, error.expected, error.got) == ("was_real_drift", "`bool`", "`str`")
+
+
+@pytest.mark.parametrize(
+    ("type_", "change", "path"),
+    [
+        ("drift.noise_issue", {"false_alarms_per_day": -1}, "false_alarms_per_day"),
+        ("drift.noise_issue", {"window_size": 0}, "window_size"),
+        ("data.quality_issue", {"percent_missing": 101}, "percent_missing"),
+        ("error.recovery", {"quality_loss": 1.5}, "quality_loss"),
+        ("monitoring.cost", {"compute_cost": "-$5"}, "compute_cost"),
+        ("model.retrained", {"retraining_cost": "a lot"}, "retraining_cost"),
+        ("drift.false_positive", {"wasted_investigation_time": "soon"}, "wasted_investigation_time"),
+        ("drift.detection_delay", {"detected_at": "2024-01-15T09:00:00"}, "detected_at"),
+        ("drift.detection_delay", {"delay_hours": 5}, "delay_hours"),
+        ("alert.response", {"action_taken": "shrugged"}, "action_taken"),
+        ("alert.usefulness", {"alert_batch": []}, "alert_batch"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(type_: str, change: dict[str, Any], path: str) -> None:
+    """Each range of the schema holds, and the error names the field."""
+    assert refusal({"type": type_, "data": dict(SEED_PAYLOADS)[type_] | change}).path == path
+
+
+def test_a_propensity_of_nothing_is_refused() -> None:
+    """Dividing by it would be the next thing that happens."""
+    recorded = {"execution_id": "x", "policy": "p", "version": 1, "drifted": False, "propensity": 0}
+    assert refusal({"type": "execution.recorded", "data": recorded}).path == "propensity"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    """JSON would turn NaN into null without a word."""
+    with pytest.raises(EventError, match=r"false_alarms_per_day: expected a finite number"):
+        make("drift.noise_issue", {"false_alarms_per_day": value, "window_size": 5, "feature": "f"})
+
+
+def test_an_unknown_type_is_refused_with_the_nearest_known_one() -> None:
+    """A slip of the finger is told apart from a new type."""
+    assert "did you mean 'drift.validation'?" in refusal({"type": "drift.validaton", "data": {}}).expected
+
+
+def test_an_event_over_256_kib_is_refused() -> None:
+    """One event cannot fill the log."""
+    big = {"type": "drift.validation", "data": VALIDATION | {"note": "x" * 300_000}}
+    assert refusal(big).expected == "at most 256 KiB"
+
+
+@pytest.mark.parametrize("document", [b"not json", b"[]", b'{"type": 5, "data": {}}', b"\xff\xfe", b""])
+def test_what_is_no_envelope_is_refused(document: bytes) -> None:
+    """Whatever comes, the answer is an `EventError`."""
+    assert refusal(document).event == "event"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("id", ""), ("source", ""), ("time", "yesterday"), ("specversion", "2")]
+)
+def test_the_envelope_has_rules_too(field: str, value: str) -> None:
+    """CloudEvents wants text that is not empty, and a time."""
+    assert refusal({"type": "drift.validation", "data": VALIDATION, field: value}).path == field
+
+
+def test_a_default_id_is_a_uuid_of_version_seven() -> None:
+    """Sortable by time."""
+    first, second = new_id(1000.0), new_id(2000.0)
+    assert (first[14], first[19] in "89ab", first < second) == ("7", True, True)
+
+
+def test_the_schema_describes_every_type() -> None:
+    """Units are described as they are accepted on the wire."""
+    definitions: Any = json_schema()["$defs"]
+    assert set(PAYLOADS) <= set(definitions)
+    assert definitions["ModelRetrained"]["properties"]["retraining_cost"]["type"] == ["number", "string"]
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20)
+HOSTILE = st.text(st.characters(), max_size=40)
+
+
+@given(HOSTILE, st.booleans(), st.dictionaries(st.text(max_size=8), SCALARS, max_size=3))
+def test_what_make_makes_parse_reads(name: str, was_real: bool, context: dict[str, Any]) -> None:  # noqa: FBT001
+    """The canonical envelope means the same event, whatever text is in it; lone surrogates are refused."""
+    data = {"execution_id": name or "x", "was_real_drift": was_real, "context": context}
+    try:
+        event = make("drift.validation", data, source="user/ana", time=5.0)
+    except EventError:
+        with pytest.raises(UnicodeEncodeError):
+            json.dumps(data, ensure_ascii=False).encode()
+        return
+    assert parse(event.raw) == event
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_no_document_crashes_the_parser(document: bytes | str) -> None:
+    """Anything is an event or an `EventError`."""
+    try:
+        event = parse(document)
+    except EventError as error:
+        assert error.path
+    else:
+        assert isinstance(event.data, msgspec.Struct)
