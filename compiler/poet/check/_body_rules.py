@@ -12,7 +12,7 @@ from poet.check._vocabulary import (
     BOUNDED_METHODS,
     BUILT_IN,
     CHANGES,
-    CLOSED_ATTRIBUTES,
+    CLOSED,
     SYNTAX,
 )
 
@@ -52,8 +52,15 @@ def attributes(tree: Tree) -> Iterator[Refusal]:
     """Refuse attributes that lead out: private and dunder ones, files, the system."""
     for node, line in tree.of(cst.Attribute):
         name = node.attr.value
-        if name.startswith("_") or name in CLOSED_ATTRIBUTES:
+        if name.startswith("_") or name in CLOSED:
             yield Refusal(line, f"reads the attribute {name}", "use the public functions of poet.runtime")
+
+
+def bare_excepts(tree: Tree) -> Iterator[Refusal]:
+    """Refuse to catch everything: an interrupt is not the data's fault."""
+    for handler, line in tree.of(cst.ExceptHandler):
+        if handler.type is None:
+            yield Refusal(line, "catches everything", "write except Exception")
 
 
 def targets(tree: Tree) -> Iterator[Refusal]:
@@ -169,4 +176,4 @@ def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _all(node)
 
 
-RULES = (syntax, names, recursion, attributes, targets, changes, loops)
+RULES = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)

@@ -8,24 +8,11 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
 from poet.check._tree import Refusal, Tree
+from poet.check._vocabulary import CLOSED
 
 __all__ = ["RULES"]
 
 _PACKAGES = ("numpy", "scipy", "statsmodels", "poet.runtime")
-# Parts of the allowed packages that read and write files, compile, or hand on the operating system.
-_CLOSED = frozenset(
-    {
-        "numpy.ctypeslib",
-        "numpy.distutils",
-        "numpy.f2py",
-        "numpy.lib",
-        "numpy.testing",
-        "scipy.datasets",
-        "scipy.io",
-        "statsmodels.datasets",
-        "statsmodels.iolib",
-    }
-)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -70,8 +57,7 @@ def imports(tree: Tree) -> Iterator[Refusal]:
 def _is_open(name: str) -> bool:
     parts = name.split(".")
     inside = any(name == package or name.startswith(f"{package}.") for package in _PACKAGES)
-    closed = any(name == part or name.startswith(f"{part}.") for part in _CLOSED)
-    return inside and not closed and not any(part.startswith("_") for part in parts)
+    return inside and not any(part.startswith("_") or part in CLOSED for part in parts)
 
 
 def top_level(tree: Tree) -> Iterator[Refusal]:
@@ -173,4 +159,21 @@ def defaults(tree: Tree) -> Iterator[Refusal]:
             )
 
 
-RULES = (invisible_text, beginning, imports, top_level, constants_once, declarations, one_function, defaults)
+def annotations(tree: Tree) -> Iterator[Refusal]:
+    """Refuse annotations that compute: they run at import."""
+    for node, line in tree.of(cst.Annotation):
+        if not isinstance(node.annotation, cst.Name | cst.Attribute | cst.SimpleString):
+            yield Refusal(line, "has an annotation that computes", "name a type")
+
+
+RULES = (
+    invisible_text,
+    beginning,
+    imports,
+    top_level,
+    constants_once,
+    declarations,
+    one_function,
+    defaults,
+    annotations,
+)

@@ -2,7 +2,7 @@
 
 import libcst as cst
 
-__all__ = ["BOUNDED_CALLS", "BOUNDED_METHODS", "BUILT_IN", "CHANGES", "CLOSED_ATTRIBUTES", "SYNTAX"]
+__all__ = ["BOUNDED_CALLS", "BOUNDED_METHODS", "BUILT_IN", "CHANGES", "CLOSED", "SYNTAX"]
 
 # fmt: off
 SYNTAX = (
@@ -28,14 +28,15 @@ BUILT_IN = frozenset({
     "int", "isinstance", "len", "list", "max", "min", "pow", "repr", "reversed", "round", "set", "sorted",
     "str", "sum", "tuple", "zip",
 })
-# Ways to files, to the system, to other code, or to state that outlives the call.
-CLOSED_ATTRIBUTES = frozenset({
-    "DataSource", "apply_along_axis", "builtins", "ctypes", "ctypeslib", "dump", "dumps", "f2py",
-    "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt",
-    "importlib", "inspect", "io", "lib", "load", "loads", "loadtxt", "memmap", "open_memmap", "os",
-    "pathlib", "pickle", "random", "save", "savetxt", "savez", "savez_compressed", "set_printoptions",
-    "seterr", "seterrcall", "setflags", "shutil", "socket", "subprocess", "sys", "testing", "threading",
-    "tofile", "vectorize",
+# Names inside allowed packages that lead to files, the system, other code, or state that outlives a call.
+CLOSED = frozenset({
+    "DataSource", "ag_frame", "apply_along_axis", "builtins", "cr_frame", "ctypes", "ctypeslib",
+    "datasets", "distutils", "dump", "dumps", "f2py", "f_back", "f_builtins", "f_globals", "f_locals",
+    "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt", "gi_code",
+    "gi_frame", "importlib", "inspect", "io", "iolib", "lib", "load", "loads", "loadtxt", "memmap", "mro",
+    "open_memmap", "os", "pathlib", "pickle", "random", "save", "savetxt", "savez", "savez_compressed",
+    "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "socket", "subprocess", "sys",
+    "tb_frame", "tb_next", "testing", "threading", "tofile", "vectorize", "with_traceback",
 })
 # Methods that change what they are called on.
 CHANGES = frozenset({

@@ -1,0 +1,313 @@
+"""The shape proof and the dialect: what passes, and what is refused with line, reason and next step."""
+
+import contextlib
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from poet.check import check, check_dialect, difference, refusals, same_shape
+from poet.decisions import Decisions, Rule
+from poet.errors import CheckError
+from poet.policies import policies, policy
+from poet.render import render, template_root
+from tests.hostile import hostile_text
+
+
+def module(body: str, *, parameters: str = "items, other=()", top: str = "") -> str:
+    """Write a module in the dialect around a body."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return (
+        f'"""Judge."""\n\nimport numpy as np\n\n__all__ = ["judge"]\n\nVERSION = 1\nLIMIT = 0.5\n{top}\n\n'
+        f"def judge({parameters}) -> float:\n{lines}"
+    )
+
+
+def learned(*features: str) -> Decisions:
+    """Make drift decisions with a rule for these features."""
+    first = policy("detect_drift").version_1("ks")
+    criterion = {"statistic": "psi", "scale": "absolute", "direction": "above", "threshold": 0.2}
+    rule = Rule(
+        id="feature-x",
+        kind="decide",
+        condition={"features": list(features)},
+        parameters={"criteria": [criterion]},
+        status="adopted",
+    )
+    return msgspec.structs.replace(first, version=2, revises=1, rules=(*first.rules, rule))
+
+
+# check
+
+
+def test_every_first_version_passes() -> None:
+    """All starts of all policies are in the dialect and in shape."""
+    for spec in policies():
+        for start in spec.starts:
+            rendered = render(spec.version_1(start))
+            assert check(rendered).sha256 == hashlib.sha256(rendered.source.encode()).hexdigest()
+
+
+def test_a_source_that_left_its_shape_is_refused_with_the_place() -> None:
+    """One more statement than the template gives is found, however harmless."""
+    rendered = render(learned("x"))
+    tampered = dataclasses.replace(rendered, source=rendered.source + "\nMORE = 1\n")
+    with pytest.raises(
+        CheckError, match=r"detect_drift: a text in the decisions changed the code at module\.body: "
+    ):
+        check(tampered)
+
+
+def with_lines(folder: Path, lines: str) -> Path:
+    """Put a template for detect_drift into a folder that prints more, once per name of a feature."""
+    content = (template_root() / "detect_drift.py.jinja").read_text()
+    before, after = content.split("    # not comparable", 1)
+    loop = f"{{% for c in constants if c.value is not number %}}{{% for name in c.value %}}\n{lines}"
+    loop += "{% endfor %}{% endfor %}\n"
+    (folder / "detect_drift.py.jinja").write_text(f"{before}{loop}    # not comparable{after}")
+    return folder
+
+
+@pytest.mark.parametrize("feature", ["eval", "price"])
+def test_a_template_that_makes_a_name_of_feedback_is_refused(tmp_path: Path, feature: str) -> None:
+    """Even text that is a fine identifier may not become one."""
+    folder = with_lines(tmp_path, "    {{ name | identifier }}\n")
+    with pytest.raises(CheckError, match=rf"'{feature}' where the template gives 'text_\d'"):
+        check(render(learned(feature), overrides=folder))
+
+
+def test_a_template_that_branches_on_feedback_is_refused(tmp_path: Path) -> None:
+    """Code that stands there for one text only shows in the shape."""
+    folder = with_lines(tmp_path, "{% if name == 'price' %}    feature = feature\n{% endif %}")
+    assert check(render(learned("size"), overrides=folder))
+    with pytest.raises(CheckError, match="7 parts where the template gives 6 parts"):
+        check(render(learned("price"), overrides=folder))
+
+
+# shape
+
+SAME = [
+    ("x = 1\n", "x = 2.5\n"),
+    ("x = -1.5\n", "x = 3\n"),
+    ("x = 'a'  # one\n", 'x = """b"""\n\n# two\n'),
+    ("x = ('a', 'b')\n", "x = (\n    'a',\n    'long',\n)\n"),
+    ("if a and b:\n    pass\n", "if (\n    a\n    and b\n):\n    pass\n"),
+    ("f(a, b)\n", "f(\n    a,\n    b,\n)\n"),
+    ("def f():\n    return 1\n", "def f():\n  return 1\n"),
+]
+DIFFERENT = [
+    ("x = 1\n", "y = 1\n"),
+    ("x = 1\n", "x = '1'\n"),
+    ("x = 1\n", "x = 1\ny = 1\n"),
+    ("x = 1\n", "x = +1\n"),
+    ("x = ('a',)\n", "x = ('a')\n"),
+    ("x = ('a', 'b')\n", "x = ('a', 'b', 'c')\n"),
+    ("x = ('a', 'b')\n", "x = ('a' 'b')\n"),
+    ("x = ('a', 'b')\n", "x = ['a', 'b']\n"),
+    ("x = 'a'\n", "x = b'a'\n"),
+    ("x = 'a'\n", "x = f'a'\n"),
+    ("x = a > 1\n", "x = a >= 1\n"),
+    ("x = a and b\n", "x = a or b\n"),
+    ("x = a and (b or c)\n", "x = (a and b) or c\n"),
+    ("f(a)\n", "f(*a)\n"),
+    ("f(a=1)\n", "f(b=1)\n"),
+    ("def f(a): pass\n", "def f(*, a): pass\n"),
+    ("def f(a=1): pass\n", "def f(a): pass\n"),
+    ("if a:\n    b\nelse:\n    c\n", "if a:\n    b\nc\n"),
+    ("from a import b\n", "from .a import b\n"),
+    ("x = True\n", "x = False\n"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), SAME)
+def test_literals_comments_and_layout_are_no_shape(a: str, b: str) -> None:
+    """What a text or a number changes is not the shape."""
+    assert same_shape(a, b)
+    assert difference(b, a) is None
+
+
+@pytest.mark.parametrize(("a", "b"), DIFFERENT)
+def test_everything_else_is_shape(a: str, b: str) -> None:
+    """Names, operators, nodes and their number are."""
+    assert not same_shape(a, b)
+    assert not same_shape(b, a)
+
+
+def test_a_difference_names_its_place() -> None:
+    """The path leads to the first node that differs."""
+    found = difference("x = 1\ny = a\n", "x = 1\ny = b\n")
+    assert str(found) == "Difference(path='module.body[1].body[0].value.value', left=\"'a'\", right=\"'b'\")"
+
+
+def test_what_is_not_python_has_no_shape() -> None:
+    """A syntax error is said as one."""
+    with pytest.raises(CheckError, match="not a Python module: Syntax Error"):
+        same_shape("x = (\n", "x = 1\n")
+
+
+@settings(max_examples=100, deadline=None)
+@given(hostile_text())
+def test_no_text_breaks_the_proof(text: str) -> None:
+    """Whatever a module is, the answer is yes, no, or an error of ours."""
+    with contextlib.suppress(CheckError):
+        assert not same_shape(text[:2000], "x = (yield)\n")
+
+
+# dialect
+
+GOOD = [
+    "return LIMIT",
+    "return max(abs(float(item)) for item in items)",
+    "total = 0.0\nfor item in items:\n    total += item\nreturn total",
+    "for name, value in items.items():\n    if value:\n        return name\nreturn None",
+    "try:\n    return items()\nexcept Exception as error:\n    return repr(error)",
+    "kept = []\nfor item in sorted(items, key=repr):\n    kept.append(item)\nreturn tuple(kept)",
+    "a, (b, c) = items\nreturn {'a': a, 'b': b}.get(c, -1)",
+    "return f'{items[0]:.2f}' if np.mean(items) > LIMIT else 'x'",
+]
+BAD = [
+    ("while items:\n    pass", "uses While"),
+    ("with items:\n    pass", "uses With"),
+    ("return lambda: 1", "uses Lambda"),
+    ("class A:\n    pass", "uses ClassDef"),
+    ("global LIMIT", "uses Global"),
+    ("nonlocal x", "uses Nonlocal"),
+    ("yield 1", "uses Yield"),
+    ("return (x := 1)", "uses NamedExpr"),
+    ("match items:\n    case 1:\n        pass", "uses Match"),
+    ("del items", "uses Del"),
+    ("assert items", "uses Assert"),
+    ("try:\n    pass\nexcept* Exception:\n    pass", "uses TryStar"),
+    ("return eval('1')", "uses the name eval"),
+    ("exec('1')", "uses the name exec"),
+    ("return getattr(items, 'x')", "uses the name getattr"),
+    ("setattr(items, 'x', 1)", "uses the name setattr"),
+    ("return __import__('os')", "uses the name __import__"),
+    ("return globals()", "uses the name globals"),
+    ("return open('f')", "uses the name open"),
+    ("print(items)", "uses the name print"),
+    ("return type(items)", "uses the name type"),
+    ("return vars()", "uses the name vars"),
+    ("return compile('1', '', 'eval')", "uses the name compile"),
+    ("return unknown", "uses the name unknown"),
+    ("return items.__class__", "reads the attribute __class__"),
+    ("return items._private", "reads the attribute _private"),
+    ("return '{0.__class__}'.format(items)", "reads the attribute format"),
+    ("return np.load('f')", "reads the attribute load"),
+    ("return np.lib.format.os", "reads the attribute os"),
+    ("return np.random.rand()", "reads the attribute random"),
+    ("return (x for x in items).gi_frame.f_builtins", "reads the attribute gi_frame"),
+    ("np.seterr(all='ignore')", "reads the attribute seterr"),
+    ("import os", "imports os"),
+    ("from os import path", "imports path from os"),
+    ("from numpy import load", "imports load from numpy"),
+    ("from numpy import *", "imports everything from numpy"),
+    ("from . import x", "imports x from ."),
+    ("import numpy.ctypeslib", "imports numpy.ctypeslib"),
+    ("from scipy import io", "imports io from scipy"),
+    ("from poet.learn import learn", "imports learn from poet.learn"),
+    ("from poet.runtime._samples import Samples", "imports Samples from poet.runtime._samples"),
+    ("import numpyx", "imports numpyx"),
+    ("for x in np.arange(10**12):\n    pass", "loops over something without a bound"),
+    ("return [x for x in range(10**12)]", "loops over something without a bound"),
+    ("for x in items:\n    items.append(x)", "changes items while looping over it"),
+    ("grown = [1]\nfor x in grown:\n    grown.append(x)", "changes grown while looping over it"),
+    ("return judge(items)", "uses judge inside itself"),
+    ("judge.state = 1", "uses judge inside itself"),
+    ("items[0] = 1", "assigns into an object"),
+    ("items.x = 1", "assigns into an object"),
+    ("a, items[0] = 1, 2", "assigns into an object"),
+    ("for items[0] in other:\n    pass", "assigns into an object"),
+    ("items += 1", "changes items in place"),
+    ("items.sort()", "changes items by sort"),
+    ("items[0].append(1)", "changes items by append"),
+    ("try:\n    pass\nexcept:\n    pass", "catches everything"),
+    ("def inner():\n    pass", "defines inner inside another function"),
+]
+
+
+@pytest.mark.parametrize("body", GOOD)
+def test_plain_code_is_in_the_dialect(body: str) -> None:
+    """What a policy needs is allowed."""
+    assert refusals(module(body), "judge") == ()
+
+
+@pytest.mark.parametrize(("body", "what"), BAD)
+def test_a_body_outside_the_dialect_is_refused(body: str, what: str) -> None:
+    """The refusal names the line, what stands there, and the next step."""
+    found = refusals(module(body), "judge")
+    matching = [refusal for refusal in found if what in refusal.what]
+    assert matching
+    assert 12 <= matching[0].line <= 15
+    assert matching[0].next_step
+
+
+BAD_TOP = [
+    ("print(1)", "has a Expr that runs at import"),
+    ("limit = 1", "has a Assign that runs at import"),
+    ("STATE = []", "has a Assign that runs at import"),
+    ("STATE = {}", "has a Assign that runs at import"),
+    ("NOW = np.zeros(9)", "has a Assign that runs at import"),
+    ("A = B = 1", "has a Assign that runs at import"),
+    ("A = 2 ** 99", "has a Assign that runs at import"),
+    ("NAMES = frozenset(np.zeros(3))", "has a Assign that runs at import"),
+    ("if LIMIT:\n    A = 1", "has a If that runs at import"),
+    ("LIMIT = 2", "assigns LIMIT twice"),
+    ("def other():\n    return 1", "defines ['other', 'judge']"),
+    ("A = '\u202e'", "holds the invisible character '\\u202e'"),
+    ("A = '\x0c'", "holds the invisible character '\\x0c'"),
+]
+
+
+@pytest.mark.parametrize(("top", "what"), BAD_TOP)
+def test_a_module_that_does_something_at_import_is_refused(top: str, what: str) -> None:
+    """A module is a docstring, imports, constants and one function."""
+    assert what in str([str(refusal) for refusal in refusals(module("return 1", top=top), "judge")]).replace(
+        "\\\\", "\\"
+    )
+
+
+BAD_WHOLE = [
+    (module("return 1", parameters="a=[]"), "gives a a default that is no literal"),
+    (module("return 1", parameters="a={}"), "gives a a default that is no literal"),
+    (module("return 1", parameters="a=np.zeros(3)"), "gives a a default that is no literal"),
+    (module("return 1", parameters="a: np.zeros(3)"), "has an annotation that computes"),
+    (module("return 1").replace("def judge", "@np.vectorize\ndef judge"), "decorates judge"),
+    (module("return 1").replace("def judge", "async def judge"), "makes judge asynchronous"),
+    (module("return 1").replace("def judge", "def other"), "defines ['other']"),
+    (module("return 1").replace('["judge"]', '["judge", "more"]'), "exports ['judge', 'more']"),
+    (module("return 1").replace("VERSION = 1", "VERSION = 'x'"), "has no whole number VERSION"),
+    ("# coding: utf-7\n" + module("return 1"), "does not begin with a docstring"),
+    (module("return 1").removeprefix('"""Judge."""'), "does not begin with a docstring"),
+]
+
+
+@pytest.mark.parametrize(("source", "what"), BAD_WHOLE)
+def test_a_module_of_another_form_is_refused(source: str, what: str) -> None:
+    """One public function of the policy's name, without decorator, with defaults no call can change."""
+    with pytest.raises(CheckError) as refused:
+        check_dialect(source, "judge")
+    assert what in str(refused.value)
+
+
+def test_all_refusals_come_at_once_in_the_order_of_the_lines() -> None:
+    """A person corrects a module once."""
+    with pytest.raises(CheckError) as refused:
+        check_dialect(module("exec('1')\nwhile items:\n    pass"), "judge")
+    lines = str(refused.value).splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == ["judge", "line 12", "line 13"]
+
+
+def test_what_is_not_python_is_not_in_the_dialect() -> None:
+    """A syntax error is said as one."""
+    with pytest.raises(CheckError, match="judge: not a Python module"):
+        check_dialect("def (", "judge")
+
+
+def test_a_lone_surrogate_in_the_source_is_refused() -> None:
+    """What cannot be written as UTF-8 cannot be published."""
+    with pytest.raises(CheckError):
+        check_dialect(module("return '\ud800'"), "judge")
