@@ -1,5 +1,6 @@
 """What is accepted as an event, what is refused, and what is said then."""
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -179,9 +180,5 @@ def test_what_make_makes_parse_reads(name: str, was_real: bool, context: dict[st
 @given(st.binary(max_size=200) | st.text(max_size=200))
 def test_no_document_crashes_the_parser(document: bytes | str) -> None:
     """Anything is an event or an `EventError`."""
-    try:
-        event = parse(document)
-    except EventError as error:
-        assert error.path
-    else:
-        assert isinstance(event.data, msgspec.Struct)
+    with contextlib.suppress(EventError):
+        assert isinstance(parse(document).data, msgspec.Struct)

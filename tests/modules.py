@@ -1,0 +1,37 @@
+"""Modules to publish, as if they had passed validation."""
+
+from pathlib import Path
+
+import msgspec
+
+from poet.check import check
+from poet.policies import policy
+from poet.publish import Version, publish
+from poet.render import render
+from poet.validate import Gate, ValidatedModule, ValidationReport
+
+WINDOW = "calculate_adaptive_window"
+
+
+def validated(number: int, *, window: int | None = None) -> ValidatedModule:
+    """Give version `number` of the window policy; version n answers 1000 n unless told otherwise."""
+    first = policy(WINDOW).version_1("")
+    size = window or (5000 if number == 1 else 1000 * number)
+    rules = tuple(
+        msgspec.structs.replace(rule, parameters={"window": size}) if rule.kind == "band" else rule
+        for rule in first.rules
+    )
+    revises = None if number == 1 else number - 1
+    decisions = msgspec.structs.replace(first, version=number, revises=revises, rules=rules)
+    report = ValidationReport(policy=WINDOW, gates=(Gate(name="import", passed=True),))
+    return ValidatedModule(check(render(decisions)), report)
+
+
+def published(generated: Path, *numbers: int) -> tuple[Version, ...]:
+    """Publish these versions one after the other and give the last."""
+    last: tuple[Version, ...] = ()
+    for number in numbers:
+        last = publish(
+            [validated(number)], generated, who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00"
+        )
+    return last

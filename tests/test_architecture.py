@@ -1,0 +1,66 @@
+"""Data flows one way: no stage imports one downstream of it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "compiler" / "poet"
+PURE = {"errors", "decisions"}
+MAY_IMPORT = {
+    "events": set(),
+    "log": {"events"},
+    "summaries": {"events", "log"},
+    "decisions": set(),
+    "runtime": set(),
+    "policies": {"decisions"},
+    "learn": {"decisions", "summaries", "policies", "learn"},
+    "render": {"decisions", "policies"},
+    "check": {"render", "decisions", "policies"},
+    "validate": {"check", "decisions", "policies", "runtime"},
+    "publish": {"validate", "render", "decisions", "registry"},
+    "registry": {"runtime"},
+}
+
+
+def imported(stage: str) -> set[str]:
+    """Name the parts of poet that a stage imports."""
+    path = ROOT / stage
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    names: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("poet"):
+                parts = node.module.split(".")
+                names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+            elif isinstance(node, ast.Import):
+                names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("poet.")}
+    return names - {stage, "errors"}
+
+
+@pytest.mark.parametrize("stage", MAY_IMPORT)
+def test_a_stage_imports_only_what_stands_before_it(stage: str) -> None:
+    """The table of docs/architecture.md."""
+    assert imported(stage) <= MAY_IMPORT[stage]
+
+
+@pytest.mark.parametrize("module", ["poet.runtime.drift", "poet.registry"])
+def test_what_runs_in_production_imports_neither_compiler_nor_data_frames(module: str) -> None:
+    """A generated module costs numpy and little more."""
+    import subprocess
+    import sys
+
+    heavy = [
+        "pandas",
+        "scipy.stats",
+        "statsmodels",
+        "jinja2",
+        "libcst",
+        "hypothesis",
+        "ibis",
+        "duckdb",
+        "pyarrow",
+    ]
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ended.stdout.strip() == "[]"

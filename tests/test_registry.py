@@ -1,0 +1,203 @@
+"""Which version answers, and how it changes under running calls."""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from modules import WINDOW, published
+
+from poet.errors import RegistryError
+from poet.publish import activate, rollback
+from poet.registry import Registry
+
+SAID = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+ASKED = ("f", 10.0, "normal")
+
+
+def test_the_stable_callable_follows_the_registry(tmp_path: Path) -> None:
+    """One object; which version runs is the registry's word."""
+    published(tmp_path, 1)
+    registry = Registry(tmp_path)
+    window = registry.policy(WINDOW)
+    assert window(*ASKED) == 5000
+    published(tmp_path, 2)
+    registry.refresh()
+    assert window(*ASKED) == 2000
+    rollback(tmp_path, WINDOW, **SAID)
+    registry.refresh()
+    assert window(*ASKED) == 5000
+
+
+def test_it_looks_like_the_function_it_runs(tmp_path: Path) -> None:
+    """Name, documentation and signature."""
+    import inspect
+
+    published(tmp_path, 1)
+    window = Registry(tmp_path).policy(WINDOW)
+    assert window.__name__ == WINDOW
+    assert "points" in (window.__doc__ or "")
+    assert list(inspect.signature(window).parameters) == [
+        "feature_name",
+        "data_velocity",
+        "stability_requirement",
+    ]
+
+
+def test_a_change_is_seen_without_a_refresh(tmp_path: Path) -> None:
+    """Within a second, on the path of a call."""
+    published(tmp_path, 1)
+    window = Registry(tmp_path).policy(WINDOW)
+    assert window(*ASKED) == 5000
+    published(tmp_path, 2)
+    deadline = time.monotonic() + 1.0
+    while window(*ASKED) == 5000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert window(*ASKED) == 2000
+
+
+def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
+    """It answers by the old version, then, told nothing, by the new one."""
+    published(tmp_path, 1)
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from generated import calculate_adaptive_window as w\n"
+        "print(w('f', 10.0, 'normal'), flush=True)\n"
+        "end = time.monotonic() + 5\n"
+        "while w('f', 10.0, 'normal') == 5000 and time.monotonic() < end: time.sleep(0.01)\n"
+        "print(w('f', 10.0, 'normal'), flush=True)\n"
+    )
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    published(generated, 1)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "5000"
+        published(generated, 2)
+        swapped = time.monotonic()
+        assert other.stdout.readline().strip() == "2000"
+        assert time.monotonic() - swapped < 1.0
+
+
+def test_a_tampered_module_is_refused_and_the_last_good_one_stays(tmp_path: Path) -> None:
+    """The reason stands in the status."""
+    published(tmp_path, 1)
+    registry = Registry(tmp_path)
+    window = registry.policy(WINDOW)
+    (version,) = published(tmp_path, 2)
+    version.path.write_text(version.path.read_text().replace("2000", "2001"))
+    registry.refresh()
+    assert window(*ASKED) == 5000
+    status = registry.status()[WINDOW]
+    assert (status["active"], status["answering"]) == (2, 1)
+    assert "an edited version never runs" in status["refused"]
+
+
+def test_nothing_good_at_first_load_is_an_error_with_a_next_step(tmp_path: Path) -> None:
+    """There is no last good one to fall back on."""
+    (version,) = published(tmp_path, 1)
+    version.path.unlink()
+    with pytest.raises(RegistryError, match="restore it from version control"):
+        Registry(tmp_path).policy(WINDOW)
+
+
+def test_a_broken_registry_file_keeps_what_answers(tmp_path: Path) -> None:
+    """Half a file, or none of ours: the versions in memory go on."""
+    published(tmp_path, 1)
+    registry = Registry(tmp_path)
+    window = registry.policy(WINDOW)
+    (tmp_path / "registry.json").write_text("{")
+    registry.refresh()
+    assert window(*ASKED) == 5000
+
+
+def test_a_pin_holds_a_snapshot_for_a_batch(tmp_path: Path) -> None:
+    """Inside, a swap is not seen; outside, it is."""
+    published(tmp_path, 1)
+    registry = Registry(tmp_path)
+    window = registry.policy(WINDOW)
+    with registry.pin():
+        published(tmp_path, 2)
+        registry.refresh()
+        assert window(*ASKED) == 5000
+    assert window(*ASKED) == 2000
+
+
+def test_a_policy_travels_by_pickle(tmp_path: Path) -> None:
+    """As a path and a name: it resolves where it arrives."""
+    published(tmp_path, 1)
+    window = Registry(tmp_path).policy(WINDOW)
+    assert pickle.loads(pickle.dumps(window))(*ASKED) == 5000  # noqa: S301 -- our own pickle
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_follows_too(tmp_path: Path) -> None:
+    """No thread is needed for it, so none is lost over the fork."""
+    published(tmp_path, 1)
+    window = Registry(tmp_path).policy(WINDOW)
+    assert window(*ASKED) == 5000
+    child = os.fork()
+    if child == 0:
+        deadline = time.monotonic() + 5.0
+        while window(*ASKED) == 5000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os._exit(0 if window(*ASKED) == 2000 else 1)
+    published(tmp_path, 2)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_no_call_fails_or_sees_two_versions_while_versions_swap(tmp_path: Path) -> None:
+    """Four threads call while fifty swaps happen."""
+    published(tmp_path, 1, 2)
+    registry = Registry(tmp_path)
+    window = registry.policy(WINDOW)
+    wrong: list[object] = []
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            answer = window(*ASKED)
+            time.sleep(0)  # let the swapping thread have its turn
+            if answer not in (2000, 5000):
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for swap in range(50):
+        activate(tmp_path, WINDOW, 1 + swap % 2, **SAID)
+        registry.refresh()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_an_unknown_policy_is_an_error_with_the_known_ones(tmp_path: Path) -> None:
+    """By attribute, as Python expects it."""
+    published(tmp_path, 1)
+    registry = Registry(tmp_path)
+    with pytest.raises(AttributeError, match=WINDOW):
+        registry.attribute("detect_cats")
+    with pytest.raises(RegistryError, match="no such policy"):
+        registry.policy("detect_cats")
+
+
+def test_every_answer_passes_the_hook(tmp_path: Path) -> None:
+    """With the policy's name and its arguments by name; what the hook returns is the answer."""
+    published(tmp_path, 1)
+    seen: list[object] = []
+
+    def hook(policy: str, arguments: object, result: object) -> object:
+        seen.append((policy, arguments, result))
+        return "answered"
+
+    window = Registry(tmp_path, on_result=hook).policy(WINDOW)
+    assert window("f", data_velocity=10.0, stability_requirement="low") == "answered"
+    arguments = {"feature_name": "f", "data_velocity": 10.0, "stability_requirement": "low"}
+    assert seen == [(WINDOW, arguments, 5000)]
