@@ -406,7 +406,7 @@ def test_a_bad_template_is_refused(tmp_path: Path, old: str, new: str, message: 
 # hostile text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(hostile_text(), min_size=1, max_size=4), hostile_text(), hostile_text())
 def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str, reason: str) -> None:
     """Names, reasons and former values of any content pass the check and mean what they say."""
@@ -417,7 +417,7 @@ def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str,
     assert names["detect_drift"]([], [], feature=features[0]) == "feature-x"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(hostile_text(), min_size=1, max_size=3), hostile_text())
 def test_hostile_names_of_stable_features_multiply_their_windows(features: list[str], reason: str) -> None:
     """The window module too holds names of any content."""
