@@ -108,7 +108,8 @@ class Recorder:
         self._waiting.task_done()
 
     def _record(self, policy: str, result: DriftResult, arguments: Mapping[str, Any], when: float) -> None:
-        scores = {} if result.reason else score_all(**arguments)
+        # the answer's own scores come last: on whatever scale it was given, it can be replayed
+        scores = score_all(**arguments) | dict(result.scores)
         event = make(
             "execution.recorded",
             {

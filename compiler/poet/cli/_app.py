@@ -38,14 +38,13 @@ for command in (*_setup.COMMANDS, *_feedback.COMMANDS, *_compile.COMMANDS, *_reg
 def main() -> None:
     """Run the command line and leave with its exit status."""
     try:
-        app.main(standalone_mode=False)
+        status = app.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
     except PoetError as error:
         click.echo(f"poet: {error}", err=True)
         sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -17,6 +17,8 @@ FORBIDDEN = (
     "os.truncate", "os.listdir", "os.scandir", "os.putenv", "ctypes.", "shutil.", "tempfile.", "webbrowser.",
     "urllib.", "http.", "ftplib.", "smtplib.", "sqlite3.", "pty.", "signal.",
 )  # fmt: skip
+# of these, what happens inside the staging folder is allowed
+ON_PATHS = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.listdir", "os.scandir", "shutil.", "tempfile.")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -62,11 +64,12 @@ class Guard:
             return
         if event == "open":
             self._open(*arguments)
-        elif event.startswith(FORBIDDEN) and not self._is_in_staging(arguments):
+        elif event.startswith(FORBIDDEN) and not self._is_in_staging(event, arguments):
             self._refuse(f"{event}{arguments!r:.100}")
 
-    def _is_in_staging(self, arguments: tuple[Any, ...]) -> bool:
-        return bool(arguments) and isinstance(arguments[0], str | bytes) and self._is_below(arguments[0])
+    def _is_in_staging(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        is_on_path = event.startswith(ON_PATHS) and bool(arguments)
+        return is_on_path and isinstance(arguments[0], str | bytes) and self._is_below(arguments[0])
 
     def _open(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, int) or self._is_below(path):

@@ -1,0 +1,172 @@
+"""Good modules pass; bad ones are rejected, each by the gate that should."""
+
+from pathlib import Path
+
+import pytest
+
+from poet.check import CheckedModule, check
+from poet.policies import policies, policy
+from poet.render import RenderedModule, render
+from poet.validate import ContractBrokenError, Limits, ValidationReport, validate, validate_file
+
+EFFORT = 20
+
+
+def source_of(name: str) -> str:
+    """Give the source of version 1 of a policy."""
+    return render(policy(name).version_1(policy(name).starts[0])).source
+
+
+def report_on(tmp_path: Path, name: str, source: str, **limits: float) -> ValidationReport:
+    """Put a module through the contract of a policy."""
+    path = tmp_path / f"{name}_v2.py"
+    path.write_text(source, encoding="utf-8")
+    bounds = Limits(**limits) if limits else None  # type: ignore[arg-type]
+    return validate_file(name, path, staging=tmp_path / "staging", effort=EFFORT, limits=bounds)
+
+
+def broken_gate(report: ValidationReport) -> str:
+    """Name the gate that a module failed."""
+    assert not report.passed
+    return next(gate.name for gate in report.gates if not gate.passed)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in policies()])
+def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
+    """Boundary table and every property."""
+    checked = check(render(policy(name).version_1(policy(name).starts[0])))
+    report = validate(checked, staging=tmp_path, effort=EFFORT).report
+    assert report.passed
+    assert [gate.name for gate in report.gates[:2]] == ["import", "boundary table"]
+
+
+BAD = {
+    "answers with a float": ("calculate_adaptive_window", "return max(", "return 1.0 * max(", "gives a positive"),
+    "forgets the cap": ("calculate_adaptive_window", "min(window, CAP)", "window * 10**4", "gives a positive"),
+    "shrinks with stability": (
+        "calculate_adaptive_window",
+        "    # bounds",
+        '    if stability_requirement == "critical":\n        window = 200\n    # bounds',
+        "grows with",
+    ),
+    "keeps state between calls": (
+        "calculate_adaptive_window",
+        "    # bounds",
+        "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    # bounds",
+        "answers the same",
+    ),
+    "drifts from itself": ("detect_drift", "    # numeric\n", "    import dataclasses\n    # numeric\n", ""),
+    "says no drift of missing data": (
+        "detect_drift",
+        "return samples.undecided()",
+        'return DriftResult(drifted=False, score=0.0, threshold=1.0, test="none")',
+        "reports missing data",
+    ),
+    "raises on empty data": ("detect_drift", "    if samples.reason:", "    if current[0] is samples.reason:", "reports missing data"),
+    "ignores its own threshold": (
+        "detect_drift",
+        'return samples.decide(\n        "numeric"',
+        "return DriftResult(drifted=True, score=0.0, threshold=1.0, test='x') or samples.decide(\n        \"numeric\"",
+        "says what it decides by",
+    ),
+    "drops an alert": ("generate_alerts", "in drifted)", "in drifted[1:])", "loses no drifted"),
+    "alerts twice": ("generate_alerts", "in drifted)", "in [*drifted, *drifted])", "loses no drifted"),
+    "depends on the order": (
+        "generate_alerts",
+        "sorted((result for result in drift_results if result.drifted), key=repr)",
+        "[result for result in drift_results if result.drifted]",
+        "forgets the order",
+    ),
+    "raises for a fault": ("monitor_with_recovery", "except Exception as error", "except KeyError as error", "never raises"),
+    "passes a failure for full": ("monitor_with_recovery", 'strategy="failed",\n            timed', 'strategy="full",\n            timed', "never raises"),
+    "swallows the results": ("monitor_with_recovery", "results=monitor(data)", "results=None if monitor(data) else None", "hands over"),
+    "is not finite": ("calculate_feature_importance", "return float(", "return float('nan') * float(", "stays near"),
+    "is out of range": ("calculate_feature_importance", "return float(", "return 11.0 * float(", "stays near"),
+    "prices the unknown": ("calculate_feature_importance", "return float(", "return 2.0 * float(", "gives the base"),
+    "neglects the critical": ("adaptive_monitoring_strategy", "frequency=FREQUENCY", 'frequency="daily"', "watches critical"),
+    "rests after incidents": (
+        "adaptive_monitoring_strategy",
+        "    return MonitoringStrategy(",
+        "    if model_context.get('recent_incidents', 0) > 3 and model_context.get('business_impact') != 'critical':\n"
+        "        return MonitoringStrategy(frequency='weekly', features='all', tests='single')\n"
+        "    return MonitoringStrategy(",
+        "never watches less",
+    ),
+    "trusts what it does not know": (
+        "adaptive_monitoring_strategy",
+        "    return MonitoringStrategy(",
+        "    if 'historical_drift_rate' not in model_context and model_context.get('business_impact') != 'critical':\n"
+        "        return MonitoringStrategy(frequency='daily', features='all', tests='single')\n"
+        "    return MonitoringStrategy(",
+        "takes the safer side",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [fault for fault in BAD if BAD[fault][3]])
+def test_a_bad_module_is_rejected_by_the_gate_that_should(tmp_path: Path, fault: str) -> None:
+    """The contract alone finds it, without the decisions."""
+    name, old, new, gate = BAD[fault]
+    source = source_of(name)
+    assert old in source, f"the fault {fault!r} no longer fits the template"
+    bad = source.replace(old, new).replace("VERSION = 1\n", "VERSION = 1\nSEEN = []\n")
+    assert broken_gate(report_on(tmp_path, name, bad)).startswith(gate)
+
+
+@pytest.mark.parametrize(
+    ("harm", "tried"),
+    [
+        ("open('/etc/passwd').read()", "open '/etc/passwd' to read"),
+        ("open('/tmp/poet-was-here', 'w')", "open '/tmp/poet-was-here' to write"),
+        ("__import__('os').system('true')", "os.system"),
+        ("__import__('socket').socket()", "socket."),
+        ("__import__('subprocess').run(['true'])", "subprocess.Popen"),
+    ],
+)
+def test_what_a_candidate_tries_is_reported(tmp_path: Path, harm: str, tried: str) -> None:
+    """Even when it swallows the refusal."""
+    bad = source_of("calculate_adaptive_window").replace(
+        "    # bounds", f"    try:\n        {harm}\n    except Exception:\n        pass\n    # bounds"
+    )
+    report = report_on(tmp_path, "calculate_adaptive_window", bad)
+    assert broken_gate(report) == "sandbox"
+    assert tried in report.gates[-1].counterexample
+    assert not Path("/tmp/poet-was-here").exists()  # noqa: S108
+
+
+def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
+    """By the clock, with all its children."""
+    bad = source_of("calculate_adaptive_window").replace("    # bounds", "    while True: pass\n    # bounds")
+    report = report_on(tmp_path, "calculate_adaptive_window", bad, wall_s=6.0)
+    assert report.gates[-1].counterexample == "did not come back within 6 s"
+
+
+def test_a_glutton_is_ended(tmp_path: Path) -> None:
+    """A module that wants all memory is a failure, not a crash of ours."""
+    bad = source_of("calculate_adaptive_window").replace(
+        "    # bounds", "    hoard = bytearray(40 << 30)\n    # bounds"
+    )
+    report = report_on(tmp_path, "calculate_adaptive_window", bad)
+    assert "MemoryError" in report.gates[-1].counterexample
+
+
+@pytest.mark.parametrize("source", ["def f(:", "raise SystemExit(0)", "import os; os._exit(0)", "x = 1"])
+def test_what_is_no_policy_never_passes(tmp_path: Path, source: str) -> None:
+    """A syntax error, an early exit, no such function."""
+    assert not report_on(tmp_path, "generate_alerts", source).passed
+
+
+def test_what_a_candidate_prints_is_no_answer(tmp_path: Path) -> None:
+    """The report comes by another way than standard output."""
+    lie = source_of("generate_alerts").replace("VERSION = 1", "VERSION = 1\nprint('[]')")
+    assert report_on(tmp_path, "generate_alerts", lie).passed
+
+
+def test_a_threshold_off_by_one_ulp_is_found_by_the_boundary_table(tmp_path: Path) -> None:
+    """The decisions predict the answer at every constant; > for >= is seen nowhere else."""
+    rendered = render(policy("detect_drift").version_1("ks"))
+    bent = rendered.source.replace("P_BELOW = 0.05", "P_BELOW = 0.05000000000000001", 1)
+    assert bent != rendered.source
+    module = RenderedModule(rendered.decisions, bent, rendered.shape, rendered.template_sha256)
+    with pytest.raises(ContractBrokenError, match="boundary table"):
+        validate(CheckedModule(module, ""), staging=tmp_path, effort=EFFORT)
