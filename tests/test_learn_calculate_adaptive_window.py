@@ -1,5 +1,6 @@
 """The window learner: the seed's branches from the seed's events, and nothing from noise."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from benchmarks.window import (
     bounds,
     branches,
     ever_adopts,
+    noise_event,
     scenario_event,
     stable,
     summaries_of,
@@ -20,7 +22,9 @@ from benchmarks.window import (
 )
 from poet.decisions import Decisions, Rule, decode, encode
 from poet.learn.calculate_adaptive_window import learn
+from poet.learn.calculate_adaptive_window._case import gather
 from poet.learn.calculate_adaptive_window._readings import band_of, floored, snapped
+from poet.learn.calculate_adaptive_window._verdicts import hypothesis_weights
 from poet.learn.configuration import Bounds, LearnConfiguration
 from poet.policies.calculate_adaptive_window import SPEC
 
@@ -87,6 +91,15 @@ def answer(decisions: Decisions, feature: str, velocity: float, stability: str) 
     return max(minimum, min(window, cap))
 
 
+def _weighted_evidence(seed: int) -> float:
+    """Give the sum of weight times e-value after forty events of noise; unused weight keeps its stake."""
+    rng = np.random.default_rng([5, seed])
+    case = gather(summaries_of([noise_event(rng) for _ in range(40)]), START, LearnConfiguration())
+    weights = hypothesis_weights(case.cap_sizes)
+    stakes = [(weights[name], verdict.e_value) for name, verdict in case.verdicts.items()]
+    return 1.0 + sum(weight * (e_value - 1.0) for weight, e_value in stakes)
+
+
 def test_the_seed_scenario_teaches_the_seed_branches() -> None:
     """Fast 500, slow 5000, revenue and conversions doubled, never above 45 000."""
     decisions = learned(seed_events(180))
@@ -105,6 +118,12 @@ def test_nearly_every_history_of_the_seed_scenario_gets_there() -> None:
 def test_noise_teaches_nothing() -> None:
     """No history of noise adopts a rule, looked at after every 50 of 300 events."""
     assert sum(ever_adopts(seed, every=50) for seed in range(12)) == 0
+
+
+def test_under_noise_the_weighted_evidence_is_worth_what_was_paid_for_it() -> None:
+    """The mean of the weighted e-values of all hypotheses is at most one: nothing is counted twice."""
+    totals = [_weighted_evidence(seed) for seed in range(120)]
+    assert np.mean(totals) <= 1.0 + 3.0 * np.std(totals) / math.sqrt(len(totals))
 
 
 def test_no_events_change_nothing() -> None:
@@ -174,6 +193,12 @@ def test_a_window_outside_the_observed_range_is_never_chosen() -> None:
     windows = [200, 2_000] * 30
     decisions = learned([delay(w, w / 100 + n % 7 / 10) for n, w in enumerate(windows)])
     assert window_at(decisions, 8_000.0) == 200
+
+
+def test_a_window_nobody_used_is_never_chosen() -> None:
+    """Windows of 700 and 7000 are compared on the grid, and 700 is the answer, not 500."""
+    decisions = learned([delay(w, w / 1_000 + n % 7 / 10) for n, w in enumerate([700, 7_000] * 30)])
+    assert window_at(decisions, 8_000.0) == 700
 
 
 def test_a_window_whose_noise_is_unknown_is_not_chosen() -> None:

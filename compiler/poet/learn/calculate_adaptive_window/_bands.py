@@ -9,7 +9,7 @@ import msgspec
 from poet.decisions import Interval, Rule
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._costs import BandCosts
-from poet.learn.calculate_adaptive_window._readings import EDGES, Reading
+from poet.learn.calculate_adaptive_window._readings import EDGES, Reading, snapped
 from poet.learn.calculate_adaptive_window._verdicts import Verdict
 
 __all__ = ["band_rules", "band_windows"]
@@ -116,7 +116,7 @@ def _rule(case: Case, run: Sequence[Band], costs: Mapping[int, BandCosts]) -> Ru
         condition=_condition(first.index),
         parameters={"window": first.window},
         status="adopted" if first.index else "start",
-        was=str(first.former),
+        was=str(first.former) if first.former != first.window else "",
         reason=reason,
         evidence=case.evidence(first.verdict),
     )
@@ -145,7 +145,7 @@ def _learned(case: Case, band: Band, window: int, costs: BandCosts) -> Rule:
 
 def _intervals(case: Case, band: int, size: int) -> tuple[Interval, ...]:
     def of(readings: Sequence[Reading]) -> list[Reading]:
-        return [reading for reading in readings if reading.band == band and reading.size == size]
+        return [reading for reading in readings if reading.band == band and reading.size == snapped(size)]
 
     return (
         *case.interval("delay_hours", of(case.delays)),

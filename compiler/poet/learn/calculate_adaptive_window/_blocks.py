@@ -22,6 +22,7 @@ __all__ = ["Block", "cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks
 
 _LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
 _ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
+_WAITING = 100  # runs that wait for a partner; older ones say little about today's machine
 _MOST_OTHERS = 3  # runs that one large run is compared with
 _PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
@@ -127,7 +128,7 @@ def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]
             blocks.append(_ranked(f"cap/{larger[0][0]}", larger[0][1], [reading]))
             pool.remove(larger[0])
         else:
-            pool.append((size, reading))
+            pool = [*pool[1 - _WAITING :], (size, reading)]
     return blocks
 
 

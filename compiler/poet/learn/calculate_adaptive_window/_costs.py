@@ -94,19 +94,19 @@ def band_costs(
     usual = [reading for reading in noise if reading.feature not in stable] or list(noise)
     loud = _curve(_in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False)
     loud = loud or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
-    windows = _candidates(late, loud, configuration.bounds.window_minimum, cap)
-    if windows.size == 0:
+    sizes = _candidates(late, loud, configuration.bounds.window_minimum, cap)
+    if sizes.size == 0:
         return None
-    hours = late.at(windows)
-    alarms = loud.at(windows) if loud else np.zeros(windows.size)
+    hours = late.at(sizes)
+    alarms = loud.at(sizes) if loud else np.zeros(sizes.size)
     costs = configuration.costs
-    loud_errors = loud.errors_at(windows) if loud else np.zeros(windows.size)
+    loud_errors = loud.errors_at(sizes) if loud else np.zeros(sizes.size)
     return BandCosts(
-        windows=windows,
+        windows=_tried(sizes, _in_band((*delays, *noise), band)),
         delay_hours=hours,
         alarms_per_day=alarms,
         cost=costs.delay_hour * hours + costs.false_alarm * alarms,
-        errors=np.hypot(costs.delay_hour * late.errors_at(windows), costs.false_alarm * loud_errors),
+        errors=np.hypot(costs.delay_hour * late.errors_at(sizes), costs.false_alarm * loud_errors),
     )
 
 
@@ -117,6 +117,14 @@ def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> ND
         sizes = sizes[sizes >= loud.sizes[0]]
     inside = (sizes >= minimum) & (sizes <= min(cap, int(late.sizes[-1])))
     return np.asarray(sizes[inside], dtype=np.int64)
+
+
+def _tried(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
+    """Give for each size the window nearest to it that somebody really used."""
+    used = [[reading.window for reading in readings if reading.size == size] for size in sizes]
+    return np.array(
+        [min(ws, key=lambda w: abs(w - s)) for ws, s in zip(used, sizes, strict=True)], dtype=np.int64
+    )
 
 
 def _in_band(readings: Sequence[Reading], band: int) -> list[Reading]:

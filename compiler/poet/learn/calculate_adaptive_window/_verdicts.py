@@ -16,7 +16,7 @@ from poet.learn.calculate_adaptive_window._readings import EDGES
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
-__all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence"]
+__all__ = ["LARGEST_LOG", "Verdict", "hypothesis_weights", "judge", "log_faded_evidence"]
 
 _DAY = 86_400.0
 LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
@@ -82,7 +82,7 @@ def judge(
     one filtration and go through e-BH together; "features" stands alone with its share of the risk.
     """
     everything = _by_hypothesis(compare(None))
-    weights = _weights(sizes)
+    weights = hypothesis_weights(sizes)
     e_values = {name: _e_value(blocks, configuration.half_life_days) for name, blocks in everything.items()}
     rejected = _rejected(e_values, weights, configuration.risk)
     fade = partial(log_faded_evidence, half_life_days=configuration.half_life_days, newest=newest)
@@ -123,7 +123,7 @@ def _by_hypothesis(blocks: Iterable[Block]) -> dict[str, list[Block]]:
     return by_name
 
 
-def _weights(sizes: Sequence[int]) -> dict[str, float]:
+def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
     """Give each hypothesis its share of the risk, fixed before any data."""
     weights = {
         f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
