@@ -96,8 +96,8 @@ def main() -> None:
         rows.append(f"| {source} | {licence} | {', '.join(own)} |")
     (TARGET / "SOURCES.md").write_text(
         "# Where the demo's series come from\n\n"
-        f"Values are rounded to {DIGITS} significant digits; nothing else was changed. `is_labelled` marks points\n"
-        "inside an interval that operators or annotators labelled.\n\n"
+        f"Values are rounded to {DIGITS} significant digits; nothing else was changed. `is_labelled` marks\n"
+        "points inside an interval that operators or annotators labelled.\n\n"
         "| source | licence | series |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n",
         encoding="utf-8",
     )

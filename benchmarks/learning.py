@@ -88,10 +88,10 @@ def curves(world: World, start: str, orders: int) -> dict[str, list[Flags]]:
             teaching = np.flatnonzero(fold != each)
             order = np.random.default_rng(1000 * seed + each).permutation(teaching)
             history = run(world, order, start=start, seed=seed, people=People(), checkpoints=CHECKPOINTS)
-            for point in alerts:
+            for point, flags in alerts.items():
                 # feedback that ran out before a checkpoint leaves the last version in place
                 answers = history.last if point == "end" else history.alerts_at.get(int(point), history.last)
-                alerts[point][fold == each] = answers[fold == each]
+                flags[fold == each] = answers[fold == each]
         for point, flags in alerts.items():
             held_out.setdefault(point, []).append(flags)
         print(f"  order {seed + 1} of {orders}: {history.answers} answers in its last fold", file=sys.stderr)
@@ -125,7 +125,7 @@ def main() -> None:
     everything = world.executions()
     spec = policy("detect_drift")
     print(
-        f"{len(world.label)} numeric cases, {int(world.label.sum())} with a real change; a miss costs {MISS:g}\n"
+        f"{len(world.label)} numeric cases, {int(world.label.sum())} with a change; a miss costs {MISS:g}\n"
     )
     print("| rule | precision | recall | false alarms | balanced |\n| --- | --- | --- | --- | --- |")
     for start in ("ks", "psi", "wasserstein", "calibrated"):

@@ -64,8 +64,9 @@ def main() -> None:
         )
         low, high = rate_interval(fooled, options.histories, risk=0.05)
         print(
-            f"detect_drift, start = {start}: {fooled} of {options.histories} histories of noise adopted a rule "
-            f"({100 * fooled / options.histories:.1f} %, {100 * low:.1f}-{100 * high:.1f} %), promised at most 5 %",
+            f"detect_drift, start = {start}: {fooled} of {options.histories} histories of noise adopted a "
+            f"rule ({100 * fooled / options.histories:.1f} %, {100 * low:.1f}-{100 * high:.1f} %), "
+            "promised at most 5 %",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""A compiler is killed after each of its writes: the old version is active or the new one, nothing between."""
+"""A compiler is killed after each of its writes: the old version answers or the new one, nothing between."""
 
 import subprocess
 import sys

@@ -64,7 +64,8 @@ def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
     """It answers by the old version, then, told nothing, by the new one."""
     published(tmp_path, 1)
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); from generated import calculate_adaptive_window as w\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from generated import calculate_adaptive_window as w\n"
         "print(w('f', 10.0, 'normal'), flush=True)\n"
         "end = time.monotonic() + 5\n"
         "while w('f', 10.0, 'normal') == 5000 and time.monotonic() < end: time.sleep(0.01)\n"

@@ -40,9 +40,28 @@ def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
     assert [gate.name for gate in report.gates[:2]] == ["import", "boundary table"]
 
 
+NOT_CRITICAL = "model_context.get('business_impact') != 'critical'"
+RESTS = f"""\
+    if model_context.get("recent_incidents", 0) > 3 and {NOT_CRITICAL}:
+        return MonitoringStrategy(frequency="weekly", features="all", tests="single")
+"""
+TRUSTS = f"""\
+    if "historical_drift_rate" not in model_context and {NOT_CRITICAL}:
+        return MonitoringStrategy(frequency="daily", features="all", tests="single")
+"""
 BAD = {
-    "answers with a float": ("calculate_adaptive_window", "return max(", "return 1.0 * max(", "gives a positive"),
-    "forgets the cap": ("calculate_adaptive_window", "min(window, CAP)", "window * 10**4", "gives a positive"),
+    "answers with a float": (
+        "calculate_adaptive_window",
+        "return max(",
+        "return 1.0 * max(",
+        "gives a positive",
+    ),
+    "forgets the cap": (
+        "calculate_adaptive_window",
+        "min(window, CAP)",
+        "window * 10**4",
+        "gives a positive",
+    ),
     "shrinks with stability": (
         "calculate_adaptive_window",
         "    # bounds",
@@ -62,11 +81,16 @@ BAD = {
         'return DriftResult(drifted=False, score=0.0, threshold=1.0, test="none")',
         "reports missing data",
     ),
-    "raises on empty data": ("detect_drift", "    if samples.reason:", "    if current[0] is samples.reason:", "reports missing data"),
+    "raises on empty data": (
+        "detect_drift",
+        "    if samples.reason:",
+        "    if current[0] is samples.reason:",
+        "reports missing data",
+    ),
     "ignores its own threshold": (
         "detect_drift",
         'return samples.decide(\n        "numeric"',
-        "return DriftResult(drifted=True, score=0.0, threshold=1.0, test='x') or samples.decide(\n        \"numeric\"",
+        'return DriftResult(drifted=True, score=0.0, threshold=1.0, test="x")\n    return samples.decide(\n        "numeric"',
         "says what it decides by",
     ),
     "drops an alert": ("generate_alerts", "in drifted)", "in drifted[1:])", "loses no drifted"),
@@ -77,30 +101,61 @@ BAD = {
         "[result for result in drift_results if result.drifted]",
         "forgets the order",
     ),
-    "raises for a fault": ("monitor_with_recovery", "except Exception as error", "except KeyError as error", "never raises"),
-    "passes a failure for full": ("monitor_with_recovery", 'strategy="failed",\n            timed', 'strategy="full",\n            timed', "never raises"),
-    "swallows the results": ("monitor_with_recovery", "results=monitor(data)", "results=None if monitor(data) else None", "hands over"),
-    "is not finite": ("calculate_feature_importance", "return float(", "return float('nan') * float(", "stays near"),
-    "is out of range": ("calculate_feature_importance", "return float(", "return 11.0 * float(", "stays near"),
-    "prices the unknown": ("calculate_feature_importance", "return float(", "return 2.0 * float(", "gives the base"),
-    "neglects the critical": ("adaptive_monitoring_strategy", "frequency=FREQUENCY", 'frequency="daily"', "watches critical"),
+    "raises for a fault": (
+        "monitor_with_recovery",
+        "except Exception as error",
+        "except KeyError as error",
+        "never raises",
+    ),
+    "passes a failure for full": (
+        "monitor_with_recovery",
+        'strategy="failed",\n            timed',
+        'strategy="full",\n            timed',
+        "never raises",
+    ),
+    "swallows the results": (
+        "monitor_with_recovery",
+        "results=monitor(data)",
+        "results=None if monitor(data) else None",
+        "hands over",
+    ),
+    "is not finite": (
+        "calculate_feature_importance",
+        "return float(",
+        "return float('nan') * float(",
+        "stays near",
+    ),
+    "is out of range": (
+        "calculate_feature_importance",
+        "return float(",
+        "return 11.0 * float(",
+        "stays near",
+    ),
+    "prices the unknown": (
+        "calculate_feature_importance",
+        "return float(",
+        "return 2.0 * float(",
+        "gives the base",
+    ),
+    "neglects the critical": (
+        "adaptive_monitoring_strategy",
+        "frequency=FREQUENCY",
+        'frequency="daily"',
+        "watches critical",
+    ),
     "rests after incidents": (
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
-        "    if model_context.get('recent_incidents', 0) > 3 and model_context.get('business_impact') != 'critical':\n"
-        "        return MonitoringStrategy(frequency='weekly', features='all', tests='single')\n"
-        "    return MonitoringStrategy(",
+        RESTS + "    return MonitoringStrategy(",
         "never watches less",
     ),
     "trusts what it does not know": (
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
-        "    if 'historical_drift_rate' not in model_context and model_context.get('business_impact') != 'critical':\n"
-        "        return MonitoringStrategy(frequency='daily', features='all', tests='single')\n"
-        "    return MonitoringStrategy(",
+        TRUSTS + "    return MonitoringStrategy(",
         "takes the safer side",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", [fault for fault in BAD if BAD[fault][3]])

@@ -104,7 +104,11 @@ def plan(
     for name in wanted:
         spec = policy(name)
         active = document.active(name)
-        champion = spec.version_1("") if active is None else read_manifest(generated, name, active).decisions
+        champion = (
+            spec.version_1(spec.starts[0])
+            if active is None
+            else read_manifest(generated, name, active).decisions
+        )
         newest = max((int(n) for n in document.policies[name].versions), default=0) if active else 0
         decided = learn(spec, summaries, champion, configuration)
         found.append(PolicyPlan(champion, _numbered(decided, champion, newest)))
@@ -112,7 +116,7 @@ def plan(
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
-    """Number a new version behind all published ones: after a rollback the active one is not the newest."""
+    """Give a new version the next free number: after a rollback the active one is not the newest."""
     if decided.version == champion.version or newest < decided.version:
         return decided
     return msgspec.structs.replace(decided, version=newest + 1)
@@ -125,7 +129,7 @@ def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:
 
 
 def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[Decisions, ...]:
-    """Give version 1 of every policy; `start` is for those that know it, the others begin in their own way."""
+    """Give version 1 of every policy; those that do not know `start` begin in their own way."""
     return tuple(
         spec.version_1(start if start in spec.starts else spec.starts[0]) for spec in specs or policies()
     )

@@ -24,7 +24,7 @@ __all__ = ["main"]
 @click.version_option(package_name="poet-policy-compiler", prog_name="poet")
 @click.pass_context
 def app(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    """Monitoring policies that learn from the people who answer their alerts.
+    """Compile monitoring policies that learn from the people who answer their alerts.
 
     Exit status: 0 done; 1 it ran and the answer is no; 2 wrong usage or bad input.
     """

@@ -26,7 +26,7 @@ def emit(
     time: str | None,
     identity: str | None,
 ) -> None:
-    """Append one event to the feedback log; `-` reads payloads as JSON lines from standard input.
+    r"""Append one event to the feedback log; `-` reads payloads as JSON lines from standard input.
 
     \b
     poet emit drift.validation '{"execution_id": "uuid-123", "was_real_drift": true}' --source user/ana

@@ -18,7 +18,7 @@ STARTS = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml")
 @click.option("--start", type=click.Choice(STARTS), default="calibrated", show_default=True)
 @click.pass_obj
 def init(settings: dict[str, Any], folder: Path, start: str) -> None:
-    """Make a workspace: poet.toml, templates, generated, feedback_log.
+    r"""Make a workspace: poet.toml, templates, generated, feedback_log.
 
     \b
     poet init                     in the current folder
@@ -31,7 +31,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
         document = {"workspace": str(workspace.path), "start": start, "policies": policies}
         lines = [
             f"workspace {workspace.path} is ready: version 1 of {', '.join(policies)}",
-            "next: run `detect_drift` from generated/, `poet emit` what people say of its alerts, `poet plan`",
+            "next: call detect_drift from generated/, `poet emit` what people say of its alerts, `poet plan`",
         ]
         show(as_json=settings["json"], document=document, lines=lines)
 

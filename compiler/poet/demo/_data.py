@@ -75,7 +75,7 @@ def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[
         is_drift=row.is_drift,
         current=values[start + current],
         reference=values[start + reference],
-        current_times=step * current,
-        reference_times=step * reference,
+        current_times=(step * current).astype(np.float64),
+        reference_times=(step * reference).astype(np.float64),
         context={"period": row.period_s} if row.period_s else {},
     )

@@ -20,7 +20,7 @@ from poet.validate import ValidatedModule
 __all__ = ["activate", "publish", "rollback"]
 
 PATIENCE_S = 30.0
-PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs is registry.json's word."""
+PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
 
 from pathlib import Path
 
@@ -137,9 +137,7 @@ def _write(module: ValidatedModule, generated: Path, document: RegistryDocument)
     entry = document.policies.get(decisions.policy)
     known = entry.versions.get(str(decisions.version)) if entry else None
     if known is not None and known.sha256 != digest:
-        raise PublishError(
-            f"{name} is published already and differs; a version never changes: compile again for the next one"
-        )
+        raise PublishError(f"{name} is published already and differs; a version never changes: compile again")
     path = generated / f"{name}.py"
     write_new(path, source)
     write_new(generated / f"{name}.json", encode(manifest_of(module)))

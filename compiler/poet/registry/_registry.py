@@ -164,11 +164,12 @@ class Registry:
             for name, entry in document.policies.items():
                 here = self.snapshot.get(name)
                 wanted = entry.versions.get(str(entry.active))
+                if wanted is None:
+                    refusals[name] = f"{FILE} names version {entry.active} of {name} but does not list it"
+                    if here is not None:
+                        fresh[name] = here
+                    continue
                 try:
-                    if wanted is None:
-                        raise RegistryError(
-                            f"{FILE} names version {entry.active} of {name} but does not list it"
-                        )
                     is_same = here is not None and (here.number, here.sha256) == (entry.active, wanted.sha256)
                     fresh[name] = (
                         here if here and is_same else load(self.generated, name, entry.active, wanted)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from poet.decisions import Rule
 from poet.publish import module_name, read_manifest
 from poet.review._rules import in_words, rule_lines
 
@@ -52,11 +53,11 @@ def diff_lines(generated: Path, policy: str, old: int, new: int) -> Iterator[str
     yield from _source(generated, policy, old, new)
 
 
-def _acts(rule: object) -> tuple[object, object]:
-    return (rule.condition, rule.parameters)  # type: ignore[attr-defined]
+def _acts(rule: Rule) -> tuple[object, object]:
+    return rule.condition, rule.parameters
 
 
 def _source(generated: Path, policy: str, old: int, new: int) -> Iterator[str]:
     names = [f"{module_name(policy, number)}.py" for number in (old, new)]
-    texts = [(generated / name).read_text(encoding="utf-8").splitlines() for name in names]
-    yield from difflib.unified_diff(*texts, fromfile=names[0], tofile=names[1], lineterm="")
+    before, after = ((generated / name).read_text(encoding="utf-8").splitlines() for name in names)
+    yield from difflib.unified_diff(before, after, fromfile=names[0], tofile=names[1], lineterm="")

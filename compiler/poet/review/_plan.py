@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from poet.decisions import Rule
 from poet.pipeline import Plan, PolicyPlan
 from poet.review._rules import clean, rule_lines
 
@@ -59,7 +60,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"not learned yet: {', '.join(unlearned)}"
 
 
-def _held(each: PolicyPlan) -> Iterator["object"]:
+def _held(each: PolicyPlan) -> Iterator[Rule]:
     yield from (rule for rule in each.decisions.rules if rule.status in ("held", "vetoed"))
 
 

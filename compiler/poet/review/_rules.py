@@ -49,7 +49,8 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
     if evidence.replay is not None:
         replay = evidence.replay
         left_out = "; ".join(f"{count} {reason}" for reason, count in sorted(replay.left_out.items()))
-        yield f"    replayed {replay.replayed} of {replay.of} executions{f' ({left_out})' if left_out else ''}"
+        rest = f" ({left_out})" if left_out else ""
+        yield f"    replayed {replay.replayed} of {replay.of} executions{rest}"
         yield (
             f"    saves {replay.saving_per_1000:g} per 1000 executions "
             f"({replay.saving_low:g} … {replay.saving_high:g}), a false alarm being 1"
@@ -60,5 +61,5 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
 
 def _interval(interval: Interval) -> str:
     if interval.high <= 1.0:
-        return f"{100 * interval.estimate:.0f} % ({100 * interval.low:.0f}–{100 * interval.high:.0f})"
-    return f"{interval.estimate:.3g} ({interval.low:.3g}–{interval.high:.3g})"
+        return f"{100 * interval.estimate:.0f} % ({100 * interval.low:.0f} … {100 * interval.high:.0f})"
+    return f"{interval.estimate:.3g} ({interval.low:.3g} … {interval.high:.3g})"

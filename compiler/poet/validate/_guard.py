@@ -18,7 +18,16 @@ FORBIDDEN = (
     "urllib.", "http.", "ftplib.", "smtplib.", "sqlite3.", "pty.", "signal.",
 )  # fmt: skip
 # of these, what happens inside the staging folder is allowed
-ON_PATHS = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.listdir", "os.scandir", "shutil.", "tempfile.")
+ON_PATHS = (
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.listdir",
+    "os.scandir",
+    "shutil.",
+    "tempfile.",
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 

@@ -24,7 +24,8 @@ class Pair:
 
     def __repr__(self) -> str:
         """Show the beginning of both, which is enough to recognise them."""
-        return f"Pair({self.current[:5]!r}… n={len(self.current)}, {self.reference[:5]!r}… n={len(self.reference)})"
+        sizes = len(self.current), len(self.reference)
+        return f"Pair({self.current[:5]!r}…, {self.reference[:5]!r}…, n = {sizes})"
 
 
 def numeric(shape: str, n: int, seed: int) -> NDArray[np.float64]:
@@ -73,7 +74,8 @@ def with_times(seed: int, days: int, *, hours: int, shift: float = 0.0) -> Pair:
 
 @st.composite
 def _categorical(draw: st.DrawFn) -> Pair:
-    levels = draw(st.sampled_from([["a", "b"], ["a", "b", "c", "rare"], [True, False]]))
+    choices: list[list[Any]] = [["a", "b"], ["a", "b", "c", "rare"], [True, False]]
+    levels = draw(st.sampled_from(choices))
     rng = np.random.default_rng(draw(SEEDS))
     weights = rng.dirichlet(np.ones(len(levels)))
     other = rng.dirichlet(np.ones(len(levels))) if draw(st.booleans()) else weights
@@ -87,10 +89,10 @@ def _categorical(draw: st.DrawFn) -> Pair:
 @st.composite
 def _odd(draw: st.DrawFn) -> Pair:
     """Empty, all missing, with infinities, of mixed kinds: what monitors meet at three in the morning."""
-    odd = st.sampled_from([
+    odd: st.SearchStrategy[Any] = st.sampled_from([
         np.array([], float), np.full(30, np.nan), [None] * 20, np.array([1.0]), np.zeros(25),
-        np.array([np.inf, -np.inf, 1.0, 2.0] * 8), np.array([1e300, -1e300] * 15), np.array([1e-300, 0.0] * 15),
-        np.array([1.0, np.nan] * 20), ["a", None] * 20, ["a"] * 30, np.array([True, False] * 15),
+        np.array([np.inf, -np.inf, 1.0, 2.0] * 8), np.array([1e300, -1e300] * 15),
+        np.array([1e-300, 0.0] * 15), np.array([1.0, np.nan] * 20), ["a", None] * 20, ["a"] * 30, np.array([True, False] * 15),
     ])  # fmt: skip
     return Pair(draw(odd), draw(odd), {})
 

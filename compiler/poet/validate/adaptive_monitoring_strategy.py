@@ -1,4 +1,4 @@
-"""The contract of `adaptive_monitoring_strategy`: critical never less, incidents never less, doubt is safe."""
+"""The contract of `adaptive_monitoring_strategy`: critical never less, incidents never less, doubt safe."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ def _at_least(one: tuple[int, float, int], other: tuple[int, float, int]) -> boo
 
 
 def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], None]:
-    """A critical model is never monitored less than hourly, on all features, by a single test."""
+    """Never monitor a critical model less than hourly, on all features, by a single test."""
 
     @given(CONTEXTS)
     def test(context: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], N
 
 
 def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None]:
-    """More recent incidents never give less monitoring."""
+    """Give no less monitoring after more recent incidents."""
 
     @given(CONTEXTS, st.integers(0, 5), st.integers(1, 5))
     def test(context: dict[str, Any], few: int, more: int) -> None:
@@ -60,7 +60,7 @@ def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None
 
 
 def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
-    """A known field that is missing never gives less monitoring than any value it could have had."""
+    """Give no less monitoring for a missing field than for any value it could have had."""
 
     @given(st.fixed_dictionaries(FIELDS), st.sampled_from(("business_impact", "historical_drift_rate")))
     def test(context: dict[str, Any], missing: str) -> None:

@@ -1,4 +1,4 @@
-"""The contract of `calculate_adaptive_window`: a positive int within its bounds, never less for more stability."""
+"""The contract of `calculate_adaptive_window`: an int within bounds, never less for more stability."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
 
 
 def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
-    """A stricter requirement never gives a smaller window."""
+    """Give no smaller window for a stricter requirement."""
 
     @given(NAMES, VELOCITIES)
     def test(name: str, velocity: float) -> None:
@@ -45,7 +45,7 @@ def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
 
 
 def answers_the_same_again(policy: Policy) -> Callable[[], None]:
-    """The same question has the same answer, whatever was asked in between."""
+    """Give the same question the same answer, whatever was asked in between."""
 
     @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS), NAMES, VELOCITIES)
     def test(name: str, velocity: float, requirement: str, other: str, another: float) -> None:

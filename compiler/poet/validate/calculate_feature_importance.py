@@ -24,7 +24,7 @@ CONTEXTS = st.fixed_dictionaries(
 
 
 def stays_near_its_base(policy: Policy) -> Callable[[], None]:
-    """A finite number between a tenth of the base and ten times it."""
+    """Give a finite number between a tenth of the base and ten times it."""
 
     @given(NAMES, BASES, CONTEXTS)
     def test(name: str, base: float, context: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def stays_near_its_base(policy: Policy) -> Callable[[], None]:
 
 
 def gives_the_base_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
-    """An unknown feature in an unknown context has its base importance, 1 where none is given."""
+    """Give an unknown feature in an unknown context its base importance, 1 where none is given."""
 
     @given(st.text(min_size=5, max_size=20).map(lambda text: f"never heard of {text}"), BASES)
     def test(name: str, base: float) -> None:
@@ -49,7 +49,7 @@ def gives_the_base_of_what_it_does_not_know(policy: Policy) -> Callable[[], None
 
 
 def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
-    """The order of `other_features` does not matter, and the same question has the same answer."""
+    """Forget the order of `other_features`, and give the same question the same answer."""
 
     @given(NAMES, CONTEXTS, st.permutations(["day_of_week", "price", "x"]))
     def test(name: str, context: dict[str, Any], others: list[str]) -> None:

@@ -37,7 +37,7 @@ def _plan(policy: Policy, results: list[DriftResult]) -> AlertPlan:
 
 
 def loses_no_drifted_result(policy: Policy) -> Callable[[], None]:
-    """Every drifted result is exactly once in an alert or, with its rule, among the suppressed."""
+    """Have every drifted result exactly once in an alert or, with its rule, among the suppressed."""
 
     @given(_results())
     def test(results: list[DriftResult]) -> None:
@@ -56,7 +56,7 @@ def loses_no_drifted_result(policy: Policy) -> Callable[[], None]:
 
 
 def suppresses_nothing_critical(policy: Policy) -> Callable[[], None]:
-    """Nothing of critical severity is suppressed, and every alert has a severity."""
+    """Suppress nothing of critical severity, and give every alert a severity."""
 
     @given(_results())
     def test(results: list[DriftResult]) -> None:
@@ -69,7 +69,7 @@ def suppresses_nothing_critical(policy: Policy) -> Callable[[], None]:
 
 
 def forgets_the_order_of_results(policy: Policy) -> Callable[[], None]:
-    """The plan does not depend on the order of its input, nor on what was planned before."""
+    """Forget the order of the input and what was planned before."""
 
     @given(_results())
     def test(results: list[DriftResult]) -> None:

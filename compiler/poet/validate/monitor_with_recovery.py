@@ -12,7 +12,7 @@ from poet.validate._contract import Broken, Contract, Policy, demand, no_boundar
 
 __all__ = ["CONTRACT"]
 
-TABLES = st.sampled_from([
+TABLES: st.SearchStrategy[Any] = st.sampled_from([
     {}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [None] * 5, "b": [1.0] * 5}, None, 5, "no table", [[1, 2], [3]],
 ])  # fmt: skip
 FAULTS = st.sampled_from([
@@ -28,7 +28,7 @@ def _outcome(policy: Policy, data: Any, monitor: Any) -> MonitoringOutcome:
 
 
 def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
-    """The results of a monitor that works are handed over as they are, without a warning."""
+    """Hand over the results of a monitor that works as they are, without a warning."""
 
     @given(TABLES, st.integers())
     def test(data: Any, found: int) -> None:
@@ -40,7 +40,7 @@ def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
 
 
 def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
-    """A fault of the data or of the monitor is an outcome that names it."""
+    """Answer a fault of the data or of the monitor with an outcome that names it."""
 
     @given(TABLES, FAULTS)
     def test(data: Any, fault: type[Exception]) -> None:

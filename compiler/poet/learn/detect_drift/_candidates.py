@@ -23,6 +23,14 @@ SHAPES: tuple[tuple[Statistic, Preparation], ...] = (
     ("roughness", "deseasonalised"),
     ("scale_shift", "raw"),
 )
+PREPARED: tuple[Preparation, ...] = ("raw", "deseasonalised")
+BOTH: tuple[tuple[Statistic, Statistic], ...] = (
+    ("wasserstein", "ks"),
+    ("wasserstein", "mean_shift"),
+    ("ks", "median_shift"),
+)
+MATCHED: tuple[Statistic, ...] = ("ks", "wasserstein")
+COUNTED: tuple[Statistic, ...] = ("chi_square", "g_test")
 EFFECTS: dict[Statistic, tuple[float, ...]] = {
     "wasserstein": (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5),
     "ks": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7),
@@ -80,7 +88,7 @@ def below(statistic: Statistic, preparation: Preparation, threshold: float) -> C
 
 
 def _calibrated() -> Iterator[Criterion]:
-    for statistic, preparation in product(EFFECTS, ("raw", "deseasonalised")):
+    for statistic, preparation in product(EFFECTS, PREPARED):
         for ratio in RATIOS:
             yield above(statistic, preparation, "own_q90", ratio)
         for ratio in MAXIMA:
@@ -89,11 +97,11 @@ def _calibrated() -> Iterator[Criterion]:
 
 def _plain() -> Iterator[Criterion]:
     for statistic, thresholds in EFFECTS.items():
-        for preparation, threshold in product(("raw", "deseasonalised"), thresholds):
+        for preparation, threshold in product(PREPARED, thresholds):
             yield above(statistic, preparation, "absolute", threshold)
-    for statistic in ("ks", "wasserstein"):
-        for threshold in EFFECTS[statistic]:
-            yield above(statistic, "phase_matched", "absolute", threshold)
+    for matched in MATCHED:
+        for threshold in EFFECTS[matched]:
+            yield above(matched, "phase_matched", "absolute", threshold)
     for statistic, thresholds in DIVERGENCES.items():
         for threshold in thresholds:
             yield above(statistic, "raw", "absolute", threshold)
@@ -120,7 +128,7 @@ def _either() -> Iterator[Candidate]:
 
 
 def _both() -> Iterator[Candidate]:
-    for one, other in (("wasserstein", "ks"), ("wasserstein", "mean_shift"), ("ks", "median_shift")):
+    for one, other in BOTH:
         for ratio in RATIOS:
             yield Candidate(
                 (
@@ -183,7 +191,7 @@ def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
                 yield above(statistic, "raw", "absolute", threshold)
             for ratio in RATIOS:
                 yield above(statistic, "raw", "own_q90", ratio)
-        for statistic, threshold in product(("chi_square", "g_test"), P_VALUES):
-            yield below(statistic, "raw", threshold)
+        for counted, threshold in product(COUNTED, P_VALUES):
+            yield below(counted, "raw", threshold)
 
     return _with_prior((Candidate((criterion,)) for criterion in criteria()), default)

@@ -74,12 +74,14 @@ class Case:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """Steps of the scope with a verdict."""
-        return self.inside & (self.steps.roles != Role.SILENT)
+        is_judged: NDArray[np.bool_] = self.inside & (self.steps.roles != Role.SILENT)
+        return is_judged
 
     @property
     def asked(self) -> NDArray[np.bool_]:
         """Steps of the scope whose verdict somebody was asked for."""
-        return self.judged & (self.steps.roles != Role.VOLUNTEERED)
+        is_asked: NDArray[np.bool_] = self.judged & (self.steps.roles != Role.VOLUNTEERED)
+        return is_asked
 
     def gains(self) -> NDArray[np.float64]:
         """Cost saved at each step that bets, an unjudged added alert counted as false."""

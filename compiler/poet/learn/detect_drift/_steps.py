@@ -123,7 +123,8 @@ def _measures(scores: "pa.Table", row_of: dict[str, int]) -> dict[tuple[str, str
 
 
 def _numbers(table: "pa.Table", column: str) -> Floats:
-    return table[column].cast("float64").fill_null(np.nan).to_numpy()
+    values: Floats = table[column].cast("float64").fill_null(np.nan).to_numpy()
+    return values
 
 
 def _flags(table: "pa.Table", column: str) -> NDArray[np.bool_]:
@@ -153,12 +154,13 @@ def read_steps(executions: Executions, ballots: "Ballots") -> Steps:
                 ballot,
             )
         )
-    for row in np.flatnonzero(~executions.drifted & ~executions.audit):
-        if int(row) not in asked:
+    for silent in np.flatnonzero(~executions.drifted & ~executions.audit):
+        row = int(silent)
+        if row not in asked:
             when = float(executions.times[row])
-            steps.append((int(executions.positions[row]), int(row), when, np.nan, Role.SILENT, 1.0, -1))
+            steps.append((int(executions.positions[row]), row, when, np.nan, Role.SILENT, 1.0, -1))
     steps.sort(key=lambda step: step[0])
-    columns = list(zip(*steps, strict=True)) if steps else [[]] * 7
+    columns: list[Sequence[float]] = list(zip(*steps, strict=True)) if steps else [()] * 7
     return Steps(
         execution=np.array(columns[1], np.int64),
         positions=np.array(columns[0], np.int64),
