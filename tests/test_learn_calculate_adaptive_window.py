@@ -201,6 +201,15 @@ def test_a_window_nobody_used_is_never_chosen() -> None:
     assert window_at(decisions, 8_000.0) == 700
 
 
+def test_a_window_used_in_another_band_only_is_no_candidate() -> None:
+    """Slow features were watched with 1000 points; fast ones were not, and choose among their own."""
+    slow = [
+        noise(w, 20_000 / w + n % 3, "age", velocity=200.0) for n, w in enumerate([200, 1_000, 5_000] * 10)
+    ]
+    decisions = learned(fast_delays(60) + slow)
+    assert window_at(decisions, 8_000.0) in (500, 5_000)
+
+
 def test_a_window_whose_noise_is_unknown_is_not_chosen() -> None:
     """Noise was only ever reported from 2000 points on: 500 is quicker, but nobody knows how noisy."""
     quiet = [noise(w, 1.0 + n % 3, "age") for n, w in enumerate([2_000, 5_000] * 10)]

@@ -94,7 +94,9 @@ def band_costs(
     usual = [reading for reading in noise if reading.feature not in stable] or list(noise)
     loud = _curve(_in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False)
     loud = loud or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
-    sizes = _candidates(late, loud, configuration.bounds.window_minimum, cap)
+    here = _in_band((*delays, *noise), band)
+    used = np.unique([reading.size for reading in here])
+    sizes = np.intersect1d(_candidates(late, loud, configuration.bounds.window_minimum, cap), used)
     if sizes.size == 0:
         return None
     hours = late.at(sizes)
@@ -102,7 +104,7 @@ def band_costs(
     costs = configuration.costs
     loud_errors = loud.errors_at(sizes) if loud else np.zeros(sizes.size)
     return BandCosts(
-        windows=_tried(sizes, _in_band((*delays, *noise), band)),
+        windows=_tried(sizes, here),
         delay_hours=hours,
         alarms_per_day=alarms,
         cost=costs.delay_hour * hours + costs.false_alarm * alarms,
