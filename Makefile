@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check format bench lock clean
+.PHONY: demo test check format bench lock clean workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
 	@$(BIN)/poet demo
@@ -40,3 +40,9 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+workspace: .venv/installed  ## write generated/ and feedback_log/demo.jsonl anew, from a run of the demo
+	rm -rf build/demo && USER=demo $(BIN)/poet demo build/demo
+	$(BIN)/python -c "from pathlib import Path; from poet.log import export_jsonl, open_log; \
+	export_jsonl(open_log(Path('build/demo/feedback_log')), Path('feedback_log/demo.jsonl'))"
+	rm -rf generated && cp -r build/demo/generated generated && rm -f generated/.lock

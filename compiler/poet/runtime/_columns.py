@@ -117,7 +117,7 @@ def _frame_column(values: Any) -> npt.NDArray[Any]:
         if kind in "iuf" and not isinstance(values.dtype, np.dtype):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
         if kind == "M":
-            return np.asarray(values.values)  # UTC, also where the column has a time zone
+            return _utc(values)
     return np.asarray(values.to_numpy())
 
 
@@ -135,4 +135,11 @@ def _index_times(values: Any) -> npt.NDArray[Any] | None:
     index: Any = getattr(values, "index", None)
     if getattr(getattr(index, "dtype", None), "kind", "") != "M":
         return None
-    return np.asarray(index.values)  # UTC, also where the index has a time zone
+    return _utc(index)
+
+
+def _utc(dates: Any) -> npt.NDArray[Any]:
+    """Give pandas' dates without their time zone."""
+    if getattr(dates.dtype, "tz", None) is not None:
+        dates = getattr(dates, "dt", dates).tz_convert(None)
+    return np.asarray(dates.to_numpy())

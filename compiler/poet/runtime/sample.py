@@ -134,7 +134,8 @@ def _seconds(times: Any, name: str) -> FloatArray | None:
 
 
 def _instants(column: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    are_seconds = all(value is None or isinstance(value, int | float) for value in column)
     try:
-        return column.astype("datetime64[us]")
+        return column.astype(np.float64 if are_seconds else "datetime64[us]")
     except (TypeError, ValueError) as error:
         raise SampleError(f"times of {name} must be datetime64 or seconds ({error})") from error

@@ -1,0 +1,61 @@
+"""This repository's own versions follow from its own feedback log, to the byte."""
+
+from pathlib import Path
+
+import pytest
+
+from poet.configuration import read_configuration
+from poet.learn import learn
+from poet.log import import_files, open_log
+from poet.pipeline import render_in
+from poet.policies import policy
+from poet.publish import check_generated, read_manifest
+from poet.registry import read_document
+from poet.summaries import Summaries, seal, summarise
+
+ROOT = Path(__file__).parents[1]
+GENERATED = ROOT / "generated"
+LEARNED = [
+    (name, int(number))
+    for name, entry in sorted(read_document(GENERATED).policies.items())
+    for number in sorted(entry.versions, key=int)
+    if int(number) > 1
+]
+
+
+@pytest.fixture(scope="module")
+def segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Import and seal the log that ships with the repository."""
+    folder = tmp_path_factory.mktemp("own")
+    with open_log(folder / "log") as log:
+        import_files([ROOT / "feedback_log" / "demo.jsonl"], log, dead_letters=folder / "dead.jsonl")
+        seal(log, folder / "segments")
+    assert not (folder / "dead.jsonl").exists()
+    return folder / "segments"
+
+
+def test_every_generated_file_follows_from_its_manifest() -> None:
+    """What `poet compile --check` says of this repository."""
+    assert check_generated(GENERATED, render_in(ROOT / "templates")) == []
+
+
+def test_something_was_learned() -> None:
+    """The demo teaches at least one version."""
+    assert ("detect_drift", 2) in LEARNED
+
+
+@pytest.mark.parametrize(("name", "number"), LEARNED)
+def test_a_version_is_learned_again_from_the_log_prefix_in_its_manifest(
+    segments: Path, name: str, number: int
+) -> None:
+    """Same prefix, same decisions, same bytes."""
+    manifest = read_manifest(GENERATED, name, number)
+    summaries: Summaries = summarise(segments, until=manifest.log_position)
+    assert summaries.log_prefix == manifest.log_prefix
+    assert manifest.revises is not None
+    champion = read_manifest(GENERATED, name, manifest.revises).decisions
+    configuration = read_configuration(ROOT / "poet.toml").learn
+    decided = learn(policy(name), summaries, champion, configuration)
+    assert decided == manifest.decisions
+    source = render_in(None)(decided).source
+    assert source == (GENERATED / f"{name}_v{number}.py").read_text(encoding="utf-8")
