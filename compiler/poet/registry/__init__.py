@@ -2,7 +2,8 @@
 
 from poet.registry._document import PolicyEntry, RegistryDocument, VersionEntry, read_document
 from poet.registry._load import LoadedVersion
-from poet.registry._registry import Policy, Registry
+from poet.registry._policy import Policy
+from poet.registry._registry import Registry
 
 __all__ = [
     "LoadedVersion",

@@ -6,7 +6,7 @@ import msgspec
 
 from poet.errors import RegistryError
 
-__all__ = ["PolicyEntry", "RegistryDocument", "VersionEntry", "read_document"]
+__all__ = ["FILE", "PolicyEntry", "RegistryDocument", "VersionEntry", "decode_document", "read_document"]
 
 FILE = "registry.json"
 FORMAT = 1
@@ -51,15 +51,32 @@ def read_document(generated: Path) -> RegistryDocument:
     """
     path = generated / FILE
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=RegistryDocument)
+        return decode_document(path.read_bytes(), path)
     except FileNotFoundError:
         return RegistryDocument()
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read ({error.strerror}); see to its permissions") from error
+
+
+def decode_document(content: bytes, path: Path) -> RegistryDocument:
+    """Decode what stands in ``registry.json``; `path` is for the messages.
+
+    Raises
+    ------
+    RegistryError
+        It is not a registry that this release knows.
+    """
+    try:
+        document = msgspec.json.decode(content, type=RegistryDocument)
     except msgspec.DecodeError as error:
         raise RegistryError(f"{path} is not a registry: {error}; restore it from version control") from error
     if document.format != FORMAT:
         raise RegistryError(f"{path} has format {document.format}, this release reads {FORMAT}")
-    for entry in document.policies.values():
-        for version in entry.versions.values():
-            if Path(version.module).name != version.module:
-                raise RegistryError(f"{path}: module {version.module!r} is not a plain file name")
+    for policy, entry in document.policies.items():
+        for number, version in entry.versions.items():
+            # The name is also what keeps a registry from pointing out of its folder.
+            if version.module != f"{policy}_v{number}.py" or "/" in policy or not number.isdecimal():
+                raise RegistryError(f"{path}: {version.module!r} is no module of {policy} version {number}")
+        if {str(entry.active), str(entry.previous or entry.active)} - entry.versions.keys():
+            raise RegistryError(f"{path}: {policy} does not list its active or its previous version")
     return document

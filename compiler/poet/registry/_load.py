@@ -38,6 +38,23 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
         The file is missing, is not the one that was published, or has no such function.
     """
     path = generated / entry.module
+    source = _published_bytes(path, entry.sha256)
+    module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, source)
+    function, said = getattr(module, policy, None), getattr(module, "VERSION", None)
+    if not callable(function) or said != number:
+        del sys.modules[module.__name__]
+        has = "a" if callable(function) else "no"
+        raise RegistryError(
+            f"{path} has {has} function {policy} and VERSION = {said!r}, registry.json says {number}; "
+            "restore both from version control"
+        )
+    # A traceback shows what ran, even when somebody edits the file afterwards.
+    lines = source.decode(errors="replace").splitlines(keepends=True)
+    linecache.cache[str(path)] = (len(source), None, lines, str(path))
+    return LoadedVersion(policy, number, entry.sha256, module, function)
+
+
+def _published_bytes(path: Path, sha256: str) -> bytes:
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -45,22 +62,24 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
             f"{path} cannot be read ({error.strerror}); restore it from version control"
         ) from error
     digest = hashlib.sha256(source).hexdigest()
-    if digest != entry.sha256:
+    if digest != sha256:
         raise RegistryError(
-            f"{path} has sha256 {digest[:12]}…, published was {entry.sha256[:12]}…; "
+            f"{path} has sha256 {digest[:12]}…, published was {sha256[:12]}…; "
             "an edited version never runs: restore it, then compile to have the edit taken up"
         )
-    name = f"_poet_{policy}_v{number}_{next(_serial)}"
+    return source
+
+
+def _executed(name: str, path: Path, source: bytes) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(path)
     # dataclasses, pickling and tracebacks look a module up by name while it is still being executed
     sys.modules[name] = module
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- digest checked
-        function = getattr(module, policy)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
-        raise RegistryError(f"{path} cannot be loaded: {error!r}; `poet rollback {policy}`") from error
-    text = source.decode()
-    linecache.cache[str(path)] = (len(source), None, text.splitlines(keepends=True), str(path))
-    return LoadedVersion(policy, number, digest, module, function)
+        if not isinstance(error, Exception):
+            raise
+        raise RegistryError(f"{path} cannot be loaded: {error!r}; roll back to another version") from error
+    return module
