@@ -1,5 +1,7 @@
 """Monitoring policies that learn from the people who answer their alerts."""
 
+from typing import TYPE_CHECKING
+
 from poet.errors import PoetError
 from poet.runtime.results import (
     Alert,
@@ -10,6 +12,9 @@ from poet.runtime.results import (
     Profile,
     Score,
 )
+
+if TYPE_CHECKING:
+    from poet.workspace import Report, Workspace
 
 __all__ = [
     "Alert",

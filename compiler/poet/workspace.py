@@ -161,7 +161,8 @@ class Workspace:
         from poet.runtime.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
 
         with self.pin():
-            return detect_drift_table(self.policy("detect_drift"), current, reference, **keywords)
+            detect: Any = self.policy("detect_drift")
+            return detect_drift_table(detect, current, reference, **keywords)
 
     def pin(self) -> AbstractContextManager[None]:
         """Hold the versions that answer now for everything called inside."""

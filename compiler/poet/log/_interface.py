@@ -1,5 +1,8 @@
 """What any feedback log owes, whatever stores it."""
 
+# pyright: reportReturnType=false
+# the bodies of a protocol are its docstrings
+
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 

@@ -102,7 +102,7 @@ def _proof(
             derandomize=True,
             database=None,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]  # an enum with a metaclass
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
         )(proof)()
         return count

@@ -29,6 +29,12 @@ BOTH: tuple[tuple[Statistic, Statistic], ...] = (
     ("wasserstein", "mean_shift"),
     ("ks", "median_shift"),
 )
+RANKED: tuple[tuple[Statistic, Preparation], ...] = (
+    ("ks", "raw"),
+    ("ks", "phase_matched"),
+    ("mann_whitney", "raw"),
+    ("levene", "raw"),
+)
 MATCHED: tuple[Statistic, ...] = ("ks", "wasserstein")
 COUNTED: tuple[Statistic, ...] = ("chi_square", "g_test")
 EFFECTS: dict[Statistic, tuple[float, ...]] = {
@@ -105,12 +111,7 @@ def _plain() -> Iterator[Criterion]:
     for statistic, thresholds in DIVERGENCES.items():
         for threshold in thresholds:
             yield above(statistic, "raw", "absolute", threshold)
-    for statistic, preparation in (
-        ("ks", "raw"),
-        ("ks", "phase_matched"),
-        ("mann_whitney", "raw"),
-        ("levene", "raw"),
-    ):
+    for statistic, preparation in RANKED:
         for threshold in P_VALUES:
             yield below(statistic, preparation, threshold)
 
@@ -186,7 +187,8 @@ def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
     """Give every rule for categorical features; the first is `default`."""
 
     def criteria() -> Iterator[Criterion]:
-        for statistic, thresholds in {**SHARES, **DIVERGENCES}.items():
+        measured: dict[Statistic, tuple[float, ...]] = {**SHARES, **DIVERGENCES}
+        for statistic, thresholds in measured.items():
             for threshold in thresholds:
                 yield above(statistic, "raw", "absolute", threshold)
             for ratio in RATIOS:
