@@ -66,7 +66,7 @@ def main() -> None:
         )
     names = sorted({case["series"] for case in cases})
     TARGET.mkdir(parents=True, exist_ok=True)
-    columns = {"series": [], "value": [], "is_labelled": []}
+    columns: dict[str, list[Any]] = {"series": [], "value": [], "is_labelled": []}
     for name in names:
         values, labels = load.load_family(root, index[name]["family"])[name]
         columns["series"].append(np.full(len(values), name, dtype=object))

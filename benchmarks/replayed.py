@@ -165,7 +165,7 @@ class _Log:
     def summaries(self) -> Summaries:
         cases = np.array(self._cases)
         tests = sorted({test for test, _ in self._world.scores})
-        names = [row["execution_id"] for row in self._recorded]
+        names = [str(row["execution_id"]) for row in self._recorded]
         columns = {
             column: np.column_stack([self._column(test, column)[cases] for test in tests]).ravel()
             for column in COLUMNS

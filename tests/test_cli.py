@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from builders import SEED_PAYLOADS
+
+from tests.builders import SEED_PAYLOADS
 
 POET = Path(shutil.which("poet", path=str(Path(__import__("sys").executable).parent)) or "poet")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import SEED_PAYLOADS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poet.errors import EventError
 from poet.events import PAYLOADS, json_schema, make, new_id, parse
 from poet.events.units import duration, instant, money
+from tests.builders import SEED_PAYLOADS
 
 VALIDATION = {"execution_id": "uuid-1", "was_real_drift": True}
 

@@ -208,7 +208,8 @@ def test_one_source_cannot_adopt_what_the_others_contradict() -> None:
 @pytest.mark.parametrize("word", ["pins", "vetoes"])
 def test_a_persons_word_stands_above_the_evidence(word: str) -> None:
     """A pinned rule stays; a vetoed one is not adopted."""
-    configuration = LearnConfiguration(**{word: {"detect_drift": ("numeric",)}})
+    said: dict[str, Any] = {word: {"detect_drift": ("numeric",)}}
+    configuration = LearnConfiguration(**said)
     decided = learn(summarised(crying_wolf(60)), KS, configuration)
     assert rule(decided, "numeric").parameters == rule(KS, "numeric").parameters
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import execution, filled_log, validation
 
 from poet.errors import LogError
 from poet.log import FeedbackLog, open_log
+from tests.builders import execution, filled_log, validation
 
 # every store of the interface goes through these
 OPEN: list[Callable[[Path], FeedbackLog]] = [open_log]

@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from builders import validation
-
 from poet.log import open_log
+from tests.builders import validation
 
 WRITER = """
 import sys

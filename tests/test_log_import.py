@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from builders import SEED_PAYLOADS, filled_log, validation
 
 from poet.errors import LogError
 from poet.log import export_jsonl, export_parquet, import_files, open_log
+from tests.builders import SEED_PAYLOADS, filled_log, validation
 
 LAST = 10**9
 

@@ -1,4 +1,4 @@
-"""This repository's own versions follow from its own feedback log, to the byte."""
+"""The repository's own versions follow from its own feedback log, to the byte."""
 
 from pathlib import Path
 

@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from modules import published, validated
 
 from poet.errors import PublishError
 from poet.publish import activate, check_generated, publish, read_manifest, rollback
 from poet.registry import read_document
 from poet.render import render
+from tests.modules import published, validated
 
-SAID = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 
 
 def test_a_version_is_a_module_a_manifest_and_an_entry(tmp_path: Path) -> None:

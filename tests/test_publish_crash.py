@@ -4,11 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modules import WINDOW, published
-
 from poet.publish import check_generated
 from poet.registry import Registry, read_document
 from poet.render import render
+from tests.modules import WINDOW, published
 
 DYING = """
 import os, signal, sys
@@ -23,7 +22,7 @@ def step(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 watching = False
 sys.addaudithook(step)
-from modules import validated
+from tests.modules import validated
 from poet.publish import publish
 module = validated(2)
 watching = True
@@ -39,7 +38,7 @@ def test_a_kill_at_any_write_leaves_a_consistent_workspace(tmp_path: Path) -> No
     for step in range(1, 40):
         generated = tmp_path / str(step)
         published(generated, 1)
-        dying = [sys.executable, "-c", DYING, str(generated), str(step), str(Path(__file__).parent)]
+        dying = [sys.executable, "-c", DYING, str(generated), str(step), str(Path(__file__).parents[1])]
         ended = subprocess.run(dying, capture_output=True, check=False, text=True)
         assert read_document(generated).active(WINDOW) in (1, 2)
         registry = Registry(generated)

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from modules import WINDOW, published
 
 from poet.errors import RegistryError
 from poet.publish import activate, rollback
 from poet.registry import Registry
+from tests.modules import WINDOW, published
 
 SAID = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 ASKED = ("f", 10.0, "normal")

@@ -29,7 +29,8 @@ def samples(seed: int) -> tuple[Floats, Floats]:
 
 def untied(values: Floats) -> Floats:
     """Move equal values apart, by less than matters to their order."""
-    return values + np.random.default_rng(len(values)).uniform(0.0, 1e-9, len(values)) * values.std()
+    moves = np.random.default_rng(len(values)).uniform(0.0, 1e-9 * float(values.std()), len(values))
+    return values + moves
 
 
 def rows(current: Floats, reference: Floats) -> Rows:
@@ -60,7 +61,7 @@ SCIPYS: dict[str, Callable[[Floats, Floats], float]] = {
     "wasserstein": lambda x, y: stats.wasserstein_distance(x, y) / y.std(),
     "cramer_von_mises": lambda x, y: stats.cramervonmises_2samp(x, y, method="asymptotic").statistic,
     "mann_whitney": _mann_whitney,
-    "levene": lambda x, y: stats.levene(x, y, center="median").statistic,
+    "levene": lambda x, y: float(stats.levene(x, y, center="median").statistic),
     "mean_shift": lambda x, y: abs(x.mean() - y.mean()) / y.std(),
     "median_shift": lambda x, y: abs(np.median(x) - np.median(y)) / y.std(),
     "scale_shift": lambda x, y: abs(np.log(x.std() / y.std())),

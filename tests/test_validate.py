@@ -40,6 +40,7 @@ def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
     assert [gate.name for gate in report.gates[:2]] == ["import", "boundary table"]
 
 
+ALWAYS = 'return DriftResult(drifted=True, score=0.0, threshold=1.0, test="x")\n    '
 NOT_CRITICAL = "model_context.get('business_impact') != 'critical'"
 RESTS = f"""\
     if model_context.get("recent_incidents", 0) > 3 and {NOT_CRITICAL}:
@@ -90,7 +91,7 @@ BAD = {
     "ignores its own threshold": (
         "detect_drift",
         'return samples.decide(\n        "numeric"',
-        'return DriftResult(drifted=True, score=0.0, threshold=1.0, test="x")\n    return samples.decide(\n        "numeric"',
+        ALWAYS + 'return samples.decide(\n        "numeric"',
         "says what it decides by",
     ),
     "drops an alert": ("generate_alerts", "in drifted)", "in drifted[1:])", "loses no drifted"),

@@ -79,7 +79,7 @@ def test_answers_teach_a_new_version_that_is_swapped_in(workspace: Workspace) ->
     after = [detect_drift(c, r, **k) for c, r, k in (stretch(seed) for seed in range(500, 600))]
     real = [detect_drift(c, r, **k) for c, r, k in (stretch(seed, shift=12.0) for seed in range(600, 630))]
     quiet_before = [result.drifted for seed, result in enumerate(before) if seed % 4]
-    assert np.mean(quiet_before) > 0.5
+    assert np.mean(quiet_before) > 0.4
     assert np.mean([result.drifted for result in after]) < 0.5 * np.mean(quiet_before)
     assert np.mean([result.drifted for result in real]) > 0.9
     assert {result.policy_version for result in after} == {2}

@@ -27,7 +27,7 @@ def bucket(value: ir.NumericValue) -> ir.IntegerValue:
 
 
 def bin_number(value: ir.FloatingValue) -> ir.IntegerValue:
-    """Number the log-linear bin of `value`: its first two significant digits and its decade.
+    """Give the number of the log-linear bin of `value`: its first two significant digits and its decade.
 
     A bin is ``100 * (decade + 17) + digits`` with digits 10 … 99, mirrored below zero. 0 holds what is
     smaller than 1e-16; what is beyond the last decade falls into its last bin. Null for null.

@@ -79,7 +79,7 @@ def read_index(folder: Path) -> Index | None:
         ) from error
     if index.format != FORMAT:
         raise SummaryError(
-            f"{path} has format {index.format}, this release reads {FORMAT}; remove it to have the log sealed again"
+            f"{path} has format {index.format}, this release reads {FORMAT}; remove it to seal the log again"
         )
     return index
 

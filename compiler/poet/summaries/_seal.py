@@ -46,8 +46,8 @@ def seal(log: FeedbackLog, folder: Path) -> int:
 def _require_same_log(log: FeedbackLog, folder: Path, index: Index, position: int) -> None:
     if position < index.position or log.prefix_digest(index.position) != index.prefix:
         raise SummaryError(
-            f"the segments in {folder} hold {index.position} events of another log (this one ends at {position} "
-            f"or begins otherwise); remove {folder / 'segments.json'} to have this log sealed from its start"
+            f"the segments in {folder} hold {index.position} events of another log (this one ends at "
+            f"{position} or begins otherwise); remove {folder / 'segments.json'} to seal this log from its start"
         )
 
 

@@ -24,7 +24,7 @@ class State(NamedTuple):
 
 
 def read_state(folder: Path, *, at_most: int) -> State:
-    """Read what was kept; nothing (position 0) if it reaches further than `at_most` or is of another format."""
+    """Read what was kept; nothing (position 0) if it reaches past `at_most` or is of another format."""
     path = folder / "aggregates.parquet"
     try:
         table = pq.read_table(path)

@@ -77,6 +77,7 @@ def sealed_index(folder: Path, until: int | None) -> Index:
         raise SummaryError(f"nothing is sealed in {folder}: call poet.summaries.seal(log, folder) first")
     if until is not None and not 0 <= until <= index.position:
         raise SummaryError(
-            f"until={until} is outside the {index.position} log positions sealed in {folder}; seal the log, or ask for less"
+            f"until={until} is outside the {index.position} log positions sealed in {folder}; "
+            "seal the log, or ask for less"
         )
     return index

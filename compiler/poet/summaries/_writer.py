@@ -1,4 +1,4 @@
-"""Rows into Parquet segments: the newest segment of a table grows until it is large, then a new one starts."""
+"""Rows into Parquet segments: the newest one of a table grows until it is large, then another starts."""
 
 from pathlib import Path
 

@@ -92,7 +92,8 @@ def _odd(draw: st.DrawFn) -> Pair:
     odd: st.SearchStrategy[Any] = st.sampled_from([
         np.array([], float), np.full(30, np.nan), [None] * 20, np.array([1.0]), np.zeros(25),
         np.array([np.inf, -np.inf, 1.0, 2.0] * 8), np.array([1e300, -1e300] * 15),
-        np.array([1e-300, 0.0] * 15), np.array([1.0, np.nan] * 20), ["a", None] * 20, ["a"] * 30, np.array([True, False] * 15),
+        np.array([1e-300, 0.0] * 15), np.array([1.0, np.nan] * 20), ["a", None] * 20, ["a"] * 30,
+        np.array([True, False] * 15),
     ])  # fmt: skip
     return Pair(draw(odd), draw(odd), {})
 
