@@ -47,7 +47,7 @@ def _require_same_log(log: FeedbackLog, folder: Path, index: Index, position: in
     if position < index.position or log.prefix_digest(index.position) != index.prefix:
         raise SummaryError(
             f"the segments in {folder} hold {index.position} events of another log (this one ends at "
-            f"{position} or begins otherwise); remove {folder / 'segments.json'} to seal this log from its start"
+            f"{position} or begins otherwise); remove {folder / 'segments.json'} to seal this one anew"
         )
 
 
