@@ -7,6 +7,7 @@ from poet.learn.detect_drift import describe_parameters
 
 __all__ = ["SIGNS", "clean", "in_words", "rule_lines"]
 
+SHARES = ("false alarms among alerts", "real drifts found")  # printed in per cent
 SIGNS = {"adopted": "+", "retired": "-", "held": "?", "pinned": "=", "vetoed": "x", "start": " "}
 
 
@@ -60,6 +61,6 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
 
 
 def _interval(interval: Interval) -> str:
-    if interval.high <= 1.0:
+    if interval.what in SHARES:
         return f"{100 * interval.estimate:.0f} % ({100 * interval.low:.0f} … {100 * interval.high:.0f})"
     return f"{interval.estimate:.3g} ({interval.low:.3g} … {interval.high:.3g})"
