@@ -23,6 +23,7 @@ format: .venv/developed
 
 bench: .venv/developed  ## every printed guarantee, simulated; learning on real data
 	$(BIN)/python benchmarks/noise.py
+	$(BIN)/python benchmarks/window.py
 	$(BIN)/python benchmarks/learning.py
 
 lock: .venv/developed  ## write down the versions that the suite passed with
