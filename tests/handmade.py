@@ -1,0 +1,53 @@
+"""Versions written by hand, as quickly as a test wants them: no template, no contract, no fsync."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from poet.registry import PolicyEntry, RegistryDocument, VersionEntry
+
+MODULE = """
+VERSION = {number}
+
+
+def {policy}(work=0):
+    first = VERSION
+    total = sum(range(work))
+    return first, VERSION if total >= 0 else None
+"""
+
+
+def write_version(generated: Path, policy: str, number: int, *, source: str = "") -> VersionEntry:
+    """Write a module that answers with its version, read before and after some work."""
+    text = (source or MODULE.format(policy=policy, number=number)).encode()
+    name = f"{policy}_v{number}.py"
+    (generated / name).write_bytes(text)
+    return VersionEntry(module=name, sha256=hashlib.sha256(text).hexdigest(), manifest_sha256="")
+
+
+def write_registry(
+    generated: Path,
+    active: dict[str, int],
+    versions: dict[str, dict[str, VersionEntry]],
+    *,
+    previous: int | None = None,
+) -> None:
+    """Put a registry in place that lets these versions answer."""
+    policies = {
+        policy: PolicyEntry(active=number, previous=previous, versions=versions[policy])
+        for policy, number in active.items()
+    }
+    aside = generated / "aside"
+    aside.write_bytes(msgspec.json.encode(RegistryDocument(policies=policies)))
+    aside.replace(generated / "registry.json")
+
+
+def write_versions(
+    generated: Path, *policies: str, numbers: tuple[int, ...] = (1, 2)
+) -> dict[str, dict[str, VersionEntry]]:
+    """Write these versions of these policies."""
+    return {
+        policy: {str(number): write_version(generated, policy, number) for number in numbers}
+        for policy in policies
+    }

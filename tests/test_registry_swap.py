@@ -1,0 +1,273 @@
+"""Swaps under load, refusals, and other processes: what could go wrong while versions change."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from poet.errors import RegistryError
+from poet.registry import Registry
+from tests.handmade import write_registry, write_version, write_versions
+
+
+def test_no_call_fails_or_sees_two_versions_in_300_swaps(tmp_path: Path) -> None:
+    """Eight threads; each answer is one version's from beginning to end, and two pinned policies agree."""
+    versions = write_versions(tmp_path, "one", "two")
+    write_registry(tmp_path, {"one": 1, "two": 1}, versions)
+    registry = Registry(tmp_path)
+    one, two = registry.policy("one"), registry.policy("two")
+    seen: set[tuple[int, ...]] = set()
+    failed: list[BaseException] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                with registry.pin():
+                    seen.add((*one(50), *two(50)))
+                seen.add(one(50) * 2)
+        except BaseException as error:  # noqa: BLE001 -- shown by the assertion below
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for swap in range(300):
+        number = 1 + swap % 2
+        write_registry(tmp_path, {"one": number, "two": number}, versions)
+        registry.refresh()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert seen == {(1, 1, 1, 1), (2, 2, 2, 2)}
+
+
+def test_swapping_back_and_forth_executes_each_version_once(tmp_path: Path) -> None:
+    """Versions never change, so a hundred swaps leave two modules behind."""
+    versions = write_versions(tmp_path, "swapped")
+    registry = Registry(tmp_path)
+    for swap in range(100):
+        write_registry(tmp_path, {"swapped": 1 + swap % 2}, versions)
+        registry.refresh()
+    assert sum(name.startswith("_poet_swapped_v") for name in sys.modules) == 2
+
+
+def test_two_swaps_within_one_tick_of_the_files_clock_are_both_seen(tmp_path: Path) -> None:
+    """Equal time, inode and size hide nothing."""
+    versions = write_versions(tmp_path, "one")
+    path = tmp_path / "registry.json"
+    write_registry(tmp_path, {"one": 1}, versions)
+    os.utime(path, (1, 1))
+    registry = Registry(tmp_path)
+    assert registry.active("one") == 1
+    path.write_bytes(path.read_bytes().replace(b'"active":1', b'"active":2'))
+    os.utime(path, (1, 1))
+    registry.refresh()
+    assert registry.active("one") == 2
+
+
+def test_a_call_never_waits_for_another_threads_look(tmp_path: Path) -> None:
+    """It goes on with the version that it knows."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    write_registry(tmp_path, {"one": 2}, versions)
+    answers: list[object] = []
+    with registry._following:
+        registry.next_look = 0.0
+        caller = threading.Thread(target=lambda: answers.append(one()))
+        caller.start()
+        caller.join(5.0)
+        assert answers == [(1, 1)]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_another_thread_follows_is_not_stuck(tmp_path: Path) -> None:
+    """Nobody in the child is left to let go of the lock."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    held, done = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        with registry._following:
+            held.set()
+            done.wait(10.0)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    held.wait(5.0)
+    child = os.fork()
+    if child == 0:
+        os._exit(registry.active("one") if registry._following.acquire(blocking=False) else 9)
+    done.set()
+    follower.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def one(:", "cannot be loaded: SyntaxError"),
+        ("raise SystemError('no')", "cannot be loaded: SystemError"),
+        ("VERSION = 2", "has no function one"),
+        ("VERSION = 3\ndef one(): return 0", "VERSION = 3, registry.json says 2"),
+    ],
+)
+def test_what_is_not_a_version_is_refused(tmp_path: Path, source: str, reason: str) -> None:
+    """The last good one stays, and nothing of the other is left among the modules."""
+    first = write_version(tmp_path, "one", 1)
+    versions = {"one": {"1": first, "2": write_version(tmp_path, "one", 2, source=source)}}
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    write_registry(tmp_path, {"one": 2}, versions)
+    before = set(sys.modules)
+    status = registry.status()["one"]
+    assert (one(), status["answering"], status["active"]) == ((1, 1), 1, 2)
+    assert reason in status["refused"]
+    assert {name for name in set(sys.modules) - before if name.startswith("_poet_")} == set()
+
+
+def test_a_refused_version_is_taken_when_its_file_is_right_again(tmp_path: Path) -> None:
+    """A checkout may write the registry before the module."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    registry.refresh()
+    module = tmp_path / "one_v2.py"
+    content = module.read_bytes()
+    module.unlink()
+    write_registry(tmp_path, {"one": 2}, versions)
+    assert registry.active("one") == 1
+    module.write_bytes(content)
+    registry.refresh()
+    assert (registry.active("one"), registry.status()["one"]["refused"]) == (2, "")
+
+
+def test_one_refused_policy_holds_no_other_back(tmp_path: Path) -> None:
+    """The others swap."""
+    versions = write_versions(tmp_path, "one", "two")
+    write_registry(tmp_path, {"one": 1, "two": 1}, versions)
+    registry = Registry(tmp_path)
+    registry.refresh()
+    (tmp_path / "one_v2.py").write_text("VERSION = 2")
+    write_registry(tmp_path, {"one": 2, "two": 2}, versions)
+    registry.refresh()
+    assert (registry.active("one"), registry.active("two")) == (1, 2)
+
+
+def test_a_new_process_answers_by_the_previous_version_where_the_active_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    """The last good one of a process that has none in memory; the status says so."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 2}, versions, previous=1)
+    (tmp_path / "one_v2.py").write_text("VERSION = 2")
+    registry = Registry(tmp_path)
+    assert registry.policy("one")() == (1, 1)
+    assert "published was" in registry.status()["one"]["refused"]
+
+
+def test_a_registry_that_goes_missing_keeps_what_answers(tmp_path: Path) -> None:
+    """In the middle of a checkout there is no file for a moment."""
+    versions = write_versions(tmp_path, "one", "two")
+    write_registry(tmp_path, {"one": 1, "two": 1}, versions)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    (tmp_path / "registry.json").unlink()
+    status = registry.status()["one"]
+    assert (one(), status["answering"]) == ((1, 1), 1)
+    assert "restore it from version control" in status["refused"]
+    write_registry(tmp_path, {"two": 2}, versions)
+    registry.refresh()
+    assert (one(), registry.active("two")) == ((1, 1), 2)
+
+
+def test_a_registry_that_points_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    """A module's name follows from its policy and number."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    path = tmp_path / "registry.json"
+    path.write_bytes(path.read_bytes().replace(b"one_v1.py", b"../one_v1.py"))
+    with pytest.raises(RegistryError, match="is no module of one version 1"):
+        Registry(tmp_path).policy("one")
+
+
+def test_a_pin_within_a_pin_holds_the_outer_one(tmp_path: Path) -> None:
+    """And what is first published inside can be called all the same."""
+    versions = write_versions(tmp_path, "one", "two")
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    with registry.pin():
+        write_registry(tmp_path, {"one": 2, "two": 2}, versions)
+        with registry.pin():
+            assert (one(), registry.active("one")) == ((1, 1), 1)
+        assert registry.policy("two")() == (2, 2)
+    assert one() == (2, 2)
+
+
+def test_a_pin_holds_in_its_own_thread_only(tmp_path: Path) -> None:
+    """Another thread follows."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    answers: list[object] = []
+    with registry.pin():
+        write_registry(tmp_path, {"one": 2}, versions)
+        registry.refresh()
+        other = threading.Thread(target=lambda: answers.append(one()))
+        other.start()
+        other.join()
+        assert (one(), answers) == ((1, 1), [(2, 2)])
+
+
+def test_a_copy_of_a_policy_is_the_policy(tmp_path: Path) -> None:
+    """As of a function; a copy without the hook would answer unrecorded."""
+    write_registry(tmp_path, {"one": 1}, write_versions(tmp_path, "one"))
+    one = Registry(tmp_path, on_result=lambda *_: "recorded").policy("one")
+    assert copy.deepcopy({"policy": one})["policy"] is one
+    assert copy.copy(one)() == "recorded"
+
+
+def test_a_policy_travels_to_a_new_process_and_follows_there(tmp_path: Path) -> None:
+    """By folder and name, wherever that process stands."""
+    versions = write_versions(tmp_path, "one")
+    write_registry(tmp_path, {"one": 1}, versions)
+    sent = pickle.dumps(Registry(tmp_path).policy("one")).hex()
+    code = (
+        f"import pickle, time; one = pickle.loads(bytes.fromhex({sent!r})); print(one()[0], flush=True)\n"
+        "end = time.monotonic() + 5\n"
+        "while one()[0] == 1 and time.monotonic() < end: time.sleep(0.01)\n"
+        "print(one()[0], flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd="/") as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "1\n"
+        write_registry(tmp_path, {"one": 2}, versions)
+        swapped = time.monotonic()
+        assert other.stdout.readline() == "2\n"
+        assert time.monotonic() - swapped < 1.0
+
+
+def test_a_traceback_shows_the_lines_that_ran(tmp_path: Path) -> None:
+    """Even when somebody edits the file afterwards."""
+    source = "VERSION = 1\n\n\ndef one():\n    raise ValueError  # as it ran\n"
+    entry = write_version(tmp_path, "one", 1, source=source)
+    write_registry(tmp_path, {"one": 1}, {"one": {"1": entry}})
+    one = Registry(tmp_path).policy("one")
+    (tmp_path / "one_v1.py").write_text("edited\n" * 9)
+    with pytest.raises(ValueError) as raised:
+        one()
+    assert "# as it ran" in "".join(traceback.format_exception(raised.value))
