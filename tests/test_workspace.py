@@ -128,6 +128,22 @@ def test_a_sample_that_cannot_be_compared_is_recorded_too(workspace: Workspace) 
     assert workspace.log.count_by_type() == {"execution.recorded": 1}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_records_its_own_answers(workspace: Workspace) -> None:
+    """Parent and child both answer; both answers are in the log, each once."""
+    detect_drift = workspace.policy("detect_drift")
+    detect_drift([1.0, 2.0] * 20, [1.0, 2.0] * 20)
+    workspace.flush()
+    child = os.fork()
+    if child == 0:
+        # ids are counted here, so the child must count on
+        detect_drift([1.0, 2.0] * 20, [1.0, 2.0] * 20)
+        workspace.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [stored.event.id for stored in workspace.log.read()] == ["x1", "x2"]
+
+
 def test_silences_are_audited_at_the_configured_rate() -> None:
     """Uniformly, by the id alone."""
     from poet.recording import is_audited

@@ -7,6 +7,7 @@ done on a background thread.
 
 import hashlib
 import math
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -52,6 +53,11 @@ class Recorder:
         self._audit_rate = audit_rate
         self._clock = clock
         self._new_id = new_id
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start empty: also in a forked child, whose parent records what the parent answered."""
+        self._pid = os.getpid()
         self._waiting: queue.Queue[tuple[str, DriftResult, Mapping[str, Any], float] | None]
         self._waiting = queue.Queue(CAPACITY)
         self._failure: BaseException | None = None
@@ -65,6 +71,7 @@ class Recorder:
         execution_id = self._new_id()
         audit = not result.drifted and is_audited(execution_id, self._audit_rate)
         marked = replace(result, execution_id=execution_id, audit=audit)
+        self._after_fork()
         self._start()
         self._waiting.put((policy, marked, _held(arguments), self._clock()))
         return marked
@@ -77,6 +84,7 @@ class Recorder:
         LogError
             An execution could not be recorded.
         """
+        self._after_fork()
         if self._thread is not None:
             self._waiting.join()
         if self._failure is not None:
@@ -85,11 +93,16 @@ class Recorder:
 
     def close(self) -> None:
         """Record what waits, then stop."""
+        self._after_fork()
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
         self.flush()
+
+    def _after_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
 
     def _start(self) -> None:
         with self._starting:
