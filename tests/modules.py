@@ -35,3 +35,10 @@ def published(generated: Path, *numbers: int) -> tuple[Version, ...]:
             [validated(number)], generated, who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00"
         )
     return last
+
+
+def validated_first(name: str) -> ValidatedModule:
+    """Give version 1 of any policy."""
+    decisions = policy(name).version_1("")
+    report = ValidationReport(policy=name, gates=(Gate(name="import", passed=True),))
+    return ValidatedModule(check(render(decisions)), report)

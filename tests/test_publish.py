@@ -1,17 +1,20 @@
 """Versions on disk: immutable, complete, all visible at once."""
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from poet.decisions import Decisions
 from poet.errors import PublishError
-from poet.publish import activate, check_generated, publish, read_manifest, rollback
+from poet.publish import activate, check_generated, publish, read_journal, read_manifest, rollback
 from poet.registry import read_document
-from poet.render import render
-from tests.modules import published, validated
+from poet.render import RenderedModule, render
+from tests.modules import WINDOW, published, validated, validated_first
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 
@@ -101,3 +104,121 @@ def test_manifests_hold_no_time_and_no_path(tmp_path: Path) -> None:
     one, other = ((tmp_path / name / "calculate_adaptive_window_v1.json").read_bytes() for name in "ab")
     assert one == other
     assert msgspec.json.decode(one)["validation"]["policy"] == "calculate_adaptive_window"
+
+
+def test_nobodys_edit_is_overwritten(tmp_path: Path) -> None:
+    """Neither that of a published version nor a file that happens to have the next one's name."""
+    (version,) = published(tmp_path, 1)
+    version.path.write_text("# edited")
+    with pytest.raises(PublishError, match="nobody's edit is overwritten"):
+        published(tmp_path, 1)
+    mine = tmp_path / "calculate_adaptive_window_v2.py"
+    mine.write_text("# mine")
+    with pytest.raises(PublishError, match="in the way"):
+        published(tmp_path, 2)
+    assert (version.path.read_text(), mine.read_text()) == ("# edited", "# mine")
+
+
+def test_a_refused_module_holds_back_those_published_with_it(tmp_path: Path) -> None:
+    """All of them or none; not even a file is left."""
+    published(tmp_path, 1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(PublishError, match="a version never changes"):
+        publish([validated_first("generate_alerts"), validated(1, window=777)], tmp_path, **SAID)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_version_that_was_never_published_makes_way_and_nothing_else_does(tmp_path: Path) -> None:
+    """A manifest that names its module's digest proves that a compiler wrote both."""
+    published(tmp_path / "other", 1, 2)
+    published(tmp_path / "w", 1)
+    for suffix in (".py", ".json"):
+        name = f"calculate_adaptive_window_v2{suffix}"
+        (tmp_path / "w" / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    (tmp_path / "w" / "notes_v7.json").write_text("{}")
+    (tmp_path / "w" / ".tmp-registry.json").write_text("half")
+    publish([validated_first("generate_alerts")], tmp_path / "w", **SAID)
+    assert [each.file for each in check_generated(tmp_path / "w", render)] == ["notes_v7.json"]
+
+
+def test_a_version_can_be_published_without_answering(tmp_path: Path) -> None:
+    """`latest` never means active; the journal tells of it all the same."""
+    published(tmp_path, 1)
+    publish([validated(2)], tmp_path, **SAID, activate=False)
+    entry = read_document(tmp_path).policies[WINDOW]
+    assert (entry.active, entry.previous, sorted(entry.versions)) == (1, None, ["1", "2"])
+    assert [(move.from_, move.to) for move in read_journal(tmp_path)] == [(None, 1), (1, 1)]
+    activate(tmp_path, WINDOW, 2, **SAID)
+    assert [move.generation for move in read_journal(tmp_path)] == [1, 2, 3]
+
+
+def test_publishing_the_same_again_writes_no_registry(tmp_path: Path) -> None:
+    """Nothing happened, so nothing is told."""
+    published(tmp_path, 1)
+    before = read_document(tmp_path)
+    published(tmp_path, 1)
+    assert (read_document(tmp_path), len(read_journal(tmp_path))) == (before, 1)
+
+
+def test_a_changed_file_is_not_activated(tmp_path: Path) -> None:
+    """It is said to the person who asks, and the active version stays."""
+    (first,) = published(tmp_path, 1)
+    published(tmp_path, 2)
+    first.path.write_text("# edited")
+    with pytest.raises(PublishError, match="is not the file that was published"):
+        rollback(tmp_path, WINDOW, **SAID)
+    assert read_document(tmp_path).active(WINDOW) == 2
+
+
+def test_a_registry_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    """Numbers would start from 1 again and versions would change."""
+    published(tmp_path, 1, 2)
+    (tmp_path / "registry.json").unlink()
+    with pytest.raises(PublishError, match="restore it from version control"):
+        published(tmp_path, 1)
+    assert (tmp_path / "calculate_adaptive_window_v1.py").exists()
+
+
+def test_compilers_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """Each change is made on what the one before it left."""
+    published(tmp_path, 1, 2)
+    said = [{"who": f"user/{n}", "why": "a test", "at": "2026-01-01T00:00:00+00:00"} for n in range(8)]
+    threads = [threading.Thread(target=rollback, args=(tmp_path, WINDOW), kwargs=each) for each in said]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    moves = read_journal(tmp_path)
+    assert [move.to for move in moves] == [1, 2] * 5
+    assert {move.who for move in moves[2:]} == {each["who"] for each in said}
+
+
+def test_a_template_that_moved_on_is_named_where_bytes_differ(tmp_path: Path) -> None:
+    """And only there: another template that gives the same bytes is none of the check's business."""
+    published(tmp_path, 1)
+
+    def moved_on(decisions: Decisions) -> RenderedModule:
+        return replace(render(decisions), template_sha256="0" * 64)
+
+    def reworded(decisions: Decisions) -> RenderedModule:
+        rendered = moved_on(decisions)
+        return replace(rendered, source=rendered.source.replace("VERSION = 1", "VERSION = 1  # new"))
+
+    assert check_generated(tmp_path, moved_on) == []
+    (found,) = check_generated(tmp_path, reworded)
+    assert "gives 'VERSION = 1  # new'; the template has changed since" in found.says
+
+
+def test_missing_files_and_a_changed_package_are_found(tmp_path: Path) -> None:
+    """Each by its name."""
+    published(tmp_path, 1)
+    for name in ("calculate_adaptive_window_v1.json", "__init__.py"):
+        (tmp_path / name).unlink()
+    found = {difference.file for difference in check_generated(tmp_path, render)}
+    assert found == {"calculate_adaptive_window_v1.json", "__init__.py"}
+
+
+def test_no_folder_is_no_workspace(tmp_path: Path) -> None:
+    """Activating in the wrong place says so."""
+    with pytest.raises(PublishError, match="there is no folder"):
+        activate(tmp_path / "nowhere", WINDOW, 1, **SAID)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,30 +10,20 @@ from pathlib import Path
 
 from poet.errors import PublishError
 
-__all__ = ["exclusive", "replace", "sync_folder", "tidy", "write_new"]
+__all__ = ["TEMPORARY", "exclusive", "place", "sync_folder"]
 
 TEMPORARY = ".tmp-"
 POLL_S = 0.05
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put content under a name: written aside, forced to disk, then renamed."""
+def place(path: Path, content: bytes) -> None:
+    """Put content under a name: written aside, forced to disk, then renamed. `sync_folder` makes it last."""
     aside = path.with_name(f"{TEMPORARY}{path.name}")
     with aside.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
-    sync_folder(path.parent)
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that stays as it is for ever; the same content again changes nothing.
-
-    Only names that no registry mentions come here, so whatever stands there is what a kill left behind.
-    """
-    if not path.exists() or path.read_bytes() != content:
-        replace(path, content)
 
 
 def sync_folder(folder: Path) -> None:
@@ -44,12 +35,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a kill left aside."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        leftover.unlink(missing_ok=True)
-
-
 @contextmanager
 def exclusive(folder: Path, *, patience_s: float) -> Iterator[None]:
     """Hold the folder's lock; it goes with the process, however that ends.
@@ -57,23 +42,34 @@ def exclusive(folder: Path, *, patience_s: float) -> Iterator[None]:
     Raises
     ------
     PublishError
-        Another process holds it for longer than `patience_s`; says which.
+        There is no such folder, or another process holds the lock for longer than `patience_s`: says which.
     """
+    if not folder.is_dir():
+        raise PublishError(f"there is no folder {folder}; `poet init` makes a workspace")
     with (folder / ".lock").open("a+b") as file:
         deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    file.seek(0)
-                    holder = file.read(80).decode(errors="replace") or "another process"
-                    raise PublishError(
-                        f"{folder} is locked by {holder}; wait until it is done, or end it, then try again"
-                    ) from None
-                time.sleep(POLL_S)
-        file.truncate(0)
-        file.write(f"process {os.getpid()}".encode())
-        file.flush()
-        yield
+        while not _locked(file.fileno()):
+            if time.monotonic() >= deadline:
+                file.seek(0)
+                holder = file.read(200).decode(errors="replace") or "another process"
+                raise PublishError(
+                    f"{folder} is locked by {holder}; wait until it is done, or end it, then try again"
+                )
+            time.sleep(POLL_S)
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            file.flush()
+            yield
+        finally:
+            # In words rather than by closing: a child forked meanwhile has the same file open.
+            file.truncate(0)
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -78,9 +78,12 @@ def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
     """
     path = generated / f"{module_name(policy, number)}.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:
         known = sorted(found.stem for found in generated.glob(f"{policy}_v*.json"))
         raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}") from error
     except msgspec.DecodeError as error:
         raise PublishError(f"{path} is not a manifest: {error}; restore it from version control") from error
+    if manifest.format != FORMAT:
+        raise PublishError(f"{path} has format {manifest.format}, this release reads {FORMAT}")
+    return manifest

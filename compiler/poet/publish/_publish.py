@@ -1,43 +1,26 @@
 """Validated modules become versions on disk; one rename makes them visible.
 
-Modules and manifests are written first, under names that the registry does not mention yet. Then the new
+Manifests and modules are written first, under names that the registry does not mention yet. Then the new
 registry file takes the old one's place. Before that rename nothing has happened, after it everything.
 """
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from poet.errors import PublishError
-from poet.publish._files import exclusive, replace, sync_folder, tidy, write_new
+from poet.publish._change import Change, moved
+from poet.publish._files import exclusive, place
 from poet.publish._manifest import Version, encode, manifest_of, module_name
-from poet.registry import PolicyEntry, RegistryDocument, VersionEntry, read_document
+from poet.publish._package import STANDING
+from poet.registry import PolicyEntry, RegistryDocument, VersionEntry
 from poet.validate import ValidatedModule
 
 __all__ = ["activate", "publish", "rollback"]
 
 PATIENCE_S = 30.0
-PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
-
-from pathlib import Path
-
-from poet.registry import Registry
-
-_registry = Registry(Path(__file__).parent)
-
-
-def __getattr__(name):
-    if name.startswith("_"):
-        raise AttributeError(name)
-    return _registry.attribute(name)
-
-
-def __dir__():
-    return sorted(_registry.names())
-'''
 
 
 def publish(
@@ -61,7 +44,7 @@ def publish(
     who, why, at
         For the journal: a name, a sentence, a time (RFC 3339).
     activate
-        Whether the new versions answer from now on.
+        Whether the new versions answer from now on. The first version of a policy always does.
     patience_s
         How long to wait for another compiler.
 
@@ -71,17 +54,21 @@ def publish(
         A version of that number is there already and differs, or another compiler holds the lock.
     """
     generated.mkdir(parents=True, exist_ok=True)
+    new = [_New(module, generated) for module in modules]
     with exclusive(generated, patience_s=patience_s):
-        tidy(generated)
-        document = read_document(generated)
-        versions = [_write(module, generated, document) for module in modules]
-        write_new(generated / "__init__.py", PACKAGE.encode())
-        entries = dict(document.policies)
-        for version, module in zip(versions, modules, strict=True):
-            manifest = encode(manifest_of(module))
-            entries[version.policy] = _with(entries.get(version.policy), version, manifest, activate=activate)
-        _commit(generated, document, entries, who=who, why=why, at=at)
-    return tuple(versions)
+        change = Change(generated, who=who, why=why, at=at)
+        # Whatever can be refused is refused before the first write.
+        for each in new:
+            each.refuse_another(change.before)
+        for name, content in STANDING.items():
+            if not (generated / name).exists():
+                place(generated / name, content)
+        after = dict(change.before.policies)
+        for each in new:
+            each.write()
+            after[each.policy] = _with(after.get(each.policy), each, activate=activate)
+        change.commit(after)
+    return tuple(each.version for each in new)
 
 
 def activate(generated: Path, policy: str, number: int, *, who: str, why: str, at: str) -> None:
@@ -90,18 +77,10 @@ def activate(generated: Path, policy: str, number: int, *, who: str, why: str, a
     Raises
     ------
     PublishError
-        There is no such version.
+        There is no such version, or its file is not the one that was published.
     """
     with exclusive(generated, patience_s=PATIENCE_S):
-        document = read_document(generated)
-        entry = _entry(document, policy)
-        if str(number) not in entry.versions:
-            known = ", ".join(sorted(entry.versions, key=int))
-            raise PublishError(f"{policy} has no version {number}; published are {known}")
-        if entry.active == number:
-            return
-        moved = msgspec.structs.replace(entry, active=number, previous=entry.active)
-        _commit(generated, document, document.policies | {policy: moved}, who=who, why=why, at=at)
+        Change(generated, who=who, why=why, at=at).move(policy, number)
 
 
 def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
@@ -110,78 +89,63 @@ def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> in
     Raises
     ------
     PublishError
-        There was none before.
+        There was none before, or its file is not the one that was published.
     """
-    entry = _entry(read_document(generated), policy)
-    if entry.previous is None:
-        raise PublishError(
-            f"{policy} has only ever run version {entry.active}; "
-            f"`poet activate {policy} N` picks any published one"
+    with exclusive(generated, patience_s=PATIENCE_S):
+        change = Change(generated, who=who, why=why, at=at)
+        entry = change.entry(policy)
+        number = entry.previous
+        if number is None:
+            raise PublishError(
+                f"{policy} has only ever run version {entry.active}; "
+                f"`poet activate {policy} N` picks any published one"
+            )
+        change.move(policy, number)
+    return number
+
+
+class _New:
+    """The two files of a new version, and its entry."""
+
+    def __init__(self, module: ValidatedModule, generated: Path) -> None:
+        decisions = module.checked.rendered.decisions
+        self.policy, self.number = decisions.policy, decisions.version
+        name = module_name(self.policy, self.number)
+        source, manifest = module.checked.rendered.source.encode(), encode(manifest_of(module))
+        # The manifest first: a module without one was never ours, which tells a kill in between from an edit.
+        self.files = {generated / f"{name}.json": manifest, generated / f"{name}.py": source}
+        self.entry = VersionEntry(
+            module=f"{name}.py",
+            sha256=hashlib.sha256(source).hexdigest(),
+            manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         )
-    activate(generated, policy, entry.previous, who=who, why=why, at=at)
-    return entry.previous
+        path = generated / self.entry.module
+        self.version = Version(policy=self.policy, number=self.number, path=path, sha256=self.entry.sha256)
+
+    def refuse_another(self, document: RegistryDocument) -> None:
+        """Refuse to take the place of anything that is not this very version."""
+        known = document.policies.get(self.policy)
+        there = known.versions.get(str(self.number)) if known else None
+        if there not in (None, self.entry):
+            raise PublishError(
+                f"{self.policy} version {self.number} is published already and differs; "
+                "a version never changes: compile again for the next one"
+            )
+        for path, content in self.files.items():
+            if path.exists() and path.read_bytes() != content:
+                raise PublishError(
+                    f"{path} is in the way and is not what would be published; nobody's edit is "
+                    "overwritten: move it away, or restore it from version control"
+                )
+
+    def write(self) -> None:
+        for path, content in self.files.items():
+            if not path.exists():
+                place(path, content)
 
 
-def _entry(document: RegistryDocument, policy: str) -> PolicyEntry:
-    if policy not in document.policies:
-        known = ", ".join(sorted(document.policies)) or "none"
-        raise PublishError(f"no policy {policy!r} is published; published are {known}")
-    return document.policies[policy]
-
-
-def _write(module: ValidatedModule, generated: Path, document: RegistryDocument) -> Version:
-    decisions = module.checked.rendered.decisions
-    name = module_name(decisions.policy, decisions.version)
-    source = module.checked.rendered.source.encode()
-    digest = hashlib.sha256(source).hexdigest()
-    entry = document.policies.get(decisions.policy)
-    known = entry.versions.get(str(decisions.version)) if entry else None
-    if known is not None and known.sha256 != digest:
-        raise PublishError(f"{name} is published already and differs; a version never changes: compile again")
-    path = generated / f"{name}.py"
-    write_new(path, source)
-    write_new(generated / f"{name}.json", encode(manifest_of(module)))
-    return Version(policy=decisions.policy, number=decisions.version, path=path, sha256=digest)
-
-
-def _with(entry: PolicyEntry | None, version: Version, manifest: bytes, *, activate: bool) -> PolicyEntry:
-    added = VersionEntry(
-        module=version.path.name, sha256=version.sha256, manifest_sha256=hashlib.sha256(manifest).hexdigest()
-    )
+def _with(entry: PolicyEntry | None, new: _New, *, activate: bool) -> PolicyEntry:
     if entry is None:
-        return PolicyEntry(active=version.number, previous=None, versions={str(version.number): added})
-    versions = entry.versions | {str(version.number): added}
-    if not activate or entry.active == version.number:
-        return msgspec.structs.replace(entry, versions=versions)
-    return PolicyEntry(active=version.number, previous=entry.active, versions=versions)
-
-
-def _commit(
-    generated: Path,
-    before: RegistryDocument,
-    entries: Mapping[str, PolicyEntry],
-    *,
-    who: str,
-    why: str,
-    at: str,
-) -> None:
-    moves = [
-        {
-            "policy": policy,
-            "from": before.active(policy),
-            "to": entry.active,
-            "who": who,
-            "why": why,
-            "when": at,
-        }
-        for policy, entry in sorted(entries.items())
-        if before.active(policy) != entry.active
-    ]
-    after = RegistryDocument(generation=before.generation + 1, policies=dict(entries))
-    content = msgspec.json.format(msgspec.json.encode(after, order="sorted"), indent=2) + b"\n"
-    # The journal says what was about to happen; a kill before the rename leaves one line too many in it,
-    # never a change that no line tells of.
-    with (generated / "journal.jsonl").open("a", encoding="utf-8") as journal:
-        journal.writelines(json.dumps(move, sort_keys=True) + "\n" for move in moves)
-    sync_folder(generated)
-    replace(generated / "registry.json", content)
+        return PolicyEntry(active=new.number, previous=None, versions={str(new.number): new.entry})
+    added = msgspec.structs.replace(entry, versions=entry.versions | {str(new.number): new.entry})
+    return moved(added, new.number) if activate else added

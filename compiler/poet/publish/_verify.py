@@ -7,13 +7,14 @@ from pathlib import Path
 
 from poet.decisions import Decisions
 from poet.errors import PoetError
-from poet.publish._manifest import module_name, read_manifest
+from poet.publish._manifest import Manifest, module_name, read_manifest
+from poet.publish._package import STANDING
 from poet.registry import VersionEntry, read_document
 from poet.render import RenderedModule
 
 __all__ = ["Difference", "check_generated"]
 
-OURS = {".gitattributes", "__init__.py", "registry.json", "journal.jsonl", ".lock", "__pycache__"}
+OURS = {".gitattributes", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Difference:
 def check_generated(generated: Path, render: Callable[[Decisions], RenderedModule]) -> list[Difference]:
     """Compare every published version with its digests and with what its decisions render to."""
     document = read_document(generated)
-    found: list[Difference] = []
+    found = _check_package(generated / "__init__.py") if document.policies else []
     known = set(OURS)
     for policy, entry in sorted(document.policies.items()):
         for number, version in sorted(entry.versions.items(), key=lambda item: int(item[0])):
@@ -39,6 +40,14 @@ def check_generated(generated: Path, render: Callable[[Decisions], RenderedModul
     ]
 
 
+def _check_package(path: Path) -> list[Difference]:
+    if path.is_file() and path.read_bytes() == STANDING[path.name]:
+        return []
+    return [
+        Difference(path.name, "is not what every workspace has; remove it and the next compile writes it")
+    ]
+
+
 def _check(
     generated: Path,
     policy: str,
@@ -47,9 +56,10 @@ def _check(
     render: Callable[[Decisions], RenderedModule],
 ) -> list[Difference]:
     path = generated / entry.module
-    manifest_path = generated / f"{module_name(policy, number)}.json"
-    if not path.is_file() or not manifest_path.is_file():
-        return [Difference(entry.module, "is missing, or its manifest is; restore both from version control")]
+    manifest_path = path.with_suffix(".json")
+    missing = [each.name for each in (path, manifest_path) if not each.is_file()]
+    if missing:
+        return [Difference(name, "is missing; restore it from version control") for name in missing]
     found = []
     if hashlib.sha256(manifest_path.read_bytes()).hexdigest() != entry.manifest_sha256:
         found.append(Difference(manifest_path.name, "is not the manifest that registry.json names"))
@@ -57,17 +67,26 @@ def _check(
     if hashlib.sha256(source).hexdigest() != entry.sha256:
         found.append(Difference(path.name, "was changed after it was published"))
     try:
-        rendered = render(read_manifest(generated, policy, number).decisions).source.encode()
+        manifest = read_manifest(generated, policy, number)
+        rendered = render(manifest.decisions)
     except PoetError as error:
         return [*found, Difference(path.name, f"cannot be rendered again: {error}")]
-    if rendered != source:
-        found.append(Difference(path.name, _first_difference(source, rendered)))
+    if (manifest.policy, manifest.version, manifest.source_sha256) != (policy, number, entry.sha256):
+        found.append(Difference(manifest_path.name, f"is the manifest of another module than {path.name}"))
+    if rendered.source.encode() != source:
+        found.append(Difference(path.name, _first_difference(source, rendered, manifest)))
     return found
 
 
-def _first_difference(there: bytes, rendered: bytes) -> str:
-    ours, theirs = rendered.decode().splitlines(), there.decode(errors="replace").splitlines()
-    for line, (one, other) in enumerate(zip(theirs, ours, strict=False), start=1):
-        if one != other:
-            return f"line {line} is {one.strip()!r}, its manifest gives {other.strip()!r}"
-    return f"has {len(theirs)} lines, its manifest gives {len(ours)}"
+def _first_difference(source: bytes, rendered: RenderedModule, manifest: Manifest) -> str:
+    there, given = source.decode(errors="replace").splitlines(), rendered.source.splitlines()
+    line = next((n for n, (one, other) in enumerate(zip(there, given, strict=False)) if one != other), None)
+    says = (
+        f"has {len(there)} lines, its manifest gives {len(given)}"
+        if line is None
+        else f"line {line + 1} is {there[line].strip()!r}, its manifest gives {given[line].strip()!r}"
+    )
+    if manifest.template_sha256 != rendered.template_sha256:
+        was, now = manifest.template_sha256[:12], rendered.template_sha256[:12]
+        says += f"; the template has changed since, from {was}… to {now}…"
+    return says
