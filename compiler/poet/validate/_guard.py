@@ -2,14 +2,17 @@
 
 import os
 import resource
+import signal
 import sys
 import sysconfig
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from poet.validate._sandbox import Limits
 
-__all__ = ["Guard", "limit"]
+__all__ = ["Guard", "TooLongError", "limit", "within"]
 
 FORBIDDEN = (
     "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill",
@@ -18,21 +21,21 @@ FORBIDDEN = (
     "urllib.", "http.", "ftplib.", "smtplib.", "sqlite3.", "pty.", "signal.",
 )  # fmt: skip
 # of these, what happens inside the staging folder is allowed
-ON_PATHS = (
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.mkdir",
-    "os.listdir",
-    "os.scandir",
-    "shutil.",
-    "tempfile.",
-)
+ON_PATHS = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.", "tempfile.")
+LISTING = ("os.listdir", "os.scandir")  # and these where modules are: an import looks into its folder
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+class TooLongError(BaseException):
+    """A call used more CPU time than it may; no `except Exception` takes it for a fault of the data."""
+
+
 def limit(limits: Limits) -> None:
-    """Bound what this process may use up, for good."""
+    """Bound what this process may use up, for good.
+
+    Not the number of its processes: RLIMIT_NPROC counts all that a user runs, and root's not at all.
+    `poet.validate._walls` lets it start none.
+    """
     for what, most in (
         (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -45,53 +48,67 @@ def limit(limits: Limits) -> None:
         resource.setrlimit(what, (bound, bound))
 
 
-class Guard:
-    """An audit hook that refuses and remembers.
+@contextmanager
+def within(cpu_s: float) -> Iterator[None]:
+    """Raise `TooLongError` in the block once it has used so much CPU time, and every second after that.
 
-    It is a tripwire, not a wall: code that means harm and knows the interpreter can get round it. That is
-    what the dialect is for, which such code does not pass; the hook says what got through that should not.
+    CPU time, unlike the clock's, does not depend on what else the machine does.
     """
 
-    def __init__(self, staging: Path) -> None:
+    def stop(*_: object) -> None:
+        raise TooLongError(f"used more than {cpu_s:g} s of CPU time")
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+
+class Guard:
+    """An audit hook that refuses and remembers, until the process ends.
+
+    It is a tripwire, not a wall: code that means harm and knows the interpreter can get round it. The
+    dialect keeps such code out and the kernel stops what it would do; the hook says what was tried.
+    """
+
+    def __init__(self, staging: Path, readable: Iterable[Path]) -> None:
         self.tried: list[str] = []
         self._staging = os.path.realpath(staging)
-        roots = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])}
-        self._readable = tuple(os.path.realpath(root) for root in sorted(roots))
-        self._is_on = False
+        roots = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *map(str, readable)}
+        roots |= {entry for entry in sys.path if Path(entry).is_dir()}
+        self._readable = (*(os.path.realpath(root) for root in sorted(roots)), "/dev/null", "/dev/urandom")
 
     def watch(self) -> None:
-        """Refuse from now on, until the process ends."""
-        self._is_on = True
+        """Refuse from now on."""
         sys.addaudithook(self._hook)
 
-    def rest(self) -> None:
-        """Look away: the gates are through, only the report is left to write."""
-        self._is_on = False
-
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._is_on:
-            return
         if event == "open":
             self._open(*arguments)
-        elif event.startswith(FORBIDDEN) and not self._is_in_staging(event, arguments):
+        elif event.startswith(FORBIDDEN) and not self._is_allowed(event, arguments):
             self._refuse(f"{event}{arguments!r:.100}")
 
-    def _is_in_staging(self, event: str, arguments: tuple[Any, ...]) -> bool:
-        is_on_path = event.startswith(ON_PATHS) and bool(arguments)
-        return is_on_path and isinstance(arguments[0], str | bytes) and self._is_below(arguments[0])
+    def _is_allowed(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        if not arguments or not isinstance(arguments[0], str | bytes):
+            return False
+        if event in LISTING:
+            return _is_below(arguments[0], self._staging, *self._readable)
+        return event.startswith(ON_PATHS) and _is_below(arguments[0], self._staging)
 
     def _open(self, path: Any, mode: Any, flags: Any) -> None:
-        if isinstance(path, int) or self._is_below(path):
+        if isinstance(path, int) or _is_below(path, self._staging):
             return
         is_writing = any(letter in (mode or "") for letter in "wax+") or bool((flags or 0) & WRITING)
-        real = os.path.realpath(os.fsdecode(path))
-        if is_writing or not real.startswith((*self._readable, "/dev/null", "/dev/urandom")):
+        if is_writing or not _is_below(path, *self._readable):
             self._refuse(f"open {os.fsdecode(path)!r:.100} to {'write' if is_writing else 'read'}")
-
-    def _is_below(self, path: Any) -> bool:
-        real = os.path.realpath(os.fsdecode(path))
-        return real == self._staging or real.startswith(self._staging + os.sep)
 
     def _refuse(self, what: str) -> None:
         self.tried.append(what)
         raise PermissionError(f"a policy may not: {what}")
+
+
+def _is_below(path: Any, *roots: str) -> bool:
+    real = os.path.realpath(os.fsdecode(path))
+    return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)

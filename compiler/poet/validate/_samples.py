@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-__all__ = ["Pair", "numeric", "numeric_pairs", "pairs", "with_times"]
+__all__ = ["Pair", "letters", "numeric", "numeric_pairs", "pairs", "with_times"]
 
 SHAPES = ("normal", "heavy", "integers", "rounded", "constant", "tiny", "huge", "two values")
 DAY_S = 86_400.0
@@ -41,6 +41,12 @@ def numeric(shape: str, n: int, seed: int) -> NDArray[np.float64]:
         return (normal > 0.5).astype(np.float64)
     scale = {"tiny": 1e-12, "huge": 1e12}.get(shape, 1.0)
     return np.round(normal, 1) if shape == "rounded" else scale * normal
+
+
+def letters(n: int, seed: int) -> list[str]:
+    """Draw a categorical sample of five levels, one of them rare."""
+    rng = np.random.default_rng(seed)
+    return [*map(str, rng.choice(["a", "b", "c", "d", "rare"], n, p=[0.4, 0.3, 0.15, 0.12, 0.03]))]
 
 
 SEEDS = st.integers(0, 10_000)

@@ -1,16 +1,19 @@
 """Run a candidate where it can do no harm: another process, limited, watched, thrown away afterwards."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
 
+from poet.validate._kept import Counterexample
 from poet.validate._report import Gate
 
-__all__ = ["Job", "Limits", "run"]
+__all__ = ["Answer", "Job", "Limits", "run"]
 
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels numpy may use
 
@@ -20,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     wall_s: float = 180.0
     cpu_s: int = 150
+    call_cpu_s: float = 10.0  # its import, or one call
     memory_bytes: int = 3 << 30
     file_bytes: int = 16 << 20
 
@@ -28,52 +32,75 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What the worker is asked to do."""
 
     policy: str
-    contract: str  # the module with the policy's properties
-    path: str
     decisions: bytes | None
     effort: int
     limits: Limits
+    contract: str = ""  # the module with the policy's properties
+    path: str = ""
+    kept: tuple[Counterexample, ...] = ()
+    password: str = ""  # an answer without it is not the worker's
 
 
-def run(job: Job, staging: Path) -> tuple[Gate, ...]:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker answers."""
+
+    password: str
+    gates: tuple[Gate, ...]
+    found: tuple[Counterexample, ...] = ()
+
+
+def run(job: Job, staging: Path) -> Answer:
     """Run all gates in a process of their own.
 
     A crash, a time-out, a refused resource or an answer that makes no sense is a gate that failed.
     """
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-    environment |= {
+    job = msgspec.structs.replace(job, password=secrets.token_hex(16))
+    # files, for a pipe takes into memory whatever a candidate writes and stays open with its children
+    with tempfile.TemporaryFile(dir=staging) as said, tempfile.TemporaryFile(dir=staging) as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "poet.validate._worker"],
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=complaints,
+            cwd=staging,
+            env=_environment(staging),
+            start_new_session=True,
+        )
+        try:
+            process.communicate(msgspec.json.encode(job), timeout=job.limits.wall_s)
+        except subprocess.TimeoutExpired:
+            return _failed(f"did not come back within {job.limits.wall_s:g} s")
+        finally:
+            _end(process)
+        said.seek(0)
+        complaints.seek(0)
+        return _understood(said.read(), job.password, process.returncode, complaints.read())
+
+
+def _environment(staging: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return kept | {
         "HOME": str(staging),
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-m", "poet.validate._worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=staging,
-        env=environment,
-        start_new_session=True,
-    )
+
+
+def _understood(said: bytes, password: str, code: int, complaints: bytes) -> Answer:
     try:
-        answer, errors = process.communicate(msgspec.json.encode(job), timeout=job.limits.wall_s)
-    except subprocess.TimeoutExpired:
-        return (_failed(f"did not come back within {job.limits.wall_s:g} s"),)
-    finally:
-        _end(process)
-    try:
-        return msgspec.json.decode(answer, type=tuple[Gate, ...])
+        answer = msgspec.json.decode(said, type=Answer)
     except msgspec.DecodeError:
-        tail = errors.decode(errors="replace").strip().splitlines()[-1:]
-        how = _how_it_ended(process.returncode)
-        return (_failed(f"{how}{': ' + tail[0] if tail else ''}"),)
+        tail = complaints[-4096:].decode(errors="replace").strip().splitlines()[-1:]
+        return _failed(f"{_how_it_ended(code)}{': ' + tail[0] if tail else ''}")
+    return answer if answer.password == password else _failed("it gave an answer of its own")
 
 
-def _failed(why: str) -> Gate:
-    return Gate(name="sandbox", passed=False, counterexample=why)
+def _failed(why: str) -> Answer:
+    return Answer(password="", gates=(Gate(name="sandbox", passed=False, counterexample=why),))
 
 
 def _how_it_ended(code: int) -> str:
@@ -93,6 +120,5 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         return
     finally:
         process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        if process.stdin is not None:
+            process.stdin.close()

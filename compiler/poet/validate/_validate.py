@@ -3,11 +3,14 @@
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from poet import decisions as documents
 from poet.check import CheckedModule
 from poet.errors import ValidationError
 from poet.policies import policy as spec_of
-from poet.validate._report import Gate, ValidatedModule, ValidationReport
+from poet.validate._kept import keep, load
+from poet.validate._report import ValidatedModule, ValidationReport
 from poet.validate._sandbox import Job, Limits, run
 
 __all__ = ["ContractBrokenError", "validate", "validate_file"]
@@ -26,7 +29,12 @@ class ContractBrokenError(ValidationError):
 
 
 def validate(
-    checked: CheckedModule, *, staging: Path, effort: int = 100, limits: Limits | None = None
+    checked: CheckedModule,
+    *,
+    staging: Path,
+    effort: int = 100,
+    limits: Limits | None = None,
+    counterexamples: Path | None = None,
 ) -> ValidatedModule:
     """Import the candidate in a sandbox and put it through its boundary table and its contract.
 
@@ -40,6 +48,8 @@ def validate(
         Hypothesis examples a property.
     limits
         What the candidate may use up.
+    counterexamples
+        A folder of inputs on which earlier candidates failed: tried first, and added to.
 
     Raises
     ------
@@ -48,16 +58,26 @@ def validate(
     """
     decisions = checked.rendered.decisions
     source = checked.rendered.source
-    report = _tried(
-        decisions.policy, source, documents.encode(decisions), staging, effort, limits or Limits()
+    job = Job(
+        policy=decisions.policy,
+        decisions=documents.encode(decisions),
+        effort=effort,
+        limits=limits or Limits(),
     )
+    report = _tried(job, source, staging, counterexamples)
     if not report.passed:
         raise ContractBrokenError(report)
     return ValidatedModule(checked, report)
 
 
 def validate_file(
-    policy: str, path: Path, *, staging: Path, effort: int = 100, limits: Limits | None = None
+    policy: str,
+    path: Path,
+    *,
+    staging: Path,
+    effort: int = 100,
+    limits: Limits | None = None,
+    counterexamples: Path | None = None,
 ) -> ValidationReport:
     """Put any module through the contract of a policy, and give the report, passed or not.
 
@@ -70,25 +90,22 @@ def validate_file(
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(f"{path} cannot be read: {error}; give a Python module") from error
-    return _tried(policy, source, None, staging, effort, limits or Limits())
+    job = Job(policy=policy, decisions=None, effort=effort, limits=limits or Limits())
+    return _tried(job, source, staging, counterexamples)
 
 
-def _tried(
-    policy: str, source: str, decisions: bytes | None, staging: Path, effort: int, limits: Limits
-) -> ValidationReport:
-    spec = spec_of(policy)
+def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -> ValidationReport:
+    contract = spec_of(job.policy).contract
+    kept = load(counterexamples, job.policy) if counterexamples else ()
     staging.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=staging, prefix=f"{policy}-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        dir=staging, prefix=f"{job.policy}-", ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name).resolve()
-        candidate = folder / f"candidate_{policy}.py"
+        candidate = folder / f"candidate_{job.policy}.py"
         candidate.write_text(source, encoding="utf-8")
-        job = Job(
-            policy=policy,
-            contract=spec.contract,
-            path=str(candidate),
-            decisions=decisions,
-            effort=effort,
-            limits=limits,
-        )
-        gates: tuple[Gate, ...] = run(job, folder)
-    return ValidationReport(policy=policy, gates=gates)
+        job = msgspec.structs.replace(job, contract=contract, path=str(candidate), kept=kept)
+        answer = run(job, folder)
+    if counterexamples:
+        keep(counterexamples, answer.found)
+    return ValidationReport(policy=job.policy, gates=answer.gates)

@@ -1,127 +1,204 @@
 """The process in which a candidate is imported and exercised. Reads a job, writes its gates."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import hypothesis.configuration
 import msgspec
 import numpy as np
 import scipy.special
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, reproduce_failure, settings
+from hypothesis.errors import DidNotReproduce
 
 from poet import decisions as documents
 from poet.runtime import drift
+from poet.validate import _walls
 from poet.validate._contract import Broken, Contract
-from poet.validate._guard import Guard, limit
+from poet.validate._guard import Guard, TooLongError, limit, within
+from poet.validate._kept import Counterexample
 from poet.validate._report import Gate
-from poet.validate._sandbox import Job
+from poet.validate._sandbox import Answer, Job
+from poet.validate._values import literals
 
 LONGEST = 2000  # characters of a counterexample
+BLOB = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
+TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what a policy may import
 _IMPORTED = (np, scipy.special, drift)  # before the guard watches
 
 
 def main() -> None:
-    """Read a job from standard input, write its gates to standard output."""
+    """Read a job from standard input, write the answer to standard output."""
     answer = os.dup(1)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)  # what a candidate prints must not pass for an answer
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     staging = Path(job.path).parent
     hypothesis.configuration.set_hypothesis_home_dir(staging / ".hypothesis")
-    contract: Contract = importlib.import_module(job.contract).CONTRACT
-    decisions = None if job.decisions is None else documents.decode(job.decisions)
+    contract = importlib.import_module(job.contract)
+    trial = Trial(job, contract.CONTRACT)
+    guard = Guard(staging, readable=[Path(str(contract.__file__)).parent])
+    _load_what_it_trusts(Path(job.path))
     limit(job.limits)
-    guard = Guard(staging)
+    _walls.build(staging)
     guard.watch()
-    gates = tuple(_gates(job, contract, decisions))
-    guard.rest()
-    if guard.tried:
-        tried = "; ".join(dict.fromkeys(guard.tried))[:LONGEST]
-        gates = (*gates, Gate(name="sandbox", passed=False, counterexample=f"it tried: {tried}"))
-    os.write(answer, msgspec.json.encode(gates))
+    gates = list(trial.gates())
+    tried = list(dict.fromkeys(guard.tried))
+    if threading.active_count() > 1:
+        tried.append("to leave a thread behind")
+    if tried:
+        told = f"it tried: {'; '.join(tried)}"[:LONGEST]
+        gates.append(Gate(name="sandbox", passed=False, counterexample=told))
+    os.write(
+        answer,
+        msgspec.json.encode(Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found))),
+    )
+    os._exit(0)  # waits for no thread and runs no handler of the candidate's
 
 
-def _gates(job: Job, contract: Contract, decisions: documents.Decisions | None) -> Iterator[Gate]:
-    """Try the gates, cheap ones first, up to the first that fails."""
-    module = _imported(job)
-    if isinstance(module, Gate):
-        yield module
-        return
-    yield Gate(name="import", passed=True)
-    if decisions is not None:
-        yield (table := _gate("boundary table", lambda: contract.boundary_table(module, decisions)))
-        if not table.passed:
-            return
-    for prove in contract.properties:
-        gate = _gate(prove.__name__, _proof(prove, module, job, decisions))
-        yield gate
-        if not gate.passed:
-            return
+def _load_what_it_trusts(candidate: Path) -> None:
+    """Import the libraries of a policy before anything is refused: some read settings when they start."""
+    with suppress(SyntaxError):  # the import's gate says so
+        for node in ast.walk(ast.parse(candidate.read_bytes())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in names:
+                if name.partition(".")[0] in TRUSTED:
+                    with suppress(ImportError):  # as well
+                        importlib.import_module(name)
 
 
-def _imported(job: Job) -> ModuleType | Gate:
-    """Import the candidate from its file, so that Hypothesis finds its constants."""
-    name = Path(job.path).stem
-    found = importlib.util.spec_from_file_location(name, job.path)
-    assert found is not None  # noqa: S101 -- a path that ends in .py
-    assert found.loader is not None  # noqa: S101
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-        if not callable(getattr(module, job.policy, None)):
-            return Gate(name="import", passed=False, counterexample=f"it has no function {job.policy}")
-    except BaseException as error:  # noqa: BLE001 -- whatever it raises is the answer
-        return Gate(name="import", passed=False, counterexample=_told(error))
-    return module
+class Trial:
+    """One candidate before its gates."""
 
+    def __init__(self, job: Job, contract: Contract) -> None:
+        self.found: list[Counterexample] = []
+        self._job = job
+        self._contract = contract
+        self._decisions = None if job.decisions is None else documents.decode(job.decisions)
 
-def _proof(
-    prove: Callable[..., object], module: ModuleType, job: Job, decisions: documents.Decisions | None
-) -> Callable[[], int]:
-    def run() -> int:
-        count = 0
+    def gates(self) -> Iterator[Gate]:
+        """Try the gates, cheap ones first, up to the first that fails."""
+        for name, attempt in self._attempts():
+            try:
+                yield Gate(name=name.replace("_", " "), passed=True, examples=attempt())
+            except BaseException as error:  # noqa: BLE001 -- whatever it raises breaks the contract
+                yield Gate(name=name.replace("_", " "), passed=False, counterexample=self._told(name, error))
+                return
 
-        def policy(*args: object, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            return getattr(module, job.policy)(*args, **kwargs)
+    def _attempts(self) -> Iterator[tuple[str, Callable[[], int]]]:
+        modules: list[ModuleType] = []
+        yield "import", lambda: self._import_into(modules)
+        (module,) = modules
+        decisions = self._decisions
+        if decisions is not None:
+            yield "boundary table", lambda: self._contract.boundary_table(module, decisions)
+        if self._job.kept:
+            yield "kept counterexamples", lambda: self._replay(module)
+        for prove in self._contract.properties:
+            yield prove.__name__, lambda prove=prove: self._search(module, prove)  # type: ignore[misc]
 
-        policy.__signature__ = inspect.signature(getattr(module, job.policy))  # type: ignore[attr-defined]
-        proof = prove(policy, decisions) if prove.__code__.co_argcount > 1 else prove(policy)
-        assert callable(proof)  # noqa: S101 -- a property gives its test
-        settings(
-            max_examples=job.effort,
+    def _import_into(self, modules: list[ModuleType]) -> int:
+        """Import the candidate from its file, so that Hypothesis finds its constants."""
+        name = Path(self._job.path).stem
+        found = importlib.util.spec_from_file_location(name, self._job.path)
+        assert found is not None  # noqa: S101 -- a path that ends in .py
+        assert found.loader is not None  # noqa: S101
+        module = importlib.util.module_from_spec(found)
+        sys.modules[name] = module
+        with within(self._job.limits.call_cpu_s):
+            found.loader.exec_module(module)
+        if not callable(getattr(module, self._job.policy, None)):
+            raise Broken(f"it has no function {self._job.policy}")
+        modules.append(module)
+        return 0
+
+    def _replay(self, module: ModuleType) -> int:
+        """Try what some candidate failed on before; a blob of another Hypothesis says nothing here."""
+        properties = {prove.__name__: prove for prove in self._contract.properties}
+        mine = [
+            each
+            for each in self._job.kept
+            if each.hypothesis == hypothesis.__version__ and each.gate in properties
+        ]
+        for each in mine:
+            proof = self._proof(_Counted(module, self._job), properties[each.gate])
+            try:
+                reproduce_failure(each.hypothesis, each.blob.encode())(proof)()
+            except DidNotReproduce:
+                continue
+            except Exception as error:
+                raise Broken(
+                    f"{each.gate.replace('_', ' ')}: {_what(error)}\nas before: {each.told}"
+                ) from error
+        return len(mine)
+
+    def _search(self, module: ModuleType, prove: Callable[..., Any]) -> int:
+        policy = _Counted(module, self._job)
+        self._proof(policy, prove)()
+        return policy.calls
+
+    def _proof(self, policy: Callable[..., Any], prove: Callable[..., Any]) -> Callable[[], None]:
+        takes_decisions = len(inspect.signature(prove).parameters) > 1
+        proof: Callable[[], None] = prove(policy, self._decisions) if takes_decisions else prove(policy)
+        return settings(
+            max_examples=self._job.effort,
             derandomize=True,
             database=None,
             deadline=None,
+            print_blob=True,
+            report_multiple_bugs=False,
             suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]  # an enum with a metaclass
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        )(proof)()
-        return count
+        )(proof)
 
-    return run
+    def _told(self, gate: str, error: BaseException) -> str:
+        """Say what went wrong, and remember the shrunk input."""
+        told = "\n".join([_what(error), *getattr(error, "__notes__", ())])
+        shown = BLOB.sub("", told)[:LONGEST]
+        if (blob := BLOB.search(told)) and gate != "kept counterexamples":
+            version, data = blob.groups()
+            self.found.append(
+                Counterexample(policy=self._job.policy, gate=gate, told=shown, hypothesis=version, blob=data)
+            )
+        return shown
 
 
-def _gate(name: str, run: Callable[[], int]) -> Gate:
-    try:
-        return Gate(name=name.replace("_", " "), passed=True, examples=run())
-    except Exception as error:  # noqa: BLE001 -- whatever a candidate raises breaks its contract
-        return Gate(name=name.replace("_", " "), passed=False, counterexample=_told(error))
-    except BaseExceptionGroup as several:
-        return Gate(name=name.replace("_", " "), passed=False, counterexample=_told(several.exceptions[0]))
+def _what(error: BaseException) -> str:
+    return str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
 
 
-def _told(error: BaseException) -> str:
-    what = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
-    return "\n".join([what, *getattr(error, "__notes__", ())])[:LONGEST]
+class _Counted:
+    """The candidate's function, each call counted and within its time."""
+
+    def __init__(self, module: ModuleType, job: Job) -> None:
+        self.calls = 0
+        self.literals = literals(Path(job.path).read_text(encoding="utf-8"))
+        self._module = module
+        self._name = job.policy
+        self._cpu_s = job.limits.call_cpu_s
+        self.__signature__ = inspect.signature(getattr(module, job.policy))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the candidate."""
+        self.calls += 1
+        try:
+            with within(self._cpu_s):
+                return getattr(self._module, self._name)(*args, **kwargs)
+        except TooLongError as error:
+            given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+            raise TooLongError(f"{self._name}({', '.join(given)}) {error}") from None
 
 
 if __name__ == "__main__":

@@ -12,19 +12,27 @@ from hypothesis import strategies as st
 from poet.decisions import Decisions
 from poet.policies.calculate_adaptive_window import Band, Bounds, Stability, Velocity
 from poet.validate._contract import Contract, Policy, demand
+from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
 
 REQUIREMENTS = ("low", "normal", "high", "critical")
-VELOCITIES = st.floats(min_value=0.0, exclude_min=True, allow_nan=False, allow_infinity=False)
-NAMES = st.sampled_from(["revenue", "conversions", "latency"]) | st.text(max_size=30)
+SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
 MOST = 10_000_000
+
+
+def _names(policy: Policy) -> st.SearchStrategy[str]:
+    return texts(policy, "revenue", "conversions", "latency")
+
+
+def _velocities(policy: Policy) -> st.SearchStrategy[float]:
+    return numbers(policy, SLOWEST, FASTEST)
 
 
 def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
     """Give a positive int on any finite velocity."""
 
-    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS))
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
         window = policy(name, velocity, requirement)
         demand(type(window) is int, f"{window!r} is not an int")
@@ -36,7 +44,7 @@ def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
 def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
     """Give no smaller window for a stricter requirement."""
 
-    @given(NAMES, VELOCITIES)
+    @given(_names(policy), _velocities(policy))
     def test(name: str, velocity: float) -> None:
         windows = [policy(name, velocity, requirement) for requirement in REQUIREMENTS]
         demand(windows == sorted(windows), f"{dict(zip(REQUIREMENTS, windows, strict=True))} shrinks")
@@ -47,7 +55,13 @@ def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
 def answers_the_same_again(policy: Policy) -> Callable[[], None]:
     """Give the same question the same answer, whatever was asked in between."""
 
-    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS), NAMES, VELOCITIES)
+    @given(
+        _names(policy),
+        _velocities(policy),
+        st.sampled_from(REQUIREMENTS),
+        _names(policy),
+        _velocities(policy),
+    )
     def test(name: str, velocity: float, requirement: str, other: str, another: float) -> None:
         first = policy(name, velocity, requirement)
         policy(other, another, "critical")
@@ -60,7 +74,7 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
     """Never leave what the decisions declare as minimum and cap."""
     bounds = Bounds(minimum=1, cap=MOST) if decisions is None else _bounds(decisions)
 
-    @given(NAMES, VELOCITIES, st.sampled_from(REQUIREMENTS))
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
         window = policy(name, velocity, requirement)
         demand(bounds.minimum <= window <= bounds.cap, f"{window} is outside {bounds.minimum} … {bounds.cap}")
@@ -71,7 +85,7 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature."""
     borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
-    velocities = {5e-324, 1.0, 1e308}
+    velocities = {SLOWEST, 1.0, FASTEST}
     for border in borders:
         velocities |= {math.nextafter(border, -math.inf), border, math.nextafter(border, math.inf)}
     named = {name for each in _stability(decisions) for name in each.features}

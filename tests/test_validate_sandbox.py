@@ -1,0 +1,110 @@
+"""What a candidate may not do is refused and reported, and no trick passes for a report."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from poet.policies import policy
+from poet.render import render
+from poet.validate import Limits, ValidationReport, validate_file
+
+WINDOW = "calculate_adaptive_window"
+SOURCE = render(policy(WINDOW).version_1("")).source
+
+
+def report_on(tmp_path: Path, at_import: str, *, limits: Limits | None = None) -> ValidationReport:
+    """Validate version 1 of the window policy with these lines in it."""
+    path = tmp_path / "candidate.py"
+    path.write_text(SOURCE.replace("VERSION = 1\n", f"VERSION = 1\n{at_import}\n"), encoding="utf-8")
+    return validate_file(WINDOW, path, staging=tmp_path / "staging", effort=5, limits=limits)
+
+
+def last(report: ValidationReport) -> str:
+    """Give what is said of the last gate, which failed."""
+    assert not report.passed
+    return report.gates[-1].counterexample
+
+
+def test_an_answer_in_place_of_the_validator_never_passes(tmp_path: Path) -> None:
+    """A candidate may find the way out, but does not know the password."""
+    forged = (
+        "import os\n"
+        'LIE = b\'{"password":"","gates":[{"name":"import","passed":true}]}\'\n'
+        "for number in range(3, 20):\n"
+        "    try:\n        os.write(number, LIE)\n    except OSError:\n        pass\n"
+        "os._exit(0)"
+    )
+    assert "an answer of its own" in last(report_on(tmp_path, forged))
+
+
+def test_a_flood_of_output_stays_within_the_limit_on_files(tmp_path: Path) -> None:
+    """It would otherwise fill the memory of the process that waits."""
+    flood = "import sys\nfor _ in range(100):\n    sys.stderr.write('x' * 10**6)"
+    assert "too large" in last(report_on(tmp_path, flood)).lower()
+
+
+def test_libraries_that_a_policy_may_import_can_be_imported(tmp_path: Path) -> None:
+    """Also those that look into folders when they start."""
+    assert report_on(tmp_path, "import scipy.signal\nfrom scipy import optimize, stats").passed
+
+
+def test_a_process_that_leaves_the_group_is_never_started(tmp_path: Path) -> None:
+    """By a way that the interpreter does not audit."""
+    nothing = "None, None, -1, -1, -1, -1, -1, -1, 0, 1, False, True, -1, None, None, None, -1, None, True"
+    escape = (
+        "import _posixsubprocess\n"
+        f"_posixsubprocess.fork_exec([b'x'], [b'/bin/sleep', b'x'], True, (), {nothing})"
+    )
+    started = time.monotonic()
+    assert not report_on(tmp_path, escape).passed
+    assert time.monotonic() - started < 20.0
+
+
+def test_the_kernel_refuses_what_the_hook_is_blind_to(tmp_path: Path) -> None:
+    """With the hook switched off, nothing outside the staging folder is written all the same."""
+    prize = tmp_path / "prize"
+    blind = (
+        "import gc\n"
+        "for found in gc.get_objects():\n"
+        "    if type(found).__name__ == 'Guard':\n"
+        "        found._open = lambda *_: None\n"
+        f"open({str(prize)!r}, 'w')"
+    )
+    assert "PermissionError: [Errno 13]" in report_on(tmp_path, blind).gates[0].counterexample
+    assert not prize.exists()
+
+
+def test_a_thread_left_behind_is_reported(tmp_path: Path) -> None:
+    """And does not keep the validator waiting."""
+    left = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()"
+    assert last(report_on(tmp_path, left)) == "it tried: to leave a thread behind"
+
+
+def test_the_environment_is_empty_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate sees what numpy needs and nothing of ours."""
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    assert report_on(tmp_path, "import os\nassert 'A_SECRET' not in os.environ").passed
+
+
+def test_a_call_that_takes_too_long_is_named_with_its_arguments(tmp_path: Path) -> None:
+    """Long before the limit on the whole."""
+    endless = SOURCE.replace("    # bounds", "    while data_velocity > 5000.0:\n        pass\n    # bounds")
+    path = tmp_path / "candidate.py"
+    path.write_text(endless, encoding="utf-8")
+    report = validate_file(WINDOW, path, staging=tmp_path / "staging", limits=Limits(call_cpu_s=0.5))
+    assert report.gates[-1].name == "gives a positive whole number"
+    assert "used more than 0.5 s of CPU time" in last(report)
+    assert f"{WINDOW}('" in last(report)
+
+
+def test_an_import_that_takes_too_long_is_a_failure(tmp_path: Path) -> None:
+    """Even when it swallows every exception."""
+    stubborn = "while True:\n    try:\n        sum(range(10**6))\n    except Exception:\n        pass"
+    assert "used more than" in last(report_on(tmp_path, stubborn, limits=Limits(call_cpu_s=0.5)))
+
+
+def test_nothing_is_left_in_the_staging_folder(tmp_path: Path) -> None:
+    """Whatever the end."""
+    report_on(tmp_path, "open('litter', 'w').write('x')\nimport os\nos._exit(3)")
+    assert list((tmp_path / "staging").iterdir()) == []
