@@ -26,8 +26,8 @@ def score_all(
 ) -> dict[str, Score]:
     """Give the candidate statistics, by ``statistic/preparation``; empty when the samples cannot be compared.
 
-    Numeric: six calibrated ones raw and deseasonalised, six plain ones raw, two phase-matched. Categorical:
-    all six, calibrated. Raises as `compare` does.
+    Numeric: six calibrated ones raw and deseasonalised (five without times: rows have no order then), six
+    plain ones raw, two phase-matched. Categorical: all six, calibrated. Raises as `compare` does.
     """
     samples = compare(
         current,
@@ -48,15 +48,12 @@ def scores_of(samples: Samples) -> dict[str, Score]:
     if samples.is_categorical:
         samples.reference.calibrate(CATEGORICAL, "raw", length)
         return {f"{name}/raw": samples.score(name, "raw") for name in CATEGORICAL}
+    has_order = samples.current.times is not None
+    calibrated = [name for name in CALIBRATED if has_order or name not in ORDERED]
+    scores: dict[str, Score] = {}
     for preparation in ("raw", "deseasonalised"):
-        samples.reference.calibrate(CALIBRATED, preparation, length)
-    ordered = frozenset() if samples.current.times is not None else ORDERED
-    scores = {
-        f"{name}/{preparation}": samples.score(name, preparation)
-        for preparation in ("raw", "deseasonalised")
-        for name in CALIBRATED
-        if name not in ordered
-    }
+        samples.reference.calibrate(calibrated, preparation, length)
+        scores |= {f"{name}/{preparation}": samples.score(name, preparation) for name in calibrated}
     scores |= {f"{name}/raw": samples.score(name, "raw", calibrated=False) for name in PLAIN}
     matched = {
         f"{name}/phase_matched": samples.score(name, "phase_matched", calibrated=False)

@@ -22,6 +22,8 @@ def _cramer_von_mises(statistic: float, rows: Rows) -> float:
     expected = (1 + 1 / total) / 6
     spread = (total + 1) * (4 * m * n * total - 3 * (m * m + n * n) - 2 * m * n)
     variance = spread / (45 * total**2 * 4 * m * n)
+    if variance <= 0:
+        return 1.0  # one value against one
     limit = 1 / 6 + (statistic - expected) / np.sqrt(45 * variance)
     return 1.0 if limit < 0.003 else float(np.clip(1 - _limit_of_cramer_von_mises(limit), 0.0, 1.0))
 

@@ -1,0 +1,436 @@
+"""Two samples held against each other, and the decision."""
+
+import math
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from poet.errors import SampleError
+from poet.runtime._criteria import SCALES
+from poet.runtime.drift import Criterion, Reference, Samples, above, below, compare, read_score, score_all
+from poet.runtime.reference import PREPARATIONS
+from poet.runtime.results import DriftResult, Score
+from poet.runtime.statistics import COUNTS, NUMERIC
+
+Floats = NDArray[np.float64]
+DAY = 86_400.0
+
+CALIBRATED = (
+    above("wasserstein", "deseasonalised", "own_max", 1.0),
+    above("roughness", "raw", "own_max", 1.0),
+    above("mean_shift", "raw", "absolute", 2.5),
+)
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def noise(n: int, seed: int = 0) -> Floats:
+    """Give independent normal values."""
+    return np.random.default_rng(seed).normal(size=n)
+
+
+def decide(current: Any, reference: Any, *criteria: Criterion, agree: int = 1, **given: Any) -> DriftResult:
+    """Decide by criteria."""
+    return compare(current, reference, version=3, feature="age", **given).decide(
+        "rule", *criteria, agree=agree
+    )
+
+
+def criterion_for(statistic: str, preparation: str, scale: str) -> Criterion:
+    """Give the criterion that is quickest to hold: above nothing, or below any p-value but 1."""
+    return (
+        below(statistic, preparation, scale, 0.999)
+        if scale == "p_value"
+        else above(statistic, preparation, scale, 1e-9)
+    )
+
+
+every_criterion = st.builds(
+    criterion_for,
+    st.sampled_from(sorted(NUMERIC)),
+    st.sampled_from(PREPARATIONS),
+    st.sampled_from(SCALES),
+)
+numbers = hnp.arrays(
+    np.float64,
+    st.integers(1, 60),
+    elements=st.one_of(
+        st.floats(allow_nan=True, allow_infinity=True),
+        st.floats(-10, 10),
+        st.sampled_from([0.0, 1.0, 2.0]),
+    ),
+)
+
+
+# The contract
+
+
+@SLOW
+@given(values=numbers, criterion=every_criterion)
+def test_identical_samples_never_drift(values: Floats, criterion: Criterion) -> None:
+    """By any criterion, with times or without, however adverse the values."""
+    times = np.arange(len(values)) * 3600.0
+    given_times: dict[str, Any] = {"current_times": times, "reference_times": times}
+    assert not decide(values, values.copy(), criterion).drifted
+    assert not decide(values, values.copy(), criterion, **given_times).drifted
+
+
+@SLOW
+@given(
+    values=st.lists(st.one_of(st.none(), st.sampled_from("abc")), max_size=40),
+    statistic=st.sampled_from(sorted(COUNTS)),
+    scale=st.sampled_from(SCALES),
+)
+def test_identical_categories_never_drift(values: list[str | None], statistic: str, scale: str) -> None:
+    """Nor do they."""
+    assert not decide(values, list(values), criterion_for(statistic, "raw", scale)).drifted
+
+
+@SLOW
+@given(current=numbers, reference=numbers, criterion=every_criterion)
+def test_a_decision_agrees_with_its_score(current: Floats, reference: Floats, criterion: Criterion) -> None:
+    """No exception, no warning, no infinite score; what has no value gives a reason."""
+    result = decide(current, reference, criterion)
+    if result.direction == "above":
+        assert result.drifted == (result.score > result.threshold)
+    else:
+        assert result.drifted == (result.score < result.threshold)
+    assert math.isfinite(result.score) or (math.isnan(result.score) and bool(result.reason))
+
+
+@SLOW
+@given(seed=st.integers(0, 10_000), shift=st.floats(-1e3, 1e3), scale=st.floats(1e-3, 1e3))
+def test_moving_or_scaling_both_samples_changes_no_score(seed: int, shift: float, scale: float) -> None:
+    """Every statistic is free of origin and unit."""
+    current, reference = noise(50, seed) + 0.3, noise(120, seed + 1)
+    before = score_all(current, reference)
+    after = score_all(current * scale + shift, reference * scale + shift)
+    for test, score in before.items():
+        assert after[test].statistic == pytest.approx(score.statistic, rel=1e-6, abs=1e-6)
+        if score.own_max is not None:
+            assert after[test].own_max == pytest.approx(score.own_max, rel=1e-6, abs=1e-6)
+
+
+@SLOW
+@given(seed=st.integers(0, 10_000), criterion=every_criterion)
+def test_without_times_the_order_of_the_current_sample_does_not_matter(
+    seed: int, criterion: Criterion
+) -> None:
+    """To no criterion."""
+    current, reference = noise(40, seed).round(1), noise(90, seed + 1).round(1)
+    shuffled = np.random.default_rng(seed).permutation(current)
+    first, second = decide(current, reference, criterion), decide(shuffled, reference, criterion)
+    assert first.score == pytest.approx(second.score, abs=1e-9, nan_ok=True)
+    assert first.reason == second.reason
+
+
+def test_only_steps_depend_on_order() -> None:
+    """Roughness, and whatever is differenced."""
+    assert not above("roughness", "raw", "own_max", 1.0).is_order_free
+    assert not above("ks", "differenced", "absolute", 0.1).is_order_free
+    assert above("ks", "raw", "own_max", 1.0).is_order_free
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    reference=hnp.arrays(
+        np.float64,
+        st.integers(200, 400),
+        elements=st.one_of(st.floats(-100, 100), st.sampled_from([0.0, 1.0])),
+    ),
+    rows=st.integers(200, 400),
+    seed=st.integers(0, 1000),
+    sign=st.sampled_from([-1, 1]),
+)
+def test_a_shift_of_three_deviations_is_found(reference: Floats, rows: int, seed: int, sign: int) -> None:
+    """From 200 values on, however the reference is distributed, by the calibrated criteria."""
+    assume(reference.std() > 0)
+    current = np.random.default_rng(seed).choice(reference, rows) + sign * 3 * reference.std()
+    assert decide(current, reference, *CALIBRATED).drifted
+
+
+def test_the_calibrated_criteria_stay_silent_on_more_of_the_same() -> None:
+    """Independent noise, an autocorrelated process and a season: at most one alarm in ten."""
+    drifted = []
+    for seed in range(20):
+        values, times = noise(3000, seed), np.arange(3000) * 900.0
+        slow = np.convolve(values, 0.7 ** np.arange(20), mode="same")
+        for series in (values, slow, values + 3 * np.sin(times / DAY * 2 * np.pi)):
+            given_times: dict[str, Any] = {"current_times": times[2700:], "reference_times": times[:2700]}
+            drifted.append(decide(series[2700:], series[:2700], *CALIBRATED, **given_times).drifted)
+    assert np.mean(drifted) <= 0.1
+
+
+def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
+    """A morning against a whole week: KS calls it drift, the deseasonalised distance does not."""
+    times = np.arange(96 * 14) * 900.0
+    values = np.sin(times / DAY * 2 * np.pi) + 0.2 * noise(len(times))
+    later = times[:24] + 14 * DAY
+    morning = np.sin(later / DAY * 2 * np.pi) + 0.2 * noise(24, 1)
+    given_times: dict[str, Any] = {"current_times": later, "reference_times": times}
+    assert decide(morning, values, below("ks", "raw", "p_value", 0.05), **given_times).drifted
+    assert not decide(morning, values, CALIBRATED[0], **given_times).drifted
+    assert decide(morning + 0.6, values, CALIBRATED[0], **given_times).drifted
+
+
+# What cannot be compared
+
+
+@pytest.mark.parametrize(
+    ("current", "reference", "reason"),
+    [
+        ([], [1.0], "current is empty"),
+        ([None, None], [1.0], "current is all missing"),
+        ([1.0], [], "reference is empty"),
+        ([1.0], [float("nan")], "reference is all missing"),
+        (["a"], [1.0], "current is categorical, reference is numeric"),
+        ([True], ["a"], "current is boolean, reference is categorical"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(current: Any, reference: Any, reason: str) -> None:
+    """Undecided, without a score: never a silent "no drift"."""
+    samples = compare(current, reference)
+    result = samples.decide("rule", below("ks", "raw", "p_value", 0.05))
+    assert samples.reason == reason
+    assert (result.drifted, result.test, result.reason) == (False, "none", reason)
+    assert math.isnan(result.score)
+    assert score_all(current, reference) == {}
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.5, 1e300])
+def test_a_constant_reference_is_left_by_any_other_value(value: float) -> None:
+    """The same constant is no change, whatever the rounding of its mean."""
+    reference = np.full(1000, value)
+    assert not decide(np.full(300, value), reference, *CALIBRATED).drifted
+    other = np.full(300, value)
+    other[0] += abs(value) or 1.0
+    result = decide(other, reference, *CALIBRATED)
+    assert result.drifted
+    assert math.isfinite(result.score)
+
+
+@pytest.mark.parametrize(
+    ("current", "criterion"),
+    [
+        ([1.0], above("roughness", "raw", "own_max", 1.0)),
+        ([1.0], above("scale_shift", "raw", "own_max", 1.0)),
+        ([1.0], above("ks", "differenced", "absolute", 0.5)),
+        ([1.0, 2.0], above("chi_square", "raw", "absolute", 0.5)),
+        ([1.0, 2.0], below("wasserstein", "raw", "p_value", 0.5)),
+    ],
+)
+def test_what_has_no_value_is_named(current: list[float], criterion: Criterion) -> None:
+    """NaN is never a quiet "no"."""
+    result = decide(current, noise(50), criterion, current_times=np.arange(len(current)))
+    assert not result.drifted
+    assert result.reason == f"not defined for these samples: {criterion.test}"
+
+
+def test_what_has_no_value_is_named_beside_what_has_one() -> None:
+    """Silent by the one criterion that could be read, and the other one is named."""
+    scale = above("scale_shift", "raw", "own_max", 1.0)
+    result = decide([0.0], noise(50), scale, CALIBRATED[2])
+    assert (result.drifted, result.test) == (False, "mean_shift/raw/absolute")
+    assert result.reason == "not defined for these samples: scale_shift/raw/own_max"
+    found = decide([9.0], noise(50), scale, CALIBRATED[2])
+    assert (found.drifted, found.reason) == (True, "")
+
+
+def test_order_is_asked_only_of_samples_with_times() -> None:
+    """A rougher sample is found where its order is known; without times that is said, or left to the rest."""
+    times, rough = np.arange(600) * 60.0, np.tile([-1.0, 1.0], 50)
+    smooth = np.sin(np.arange(500) / 40) * np.sqrt(2)
+    given_times: dict[str, Any] = {"current_times": times[500:], "reference_times": times[:500]}
+    assert decide(rough, smooth, CALIBRATED[1], **given_times).drifted
+    alone = decide(rough, smooth, CALIBRATED[1])
+    assert (alone.drifted, alone.test) == (False, "none")
+    assert alone.reason == "without times these cannot be asked: roughness/raw/own_max"
+    assert decide(rough + 9, smooth, *CALIBRATED).test == "wasserstein/deseasonalised/own_max"
+
+
+def test_a_reference_of_two_values_is_not_calibrated() -> None:
+    """Which is said."""
+    assert decide([1.0, 5.0], [1.0, 2.0], CALIBRATED[0]).reason.startswith("not defined")
+
+
+# The decision
+
+
+def test_a_result_tells_all_that_was_found() -> None:
+    """Score, threshold, test, rule, version, feature, what was computed, and the profile."""
+    result = decide(noise(100) + 3, noise(500, 1), below("ks", "raw", "p_value", 0.05))
+    assert (result.drifted, result.test, result.direction) == (True, "ks/raw/p_value", "below")
+    assert (result.rule, result.policy_version, result.feature, result.reason) == ("rule", 3, "age", "")
+    assert result.score == result.p_value == result.scores["ks/raw"].p_value
+    assert list(result.scores) == ["ks/raw"]
+    assert result.profile is not None
+    assert (result.profile.kind, result.profile.n_current, result.profile.n_reference) == (
+        "numeric",
+        100,
+        500,
+    )
+
+
+@pytest.mark.parametrize(("agree", "drifted", "test"), [(1, True, "b"), (2, True, "a"), (3, False, "c")])
+def test_the_criterion_that_decides_is_the_one_reported(agree: int, drifted: bool, test: str) -> None:  # noqa: FBT001
+    """The best, the second best, the third best: its score against its threshold is the decision."""
+    criteria = {
+        "a": above("mean_shift", "raw", "absolute", 0.9),
+        "b": above("wasserstein", "raw", "absolute", 0.5),
+        "c": above("ks", "raw", "absolute", 0.99),
+    }
+    result = decide(noise(400, 1) + 1, noise(400), *criteria.values(), agree=agree)
+    assert (result.drifted, result.test) == (drifted, criteria[test].test)
+
+
+def test_a_threshold_is_not_reached_by_equality() -> None:
+    """Above is above."""
+    reference = np.array([-1.0, 1.0])
+    assert not decide(reference + 1, reference, above("mean_shift", "raw", "absolute", 1.0)).drifted
+    assert decide(
+        reference + 1, reference, above("mean_shift", "raw", "absolute", np.nextafter(1.0, 0.0))
+    ).drifted
+
+
+@pytest.mark.parametrize("agree", [0, 3])
+def test_agree_lies_between_one_and_the_criteria(agree: int) -> None:
+    """A rule that nothing or everything meets is a programming error."""
+    with pytest.raises(SampleError, match="agree must be 1 to 2"):
+        decide([1.0], [1.0], *CALIBRATED[:2], agree=agree)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("k", "raw", "absolute"), "unknown statistic 'k'; known are anderson_darling"),
+        (("ks", "row", "absolute"), "unknown preparation 'row'; known are raw"),
+        (("ks", "raw", "p"), "unknown scale 'p'; known are absolute, p_value"),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_the_known_ones(names: tuple[str, str, str], said: str) -> None:
+    """So is a threshold that nothing can be compared with."""
+    with pytest.raises(SampleError, match=said):
+        above(*names, 1.0)
+    with pytest.raises(SampleError, match="finite number"):
+        below("ks", "raw", "p_value", math.nan)
+
+
+def test_scales_divide_by_the_references_own_windows() -> None:
+    """A 90 % quantile, a maximum, or standard deviations above the mean."""
+    score = Score(statistic=6.0, p_value=0.2, own_q90=2.0, own_max=3.0, own_mean=1.0, own_sd=0.5)
+    read = {scale: read_score(score, scale) for scale in SCALES}
+    assert read == {"absolute": 6.0, "p_value": 0.2, "own_q90": 3.0, "own_max": 2.0, "own_sd": 10.0}
+    assert all(math.isnan(read_score(Score(statistic=6.0), scale)) for scale in SCALES[1:])
+
+
+# The samples
+
+
+def test_statistics_are_computed_once_and_when_asked() -> None:
+    """A rule pays for what it names."""
+    samples = compare(noise(30), noise(300, 1))
+    assert samples.score("ks", "raw", calibrated=False).own_max is None
+    assert samples.score("ks", "raw").own_max is not None
+    assert samples.score("ks", "raw") is samples.score("ks", "raw", calibrated=False)
+
+
+def test_a_prepared_reference_gives_the_same_answer() -> None:
+    """And keeps its period."""
+    times = np.arange(960) * 900.0
+    values = np.sin(times / DAY * 2 * np.pi) + 0.1 * noise(960)
+    arguments: dict[str, Any] = {"current_times": times[:50]}
+    prepared = Reference.prepare(values, times=times, period=DAY)
+    raw: dict[str, Any] = {"reference_times": times, "context": {"period": DAY, "segment": "eu"}}
+    assert score_all(values[:50], prepared, **arguments) == score_all(values[:50], values, **arguments, **raw)
+
+
+def test_a_profile_tells_the_reference_s_shape() -> None:
+    """Not the current sample's: a drifted sample does not change the rule that judges it."""
+    reference = np.random.default_rng(2).exponential(size=20_000)
+    profile = compare([1.0, None, 2.0, 3.0], reference).profile
+    assert profile.skewness == pytest.approx(2.0, abs=0.2)
+    assert profile.tail_weight == pytest.approx(6.0, abs=2.0)
+    assert (profile.n_unique, profile.missing_fraction) == (20_000, 0.25)
+    assert profile.autocorrelation == pytest.approx(0, abs=0.03)
+    assert not profile.is_seasonal
+
+
+def test_a_season_is_known_when_both_samples_have_times() -> None:
+    """Period and strength are in the profile, and rules may ask."""
+    times = np.arange(960) * 900.0
+    values = np.sin(times / DAY * 2 * np.pi)
+    samples = compare(values[:9], values, current_times=times[:9], reference_times=times)
+    assert (samples.is_seasonal, samples.profile.period) == (True, DAY)
+    assert samples.profile.seasonal_strength == pytest.approx(1, abs=0.01)
+    blind = compare(values[:9], values, reference_times=times)
+    assert (blind.is_seasonal, blind.profile.is_seasonal) == (False, False)
+
+
+def test_categories_are_compared_by_name() -> None:
+    """Whatever their order, and with those that only one sample has."""
+    samples = compare(["c", "a"], ["a", "b", "b", "a"])
+    assert samples.is_categorical
+    assert samples.score("total_variation", "raw").statistic == 0.5
+    assert compare([True, False], [False, True]).score("chi_square", "raw").p_value == 1.0
+
+
+def test_single_and_double_precision_are_one() -> None:
+    """A tenth is a tenth, though not to the last bit."""
+    values = noise(200).round(1)
+    for current, reference in ((values.astype(np.float32), values), (values, values.astype(np.float32))):
+        assert compare(current, reference).score("ks", "raw").statistic == 0.0
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ("daily", "context must be a mapping"),
+        ({"period": "day"}, "must be seconds"),
+        ({"period": -1}, "positive"),
+    ],
+)
+def test_a_wrong_context_is_an_error(context: Any, said: str) -> None:
+    """A scalar that is no period is not guessed at."""
+    with pytest.raises(SampleError, match=said):
+        compare([1.0], [1.0], context=context)
+
+
+def test_the_full_set_holds_what_learners_replay() -> None:
+    """Twenty numeric tests, twelve of them calibrated; six categorical ones, all calibrated."""
+    times = np.arange(330) * 60.0
+    numeric = score_all(
+        noise(30), noise(300), feature="age", current_times=times[300:], reference_times=times[:300]
+    )
+    assert len(numeric) == 20
+    assert sum(score.own_max is not None for score in numeric.values()) == 12
+    assert all(math.isfinite(score.statistic) for score in numeric.values())
+    assert set(numeric) - set(score_all(noise(30), noise(300))) == {
+        "roughness/raw",
+        "roughness/deseasonalised",
+    }
+    categorical = score_all(["a", "b"], ["a"] * 9 + ["b"])
+    assert len(categorical) == 6
+    assert all(score.own_max is not None for score in categorical.values())
+
+
+def test_samples_are_what_compare_gives() -> None:
+    """The type is public, for annotations."""
+    assert isinstance(compare([1.0], [1.0]), Samples)
+
+
+def test_importing_the_runtime_is_light() -> None:
+    """Results without numpy; decisions without pandas, statsmodels or scipy.stats."""
+    script = (
+        "import sys, poet.runtime.results; assert 'numpy' not in sys.modules, 'numpy'\n"
+        "import poet.runtime.drift, poet.runtime.table\n"
+        "heavy = {'pandas', 'polars', 'pyarrow', 'statsmodels', 'scipy.stats'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,65 @@
+"""A detector over the columns of two tables."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from poet.errors import SampleError
+from poet.runtime.drift import Reference, below, compare
+from poet.runtime.results import DriftResult
+from poet.runtime.table import detect_drift_table
+
+BEFORE = {"age": [1.0, 2.0, 3.0] * 20, "land": ["a", "b", "b"] * 20}
+NOW = {"age": [9.0, 9.5, 8.0] * 20, "land": ["a", "b", "b"] * 20}
+
+
+def detect(current: Any, reference: Any, **arguments: Any) -> DriftResult:
+    """Detect drift as a generated policy does."""
+    samples = compare(current, reference, **arguments)
+    if samples.reason:
+        return samples.undecided()
+    if samples.is_categorical:
+        return samples.decide("categorical", below("chi_square", "raw", "p_value", 0.05))
+    return samples.decide("numeric", below("ks", "raw", "p_value", 0.05))
+
+
+@pytest.mark.parametrize("table", [dict, pd.DataFrame, pl.DataFrame, pa.table])
+def test_every_column_has_its_result(table: Any) -> None:
+    """In the reference's order, by name, from any kind of table."""
+    results = detect_drift_table(detect, table(NOW), table(BEFORE))
+    found = [(name, result.feature, result.drifted) for name, result in results.items()]
+    assert found == [("age", "age", True), ("land", "land", False)]
+
+
+def test_a_column_that_one_table_lacks_is_named() -> None:
+    """Neither skipped nor called unchanged."""
+    results = detect_drift_table(detect, {"b": [1.0]}, {"a": [1.0]})
+    reasons = {name: result.reason for name, result in results.items()}
+    assert reasons == {"a": "current has no column 'a'", "b": "reference has no column 'b'"}
+
+
+def test_a_column_that_cannot_be_read_does_not_stop_the_others() -> None:
+    """A column of dates is said to be one."""
+    dates = [dt.date(2024, 1, 1)] * 60
+    results = detect_drift_table(detect, NOW | {"when": dates}, BEFORE | {"when": dates})
+    assert "current holds dates" in results["when"].reason
+    assert results["age"].drifted
+
+
+def test_a_wrong_call_is_an_error() -> None:
+    """Times that fit no column, and what is no table."""
+    with pytest.raises(SampleError, match="60 rows but 1 times"):
+        detect_drift_table(detect, NOW, BEFORE, current_times=[0.0])
+    with pytest.raises(SampleError, match="current must be a mapping of columns or a table, got list"):
+        detect_drift_table(detect, [1.0], BEFORE)
+
+
+def test_references_may_be_prepared_by_column() -> None:
+    """As a monitor would that calls often."""
+    prepared = {name: Reference.prepare(column) for name, column in BEFORE.items()}
+    results = detect_drift_table(detect, NOW, prepared)
+    assert [result.drifted for result in results.values()] == [True, False]
