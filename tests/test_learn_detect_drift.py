@@ -1,5 +1,6 @@
 """What the drift learner adopts, holds and retires, on simulated verdicts with known truth."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -232,3 +233,45 @@ def test_an_added_alert_that_nobody_judged_counts_as_false() -> None:
     missed = [Seen(1.2, real=True, drifted=False, origin="missed") for _ in range(10)]
     decided = learn(summarised([*judged, *silent, *missed]), quiet, LearnConfiguration())
     assert decided.behaves_as(quiet)
+
+
+def test_every_candidate_finds_a_shift_of_three_standard_deviations() -> None:
+    """What the contract would refuse must not be adopted: the compile could never publish it."""
+    from poet.learn.detect_drift._candidates import numeric_grid
+    from poet.learn.detect_drift._scopes import candidate_of
+    from poet.learn.detect_drift._steps import firing, read_executions
+    from poet.policies.detect_drift import branches
+    from poet.runtime.drift import score_all
+    from poet.validate._samples import numeric
+
+    scores: list[dict[str, Any]] = []
+    recorded: list[dict[str, Any]] = []
+    for row, shape in enumerate(["normal", "rounded", "integers"] * 5):
+        reference, current = numeric(shape, 300, row), numeric(shape, 200, row + 100)
+        name = {"execution_id": f"x{row}"}
+        recorded.append(
+            name
+            | {
+                "position": row,
+                "time": 0.0,
+                "feature": "",
+                "drifted": True,
+                "audit": False,
+                "propensity": 1.0,
+            }
+            | {"kind": "numeric", "is_seasonal": False, "n_reference": 300}
+        )
+        for test, score in score_all(current + 3.0 * reference.std(), reference).items():
+            columns = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+            scores.append(name | {"test": test} | {column: getattr(score, column) for column in columns})
+    empty = summarised([Seen(1.0, real=True)])
+    executions = read_executions(
+        dataclasses.replace(
+            empty, recorded=pa.Table.from_pylist(recorded), scores=pa.Table.from_pylist(scores)
+        )
+    )
+    calibrated = branches(policy("detect_drift").version_1("calibrated"))
+    default = next(candidate_of(each.criteria) for each in calibrated if each.condition.kind == "numeric")
+    grid = numeric_grid(default)
+    answers = firing(executions, grid)
+    assert [grid[column] for column in np.flatnonzero(~answers.all(axis=0))] == []
