@@ -1,15 +1,12 @@
-"""The embedded feedback log: a buffer, a writer thread that commits in groups, the SQLite store.
+"""The embedded feedback log: a buffer, commits in groups, the SQLite file.
 
-The caller pays for putting an event into a queue. The thread takes what has come and commits it at once
-when somebody waits for it, at the latest after `LINGER_S`. A forked child starts with an empty buffer
-and opens its own connection: what the parent had buffered stays the parent's to write.
+The caller of a plain append pays for putting an event into a list; a thread commits what has come at most
+`LINGER_S` later. Whoever wants to know that events are on disk commits them himself, with all that others
+put beside them meanwhile: no thread has to wake another. An event leaves the buffer when it is on disk, so
+a disk that is full for a minute costs nothing but errors.
 """
 
-import atexit
-import os
 import threading
-import time
-import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +14,14 @@ from typing import Literal, Self
 
 from poet.errors import LogError
 from poet.events import Event
+from poet.log._file import prepare
 from poet.log._interface import StoredEvent
-from poet.log._store import Store
+from poet.log._lifetime import close_at_end_of_worker, register
+from poet.log._store import Reader, Writer
 
 __all__ = ["EmbeddedLog", "open_log"]
 
-GROUP = 1000  # events in one transaction
+GROUP = 500  # events in one transaction, at most
 LINGER_S = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
 
 
@@ -30,68 +29,94 @@ class EmbeddedLog:
     """A feedback log in a folder, for any number of threads and processes."""
 
     def __init__(self, folder: Path, *, capacity: int, on_full: Literal["block", "drop"]) -> None:
+        if capacity < 1:
+            raise LogError(f"a buffer of {capacity} events holds none; give a capacity of at least 1")
         self._folder = folder
         self._capacity = capacity
+        self._group = min(GROUP, capacity)
         self._on_full = on_full
-        self.dropped = 0  # events refused because the buffer was full
-        self._start()
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._store = Store(self._folder)
-        self._changed = threading.Condition()
-        self._buffer: list[Event] = []
-        self._taken = 0  # events put into the buffer …
-        self._written = 0  # … and of these, events that are on disk
-        self._urgent = 0  # how far somebody waits
-        self._failure: BaseException | None = None
         self._is_closed = False
+        self.dropped = 0  # events refused because the buffer was full
+        self.begin_anew()
+        prepare(folder)
+        register(self)
+
+    def begin_anew(self) -> None:
+        """Start with an empty buffer: also in a forked child, whose parent writes what it had taken."""
+        self._writer = Writer(self._folder)
+        self._reader = Reader(self._folder)
+        self._committing = threading.Lock()  # taken before the next one
+        self._lock = threading.RLock()
+        self._work = threading.Condition(self._lock)  # where the thread waits
+        self._is_idle = True  # no thread yet, or it waits for a first event
+        self._buffer: list[Event] = []  # taken and not yet on disk
+        self._taken = 0  # events ever put into the buffer …
+        self._written = 0  # … and of these, events on disk
+        self._failure: BaseException | None = None  # what befell the thread, until a caller was told
         self._thread: threading.Thread | None = None
 
     def append(self, events: Iterable[Event], *, durable: bool = False) -> None:
-        """Take events; see `FeedbackLog.append`."""
-        self._after_fork()
-        with self._changed:
-            for event in events:
-                self._put(event)
-            if durable:
-                self._wait_until(self._taken)
+        """Take events; see `FeedbackLog.append`. A durable one is never dropped: its caller waits anyway."""
+        upto = 0
+        for event in events:
+            upto = self._put(event, durable=durable)
+        if durable:
+            self._write(upto)
 
     def flush(self) -> None:
         """Return when everything taken so far is on disk."""
-        self._after_fork()
-        with self._changed:
-            self._wait_until(self._taken)
+        with self._lock:
+            self._raise_failure()
+            upto = self._taken
+        self._write(upto)
 
     def close(self) -> None:
-        """Flush, stop the thread, close the file."""
-        if self._is_closed or self._pid != os.getpid():
-            return
+        """Write what was taken, stop the thread, close the file."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._work.notify()
+        if self._thread is not None:
+            self._thread.join()
         try:
-            self.flush()
+            self._write(self._taken)
         finally:
-            with self._changed:
-                self._is_closed = True
-                self._changed.notify_all()
-            if self._thread is not None:
-                self._thread.join()
-            self._store.close()
+            with self._committing, self._reader.in_use:
+                self._writer.let_go()
+                self._reader.let_go()
 
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         """Give the durable events in order."""
-        return self._reader().read(after, until)
+        while page := self._open_reader().page(after, until):
+            yield from page
+            after = page[-1].position
 
     def position(self) -> int:
         """Give the newest durable position."""
-        return self._reader().position()
+        return self._open_reader().position()
 
     def prefix_digest(self, position: int) -> str:
         """Give the digest of the events up to a position."""
-        return self._reader().digest(position)
+        return self._open_reader().digest(position)
 
     def count_by_type(self, *, after: int = 0) -> dict[str, int]:
         """Count the durable events after a position, by type."""
-        return self._reader().counts(after)
+        return self._open_reader().counts(after)
+
+    def hold(self) -> None:
+        """Come to rest with nothing open and every lock held, for a fork."""
+        self._committing.acquire()
+        self._reader.in_use.acquire()
+        self._lock.acquire()
+        self._writer.let_go()
+        self._reader.let_go()
+
+    def go_on(self) -> None:
+        """Undo `hold`; connections are opened when they are needed."""
+        self._lock.release()
+        self._reader.in_use.release()
+        self._committing.release()
 
     def __enter__(self) -> Self:
         return self
@@ -101,82 +126,98 @@ class EmbeddedLog:
     ) -> None:
         self.close()
 
-    def _reader(self) -> Store:
-        self._after_fork()
+    def _open_reader(self) -> Reader:
+        self._check_open()
+        return self._reader
+
+    def _check_open(self) -> None:
         if self._is_closed:
             raise LogError(f"the feedback log in {self._folder} is closed; open it again with open_log")
-        return self._store
 
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            self._start()
+    def _put(self, event: Event, *, durable: bool) -> int:
+        """Take one event; gives how many were taken with it."""
+        if not (event.id.isascii() and event.source.isascii()):
+            _check_text(event)
+        while True:
+            with self._lock:
+                self._raise_failure()
+                self._check_open()
+                if len(self._buffer) < self._capacity:
+                    self._buffer.append(event)
+                    self._taken += 1
+                    if not durable and (self._is_idle or len(self._buffer) == self._group):
+                        self._wake()
+                    return self._taken
+                if self._on_full == "drop" and not durable:
+                    self.dropped += 1
+                    return self._taken
+            self._write_group()
 
-    def _put(self, event: Event) -> None:
-        self._raise_failure()
-        if self._is_closed:
-            raise LogError(f"the feedback log in {self._folder} is closed; open it again with open_log")
-        while len(self._buffer) >= self._capacity:
-            if self._on_full == "drop":
-                self.dropped += 1
-                return
-            self._changed.wait()
-            self._raise_failure()
-        self._buffer.append(event)
-        self._taken += 1
+    def _wake(self) -> None:
+        self._is_idle = False
         if self._thread is None:
-            self._thread = threading.Thread(target=_work, args=(self,), name="poet-log", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="poet-log", daemon=True)
             self._thread.start()
-        if len(self._buffer) == 1 or len(self._buffer) % GROUP == 0:
-            self._changed.notify_all()
-
-    def _wait_until(self, taken: int) -> None:
-        self._urgent = max(self._urgent, taken)
-        self._changed.notify_all()
-        while self._written < taken and self._failure is None:
-            self._changed.wait()
-        self._raise_failure()
+            close_at_end_of_worker()
+        self._work.notify()
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise LogError(
-                f"events could not be written to {self._folder} ({failure}); mend the cause, emit them again"
-            ) from failure
+        """Raise what befell the thread; it tries again once somebody knows."""
+        if self._failure is None:
+            return
+        failure, self._failure = self._failure, None
+        self._work.notify()
+        raise LogError(
+            f"{len(self._buffer)} events are not on disk yet: {failure}; they are kept and tried again"
+        ) from failure
 
-    def _next_group(self) -> list[Event] | None:
-        """Wait for events worth a commit; None when the log is closed."""
-        with self._changed:
-            while not self._buffer:
-                if self._is_closed:
-                    return None
-                self._changed.wait()
-            deadline = time.monotonic() + LINGER_S
-            while len(self._buffer) < GROUP and self._urgent <= self._written and not self._is_closed:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
-            group, self._buffer = self._buffer[:GROUP], self._buffer[GROUP:]
-            self._changed.notify_all()
-            return group
+    def _write(self, upto: int) -> None:
+        """Return when the first `upto` events are on disk."""
+        while self._written < upto:
+            self._write_group()
 
-    def _write(self, group: list[Event]) -> None:
-        failure: BaseException | None = None
-        try:
-            self._store.commit(group)
-        except BaseException as error:  # noqa: BLE001 -- raised to the next caller
-            failure = error
-        with self._changed:
-            self._written += len(group)
-            self._failure = failure or self._failure
-            self._changed.notify_all()
+    def _write_group(self) -> None:
+        with self._committing:
+            with self._lock:
+                group = self._buffer[: self._group]
+            if not group:
+                return
+            self._writer.commit(group)
+            with self._lock:
+                del self._buffer[: len(group)]
+                self._written += len(group)
+                self._failure = None  # what could not be written then is written now
+
+    def _run(self) -> None:
+        while self._has_work():
+            try:
+                self._write_group()
+            except BaseException as error:  # noqa: BLE001 -- told to the next caller
+                with self._lock:
+                    self._failure = error
+
+    def _has_work(self) -> bool:
+        """Wait for events and let others join them; false when the log is closed."""
+        with self._lock:
+            while not self._is_closed and (self._failure is not None or not self._buffer):
+                self._is_idle = self._failure is None
+                self._work.wait()
+            self._is_idle = False
+            self._work.wait_for(self._is_time, timeout=LINGER_S)
+            return not self._is_closed
+
+    def _is_time(self) -> bool:
+        return self._is_closed or len(self._buffer) >= self._group
 
 
-def _work(log: EmbeddedLog) -> None:
-    while (group := log._next_group()) is not None:  # noqa: SLF001 -- the log's own thread
-        log._write(group)  # noqa: SLF001
-
-
-_OPEN: "weakref.WeakSet[EmbeddedLog]" = weakref.WeakSet()
+def _check_text(event: Event) -> None:
+    """Refuse at the door what no commit could ever write."""
+    try:
+        f"{event.id}{event.source}".encode()
+    except UnicodeEncodeError as error:
+        raise LogError(
+            f"the event {event.id!r} of {event.source!r} is not Unicode text ({error}); name it otherwise"
+        ) from error
 
 
 def open_log(
@@ -196,14 +237,6 @@ def open_log(
     Raises
     ------
     LogError
-        The folder holds something else.
+        The folder holds something else, or cannot be used.
     """
-    log = EmbeddedLog(Path(folder), capacity=capacity, on_full=on_full)
-    _OPEN.add(log)
-    return log
-
-
-@atexit.register
-def _close_all() -> None:
-    for log in list(_OPEN):
-        log.close()
+    return EmbeddedLog(Path(folder), capacity=capacity, on_full=on_full)

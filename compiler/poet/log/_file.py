@@ -1,0 +1,119 @@
+"""The SQLite file: what it must look like, how it is made, how its errors read."""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from poet.errors import LogError
+
+__all__ = ["connected", "exclusive", "lock_file", "prepare", "telling"]
+
+FILE = "log.sqlite3"
+LOCK = "commit.lock"
+APPLICATION_ID = 0x504F4554  # "POET", in the header of the file
+SCHEMA_VERSION = 2
+BUSY_TIMEOUT_S = 60.0
+# `position` is an alias of the rowid. Rows are never deleted, and AUTOINCREMENT never gives a number twice.
+# `digest` is the chain over all events so far: a prefix's digest is one look-up. `totals` spares every
+# insert a second index, and counting a scan.
+SCHEMA = f"""
+BEGIN;
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    time REAL NOT NULL,
+    subject TEXT,
+    raw BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    UNIQUE (source, id)
+) STRICT;
+CREATE TABLE totals (type TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+def prepare(folder: Path) -> None:
+    """Make the log where there is none; leave anything else as it is.
+
+    Raises
+    ------
+    LogError
+        The folder cannot be used, or holds something else.
+    """
+    path = folder / FILE
+    with telling(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock_file(folder) as lock, exclusive(lock):
+            connection = connected(folder)
+            try:
+                if _is_empty(connection, path):
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(SCHEMA)
+            finally:
+                connection.close()
+
+
+def connected(folder: Path) -> sqlite3.Connection:
+    """Connect in autocommit mode, every commit on disk when it returns."""
+    connection = sqlite3.connect(
+        folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def lock_file(folder: Path) -> IO[bytes]:
+    """Open the file whose lock makes commits queue."""
+    return (folder / LOCK).open("ab")
+
+
+@contextmanager
+def exclusive(lock: IO[bytes]) -> Iterator[None]:
+    """Let one process commit at a time.
+
+    SQLite admits one writer as well, but whoever polls at the right moment wins: among eight writers one
+    can starve for a second, where the kernel's queue is fair. Since commits are serial and a position is
+    given inside its commit, positions become visible in their order.
+    """
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `LogError` with the next step."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LogError(f"{path} cannot be used ({error}); look at the disk and at its permissions") from error
+    except sqlite3.DatabaseError as error:
+        raise LogError(
+            f"{path} is not a feedback log, or is damaged ({error}); move it away, then import an export"
+        ) from error
+    except OSError as error:
+        raise LogError(f"{path} cannot be used ({error}); choose a folder that can be written") from error
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    application, version, tables = (
+        connection.execute(question).fetchone()[0]
+        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    if application == APPLICATION_ID and version != SCHEMA_VERSION:
+        raise LogError(
+            f"{path} has schema version {version}, this release knows {SCHEMA_VERSION}; "
+            "use the release that wrote it, or export there and import here"
+        )
+    if application != APPLICATION_ID and (application or version or tables):
+        raise LogError(f"{path} is a database of something else; move it away, or choose another folder")
+    return bool(tables == 0)
