@@ -1,8 +1,10 @@
 """What learners see of the log, and that it does not depend on how it was sealed."""
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,42 +12,17 @@ import pytest
 from poet.errors import SummaryError
 from poet.events import Event, make
 from poet.log import open_log
-from poet.summaries import Aggregates, aggregate, aggregate_range, merge, seal, summarise
+from poet.summaries import Summaries, aggregate, aggregate_range, merge, seal, summarise
 from poet.summaries._duckdb import DuckDBEngine
+from poet.summaries._index import Index, read_index, write_index
 from tests.builders import execution, filled_log, summaries_of, validation
-
-SCORES = {
-    "ks/raw": {"statistic": 0.4, "p_value": 0.01},
-    "wasserstein/raw": {"statistic": 0.8, "own_q90": 0.5},
-}
+from tests.plain_count import plain_count, random_log, standing_scores
 
 
 def noise(number: int, feature: str) -> Event:
     """Make a complaint about a feature."""
     data = {"false_alarms_per_day": 3.0, "window_size": 100, "feature": feature}
     return make("drift.noise_issue", data, source="user/ana", id=f"n{number}", time=3600.0 * number)
-
-
-def random_log(seed: int, n: int = 150) -> list[Event]:
-    """Draw executions, votes, changed votes and complaints in any order."""
-    chance = np.random.default_rng(seed)
-    events: list[Event] = []
-    for number in range(n):
-        kind = chance.integers(4)
-        cited = int(chance.integers(max(number, 1)))
-        if kind == 0:
-            events.append(execution(number, drifted=bool(chance.random() < 0.5), scores=SCORES, feature="f"))
-        elif kind == 3:
-            velocity = float(chance.integers(10, 1000))
-            events.append(execution(number, data_velocity=velocity, feature="g", scores=SCORES))
-            events.append(noise(number, "g" if chance.random() < 0.5 else "h"))
-        else:
-            source = f"user/{chance.integers(3)}"
-            data = {"execution_id": f"x{cited}", "was_real_drift": bool(chance.random() < 0.5)}
-            events.append(
-                make("drift.validation", data, source=source, id=f"v{number}", time=3600.0 * number)
-            )
-    return events
 
 
 def test_feedback_joins_its_execution_whenever_that_comes(tmp_path: Path) -> None:
@@ -85,57 +62,90 @@ def test_a_delay_that_names_a_silent_execution_is_a_vote(tmp_path: Path) -> None
     assert summaries.delays["delay_hours"].to_pylist() == [4.0, 4.0]
 
 
+def said(summaries: Summaries) -> dict[str, Any]:
+    """Give what summaries say of events, tables as lists of rows."""
+    values = {field.name: getattr(summaries, field.name) for field in fields(summaries)}
+    del values["log_position"], values["log_prefix"]
+    return {
+        name: value.to_pylist() if hasattr(value, "to_pylist") else value for name, value in values.items()
+    }
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_summaries_agree_with_a_plain_count(tmp_path: Path, seed: int) -> None:
-    """Against an oracle of a few lines of Python."""
+    """Every row, column and number of them, of the whole log and of a prefix, with the log's own digest."""
     events = random_log(seed)
-    summaries = summaries_of(tmp_path, events)
-    executed = {e.data.execution_id: e for e in reversed(events) if e.type == "execution.recorded"}  # type: ignore[attr-defined]
-    voted = [e for e in events if e.type == "drift.validation"]
-    assert summaries.counts["drift.validation"] == len(voted)
-    assert summaries.votes["event_id"].to_pylist() == [event.id for event in voted]
-    assert summaries.recorded["execution_id"].to_pylist() == sorted(executed, key=lambda x: int(x[1:]))
-    assert summaries.scores.num_rows == len(SCORES) * len(executed)
-    joined = [vote["drifted"] is not None for vote in summaries.votes.to_pylist()]
-    assert joined == [event.data.execution_id in executed for event in voted]  # type: ignore[attr-defined]
+    until = 60 + 30 * seed
+    with filled_log(tmp_path / "log", events) as log:
+        last = seal(log, tmp_path / "segments")
+        digests = log.prefix_digest(last), log.prefix_digest(until)
+    whole, early = summarise(tmp_path / "segments"), summarise(tmp_path / "segments", until=until)
+    assert said(whole) == plain_count(events)
+    assert said(early) == plain_count(events[:until])
+    assert (whole.log_prefix, early.log_prefix) == digests
+    assert (whole.log_position, early.log_position) == (len(events), until)
+
+
+def test_no_more_is_summarised_than_is_sealed(tmp_path: Path) -> None:
+    """Neither without any sealing nor beyond it."""
+    with pytest.raises(SummaryError, match="nothing is sealed"):
+        summarise(tmp_path / "segments")
+    with filled_log(tmp_path / "log", [execution(1)]) as log:
+        seal(log, tmp_path / "segments")
+    with pytest.raises(SummaryError, match="until=2 is outside the 1 log positions"):
+        summarise(tmp_path / "segments", until=2)
 
 
 def test_the_velocity_of_a_complaint_is_its_features_median(tmp_path: Path) -> None:
-    """Null where no execution and no delay tells of it."""
+    """Of first recordings only; null where no execution and no delay tells of it."""
     seen = [execution(n, feature="g", data_velocity=float(v)) for n, v in enumerate([10, 40, 20, 1000])]
-    summaries = summaries_of(tmp_path, [*seen, noise(9, "g"), noise(10, "h")])
+    again = {"execution_id": "x1", "policy": "p", "version": 9, "drifted": False, "feature": "g"}
+    repeated = make("execution.recorded", again | {"data_velocity": 5000.0})
+    summaries = summaries_of(tmp_path, [*seen, repeated, noise(9, "g"), noise(10, "h")])
     assert summaries.noise["data_velocity"].to_pylist() == [30.0, None]
 
 
 def test_sealing_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """Bit by bit or at once: the same tables, and every prefix has the log's own digest."""
+    """Bit by bit, with nothing new in between, or at once: the same summaries."""
     events = random_log(3)
-    whole = summaries_of(tmp_path / "whole", events)
     with open_log(tmp_path / "log") as log:
-        for event in events:
-            log.append([event], durable=True)
-            if len(event.id) % 2:
-                seal(log, tmp_path / "segments")
-        seal(log, tmp_path / "segments")
-        bits = summarise(tmp_path / "segments")
-        early = summarise(tmp_path / "segments", until=40)
-        assert early.log_prefix == log.prefix_digest(40)
-    assert bits.votes.equals(whole.votes)
-    assert bits.scores.equals(whole.scores)
-    assert bits.log_prefix == whole.log_prefix
-    assert early.votes["position"].to_pylist() == [p for p in whole.votes["position"].to_pylist() if p <= 40]
+        for start, end in itertools.pairwise([0, 1, 2, 50, 51, 120, len(events)]):
+            log.append(events[start:end], durable=True)
+            assert [seal(log, tmp_path / "segments") for _ in range(2)] == [end, end]
+    assert said(summarise(tmp_path / "segments")) == plain_count(events)
 
 
-def test_what_a_killed_sealing_left_behind_is_removed(tmp_path: Path) -> None:
-    """A segment that the index does not name is no part of the log."""
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_sealing_killed_around_its_index_is_done_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_written: bool
+) -> None:
+    """Before the index is replaced the old one stands, after it the new; no row is there twice."""
+    folder = tmp_path / "segments"
+
+    def killed(folder: Path, index: Index) -> None:
+        if is_written:
+            write_index(folder, index)
+        raise KeyboardInterrupt
+
     with filled_log(tmp_path / "log", [execution(1), validation(1)]) as log:
-        seal(log, tmp_path / "segments")
-        stray = tmp_path / "segments" / "segments" / "drift.validation" / "000000000003-000000000009.parquet"
+        seal(log, folder)
+        log.append([validation(2), execution(2)], durable=True)
+        monkeypatch.setattr("poet.summaries._seal.write_index", killed)
+        with pytest.raises(KeyboardInterrupt):
+            seal(log, folder)
+        monkeypatch.undo()
+        stray = folder / "segments" / "drift.validation" / "000000000003-000000000009.parquet"
         stray.write_bytes(b"half a file")
-        log.append([validation(2)], durable=True)
-        seal(log, tmp_path / "segments")
-    assert not stray.exists()
-    assert summarise(tmp_path / "segments").votes.num_rows == 2
+        left = set(folder.glob("segments/*/*"))
+        between = read_index(folder)
+        assert between is not None
+        assert between.position == (4 if is_written else 2)
+        assert seal(log, folder) == 4
+    assert summarise(folder).votes["position"].to_pylist() == [2, 3]
+    index = read_index(folder)
+    assert index is not None
+    named = {path for table in index.tables for path in index.files(folder, table)}
+    assert set(folder.glob("segments/*/*")) == named < left
 
 
 def test_another_logs_segments_are_refused(tmp_path: Path) -> None:
@@ -151,14 +161,40 @@ def test_another_logs_segments_are_refused(tmp_path: Path) -> None:
 
 
 def test_aggregates_of_any_cut_add_up_to_the_whole(tmp_path: Path) -> None:
-    """In whatever order the parts are added: integers do not care."""
+    """In whatever order and grouping the parts are added: integers do not care."""
+    chance = np.random.default_rng(4)
     with filled_log(tmp_path / "log", random_log(4)) as log:
         last = seal(log, tmp_path / "segments")
     whole = aggregate(tmp_path / "segments")
-    cuts: Sequence[int] = [0, 7, 60, 61, last]
+    cuts = [0, *sorted(map(int, chance.integers(1, last, size=2))), last]
     with DuckDBEngine(tmp_path / "segments") as engine:
         parts = [aggregate_range(engine, after=a, until=b) for a, b in itertools.pairwise(cuts)]
-    backwards: Aggregates = merge(*reversed(parts))
-    assert whole.cells.num_rows > 10
-    assert merge(*parts).cells.equals(whole.cells)
-    assert backwards.cells.equals(whole.cells)
+    assert whole.cells.num_rows > 100
+    for order in itertools.permutations(parts):
+        assert merge(*order).cells.equals(whole.cells)
+        assert merge(order[0], merge(*order[1:])).cells.equals(whole.cells)
+
+
+def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Path) -> None:
+    """Counted up to a position, kept, and counted on: exact numbers and sums, replaced votes taken back."""
+    events = random_log(6)
+    with open_log(tmp_path / "log") as log:
+        for start, end in ((0, 80), (80, len(events))):
+            log.append(events[start:end], durable=True)
+            seal(log, tmp_path / "segments")
+            cells = aggregate(tmp_path / "segments").cells.to_pylist()
+    counted = plain_count(events)
+    standing: Counter[tuple[str, bool]] = Counter()
+    for cell in cells:
+        if cell["measure"] == "statistic":
+            standing[cell["test"], cell["was_real"]] += cell["n"]
+    assert standing == standing_scores(events)
+    assert {
+        measure: sum(int(cell["total"]) for cell in cells if cell["measure"] == measure)
+        for measure in ("drifted", "audited", "delay_hours", "false_alarms_per_day")
+    } == {
+        "drifted": 1_000_000 * counted["executions"]["drifted"],
+        "audited": 1_000_000 * counted["executions"]["audited"],
+        "delay_hours": sum(round(1_000_000 * row["delay_hours"]) for row in counted["delays"]),
+        "false_alarms_per_day": sum(round(1_000_000 * r["false_alarms_per_day"]) for r in counted["noise"]),
+    }

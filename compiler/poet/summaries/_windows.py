@@ -7,6 +7,8 @@
 import ibis
 import ibis.expr.types as ir
 
+from poet.summaries._votes import first_recordings
+
 __all__ = ["delays", "median_velocities", "noise", "performance", "velocities"]
 
 _ENVELOPE = ("position", "event_id", "source", "time")
@@ -52,7 +54,7 @@ def median_velocities(seen: ir.Table) -> ir.Table:
 
 def noise(issues: ir.Table, reported_delays: ir.Table, executions: ir.Table) -> ir.Table:
     """Give the false alarms per day that people complained of, with the feature's median velocity."""
-    seen = velocities(reported_delays, executions).semi_join(issues, "feature")
+    seen = velocities(reported_delays, first_recordings(executions)).semi_join(issues, "feature")
     typical = median_velocities(seen)
     joined = issues.left_join(typical, "feature")
     return joined.select(
