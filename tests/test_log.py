@@ -1,13 +1,19 @@
 """The feedback log: one event per (source, id), in order, durable when it says so."""
 
-import os
+import hashlib
+import resource
 import sqlite3
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from poet.errors import LogError
+from poet.events import Event
 from poet.log import FeedbackLog, open_log
 from tests.builders import execution, filled_log, validation
 
@@ -51,6 +57,103 @@ def test_the_prefix_digest_does_not_depend_on_grouping(
     assert len({together.prefix_digest(n) for n in range(21)}) == 21
     together.close()
     apart.close()
+
+
+@any_store
+def test_the_prefix_digest_is_the_chain_that_is_promised(
+    store: Callable[[Path], FeedbackLog], tmp_path: Path
+) -> None:
+    """d(n) = sha256(d(n-1), sha256(source), sha256(id)), from the digest of nothing."""
+    events = [validation(1), validation(2, source="user/bo"), validation(3)]
+    log = store(tmp_path)
+    log.append([*events, events[0]], durable=True)
+    expected = hashlib.sha256().digest()
+    for event in events:
+        names = (hashlib.sha256(name.encode()).digest() for name in (event.source, event.id))
+        expected = hashlib.sha256(expected + b"".join(names)).digest()
+    assert log.prefix_digest(3) == log.prefix_digest(4) == expected.hex()
+    log.close()
+
+
+@any_store
+def test_duplicates_leave_no_gap_and_move_no_digest(
+    store: Callable[[Path], FeedbackLog], tmp_path: Path
+) -> None:
+    """A group that holds old, new and doubled events gives what the new ones alone would give."""
+    events = [validation(number) for number in range(6)]
+    log, plain = store(tmp_path / "a"), store(tmp_path / "b")
+    log.append(events[:3], durable=True)
+    log.append([events[1], events[3], events[3], events[0], *events[4:]], durable=True)
+    plain.append(events, durable=True)
+    assert [stored.position for stored in log.read()] == [1, 2, 3, 4, 5, 6]
+    assert log.prefix_digest(6) == plain.prefix_digest(6)
+    assert log.count_by_type() == {"drift.validation": 6}
+    log.close()
+    plain.close()
+
+
+@any_store
+def test_a_long_log_is_read_page_by_page(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+    """No event is missed or doubled where one page ends and the next begins."""
+    log = store(tmp_path)
+    log.append((validation(number) for number in range(2500)), durable=True)
+    assert [stored.position for stored in log.read()] == list(range(1, 2501))
+    assert [stored.position for stored in log.read(after=999, until=2001)] == list(range(1000, 2002))
+    log.close()
+
+
+@any_store
+def test_threads_share_a_log(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+    """Each durable append returns with its own events on disk, whoever committed them."""
+    log = store(tmp_path)
+    missing: list[str] = []
+
+    def emit(name: str) -> None:
+        for number in range(20):
+            log.append([validation(number, source=name)], durable=True)
+            if (name, number) not in {(s.event.source, int(s.event.time / 3600)) for s in log.read()}:
+                missing.append(f"{name} {number}")
+
+    threads = [threading.Thread(target=emit, args=(f"user/{name}",)) for name in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missing == []
+    assert log.position() == 120
+    log.close()
+
+
+@any_store
+def test_events_that_raise_on_the_way_leave_the_log_usable(
+    store: Callable[[Path], FeedbackLog], tmp_path: Path
+) -> None:
+    """What came before the error is taken; the log is not locked up."""
+
+    def broken() -> Iterator[Event]:
+        yield validation(1)
+        log.append([validation(2)], durable=True)
+        raise KeyError("the caller's own")
+
+    log = store(tmp_path)
+    with pytest.raises(KeyError):
+        log.append(broken())
+    log.flush()
+    assert log.position() == 2
+    log.close()
+
+
+@any_store
+def test_a_name_that_is_not_unicode_is_refused_at_the_door(
+    store: Callable[[Path], FeedbackLog], tmp_path: Path
+) -> None:
+    """No commit could ever write it, and it must not keep others from being written."""
+    log = store(tmp_path)
+    with pytest.raises(LogError, match="not Unicode"):
+        log.append([msgspec.structs.replace(validation(1), source="user/\udcff")])
+    log.append([validation(2, source="user/Zoë")], durable=True)
+    assert [stored.event.source for stored in log.read()] == ["user/Zoë"]
+    log.close()
 
 
 @any_store
@@ -100,6 +203,14 @@ def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_durable_event_is_never_dropped(tmp_path: Path) -> None:
+    """Who waits for the disk waits for room as well."""
+    log = open_log(tmp_path, capacity=10, on_full="drop")
+    log.append((validation(number) for number in range(200)), durable=True)
+    assert (log.position(), log.dropped) == (200, 0)
+    log.close()
+
+
 def test_a_full_buffer_blocks_by_default(tmp_path: Path) -> None:
     """Nothing is lost, however small the buffer."""
     log = open_log(tmp_path, capacity=3)
@@ -117,6 +228,84 @@ def test_another_file_is_refused_with_a_next_step(tmp_path: Path) -> None:
     assert (tmp_path / "log.sqlite3").read_bytes().startswith(b"a letter")
 
 
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    """Also when it is SQLite, with a table called events and a version of its own."""
+    connection = sqlite3.connect(tmp_path / "log.sqlite3")
+    connection.executescript("CREATE TABLE events (day TEXT); PRAGMA user_version = 2;")
+    connection.close()
+    before = (tmp_path / "log.sqlite3").read_bytes()
+    with pytest.raises(LogError, match="something else; move it away"):
+        open_log(tmp_path)
+    assert (tmp_path / "log.sqlite3").read_bytes() == before
+
+
+def test_a_damaged_log_says_what_to_do(tmp_path: Path) -> None:
+    """Not an error of the store's library."""
+    filled_log(tmp_path, (validation(number) for number in range(500))).close()
+    content = bytearray((tmp_path / "log.sqlite3").read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    (tmp_path / "log.sqlite3").write_bytes(content)
+    with pytest.raises(LogError, match="move it away, then import an export"), open_log(tmp_path) as log:
+        list(log.read())
+
+
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    """A file is in the way."""
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(LogError, match="choose a folder"):
+        open_log(tmp_path / "taken")
+
+
+@contextmanager
+def no_room(folder: Path) -> Iterator[None]:
+    """Let no file of this process grow beyond what the log's files have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max(path.stat().st_size for path in folder.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_every_durable_caller_learns_that_the_disk_is_full(tmp_path: Path) -> None:
+    """None is told that its events are on disk; with room again, what was kept is written."""
+    log = filled_log(tmp_path, [validation(0)])
+    with no_room(tmp_path):
+        for number in (1, 2):
+            with pytest.raises(LogError, match="cannot be used"):
+                log.append((validation(1000 * number + row) for row in range(1000)), durable=True)
+        assert log.position() == 1
+    log.flush()
+    assert log.position() == 2001
+    log.close()
+
+
+def test_an_error_of_the_thread_is_raised_to_the_next_caller(tmp_path: Path) -> None:
+    """Once, with what is kept; the thread then tries again by itself."""
+    log = filled_log(tmp_path, [validation(0)])
+    with no_room(tmp_path):
+        log.append(validation(number) for number in range(1, 400))
+        deadline = time.monotonic() + 10.0
+        while log._failure is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    with pytest.raises(LogError, match=r"399 events are not on disk yet.*kept and tried again"):
+        log.append([validation(400)])
+    while log.position() < 400 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert log.position() == 400
+    log.close()
+
+
+def test_closing_on_a_full_disk_says_that_events_are_lost(tmp_path: Path) -> None:
+    """The last chance to say so."""
+    log = filled_log(tmp_path, [validation(0)])
+    with no_room(tmp_path):
+        log.append(validation(number) for number in range(1, 400))
+        with pytest.raises(LogError, match="cannot be used"):
+            log.close()
+
+
 def test_a_log_of_a_later_release_is_refused(tmp_path: Path) -> None:
     """Its schema is unknown, so nothing is written to it."""
     filled_log(tmp_path, [validation(1)]).close()
@@ -125,17 +314,3 @@ def test_a_log_of_a_later_release_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LogError, match="schema version 99"):
         open_log(tmp_path)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_writes_through_a_connection_of_its_own(tmp_path: Path) -> None:
-    """Parent and child both append; both are there."""
-    log = filled_log(tmp_path, [validation(1)])
-    child = os.fork()
-    if child == 0:
-        log.append([validation(2)], durable=True)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    log.append([validation(3)], durable=True)
-    assert sorted(stored.event.id for stored in log.read()) == ["v1-user/ana", "v2-user/ana", "v3-user/ana"]
-    log.close()

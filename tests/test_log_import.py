@@ -2,13 +2,18 @@
 
 import csv
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from poet.errors import LogError
+from poet.events import Event, make, parse
 from poet.log import export_jsonl, export_parquet, import_files, open_log
 from tests.builders import SEED_PAYLOADS, filled_log, validation
 
@@ -83,6 +88,156 @@ def test_parquet_rows_become_events(tmp_path: Path) -> None:
     assert stored.event.data.false_alarms_per_day == 1.5  # type: ignore[attr-defined]
 
 
+def imported(tmp_path: Path, name: str, content: bytes) -> tuple[list[Event], list[dict[str, Any]]]:
+    """Import one file into a log of its own; give the events and the dead letters."""
+    (tmp_path / name).write_bytes(content)
+    with open_log(tmp_path / "log") as log:
+        import_files([tmp_path / name], log, dead_letters=tmp_path / "dead.jsonl")
+        events = [stored.event for stored in log.read()]
+    dead = tmp_path / "dead.jsonl"
+    return events, [json.loads(line) for line in dead.read_text().splitlines()] if dead.exists() else []
+
+
+def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
+    """An execution may be called 12345, a reason may be true; numbers elsewhere are numbers."""
+    content = (
+        b"type,data.execution_id,data.reason,data.wasted_investigation_time,data.context.week\n"
+        b"drift.false_positive,12345,true,90,7\n"
+    )
+    (event,), dead = imported(tmp_path, "names.csv", content)
+    assert (msgspec.to_builtins(event.data), dead) == (
+        {
+            "context": {"week": 7},
+            "execution_id": "12345",
+            "reason": "true",
+            "wasted_investigation_time": 90.0,
+        },
+        [],
+    )
+
+
+def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """Byte order mark, carriage returns, a line break inside a cell, an empty row."""
+    content = (
+        b"\xef\xbb\xbftype,data.execution_id,data.was_real_drift,data.root_cause\r\n"
+        b'drift.validation,x1,TRUE,"a\r\nb"\r\n'
+        b",,,\r\n"
+        b"drift.validation,x2,false,c\r\n"
+    )
+    events, dead = imported(tmp_path, "sheet.csv", content.replace(b"TRUE", b"true"))
+    assert [event.data.root_cause for event in events] == ["a\r\nb", "c"]  # type: ignore[attr-defined]
+    assert dead == []
+
+
+def test_rows_that_are_no_rows_are_buried_as_they_came(tmp_path: Path) -> None:
+    """Too many cells, bytes that are not text, a quotation that is not one: the rows between land."""
+    good = [b"drift.validation,x%d,true" % number for number in range(3)]
+    bad = [b"drift.validation,x,true,and more", b"drift.validation,\xff,true", b'drift.validation,"x"y,true']
+    rows = [b"type,data.execution_id,data.was_real_drift", good[0], bad[0], good[1], bad[1], bad[2], good[2]]
+    events, dead = imported(tmp_path, "bad.csv", b"\n".join(rows))
+    assert [event.data.execution_id for event in events] == ["x0", "x1", "x2"]  # type: ignore[attr-defined]
+    assert [(letter["line"], letter["text"]) for letter in dead] == [
+        (3, bad[0].decode()),
+        (5, "drift.validation,\\xff,true"),
+        (6, bad[2].decode()),
+    ]
+    assert "4 cells for 3 columns" in dead[0]["reason"]
+
+
+def test_columns_that_contradict_each_other_refuse_the_row(tmp_path: Path) -> None:
+    """A field cannot be a value and an object, nor stand in `data` and beside it."""
+    data = json.dumps({"execution_id": "x", "was_real_drift": True}).replace('"', '""')
+    content = f'type,data,data.feature,data.feature.name,extensions\ndrift.validation,"{data}",f,g,\n'
+    content += f'drift.validation,"{data}",,,12\ndrift.validation,"{data}",f,,\n'
+    events, dead = imported(tmp_path, "double.csv", content.encode())
+    assert [event.data.feature for event in events] == ["f"]  # type: ignore[attr-defined]
+    assert ["feature.name" in dead[0]["reason"], "extensions" in dead[1]["reason"]] == [True, True]
+
+
+def test_a_line_longer_than_an_event_may_be_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
+    """However long it is, the import holds no more of it than what an event may have."""
+    good = validation(1).raw
+    long = b'{"type": "' + b"x" * 3_000_000 + b'"}'
+    events, dead = imported(tmp_path, "long.jsonl", b"\n".join([b"\xef\xbb\xbf" + good, long, good]))
+    assert [event.id for event in events] == [validation(1).id]
+    assert [(letter["line"], "256 KiB" in letter["reason"]) for letter in dead] == [(2, True)]
+    assert len(dead[0]["text"]) < 300_000
+
+
+def test_a_cell_may_be_as_long_as_an_event(tmp_path: Path) -> None:
+    """The limit of Python's csv is lower, and is put back."""
+    data = json.dumps({"execution_id": "x", "was_real_drift": True, "root_cause": "y" * 200_000})
+    content = 'type,data\ndrift.validation,"{}"\n'.format(data.replace('"', '""'))
+    before = csv.field_size_limit()
+    events, dead = imported(tmp_path, "wide.csv", content.encode())
+    assert (len(events), dead, csv.field_size_limit()) == (1, [], before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"kind,data\nx,y\n", "no column 'type', only kind, data"),
+        ("a.csv", b"type,id,id\nx,y,z\n", "two columns 'id'"),
+        ("a.parquet", b"PAR1 and then nothing of the kind", "not a Parquet file"),
+    ],
+)
+def test_a_file_that_holds_no_events_is_refused_whole(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    """One message instead of a dead letter a line."""
+    with pytest.raises(LogError, match=message):
+        imported(tmp_path, name, content)
+
+
+def test_parquet_values_that_json_lacks_are_refused(tmp_path: Path) -> None:
+    """A NaN is not null; times, decimals and whole numbers kept as floats are written out."""
+    moment = datetime(2024, 1, 15, 10, tzinfo=UTC)
+    rows = {"type": ["drift.noise_issue"] * 2, "data.feature": ["f", "g"], "time": [moment] * 2}
+    rows |= {"data.window_size": [Decimal(100)] * 2, "data.false_alarms_per_day": [1.5, float("nan")]}
+    pq.write_table(pa.table(rows), tmp_path / "made.parquet")
+    (event,), (letter,) = imported(tmp_path, "made.parquet", (tmp_path / "made.parquet").read_bytes())
+    assert (event.time, event.data.feature) == (moment.timestamp(), "f")  # type: ignore[attr-defined]
+    assert "what JSON can hold" in letter["reason"]
+
+
+def test_a_whole_log_goes_through_parquet_and_back(tmp_path: Path) -> None:
+    """Several types, units, extensions, an envelope that left all open: same order, same digest."""
+    open_envelope = (
+        b'{"type": "drift.validation",\n "data": {"execution_id": "x", "was_real_drift": true,'
+        b' "n": 1.10}, "traceparent": "00-1"}'
+    )
+    events = [make(type_, data, id=f"{row}", time=row) for row, (type_, data) in enumerate(SEED_PAYLOADS)]
+    events = [
+        *events[::-1],
+        parse(open_envelope, source="user/bo", now=lambda: 1.25),
+        *map(validation, (1, 2)),
+    ]
+    log = filled_log(tmp_path / "log", events)
+    with open_log(tmp_path / "again") as again:
+        files = export_parquet(log, tmp_path / "parquet")
+        report = import_files(files, again, dead_letters=tmp_path / "dead.jsonl")
+        assert (report.accepted, report.refused) == (21, 0)
+        assert again.prefix_digest(LAST) == log.prefix_digest(LAST)
+        for before, after in zip(log.read(), again.read(), strict=True):
+            kept = [(e.id, e.source, e.type, e.time, e.data, e.extras()) for _, e in (before, after)]
+            assert kept[0] == kept[1]
+        import_files(files, again, dead_letters=tmp_path / "dead.jsonl")
+        assert again.position() == 21
+        lines = export_jsonl(log, tmp_path / "all.jsonl")
+    assert lines == len((tmp_path / "all.jsonl").read_bytes().splitlines()) == 21
+    assert b'"n":1.10' in (tmp_path / "all.jsonl").read_bytes()
+    log.close()
+
+
+def test_importing_into_a_log_that_drops_drops_nothing(tmp_path: Path) -> None:
+    """An import waits for room."""
+    lines = b"\n".join(validation(number).raw for number in range(1200))
+    (tmp_path / "many.jsonl").write_bytes(lines)
+    with open_log(tmp_path / "log", capacity=20, on_full="drop") as log:
+        report = import_files([tmp_path / "many.jsonl"], log, dead_letters=tmp_path / "dead.jsonl")
+        assert (report.accepted, log.position(), log.dropped) == (1200, 1200, 0)
+
+
 @pytest.mark.parametrize("how", ["jsonl", "parquet"])
 def test_an_export_is_imported_to_the_same_log(tmp_path: Path, how: str) -> None:
     """Of one type, so that the order is the log's own: the digests agree."""
@@ -98,17 +253,25 @@ def test_an_export_is_imported_to_the_same_log(tmp_path: Path, how: str) -> None
     log.close()
 
 
-def test_progress_ends_at_the_size_of_the_files(tmp_path: Path) -> None:
-    """Bytes done grow up to bytes in all."""
-    lines = "\n".join(validation(number).raw.decode() for number in range(2500))
-    (tmp_path / "many.jsonl").write_text(lines, encoding="utf-8")
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_progress_grows_to_the_size_of_the_file(tmp_path: Path, suffix: str) -> None:
+    """Bytes done grow up to bytes in all, whatever the kind of file."""
+    path = tmp_path / f"many{suffix}"
+    rows = [{"type": "drift.validation", "data": validation(n).raw.decode()} for n in range(2500)]
+    if suffix == ".jsonl":
+        path.write_bytes(b"\n".join(validation(number).raw for number in range(2500)))
+    elif suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["type", "data"], *(row.values() for row in rows)])
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
     seen: list[tuple[int, int]] = []
     with open_log(tmp_path / "log") as log:
-        files = [tmp_path / "many.jsonl"]
-        import_files(files, log, dead_letters=tmp_path / "d", progress=lambda *at: seen.append(at))
-    assert len(seen) > 1
+        import_files([path], log, dead_letters=tmp_path / "d", progress=lambda *at: seen.append(at))
+    assert len(seen) == 6
     assert seen == sorted(seen)
-    assert seen[-1][0] == seen[-1][1] == len(lines)
+    assert 0 < seen[0][0] < seen[-1][0]
+    assert seen[-1] == (path.stat().st_size, path.stat().st_size)
 
 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:

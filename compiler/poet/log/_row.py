@@ -81,6 +81,8 @@ def _place(data: dict[str, Any], path: str, value: object, type_: str) -> None:
 
 
 def _value(cell: object) -> object:
+    if isinstance(cell, float | Decimal) and cell == cell // 1:
+        return int(cell)  # a column of integers with gaps, or a database's numbers, arrive like this
     if not isinstance(cell, str):
         return cell
     try:
