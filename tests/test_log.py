@@ -15,6 +15,8 @@ import pytest
 from poet.errors import LogError
 from poet.events import Event
 from poet.log import FeedbackLog, open_log
+from poet.log._file import connected, exclusive, lock_file
+from poet.log._store import Writer
 from tests.builders import execution, filled_log, validation
 
 # every store of the interface goes through these
@@ -144,13 +146,15 @@ def test_events_that_raise_on_the_way_leave_the_log_usable(
 
 
 @any_store
-def test_a_name_that_is_not_unicode_is_refused_at_the_door(
+def test_what_no_store_could_hold_is_refused_at_the_door(
     store: Callable[[Path], FeedbackLog], tmp_path: Path
 ) -> None:
-    """No commit could ever write it, and it must not keep others from being written."""
+    """It must not keep others from being written."""
     log = store(tmp_path)
     with pytest.raises(LogError, match="not Unicode"):
         log.append([msgspec.structs.replace(validation(1), source="user/\udcff")])
+    with pytest.raises(LogError, match="happened at nan"):
+        log.append([msgspec.structs.replace(validation(1), time=float("nan"))])
     log.append([validation(2, source="user/Zoë")], durable=True)
     assert [stored.event.source for stored in log.read()] == ["user/Zoë"]
     log.close()
@@ -314,3 +318,32 @@ def test_a_log_of_a_later_release_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LogError, match="schema version 99"):
         open_log(tmp_path)
+
+
+def test_a_commit_that_fails_is_undone_whole(tmp_path: Path) -> None:
+    """And the next one finds no transaction half done."""
+    filled_log(tmp_path, [validation(0)]).close()
+    writer = Writer(tmp_path)
+    with pytest.raises(LogError):
+        writer.commit([validation(1), msgspec.structs.replace(validation(2), time=float("nan"))])
+    writer.commit([validation(3)])
+    writer.let_go()
+    with open_log(tmp_path) as log:
+        assert [stored.event.id for stored in log.read()] == [validation(0).id, validation(3).id]
+
+
+def test_a_commit_waits_for_the_disk_and_for_its_turn(tmp_path: Path) -> None:
+    """SQLite syncs at each commit (2: FULL), and no commit begins while another process has the lock."""
+    log = filled_log(tmp_path, [validation(0)])
+    connection = connected(tmp_path)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    with lock_file(tmp_path) as other, exclusive(other):
+        waiting = threading.Thread(target=lambda: log.append([validation(1)], durable=True))
+        waiting.start()
+        waiting.join(timeout=0.2)
+        assert (waiting.is_alive(), log.position()) == (True, 1)
+    waiting.join()
+    assert log.position() == 2
+    log.close()

@@ -8,6 +8,7 @@ a disk that is full for a minute costs nothing but errors.
 
 import threading
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -136,8 +137,8 @@ class EmbeddedLog:
 
     def _put(self, event: Event, *, durable: bool) -> int:
         """Take one event; gives how many were taken with it."""
-        if not (event.id.isascii() and event.source.isascii()):
-            _check_text(event)
+        if not (event.id.isascii() and event.source.isascii() and isfinite(event.time)):
+            _check(event)
         while True:
             with self._lock:
                 self._raise_failure()
@@ -210,8 +211,10 @@ class EmbeddedLog:
         return self._is_closed or len(self._buffer) >= self._group
 
 
-def _check_text(event: Event) -> None:
+def _check(event: Event) -> None:
     """Refuse at the door what no commit could ever write."""
+    if not isfinite(event.time):
+        raise LogError(f"the event {event.id!r} happened at {event.time}; give it a time that is a number")
     try:
         f"{event.id}{event.source}".encode()
     except UnicodeEncodeError as error:

@@ -22,7 +22,7 @@ class FeedbackLog(Protocol):
     """An append-only log of events, one per (source, id).
 
     Positions grow and are never given twice. Whoever has read up to a position never finds a new event
-    at or before it: commits are serialised.
+    at or before it: a position is given inside its commit, and one commit ends before the next begins.
     """
 
     def append(self, events: Iterable[Event], *, durable: bool = False) -> None:
@@ -33,7 +33,8 @@ class FeedbackLog(Protocol):
         Raises
         ------
         LogError
-            The log is closed, or what was taken before could not be written.
+            The log is closed, an event cannot be stored, or a commit failed: a durable one's own, else one
+            of what was taken before. What was taken is kept and tried again; to emit it again is harmless.
         """
 
     def flush(self) -> None:
