@@ -78,16 +78,25 @@ class DriftResult:
     policy_version: int = 0
     execution_id: str = ""
     audit: bool = False
+    business_impact: str = ""  # what the caller's context said: none, low, medium, high, critical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert: about one drifted result, or a summary of several."""
+    """One alert: about one drifted result, or a summary of several.
+
+    `is_holdout` marks what a suppression let through on purpose, so that people are asked about it;
+    `raised_at` is the `now` of the plan, in seconds since 1970; the recorder fills in `alert_id`.
+    """
 
     members: tuple[DriftResult, ...]
-    severity: str = "medium"
+    severity: str = "medium"  # low, medium, high, critical
     group: str = ""
     is_summary: bool = False
+    is_holdout: bool = False
+    rule: str = ""  # id of the rule that made it
+    raised_at: float | None = None
+    alert_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +113,8 @@ class AlertPlan:
 
     alerts: tuple[Alert, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # feature: its bar for now
+    policy_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +122,18 @@ class MonitoringOutcome:
     """The answer of `monitor_with_recovery`."""
 
     results: Any
-    strategy: str  # "full", "sampled", "sparse", "failed"
-    quality_loss: float = 0.0
+    strategy: str  # "full", "sampled", "sparse", "by_feature", "retry", "failed"
+    quality_loss: float = 0.0  # 0 … 1, as people judged this strategy; 0 for a full run
     timed_out: bool = False
     warnings: tuple[str, ...] = ()
+    error: str = ""  # kind of the first fault: "timeout", "memory", "crash", "value", "io", "other"
+    rows: int = 0
+    features: int = 0
+    computation: str = ""  # what the caller's context called the work
+    missing_share: float = 0.0  # of the feature that lacks most
+    duration_ms: float = 0.0
+    policy_version: int = 0
+    execution_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
