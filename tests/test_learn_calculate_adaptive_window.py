@@ -24,7 +24,7 @@ from poet.decisions import Decisions, Rule, decode, encode
 from poet.learn.calculate_adaptive_window import learn
 from poet.learn.calculate_adaptive_window._case import gather
 from poet.learn.calculate_adaptive_window._readings import band_of, floored, snapped
-from poet.learn.calculate_adaptive_window._verdicts import hypothesis_weights
+from poet.learn.calculate_adaptive_window._weights import hypothesis_weights
 from poet.learn.configuration import Bounds, LearnConfiguration
 from poet.policies.calculate_adaptive_window import SPEC
 

@@ -10,7 +10,8 @@ from poet.decisions import Interval, Rule
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._costs import BandCosts
 from poet.learn.calculate_adaptive_window._readings import EDGES, Reading, snapped
-from poet.learn.calculate_adaptive_window._verdicts import Verdict
+from poet.learn.rulebook import evidence_of
+from poet.learn.verdicts import Verdict
 
 __all__ = ["band_rules", "band_windows"]
 
@@ -118,7 +119,7 @@ def _rule(case: Case, run: Sequence[Band], costs: Mapping[int, BandCosts]) -> Ru
         status="adopted" if first.index else "start",
         was=str(first.former) if first.former != first.window else "",
         reason=reason,
-        evidence=case.evidence(first.verdict),
+        evidence=evidence_of(first.verdict),
     )
 
 
@@ -135,7 +136,7 @@ def _learned(case: Case, band: Band, window: int, costs: BandCosts) -> Rule:
         was=str(band.former),
         reason=f"{costs.hours_at(new):.2g} h late and {costs.alarms_at(new):.2g} false alarms a day, "
         f"with {old} {costs.hours_at(old):.2g} h and {costs.alarms_at(old):.2g}, n = {n}",
-        evidence=case.evidence(
+        evidence=evidence_of(
             band.verdict,
             before=_intervals(case, band.index, old),
             after=_intervals(case, band.index, new),

@@ -7,21 +7,18 @@ filtration and one e-BH; features are compared on the same noise readings once m
 so this question stands alone with its share of the risk.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poet.learn.blocks import Block, chunks, drawn_order, ordered
 from poet.learn.calculate_adaptive_window._readings import Reading
 from poet.learn.evidence import log_ordering_evidence, log_rank_factors
 
-__all__ = ["Block", "cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks", "noise_blocks"]
+__all__ = ["cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks", "noise_blocks"]
 
-_LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
-_ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
 _WAITING = 100  # runs that wait for a partner; older ones say little about today's machine
 _MOST_OTHERS = 3  # runs that one large run is compared with
 _PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
@@ -31,32 +28,19 @@ _PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last a
 _Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One comparison: what it says about a hypothesis, from which readings."""
-
-    hypothesis: str
-    stratum: tuple[object, ...]  # blocks of one stratum multiply, strata may differ in what is true
-    factors: NDArray[np.float64]  # log e-values, one per alternative
-    readings: tuple[Reading, ...]
-
-    @property
-    def time(self) -> float:
-        """Event time of the newest reading, seconds."""
-        return max(reading.time for reading in self.readings)
-
-    @property
-    def begins(self) -> float:
-        """Event time of the oldest reading, seconds."""
-        return min(reading.time for reading in self.readings)
-
-
 def delay_blocks(readings: Iterable[Reading]) -> list[Block]:
     """Compare windows within a band: "delay grows with the window"."""
     known = (reading for reading in readings if reading.band is not None)
     return [
-        _ordered(f"delay/{block[0].band}", (), block, [np.log10(r.size) for r in block], _PER_DECADE)
-        for block in _blocks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
+        ordered(
+            f"delay/{block[0].band}",
+            (),
+            block,
+            outcome=_outcome,
+            score=lambda r: float(np.log10(r.size)),
+            strengths=_PER_DECADE,
+        )
+        for block in chunks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
     ]
 
 
@@ -64,14 +48,15 @@ def noise_blocks(readings: Iterable[Reading]) -> list[Block]:
     """Compare windows within a feature and band: "false alarms fall with the window"."""
     known = (reading for reading in readings if reading.band is not None)
     return [
-        _ordered(
+        ordered(
             f"noise/{block[0].band}",
             (block[0].feature,),
             block,
-            [-np.log10(r.size) for r in block],
-            _PER_DECADE,
+            outcome=_outcome,
+            score=lambda r: -float(np.log10(r.size)),
+            strengths=_PER_DECADE,
         )
-        for block in _blocks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
+        for block in chunks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
     ]
 
 
@@ -84,7 +69,7 @@ def feature_blocks(readings: Iterable[Reading]) -> list[Block]:
     named = (reading for reading in readings if reading.feature)
     past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
     found: list[Block] = []
-    for block in _blocks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
+    for block in chunks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
         stratum = (block[0].band, block[0].size)
         factors = sum(
             (_placed(block[:n], past[stratum]) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
@@ -98,14 +83,15 @@ def loud_blocks(readings: Iterable[Reading], feature: str, loud: Collection[str]
     """Compare one feature with those that are not `loud`, within a band and window."""
     ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
     return [
-        _ordered(
+        ordered(
             feature,
             (block[0].band, block[0].size),
             block,
-            [float(r.feature == feature) for r in block],
-            _PER_FEATURE,
+            outcome=_outcome,
+            score=lambda r: float(r.feature == feature),
+            strengths=_PER_FEATURE,
         )
-        for block in _blocks(ring, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature)
+        for block in chunks(ring, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature)
     ]
 
 
@@ -132,44 +118,6 @@ def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]
     return blocks
 
 
-def _blocks(
-    readings: Iterable[Reading],
-    *,
-    stratum: Callable[[Reading], tuple[object, ...]],
-    level: Callable[[Reading], object],
-) -> Iterator[list[Reading]]:
-    """Cut each stratum into blocks of `_LENGTH` that have at least two levels."""
-    open_blocks: defaultdict[tuple[object, ...], list[Reading]] = defaultdict(list)
-    for reading in readings:
-        block = open_blocks[stratum(reading)]
-        block.append(reading)
-        if _is_alike(block, level):
-            del block[:-_ALIKE]
-        elif len(block) == _LENGTH:
-            yield open_blocks.pop(stratum(reading))
-    yield from (block for block in open_blocks.values() if not _is_alike(block, level))
-
-
-def _is_alike(block: Sequence[Reading], level: Callable[[Reading], object]) -> bool:
-    return len({level(reading) for reading in block}) == 1
-
-
-def _ordered(
-    hypothesis: str,
-    stratum: tuple[object, ...],
-    block: Sequence[Reading],
-    scores: Sequence[float],
-    strengths: tuple[float, ...],
-) -> Block:
-    ascending = [scores[k] for k in _order(block)]
-    return Block(hypothesis, stratum, log_ordering_evidence(ascending, strengths), tuple(block))
-
-
-def _order(block: Sequence[Reading]) -> list[int]:
-    """Sort by outcome, ties by a lot that is drawn for good: the digest of who said it and under which id."""
-    return sorted(range(len(block)), key=lambda k: (block[k].outcome, _lot(block[k])))
-
-
 def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
     """Settle the bet on the place of the last reading among those before it."""
     before = block[:-1]
@@ -184,13 +132,13 @@ def _mean_place(places: tuple[float, int]) -> float:
 
 
 def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
-    return log_ordering_evidence([scores[block[k].feature] for k in _order(block)], _PER_PLACE)
+    return log_ordering_evidence([scores[block[k].feature] for k in drawn_order(block, _outcome)], _PER_PLACE)
 
 
 def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
     """Add up, by feature, the places in a block: 0 the fewest false alarms, 1 the most."""
     places = dict(past)
-    for place, k in enumerate(_order(block)):
+    for place, k in enumerate(drawn_order(block, _outcome)):
         total, n = places.get(block[k].feature, (0.0, 0))
         places[block[k].feature] = (total + place / max(len(block) - 1, 1), n + 1)
     return places
@@ -201,5 +149,5 @@ def _ranked(hypothesis: str, one: Reading, others: Sequence[Reading]) -> Block:
     return Block(hypothesis, (), factors, (one, *others))
 
 
-def _lot(reading: Reading) -> bytes:
-    return hashlib.sha256(f"{reading.source}\n{reading.event_id}".encode()).digest()
+def _outcome(reading: Reading) -> float:
+    return reading.outcome

@@ -8,6 +8,7 @@ import numpy as np
 from poet.decisions import Rule
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._readings import floored
+from poet.learn.rulebook import evidence_of
 
 __all__ = ["bounds_rules"]
 
@@ -74,5 +75,5 @@ def _lowered(case: Case, untuned: Rule, size: int) -> Rule:
         status="adopted",
         was=f"cap {old.parameters['cap']}",
         reason=f"{len(bitten)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
-        evidence=case.evidence(verdict),
+        evidence=evidence_of(verdict),
     )

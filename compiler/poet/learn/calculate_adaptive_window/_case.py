@@ -5,21 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import msgspec
 import numpy as np
 
-from poet.decisions import Decisions, Evidence, Interval, Rule
+from poet.decisions import Decisions, Interval, Rule
+from poet.learn.blocks import Block
 from poet.learn.calculate_adaptive_window._blocks import (
-    Block,
     cap_blocks,
     delay_blocks,
     feature_blocks,
     noise_blocks,
 )
 from poet.learn.calculate_adaptive_window._readings import Reading, floored, read
-from poet.learn.calculate_adaptive_window._verdicts import Verdict, judge
+from poet.learn.calculate_adaptive_window._weights import hypothesis_weights, is_with_others
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import median_interval
+from poet.learn.rulebook import Rulebook
+from poet.learn.verdicts import Verdict, judge
 from poet.policies.calculate_adaptive_window import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
@@ -27,19 +28,15 @@ if TYPE_CHECKING:  # the tables are all that is used; the engine behind them sta
 
 __all__ = ["Case", "gather"]
 
-POLICY = "calculate_adaptive_window"
 _WEIGHTY = 8
 _GRID = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Case(Rulebook):
     """The readings, what they say, the policy in force, and the workspace's word."""
 
-    champion: Decisions
-    configuration: LearnConfiguration
     newest: float
-    log_position: int
     delays: Sequence[Reading]
     noise: Sequence[Reading]
     runs: Sequence[Reading]
@@ -52,35 +49,6 @@ class Case:
         """The untuned rules, by id."""
         return {rule.id: rule for rule in baseline(self.champion.start)}
 
-    @property
-    def in_force(self) -> dict[str, Rule]:
-        """The champion's active rules, by id."""
-        return {rule.id: rule for rule in self.champion.active}
-
-    def pinned(self, rule: str) -> Rule | None:
-        """Give the champion's rule as it stands when a person pinned it."""
-        found = self.in_force.get(rule)
-        if found is None:
-            return None
-        if found.status == "pinned":
-            return found
-        is_pinned = self.configuration.is_pinned(POLICY, rule)
-        return msgspec.structs.replace(found, status="pinned") if is_pinned else None
-
-    def is_vetoed(self, rule: str) -> bool:
-        """Whether a person forbade the rule, now or in an earlier version."""
-        carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
-        return carried or self.configuration.is_vetoed(POLICY, rule)
-
-    def settled(self, rule: Rule) -> Rule:
-        """Keep what the champion says of a rule that does the same; else date it to the next version."""
-        old = self.in_force.get(rule.id)
-        if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
-            return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
-        return msgspec.structs.replace(
-            rule, since_version=self.champion.version + 1, since_position=self.log_position
-        )
-
     def interval(self, what: str, readings: Sequence[Reading]) -> tuple[Interval, ...]:
         """Give the median outcome with an interval, or nothing while there are too few readings."""
         values = [reading.outcome for reading in readings]
@@ -89,10 +57,6 @@ class Case:
             return ()
         middle = float(np.median(values))
         return (Interval(what=f"median {what}", estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
-
-    def evidence(self, verdict: Verdict | None, **intervals: tuple[Interval, ...]) -> Evidence | None:
-        """Give the statistics of a verdict, None when there is none."""
-        return verdict.evidence(**intervals) if verdict else None
 
 
 def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Case:
@@ -112,7 +76,15 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         return [*delay_blocks(late), *noise_blocks(loud), *capped, *feature_blocks(loud)]
 
     sources = _weighty_sources(delays, noise, runs)
-    verdicts = judge(compare, sources, sizes, newest=summaries.newest_time, configuration=configuration)
+    weights = hypothesis_weights(sizes)
+    verdicts = judge(
+        compare,
+        weights,
+        sources=sources,
+        newest=summaries.newest_time,
+        configuration=configuration,
+        together=set(filter(is_with_others, weights)),
+    )
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
     if aside:

@@ -1,14 +1,11 @@
 """Learn the windows: readings, hypotheses, costs, rules."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
-from poet.decisions import Decisions, Rule
+from poet.decisions import Decisions
 from poet.learn.calculate_adaptive_window._bands import band_rules, band_windows
 from poet.learn.calculate_adaptive_window._bounds import bounds_rules
-from poet.learn.calculate_adaptive_window._case import POLICY, Case, gather
+from poet.learn.calculate_adaptive_window._case import Case, gather
 from poet.learn.calculate_adaptive_window._costs import BandCosts, band_costs
 from poet.learn.calculate_adaptive_window._readings import EDGES
 from poet.learn.calculate_adaptive_window._stable import stable_features, stable_rules
@@ -33,18 +30,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     bands = band_windows(case, costs)
     windows = {band.index: band.window for band in bands}
     rules = [*bounds, *band_rules(case, bands, costs), *stable_rules(case, windows, costs)]
-    rules += _retired(case, rules)
-    return Decisions(
-        policy=POLICY,
-        start=champion.start,
-        version=champion.version + 1,
-        revises=champion.version,
-        rules=tuple(sorted(rules, key=lambda rule: rule.id)),
-        log_position=summaries.log_position,
-        log_prefix=summaries.log_prefix,
-        configuration=configuration.as_document(),
-        notes=case.notes,
-    )
+    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=case.notes)
 
 
 def _costs(case: Case, cap: int) -> dict[int, BandCosts]:
@@ -62,16 +48,3 @@ def _costs(case: Case, cap: int) -> dict[int, BandCosts]:
         for band in range(len(EDGES) + 1)
     }
     return {band: costs for band, costs in found.items() if costs is not None}
-
-
-def _retired(case: Case, rules: Sequence[Rule]) -> list[Rule]:
-    """Keep what the champion had and the new version has not, with the reason."""
-    taken = {rule.id for rule in rules}
-    gone: list[Rule] = []
-    for rule in case.champion.rules:
-        if rule.id in taken or rule.status in ("held", "vetoed"):
-            continue
-        reason = "what was learned since speaks against it" if rule.evidence else "no longer needed"
-        retired = msgspec.structs.replace(rule, status="retired", reason=reason)
-        gone.append(retired if rule.is_active else rule)
-    return gone

@@ -13,8 +13,9 @@ from poet.learn.calculate_adaptive_window._blocks import loud_blocks
 from poet.learn.calculate_adaptive_window._case import Case
 from poet.learn.calculate_adaptive_window._costs import BandCosts
 from poet.learn.calculate_adaptive_window._readings import Reading, snapped
-from poet.learn.calculate_adaptive_window._verdicts import LARGEST_LOG, log_faded_evidence
 from poet.learn.evidence import reject
+from poet.learn.rulebook import evidence_of
+from poet.learn.verdicts import LARGEST_LOG, log_faded_evidence
 
 __all__ = ["stable_features", "stable_rules"]
 
@@ -115,7 +116,7 @@ def _rule(case: Case, features: tuple[str, ...], multiplier: int) -> Rule:
         if old
         else "the band's window",
         reason=f"{_level(own)} false alarms a day, others {_level(others)} at the same windows, n = {n}",
-        evidence=case.evidence(
+        evidence=evidence_of(
             case.verdicts.get("features"),
             before=case.interval("false alarms per day", own),
             after=case.interval("false alarms per day of other features", others),

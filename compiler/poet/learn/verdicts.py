@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,22 +11,16 @@ from numpy.typing import NDArray
 from scipy import special
 
 from poet.decisions import Evidence, Interval
-from poet.learn.calculate_adaptive_window._blocks import Block
-from poet.learn.calculate_adaptive_window._readings import EDGES
+from poet.learn.blocks import Block
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
-__all__ = ["LARGEST_LOG", "Verdict", "hypothesis_weights", "judge", "log_faded_evidence"]
+__all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence", "shares_by_appearance"]
 
 _DAY = 86_400.0
 LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
 _SAMPLE = 5
 _CONTRADICTED = -1.0  # a rule that stands falls only when all but one source say clearly otherwise
-
-# How the risk is shared out, before any data: to every band two slopes, to caps, to features.
-_BANDS_SHARE = 0.4
-_CAPS_SHARE = 0.3
-_FEATURES_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +64,29 @@ class Verdict:
 
 def judge(
     compare: Callable[[str | None], list[Block]],
-    sources: Sequence[str],
-    sizes: Sequence[int],
+    weights: Mapping[str, float],
     *,
+    sources: Sequence[str],
     newest: float,
     configuration: LearnConfiguration,
+    together: Collection[str] = (),
 ) -> dict[str, Verdict]:
     """Weigh all hypotheses that have a block at the workspace's risk.
 
-    `compare` gives the blocks of all readings, or of those of all sources but one. Bands and caps share
-    one filtration and go through e-BH together; "features" stands alone with its share of the risk.
+    `compare` gives the blocks of all readings, or of those of all sources but one. `weights` says which
+    share of the risk each hypothesis has, fixed without looking at outcomes, in all at most 1. A hypothesis
+    stands alone with its share (Ville's inequality and a union bound, whatever the hypotheses have in
+    common), or goes through e-BH with the others of `together`, which must share one filtration.
     """
     everything = _by_hypothesis(compare(None))
-    weights = hypothesis_weights(sizes)
     e_values = {name: _e_value(blocks, configuration.half_life_days) for name, blocks in everything.items()}
-    rejected = _rejected(e_values, weights, configuration.risk)
+    rejected = _rejected(e_values, weights, configuration.risk, together)
     fade = partial(log_faded_evidence, half_life_days=configuration.half_life_days, newest=newest)
     without = _least_without_one(compare, sources, fade)
     verdicts: dict[str, Verdict] = {}
     for name, blocks in everything.items():
-        together = 0 if _stands_alone(name) else sum(not _stands_alone(other) for other in rejected - {name})
-        height = bar(weights[name], delta=configuration.risk, others=together)
+        others = len((rejected & set(together)) - {name}) if name in together else 0
+        height = bar(weights[name], delta=configuration.risk, others=others)
         verdicts[name] = Verdict(
             hypothesis=name,
             e_value=float(f"{e_values[name]:.6g}"),
@@ -106,14 +102,12 @@ def judge(
     return verdicts
 
 
-def _rejected(e_values: Mapping[str, float], weights: Mapping[str, float], risk: float) -> set[str]:
-    alone = [{name: e} for name, e in e_values.items() if _stands_alone(name)]
-    together = {name: e for name, e in e_values.items() if not _stands_alone(name)}
-    return set().union(*(reject(family, weights, risk) for family in (together, *alone)))
-
-
-def _stands_alone(hypothesis: str) -> bool:
-    return hypothesis == "features"
+def _rejected(
+    e_values: Mapping[str, float], weights: Mapping[str, float], risk: float, together: Collection[str]
+) -> set[str]:
+    alone = [{name: e} for name, e in e_values.items() if name not in together]
+    family = {name: e for name, e in e_values.items() if name in together}
+    return set().union(*(reject(each, weights, risk) for each in (family, *alone)))
 
 
 def _by_hypothesis(blocks: Iterable[Block]) -> dict[str, list[Block]]:
@@ -123,15 +117,12 @@ def _by_hypothesis(blocks: Iterable[Block]) -> dict[str, list[Block]]:
     return by_name
 
 
-def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
-    """Give each hypothesis its share of the risk, fixed before any data."""
-    weights = {
-        f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
-        for band in range(len(EDGES) + 1)
-        for what in ("delay", "noise")
-    }
-    weights |= {f"cap/{size}": _CAPS_SHARE / 2**k for k, size in enumerate(reversed(sizes), start=1)}
-    return weights | {"features": _FEATURES_SHARE}
+def shares_by_appearance(hypotheses: Iterable[str], *, share: float = 1.0) -> dict[str, float]:
+    """Give the k-th hypothesis that came up 1 / (k (k + 1)) of `share`: any number fits, the first pay least.
+
+    The order must not depend on outcomes; the one in which events first named them does not.
+    """
+    return {name: share / (k * (k + 1)) for k, name in enumerate(dict.fromkeys(hypotheses), start=1)}
 
 
 def _e_value(blocks: Sequence[Block], half_life_days: float) -> float:

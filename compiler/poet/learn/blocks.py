@@ -1,0 +1,128 @@
+"""Blocks: what readings say about a hypothesis, settled without looking at what the bet is about.
+
+A block is a bet that is fair under its hypothesis' null: of an *order* (readings that are exchangeable
+when nothing matters, sorted by outcome), of a *wager* (an outcome in [-1, 1] whose mean is at most
+zero), or of a *coin* (something that happens at most so often). Blocks of one stratum multiply.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.learn.evidence import log_ordering_evidence
+
+__all__ = ["ALTERNATIVES", "Block", "Voice", "chunks", "coin", "drawn_order", "ordered", "wager"]
+
+LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
+_ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
+_STAKES = (0.2, 0.5, 0.9)  # of the wealth, on an outcome; fixed, so that sums of logs merge in any order
+ALTERNATIVES = len(_STAKES)  # every kind of bet here has as many, so that they mix in one hypothesis
+
+
+class Voice(Protocol):
+    """Whatever somebody said once."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Who said it."""
+        ...
+
+    @property
+    def time(self) -> float:
+        """Event time, seconds."""
+        ...
+
+
+V = TypeVar("V", bound=Voice)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One bet: what it says about a hypothesis, from which readings."""
+
+    hypothesis: str
+    stratum: tuple[object, ...]  # blocks of one stratum multiply, strata may differ in what is true
+    factors: NDArray[np.float64]  # log e-values, one per alternative
+    readings: tuple[Voice, ...]
+
+    @property
+    def time(self) -> float:
+        """Event time of the newest reading, seconds."""
+        return max(reading.time for reading in self.readings)
+
+    @property
+    def begins(self) -> float:
+        """Event time of the oldest reading, seconds."""
+        return min(reading.time for reading in self.readings)
+
+
+def chunks(
+    readings: Iterable[V], *, stratum: Callable[[V], Hashable], level: Callable[[V], object]
+) -> Iterator[list[V]]:
+    """Cut each stratum into blocks of `LENGTH` that have at least two levels; neither may know outcomes."""
+    open_blocks: defaultdict[Hashable, list[V]] = defaultdict(list)
+    for reading in readings:
+        block = open_blocks[stratum(reading)]
+        block.append(reading)
+        if _is_alike(block, level):
+            del block[:-_ALIKE]
+        elif len(block) == LENGTH:
+            yield open_blocks.pop(stratum(reading))
+    yield from (block for block in open_blocks.values() if not _is_alike(block, level))
+
+
+def _is_alike(block: Sequence[V], level: Callable[[V], object]) -> bool:
+    return len({level(reading) for reading in block}) == 1
+
+
+def ordered(
+    hypothesis: str,
+    stratum: tuple[object, ...],
+    block: Sequence[V],
+    *,
+    outcome: Callable[[V], float],
+    score: Callable[[V], float],
+    strengths: tuple[float, ...],
+) -> Block:
+    """Bet that outcomes grow with scores inside a block; a negative strength bets that they fall."""
+    ascending = [score(block[k]) for k in drawn_order(block, outcome)]
+    return Block(hypothesis, stratum, log_ordering_evidence(ascending, strengths), tuple(block))
+
+
+def wager(hypothesis: str, reading: Voice, outcome: float, *, stratum: tuple[object, ...] = ()) -> Block:
+    """Bet that outcomes in [-1, 1] are above zero in the mean."""
+    return Block(hypothesis, stratum, np.log1p(np.multiply(_STAKES, outcome)), (reading,))
+
+
+def coin(
+    hypothesis: str,
+    reading: Voice,
+    *,
+    happened: bool,
+    chance: float,
+    alternatives: tuple[float, ...],
+    stratum: tuple[object, ...] = (),
+) -> Block:
+    """Bet that something of this `chance` (in (0, 1)) has one of the `alternatives` instead."""
+    instead = np.asarray(alternatives, dtype=np.float64)
+    ratios = instead / chance if happened else (1.0 - instead) / (1.0 - chance)
+    return Block(hypothesis, stratum, np.log(ratios), (reading,))
+
+
+def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:
+    """Sort by outcome, ties by a lot that is drawn for good: the digest of who said it and under which id."""
+    return sorted(range(len(block)), key=lambda k: (outcome(block[k]), _lot(block[k])))
+
+
+def _lot(reading: Voice) -> bytes:
+    return hashlib.sha256(f"{reading.source}\n{reading.event_id}".encode()).digest()

@@ -1,0 +1,126 @@
+"""What stands in a policy's rules, and what may be done to them: people's word first, then evidence."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from poet.decisions import Decisions, Evidence, Interval, Rule
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.verdicts import Verdict
+
+__all__ = ["Rulebook", "evidence_of", "slug"]
+
+_IDENTITY_LENGTH = 48  # of the 60 characters that a rule's id may have
+
+
+def slug(text: str) -> str:
+    """Make the part of a rule's id that tells what it is about: a-z, 0-9, - and _."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text.lower())
+    return kept[:_IDENTITY_LENGTH] or "_"
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The version in force, the workspace's word on it, and how far the log was read."""
+
+    champion: Decisions
+    configuration: LearnConfiguration
+    log_position: int
+
+    @property
+    def in_force(self) -> dict[str, Rule]:
+        """The champion's active rules, by id."""
+        return {rule.id: rule for rule in self.champion.active}
+
+    def pinned(self, rule: str) -> Rule | None:
+        """Give the champion's rule as it stands when a person pinned it."""
+        found = self.in_force.get(rule)
+        if found is None:
+            return None
+        if found.status == "pinned":
+            return found
+        is_pinned = self.configuration.is_pinned(self.champion.policy, rule)
+        return msgspec.structs.replace(found, status="pinned") if is_pinned else None
+
+    def is_vetoed(self, rule: str) -> bool:
+        """Whether a person forbade the rule, now or in an earlier version."""
+        carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
+        return carried or self.configuration.is_vetoed(self.champion.policy, rule)
+
+    def settled(self, rule: Rule) -> Rule:
+        """Keep what the champion says of a rule that does the same; else date it to the next version."""
+        old = self.in_force.get(rule.id)
+        if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
+            return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
+        return msgspec.structs.replace(
+            rule, since_version=self.champion.version + 1, since_position=self.log_position
+        )
+
+    def stands(self, rule: str, verdict: Verdict | None) -> bool:
+        """Whether a rule acts: shown now, or shown once and not turned since."""
+        if verdict and verdict.holds:
+            return True
+        return rule in self.in_force and not (verdict and verdict.has_turned)
+
+    def decided(self, rule: Rule, verdict: Verdict | None) -> list[Rule]:
+        """Give what becomes of a candidate: itself, as a person left it, vetoed, held, or nothing.
+
+        `rule` is the candidate as it would be adopted. A rule in force whose verdict does not hold any
+        more, but has not turned, stays as it is.
+        """
+        pinned = self.pinned(rule.id)
+        if pinned:
+            return [pinned]
+        if self.is_vetoed(rule.id):
+            return [Rule(id=rule.id, kind=rule.kind, status="vetoed", reason="a person removed it")]
+        if verdict and verdict.holds:
+            return [self.settled(rule)]
+        if self.stands(rule.id, verdict):
+            return [self.settled(self._as_it_was(rule))]
+        if verdict and verdict.e_value > 1.0 and not verdict.has_turned:
+            return [msgspec.structs.replace(rule, status="held")]
+        return []
+
+    def _as_it_was(self, rule: Rule) -> Rule:
+        old = self.in_force[rule.id]
+        return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
+
+    def kept(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
+        """Give rules in force that nothing was said about any more: silence takes nothing back."""
+        known = set(seen)
+        return [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
+
+    def retired(self, rules: Sequence[Rule]) -> list[Rule]:
+        """Give what the champion had and the new version has not, with the reason."""
+        taken = {rule.id for rule in rules}
+        gone: list[Rule] = []
+        for rule in self.champion.rules:
+            if rule.id in taken or rule.status in ("held", "vetoed"):
+                continue
+            reason = "what was learned since speaks against it" if rule.evidence else "no longer needed"
+            retired = msgspec.structs.replace(rule, status="retired", reason=reason)
+            gone.append(retired if rule.is_active else rule)
+        return gone
+
+    def decisions(self, rules: Iterable[Rule], *, log_prefix: str, notes: Iterable[str]) -> Decisions:
+        """Close the book: the next version with these rules, and what became of the others."""
+        new = list(rules)
+        return Decisions(
+            policy=self.champion.policy,
+            start=self.champion.start,
+            version=self.champion.version + 1,
+            revises=self.champion.version,
+            rules=tuple(sorted([*new, *self.retired(new)], key=lambda rule: rule.id)),
+            log_position=self.log_position,
+            log_prefix=log_prefix,
+            configuration=self.configuration.as_document(),
+            notes=tuple(notes),
+        )
+
+
+def evidence_of(
+    verdict: Verdict | None, *, before: tuple[Interval, ...] = (), after: tuple[Interval, ...] = ()
+) -> Evidence | None:
+    """Give the statistics of a verdict, None when there is none."""
+    return verdict.evidence(before=before, after=after) if verdict else None
