@@ -16,12 +16,23 @@ from numpy.typing import NDArray
 
 from poet.learn.evidence import log_ordering_evidence
 
-__all__ = ["ALTERNATIVES", "Block", "Voice", "chunks", "coin", "drawn_order", "ordered", "wager"]
+__all__ = [
+    "Block",
+    "Voice",
+    "about",
+    "chunks",
+    "coin",
+    "contrasts",
+    "drawn_order",
+    "ordered",
+    "parts",
+    "wager",
+]
 
 LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
 _ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
 _STAKES = (0.2, 0.5, 0.9)  # of the wealth, on an outcome; fixed, so that sums of logs merge in any order
-ALTERNATIVES = len(_STAKES)  # every kind of bet here has as many, so that they mix in one hypothesis
+_STRENGTHS = (1.0, 2.0, 4.0)  # of having what is bet on: every kind of bet has three alternatives
 
 
 class Voice(Protocol):
@@ -64,6 +75,37 @@ class Block:
     def begins(self) -> float:
         """Event time of the oldest reading, seconds."""
         return min(reading.time for reading in self.readings)
+
+
+def about(*words: str) -> str:
+    """Name a hypothesis by what it is about; `parts` takes it apart again, whatever the words hold."""
+    return "/".join(word.replace("%", "%25").replace("/", "%2F") for word in words)
+
+
+def parts(hypothesis: str) -> tuple[str, ...]:
+    """Give the words that `about` put together."""
+    return tuple(word.replace("%2F", "/").replace("%25", "%") for word in hypothesis.split("/"))
+
+
+def contrasts(
+    hypothesis: str,
+    readings: Iterable[V],
+    has: Callable[[V], bool],
+    *,
+    outcome: Callable[[V], float],
+    stratum: Callable[[V], tuple[Hashable, ...]] = lambda _reading: (),
+    label: str = "",
+) -> Iterator[Block]:
+    """Bet, inside each stratum, that outcomes are larger for the readings that `has` marks."""
+    for block in chunks(readings, stratum=stratum, level=has):
+        yield ordered(
+            hypothesis,
+            (label, *stratum(block[0])),
+            block,
+            outcome=outcome,
+            score=lambda reading: float(has(reading)),
+            strengths=_STRENGTHS,
+        )
 
 
 def chunks(

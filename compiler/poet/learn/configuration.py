@@ -19,6 +19,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     window_minimum: int = 100  # points
     window_cap: int = 50_000  # points
     memory_cap_mb: float | None = None  # a run that needs more counts as one that timed out
+    irrelevant_below: float = 0.2  # of what other features' drifts cost: a feature below never matters
 
 
 class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):

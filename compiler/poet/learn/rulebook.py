@@ -1,5 +1,7 @@
 """What stands in a policy's rules, and what may be done to them: people's word first, then evidence."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +13,18 @@ from poet.learn.verdicts import Verdict
 
 __all__ = ["Rulebook", "evidence_of", "slug"]
 
-_IDENTITY_LENGTH = 48  # of the 60 characters that a rule's id may have
+_LONGEST = 60  # characters of a rule's id
+_PLAIN = re.compile(r"[a-z0-9_]{1,40}")
 
 
-def slug(text: str) -> str:
-    """Make the part of a rule's id that tells what it is about: a-z, 0-9, - and _."""
-    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text.lower())
-    return kept[:_IDENTITY_LENGTH] or "_"
+def slug(*parts: str) -> str:
+    """Make a rule's id of what it is about; what had to be changed or cut for that is told by a digest."""
+    kept = ["".join(c if c.isascii() and c.isalnum() else "_" for c in part.lower()) for part in parts]
+    identity = "-".join(kept)
+    if len(identity) <= _LONGEST and all(map(_PLAIN.fullmatch, parts)):
+        return identity
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{identity[: _LONGEST - len(digest) - 1]}-{digest}"
 
 
 @dataclass(frozen=True, slots=True)

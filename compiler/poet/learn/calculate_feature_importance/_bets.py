@@ -1,0 +1,160 @@
+"""What is bet on features, each against a null under which features, settings and lists say nothing.
+
+``more/F``           F's drift costs more than other features' in the same setting
+``context/K=V/F``    F's drift costs more where K is V than it does elsewhere
+``never/F``          F's drift costs next to nothing: its median slope is below a share of the others'
+``interaction/F/G``  F matters more when G drifts too
+
+Slopes are compared by their order within blocks of exchangeable readings, never by their size: a single
+enormous loss is one reading like any other. Every hypothesis stands alone with its share of the risk.
+"""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from poet.learn.blocks import Block, about, coin, contrasts
+from poet.learn.calculate_feature_importance._readings import Impact, Membership, Report
+from poet.learn.verdicts import shares_by_appearance
+
+__all__ = ["Evidence", "bets", "risk_shares"]
+
+_ODDS = (2.0, 4.0, 16.0)  # of being on the list of what moved with the metric
+_MOSTLY = (0.7, 0.85, 0.97)  # how often a slope below what matters is met, against one half
+_FEWEST_OTHERS = 5  # slopes of other features before "what matters" is known
+_EVEN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    impacts: Sequence[Impact]
+    memberships: Sequence[Membership]
+    reports: Sequence[Report]
+
+
+def bets(said: Evidence, *, matters: float) -> list[Block]:
+    """Settle every bet; `matters` is the share of the others' median slope below which nothing does."""
+    return [
+        *_more(said.impacts),
+        *_listed(said.memberships),
+        *_in_context(said.impacts, said.memberships),
+        *_never(said.impacts, matters),
+        *_together(said.reports, said.memberships),
+    ]
+
+
+def risk_shares(said: Evidence) -> dict[str, float]:
+    """Share the risk: a quarter to each kind of hypothesis, inside a kind by first appearance."""
+    rows: list[Impact | Membership] = sorted(
+        [*said.impacts, *said.memberships], key=lambda row: (row.position, row.feature)
+    )
+    contexts = [about("context", *setting, row.feature) for row in rows for setting in row.setting]
+    reported = [(report.position, report.feature, report.other) for report in said.reports]
+    listed = [(row.position, row.feature, other) for row in said.memberships for other in row.others]
+    pairs = [about("interaction", *pair) for _, *pair in sorted([*reported, *listed])]
+    return {
+        **shares_by_appearance((about("more", row.feature) for row in rows), share=0.25),
+        **shares_by_appearance((about("never", row.feature) for row in rows), share=0.25),
+        **shares_by_appearance(contexts, share=0.25),
+        **shares_by_appearance(pairs, share=0.25),
+    }
+
+
+def _more(impacts: Sequence[Impact]) -> Iterator[Block]:
+    for feature in sorted({row.feature for row in impacts}):
+        yield from contrasts(
+            about("more", feature),
+            impacts,
+            _is_about(feature),
+            outcome=_slope,
+            stratum=lambda row: row.setting,
+            label="impact",
+        )
+
+
+def _listed(memberships: Iterable[Membership]) -> Iterator[Block]:
+    """Bet on who is on which list: by chance, a feature is as likely on the first as its length says."""
+    for row in memberships:
+        if 0.0 < row.share < 1.0:
+            for hypothesis, odds in (("more", _ODDS), ("never", tuple(1.0 / each for each in _ODDS))):
+                yield coin(
+                    about(hypothesis, row.feature),
+                    row,
+                    happened=row.is_correlated,
+                    chance=row.share,
+                    alternatives=tuple(o * row.share / (1.0 - row.share + o * row.share) for o in odds),
+                    stratum=("listed",),
+                )
+
+
+def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) -> Iterator[Block]:
+    drifted = {row.feature for row in impacts} | {row.feature for row in memberships}
+    for feature in sorted(drifted):
+        slopes = [row for row in impacts if row.feature == feature]
+        lists = [row for row in memberships if row.feature == feature]
+        settings = {pair for row in slopes for pair in row.setting}
+        for setting in sorted(settings | {pair for row in lists for pair in row.setting}):
+            name, has = about("context", *setting, feature), _is_in(setting)
+            yield from contrasts(name, slopes, has, outcome=_slope, label="impact")
+            yield from contrasts(name, lists, has, outcome=_correlated, label="listed")
+
+
+def _never(impacts: Sequence[Impact], matters: float) -> Iterator[Block]:
+    """Bet that most slopes of a feature lie below what matters, as the other features said so far."""
+    past: defaultdict[str, list[float]] = defaultdict(list)
+    for row in impacts:
+        others = [slope for feature, slopes in past.items() if feature != row.feature for slope in slopes]
+        insort(past[row.feature], row.slope)
+        median = float(np.median(others)) if len(others) >= _FEWEST_OTHERS else 0.0
+        if median > 0.0:
+            yield coin(
+                about("never", row.feature),
+                row,
+                happened=row.slope < matters * median and not row.is_grave,
+                chance=_EVEN,
+                alternatives=_MOSTLY,
+                stratum=("impact",),
+            )
+
+
+def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> Iterator[Block]:
+    for report in reports:
+        if report.gap:
+            yield coin(
+                about("interaction", report.feature, report.other),
+                report,
+                happened=report.gap > 0,
+                chance=_EVEN,
+                alternatives=_MOSTLY,
+                stratum=("report",),
+            )
+    for feature in sorted({row.feature for row in memberships}):
+        own = [row for row in memberships if row.feature == feature]
+        for other in sorted({each for row in own for each in row.others}):
+            name, has = about("interaction", feature, other), _drifts_with(other)
+            yield from contrasts(name, own, has, outcome=_correlated, label="listed")
+
+
+def _is_about(feature: str) -> Callable[[Impact], bool]:
+    return lambda row: row.feature == feature
+
+
+def _is_in(setting: tuple[str, str]) -> Callable[[Impact | Membership], bool]:
+    return lambda row: setting in row.setting
+
+
+def _drifts_with(other: str) -> Callable[[Membership], bool]:
+    return lambda row: other in row.others
+
+
+def _slope(row: Impact) -> float:
+    return row.slope
+
+
+def _correlated(row: Membership) -> float:
+    return float(row.is_correlated)

@@ -1,0 +1,62 @@
+"""Learn importances: what was said, bets, effects, rules."""
+
+from typing import TYPE_CHECKING
+
+from poet.decisions import Decisions
+from poet.learn.calculate_feature_importance._bets import Evidence, bets, risk_shares
+from poet.learn.calculate_feature_importance._effects import Effects
+from poet.learn.calculate_feature_importance._readings import impacts, memberships, reports
+from poet.learn.calculate_feature_importance._rules import Case
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.verdicts import judge
+from poet.policies.calculate_feature_importance import baseline
+
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+_TYPES = ("feature.drift_impact", "business.metric_degradation", "feature.interaction_discovered")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide importances from drift impacts, metric degradations and reported interactions.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When losses, lists and
+    reports have nothing to do with features and settings, the chance of *ever* adopting a rule is at most
+    ``configuration.risk``, however often this runs.
+    """
+    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    def heard(without: str | None) -> Evidence:
+        drifts, falls, pairs = (cut(rows, without) if without else rows for rows in said)
+        return Evidence(impacts(drifts), memberships(falls), reports(pairs))
+
+    everything = heard(None)
+    matters = configuration.bounds.irrelevant_below
+    verdicts = judge(
+        lambda without: bets(heard(without), matters=matters),
+        risk_shares(everything),
+        sources=weighty_sources(*said),
+        newest=summaries.newest_time,
+        configuration=configuration,
+    )
+    effects = Effects(
+        everything.impacts,
+        everything.reports,
+        configuration.half_life_days,
+        summaries.newest_time,
+        configuration.risk,
+    )
+    case = Case(champion, configuration, summaries.log_position, effects, verdicts)
+    (base,) = baseline(champion.start)
+    rules = [case.pinned(base.id) or case.settled(base), *case.rules()]
+    aside = sum(n for _, n in read)
+    notes = [
+        f"{len(said[0])} drift impacts, {len(said[1])} degradations and {len(said[2])} reports were read"
+    ]
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
