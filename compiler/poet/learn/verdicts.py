@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from poet.decisions import Evidence, Interval
 from poet.learn.blocks import Block
@@ -70,19 +69,22 @@ def judge(
     newest: float,
     configuration: LearnConfiguration,
     together: Collection[str] = (),
+    has_rules: bool = True,
 ) -> dict[str, Verdict]:
     """Weigh all hypotheses that have a block at the workspace's risk.
 
     `compare` gives the blocks of all readings, or of those of all sources but one. `weights` says which
     share of the risk each hypothesis has, fixed without looking at outcomes, in all at most 1. A hypothesis
     stands alone with its share (Ville's inequality and a union bound, whatever the hypotheses have in
-    common), or goes through e-BH with the others of `together`, which must share one filtration.
+    common), or goes through e-BH with the others of `together`, which must share one filtration. Without
+    learned rules in force and without anything to adopt, nobody asks what is left when a source is left out.
     """
     everything = _by_hypothesis(compare(None))
     e_values = {name: _e_value(blocks, configuration.half_life_days) for name, blocks in everything.items()}
     rejected = _rejected(e_values, weights, configuration.risk, together)
     fade = partial(log_faded_evidence, half_life_days=configuration.half_life_days, newest=newest)
-    without = _least_without_one(compare, sources, fade)
+    asked = sources if rejected or has_rules else ()
+    without = _least_without_one(compare, asked, fade)
     verdicts: dict[str, Verdict] = {}
     for name, blocks in everything.items():
         others = len((rejected & set(together)) - {name}) if name in together else 0
@@ -145,7 +147,7 @@ def log_faded_evidence(blocks: Sequence[Block], *, half_life_days: float, newest
         times = [block.time for block in stratum]
         fading = fading_weights(times, half_life_days=half_life_days, newest=newest)
         logs.extend(fading @ _factors(stratum))
-    return float(special.logsumexp(logs) - np.log(len(logs)))
+    return float(np.logaddexp.reduce(logs) - np.log(len(logs)))
 
 
 def _strata(blocks: Sequence[Block]) -> list[list[Block]]:

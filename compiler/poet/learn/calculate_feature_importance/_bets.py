@@ -49,19 +49,30 @@ def bets(said: Evidence, *, matters: float) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk: a quarter to each kind of hypothesis, inside a kind by first appearance."""
+    """Share the risk: a quarter to each kind of hypothesis, inside a kind by first appearance.
+
+    Pairs that somebody reported have a share of their own: lists name every pair sooner or later.
+    """
     rows: list[Impact | Membership] = sorted(
         [*said.impacts, *said.memberships], key=lambda row: (row.position, row.feature)
     )
     contexts = [about("context", *setting, row.feature) for row in rows for setting in row.setting]
-    reported = [(report.position, report.feature, report.other) for report in said.reports]
-    listed = [(row.position, row.feature, other) for row in said.memberships for other in row.others]
-    pairs = [about("interaction", *pair) for _, *pair in sorted([*reported, *listed])]
+    reported = shares_by_appearance(
+        (about("interaction", report.feature, report.other) for report in said.reports), share=0.15
+    )
+    listed = shares_by_appearance(
+        (
+            about("interaction", row.feature, other)
+            for row in said.memberships
+            for other in sorted(row.others)
+        ),
+        share=0.1,
+    )
     return {
         **shares_by_appearance((about("more", row.feature) for row in rows), share=0.25),
         **shares_by_appearance((about("never", row.feature) for row in rows), share=0.25),
         **shares_by_appearance(contexts, share=0.25),
-        **shares_by_appearance(pairs, share=0.25),
+        **{pair: reported.get(pair, 0.0) + listed.get(pair, 0.0) for pair in {*reported, *listed}},
     }
 
 

@@ -14,6 +14,8 @@ __all__ = ["MULTIPLIERS", "Effects", "drawn"]
 
 MULTIPLIERS = (1.5, 2.0, 3.0, 5.0, 10.0)
 _FEWEST = 3  # slopes behind a median
+_SHRINKAGE = 2.0  # imagined slopes without any effect, beside the fewer of the two groups
+_LEAST = 1.35  # times: an effect below is not worth a rule
 _STAYS = 1.4  # times: an estimate this near to a multiplier in force changes nothing
 _PER_LEVEL = 0.25  # of the importance, for each level that the combined impact is above the individual one
 
@@ -55,16 +57,18 @@ class Effects:
         gap = weighted_median([row.gap for row in said], self._weights([row.time for row in said]))
         return 1.0 + _PER_LEVEL * max(gap, 0.0)
 
-    def slopes(
-        self, what: str, chosen: Callable[[Impact], bool], *, scale: float = 1.0
-    ) -> tuple[Interval, ...]:
+    def slopes(self, what: str, chosen: Callable[[Impact], bool]) -> tuple[Interval, ...]:
         """Give the median slope of the chosen readings with its interval, nothing while they are too few."""
-        values = [row.slope * scale for row in self.impacts if chosen(row)]
+        values = [row.slope for row in self.impacts if chosen(row)]
         ends = median_interval(values, risk=self.risk) if values else None
         if ends is None:
             return ()
         middle = weighted_median(values, [1.0] * len(values))
         return (Interval(what=what, estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
+
+    def median(self, chosen: Callable[[Impact], bool]) -> float | None:
+        """Give the faded median slope of the chosen readings, None while they are too few."""
+        return self._median([row for row in self.impacts if chosen(row)])
 
     def _by_setting(self) -> dict[object, list[Impact]]:
         by_setting: defaultdict[object, list[Impact]] = defaultdict(list)
@@ -76,9 +80,10 @@ class Effects:
         one, other = self._median(chosen), self._median(against)
         if one is None or other is None:
             return None
-        if other <= 0.0:
-            return MULTIPLIERS[-1] if one > 0.0 else 1.0
-        return max(one / other, 0.0)
+        if one <= 0.0 or other <= 0.0:
+            return 1.0 if one <= 0.0 else MULTIPLIERS[-1]
+        n = min(len(chosen), len(against))
+        return math.exp(math.log(one / other) * n / (n + _SHRINKAGE))
 
     def _median(self, rows: Sequence[Impact]) -> float | None:
         if len(rows) < _FEWEST:
@@ -96,6 +101,6 @@ def drawn(ratio: float | None, former: float | None) -> float:
         return former or MULTIPLIERS[0]
     if former and former / _STAYS <= ratio <= former * _STAYS:
         return former
-    if ratio < math.sqrt(MULTIPLIERS[0]):
+    if ratio < _LEAST:
         return 1.0
     return min(MULTIPLIERS, key=lambda each: abs(math.log(each / ratio)))

@@ -196,8 +196,7 @@ class Case(Rulebook):
         own = self.effects.slopes("performance lost per unit of drift", _is_one_of(features, condition))
         others = self.effects.slopes(f"the same of {against}", _is_against(features, condition))
         n = sum(sum(each.verdict.sources.values()) for each in members if each.verdict)
-        said = f"{own[0].estimate:.3g} lost per unit of drift" if own else "moved with the metrics or not"
-        compared = f", {against} {others[0].estimate:.3g}" if own and others else ""
+        said = self._said(features, condition, against)
         former = sorted(cast("list[str]", old.condition["features"])) if old else []
         return Rule(
             id=identity,
@@ -206,9 +205,17 @@ class Case(Rulebook):
             parameters={"multiplier": multiplier},
             status="adopted",
             was=f"{', '.join(former)}" if former and former != features else "x 1",
-            reason=f"{said}{compared}, n = {n}",
+            reason=f"{said}, n = {n}",
             evidence=evidence_of(weakest, before=others, after=own),
         )
+
+    def _said(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
+        """Say in a few words what was seen."""
+        own = self.effects.median(_is_one_of(features, condition))
+        others = self.effects.median(_is_against(features, condition))
+        if own is None or others is None:
+            return "told by which metrics fell with it"
+        return f"{own:.3g} lost per unit of drift, {against} {others:.3g}"
 
 
 def _is_one_of(features: Sequence[str], condition: dict[str, object]) -> Callable[[Impact], bool]:

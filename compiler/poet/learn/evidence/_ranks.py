@@ -49,5 +49,5 @@ def log_restarting_evidence(factors: NDArray[np.float64], epochs: NDArray[np.int
     wealth = [np.log(unspent)]
     for j, share in enumerate(shares):
         sums = factors[epochs >= j].sum(axis=0)
-        wealth.append(np.log(share) + special.logsumexp(sums) - np.log(sums.size))
-    return float(special.logsumexp(wealth))
+        wealth.append(np.log(share) + np.logaddexp.reduce(sums) - np.log(sums.size))
+    return float(np.logaddexp.reduce(wealth))
