@@ -14,6 +14,7 @@ from poet.runtime.results import (
 )
 
 if TYPE_CHECKING:
+    from poet.monitor import SmartMonitor, poet
     from poet.workspace import Report, Workspace
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "Profile",
     "Report",
     "Score",
+    "SmartMonitor",
     "Workspace",
+    "poet",
 ]
 
 
@@ -36,4 +39,8 @@ def __getattr__(name: str) -> object:
         from poet import workspace  # noqa: PLC0415
 
         return getattr(workspace, name)
+    if name in ("SmartMonitor", "poet"):
+        from poet import monitor  # noqa: PLC0415
+
+        return getattr(monitor, name)
     raise AttributeError(f"module 'poet' has no attribute {name!r}")

@@ -11,7 +11,8 @@
     ├── PublishError      a version cannot be written              (poet.publish)
     ├── RegistryError     a policy cannot be resolved or loaded    (poet.registry)
     ├── SampleError       a policy was called with a wrong type    (poet.runtime)
-    └── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
+    ├── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
+    └── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
 
 A message says what is wrong with which value, then what to do next.
 """
@@ -21,6 +22,7 @@ __all__ = [
     "EventError",
     "LearnError",
     "LogError",
+    "MonitorError",
     "PoetError",
     "PublishError",
     "RegistryError",
@@ -92,3 +94,7 @@ class SampleError(PoetError, TypeError):
 
 class WorkspaceError(PoetError):
     """A workspace, or its ``poet.toml``, is not usable."""
+
+
+class MonitorError(PoetError):
+    """A decorator or an agent is used wrongly, or something failed behind an agent's back."""

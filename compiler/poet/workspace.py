@@ -10,14 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from poet import pipeline
+from poet import pipeline, turns
 from poet.configuration import Configuration, initial_text, read_configuration
 from poet.errors import WorkspaceError
 from poet.events import Event, make, new_id
 from poet.log import EmbeddedLog, open_log
 from poet.pipeline import Plan
 from poet.policies import policy as spec_of
-from poet.publish import Difference, activate, check_generated, rollback
+from poet.publish import Difference, Version, activate, check_generated, rollback
 from poet.recording import Recorder
 from poet.registry import Policy, Registry
 from poet.runtime.results import DriftResult
@@ -60,7 +60,7 @@ class Workspace:
         self.path = path
         self.generated = path / "generated"
         self.configuration: Configuration = read_configuration(path / "poet.toml")
-        self._clock = clock
+        self.clock = clock
         self.log: EmbeddedLog = open_log(path / "feedback_log")
         self._recorder = Recorder(
             self.log,
@@ -70,6 +70,7 @@ class Workspace:
             new_id=new_execution_id,
         )
         self.registry = Registry(self.generated, on_result=self._recorder)
+        self._listeners: tuple[Callable[[Event], None], ...] = ()
 
     @classmethod
     def open(
@@ -147,14 +148,33 @@ class Workspace:
             time=time,
             id=id,
             subject=subject,
-            now=self._clock,
+            now=self.clock,
         )
-        self.log.append([event], durable=durable)
+        self.append(event, durable=durable)
         return event
+
+    def append(self, event: Event, *, durable: bool = False) -> None:
+        """Append an event that is made already; one that the log holds changes nothing."""
+        self.log.append([event], durable=durable)
+        for listener in self._listeners:
+            listener(event)
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Have every event that this object appends told to a listener too; gives what ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def end() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        return end
 
     def policy(self, name: str) -> Policy:
         """Give the stable callable of a policy; its answers are recorded."""
         return self.registry.policy(name)
+
+    def record(self, policy: str, arguments: Mapping[str, Any], result: Any) -> Any:
+        """Record an answer that no version gave as an execution of a policy; gives it with its id."""
+        return self._recorder(policy, arguments, result)
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
@@ -189,20 +209,21 @@ class Workspace:
             The subclass of the stage that refused; the active versions stay.
         """
         planned = self.plan(policies)
-        changes = planned.changes
-        if not changes:
-            return Report(planned, {})
-        versions = pipeline.apply(
-            [each.decisions for each in changes],
-            self.generated,
-            overrides=self.path / "templates",
-            who=_who(),
-            why=f"learned from feedback up to log position {planned.log_position}",
-            at=_at(self._clock),
-            activate=activate,
-            progress=progress,
-        )
-        self.registry.refresh()
+        versions: tuple[Version, ...] = ()
+        if planned.changes:
+            versions = pipeline.apply(
+                [each.decisions for each in planned.changes],
+                self.generated,
+                overrides=self.path / "templates",
+                who=_who(),
+                why=f"learned from feedback up to log position {planned.log_position}",
+                at=_at(self.clock),
+                activate=activate,
+                progress=progress,
+            )
+            self.registry.refresh()
+        if len(planned.policies) == len(self.registry.names()):  # of some policies only: the rest is due yet
+            turns.remember(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
 
     def check(self) -> list[Difference]:
@@ -211,12 +232,12 @@ class Workspace:
 
     def activate(self, policy: str, version: int, *, why: str = "activated by hand") -> None:
         """Let a published version answer."""
-        activate(self.generated, policy, version, who=_who(), why=why, at=_at(self._clock))
+        activate(self.generated, policy, version, who=_who(), why=why, at=_at(self.clock))
         self.registry.refresh()
 
     def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
         """Let the version before the active one answer, and give its number."""
-        number = rollback(self.generated, policy, who=_who(), why=why, at=_at(self._clock))
+        number = rollback(self.generated, policy, who=_who(), why=why, at=_at(self.clock))
         self.registry.refresh()
         return number
 

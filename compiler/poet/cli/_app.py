@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from poet.cli import _compile, _feedback, _registry, _setup
+from poet.cli import _compile, _feedback, _registry, _setup, _watch
 from poet.errors import PoetError
 
 __all__ = ["main"]
@@ -31,7 +31,13 @@ def app(context: click.Context, folder: Path, *, as_json: bool) -> None:
     context.obj = {"folder": folder, "json": as_json}
 
 
-for command in (*_setup.COMMANDS, *_feedback.COMMANDS, *_compile.COMMANDS, *_registry.COMMANDS):
+for command in (
+    *_setup.COMMANDS,
+    *_feedback.COMMANDS,
+    *_compile.COMMANDS,
+    *_registry.COMMANDS,
+    *_watch.COMMANDS,
+):
     app.add_command(command)
 
 

@@ -1,0 +1,194 @@
+"""`SmartMonitor`: the agent that monitors, tracks what it said, collects the feedback and learns."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+
+from poet.errors import MonitorError
+from poet.events import Event, make
+from poet.monitor._connection import connect
+from poet.monitor._options import Options
+from poet.monitor._recent import Recent
+from poet.monitor._six import SixPolicies
+from poet.runtime.results import DriftResult, MonitoringOutcome
+
+if TYPE_CHECKING:
+    from poet.workspace import Workspace
+
+__all__ = ["SmartMonitor"]
+
+REMEMBERED = 10_000
+
+
+class SmartMonitor(SixPolicies):
+    """An agent on a workspace; a subclass names it, `@poet` sets how it learns.
+
+    Parameters
+    ----------
+    workspace
+        A workspace or its folder; None: what the decorator says, else the current folder.
+
+    Attributes
+    ----------
+    feedback_buffer
+        The feedback that this agent collected since the last learning it started.
+    failures
+        What failed in the background, oldest first; `flush` raises each once.
+    """
+
+    options: ClassVar[Options] = Options()
+
+    def __init__(self, workspace: "Workspace | str | Path | None" = None) -> None:
+        self._connection = connect(self.options.workspace if workspace is None else workspace)
+        self.workspace = self._connection.workspace
+        stated = self.options.learning_threshold
+        configured = self.workspace.configuration.learn.learning_threshold
+        self.learning_threshold: int = configured if stated is None else stated
+        self.feedback_buffer: list[Event] = []
+        self.failures: list[Exception] = []
+        self._callables = {}
+        self._raised = 0  # failures that a flush has raised
+        self._counted: Recent[tuple[str, str], None] = Recent(REMEMBERED)  # an event said twice counts once
+        self._buffering = threading.Lock()
+        self._is_closed = False
+        self._connection.on_failure(self.failures.append)
+
+    def collect_feedback(
+        self,
+        event: Event | str,
+        data: Mapping[str, object] | None = None,
+        *,
+        source: str | None = None,
+        time: float | str | datetime | None = None,
+        id: str | None = None,  # noqa: A002 -- as Workspace.emit has it
+    ) -> Event:
+        """Emit feedback and learn from it: an event, or its type and data; gives the event.
+
+        At `learning_threshold` events in the buffer a learning begins in the background and the buffer is
+        emptied; what comes meanwhile counts for the next one.
+
+        Raises
+        ------
+        EventError
+            It is not an event; nothing has changed.
+        """
+        if isinstance(event, str):
+            event = self._made(event, data or {}, source, time, id)
+        self.workspace.append(event)
+        self._buffer(event)
+        return event
+
+    @overload
+    def track_execution(self, result: DriftResult | MonitoringOutcome) -> str: ...
+    @overload
+    def track_execution(self, result: Mapping[str, DriftResult]) -> tuple[str, ...]: ...
+    def track_execution(
+        self, result: DriftResult | MonitoringOutcome | Mapping[str, DriftResult]
+    ) -> str | tuple[str, ...]:
+        """Give the tracking id that feedback on this result cites; of a table, one for each column."""
+        if isinstance(result, Mapping):
+            return tuple(self.track_execution(each) for each in result.values())
+        if not result.execution_id:
+            raise MonitorError(f"{result!r} was not recorded and has no execution_id; let a policy answer")
+        self._connection.inbox.track(result.execution_id)
+        return result.execution_id
+
+    async def on_feedback_received(
+        self,
+        tracking_id: str | tuple[str, ...],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 -- the seed's pipeline waits in one word
+    ) -> Event:
+        """Wait for feedback that cites an execution, wherever it is emitted; it may have come already.
+
+        Any number of tasks, loops and threads may wait for one. Feedback from before this process connected
+        to the workspace is history and not waited for; nor are more than the last 10 000 events remembered.
+
+        Raises
+        ------
+        TimeoutError
+            None came within `timeout` seconds.
+        MonitorError
+            The monitor was closed.
+        """
+        identities = (tracking_id,) if isinstance(tracking_id, str) else tracking_id
+        return await self._connection.inbox.feedback(identities, timeout)
+
+    async def monitoring_with_feedback(self, current: Any, reference: Any, **keywords: Any) -> DriftResult:
+        """Detect drift, and have the feedback on it collected whenever it comes; gives the result at once.
+
+        The detection runs in a thread, so the loop goes on meanwhile.
+        """
+        result = await asyncio.to_thread(self.detect_drift, current, reference, **keywords)
+        self._connection.inbox.track(result.execution_id, self._buffer)
+        return result
+
+    def flush(self) -> None:
+        """Return when all that was recorded and emitted is on disk and no learning is under way.
+
+        Raises
+        ------
+        MonitorError
+            Something failed in the background since the last flush.
+        """
+        self.workspace.flush()
+        self._connection.learner.wait()
+        new, self._raised = self.failures[self._raised :], len(self.failures)
+        if new:
+            raise MonitorError("; ".join(map(str, new))) from new[0]
+
+    def close(self) -> None:
+        """End tracking, wait for a learning under way, and flush; closing twice changes nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self.flush()
+        finally:
+            self._connection.forget(self.failures.append)
+            self._connection.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _made(
+        self,
+        type_: str,
+        data: Mapping[str, object],
+        source: str | None,
+        time: float | str | datetime | None,
+        identity: str | None,
+    ) -> Event:
+        return make(
+            type_,
+            data,
+            source=source or self.workspace.configuration.source,
+            time=time,
+            id=identity,
+            now=self.workspace.clock,
+        )
+
+    def _buffer(self, event: Event) -> None:
+        """Count an event for the next learning, once."""
+        with self._buffering:
+            key = event.source, event.id
+            if key in self._counted:
+                return
+            self._counted.keep(key, None)
+            self.feedback_buffer.append(event)
+            is_due = (
+                self.options.learning == "continuous" and len(self.feedback_buffer) >= self.learning_threshold
+            )
+            if is_due:
+                self.feedback_buffer = []
+        if is_due:
+            self._connection.learner.request()

@@ -1,0 +1,124 @@
+"""Whose turn it is to learn, and up to where the last one read.
+
+Learning is one process's at a time: whoever holds `TURN` compiles, the others wait until what they want
+learned is covered, and take up the new versions from the registry.
+
+Where the last compile stopped stands in a file beside the log it read. Manifests cannot tell: a compile
+that changes nothing publishes nothing, and those that came with a checkout speak of another machine's log.
+A file that is lost, or that belongs to a log since replaced, costs one compile too many and no event.
+"""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import msgspec
+
+from poet.log import FeedbackLog
+
+__all__ = ["TELEMETRY", "TURN", "WATCH", "Lock", "NewFeedback", "learned_until", "remember", "was_refused"]
+
+TELEMETRY = frozenset({"execution.recorded", "alert.raised"})  # what monitors write themselves teaches nobody
+TURN = Path("feedback_log") / "learning.lock"
+WATCH = Path("feedback_log") / "watch.lock"
+STATE = Path("feedback_log") / "learned.json"
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    log_position: int
+    refused: str = ""  # why the compile up to there published nothing: it would be refused again
+    format: int = 1
+
+
+def learned_until(workspace: Path, newest: int) -> int:
+    """Give the log position up to which the last compile read; `newest` is the log's own.
+
+    0 when nobody knows.
+    """
+    position = _state(workspace).log_position
+    return position if position <= newest else 0
+
+
+def was_refused(workspace: Path) -> str:
+    """Say why the last compile published nothing; empty when it was not refused."""
+    return _state(workspace).refused
+
+
+def remember(workspace: Path, log_position: int, *, refused: str = "") -> None:
+    """Write down up to where a compile read."""
+    path = workspace / STATE
+    aside = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    aside.write_bytes(msgspec.json.encode(_State(log_position=log_position, refused=refused), order="sorted"))
+    aside.replace(path)
+
+
+def _state(workspace: Path) -> _State:
+    try:
+        return msgspec.json.decode((workspace / STATE).read_bytes(), type=_State)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return _State(log_position=0)
+
+
+class NewFeedback:
+    """How many feedback events came since the last compile; a look costs the same however long the log is."""
+
+    def __init__(self, workspace: Path, log: FeedbackLog) -> None:
+        self._workspace = workspace
+        self._log = log
+        self._since = -1
+        self._before = 0  # feedback events up to there
+
+    def count(self) -> int:
+        """Count the durable events that are not telemetry."""
+        since = learned_until(self._workspace, self._log.position())
+        total = self._feedback(after=0)
+        if since != self._since or total < self._before:
+            # what arrives between the two counts makes the next compile come early, never late
+            self._before = total - self._feedback(after=since)
+            self._since = since
+        return total - self._before
+
+    def _feedback(self, *, after: int) -> int:
+        counts = self._log.count_by_type(after=after)
+        return sum(count for type_, count in counts.items() if type_ not in TELEMETRY)
+
+
+class Lock:
+    """A file that one process holds at a time; the kernel lets go of it when its holders have ended.
+
+    A child process that is handed the descriptor holds it too, and keeps it should its parent be killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("a+b")
+
+    def take(self) -> bool:
+        """Take the lock if nobody holds it, and leave word who does."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        self._file.flush()
+        return True
+
+    def holder(self) -> str:
+        """Say who holds the lock."""
+        self._file.seek(0)
+        return self._file.read(200).decode(errors="replace") or "another process"
+
+    def fileno(self) -> int:
+        """Give the descriptor, for a child."""
+        return self._file.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
