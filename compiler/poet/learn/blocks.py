@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.learn.evidence import log_ordering_evidence
+from poet.learn.evidence import log_ordering_evidence, log_rank_factors
 
 __all__ = [
     "Block",
@@ -24,6 +24,7 @@ __all__ = [
     "coin",
     "contrasts",
     "drawn_order",
+    "limits",
     "ordered",
     "parts",
     "wager",
@@ -31,6 +32,8 @@ __all__ = [
 
 LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
 _ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
+_WAITING = 100  # readings that wait for a partner; older ones say little about today's machine
+_MOST_OTHERS = 3  # readings that one large one is compared with
 _STAKES = (0.2, 0.5, 0.9)  # of the wealth, on an outcome; fixed, so that sums of logs merge in any order
 _STRENGTHS = (1.0, 2.0, 4.0)  # of having what is bet on: every kind of bet has three alternatives
 
@@ -159,6 +162,41 @@ def coin(
     instead = np.asarray(alternatives, dtype=np.float64)
     ratios = instead / chance if happened else (1.0 - instead) / (1.0 - chance)
     return Block(hypothesis, stratum, np.log(ratios), (reading,))
+
+
+def limits(
+    kind: str,
+    readings: Iterable[V],
+    sizes: Sequence[int],
+    *,
+    size: Callable[[V], int],
+    outcome: Callable[[V], float],
+) -> list[Block]:
+    """Compare readings of a size with smaller ones: ``kind/S`` says that outcomes are larger from S on.
+
+    `sizes` ascend; what lies above the last one counts with it. Every reading goes into at most one block
+    of one larger and up to three smaller ones: outcomes are mostly tied, and these ties are averaged out.
+    """
+    pool: list[tuple[int, V]] = []
+    blocks: list[Block] = []
+    for reading in readings:
+        own = min(size(reading), sizes[-1])
+        smaller = [entry for entry in reversed(pool) if entry[0] < own][:_MOST_OTHERS]
+        larger = [entry for entry in reversed(pool) if entry[0] > own and entry[0] in sizes][:1]
+        if own in sizes and smaller:
+            blocks.append(_ranked(about(kind, str(own)), reading, [other for _, other in smaller], outcome))
+            pool = [entry for entry in pool if entry not in smaller]
+        elif larger:
+            blocks.append(_ranked(about(kind, str(larger[0][0])), larger[0][1], [reading], outcome))
+            pool.remove(larger[0])
+        else:
+            pool = [*pool[1 - _WAITING :], (own, reading)]
+    return blocks
+
+
+def _ranked(hypothesis: str, one: V, others: Sequence[V], outcome: Callable[[V], float]) -> Block:
+    factors = log_rank_factors(outcome(one), [outcome(other) for other in others])
+    return Block(hypothesis, (), factors, (one, *others))
 
 
 def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:

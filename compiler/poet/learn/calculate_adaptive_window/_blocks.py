@@ -13,14 +13,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.learn.blocks import Block, chunks, drawn_order, ordered
+from poet.learn.blocks import Block, chunks, drawn_order, limits, ordered
 from poet.learn.calculate_adaptive_window._readings import Reading
-from poet.learn.evidence import log_ordering_evidence, log_rank_factors
+from poet.learn.evidence import log_ordering_evidence
 
 __all__ = ["cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks", "noise_blocks"]
 
-_WAITING = 100  # runs that wait for a partner; older ones say little about today's machine
-_MOST_OTHERS = 3  # runs that one large run is compared with
 _PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
 _PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last against one always the first
@@ -96,26 +94,8 @@ def loud_blocks(readings: Iterable[Reading], feature: str, loud: Collection[str]
 
 
 def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]:
-    """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on".
-
-    `sizes` ascend; what lies above the last one counts with it. Every run goes into at most one block of
-    one larger and up to three smaller ones: outcomes are mostly tied, and these ties are averaged out.
-    """
-    pool: list[tuple[int, Reading]] = []
-    blocks: list[Block] = []
-    for reading in readings:
-        size = min(reading.size, sizes[-1])
-        smaller = [entry for entry in reversed(pool) if entry[0] < size][:_MOST_OTHERS]
-        larger = [entry for entry in reversed(pool) if entry[0] > size and entry[0] in sizes][:1]
-        if size in sizes and smaller:
-            blocks.append(_ranked(f"cap/{size}", reading, [other for _, other in smaller]))
-            pool = [entry for entry in pool if entry not in smaller]
-        elif larger:
-            blocks.append(_ranked(f"cap/{larger[0][0]}", larger[0][1], [reading]))
-            pool.remove(larger[0])
-        else:
-            pool = [*pool[1 - _WAITING :], (size, reading)]
-    return blocks
+    """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on"."""
+    return limits("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
 
 
 def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
@@ -142,11 +122,6 @@ def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
         total, n = places.get(block[k].feature, (0.0, 0))
         places[block[k].feature] = (total + place / max(len(block) - 1, 1), n + 1)
     return places
-
-
-def _ranked(hypothesis: str, one: Reading, others: Sequence[Reading]) -> Block:
-    factors = log_rank_factors(one.outcome, [other.outcome for other in others])
-    return Block(hypothesis, (), factors, (one, *others))
 
 
 def _outcome(reading: Reading) -> float:

@@ -1,0 +1,83 @@
+"""What is bet on alerts, each against a null under which doing nothing costs no more.
+
+``pair/F/G``    F and G, when they fire together, mostly have one cause
+``size/N``      a batch of N alerts (up to the next size) had mostly better been one summary
+``useless/F``   alerts about F are useless so often that suppressing them costs less than reading them
+``repeat/S``    an alert within S seconds (above the next shorter span) of a similar one is mostly too much
+
+Every hypothesis stands alone with its share of the risk.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from poet.learn.blocks import Block, about, coin, wager
+from poet.learn.configuration import Costs
+from poet.learn.generate_alerts._readings import Pair, Repeat, Size, Use
+from poet.learn.verdicts import shares_by_appearance
+
+__all__ = ["SIZES", "SPANS", "Evidence", "bets", "break_even", "risk_shares"]
+
+SIZES = (2, 3, 5, 10)  # members
+SPANS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
+_BEYOND = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    pairs: Sequence[Pair]
+    sizes: Sequence[Size]
+    uses: Sequence[Use]
+    repeats: Sequence[Repeat]
+
+
+def break_even(costs: Costs) -> float:
+    """Give the share of useless alerts from which on reading them costs more than missing the others."""
+    share = costs.miss / (costs.miss + costs.false_alarm)
+    return min(max(share, 0.5), 0.98)
+
+
+def bets(said: Evidence, *, costs: Costs) -> list[Block]:
+    """Settle every bet."""
+    rate = break_even(costs)
+    return [
+        *(wager(about("pair", *row.features), row, 1.0 if row.is_one else -1.0) for row in said.pairs),
+        *(wager(about("size", str(_size(row.n))), row, 1.0 if row.is_one else -1.0) for row in said.sizes),
+        *(
+            coin(
+                about("useless", row.feature),
+                row,
+                happened=row.is_useless,
+                chance=rate,
+                alternatives=tuple(rate + (1.0 - rate) * beyond for beyond in _BEYOND),
+            )
+            for row in said.uses
+        ),
+        *(
+            wager(about("repeat", f"{span:g}"), row, 1.0 if row.is_too_much else -1.0)
+            for row in said.repeats
+            if (span := _span(row.gap_s))
+        ),
+    ]
+
+
+def risk_shares(said: Evidence) -> dict[str, float]:
+    """Share the risk over kinds; pairs and features inside theirs by first appearance."""
+    return {
+        **shares_by_appearance((about("pair", *row.features) for row in said.pairs), share=0.35),
+        **shares_by_appearance((about("useless", row.feature) for row in said.uses), share=0.35),
+        **{about("size", str(size)): 0.15 / len(SIZES) for size in SIZES},
+        **{about("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
+    }
+
+
+def _size(n: int) -> int:
+    return SIZES[bisect_right(SIZES, n) - 1]
+
+
+def _span(gap_s: float) -> float | None:
+    place = bisect_left(SPANS, gap_s)
+    return SPANS[place] if place < len(SPANS) else None

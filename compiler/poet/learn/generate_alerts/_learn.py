@@ -1,0 +1,112 @@
+"""Learn alerting: what was said, bets, rules."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from poet.decisions import Decisions
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.generate_alerts._bets import Evidence, bets, risk_shares
+from poet.learn.generate_alerts._readings import Alerts, caused, pairs, repeats, sizes, uses
+from poet.learn.generate_alerts._rules import Case
+from poet.learn.statements import Statement, cut, statements, weighty_sources
+from poet.learn.verdicts import judge
+from poet.learn.votes import count_votes
+from poet.policies.generate_alerts import baseline
+
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+_TYPES = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
+_GRAVE = frozenset({"high", "critical"})
+_TOO_LOW = ("sensitive", "noisy", "too_many", "false")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide groups, summaries, suppressions and the cool-down from what people did about alerts.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When what people say is
+    as often right as wrong by the workspace's costs, whatever the alert, the chance of *ever* adopting a
+    rule is at most ``configuration.risk``, however often this runs.
+    """
+    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    useful, answered, raised, adjusted = (rows for rows, _ in read)
+    recorded = summaries.recorded.select(_RECORDED).to_pylist()
+    votes = summaries.votes.to_pylist()
+    alerts = Alerts(raised, {row["execution_id"]: row["feature"] or "" for row in recorded})
+    ratios = {row["execution_id"]: ratio for row in recorded if (ratio := _ratio(row))}
+    times = {row["execution_id"]: row["time"] for row in recorded}
+
+    def heard(without: str | None) -> Evidence:
+        batches, answers = (cut(rows, without) if without else rows for rows in (useful, answered))
+        left_out = [without] if without else []
+        ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit, without=left_out)
+        validated = [row for row in votes if row["source"] != without]
+        return Evidence(
+            pairs=[*pairs(batches, alerts), *caused(validated, times)],
+            sizes=list(sizes(batches)),
+            uses=list(uses(batches, answers, alerts, ballots, ratios)),
+            repeats=list(repeats(batches, answers, alerts)),
+        )
+
+    everything = heard(None)
+    verdicts = judge(
+        lambda without: bets(heard(without) if without else everything, costs=configuration.costs),
+        risk_shares(everything),
+        sources=weighty_sources(useful, answered, _voters(votes)),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=any(rule.evidence for rule in champion.active),
+    )
+    case = Case(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        newest=summaries.newest_time,
+        said=everything,
+        verdicts=verdicts,
+        adjustments=_raised_bars(adjusted),
+        grave=frozenset(
+            row["feature"]
+            for row in votes
+            if row["was_real"] and row["feature"] and row["business_impact"] in _GRAVE
+        ),
+    )
+    (every,) = baseline(champion.start)
+    rules = [case.pinned(every.id) or case.settled(every), *case.rules()]
+    notes = [
+        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
+    ]
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+
+
+_RECORDED = ["execution_id", "feature", "time", "score", "threshold"]
+
+
+def _ratio(row: dict[str, Any]) -> float | None:
+    """Give how far a score lies beyond its threshold, on either side."""
+    score, threshold = row["score"], row["threshold"]
+    if not score or not threshold or score * threshold <= 0.0:
+        return None
+    return float(max(score / threshold, threshold / score))
+
+
+def _raised_bars(adjusted: Sequence[Statement]) -> list[float]:
+    """Give by how many times people moved a bar that let too much through."""
+    bars = []
+    for each in adjusted:
+        old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
+        if old > 0.0 and new > 0.0 and old != new and any(word in reason for word in _TOO_LOW):
+            bars.append(max(new / old, old / new))
+    return bars
+
+
+def _voters(votes: Sequence[dict[str, Any]]) -> list[Statement]:
+    """Give the voters as statements, for who says how much."""
+    return [
+        Statement(row["position"], row["event_id"], row["source"], row["time"], "", row, {}) for row in votes
+    ]

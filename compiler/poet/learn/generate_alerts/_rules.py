@@ -1,0 +1,249 @@
+"""From verdicts to rules: groups, summaries, suppressions with an end, a cool-down."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+import numpy as np
+
+from poet.decisions import Interval, Rule
+from poet.learn.blocks import about, parts
+from poet.learn.evidence import rate_interval
+from poet.learn.generate_alerts._bets import SIZES, SPANS, Evidence, break_even
+from poet.learn.generate_alerts._readings import Use, by_feature
+from poet.learn.rulebook import Rulebook, evidence_of, slug
+from poet.learn.verdicts import Verdict
+
+__all__ = ["Case"]
+
+_DAY = 86_400.0
+_HOLDOUT = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
+_FLOOR = "high"  # what is this grave is never held back
+_STAYS = 1.25  # times: a bound this near to the one in force changes nothing
+_FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0)
+_FACTOR = 1.5  # times the threshold, where nobody moved one by hand
+_HELD = 5  # candidates of a kind that are shown while they wait
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Rulebook):
+    """The book with what was said about alerts."""
+
+    newest: float
+    said: Evidence
+    verdicts: Mapping[str, Verdict]
+    adjustments: Sequence[float]  # by how many times people moved a bar that was too low, oldest first
+    grave: frozenset[str]  # features that had a real drift of high or critical impact
+
+    def rules(self) -> list[Rule]:
+        """Give all rules but the one for every drift."""
+        return [*self._suppressions(), *self._cool_down(), *self._groups(), *self._batch()]
+
+    def _suppressions(self) -> list[Rule]:
+        rules: list[Rule] = []
+        spoken = by_feature(self.said.uses)
+        for feature in sorted({*spoken, *self._suppressed()} - self.grave):
+            verdict = self.verdicts.get(about("useless", feature))
+            rules += self.decided(self._suppression(feature, spoken.get(feature, []), verdict), verdict)
+        standing = [rule for rule in rules if rule.status != "held"]
+        return [*standing, *_nearest(rule for rule in rules if rule.status == "held")]
+
+    def _suppressed(self) -> set[str]:
+        rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
+        return {feature for rule in rules for feature in cast("list[str]", rule.condition["features"])}
+
+    def _suppression(self, feature: str, uses: Sequence[Use], verdict: Verdict | None) -> Rule:
+        identity = slug("useless", feature)
+        old = self.in_force.get(identity)
+        n, useless = len(uses), sum(use.is_useless for use in uses)
+        risk = self.configuration.risk
+        low, high = rate_interval(useless, n, risk=risk) if n else (0.0, 1.0)
+        rate = Interval(what="useless alerts", estimate=useless / max(n, 1), low=low, high=high, n=n)
+        reasons = Counter(use.reason for use in uses if use.is_useless and use.reason)
+        mostly = f", mostly {min(reasons, key=lambda r: (-reasons[r], r))}" if reasons else ""
+        even = break_even(self.configuration.costs)
+        return Rule(
+            id=identity,
+            kind="suppress",
+            condition={
+                "features": [feature],
+                "until": self._until(old),
+                "severity_below": _FLOOR,
+                "ratio_at_most": _covered(uses, old),
+            },
+            parameters={"holdout": _HOLDOUT},
+            status="adopted",
+            was="alerted",
+            reason=f"{useless} of {n} alerts useless{mostly}; {even:.0%} would be even",
+            evidence=evidence_of(verdict, before=(rate,)),
+        )
+
+    def _until(self, old: Rule | None) -> float:
+        """Let it end a half-life from now; one in force is prolonged once half of that is over."""
+        length = self.configuration.half_life_days * _DAY
+        former = cast("float", old.condition["until"]) if old else 0.0
+        if former - self.newest > length / 2.0:
+            return former
+        return math.ceil((self.newest + length) / _DAY) * _DAY
+
+    def _cool_down(self) -> list[Rule]:
+        spans = {span: self.verdicts.get(about("repeat", f"{span:g}")) for span in SPANS}
+        known = [(span, verdict) for span, verdict in spans.items() if verdict]
+        if not known:
+            return self.kept((), kinds=("cool_down",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("cool-down")
+        former = cast("float", old.parameters["seconds"]) if old else None
+        span, verdict = shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        if former and not shown:
+            span, verdict = former, spans.get(former, verdict) or verdict
+        said = [row for row in self.said.repeats if row.gap_s <= span]
+        too_much = sum(row.is_too_much for row in said)
+        rule = Rule(
+            id="cool-down",
+            kind="cool_down",
+            condition={"severity_below": _FLOOR},
+            parameters={"seconds": span, "factor": self._factor(old)},
+            status="adopted",
+            was=f"{former:g} s" if former else "no pause",
+            reason=f"{too_much} of {len(said)} answers to alerts this soon after a similar one: too many",
+            evidence=evidence_of(verdict),
+        )
+        return self.decided(rule, verdict)
+
+    def _factor(self, old: Rule | None) -> float:
+        if not self.adjustments:
+            return cast("float", old.parameters["factor"]) if old else _FACTOR
+        middle = float(np.median(self.adjustments))
+        return min(_FACTORS, key=lambda each: abs(math.log(each / middle)))
+
+    def _groups(self) -> list[Rule]:
+        rules: list[Rule] = []
+        for features in _connected(self._united()):
+            identity = self._identity(features)
+            verdict = self._weakest(features)
+            old = self.in_force.get(identity)
+            said = [row for row in self.said.pairs if set(row.features) <= set(features)]
+            rule = Rule(
+                id=identity,
+                kind="group",
+                condition={"features": list(features)},
+                parameters={"at_least": self._at_least()},
+                status="adopted",
+                was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
+                reason=f"{sum(row.is_one for row in said)} of {len(said)} times two of them had one cause",
+                evidence=evidence_of(verdict),
+            )
+            pinned = self.pinned(identity)
+            vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
+            rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.settled(rule)))
+        return [*rules, *_nearest(self._waiting_pairs())]
+
+    def _united(self) -> list[tuple[str, str]]:
+        """Give the pairs that belong together: shown, or in a group in force and not turned."""
+        pairs = [
+            (one, other)
+            for rule in self.in_force.values()
+            if rule.kind == "group"
+            for one in cast("list[str]", rule.condition["features"])
+            for other in cast("list[str]", rule.condition["features"])
+            if one < other
+        ]
+        kept = [pair for pair in pairs if not self._has_turned(pair)]
+        return sorted({*kept, *(pair for pair, verdict in self._pair_verdicts() if verdict.holds)})
+
+    def _has_turned(self, pair: tuple[str, str]) -> bool:
+        verdict = self.verdicts.get(about("pair", *pair))
+        return verdict is not None and verdict.has_turned
+
+    def _pair_verdicts(self) -> list[tuple[tuple[str, str], Verdict]]:
+        named = ((parts(name), verdict) for name, verdict in self.verdicts.items())
+        return [((words[1], words[2]), verdict) for words, verdict in named if words[0] == "pair"]
+
+    def _waiting_pairs(self) -> list[Rule]:
+        united = set(self._united())
+        return [
+            Rule(
+                id=slug("group", *pair),
+                kind="group",
+                condition={"features": list(pair)},
+                parameters={"at_least": 2},
+                status="held",
+                was="an alert each",
+                reason="they seem to fire for one cause",
+                evidence=evidence_of(verdict),
+            )
+            for pair, verdict in self._pair_verdicts()
+            if pair not in united and verdict.e_value > 1.0 and not verdict.has_turned
+        ]
+
+    def _identity(self, features: Sequence[str]) -> str:
+        """Keep the id of a group in force that shares a feature; else name it after the first one."""
+        for rule in sorted(self.in_force.values(), key=lambda rule: rule.id):
+            if rule.kind == "group" and set(cast("list[str]", rule.condition["features"])) & set(features):
+                return rule.id
+        return slug("group", features[0])
+
+    def _weakest(self, features: Sequence[str]) -> Verdict | None:
+        inside = [verdict for pair, verdict in self._pair_verdicts() if set(pair) <= set(features)]
+        shown = [verdict for verdict in inside if verdict.holds] or inside
+        return min(shown, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
+
+    def _at_least(self) -> int:
+        """Give the smallest number of members from which on a summary is known to be better."""
+        known = (size for size in SIZES if (v := self.verdicts.get(about("size", str(size)))) and v.holds)
+        return next(known, SIZES[0])
+
+    def _batch(self) -> list[Rule]:
+        known = [(size, v) for size in SIZES if (v := self.verdicts.get(about("size", str(size))))]
+        if not known:
+            return self.kept((), kinds=("batch",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("batch")
+        former = cast("int", old.condition["at_least"]) if old else None
+        size, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        if former and not shown:
+            size, verdict = former, dict(known).get(former, verdict)
+        said = [row for row in self.said.sizes if row.n >= size]
+        rule = Rule(
+            id="batch",
+            kind="batch",
+            condition={"at_least": size},
+            status="adopted",
+            was=f"from {former}" if former else "an alert each",
+            reason=f"{sum(row.is_one for row in said)} of {len(said)} batches this large had one cause",
+            evidence=evidence_of(verdict),
+        )
+        return self.decided(rule, verdict)
+
+
+def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
+    """Give the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
+    ratios = [use.ratio for use in uses if use.is_useless and use.ratio is not None]
+    former = cast("float | None", old.condition["ratio_at_most"]) if old else None
+    if not ratios:
+        return former
+    largest = float(np.quantile(ratios, 0.95, method="higher"))
+    if former and former / _STAYS <= largest <= former * _STAYS:
+        return former
+    return math.ceil(largest * 100.0) / 100.0
+
+
+def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Join pairs that share a feature into groups, each sorted."""
+    groups: list[set[str]] = []
+    for pair in pairs:
+        touched = [group for group in groups if group & set(pair)]
+        groups = [group for group in groups if group not in touched]
+        groups.append(set(pair).union(*touched))
+    return sorted(tuple(sorted(group)) for group in groups)
+
+
+def _nearest(held: Iterable[Rule]) -> list[Rule]:
+    def lack(rule: Rule) -> tuple[float, str]:
+        return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)
+
+    return [msgspec.structs.replace(rule, status="held") for rule in sorted(held, key=lack)[:_HELD]]

@@ -1,0 +1,70 @@
+"""What is bet on runs, each against a null under which doing nothing costs no more.
+
+``size/S``        runs of S rows and more fail of time or memory more often than smaller ones
+``sparse/C``      data that lacks more than C (up to the next cut) mostly crashes the monitor
+``fallback/E/T``  strategy T, after an error of kind E, gives on average half of a full result and more
+``deadline/C``    runs of computation C over their deadline mostly do not end well
+
+Sizes are compared with each other and never with a fixed rate: a failure that does not depend on size
+must not make a rule about size. Every hypothesis stands alone with its share of the risk.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from poet.learn.blocks import Block, about, limits, wager
+from poet.learn.monitor_with_recovery._deadlines import deadline_bets
+from poet.learn.monitor_with_recovery._readings import SIZES, Crash, Recovery, Run
+from poet.learn.verdicts import shares_by_appearance
+
+__all__ = ["CUTS", "LARGE", "Evidence", "bets", "cut_below", "risk_shares"]
+
+CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
+LARGE = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    runs: Sequence[Run]
+    recoveries: Sequence[Recovery]
+    crashes: Sequence[Crash]
+
+
+def bets(said: Evidence) -> list[Block]:
+    """Settle every bet."""
+    return [
+        *limits(
+            "size", said.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
+        ),
+        *(
+            wager(about("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
+            for row in said.crashes
+            if (cut := cut_below(row.missing_share))
+        ),
+        *(
+            wager(about("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0)
+            for row in said.recoveries
+        ),
+        *deadline_bets(said.runs),
+    ]
+
+
+def risk_shares(said: Evidence) -> dict[str, float]:
+    """Share the risk over kinds; strategies and computations inside theirs by first appearance."""
+    return {
+        **{about("size", str(size)): 0.3 / len(LARGE) for size in LARGE},
+        **{about("sparse", f"{cut:g}"): 0.2 / len(CUTS) for cut in CUTS},
+        **shares_by_appearance(
+            (about("fallback", row.error, row.strategy) for row in said.recoveries), share=0.3
+        ),
+        **shares_by_appearance((about("deadline", run.computation) for run in said.runs), share=0.2),
+    }
+
+
+def cut_below(missing_share: float) -> float | None:
+    """Give the largest cut that the share exceeds."""
+    place = bisect_left(CUTS, missing_share)
+    return CUTS[place - 1] if place else None

@@ -1,0 +1,69 @@
+"""Learn recovery: what was said, bets, rules."""
+
+from typing import TYPE_CHECKING
+
+from poet.decisions import Decisions
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.monitor_with_recovery._bets import Evidence, bets, risk_shares
+from poet.learn.monitor_with_recovery._readings import crashes, recoveries, runs, strategy_of
+from poet.learn.monitor_with_recovery._rules import Case
+from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.verdicts import judge
+from poet.policies.monitor_with_recovery import baseline
+
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+_TYPES = ("monitoring.performance", "error.occurred", "error.recovery", "data.quality_issue")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide deadlines, sampling, the sparse cut and fallbacks from runs, errors and recoveries.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When failures do not
+    depend on size and strategies give half of what a full run does, the chance of *ever* adopting a rule
+    is at most ``configuration.risk``, however often this runs.
+    """
+    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    def heard(without: str | None) -> Evidence:
+        performed, failed, tried, issues = (cut(rows, without) if without else rows for rows in said)
+        return Evidence(
+            runs=runs(performed, failed),
+            recoveries=list(recoveries(tried, said[1])),  # who tells of an error is not who says what helped
+            crashes=list(crashes(issues)),
+        )
+
+    everything = heard(None)
+    verdicts = judge(
+        lambda without: bets(heard(without) if without else everything),
+        risk_shares(everything),
+        sources=weighty_sources(*said),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=any(rule.evidence for rule in champion.active),
+    )
+    case = Case(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        newest=summaries.newest_time,
+        said=everything,
+        verdicts=verdicts,
+    )
+    (full,) = baseline(champion.start)
+    rules = [case.pinned(full.id) or case.settled(full), *case.rules()]
+    counts = len(everything.runs), len(everything.recoveries), len(everything.crashes)
+    notes = ["{} runs, {} recoveries and {} reports of missing values were read".format(*counts)]
+    unknown = sorted(
+        {each["recovery_strategy"] for each in said[2] if not strategy_of(each["recovery_strategy"])}
+    )
+    if unknown:
+        notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -1,0 +1,269 @@
+"""From verdicts to rules: the sparse cut, sampling, deadlines, fallbacks."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+import numpy as np
+
+from poet.decisions import Interval, Rule
+from poet.learn.blocks import about, parts
+from poet.learn.evidence import bounded_mean_interval, fading_weights
+from poet.learn.monitor_with_recovery._bets import CUTS, LARGE, Evidence, cut_below
+from poet.learn.monitor_with_recovery._deadlines import Deadline, fitted, shortest
+from poet.learn.monitor_with_recovery._readings import SIZES, Recovery, Run, floor_size
+from poet.learn.rulebook import Rulebook, evidence_of, slug
+from poet.learn.verdicts import Verdict
+
+__all__ = ["Case"]
+
+_ROWS = 10_000  # a sample's, where nobody told of another
+_TENTHS_KEPT = 9  # sampling begins at nine tenths of the size that bit
+_STRAYS = 0.1  # share of failures that may be flukes of a loaded machine
+_FEWEST = 3  # recoveries behind a mean
+_SPARSE_LOSS = 0.1  # quality that presence instead of values costs, where nobody told
+_STAYS = 1.3  # times: a deadline this near to the one in force changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Rulebook):
+    """The book with what was said about runs."""
+
+    newest: float
+    said: Evidence
+    verdicts: Mapping[str, Verdict]
+
+    def rules(self) -> list[Rule]:
+        """Give all rules but the plain run."""
+        return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
+
+    def _sparse(self) -> list[Rule]:
+        known = [(cut, v) for cut in CUTS if (v := self.verdicts.get(about("sparse", f"{cut:g}")))]
+        if not known:
+            return self.kept((), kinds=("sparse",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("sparse")
+        former = cast("float", old.condition["missing_above"]) if old else None
+        cut, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        if former and not shown:
+            cut, verdict = former, dict(known).get(former, verdict)
+        said = [row for row in self.said.crashes if (cut_below(row.missing_share) or 0.0) >= cut]
+        loss = self._loss([row for row in self.said.recoveries if row.strategy == "sparse"])
+        rule = Rule(
+            id="sparse",
+            kind="sparse",
+            condition={"missing_above": cut},
+            parameters={"quality_loss": _SPARSE_LOSS if loss is None else loss},
+            status="adopted",
+            was=f"above {former:g}" if former else "run in full",
+            reason=f"{sum(row.has_crashed for row in said)} of {len(said)} features that lacked this much "
+            "crashed the monitor",
+            evidence=evidence_of(verdict),
+        )
+        return self.decided(rule, verdict)
+
+    def _sample(self) -> list[Rule]:
+        known = [(size, v) for size in LARGE if (v := self.verdicts.get(about("size", str(size))))]
+        if not known:
+            return self.kept((), kinds=("sample",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("sample")
+        if old and not shown:
+            former = cast("int", old.condition["rows_above"])
+            known = [pair for pair in known if pair[0] <= former * 10 // _TENTHS_KEPT] or known
+            return self.decided(old, known[-1][1])
+        size, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        rows, loss = self._target()
+        if loss is None:  # nobody told what a sample loses: a fallback may try, up front it is a guess
+            return [msgspec.structs.replace(self._sampled(size, verdict, rows, 0.0), status="held")]
+        return self.decided(self._sampled(size, verdict, rows, loss), verdict)
+
+    def _sampled(self, size: int, verdict: Verdict, rows: int, loss: float) -> Rule:
+        step = [run for run in self.said.runs if run.size == size or (run.size > size == LARGE[-1])]
+        failed = [run.rows for run in step if run.has_failed]
+        smallest = int(np.quantile(failed, _STRAYS, method="lower")) if failed else size
+        old = self.in_force.get("sample")
+        above = max(smallest * _TENTHS_KEPT // 10, rows)
+        if old and verdict.holds and cast("int", old.condition["rows_above"]) >= size:
+            above = min(above, cast("int", old.condition["rows_above"]))
+        return Rule(
+            id="sample",
+            kind="sample",
+            condition={"rows_above": above},
+            parameters={"rows": rows, "quality_loss": loss},
+            status="adopted",
+            was=f"above {old.condition['rows_above']} to {old.parameters['rows']}" if old else "run in full",
+            reason=f"{len(failed)} of {len(step)} runs of this size failed of time or memory; "
+            f"a sample loses {loss:g}",
+            evidence=evidence_of(verdict),
+        )
+
+    def _target(self) -> tuple[int, float | None]:
+        """Give the sample size that costs least: chance of failing at that size, plus quality lost."""
+        sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
+        by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
+        for row in sampled:
+            if row.sample_rows:
+                by_rows[row.sample_rows].append(row)
+        costs = {
+            rows: self._failing(rows) + 1.0 - self._mean([row.value for row in told], told)
+            for rows, told in sorted(by_rows.items())
+            if len(told) >= _FEWEST
+        }
+        if not costs:
+            return _ROWS, self._loss(sampled)
+        best = min(costs, key=lambda rows: (costs[rows], rows))
+        return best, self._loss(by_rows[best])
+
+    def _failing(self, rows: int) -> float:
+        step = [run for run in self.said.runs if run.size == floor_size(rows)]
+        return sum(run.has_failed for run in step) / len(step) if step else 0.0
+
+    def _loss(self, told: Sequence[Recovery]) -> float | None:
+        known = [row for row in told if row.loss is not None]
+        if not known:
+            return None
+        return round(self._mean([row.loss or 0.0 for row in known], known), 2)
+
+    def _mean(self, values: Sequence[float], told: Sequence[Recovery]) -> float:
+        half_life = self.configuration.half_life_days
+        weights = fading_weights([row.time for row in told], half_life_days=half_life, newest=self.newest)
+        return float(np.average(values, weights=np.maximum(weights, 1e-12)))
+
+    def _deadlines(self) -> list[Rule]:
+        named = [words[1] for words in map(parts, self.verdicts) if words[0] == "deadline"]
+        rules = [rule for each in sorted(named) for rule in self._deadline(each)]
+        return [
+            *rules,
+            *self.kept((slug("deadline", n) if n else "deadline" for n in named), kinds=("deadline",)),
+        ]
+
+    def _deadline(self, computation: str) -> list[Rule]:
+        verdict = self.verdicts[about("deadline", computation)]
+        runs = [run for run in self.said.runs if run.computation == computation]
+        fit = fitted([run for run in runs if not run.has_failed])
+        if fit is None:
+            return []
+        identity = slug("deadline", computation) if computation else "deadline"
+        old = self.in_force.get(identity)
+        condition, parameters = _reach(runs, computation), _seconds(shortest(fit, runs))
+        if old and verdict.holds and _is_near(old, parameters, runs):
+            condition, parameters = old.condition, old.parameters
+        over = [run for run in runs if run.seconds is None or run.seconds > fit.of(run)]
+        rule = Rule(
+            id=identity,
+            kind="deadline",
+            condition=condition,
+            parameters=parameters,
+            status="adopted",
+            was="another deadline" if old else "no deadline",
+            reason=f"{sum(run.has_failed for run in over)} of {len(over)} runs that took longer did not end "
+            f"well; twice what 95 % of {len(runs)} runs take",
+            evidence=evidence_of(verdict),
+        )
+        return self.decided(rule, verdict)
+
+    def _fallbacks(self) -> list[Rule]:
+        by_error: defaultdict[str, list[str]] = defaultdict(list)
+        for words in map(parts, self.verdicts):
+            if words[0] == "fallback":
+                by_error[words[1]].append(words[2])
+        rules: list[Rule] = []
+        for error, strategies in sorted(by_error.items()):
+            rules += self._fallback(error, sorted(strategies))
+        seen = {f"fallback-{error}" for error in by_error}
+        return [*rules, *self.kept(seen, kinds=("fallback",))]
+
+    def _fallback(self, error: str, strategies: Sequence[str]) -> list[Rule]:
+        identity = f"fallback-{error}"
+        old = self.in_force.get(identity)
+        former = cast("list[str]", old.parameters["strategies"]) if old else []
+        told = {name: [r for r in self.said.recoveries if (r.error, r.strategy) == (error, name)]
+                for name in {*strategies, *former}}  # fmt: skip
+        verdicts = {name: self.verdicts.get(about("fallback", error, name)) for name in told}
+        standing = [
+            name
+            for name, verdict in verdicts.items()
+            if (verdict and verdict.holds) or (name in former and not (verdict and verdict.has_turned))
+        ]
+        bounds = {name: self._worth(rows) for name, rows in told.items()}
+        ordered = sorted(standing, key=lambda name: (-bounds[name].low, name))
+        waiting = [n for n, v in verdicts.items() if n not in standing and v and v.e_value > 1.0]
+        pinned = self.pinned(identity)
+        if pinned:
+            return [pinned]
+        if self.is_vetoed(identity):
+            return [Rule(id=identity, kind="fallback", status="vetoed", reason="a person removed it")]
+        rules = (
+            [self.settled(self._tried(identity, error, ordered, told, bounds, verdicts))] if ordered else []
+        )
+        held = [self._tried(identity, error, [name], told, bounds, verdicts) for name in sorted(waiting)]
+        return rules + [
+            msgspec.structs.replace(rule, id=f"{identity}-{name}", status="held")
+            for rule, name in zip(held, sorted(waiting), strict=True)
+        ]
+
+    def _tried(
+        self,
+        identity: str,
+        error: str,
+        strategies: Sequence[str],
+        told: Mapping[str, Sequence[Recovery]],
+        bounds: Mapping[str, Interval],
+        verdicts: Mapping[str, Verdict | None],
+    ) -> Rule:
+        old = self.in_force.get(identity)
+        losses = [self._loss(told[name]) or 0.0 for name in strategies]
+        known = [verdict for name in strategies if (verdict := verdicts[name])]
+        weakest = min(known, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
+        rows, _ = self._target()
+        said = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
+        return Rule(
+            id=identity,
+            kind="fallback",
+            condition={"error": error, "rows_above": None},
+            parameters={"strategies": list(strategies), "rows": rows, "quality_losses": losses},
+            status="adopted",
+            was=", ".join(cast("list[str]", old.parameters["strategies"])) if old else "report the error",
+            reason=f"{said}, n = {sum(len(told[name]) for name in strategies)}",
+            evidence=evidence_of(weakest, after=tuple(bounds[name] for name in strategies)),
+        )
+
+    def _worth(self, told: Sequence[Recovery]) -> Interval:
+        values = [row.value for row in told]
+        low, high = bounded_mean_interval(values, risk=self.configuration.risk, low=0.0, high=1.0)
+        mean = float(np.mean(values)) if values else 0.0
+        return Interval(what="value of the result", estimate=mean, low=low, high=high, n=len(values))
+
+
+def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
+    """Say where feedback was: inside, at round sizes, so that one more run changes nothing."""
+    rows = [run.rows for run in runs]
+    features = [max(run.features, 1) for run in runs]
+    return {
+        "computation": computation or None,
+        "rows_from": min(rows),
+        "rows_to": max((size for size in SIZES if min(rows) <= size <= max(rows)), default=max(rows)),
+        "features_from": min(features),
+        "features_to": max(features),
+    }
+
+
+def _seconds(deadline: Deadline) -> dict[str, object]:
+    return {
+        "seconds": deadline.seconds,
+        "per_rows": deadline.per_rows,
+        "per_features": deadline.per_features,
+    }
+
+
+def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -> bool:
+    """Tell whether the deadline in force gives about the same for all of these runs."""
+    if 2 * cast("int", old.condition["rows_to"]) < max(run.rows for run in runs):
+        return False
+    former = Deadline(**cast("dict[str, float]", old.parameters))
+    new = Deadline(**cast("dict[str, float]", parameters))
+    return all(abs(math.log(former.of(run) / new.of(run))) <= math.log(_STAYS) for run in runs)
