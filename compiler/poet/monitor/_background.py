@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from poet.errors import MonitorError
+from poet.errors import MonitorError, PoetError
 from poet.turns import TURN, Lock, NewFeedback, learned_until, was_refused
 
 if TYPE_CHECKING:
@@ -74,14 +74,17 @@ class Learner:
         self.wait()
 
     def _look(self) -> None:
-        new = NewFeedback(self._workspace.path, self._workspace.log)
+        new, said = NewFeedback(self._workspace.path, self._workspace.log), ""
         while not self._closing.wait(LOOK_S):
             try:
                 if self._threshold is not None and new.count() >= self._threshold:
                     self.request()
                     self.wait()
-            except Exception as error:  # noqa: BLE001 -- told to whom it concerns; the next look may do better
-                self._on_failure(error)
+                said = ""
+            except PoetError as error:
+                if str(error) != said:  # a log that cannot be read is told of once, and tried again
+                    said = str(error)
+                    self._on_failure(error)
 
     def _work(self) -> None:
         while self._has_work():

@@ -1,0 +1,399 @@
+"""`@poet` on functions: the active version answers, else the user's own body."""
+
+import inspect
+import itertools
+import logging
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import poet as package
+from poet import DriftResult, Workspace, poet
+from poet.errors import MonitorError
+from poet.monitor._connection import connect
+from tests.handmade import write_registry, write_version
+from tests.workspaces import first_workspace
+
+Sample = NDArray[np.float64]
+CHANCE = np.random.default_rng(7)
+CURRENT: Sample = CHANCE.normal(3.0, 1.0, 60)
+REFERENCE: Sample = CHANCE.normal(0.0, 1.0, 300)
+SAMPLES = (CURRENT, REFERENCE)
+RAISING = """
+VERSION = {number}
+
+
+def {policy}(current, reference, *, feature="", current_times=None, reference_times=None, context=None):
+    if feature == "bad":
+        raise ZeroDivisionError("learned nonsense")
+    return VERSION, feature
+"""
+
+
+def test_the_package_and_the_decorator_share_their_name() -> None:
+    """`import poet; poet.runtime` goes on working beside `from poet import poet`."""
+    found: dict[str, Any] = {}
+    exec("import poet; import poet.runtime.results; results = poet.runtime.results", found)  # noqa: S102
+    assert found["results"].DriftResult is DriftResult
+    assert found["poet"] is package
+    assert package.poet is poet
+
+
+def test_without_a_workspace_the_body_answers(tmp_path: Path) -> None:
+    """As written: its result is handed over unchanged, and keywords of the policy do not reach it."""
+
+    @poet(workspace=tmp_path)
+    def detect_drift(current_data: Sample, reference_data: Sample) -> dict[str, bool]:
+        return {"drift": bool(current_data.mean() > reference_data.mean() + 1.0)}
+
+    assert detect_drift(CURRENT, REFERENCE) == {"drift": True}
+    assert detect_drift(CURRENT, REFERENCE, feature="age") == {"drift": True}  # type: ignore[call-arg]
+    assert (detect_drift.version, detect_drift.policy, detect_drift.fallbacks) == (0, "detect_drift", 0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f: f(CURRENT, REFERENCE, feature="age"),
+        lambda f: f(CURRENT, reference_data=REFERENCE, feature="age"),
+        lambda f: f(reference_data=REFERENCE, current_data=CURRENT, feature="age"),
+        lambda f: f(reference=REFERENCE, current=CURRENT, feature="age"),
+    ],
+)
+def test_the_active_version_answers_however_it_is_called(
+    tmp_path: Path, call: Callable[[Any], DriftResult]
+) -> None:
+    """By position, by the user's own names, by the policy's; with the policy's own keywords."""
+
+    @poet(workspace=first_workspace(tmp_path / "w"))
+    def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
+        raise AssertionError(current_data, reference_data)
+
+    result = call(detect_drift)
+    assert (result.policy_version, result.drifted, result.feature) == (1, True, "age")
+    assert result.profile is not None
+    assert (result.profile.n_current, result.profile.n_reference) == (60, 300)
+    assert result.execution_id
+    assert detect_drift.version == 1
+
+
+def test_a_parameter_with_the_policys_name_is_that_one(tmp_path: Path) -> None:
+    """Whoever writes the reference first means the reference; defaults of the user hold for the policy."""
+
+    @poet(workspace=first_workspace(tmp_path / "w"), policy="detect_drift")
+    def watch_ages(reference: Sample, recent: Sample, feature: str = "age", alpha: float = 0.05) -> Any:
+        raise AssertionError(reference, recent, feature, alpha)
+
+    result = watch_ages(REFERENCE, CURRENT, alpha=0.01)
+    assert (result.profile.n_current, result.profile.n_reference, result.feature) == (60, 300, "age")
+
+
+def test_a_wrong_call_is_a_type_error_as_for_any_function(tmp_path: Path) -> None:
+    """With or without a version that answers."""
+    for folder in (tmp_path / "none", first_workspace(tmp_path / "w")):
+
+        @poet(workspace=folder)
+        def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
+            return bool(current_data is reference_data)
+
+        wrong: Any = detect_drift
+        with pytest.raises(TypeError, match="unexpected keyword argument 'featur'"):
+            wrong(*SAMPLES, featur="age")
+        with pytest.raises(TypeError, match="missing a required argument: 'reference_data'"):
+            wrong(CURRENT)
+        with pytest.raises(TypeError, match="multiple values for argument 'current_data'"):
+            wrong(CURRENT, REFERENCE, current=CURRENT)
+        with pytest.raises(TypeError, match="multiple values for argument 'current_data'"):
+            wrong(current_data=CURRENT, reference=REFERENCE, current=CURRENT)
+
+
+def test_a_version_that_raises_is_counted_logged_and_answered_by_the_body(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Never silently: the count, the version's name and the traceback are there."""
+    folder = first_workspace(tmp_path / "w")
+    source = RAISING.format(policy="detect_drift", number=2)
+    entry = write_version(folder / "generated", "detect_drift", 2, source=source)
+    write_registry(folder / "generated", {"detect_drift": 2}, {"detect_drift": {"2": entry}})
+
+    @poet(workspace=folder)
+    def detect_drift(current_data: Sample, reference_data: Sample, feature: str = "") -> Any:
+        return len(current_data), len(reference_data), feature
+
+    assert detect_drift(CURRENT, REFERENCE, feature="good") == (2, "good")
+    with caplog.at_level(logging.WARNING, "poet.monitor"):
+        assert detect_drift(CURRENT, REFERENCE, feature="bad") == (60, 300, "bad")
+    assert detect_drift.fallbacks == 1
+    assert "ZeroDivisionError('learned nonsense')" in caplog.text
+    assert "detect_drift_v2.py" in caplog.text
+
+
+def test_the_bodys_own_drift_results_are_recorded_as_version_0(tmp_path: Path) -> None:
+    """Feedback on them can be cited, so that version 1 may come of it."""
+    with Workspace.open(first_workspace(tmp_path / "w", without=("detect_drift",))) as workspace:
+
+        @poet(workspace=workspace, learning="manual")
+        def detect_drift(current_data: Sample, reference_data: Sample) -> DriftResult:
+            gap = float(current_data.mean() - reference_data.mean())
+            return DriftResult(drifted=gap > 1.0, score=gap, threshold=1.0, test="gap")
+
+        result = detect_drift(CURRENT, reference_data=REFERENCE)
+        workspace.flush()
+        (stored,) = workspace.log.read()
+        data: Any = stored.event.data
+        assert (data.execution_id, data.version, data.test) == (result.execution_id, 0, "gap")
+        assert "ks/raw" in data.scores
+        connect(workspace).release()
+
+
+def test_a_workspace_that_is_made_later_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder is looked at again after a second."""
+    monkeypatch.chdir(tmp_path)
+
+    @poet()
+    def detect_drift(current_data: Sample, reference_data: Sample) -> Any:
+        return current_data is reference_data
+
+    assert (detect_drift(*SAMPLES), detect_drift.version) == (False, 0)
+    first_workspace(tmp_path / "w").rename(tmp_path / "aside")
+    for path in (tmp_path / "aside").iterdir():
+        path.rename(tmp_path / path.name)
+    monkeypatch.setattr("poet.monitor._function.monotonic", lambda: time.monotonic() + 1.0)
+    assert detect_drift(*SAMPLES).policy_version == 1
+
+
+def test_a_workspace_that_cannot_be_used_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program goes on with its own body when poet.toml is broken."""
+    folder = first_workspace(tmp_path / "w")
+    (folder / "poet.toml").write_text("start = ", encoding="utf-8")
+    seconds = itertools.count(10)
+    monkeypatch.setattr("poet.monitor._function.monotonic", lambda: time.monotonic() + 10 * next(seconds))
+
+    @poet(workspace=folder)
+    def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
+        return current_data is reference_data
+
+    with caplog.at_level(logging.WARNING, "poet.monitor"):
+        assert [detect_drift(*SAMPLES) for _ in range(3)] == [False, False, False]
+    assert len(caplog.records) == 1
+
+
+class Checkout:
+    """Where a team keeps its monitors."""
+
+    @poet(learning="manual")
+    def detect_drift(self, current_data: Sample, reference_data: Sample) -> tuple[str, int, int]:
+        """Compare two samples."""
+        return type(self).__name__, len(current_data), len(reference_data)
+
+    @staticmethod
+    @poet(learning="manual", policy="detect_drift")
+    def inner(current_data: Sample, reference_data: Sample) -> tuple[int, int]:
+        """Compare two samples."""
+        return len(current_data), len(reference_data)
+
+    @poet(learning="manual", policy="detect_drift")
+    @staticmethod
+    def outer(current_data: Sample, reference_data: Sample) -> tuple[int, int]:
+        """Compare two samples."""
+        return len(current_data), len(reference_data)
+
+    @classmethod
+    @poet(learning="manual", policy="detect_drift")
+    def of_class(cls, current_data: Sample, reference_data: Sample) -> tuple[str, int, int]:
+        """Compare two samples."""
+        return cls.__name__, len(current_data), len(reference_data)
+
+
+@poet(learning="manual")
+def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
+    """Compare two samples."""
+    return len(current_data) > len(reference_data)
+
+
+def test_methods_of_all_kinds_are_bound_as_methods_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body gets its instance, the policy its samples."""
+    monkeypatch.chdir(tmp_path)
+    checkout = Checkout()
+    assert checkout.detect_drift(*SAMPLES) == ("Checkout", 60, 300)
+    assert checkout.detect_drift(reference_data=REFERENCE, current_data=CURRENT) == ("Checkout", 60, 300)
+    assert Checkout.detect_drift(checkout, *SAMPLES) == ("Checkout", 60, 300)
+    loosely: Any = Checkout  # mypy does not look through staticmethod and classmethod at what is no function
+    assert loosely.inner(*SAMPLES) == checkout.outer(*SAMPLES) == (60, 300)
+    assert loosely.of_class(*SAMPLES) == ("Checkout", 60, 300)
+    assert checkout.detect_drift.version == 0
+    assert checkout.detect_drift.__doc__ == "Compare two samples."
+
+
+def test_methods_are_answered_by_the_version_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them, with the samples in their places."""
+    first_workspace(tmp_path / "w")
+    monkeypatch.chdir(tmp_path / "w")
+
+    class Here:
+        @poet(learning="manual")
+        def detect_drift(self, current_data: Sample, reference_data: Sample) -> Any:
+            raise AssertionError(current_data, reference_data)
+
+        @classmethod
+        @poet(learning="manual", policy="detect_drift")
+        def of_class(cls, current_data: Sample, reference_data: Sample) -> Any:
+            raise AssertionError(current_data, reference_data)
+
+        @poet(learning="manual", policy="detect_drift")
+        @staticmethod
+        def alone(current_data: Sample, reference_data: Sample) -> Any:
+            raise AssertionError(current_data, reference_data)
+
+    loosely: Any = Here
+    for function in (Here().detect_drift, loosely.of_class, loosely.alone):
+        profile = function(CURRENT, REFERENCE).profile
+        assert (profile.n_current, profile.n_reference) == (60, 300)
+
+
+def test_the_function_keeps_its_face() -> None:
+    """Name, documentation, signature, and its place in its module: it can be pickled."""
+    assert (detect_drift.__name__, detect_drift.__doc__) == ("detect_drift", "Compare two samples.")  # type: ignore[attr-defined]
+    assert list(inspect.signature(detect_drift).parameters) == ["current_data", "reference_data"]
+    assert pickle.loads(pickle.dumps(detect_drift)) is detect_drift  # noqa: S301 -- our own bytes
+    assert detect_drift.__wrapped__(*SAMPLES) is False
+    assert repr(detect_drift).startswith("<detect_drift with the body <function detect_drift")
+
+
+def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checked by mypy when it reads this file."""
+    monkeypatch.chdir(tmp_path)
+    assert_type(detect_drift(CURRENT, REFERENCE), bool)
+    assert_type(Checkout().detect_drift(CURRENT, REFERENCE), tuple[str, int, int])
+    assert_type(Checkout.outer(CURRENT, REFERENCE), tuple[int, int])
+    with pytest.raises(TypeError):
+        detect_drift(CURRENT)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Checkout().detect_drift(CURRENT)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "says"),
+    [
+        ({"domain": "weather"}, "no domain 'weather'; known are ml_monitoring"),
+        ({"learning": "eager"}, "no learning mode 'eager'; known are continuous, manual"),
+        (
+            {"treshold": 3},
+            "knows no treshold; it takes domain, learning, learning_threshold, workspace, policy",
+        ),
+        ({"learning_threshold": 0}, "learning_threshold is 0; give a number of events, at least 1"),
+        ({"learning_threshold": True}, "learning_threshold is True"),
+        ({"policy": "detect_drft"}, "no policy is called 'detect_drft', known are detect_drift, "),
+    ],
+)
+def test_what_is_unknown_is_refused_at_decoration(keywords: dict[str, Any], says: str) -> None:
+    """With what is known."""
+    with pytest.raises(MonitorError, match=says):
+
+        @poet(**keywords)
+        def detect_drift(current: Sample, reference: Sample) -> bool:
+            return current is reference
+
+
+def one(data: Sample) -> bool:
+    """Take too little."""
+    return bool(data.size)
+
+
+def three(model: str, now: Sample, before: Sample) -> bool:
+    """Take too much."""
+    return bool(model and now.size and before.size)
+
+
+def anything(*samples: Sample) -> bool:
+    """Take whatever comes."""
+    return bool(samples)
+
+
+async def awaited(current: Sample, reference: Sample) -> bool:
+    """Take its time."""
+    return current is reference
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (one, "has no reference; a body for detect_drift takes current, reference in this order"),
+        (three, "requires before; a body for detect_drift"),
+        (anything, "has no current, reference"),
+        (awaited, "detect_drift is asynchronous"),
+        (dict, "dict is no agent; derive it from poet.SmartMonitor"),
+        (3, "takes a function or a class, not 3"),
+    ],
+)
+def test_what_cannot_be_a_policys_body_is_refused_at_decoration(target: Any, says: str) -> None:
+    """With the place where it does not fit."""
+    with pytest.raises(MonitorError, match=says):
+        poet(policy="detect_drift")(target)
+
+
+def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_path: Path) -> None:
+    """Which is where the decorator learns them before there is a version."""
+    from poet.monitor._six import signature_of
+
+    with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
+        for name in workspace.registry.names():
+            version = inspect.signature(workspace.policy(name)).parameters.values()
+            ours = signature_of(name)
+            assert ours is not None
+            assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
+                (p.name, p.kind, p.default) for p in version
+            ]
+
+
+def test_answers_are_learned_from_as_feedback_comes_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threshold counts what is in the log, whoever wrote it; executions do not count."""
+    compiled = threading.Event()
+    monkeypatch.setattr("poet.monitor._background.LOOK_S", 0.02)
+    monkeypatch.setattr("poet.monitor._background.Learner._compile", lambda *_: compiled.set())
+    folder = first_workspace(tmp_path / "w")
+
+    @poet(workspace=folder, learning_threshold=3)
+    def detect_drift(current_data: Sample, reference_data: Sample) -> Any:
+        return current_data is reference_data
+
+    for _ in range(5):
+        detect_drift(*SAMPLES)
+    with Workspace.open(folder) as elsewhere:
+        said = {"execution_id": "x", "was_real_drift": False}
+        for number in range(2):
+            elsewhere.emit("drift.validation", said, id=f"v{number}", durable=True)
+        assert not compiled.wait(0.3)
+        elsewhere.emit("drift.validation", said, id="v3", durable=True)
+        assert compiled.wait(5.0)
+    connection = connect(folder)
+    connection.holders = 1
+    connection.release()
+
+
+def test_decorating_costs_no_compiler() -> None:
+    """Neither does the body while there is no workspace."""
+    code = (
+        "import sys; from poet import poet\n"
+        "@poet(workspace='/nowhere')\n"
+        "def detect_drift(a, b): return False\n"
+        "heavy = ('libcst', 'jinja2', 'hypothesis', 'ibis', 'duckdb', 'pyarrow', 'scipy')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ended.stdout.strip() == "[]"

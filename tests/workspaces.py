@@ -1,0 +1,32 @@
+"""A workspace in a moment: the versions 1 of this repository's own, which are published and checked."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from poet.configuration import initial_text
+from poet.registry import read_document
+
+GENERATED = Path(__file__).parents[1] / "generated"
+
+
+def first_workspace(folder: Path, *, without: tuple[str, ...] = (), threshold: int = 10) -> Path:
+    """Make a workspace, start = ks, with version 1 of every policy but some."""
+    document = read_document(GENERATED)
+    policies = {
+        name: msgspec.structs.replace(entry, active=1, previous=None, versions={"1": entry.versions["1"]})
+        for name, entry in document.policies.items()
+        if name not in without
+    }
+    (folder / "generated").mkdir(parents=True)
+    (folder / "feedback_log").mkdir()
+    (folder / "templates").mkdir()
+    for name in policies:
+        for suffix in (".py", ".json"):
+            shutil.copy(GENERATED / f"{name}_v1{suffix}", folder / "generated")
+    registry = msgspec.structs.replace(document, policies=policies)
+    (folder / "generated" / "registry.json").write_bytes(msgspec.json.encode(registry))
+    text = initial_text(start="ks").replace("learning_threshold = 10", f"learning_threshold = {threshold}")
+    (folder / "poet.toml").write_text(text, encoding="utf-8")
+    return folder
