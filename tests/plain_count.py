@@ -36,6 +36,7 @@ def plain_count(events: Sequence[Event]) -> dict[str, Any]:
                 "feature": event.data.feature or None,
             }
             | _described(event.data)
+            | {"score": event.data.score, "threshold": event.data.threshold}
             for id_, (position, event) in executed.items()
         ],
         "scores": [

@@ -14,18 +14,9 @@ from poet.learn.configuration import LearnConfiguration
 from poet.log import StoredEvent
 from poet.policies import policy
 from poet.render import render
-from poet.summaries._columns import columns_of, rows_of
+from poet.summaries._columns import arrow_schema, rows_of
 
 __all__ = ["Told", "Utterance", "module_of", "run"]
-
-_TYPES = {
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "array<string>": pa.list_(pa.string()),
-}
-
 
 class Utterance:
     """One event in the making: type, payload, who and when (seconds)."""
@@ -63,8 +54,7 @@ class Told:
 
     def events(self, type_: str) -> pa.Table:
         """Give the rows of one event type."""
-        columns = columns_of(type_)
-        schema = pa.schema([(column.name, _TYPES[column.type]) for column in columns])
+        schema = arrow_schema(type_)
         rows = [row for name, row in self._rows if name == type_]
         arrays = [
             pa.array([row[k] for row in rows], type=field.type) for k, field in enumerate(schema)

@@ -6,6 +6,7 @@ import pyarrow as pa
 from poet.events import PAYLOADS
 from poet.summaries import _counts, _votes, _windows
 from poet.summaries._bounded import Bounded
+from poet.summaries._columns import EXECUTION, arrow_schema
 from poet.summaries._summaries import Summaries
 
 __all__ = ["answer"]
@@ -20,6 +21,7 @@ _EXECUTION = [
     ("n_current", pa.int64()),
     ("n_reference", pa.int64()),
 ]
+_DECIDED = [("score", pa.float64()), ("threshold", pa.float64())]
 _ENVELOPE = [
     ("position", pa.int64()),
     ("event_id", pa.string()),
@@ -46,6 +48,7 @@ _RECORDED = pa.schema(
         ("execution_id", pa.string()),
         ("feature", pa.string()),
         *_EXECUTION,
+        *_DECIDED,
     ]
 )
 _MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
@@ -86,6 +89,13 @@ def answer(tables: Bounded, *, log_prefix: str) -> Summaries:
         delays=ask(_windows.delays(delayed), _DELAYS),
         noise=ask(_windows.noise(tables("drift.noise_issue"), delayed, executions), _NOISE),
         performance=ask(_windows.performance(tables("monitoring.performance")), _PERFORMANCE),
+        feedback={
+            name: ask(tables(name).order_by("position"), arrow_schema(name))
+            if counts.get(name)
+            else arrow_schema(name).empty_table()
+            for name in sorted(PAYLOADS)
+            if name != EXECUTION
+        },
     )
 
 

@@ -10,12 +10,13 @@ from functools import cache
 from typing import NamedTuple
 
 import msgspec
+import pyarrow as pa
 from msgspec import inspect
 
 from poet.events import PAYLOADS
 from poet.log import StoredEvent
 
-__all__ = ["Column", "columns_of", "rows_of"]
+__all__ = ["EXECUTION", "Column", "arrow_schema", "columns_of", "rows_of"]
 
 EXECUTION = "execution.recorded"
 SCORES = "scores"
@@ -33,6 +34,18 @@ class Column(NamedTuple):
 def columns_of(table: str) -> tuple[Column, ...]:
     """Give the columns of an event type, or of ``scores``."""
     return _SCORE_COLUMNS if table == SCORES else _event_columns(table)
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Give the columns of an event type as Arrow names them."""
+    types = {
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "string": pa.string(),
+        "boolean": pa.bool_(),
+        "array<string>": pa.list_(pa.string()),
+    }
+    return pa.schema([(column.name, types[column.type]) for column in columns_of(table)])
 
 
 def rows_of(stored: StoredEvent) -> Iterator[tuple[str, tuple[object, ...]]]:

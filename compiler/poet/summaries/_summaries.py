@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,10 +27,12 @@ class Summaries:
     `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
     was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
     is_seasonal, n_current, n_reference`` of the execution, null where it was never recorded).
-    `recorded`: one row per execution (``position, time, execution_id, feature``, then as above).
+    `recorded`: one row per execution (``position, time, execution_id, feature``, then as above, then
+    ``score, threshold``).
     `scores`: one row per execution and test (``execution_id, test, statistic, p_value, own_q90, own_max,
     own_mean, own_sd``). `delays`, `noise`, `performance`: one row per event; the velocity of a
     noise issue is the median of its feature, in points per hour, null when unknown.
+    `feedback`: one table per type of feedback, and ``alert.raised``; read them with `events`.
     `executions`: the denominators. Each execution counts once in ``recorded, drifted, silent, audited,
     voted, voted_drifted, voted_silent, voted_audited``; ``recordings`` counts repeats as well; ``votes``
     and ``votes_on_recorded`` count votes.
@@ -46,6 +49,22 @@ class Summaries:
     delays: pa.Table
     noise: pa.Table
     performance: pa.Table
+    feedback: Mapping[str, pa.Table]
+
+    def events(self, type_: str) -> pa.Table:
+        """Give every event of one type, in the columns of its segment: the envelope, then its payload.
+
+        `context` is canonical JSON, null where none was given.
+
+        Raises
+        ------
+        SummaryError
+            No event has this type, or it is one that only the other tables tell of.
+        """
+        if type_ not in self.feedback:
+            known = ", ".join(sorted(self.feedback))
+            raise SummaryError(f"no events of type {type_!r} are kept for learners; ask for one of {known}")
+        return self.feedback[type_]
 
 
 def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:

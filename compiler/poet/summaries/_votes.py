@@ -108,6 +108,8 @@ def recorded(executions: ir.Table) -> ir.Table:
         "execution_id",
         feature=first.feature.nullif(""),
         policy_version=first.version,
+        score=first.score,
+        threshold=first.threshold,
         **columns,
     ).order_by("position")
 

@@ -14,14 +14,6 @@ ROWS_PER_SEGMENT = 500_000
 GROWS_BELOW = 20_000  # a segment smaller than this is written again with what is new, so that files stay few
 ROWS_PER_BATCH = 20_000  # Python rows held before they become columns
 
-_TYPES = {
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "array<string>": pa.list_(pa.string()),
-}
-
 
 class SegmentWriter:
     """Writes the new rows of one table behind the segments that it has."""
@@ -30,7 +22,7 @@ class SegmentWriter:
         self._folder = folder
         self._table = table
         self._columns = columns_of(table)
-        self._schema = pa.schema([(column.name, _TYPES[column.type]) for column in self._columns])
+        self._schema = arrow_schema(table)
         self._rows: list[tuple[object, ...]] = []
         self._batches: list[pa.RecordBatch] = []
         self._held = 0

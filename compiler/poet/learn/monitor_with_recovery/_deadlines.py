@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, sparse
 
+from poet.errors import LearnError
 from poet.learn.blocks import Block, about, wager
 from poet.learn.monitor_with_recovery._readings import Run
 
@@ -71,6 +72,8 @@ def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
     cost = np.concatenate([np.zeros(k), np.full(n, _QUANTILE), np.full(n, 1.0 - _QUANTILE)])
     bounds = [(None, None)] * k + [(0.0, None)] * (2 * n)
     solved = optimize.linprog(cost, A_eq=equations, b_eq=y, bounds=bounds, method="highs")
+    if solved.x is None:  # bounded below by zero and always feasible: it has a solution
+        raise LearnError(f"no quantile fit of {n} runs: {solved.message}; report the log that shows it")
     return [float(value) for value in solved.x[:k]]
 
 
