@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poet.summaries._columns import Column, columns_of
+from poet.summaries._columns import Column, arrow_schema, columns_of
 from poet.summaries._index import Segment, replace_file
 
 __all__ = ["SegmentWriter"]
