@@ -11,6 +11,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     false_alarm: float = 1.0
     miss: float = 3.0
     delay_hour: float = 1.0  # one hour in which a drift went unseen
+    run: float = 0.001  # one execution of a monitor
+    unit_usd: float = 100.0  # dollars that one unit is worth, for money and hours that feedback names
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,18 @@
 """The contract of `calculate_feature_importance`: finite, near its base, blind to the order of features."""
 
+import itertools
 import math
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.validate._contract import Contract, Policy, demand, no_boundary_table
+from poet.decisions import Decisions, Rule
+from poet.policies.calculate_feature_importance import Base, Features, Setting, Times, Together
+from poet.validate._contract import Contract, Policy, demand
 from poet.validate._values import texts
 
 __all__ = ["CONTRACT"]
@@ -70,11 +75,83 @@ def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
     return test
 
 
+def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
+    """Answer an object with attributes as it answers a mapping."""
+
+    @given(_names(policy), _contexts(policy))
+    def test(name: str, context: dict[str, Any]) -> None:
+        here, there = policy(name, context), policy(name, SimpleNamespace(**context))
+        demand(here == there, f"a mapping gives {here}, an object {there}")
+
+    return test
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask for every feature that the decisions name, in and out of every circumstance that they name."""
+    features, settings, others = _spoken(decisions)
+    count = 0
+    for name, setting, company, base in itertools.product(
+        ["no such feature", "", *features],
+        [None, *settings],
+        [(), ("no such feature",), *((other,) for other in others), tuple(others)],
+        (None, 1.0, 3.0),
+    ):
+        context: dict[str, Any] = {"other_features": company}
+        context |= {} if setting is None else dict([setting])
+        context |= {} if base is None else {"base_importance": base}
+        found = module.calculate_feature_importance(name, context)
+        expected = _predicted(decisions, name, context)
+        count += 1
+        close = math.isclose(found, expected, rel_tol=1e-12)
+        demand(close, f"({name!r}, {context}) gives {found!r}, its decisions say {expected!r}")
+    return count
+
+
+def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Give the features, the circumstances (right and wrong) and the other features of all rules."""
+    features: set[str] = set()
+    settings: set[tuple[str, str]] = set()
+    others: set[str] = set()
+    for rule in decisions.active:
+        if rule.kind == "feature":
+            features |= set(msgspec.convert(rule.condition, Features).features)
+        elif rule.kind == "context":
+            setting = msgspec.convert(rule.condition, Setting)
+            features |= set(setting.features)
+            settings |= {(setting.key, setting.value), (setting.key, f"not {setting.value}")}
+        elif rule.kind == "interaction":
+            pair = msgspec.convert(rule.condition, Together)
+            features.add(pair.feature)
+            others.add(pair.other)
+    return sorted(features), sorted(settings), sorted(others)
+
+
+def _predicted(decisions: Decisions, name: str, context: dict[str, Any]) -> float:
+    start = next(rule for rule in decisions.active if rule.kind == "base")
+    base = float(context.get("base_importance", msgspec.convert(start.parameters, Base).importance))
+    importance = base
+    for rule in decisions.active:
+        if rule.kind != "base" and _holds(rule, name, context):
+            importance *= msgspec.convert(rule.parameters, Times).multiplier
+    return min(max(importance, 0.1 * base), 10.0 * base)
+
+
+def _holds(rule: Rule, name: str, context: dict[str, Any]) -> bool:
+    if rule.kind == "feature":
+        return name in msgspec.convert(rule.condition, Features).features
+    if rule.kind == "context":
+        setting = msgspec.convert(rule.condition, Setting)
+        return name in setting.features and context.get(setting.key) == setting.value
+    pair = msgspec.convert(rule.condition, Together)
+    return name == pair.feature and pair.other in context["other_features"]
+
+
 CONTRACT = Contract(
     properties=(
         stays_near_its_base,
         gives_the_base_of_what_it_does_not_know,
         forgets_the_order_of_other_features,
+        reads_objects_like_mappings,
     ),
-    boundary_table=no_boundary_table,
+    boundary_table=boundary_table,
 )

@@ -1,0 +1,108 @@
+"""What is bet on strategies, each against a null under which the other choice costs no more.
+
+``thorough/T``   monitoring models of impact T returns more than it costs
+``light/B``      monitoring models that drift more rarely than B costs more than it returns
+``lesser/T``     the same for models of impact T
+``incident/D``   within D days (above the next shorter span) of an incident, drifts are real more often
+
+Every hypothesis stands alone with its share of the risk.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, After, Money
+from poet.learn.blocks import Block, about, coin
+from poet.learn.configuration import Costs
+from poet.learn.evidence import rate_interval
+
+__all__ = ["DAYS", "LESSER", "Evidence", "bets", "return_on", "risk_shares"]
+
+DAYS = (1.0, 3.0, 7.0, 14.0, 30.0)
+LESSER = TIERS[:3]  # no model of high or critical impact is ever monitored less
+_MOST = 100.0  # times the cost: a larger return counts as this, so that no single claim decides
+_STAKES_ON_GAIN = (0.005, 0.05, 0.5)  # of the wealth, per largest cost so far
+_STAKES_ON_COST = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
+_BEYOND = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
+_FEWEST = 10  # judged executions at other times before there is a usual rate
+_LONGEST_RATE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    accounts: Sequence[Money]
+    judged: Sequence[After]
+
+
+def bets(said: Evidence, *, costs: Costs, risk: float) -> list[Block]:
+    """Settle every bet."""
+    dearest = costs.miss * costs.unit_usd
+    return [*_accounts(said.accounts, dearest), *_incidents(said.judged, risk)]
+
+
+def risk_shares() -> dict[str, float]:
+    """Share the risk, fixed before any data."""
+    return {
+        **{about("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
+        **{about("light", f"{band:g}"): 0.3 / len(BANDS) for band in BANDS},
+        **{about("lesser", tier): 0.15 / len(LESSER) for tier in LESSER},
+        **{about("incident", f"{days:g}"): 0.25 / len(DAYS) for days in DAYS},
+    }
+
+
+def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
+    """Bet in money: a stake risks at most its part of the wealth, whatever the account holds.
+
+    On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
+    cost, which can only lose. On costs: by stake x (cost - gain) / largest gain, where no gain is taken to
+    be possible beyond the largest so far anywhere, this one included, and beyond a miss of the workspace.
+    """
+    largest_cost, largest_gain = 0.0, dearest
+    for row in accounts:
+        largest_cost = max(largest_cost, row.cost)
+        largest_gain = max(largest_gain, row.gain)
+        if largest_cost > 0.0 and row.tier:
+            surplus = min((row.gain - row.cost) / largest_cost, _MOST)
+            yield _staked(about("thorough", row.tier), row, surplus, _STAKES_ON_GAIN)
+        deficit = (row.cost - row.gain) / max(largest_gain, row.cost)
+        if row.band is not None and row.tier not in TIERS[3:]:
+            yield _staked(about("light", f"{row.band:g}"), row, deficit, _STAKES_ON_COST)
+        if row.tier in LESSER:
+            yield _staked(about("lesser", str(row.tier)), row, deficit, _STAKES_ON_COST)
+
+
+def _staked(hypothesis: str, row: Money, surplus: float, stakes: tuple[float, ...]) -> Block:
+    return Block(hypothesis, (), np.log1p(np.multiply(stakes, surplus)), (row,))
+
+
+def _incidents(judged: Iterable[After], risk: float) -> Iterator[Block]:
+    """Bet that soon after an incident drifts are real more often than an upper bound of the usual rate."""
+    real = n = 0
+    for row in judged:
+        place = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
+        if place == len(DAYS):
+            n, real = n + 1, real + row.is_real
+        elif n >= _FEWEST:
+            _, usual = rate_interval(real, n, risk=risk / 2.0)
+            if usual < _LONGEST_RATE:
+                yield coin(
+                    about("incident", f"{DAYS[place]:g}"),
+                    row,
+                    happened=row.is_real,
+                    chance=usual,
+                    alternatives=tuple(usual + (1.0 - usual) * beyond for beyond in _BEYOND),
+                )
+
+
+def return_on(accounts: Iterable[Money]) -> float:
+    """Give dollars gained per dollar spent; infinite where nothing was spent."""
+    rows = list(accounts)
+    cost = sum(row.cost for row in rows)
+    gain = sum(row.gain for row in rows)
+    return gain / cost if cost > 0.0 else math.inf

@@ -1,0 +1,88 @@
+"""Learn strategies: accounts and verdicts, bets, rules."""
+
+from typing import TYPE_CHECKING, cast
+
+from poet.decisions import Decisions
+from poet.learn.adaptive_monitoring_strategy._bets import Evidence, bets, risk_shares
+from poet.learn.adaptive_monitoring_strategy._features import top_features
+from poet.learn.adaptive_monitoring_strategy._readings import aftermath, money
+from poet.learn.adaptive_monitoring_strategy._rules import Case
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.verdicts import judge
+from poet.policies.adaptive_monitoring_strategy import baseline
+
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+__all__ = ["learn"]
+
+_TYPES = (
+    "monitoring.cost",
+    "monitoring.value_delivered",
+    "resource.optimization_needed",
+    "drift.validation",
+    "feature.drift_impact",
+)
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide how much monitoring pays, from costs, values, months and verdicts.
+
+    Pure: the same summaries, champion and configuration give the same decisions. Where monitoring returns
+    exactly what it costs, whatever the model, and incidents foretell nothing, the chance of *ever* adopting
+    a rule is at most ``configuration.risk``, however often this runs.
+    """
+    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    def heard(without: str | None) -> Evidence:
+        runs, catches, months, verdicts, _ = (cut(rows, without) if without else rows for rows in said)
+        return Evidence(
+            accounts=money(runs, catches, months, verdicts, configuration.costs),
+            judged=list(aftermath(verdicts)),
+        )
+
+    everything = heard(None)
+    verdicts = judge(
+        lambda without: bets(
+            heard(without) if without else everything, costs=configuration.costs, risk=configuration.risk
+        ),
+        risk_shares(),
+        sources=weighty_sources(*said[:4]),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=any(rule.evidence for rule in champion.active),
+    )
+    features, top = top_features(
+        said[4],
+        said[3],
+        _features_in_force(champion),
+        half_life_days=configuration.half_life_days,
+        newest=summaries.newest_time,
+    )
+    case = Case(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        said=everything,
+        verdicts=verdicts,
+        features=features,
+        top=top,
+    )
+    (every,) = baseline(champion.start)
+    rules = [case.pinned(every.id) or case.settled(every), *case.rules()]
+    notes = [f"{len(everything.accounts)} accounts and {len(everything.judged)} verdicts were read"]
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+
+
+def _features_in_force(champion: Decisions) -> list[str]:
+    return [
+        feature
+        for rule in champion.active
+        for feature in cast("list[str]", rule.parameters.get("features", []))
+        if rule.kind in ("tier", "quiet")
+    ]

@@ -1,0 +1,160 @@
+"""From verdicts to rules: thorough tiers, quiet and lesser models, the time after an incident."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from poet.decisions import Interval, Rule
+from poet.learn.adaptive_monitoring_strategy._bets import DAYS, LESSER, Evidence, return_on
+from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, Money
+from poet.learn.blocks import about
+from poet.learn.evidence import rate_interval
+from poet.learn.rulebook import Rulebook, evidence_of
+from poet.learn.verdicts import Verdict
+
+__all__ = ["Case"]
+
+_MUCH: dict[str, object] = {"frequency": "real_time", "tests": "multiple"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Rulebook):
+    """The book with what was said about cost and value."""
+
+    said: Evidence
+    verdicts: Mapping[str, Verdict]
+    features: tuple[str, ...]  # the ones that stay when a model is monitored less
+    top: int
+
+    def rules(self) -> list[Rule]:
+        """Give all rules but the one for every model."""
+        return [*self._thorough(), *self._lesser(), *self._quiet(), *self._incidents()]
+
+    def _thorough(self) -> list[Rule]:
+        """Where it pays, it pays for graver impacts as well."""
+        return self._tiers(
+            "thorough",
+            TIERS,
+            dict(_MUCH),
+            lambda back: f"monitoring returned {back:.3g} dollars for each dollar",
+        )
+
+    def _lesser(self) -> list[Rule]:
+        thorough = {
+            tier
+            for rule in self._thorough()
+            if rule.is_active
+            for tier in cast("list[str]", rule.condition["impacts"])
+        }
+        return self._tiers(
+            "lesser",
+            tuple(tier for tier in LESSER if tier not in thorough),
+            self._little(),
+            lambda back: f"monitoring returned only {back:.2g} dollars for each dollar",
+        )
+
+    def _tiers(
+        self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
+    ) -> list[Rule]:
+        """Give the rule of the tiers that are shown or stand, else of the one that is nearest."""
+        old = self.in_force.get(kind)
+        former = cast("list[str]", old.condition["impacts"]) if old else []
+        verdicts = {tier: self.verdicts.get(about(kind, tier)) for tier in tiers}
+        standing = [
+            tier
+            for tier, verdict in verdicts.items()
+            if (verdict and verdict.holds) or (tier in former and not (verdict and verdict.has_turned))
+        ]
+        judged = {tier: verdict for tier, verdict in verdicts.items() if verdict}
+        chosen = standing or sorted(judged, key=lambda t: judged[t].bar / judged[t].e_value)[:1]
+        if not chosen:
+            return []
+        weakest = min(
+            (judged[tier] for tier in chosen if tier in judged),
+            key=lambda verdict: verdict.e_value / verdict.bar,
+            default=None,
+        )
+        accounts = [row for row in self.said.accounts if row.tier in chosen]
+        border = TIERS.index(
+            min(chosen, key=TIERS.index) if kind == "thorough" else max(chosen, key=TIERS.index)
+        )
+        impacts = TIERS[border:] if kind == "thorough" else [t for t in TIERS[: border + 1] if t in tiers]
+        rule = Rule(
+            id=kind,
+            kind="tier",
+            condition={"impacts": list(impacts)},
+            parameters=parameters,
+            status="adopted",
+            was=", ".join(former) if former else "as every model",
+            reason=f"{said(return_on(accounts))}, {len(accounts)} accounts",
+            evidence=evidence_of(weakest, before=_paying(accounts, self.configuration.risk)),
+        )
+        if standing and not self.pinned(kind) and not self.is_vetoed(kind):
+            return [self.settled(rule)]
+        return self.decided(rule, weakest)
+
+    def _quiet(self) -> list[Rule]:
+        known = [(band, v) for band in BANDS if (v := self.verdicts.get(about("light", f"{band:g}")))]
+        if not known:
+            return self.kept((), kinds=("quiet",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("quiet")
+        former = cast("float", old.condition["drift_rate_below"]) if old else None
+        band, verdict = shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        if former and not shown:
+            band, verdict = former, dict(known).get(former, verdict)
+        accounts = [row for row in self.said.accounts if row.band is not None and row.band <= band]
+        rule = Rule(
+            id="quiet",
+            kind="quiet",
+            condition={"drift_rate_below": band},
+            parameters=self._little(),
+            status="adopted",
+            was=f"below {former:g}" if former else "as every model",
+            reason=f"monitoring returned only {return_on(accounts):.2g} dollars for each dollar, "
+            f"{len(accounts)} accounts",
+            evidence=evidence_of(verdict, before=_paying(accounts, self.configuration.risk)),
+        )
+        return self.decided(rule, verdict)
+
+    def _little(self) -> dict[str, object]:
+        return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
+
+    def _incidents(self) -> list[Rule]:
+        known = [(days, v) for days in DAYS if (v := self.verdicts.get(about("incident", f"{days:g}")))]
+        if not known:
+            return self.kept((), kinds=("incident",))
+        shown: list[tuple[float, Verdict]] = []
+        for pair in known:  # as long as it lasts without a break
+            if not pair[1].holds:
+                break
+            shown.append(pair)
+        old = self.in_force.get("incidents")
+        former = cast("float", old.condition["within_days"]) if old else None
+        days, verdict = shown[-1] if shown else known[0]
+        if former and not shown:
+            days = former
+        soon = [row for row in self.said.judged if row.days is not None and row.days <= days]
+        later = [row for row in self.said.judged if row.days is None or row.days > DAYS[-1]]
+        real, usual = sum(row.is_real for row in soon), sum(row.is_real for row in later)
+        rule = Rule(
+            id="incidents",
+            kind="incident",
+            condition={"within_days": days},
+            parameters=dict(_MUCH),
+            status="adopted",
+            was=f"for {former:g} days" if former else "as at other times",
+            reason=f"{real} of {len(soon)} drifts this soon after an incident were real, "
+            f"{usual} of {len(later)} at other times",
+            evidence=evidence_of(verdict),
+        )
+        return self.decided(rule, verdict)
+
+
+def _paying(accounts: Sequence[Money], risk: float) -> tuple[Interval, ...]:
+    """Give the share of accounts with more gained than spent, with its interval."""
+    n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
+    if not n:
+        return ()
+    low, high = rate_interval(paid, n, risk=risk)
+    return (Interval(what="accounts that paid", estimate=paid / n, low=low, high=high, n=n),)
