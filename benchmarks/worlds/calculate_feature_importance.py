@@ -85,14 +85,23 @@ def utterance(
 
 
 def history(
-    seed: int, n: int, *, kind: str = "truth", flip_at: int | None = None, hostile: float = 0.0,
+    seed: int,
+    n: int,
+    *,
+    kind: str = "truth",
+    flip_at: int | None = None,
+    hostile: float = 0.0,
     gap_hours: float = 4.0,
 ) -> list[Utterance]:
     """Draw `n` events; from event `flip_at` on another truth holds."""
     rng = np.random.default_rng(seed)
     return [
         utterance(
-            rng, k, kind=kind, flipped=flip_at is not None and k >= flip_at, hostile=hostile,
+            rng,
+            k,
+            kind=kind,
+            flipped=flip_at is not None and k >= flip_at,
+            hostile=hostile,
             gap_hours=gap_hours,
         )
         for k in range(n)

@@ -14,9 +14,11 @@ from poet.learn.configuration import LearnConfiguration
 from poet.log import StoredEvent
 from poet.policies import policy
 from poet.render import render
+from poet.summaries._answer import _RECORDED, _VOTES
 from poet.summaries._columns import arrow_schema, rows_of
 
 __all__ = ["Told", "Utterance", "module_of", "run"]
+
 
 class Utterance:
     """One event in the making: type, payload, who and when (seconds)."""
@@ -40,6 +42,26 @@ class Told:
         self.log_position = len(self._rows)
         self.log_prefix = ""
 
+    @property
+    def recorded(self) -> pa.Table:
+        """Give executions: there are none in these worlds."""
+        return _RECORDED.empty_table()
+
+    @property
+    def votes(self) -> pa.Table:
+        """Give votes on executions, none of which was recorded."""
+        rows: list[dict[str, Any]] = []
+        for type_, origin, word in (
+            ("drift.validation", "validation", "root_cause"),
+            ("drift.false_positive", "false_positive", "reason"),
+        ):
+            rows += [
+                {name: row.get(name) for name in _VOTES.names}
+                | {"was_real": row.get("was_real_drift", False), "origin": origin, "reason": row[word]}
+                for row in self.events(type_).to_pylist()
+            ]
+        return pa.Table.from_pylist(sorted(rows, key=lambda row: row["position"]), schema=_VOTES)
+
     def first(self, n: int) -> "Told":
         """Give what the first `n` said."""
         part = Told(())
@@ -56,9 +78,7 @@ class Told:
         """Give the rows of one event type."""
         schema = arrow_schema(type_)
         rows = [row for name, row in self._rows if name == type_]
-        arrays = [
-            pa.array([row[k] for row in rows], type=field.type) for k, field in enumerate(schema)
-        ]
+        arrays = [pa.array([row[k] for row in rows], type=field.type) for k, field in enumerate(schema)]
         return pa.Table.from_arrays(arrays, schema=schema)
 
 

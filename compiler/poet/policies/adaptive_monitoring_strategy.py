@@ -150,7 +150,7 @@ def _condition(rule: Rule, constants: list[Constant]) -> str:
         is_allowed = not _NEVER_LESS & set(impacts) if is_less else "critical" in impacts
         if not impacts or not is_allowed:
             raise RenderError(
-                f"rule {rule.id!r} is about {', '.join(impacts) or 'no impact at all'}; expected at least one, "
+                f"rule {rule.id!r} is about {', '.join(impacts) or 'no impact'}; expected at least one, "
                 "critical among those that get more, only none, low and medium among those that get less"
             )
         return _constant(rule, "impacts", frozenset(impacts), constants)

@@ -10,6 +10,7 @@ Every hypothesis stands alone with its share of the risk.
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ _MOST = 100.0  # times the cost: a larger return counts as this, so that no sing
 _STAKES_ON_GAIN = (0.005, 0.05, 0.5)  # of the wealth, per largest cost so far
 _STAKES_ON_COST = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
 _BEYOND = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
-_FEWEST = 10  # judged executions at other times before there is a usual rate
-_LONGEST_RATE = 0.95
+_FEWEST = 10  # executions judged longer after an incident before there is a usual rate
+_HIGHEST = 0.95  # usual rate that leaves room for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +62,30 @@ def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
 
     On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
     cost, which can only lose. On costs: by stake x (cost - gain) / largest gain, where no gain is taken to
-    be possible beyond the largest so far anywhere, this one included, and beyond a miss of the workspace.
+    be possible beyond a miss of the workspace and beyond the largest so far of these models.
     """
-    largest_cost, largest_gain = 0.0, dearest
+    largest_cost: defaultdict[str, float] = defaultdict(float)
+    largest_gain: defaultdict[str, float] = defaultdict(lambda: dearest)
     for row in accounts:
-        largest_cost = max(largest_cost, row.cost)
-        largest_gain = max(largest_gain, row.gain)
-        if largest_cost > 0.0 and row.tier:
-            surplus = min((row.gain - row.cost) / largest_cost, _MOST)
-            yield _staked(about("thorough", row.tier), row, surplus, _STAKES_ON_GAIN)
-        deficit = (row.cost - row.gain) / max(largest_gain, row.cost)
-        if row.band is not None and row.tier not in TIERS[3:]:
-            yield _staked(about("light", f"{row.band:g}"), row, deficit, _STAKES_ON_COST)
-        if row.tier in LESSER:
-            yield _staked(about("lesser", str(row.tier)), row, deficit, _STAKES_ON_COST)
+        for hypothesis in _about(row):
+            if hypothesis.startswith("thorough"):
+                most = largest_cost[hypothesis] = max(largest_cost[hypothesis], row.cost)
+                if most > 0.0:
+                    surplus = min((row.gain - row.cost) / most, _MOST)
+                    yield _staked(hypothesis, row, surplus, _STAKES_ON_GAIN)
+            else:
+                most = largest_gain[hypothesis] = max(largest_gain[hypothesis], row.gain)
+                deficit = (row.cost - row.gain) / max(most, row.cost)
+                yield _staked(hypothesis, row, deficit, _STAKES_ON_COST)
+
+
+def _about(row: Money) -> Iterator[str]:
+    if row.tier:
+        yield about("thorough", row.tier)
+    if row.tier in LESSER:
+        yield about("lesser", str(row.tier))
+    if row.band is not None and row.tier not in TIERS[3:]:
+        yield about("light", f"{row.band:g}")
 
 
 def _staked(hypothesis: str, row: Money, surplus: float, stakes: tuple[float, ...]) -> Block:
@@ -82,22 +93,27 @@ def _staked(hypothesis: str, row: Money, surplus: float, stakes: tuple[float, ..
 
 
 def _incidents(judged: Iterable[After], risk: float) -> Iterator[Block]:
-    """Bet that soon after an incident drifts are real more often than an upper bound of the usual rate."""
-    real = n = 0
+    """Bet that soon after an incident drifts are real more often than an upper bound of the later rate."""
+    later = dict.fromkeys(DAYS, (0, 0))  # real and all of those judged longer after an incident
     for row in judged:
         place = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
-        if place == len(DAYS):
-            n, real = n + 1, real + row.is_real
-        elif n >= _FEWEST:
-            _, usual = rate_interval(real, n, risk=risk / 2.0)
-            if usual < _LONGEST_RATE:
-                yield coin(
-                    about("incident", f"{DAYS[place]:g}"),
-                    row,
-                    happened=row.is_real,
-                    chance=usual,
-                    alternatives=tuple(usual + (1.0 - usual) * beyond for beyond in _BEYOND),
-                )
+        if place < len(DAYS):
+            yield from _soon_after(DAYS[place], row, *later[DAYS[place]], risk)
+        for days in DAYS[:place]:
+            real, n = later[days]
+            later[days] = real + row.is_real, n + 1
+
+
+def _soon_after(days: float, row: After, real: int, n: int, risk: float) -> Iterator[Block]:
+    usual = rate_interval(real, n, risk=risk / (2.0 * len(DAYS)))[1] if n >= _FEWEST else 1.0
+    if usual < _HIGHEST:
+        yield coin(
+            about("incident", f"{days:g}"),
+            row,
+            happened=row.is_real,
+            chance=usual,
+            alternatives=tuple(usual + (1.0 - usual) * beyond for beyond in _BEYOND),
+        )
 
 
 def return_on(accounts: Iterable[Money]) -> float:

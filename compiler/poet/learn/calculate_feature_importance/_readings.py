@@ -8,6 +8,7 @@ from poet.learn.statements import Statement
 __all__ = ["LEVELS", "Impact", "Membership", "Report", "impacts", "memberships", "reports"]
 
 LEVELS = ("none", "low", "medium", "high", "critical")
+_ARGUMENTS = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
 _SMALLEST_DRIFT = 0.02  # a slope over less than this says nothing
 
 
@@ -62,7 +63,7 @@ def impacts(said: Sequence[Statement]) -> list[Impact]:
             time=each.time,
             position=each.position,
             feature=each["feature"],
-            setting=each.setting,
+            setting=_setting(each),
             slope=each["model_performance_drop"] / each["drift_score"],
             is_grave=(each["business_metric_impact"] or "none") not in LEVELS[:2],
         )
@@ -74,6 +75,10 @@ def impacts(said: Sequence[Statement]) -> list[Impact]:
 def memberships(said: Sequence[Statement]) -> list[Membership]:
     """Read ``business.metric_degradation``: a row per feature that is on one of the lists."""
     return [row for each in said for row in _rows(each)]
+
+
+def _setting(each: Statement) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in each.setting if pair[0] not in _ARGUMENTS)
 
 
 def _rows(each: Statement) -> Iterator[Membership]:
@@ -88,7 +93,7 @@ def _rows(each: Statement) -> Iterator[Membership]:
             time=each.time,
             position=each.position,
             feature=feature,
-            setting=each.setting,
+            setting=_setting(each),
             others=listed - {feature},
             is_correlated=feature in moved,
             share=len(moved) / len(listed),

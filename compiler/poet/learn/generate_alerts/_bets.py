@@ -65,11 +65,11 @@ def bets(said: Evidence, *, costs: Costs) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds; pairs and features inside theirs by first appearance."""
+    """Share the risk over kinds, half to what is hardest to show; inside a kind by first appearance."""
     return {
-        **shares_by_appearance((about("pair", *row.features) for row in said.pairs), share=0.35),
-        **shares_by_appearance((about("useless", row.feature) for row in said.uses), share=0.35),
-        **{about("size", str(size)): 0.15 / len(SIZES) for size in SIZES},
+        **shares_by_appearance((about("pair", *row.features) for row in said.pairs), share=0.25),
+        **shares_by_appearance((about("useless", row.feature) for row in said.uses), share=0.5),
+        **{about("size", str(size)): 0.1 / len(SIZES) for size in SIZES},
         **{about("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
     }
 

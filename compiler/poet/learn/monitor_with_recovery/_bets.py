@@ -1,7 +1,7 @@
 """What is bet on runs, each against a null under which doing nothing costs no more.
 
 ``size/S``        runs of S rows and more fail of time or memory more often than smaller ones
-``sparse/C``      data that lacks more than C (up to the next cut) mostly crashes the monitor
+``sparse/C``      data that lacks more than C mostly crashes the monitor
 ``fallback/E/T``  strategy T, after an error of kind E, gives on average half of a full result and more
 ``deadline/C``    runs of computation C over their deadline mostly do not end well
 
@@ -9,7 +9,6 @@ Sizes are compared with each other and never with a fixed rate: a failure that d
 must not make a rule about size. Every hypothesis stands alone with its share of the risk.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from poet.learn.monitor_with_recovery._deadlines import deadline_bets
 from poet.learn.monitor_with_recovery._readings import SIZES, Crash, Recovery, Run
 from poet.learn.verdicts import shares_by_appearance
 
-__all__ = ["CUTS", "LARGE", "Evidence", "bets", "cut_below", "risk_shares"]
+__all__ = ["CUTS", "LARGE", "Evidence", "bets", "risk_shares"]
 
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
 LARGE = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
@@ -42,7 +41,8 @@ def bets(said: Evidence) -> list[Block]:
         *(
             wager(about("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
             for row in said.crashes
-            if (cut := cut_below(row.missing_share))
+            for cut in CUTS
+            if row.missing_share > cut
         ),
         *(
             wager(about("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0)
@@ -62,9 +62,3 @@ def risk_shares(said: Evidence) -> dict[str, float]:
         ),
         **shares_by_appearance((about("deadline", run.computation) for run in said.runs), share=0.2),
     }
-
-
-def cut_below(missing_share: float) -> float | None:
-    """Give the largest cut that the share exceeds."""
-    place = bisect_left(CUTS, missing_share)
-    return CUTS[place - 1] if place else None

@@ -12,7 +12,7 @@ import numpy as np
 from poet.decisions import Interval, Rule
 from poet.learn.blocks import about, parts
 from poet.learn.evidence import bounded_mean_interval, fading_weights
-from poet.learn.monitor_with_recovery._bets import CUTS, LARGE, Evidence, cut_below
+from poet.learn.monitor_with_recovery._bets import CUTS, LARGE, Evidence
 from poet.learn.monitor_with_recovery._deadlines import Deadline, fitted, shortest
 from poet.learn.monitor_with_recovery._readings import SIZES, Recovery, Run, floor_size
 from poet.learn.rulebook import Rulebook, evidence_of, slug
@@ -41,16 +41,16 @@ class Case(Rulebook):
         return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
 
     def _sparse(self) -> list[Rule]:
-        known = [(cut, v) for cut in CUTS if (v := self.verdicts.get(about("sparse", f"{cut:g}")))]
-        if not known:
+        """Give the lowest cut above which data mostly crashes, right above it as well as far above."""
+        verdicts = {cut: v for cut in CUTS if (v := self.verdicts.get(about("sparse", f"{cut:g}")))}
+        if not verdicts:
             return self.kept((), kinds=("sparse",))
-        shown = [pair for pair in known if pair[1].holds]
         old = self.in_force.get("sparse")
         former = cast("float", old.condition["missing_above"]) if old else None
-        cut, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
-        if former and not shown:
-            cut, verdict = former, dict(known).get(former, verdict)
-        said = [row for row in self.said.crashes if (cut_below(row.missing_share) or 0.0) >= cut]
+        shown = [cut for cut, verdict in verdicts.items() if verdict.holds and self._crashes_above(cut)]
+        nearest = max(verdicts, key=lambda cut: verdicts[cut].e_value / verdicts[cut].bar)
+        cut = shown[0] if shown else former or nearest
+        said = [row for row in self.said.crashes if row.missing_share > cut]
         loss = self._loss([row for row in self.said.recoveries if row.strategy == "sparse"])
         rule = Rule(
             id="sparse",
@@ -61,9 +61,15 @@ class Case(Rulebook):
             was=f"above {former:g}" if former else "run in full",
             reason=f"{sum(row.has_crashed for row in said)} of {len(said)} features that lacked this much "
             "crashed the monitor",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(verdicts.get(cut)),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, verdicts.get(cut))
+
+    def _crashes_above(self, cut: float) -> bool:
+        """Tell whether what lies between a cut and the next one crashes mostly; unknown is no."""
+        following = next((each for each in CUTS if each > cut), 1.0)
+        said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
+        return len(said) >= _FEWEST and 2 * sum(said) > len(said)
 
     def _sample(self) -> list[Rule]:
         known = [(size, v) for size in LARGE if (v := self.verdicts.get(about("size", str(size))))]
