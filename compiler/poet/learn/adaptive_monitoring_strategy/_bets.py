@@ -26,6 +26,7 @@ __all__ = ["DAYS", "LESSER", "Evidence", "bets", "return_on", "risk_shares"]
 DAYS = (1.0, 3.0, 7.0, 14.0, 30.0)
 LESSER = TIERS[:3]  # no model of high or critical impact is ever monitored less
 _MOST = 100.0  # times the cost: a larger return counts as this, so that no single claim decides
+_RECKONED = 5.0  # times the cost: a larger return that these models never had is not reckoned with
 _STAKES_ON_GAIN = (0.005, 0.05, 0.5)  # of the wealth, per largest cost so far
 _STAKES_ON_COST = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
 _BEYOND = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
@@ -51,7 +52,10 @@ def risk_shares() -> dict[str, float]:
     """Share the risk, fixed before any data."""
     return {
         **{about("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
-        **{about("light", f"{band:g}"): 0.3 / len(BANDS) for band in BANDS},
+        **{
+            about("light", f"{band:g}"): 0.3 * share
+            for band, share in zip(BANDS, (0.7, 0.2, 0.1), strict=True)
+        },
         **{about("lesser", tier): 0.15 / len(LESSER) for tier in LESSER},
         **{about("incident", f"{days:g}"): 0.25 / len(DAYS) for days in DAYS},
     }
@@ -61,8 +65,9 @@ def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
     """Bet in money: a stake risks at most its part of the wealth, whatever the account holds.
 
     On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
-    cost, which can only lose. On costs: by stake x (cost - gain) / largest gain, where no gain is taken to
-    be possible beyond a miss of the workspace and beyond the largest so far of these models.
+    cost, which can only lose. On costs: by stake x (cost - gain) / largest gain. That these models never
+    return more can only be shown of gains that are bounded: by the largest so far, by a miss of the
+    workspace, and by `_RECKONED` times the cost, beyond which nothing unseen is reckoned with.
     """
     largest_cost: defaultdict[str, float] = defaultdict(float)
     largest_gain: defaultdict[str, float] = defaultdict(lambda: dearest)
@@ -75,7 +80,7 @@ def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
                     yield _staked(hypothesis, row, surplus, _STAKES_ON_GAIN)
             else:
                 most = largest_gain[hypothesis] = max(largest_gain[hypothesis], row.gain)
-                deficit = (row.cost - row.gain) / max(most, row.cost)
+                deficit = (row.cost - row.gain) / max(most, _RECKONED * row.cost)
                 yield _staked(hypothesis, row, deficit, _STAKES_ON_COST)
 
 

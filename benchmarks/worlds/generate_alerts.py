@@ -1,0 +1,115 @@
+"""A shop's alerts: three features that fail for one cause, one that is always useless, and repeats."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worlds.told import Utterance
+from poet.decisions import Decisions
+
+POLICY = "generate_alerts"
+TOGETHER = ("ad_spend", "clicks", "sessions")
+USELESS = "latency_p50"
+OTHERS = ("price", "user_age", "basket_size")
+FEATURES = (*TOGETHER, USELESS, *OTHERS)
+_HOUR = 3600.0
+
+
+def history(
+    seed: int,
+    n: int,
+    *,
+    kind: str = "truth",
+    flip_at: int | None = None,
+    hostile: float = 0.0,
+    gap_hours: float = 4.0,
+) -> list[Utterance]:
+    """Draw `n` answers, each after the alerts that it answers; from answer `flip_at` on the opposite holds."""
+    rng = np.random.default_rng(seed)
+    said: list[Utterance] = []
+    for k in range(n):
+        source = f"user/{k % 4}"
+        wrong = False
+        if rng.random() < hostile:
+            source, wrong = "user/hostile", True
+        flipped = flip_at is not None and k >= flip_at
+        said += _answered(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped)
+    return said
+
+
+def _answered(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> list[Utterance]:
+    match rng.choice(("batch", "single", "repeat"), p=(0.4, 0.4, 0.2)):
+        case "batch":
+            return _batch(rng, k, source, time, kind=kind, opposite=opposite)
+        case "single":
+            return _single(rng, k, source, time, kind=kind, opposite=opposite)
+        case _:
+            return _repeat(rng, k, source, time, kind=kind, opposite=opposite)
+
+
+def _raised(alert: str, feature: str, time: float) -> Utterance:
+    data = {"alert_id": alert, "features": [feature], "severity": "medium"}
+    return Utterance("alert.raised", data, source="monitor/shop", time=time)
+
+
+def _batch(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> list[Utterance]:
+    is_group = rng.random() < 0.6
+    features = TOGETHER if is_group else tuple(map(str, rng.choice(OTHERS, size=2, replace=False)))
+    alerts = [f"a{k}-{feature}" for feature in features]
+    chance = 0.5 if kind == "noise" else 0.95 if is_group != opposite else 0.05
+    data: dict[str, Any] = {"alert_batch": alerts}
+    if rng.random() < chance:
+        data |= {"investigated": alerts[:1], "useful": False, "feedback": "all_same_root_cause"}
+    else:
+        data |= {"investigated": alerts, "useful": True, "feedback": "different problems"}
+    return [
+        *(_raised(alert, feature, time) for alert, feature in zip(alerts, features, strict=True)),
+        Utterance("alert.usefulness", data, source=source, time=time + 600.0),
+    ]
+
+
+def _single(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> list[Utterance]:
+    feature = USELESS if rng.random() < 0.5 else str(rng.choice(OTHERS))
+    chance = 0.75 if kind == "noise" else 0.97 if (feature == USELESS) != opposite else 0.2
+    data = {"alert_batch": [f"a{k}"], "investigated": [f"a{k}"], "useful": bool(rng.random() >= chance)}
+    return [
+        _raised(f"a{k}", feature, time),
+        Utterance("alert.usefulness", data, source=source, time=time + 600.0),
+    ]
+
+
+def _repeat(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> list[Utterance]:
+    feature = str(rng.choice(OTHERS))
+    gap = float(rng.choice((600.0, 1800.0)))
+    chance = 0.5 if kind == "noise" else 0.05 if opposite else 0.95
+    data = (
+        {"action_taken": "ignored", "reason": "too_many_similar_alerts"}
+        if rng.random() < chance
+        else {"action_taken": "investigated"}
+    )
+    return [
+        _raised(f"b{k}", feature, time),
+        _raised(f"c{k}", feature, time + gap),
+        Utterance("alert.response", {"alert_id": f"c{k}"} | data, source=source, time=time + gap + 60.0),
+    ]
+
+
+def wanted(decisions: Decisions) -> dict[str, bool]:
+    """Tell which of the world's four truths the decisions hold."""
+    active = {rule.kind: rule for rule in decisions.active}
+    groups = [set(rule.condition["features"]) for rule in decisions.active if rule.kind == "group"]
+    useless = [rule.condition["features"] for rule in decisions.active if rule.kind == "suppress"]
+    return {
+        "group": set(TOGETHER) in groups,
+        "useless": [USELESS] in useless,
+        "cool-down": "cool_down" in active,
+        "batch": "batch" in active,
+    }

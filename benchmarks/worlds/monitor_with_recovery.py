@@ -1,0 +1,110 @@
+"""A monitor that hangs on large tables, crashes on empty columns, and gets by with a sample."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worlds.told import Utterance
+from poet.decisions import Decisions
+
+POLICY = "monitor_with_recovery"
+ROWS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+_HOUR = 3600.0
+
+
+def history(
+    seed: int,
+    n: int,
+    *,
+    kind: str = "truth",
+    flip_at: int | None = None,
+    hostile: float = 0.0,
+    gap_hours: float = 4.0,
+) -> list[Utterance]:
+    """Draw `n` events; from event `flip_at` on nothing depends on size and what helped does not."""
+    rng = np.random.default_rng(seed)
+    said: list[Utterance] = []
+    for k in range(n):
+        source = f"monitor/{k % 4}"
+        wrong = False
+        if rng.random() < hostile:
+            source, wrong = "monitor/hostile", True
+        flipped = flip_at is not None and k >= flip_at
+        said.append(_event(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped))
+    return said
+
+
+def _event(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> Utterance:
+    match rng.choice(("run", "recovery", "quality"), p=(0.5, 0.3, 0.2)):
+        case "run":
+            return _run(rng, source, time, kind=kind, opposite=opposite)
+        case "recovery":
+            return _recovery(rng, k, source, time, kind=kind, opposite=opposite)
+        case _:
+            return _quality(rng, source, time, kind=kind, opposite=opposite)
+
+
+def _run(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> Utterance:
+    rows = int(rng.choice(ROWS))
+    features = int(rng.choice((50, 100, 500)))
+    is_large = (rows > 20_000) != opposite
+    fails = rng.random() < (0.3 if kind == "noise" else 0.9 if is_large else 0.02)
+    seconds = 1e-4 * rows * (features / 100.0) ** 0.5 * float(rng.lognormal(0.0, 0.3))
+    if fails:
+        seconds = float(rng.uniform(100.0, 200.0))
+    if kind == "noise":
+        seconds = float(rng.lognormal(1.0, 1.0))
+    data: dict[str, Any] = {
+        "window_size": rows,
+        "computation_time_ms": 1000.0 * seconds,
+        "timeout_occurred": bool(fails),
+        "context": {"feature_count": features},
+    }
+    return Utterance("monitoring.performance", data, source=source, time=time)
+
+
+def _recovery(
+    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
+) -> Utterance:
+    is_sampling = rng.random() < 0.6
+    strategy = "adaptive_sampling" if is_sampling else "retry"
+    chance = 0.5 if kind == "noise" else 0.97 if is_sampling != opposite else 0.1
+    rows = int(rng.choice((1_000, 10_000)))
+    loss = 0.0 if kind == "noise" else (0.05 if rows == 10_000 else 0.3) if is_sampling else 0.0
+    worked = bool(rng.random() < chance)
+    data: dict[str, Any] = {"error_id": f"err-{k}", "recovery_strategy": strategy, "success": worked}
+    if worked:
+        data["quality_loss"] = loss
+    if is_sampling:
+        data["context"] = {"sample_rows": rows}
+    return Utterance("error.recovery", data, source=source, time=time)
+
+
+def _quality(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> Utterance:
+    missing = float(rng.choice((30.0, 60.0, 85.0, 93.0, 98.0)))
+    is_sparse = (missing > 90.0) != opposite
+    chance = 0.5 if kind == "noise" else 0.97 if is_sparse else 0.05
+    data = {
+        "issue_type": "sparse_data",
+        "feature": "new_user_attribute",
+        "percent_missing": missing,
+        "caused_crash": bool(rng.random() < chance),
+    }
+    return Utterance("data.quality_issue", data, source=source, time=time)
+
+
+def wanted(decisions: Decisions) -> dict[str, bool]:
+    """Tell which of the world's truths the decisions hold."""
+    active = {rule.id: rule for rule in decisions.active}
+    sample, sparse = active.get("sample"), active.get("sparse")
+    fallbacks = [rule.parameters["strategies"] for rule in decisions.active if rule.kind == "fallback"]
+    return {
+        "sample": sample is not None
+        and 20_000 <= sample.condition["rows_above"] < 50_000
+        and sample.parameters["rows"] == 10_000,
+        "sparse": sparse is not None and sparse.condition["missing_above"] == 0.9,
+        "fallback": ["sampled"] in fallbacks,
+        "deadline": "deadline" in active,
+    }
