@@ -83,11 +83,16 @@ start = "{start}"
 source = "{source}"
 
 # In one unit of your choice. A miss costs this many times a false alarm; delay_hour is an hour in which
-# a drift went unseen.
+# a drift went unseen, run one execution. Feedback that names dollars or hours moves a cost, by what a unit
+# and an hour are worth, at most `within` times up or down (1: not at all).
 [costs]
 false_alarm = 1.0
 miss = 3.0
 delay_hour = 1.0
+run = 0.001
+unit_usd = 100.0
+hour_usd = 50.0
+within = 5.0
 
 [learning]
 risk = 0.05             # chance of ever acting on noise, per policy, however often you compile
@@ -99,6 +104,7 @@ burst_limit = 50        # votes of one source that count within one hour
 [bounds]
 window_minimum = 100
 window_cap = 50000
+irrelevant_below = 0.2  # of what other features' drifts cost: a feature below never matters
 
 # A person's word on rules, by policy: a pinned rule stays as it is, a vetoed one is never adopted.
 [pins]

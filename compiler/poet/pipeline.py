@@ -16,6 +16,7 @@ from poet.check import check
 from poet.decisions import Decisions, Rule
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
 from poet.publish import Version, publish, read_manifest
 from poet.registry import read_document
@@ -63,6 +64,7 @@ class Plan:
 
     policies: tuple[PolicyPlan, ...]
     log_position: int
+    costs: tuple[Spent, ...] = ()  # what everything here is reckoned in
 
     @property
     def changes(self) -> tuple[PolicyPlan, ...]:
@@ -112,7 +114,7 @@ def plan(
         newest = max((int(n) for n in document.policies[name].versions), default=0) if active else 0
         decided = learn(spec, summaries, champion, configuration)
         found.append(PolicyPlan(champion, _numbered(decided, champion, newest)))
-    return Plan(tuple(found), summaries.log_position)
+    return Plan(tuple(found), summaries.log_position, learned_costs(summaries, configuration)[1])
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:

@@ -10,7 +10,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from poet.errors import LogError
 from poet.events import make
 from poet.log import FeedbackLog
 from poet.runtime.drift import score_all
-from poet.runtime.results import DriftResult, Score
+from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcome, Score, Suppressed
 
 __all__ = ["Recorder", "is_audited"]
 
@@ -65,7 +65,11 @@ class Recorder:
         self._starting = threading.Lock()
 
     def __call__(self, policy: str, arguments: Mapping[str, Any], result: Any) -> Any:
-        """Give the result back with its execution id and audit mark, and record it behind the caller."""
+        """Give the result back with its ids and audit mark, and record it behind the caller."""
+        if isinstance(result, AlertPlan):
+            return self._alerted(result)
+        if isinstance(result, MonitoringOutcome):
+            return self._ended(result)
         if not isinstance(result, DriftResult):
             return result
         execution_id = self._new_id()
@@ -75,6 +79,25 @@ class Recorder:
         self._start()
         self._waiting.put((policy, marked, _held(arguments), self._clock()))
         return marked
+
+    def _alerted(self, plan: AlertPlan) -> AlertPlan:
+        """Give every alert an id that answers can name, and tell the log what went out and what did not."""
+        alerts = tuple(replace(alert, alert_id=self._new_id()) for alert in plan.alerts)
+        now = self._clock()
+        self._say("alert.raised", [_alert(alert) for alert in alerts], now)
+        self._say("alert.raised", [_held_back(each, self._new_id()) for each in plan.suppressed], now)
+        return replace(plan, alerts=alerts)
+
+    def _ended(self, outcome: MonitoringOutcome) -> MonitoringOutcome:
+        """Tell the log how long a monitored run took, what failed and what helped."""
+        identity = self._new_id()
+        for type_, data in _outcome(outcome, identity):
+            self._say(type_, [data], self._clock())
+        return replace(outcome, execution_id=identity)
+
+    def _say(self, type_: str, told: list[dict[str, Any]], when: float) -> None:
+        if told:
+            self._log.append([make(type_, data, source=self._source, time=when) for data in told])
 
     def flush(self) -> None:
         """Wait until everything recorded so far is in the log's hands.
@@ -146,6 +169,52 @@ class Recorder:
             time=when,
         )
         self._log.append([event])
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "alert_id": alert.alert_id,
+        "execution_ids": [member.execution_id for member in alert.members if member.execution_id],
+        "features": sorted({member.feature for member in alert.members if member.feature}),
+        "severity": alert.severity,
+        "group": alert.group or None,
+        "reason": alert.rule or None,
+    }
+
+
+def _held_back(each: Suppressed, alert_id: str) -> dict[str, Any]:
+    member = each.member
+    return {
+        "alert_id": alert_id,
+        "execution_ids": [member.execution_id] if member.execution_id else [],
+        "features": [member.feature] if member.feature else [],
+        "suppressed": True,
+        "reason": each.rule,
+    }
+
+
+def _outcome(outcome: MonitoringOutcome, identity: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Say of an outcome what the learner of recovery reads: the full run, its error, what came of it."""
+    size = {"data_size": outcome.rows, "feature_count": outcome.features, "computation": outcome.computation}
+    is_full = outcome.strategy == "full"
+    if outcome.rows and (is_full or outcome.error):
+        yield (
+            "monitoring.performance",
+            {
+                "window_size": outcome.rows,
+                "computation_time_ms": outcome.duration_ms,
+                "timeout_occurred": outcome.error in ("timeout", "memory"),
+                "context": {"feature_count": outcome.features, "computation": outcome.computation},
+            },
+        )
+    if outcome.error:
+        known = {name: value for name, value in size.items() if value}
+        yield "error.occurred", {"error_id": identity, "error_type": outcome.error, "context": known}
+        if not is_full and outcome.strategy != "failed":
+            yield (
+                "error.recovery",
+                {"error_id": identity, "recovery_strategy": outcome.strategy, "success": True},
+            )
 
 
 def _held(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from poet.decisions import Decisions
 from poet.errors import LearnError
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.costs import learned_costs
 from poet.policies import PolicySpec
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def learn(
 ) -> Decisions:
     """Decide the rules of a policy.
 
-    The version number moves on only when the rules behave differently from the champion's. A policy
-    without a learner keeps its rules and says so.
+    It decides by the costs that feedback tells of, where it does (`poet.learn.costs`). The version number
+    moves on only when the rules behave differently from the champion's. A policy without a learner keeps
+    its rules and says so.
 
     Raises
     ------
@@ -34,7 +36,9 @@ def learn(
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
-    decided = _learner(spec)(summaries, champion, configuration)
+    costs, _ = learned_costs(summaries, configuration)
+    informed = msgspec.structs.replace(configuration, costs=costs)
+    decided = _learner(spec)(summaries, champion, informed)
     is_new = not decided.behaves_as(champion)
     return msgspec.structs.replace(
         decided,

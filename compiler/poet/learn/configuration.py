@@ -12,7 +12,16 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     miss: float = 3.0
     delay_hour: float = 1.0  # one hour in which a drift went unseen
     run: float = 0.001  # one execution of a monitor
-    unit_usd: float = 100.0  # dollars that one unit is worth, for money and hours that feedback names
+    unit_usd: float = 100.0  # dollars that one unit is worth, for money that feedback names
+    hour_usd: float = 50.0  # dollars that an hour of investigation is worth
+    within: float = 5.0  # times: how far feedback may move a cost from what is said here; 1 keeps it
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"costs.{name} must be positive, got {getattr(self, name)}")
+        if self.within < 1.0:
+            raise ValueError(f"costs.within must be at least 1, got {self.within}")
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "format_version": FORMAT_VERSION,
         "log_position": plan.log_position,
         "has_changes": bool(plan.changes),
+        "costs": msgspec.to_builtins(plan.costs),
         "policies": [
             {
                 "policy": each.policy,
@@ -37,6 +38,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Give a plan as lines of text."""
     yield _verdict(plan)
+    if plan.costs:
+        yield f"costs: {'; '.join(map(str, plan.costs))}"
     for each in plan.changes:
         yield ""
         yield f"{each.policy}: version {each.champion.version} → {each.decisions.version}"

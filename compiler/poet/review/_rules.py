@@ -45,8 +45,7 @@ def rule_lines(rule: Rule) -> Iterator[str]:
 def _evidence_lines(evidence: Evidence) -> Iterator[str]:
     verdict = "clears" if evidence.e_value >= evidence.bar else "of"
     yield f"    evidence {evidence.e_value:.4g} {verdict} the {evidence.bar:.4g} it needs"
-    for before, after in zip(evidence.before, evidence.after, strict=False):
-        yield f"    {before.what}: {_interval(before)} → {_interval(after)}, n = {before.n:g}"
+    yield from _intervals(evidence)
     if evidence.replay is not None:
         replay = evidence.replay
         left_out = "; ".join(f"{count} {reason}" for reason, count in sorted(replay.left_out.items()))
@@ -54,10 +53,23 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
         yield f"    replayed {replay.replayed} of {replay.of} executions{rest}"
         yield (
             f"    saves {replay.saving_per_1000:g} per 1000 executions "
-            f"({replay.saving_low:g} … {replay.saving_high:g}), a false alarm being 1"
+            f"({replay.saving_low:g} … {replay.saving_high:g}), in the units of its costs"
         )
     if evidence.events_needed:
         yield f"    about {evidence.events_needed} more like these would settle it"
+
+
+def _intervals(evidence: Evidence) -> Iterator[str]:
+    """Give what was and what is in one line where both are of one thing, else each in its own."""
+    paired = min(len(evidence.before), len(evidence.after))
+    for before, after in zip(evidence.before[:paired], evidence.after[:paired], strict=True):
+        if before.what == after.what:
+            yield f"    {before.what}: {_interval(before)} → {_interval(after)}, n = {before.n:g}"
+        else:
+            yield f"    {after.what}: {_interval(after)}, n = {after.n:g}"
+            yield f"    {before.what}: {_interval(before)}, n = {before.n:g}"
+    for each in (*evidence.before[paired:], *evidence.after[paired:]):
+        yield f"    {each.what}: {_interval(each)}, n = {each.n:g}"
 
 
 def _interval(interval: Interval) -> str:
