@@ -12,7 +12,8 @@
     ├── RegistryError     a policy cannot be resolved or loaded    (poet.registry)
     ├── SampleError       a policy was called with a wrong type    (poet.runtime)
     ├── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
-    └── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
+    ├── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
+    └── PluginError       a package's entry point cannot be used   (poet.plugins)
 
 A message says what is wrong with which value, then what to do next.
 """
@@ -23,6 +24,7 @@ __all__ = [
     "LearnError",
     "LogError",
     "MonitorError",
+    "PluginError",
     "PoetError",
     "PublishError",
     "RegistryError",
@@ -98,3 +100,7 @@ class WorkspaceError(PoetError):
 
 class MonitorError(PoetError):
     """A decorator or an agent is used wrongly, or something failed behind an agent's back."""
+
+
+class PluginError(PoetError):
+    """A package registered something that cannot be used; names the package."""

@@ -1,17 +1,15 @@
 """The event types: one struct each, and the JSON Schema made from them."""
 
-from types import MappingProxyType
-
 import msgspec
 from msgspec import inspect
 
-from poet.errors import EventError
 from poet.events import _accuracy, _operations, _telemetry, _usefulness
+from poet.events._known import KnownTypes
 from poet.events._payload import Payload
 
 __all__ = ["PAYLOADS", "json_schema", "register", "units_of"]
 
-_PAYLOADS: dict[str, type[Payload]] = {
+_OWN: dict[str, type[Payload]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
     "alert.raised": _telemetry.AlertRaised,
     "drift.validation": _accuracy.Validation,
@@ -33,7 +31,7 @@ _PAYLOADS: dict[str, type[Payload]] = {
     "monitoring.value_delivered": _operations.ValueDelivered,
     "resource.optimization_needed": _operations.OptimizationNeeded,
 }
-PAYLOADS = MappingProxyType(_PAYLOADS)
+PAYLOADS = KnownTypes(_OWN)
 _ON_THE_WIRE = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
     "seconds": {"type": ["number", "string"], "description": 'seconds, or "2_hours", "90min", "PT2H"'},
@@ -45,15 +43,14 @@ _ON_THE_WIRE = {
 
 
 def register(type_: str, payload: type[Payload]) -> None:
-    """Let a domain add an event type.
+    """Add an event type in this process alone; a package brings its own under ``poet.events`` in all.
 
     Raises
     ------
     EventError
         Another struct has the name already.
     """
-    if _PAYLOADS.setdefault(type_, payload) is not payload:
-        raise EventError(event=type_, path="type", expected="a name not taken yet", got=repr(type_))
+    PAYLOADS.add(type_, payload)
 
 
 def units_of(payload: type[Payload]) -> dict[str, str]:
@@ -64,8 +61,8 @@ def units_of(payload: type[Payload]) -> dict[str, str]:
 
 
 def _unit(type_: inspect.Type) -> str | None:
-    if isinstance(type_, inspect.Metadata) and type_.extra:
-        return str(type_.extra["unit"])
+    if isinstance(type_, inspect.Metadata) and "unit" in (type_.extra or {}):
+        return str((type_.extra or {})["unit"])
     if isinstance(type_, inspect.UnionType):
         return next((unit for each in type_.types if (unit := _unit(each))), None)
     return None
@@ -73,22 +70,25 @@ def _unit(type_: inspect.Type) -> str | None:
 
 def json_schema() -> dict[str, object]:
     """Give the JSON Schema (2020-12) of every event type, as accepted on the wire."""
-    _, components = msgspec.json.schema_components(list(PAYLOADS.values()), ref_template="#/$defs/{name}")
+    known = dict(PAYLOADS)
+    pointers, components = msgspec.json.schema_components(known.values(), ref_template="#/$defs/{name}")
     definitions: dict[str, object] = dict(components)
-    for payload in PAYLOADS.values():
-        described = components[payload.__name__]
+    for payload, pointer in zip(known.values(), pointers, strict=True):
+        described = components[pointer["$ref"].removeprefix("#/$defs/")]
         for name, unit in units_of(payload).items():
             described["properties"][name] = _ON_THE_WIRE[unit]
-    definitions |= {type_: _event_schema(type_, payload) for type_, payload in PAYLOADS.items()}
+    definitions |= {
+        type_: _event_schema(type_, pointer) for type_, pointer in zip(known, pointers, strict=True)
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "POET events: CloudEvents 1.0 with typed data",
-        "oneOf": [{"$ref": f"#/$defs/{type_}"} for type_ in PAYLOADS],
+        "oneOf": [{"$ref": f"#/$defs/{type_}"} for type_ in known],
         "$defs": definitions,
     }
 
 
-def _event_schema(type_: str, payload: type[Payload]) -> dict[str, object]:
+def _event_schema(type_: str, pointer: object) -> dict[str, object]:
     text = {"type": "string", "minLength": 1}
     return {
         "type": "object",
@@ -100,6 +100,6 @@ def _event_schema(type_: str, payload: type[Payload]) -> dict[str, object]:
             "type": {"const": type_},
             "time": _ON_THE_WIRE["instant"],
             "subject": {"type": ["string", "null"]},
-            "data": {"$ref": f"#/$defs/{payload.__name__}"},
+            "data": pointer,
         },
     }

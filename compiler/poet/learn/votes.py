@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 __all__ = ["Ballots", "count_votes"]
 
 _HOUR = 3600.0
+_SOFT = {"retrained": 0.25, "adjusted": 0.25}  # how far such a vote is from certainty, either way
 _IMPACTS = ("", "none", "low", "medium", "high", "critical")
 
 
@@ -34,8 +35,10 @@ class Ballots:
     """
 
     execution_ids: NDArray[np.object_]
-    label: NDArray[np.float64]  # mean over sources of "the drift was real", 0 … 1
-    first_label: NDArray[np.float64]  # what the very first counted source said first, 0 or 1
+    label: NDArray[
+        np.float64
+    ]  # mean over sources of "the drift was real", 0 … 1; a soft vote alone 1/4 or 3/4
+    first_label: NDArray[np.float64]  # what the very first counted source said first
     disagreement: NDArray[np.float64]  # 0 all sources agree … 1 split in halves
     n_sources: NDArray[np.int64]
     sources: NDArray[np.object_]  # tuple of the sources that counted, sorted
@@ -43,7 +46,7 @@ class Ballots:
     first_positions: NDArray[np.int64]  # of the first vote of a source that counted
     times: NDArray[np.float64]  # event time of the last counted vote, seconds
     event_ids: NDArray[np.object_]  # of the last counted vote
-    origin: NDArray[np.object_]  # "validation", "false_positive" or "missed", of the last counted vote
+    origin: NDArray[np.object_]  # of the last counted vote: "validation", "false_positive", "missed", or soft
     volunteered: NDArray[np.bool_]  # every counted vote came unasked, as a report of a missed drift
     impact: NDArray[np.object_]  # the gravest business impact that a counted vote named, or ""
     is_recorded: NDArray[np.bool_]
@@ -112,15 +115,14 @@ def _ballots(
     n_votes: int,
 ) -> Ballots:
     settled = [group[-1] for group in groups]
-    label = np.array(
-        [sum(row["was_real"] for row in group) / len(group) for group in groups], dtype=np.float64
-    )
-    disagreement = 2.0 * np.minimum(label, 1.0 - label)
+    label = np.array([_label(group) for group in groups], dtype=np.float64)
+    said = np.array([np.mean([row["was_real"] for row in group]) for group in groups], dtype=np.float64)
+    disagreement = 2.0 * np.minimum(said, 1.0 - said)
     by_source = dict(sorted(Counter(row["source"] for row in counted).items()))
     return Ballots(
         execution_ids=_objects([row["execution_id"] for row in settled]),
         label=label,
-        first_label=np.array([row["was_real"] for row in openings], dtype=np.float64),
+        first_label=np.array([_label([row]) for row in openings], dtype=np.float64),
         disagreement=disagreement,
         n_sources=np.array([len(group) for group in groups], dtype=np.int64),
         sources=_objects([tuple(sorted(row["source"] for row in group)) for group in groups]),
@@ -145,6 +147,14 @@ def _ballots(
         set_aside=set_aside,
         notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),
     )
+
+
+def _label(group: list[dict[str, Any]]) -> float:
+    """Give the mean of what people said; what was only done about it counts where nobody said anything."""
+    said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
+    done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
+    told = said or done
+    return sum(told) / len(told)
 
 
 def _notes(

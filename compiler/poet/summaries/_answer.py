@@ -91,9 +91,7 @@ def answer(tables: Bounded, *, log_prefix: str) -> Summaries:
         performance=ask(_windows.performance(tables("monitoring.performance")), _PERFORMANCE),
         feedback={
             name: ask(tables(name).order_by("position"), arrow_schema(name))
-            if counts.get(name)
-            else arrow_schema(name).empty_table()
-            for name in sorted(PAYLOADS)
+            for name in sorted(counts)
             if name != EXECUTION
         },
     )

@@ -57,10 +57,15 @@ def rows_of(stored: StoredEvent) -> Iterator[tuple[str, tuple[object, ...]]]:
 
 @cache
 def _event_columns(type_: str) -> tuple[Column, ...]:
-    columns = [*_ENVELOPE, *_fields(PAYLOADS[type_], ("event", "data"))]
+    columns = {column.name: column for column in _ENVELOPE}
+    for column in _fields(PAYLOADS[type_], ("event", "data")):
+        name = column.name
+        while name in columns:  # a package's field may have a name of the envelope's
+            name = f"data_{name}"
+        columns[name] = column._replace(name=name)
     if type_ == EXECUTION:
-        columns.append(Column("is_seasonal", "boolean", _is_seasonal))
-    return tuple(columns)
+        columns["is_seasonal"] = Column("is_seasonal", "boolean", _is_seasonal)
+    return tuple(columns.values())
 
 
 def _fields(struct: type, path: tuple[str, ...]) -> Iterator[Column]:
@@ -93,9 +98,11 @@ def _column_type(type_: inspect.Type) -> str:
         (inspect.IntType, "int64"),
         (inspect.FloatType, "float64"),
         (inspect.StrType, "string"),
-        (inspect.LiteralType, "string"),
-        (inspect.VarTupleType, "array<string>"),
     )
+    if isinstance(type_, inspect.LiteralType) and all(isinstance(each, str) for each in type_.values):
+        return "string"
+    if isinstance(type_, inspect.VarTupleType) and _column_type(_plain(type_.item_type)) == "string":
+        return "array<string>"
     return next((name for kind, name in names if isinstance(type_, kind)), JSON)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from poet.errors import SummaryError
+from poet.events import PAYLOADS
 from poet.summaries._index import Index, lock, read_index
 
 if TYPE_CHECKING:
@@ -49,22 +50,25 @@ class Summaries:
     delays: pa.Table
     noise: pa.Table
     performance: pa.Table
-    feedback: Mapping[str, pa.Table]
+    feedback: Mapping[str, pa.Table] = field(default_factory=dict)
 
     def events(self, type_: str) -> pa.Table:
-        """Give every event of one type, in the columns of its segment: the envelope, then its payload.
+        """Give every event of one type of feedback, in the columns of its segment.
 
-        `context` is canonical JSON, null where none was given.
+        The envelope (``position, event_id, source, time, subject``), then the payload; `context` is canonical
+        JSON, null where none was given. Executions are told of by the other tables.
 
         Raises
         ------
         SummaryError
-            No event has this type, or it is one that only the other tables tell of.
+            There is no such type of feedback.
         """
-        if type_ not in self.feedback:
-            known = ", ".join(sorted(self.feedback))
-            raise SummaryError(f"no events of type {type_!r} are kept for learners; ask for one of {known}")
-        return self.feedback[type_]
+        from poet.summaries._columns import EXECUTION, arrow_schema  # noqa: PLC0415 -- see `summarise`
+
+        known = [name for name in sorted(PAYLOADS) if name != EXECUTION]
+        if type_ not in known:
+            raise SummaryError(f"no feedback of type {type_!r} is kept for learners; ask for one of {known}")
+        return self.feedback.get(type_, arrow_schema(type_).empty_table())
 
 
 def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:

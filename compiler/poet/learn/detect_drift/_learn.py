@@ -10,6 +10,7 @@ from poet.learn.detect_drift._steps import Role
 from poet.learn.detect_drift._table import Table, lay
 from poet.learn.detect_drift._tournament import Scope, Standing, play
 from poet.learn.evidence import reject
+from poet.learn.soft_votes import with_soft_votes
 from poet.learn.votes import count_votes
 from poet.summaries import Summaries
 
@@ -119,7 +120,9 @@ def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries
     changed = table.covered(place) & (new != table.champion_firing)
     row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids)}
     for source in sorted(table.ballots.votes_by_source):
-        others = count_votes(summaries.votes, burst_limit=table.configuration.burst_limit, without=(source,))
+        others = count_votes(
+            with_soft_votes(summaries), burst_limit=table.configuration.burst_limit, without=(source,)
+        )
         known = [
             (row_of.get(str(i), -1), label)
             for i, label in zip(others.execution_ids, others.label, strict=True)

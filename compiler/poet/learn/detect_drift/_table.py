@@ -12,6 +12,7 @@ from poet.learn.detect_drift._candidates import Candidate, categorical_grid, num
 from poet.learn.detect_drift._scopes import Place, candidate_of, champion_fires, covers, places, rule_id_of
 from poet.learn.detect_drift._steps import Executions, Steps, firing, read_executions, read_steps
 from poet.learn.detect_drift._tournament import Costs, Standing
+from poet.learn.soft_votes import with_soft_votes
 from poet.learn.votes import Ballots, count_votes
 from poet.policies import policy
 from poet.policies.detect_drift import Condition, branches
@@ -110,7 +111,7 @@ class Table:
 def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Table:
     """Lay the table: read the summaries, and let every candidate answer every execution."""
     executions = read_executions(summaries)
-    ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit)
+    ballots = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
     candidates, kinds = _candidates(executions, champion.policy)
     where = places(executions)
     ways_back = _ways_back(executions, champion, where)
