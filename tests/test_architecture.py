@@ -8,18 +8,20 @@ import pytest
 ROOT = Path(__file__).parents[1] / "compiler" / "poet"
 PURE = {"errors", "decisions"}
 MAY_IMPORT = {
-    "events": set(),
+    "plugins": set(),
+    "events": {"plugins"},
     "log": {"events"},
     "summaries": {"events", "log"},
     "decisions": set(),
     "runtime": set(),
-    "policies": {"decisions"},
+    "policies": {"decisions", "plugins"},
     "learn": {"decisions", "summaries", "policies", "learn"},
     "render": {"decisions", "policies"},
     "check": {"render", "decisions", "policies"},
     "validate": {"check", "decisions", "policies", "runtime"},
     "publish": {"validate", "render", "decisions", "registry"},
     "registry": {"runtime"},
+    "adapters": {"workspace"},
 }
 
 

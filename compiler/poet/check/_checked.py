@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from poet.check._dialect import check_dialect
 from poet.check.shape import difference
 from poet.errors import CheckError
+from poet.policies import policy as spec_of
 from poet.render import RenderedModule
 
 __all__ = ["CheckedModule", "check"]
@@ -33,5 +34,5 @@ def check(rendered: RenderedModule) -> CheckedModule:
             f"{policy}: a text in the decisions changed the code at {found.path}: {found.left} where the "
             f"template gives {found.right}; print that value with the literal filter",
         )
-    check_dialect(rendered.source, policy)
+    check_dialect(rendered.source, policy, imports=spec_of(policy).imports)
     return CheckedModule(rendered, hashlib.sha256(rendered.source.encode()).hexdigest())

@@ -36,11 +36,12 @@ def beginning(tree: Tree) -> Iterator[Refusal]:
 
 def imports(tree: Tree) -> Iterator[Refusal]:
     """Refuse imports of anything but the packages that policies run on."""
-    step = f"import from {', '.join(_PACKAGES)} by public names"
+    packages = (*_PACKAGES, *tree.imports)
+    step = f"import from {', '.join(packages)} by public names"
     for node, line in tree.of(cst.Import):
         for alias in node.names:
             name = get_full_name_for_node(alias.name) or ""
-            if not _is_open(name):
+            if not _is_open(name, packages):
                 yield Refusal(line, f"imports {name}", step)
     for statement, line in tree.of(cst.ImportFrom):
         module = get_full_name_for_node(statement.module) if statement.module else None
@@ -50,13 +51,13 @@ def imports(tree: Tree) -> Iterator[Refusal]:
             continue
         for alias in statement.names:
             imported = get_full_name_for_node(alias.name) or ""
-            if not (_is_open(name) and _is_open(f"{name}.{imported}")):
+            if not (_is_open(name, packages) and _is_open(f"{name}.{imported}", packages)):
                 yield Refusal(line, f"imports {imported} from {name}", step)
 
 
-def _is_open(name: str) -> bool:
+def _is_open(name: str, packages: tuple[str, ...]) -> bool:
     parts = name.split(".")
-    inside = any(name == package or name.startswith(f"{package}.") for package in _PACKAGES)
+    inside = any(name == package or name.startswith(f"{package}.") for package in packages)
     return inside and not any(part.startswith("_") or part in CLOSED for part in parts)
 
 

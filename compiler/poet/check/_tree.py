@@ -44,6 +44,7 @@ class Tree:
     source: str
     policy: str
     nodes: tuple[tuple[cst.CSTNode, int], ...]
+    imports: tuple[str, ...] = ()  # packages that the policy may import beside those of every policy
 
     def of(self, kinds: type[_Node] | tuple[type[_Node], ...]) -> Iterator[tuple[_Node, int]]:
         """Give the nodes of these types, each with its line."""
@@ -79,8 +80,8 @@ class Tree:
         return tuple(found)
 
 
-def parse(source: str, policy: str) -> Tree:
-    """Parse a module.
+def parse(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> Tree:
+    """Parse a module; `imports` are packages that it may import beside those of every policy.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def parse(source: str, policy: str) -> Tree:
             f"{policy}: not a Python module: {error}; correct the template that printed it"
         ) from error
     positions = wrapper.resolve(PositionProvider)
-    return Tree(wrapper.module, source, policy, tuple(_in_order(wrapper.module, positions, 1)))
+    return Tree(wrapper.module, source, policy, tuple(_in_order(wrapper.module, positions, 1)), imports)
 
 
 def _in_order(

@@ -1,14 +1,19 @@
 """The policies that are installed, POET's own six and anyone else's alike."""
 
 import functools
-from importlib.metadata import EntryPoint, entry_points
+import keyword
+import re
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 
-from poet.errors import RenderError
+from poet import plugins
+from poet.errors import PluginError, RenderError
 from poet.policies._spec import PolicySpec
 
-__all__ = ["policies", "policy"]
+__all__ = ["broken_policies", "domains", "policies", "policy"]
 
 _GROUP = "poet.policies"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _OWN = (
     "detect_drift",
     "calculate_adaptive_window",
@@ -19,20 +24,19 @@ _OWN = (
 )
 
 
-@functools.cache
 def policies() -> tuple[PolicySpec, ...]:
-    """Give every installed policy: the six in the order of their chapters, then plug-ins by name.
+    """Give every policy that can be used: the six in the order of their chapters, then plug-ins by name."""
+    return tuple(_installed()[0].values())
 
-    Raises
-    ------
-    RenderError
-        An entry point of the group ``poet.policies`` does not give a `PolicySpec` of its own name.
-    """
-    places = {name: place for place, name in enumerate(_OWN)}
-    found = sorted(
-        entry_points(group=_GROUP), key=lambda point: (places.get(point.name, len(_OWN)), point.name)
-    )
-    return tuple(_load(point) for point in found)
+
+def broken_policies() -> Mapping[str, PluginError]:
+    """Give what is wrong with the policies that packages bring, by policy."""
+    return _installed()[1]
+
+
+def domains() -> tuple[str, ...]:
+    """Name the domains that have a policy."""
+    return tuple(dict.fromkeys(spec.domain for spec in policies()))
 
 
 def policy(name: str) -> PolicySpec:
@@ -42,22 +46,58 @@ def policy(name: str) -> PolicySpec:
     ------
     RenderError
         No installed policy has this name.
+    PluginError
+        The package that brings it is broken.
     """
-    for spec in policies():
-        if spec.name == name:
-            return spec
-    known = ", ".join(spec.name for spec in policies())
+    specs, broken = _installed()
+    if name in specs:
+        return specs[name]
+    if name in broken:
+        raise PluginError(str(broken[name])) from broken[name]
     raise RenderError(
-        f"no policy is called {name!r}, known are {known}; "
+        f"no policy is called {name!r}, known are {', '.join(specs)}; "
         f"a package registers its own under the entry point group {_GROUP}",
     )
 
 
-def _load(point: EntryPoint) -> PolicySpec:
-    spec = point.load()
-    if not isinstance(spec, PolicySpec) or spec.name != point.name:
-        raise RenderError(
-            f"entry point {point.name} = {point.value} in {_GROUP}: "
-            f"expected a PolicySpec named {point.name!r}, got {spec!r}; correct its package",
-        )
+@functools.cache
+def _installed() -> tuple[Mapping[str, PolicySpec], Mapping[str, PluginError]]:
+    specs: dict[str, PolicySpec] = {}
+    broken: dict[str, PluginError] = {}
+    for name in sorted(plugins.entries(_GROUP), key=_place):
+        try:
+            specs[name] = _load(name)
+            _refuse_usurpers(name)
+        except PluginError as error:
+            broken[name] = error
+    return specs, broken
+
+
+def _refuse_usurpers(name: str) -> None:
+    if others := plugins.entries(_GROUP)[name][1:]:
+        brought = " and ".join(map(plugins.described, others))
+        raise PluginError(f"{brought} takes a name that is POET's own; call the policy otherwise")
+
+
+def _place(name: str) -> tuple[int, str]:
+    return (_OWN.index(name) if name in _OWN else len(_OWN), name)
+
+
+def _load(name: str) -> PolicySpec:
+    spec, point = plugins.load(_GROUP, name)
+    if not isinstance(spec, PolicySpec) or spec.name != name:
+        raise _unusable(point, f"expected a PolicySpec named {name!r}, got {spec!r:.200}")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise _unusable(point, "a policy's name is a function's: a letter, then letters, digits and _")
+    if not spec.starts:
+        raise _unusable(point, "starts is empty; name at least one")
+    try:
+        for start in spec.starts:
+            spec.version_1(start)
+    except Exception as error:
+        raise _unusable(point, f"its rules of version 1 cannot be made: {error!r}") from error
     return spec
+
+
+def _unusable(point: EntryPoint, says: str) -> PluginError:
+    return PluginError(f"{plugins.described(point)}: {says}; correct or uninstall the package")

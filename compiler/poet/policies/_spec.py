@@ -14,17 +14,20 @@ class PolicySpec:
 
     `words` are the texts that the policy itself puts into decisions (names of statistics, fields and
     choices). Every other text in a decision came from feedback, and the compiler proves that it cannot
-    change the shape of the code.
+    change the shape of the code. `imports` are packages that the generated code may import beside numpy,
+    scipy, statsmodels and ``poet.runtime``: a plug-in's own primitives, which it answers for.
     """
 
     name: str
-    template: str  # file name, looked up in the overrides first
+    template: str  # "file", or "package:file" beside a package; an override has the file's name
     starts: tuple[str, ...]  # the first one is the default
     baseline: Callable[[str], tuple[Rule, ...]]  # start → the rules of version 1
     outline: Callable[[Decisions], dict[str, object]]  # decisions → what the template prints
     learner: str | None  # "package.module:function", imported when used
     contract: str  # "package.module", imported in the sandbox only
     words: frozenset[str] = frozenset()
+    domain: str = "ml_monitoring"
+    imports: tuple[str, ...] = ()
 
     def version_1(self, start: str) -> Decisions:
         """Give the untuned decisions that a workspace with this `start` begins with."""

@@ -45,7 +45,8 @@ def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedMo
         )
     except jinja2.TemplateNotFound as error:
         raise RenderError(
-            f"{spec.name}: no template {error.name!r}; put it in the workspace's templates folder"
+            f"{spec.name}: no template {error.name!r}; "
+            "ship it with its package, or put it in the workspace's templates folder"
         ) from error
     except jinja2.TemplateError as error:
         place = f"{getattr(error, 'name', None) or spec.template}:{getattr(error, 'lineno', '?')}"

@@ -1,6 +1,7 @@
 """Where templates are, what they may do, and which of them a module came from."""
 
 import hashlib
+from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -20,10 +21,16 @@ def template_root() -> Path:
 
 
 def environment(overrides: Path | None) -> jinja2.Environment:
-    """Make an environment in which templates print and cannot compute: no globals, our filters alone."""
-    folders = [template_root()] if overrides is None else [overrides, template_root()]
+    """Make an environment in which templates print and cannot compute: no globals, our filters alone.
+
+    A name is a file's, looked up among the built-in templates, or ``package:file``, looked up beside the
+    package. In `overrides` both are found by the file's name.
+    """
+    own = jinja2.FileSystemLoader([template_root()] if overrides is None else [overrides, template_root()])
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
+        loader=jinja2.ChoiceLoader(
+            [own, jinja2.FunctionLoader(lambda name: _beside_package(name, overrides))]
+        ),
         undefined=jinja2.StrictUndefined,
         finalize=_source.only_source,
         autoescape=False,  # noqa: S701 - the target is Python, not HTML; `only_source` guards it
@@ -36,6 +43,18 @@ def environment(overrides: Path | None) -> jinja2.Environment:
     for ours in (_source.literal, _source.identifier, _source.constant, _source.comment, _source.fit):
         made.filters[ours.__name__] = ours
     return made
+
+
+def _beside_package(name: str, overrides: Path | None) -> str | None:
+    package, colon, file = name.partition(":")
+    if not colon:
+        return None
+    if overrides is not None and (overrides / file).is_file():
+        return (overrides / file).read_text(encoding="utf-8")
+    try:
+        return resources.files(package).joinpath(file).read_text(encoding="utf-8")
+    except (ModuleNotFoundError, FileNotFoundError):
+        return None
 
 
 def templates_sha256(env: jinja2.Environment, name: str) -> str:

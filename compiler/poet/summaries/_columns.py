@@ -16,11 +16,12 @@ from msgspec import inspect
 from poet.events import PAYLOADS
 from poet.log import StoredEvent
 
-__all__ = ["EXECUTION", "Column", "arrow_schema", "columns_of", "rows_of"]
+__all__ = ["EXECUTION", "SCORES", "Column", "arrow_schema", "columns_of", "rows_of"]
 
 EXECUTION = "execution.recorded"
 SCORES = "scores"
 JSON = "json"
+_MOST = 2**63 - 1  # what a column holds; a payload's whole numbers have no end
 
 
 class Column(NamedTuple):
@@ -115,6 +116,8 @@ def _reader(path: tuple[str, ...], *, as_json: bool) -> Callable[[StoredEvent], 
                 return None
         if as_json:
             return msgspec.json.encode(value, order="sorted").decode()
+        if isinstance(value, int):
+            return max(-_MOST, min(value, _MOST))
         return list(value) if isinstance(value, tuple) else value
 
     return read

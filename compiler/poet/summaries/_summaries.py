@@ -77,7 +77,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
     Raises
     ------
     SummaryError
-        Nothing was sealed here, or not as far as `until`.
+        Nothing was sealed here, or not as far as `until`; or no installed package knows a type in it.
     """
     # pyarrow, ibis and DuckDB take a second to import; a command that learns nothing must not wait for them
     from poet.summaries._answer import answer  # noqa: PLC0415
@@ -87,6 +87,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
 
     with lock(folder, alone=False):
         index = sealed_index(folder, until)
+        _require_known(index, folder)
         with nullcontext(engine) if engine else DuckDBEngine(folder) as used:
             tables = Bounded(used, index.position if until is None else until)
             prefix = index.prefix if tables.until == index.position else prefix_digest(tables)
@@ -104,3 +105,12 @@ def sealed_index(folder: Path, until: int | None) -> Index:
             "seal the log, or ask for less"
         )
     return index
+
+
+def _require_known(index: Index, folder: Path) -> None:
+    """Refuse to summarise a part of the log as if it were the whole."""
+    if unknown := [name for name in index.tables if name != SCORES and name not in PAYLOADS]:
+        raise SummaryError(
+            f"{folder} holds events of type {', '.join(unknown)}, which no installed package brings; "
+            "install the package again"
+        )
