@@ -29,6 +29,7 @@ class Samples:
     reference: Reference
     version: int = 0
     feature: str = ""
+    business_impact: str = ""
     _scores: dict[str, Score] = field(default_factory=dict, repr=False)
     _rows: dict[str, Rows | Counts] = field(default_factory=dict, repr=False)
 
@@ -123,6 +124,7 @@ class Samples:
             else "",
             feature=self.feature,
             policy_version=self.version,
+            business_impact=self.business_impact,
         )
 
     def undecided(self) -> DriftResult:
@@ -152,6 +154,7 @@ class Samples:
             reason=reason,
             feature=self.feature,
             policy_version=self.version,
+            business_impact=self.business_impact,
         )
 
     def _computed(self) -> Mapping[str, Score]:
@@ -225,7 +228,12 @@ def compare(
         period = _period(context or {})
         reference = Reference.prepare(reference, times=reference_times, period=period)
     sample, reference = _at_one_precision(read(current, times=current_times), reference)
-    return Samples(sample, reference, version, feature)
+    return Samples(sample, reference, version, feature, _impact(context))
+
+
+def _impact(context: Mapping[str, Any] | None) -> str:
+    impact = (context or {}).get("business_impact")
+    return impact if isinstance(impact, str) else ""
 
 
 def _at_one_precision(current: Sample, reference: Reference) -> tuple[Sample, Reference]:
