@@ -68,10 +68,11 @@ class KnownTypes(Mapping[str, type[Payload]]):
     def _bring(self, type_: str) -> None:
         if type_ in self._refused or (type_ in self._known and type_ not in self._own):
             return
+        if type_ in self._own:
+            brought = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
+            self._refused[type_] = PluginError(f"{brought} takes a name that is POET's own; use another")
+            return
         try:
-            if type_ in self._own:
-                brought = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
-                raise PluginError(f"{brought} takes a name that is POET's own; call the type otherwise")
             self._known[type_] = _brought(type_)
         except PluginError as error:
             self._refused[type_] = error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from poet.errors import SummaryError
 from poet.events import PAYLOADS
+from poet.summaries._columns import SCORES
 from poet.summaries._index import Index, lock, read_index
 
 if TYPE_CHECKING:
