@@ -1,10 +1,12 @@
 """Modules to publish, as if they had passed validation."""
 
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 
 from poet.check import check
+from poet.decisions import Decisions
 from poet.policies import policy
 from poet.publish import Version, publish
 from poet.render import render
@@ -42,3 +44,12 @@ def validated_first(name: str) -> ValidatedModule:
     decisions = policy(name).version_1("")
     report = ValidationReport(policy=name, gates=(Gate(name="import", passed=True),))
     return ValidatedModule(check(render(decisions)), report)
+
+
+def module_of(decisions: Decisions) -> ModuleType:
+    """Render decisions, check the module and run it in this process."""
+    rendered = render(decisions)
+    check(rendered)
+    module = ModuleType(f"{decisions.policy}_v{decisions.version}")
+    exec(compile(rendered.source, module.__name__, "exec"), module.__dict__)  # noqa: S102 -- our own, checked
+    return module
