@@ -104,7 +104,9 @@ class Learner:
 
     def _learn(self) -> None:
         workspace = self._workspace
-        workspace.flush()
+        # The feedback has to be on disk. Executions still being scored come with the next compile: under a
+        # steady stream there are always some.
+        workspace.log.flush()
         upto = workspace.log.position()
         with Lock(workspace.path / TURN) as turn:
             while not turn.take():

@@ -1,0 +1,430 @@
+"""`SmartMonitor`: buffer, threshold, tracking ids, feedback awaited, learning behind the caller's back."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poet import SmartMonitor, Workspace, poet
+from poet.errors import EventError, MonitorError, WorkspaceError
+from poet.events import Event, make
+from poet.turns import TURN, Lock, remember
+from tests.workspaces import first_workspace
+
+CHANCE = np.random.default_rng(7)
+CURRENT, REFERENCE = CHANCE.normal(3.0, 1.0, 60), CHANCE.normal(0.0, 1.0, 300)
+COMPILE = "poet.monitor._background.Learner._compile"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a workspace with version 1 of everything."""
+    return first_workspace(tmp_path / "w", threshold=3)
+
+
+@pytest.fixture
+def monitor(folder: Path) -> Iterator[SmartMonitor]:
+    """Open an agent on it."""
+    with SmartMonitor(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def elsewhere(folder: Path) -> Iterator[Workspace]:
+    """Open the workspace as another process would: with a log of its own."""
+    with Workspace.open(folder) as opened:
+        yield opened
+
+
+def verdict(execution_id: str, *, was_real: bool = False, identity: str | None = None) -> Event:
+    """Make a verdict on an execution."""
+    data = {"execution_id": execution_id, "was_real_drift": was_real}
+    return make("drift.validation", data, source="user/ana", id=identity or f"on-{execution_id}")
+
+
+def tracked(monitor: SmartMonitor) -> str:
+    """Monitor once and track what came of it."""
+    return monitor.track_execution(monitor.detect_drift(CURRENT, REFERENCE))
+
+
+def test_the_six_policies_are_methods(monitor: SmartMonitor) -> None:
+    """Answered by the versions of the workspace."""
+    result = monitor.detect_drift(CURRENT, REFERENCE, feature="age")
+    assert (result.policy_version, result.drifted, result.feature) == (1, True, "age")
+    assert monitor.calculate_adaptive_window("age", 1000.0, "normal") == 5000
+    assert monitor.calculate_feature_importance("age", {"base_importance": 2.0}) == 2.0
+    assert len(monitor.generate_alerts([result]).alerts) == 1
+    assert monitor.monitor_with_recovery(3, monitor=lambda data: data + 1).results == 4
+    assert monitor.adaptive_monitoring_strategy({}).frequency == "hourly"
+
+
+def test_the_decorator_says_how_an_agent_learns(folder: Path) -> None:
+    """Its workspace and its threshold; without one, poet.toml's."""
+
+    @poet(domain="ml_monitoring", learning="manual", learning_threshold=7, workspace=folder)
+    class CheckoutMonitor(SmartMonitor):
+        """Watches the checkout."""
+
+    with CheckoutMonitor() as checkout, SmartMonitor(folder) as plain:
+        assert (checkout.learning_threshold, checkout.options.learning) == (7, "manual")
+        assert (plain.learning_threshold, plain.options.learning) == (3, "continuous")
+        assert checkout.workspace is plain.workspace
+
+
+def test_an_agent_needs_a_workspace(tmp_path: Path) -> None:
+    """It has no body to fall back on."""
+    with pytest.raises(WorkspaceError, match="run `poet init"):
+        SmartMonitor(tmp_path)
+
+
+def test_collected_feedback_is_in_the_buffer_and_in_the_log(monitor: SmartMonitor) -> None:
+    """An event, or its type and data; said twice it counts once; refused it changes nothing."""
+    first = monitor.collect_feedback(verdict("x1"))
+    monitor.collect_feedback(verdict("x1"))
+    second = monitor.collect_feedback(
+        "drift.false_positive", {"execution_id": "x2"}, source="user/bo", time=5.0, id="b"
+    )
+    with pytest.raises(EventError, match="was_real_drift"):
+        monitor.collect_feedback("drift.validation", {"execution_id": "x3"})
+    monitor.workspace.flush()
+    assert monitor.feedback_buffer == [first, second]
+    assert [(e.event.source, e.event.id) for e in monitor.workspace.log.read()] == [
+        ("user/ana", "on-x1"),
+        ("user/bo", "b"),
+    ]
+    assert second.time == 5.0
+
+
+def test_the_threshold_starts_a_learning_and_empties_the_buffer(
+    monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes while it learns counts for the next; the caller never waits; what it had read is on disk."""
+    learned: list[int] = []
+    go_on = threading.Event()
+
+    def compile_slowly(learner: Any, _turn: Lock) -> None:
+        learned.append(learner._workspace.log.position())
+        assert go_on.wait(10.0)
+        remember(learner._workspace.path, learned[-1])
+
+    monkeypatch.setattr(COMPILE, compile_slowly)
+    for number in range(3):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    assert monitor.feedback_buffer == []
+    while not learned:
+        time.sleep(0.001)
+    for number in range(3, 7):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    assert [event.id for event in monitor.feedback_buffer] == ["on-x6"]
+    assert learned == [3]
+    go_on.set()
+    monitor.flush()
+    assert learned == [3, 7]
+
+
+def test_manual_learning_only_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until somebody compiles."""
+    monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("learned"))
+
+    @poet(learning="manual")
+    class Recorder(SmartMonitor):
+        """Only listens."""
+
+    with Recorder(folder) as recorder:
+        for number in range(5):
+            recorder.collect_feedback(verdict(f"x{number}"))
+        assert len(recorder.feedback_buffer) == 5
+
+
+def test_a_learning_that_fails_is_told_and_the_monitor_goes_on(
+    monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In `failures`, in the log of the program, once by `flush`; the champion answers."""
+
+    def refuse(*_: object) -> None:
+        raise MonitorError("the candidate broke its contract")
+
+    monkeypatch.setattr(COMPILE, refuse)
+    for number in range(3):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    with pytest.raises(MonitorError, match="broke its contract"):
+        monitor.flush()
+    assert [str(failure) for failure in monitor.failures] == ["the candidate broke its contract"]
+    assert "broke its contract" in caplog.text
+    assert monitor.detect_drift(CURRENT, REFERENCE).policy_version == 1
+    monitor.flush()
+
+
+def test_a_compile_process_that_fails_says_why(monitor: SmartMonitor) -> None:
+    """With the words of the stage that refused."""
+    (monitor.workspace.path / "poet.toml").write_text("start = 3", encoding="utf-8")
+    for number in range(3):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    with pytest.raises(MonitorError, match="Expected `str`, got `int`"):
+        monitor.flush()
+
+
+def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A monitor waits for another process's compile, and does not repeat what that has read."""
+    monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("compiled what was covered"))
+    with Lock(monitor.workspace.path / TURN) as others:
+        assert others.take()
+        for number in range(3):
+            monitor.collect_feedback(verdict(f"x{number}"))
+        time.sleep(0.3)
+        assert monitor._connection.learner._is_working
+        remember(monitor.workspace.path, 3)
+        monitor.flush()
+
+
+def test_feedback_wakes_whoever_waits_at_once(monitor: SmartMonitor) -> None:
+    """All of them; from this process it takes no look at the log."""
+
+    async def main() -> tuple[list[Event], float]:
+        identity = tracked(monitor)
+        waiting = [asyncio.create_task(monitor.on_feedback_received(identity)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        begun = time.perf_counter()
+        monitor.workspace.append(verdict(identity))
+        return await asyncio.gather(*waiting), time.perf_counter() - begun
+
+    monitor._connection.inbox._run = lambda: None  # type: ignore[method-assign]
+    events, took_s = asyncio.run(main())
+    assert len({event.id for event in events}) == 1
+    assert took_s < 0.1
+
+
+def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: Workspace) -> None:
+    """Before the await, after it, in any order, on executions of nobody here."""
+
+    async def main() -> None:
+        first, second, third = (tracked(monitor) for _ in range(3))
+        elsewhere.append(verdict(third), durable=True)
+        later = asyncio.create_task(monitor.on_feedback_received(second, timeout=5.0))
+        assert (await monitor.on_feedback_received(third, timeout=5.0)).id == f"on-{third}"
+        elsewhere.append(verdict("stranger"), durable=True)
+        elsewhere.append(verdict(second), durable=True)
+        elsewhere.append(verdict(first), durable=True)
+        found = [
+            await later,
+            await monitor.on_feedback_received(first, timeout=5.0),
+            await monitor.on_feedback_received("stranger", timeout=5.0),
+        ]
+        assert [event.id for event in found] == [f"on-{second}", f"on-{first}", "on-stranger"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [
+        ("drift.false_positive", {"execution_id": "{}"}),
+        (
+            "model.retrained",
+            {"trigger": "drift_alert_{}", "performance_before": 0.8, "performance_after": 0.9},
+        ),
+        ("monitoring.cost", {"execution_id": "{}", "compute_cost": 0.5}),
+        ("monitoring.value_delivered", {"drift_catch": "{}", "prevented_loss": 1, "monitoring_cost": 1}),
+        ("alert.response", {"alert_id": "{}", "action_taken": "ignored"}),
+        ("alert.usefulness", {"alert_batch": ["a", "{}"], "useful": False}),
+    ],
+)
+def test_all_feedback_that_names_an_execution_or_alert_counts(
+    monitor: SmartMonitor, type_: str, data: dict[str, Any]
+) -> None:
+    """Whatever the type calls it."""
+    filled = {
+        name: [each.format("x1") for each in value]
+        if isinstance(value, list)
+        else value.format("x1")
+        if isinstance(value, str)
+        else value
+        for name, value in data.items()
+    }
+
+    async def main() -> Event:
+        waiting = asyncio.create_task(monitor.on_feedback_received("x1", timeout=5.0))
+        await asyncio.sleep(0)
+        monitor.workspace.emit(type_, filled)
+        return await waiting
+
+    assert asyncio.run(main()).type == type_
+
+
+def test_an_execution_record_is_no_feedback(monitor: SmartMonitor) -> None:
+    """Though it bears the id; a time-out says what may still come."""
+
+    async def main() -> None:
+        identity = tracked(monitor)
+        monitor.workspace.flush()
+        with pytest.raises(TimeoutError, match=f"no feedback on {identity} within 0.3 s"):
+            await monitor.on_feedback_received(identity, timeout=0.3)
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_wait_leaves_nothing_behind(monitor: SmartMonitor) -> None:
+    """Nor does one that timed out, nor does it keep others from being woken."""
+
+    async def main() -> Event:
+        identity = tracked(monitor)
+        cancelled, stays = (asyncio.create_task(monitor.on_feedback_received(identity)) for _ in range(2))
+        with pytest.raises(TimeoutError):
+            await monitor.on_feedback_received((identity, "other"), timeout=0.01)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert set(monitor._connection.inbox._waiting) == {identity}
+        monitor.workspace.append(verdict(identity))
+        return await stays
+
+    assert asyncio.run(main()).type == "drift.validation"
+    assert monitor._connection.inbox._waiting == {}
+
+
+def test_several_loops_in_several_threads_wait_for_one(monitor: SmartMonitor) -> None:
+    """Each is woken in its own loop; one that is closed meanwhile harms nobody."""
+    identity = tracked(monitor)
+    found: list[str] = []
+
+    async def wait() -> None:
+        found.append((await monitor.on_feedback_received(identity, timeout=5.0)).id)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(wait())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    gone = asyncio.new_event_loop()
+    abandoned = gone.create_task(wait())
+    gone.run_until_complete(asyncio.sleep(0.05))
+    inbox = monitor._connection.inbox
+    while len(inbox._waiting.get(identity, ())) < 5:
+        time.sleep(0.001)
+    left = inbox._waiting[identity]
+    abandoned.cancel()
+    gone.run_until_complete(asyncio.gather(abandoned, return_exceptions=True))
+    gone.close()
+    for each in left:  # as if the loop had been closed between the look and the call
+        each.end(verdict(identity)) if each.loop is gone else None
+    monitor.workspace.append(verdict(identity))
+    for thread in threads:
+        thread.join(5.0)
+    assert found == [f"on-{identity}"] * 4
+
+
+def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
+    """Feedback on any of its columns ends the wait; what was not recorded cannot be tracked."""
+    now, before = {"age": CURRENT, "income": CURRENT}, {"age": REFERENCE, "income": REFERENCE}
+    results = monitor.detect_drift_table(now, before)
+    identities = monitor.track_execution(results)
+    assert identities == tuple(result.execution_id for result in results.values())
+
+    async def main() -> Event:
+        waiting = asyncio.create_task(monitor.on_feedback_received(identities, timeout=5.0))
+        await asyncio.sleep(0)
+        monitor.workspace.append(verdict(identities[1]))
+        return await waiting
+
+    assert asyncio.run(main()).id == f"on-{identities[1]}"
+    with pytest.raises(MonitorError, match="has no execution_id"):
+        monitor.track_execution(monitor.workspace.registry.version("detect_drift", 1)(CURRENT, REFERENCE))
+
+
+def test_the_pipeline_gives_its_result_at_once_and_collects_what_comes(
+    monitor: SmartMonitor, elsewhere: Workspace
+) -> None:
+    """Every answer to it, also after the loop has ended; of others' executions nothing."""
+
+    async def main() -> str:
+        result = await monitor.monitoring_with_feedback(CURRENT, REFERENCE, feature="age")
+        return result.execution_id
+
+    identity = asyncio.run(main())
+    elsewhere.append(verdict("stranger"), durable=True)
+    elsewhere.append(verdict(identity), durable=True)
+    monitor.workspace.append(verdict(identity, was_real=True, identity="second thoughts"))
+    deadline = time.monotonic() + 5.0
+    while len(monitor.feedback_buffer) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert {event.id for event in monitor.feedback_buffer} == {f"on-{identity}", "second thoughts"}
+
+
+def test_feedback_in_the_buffer_is_not_counted_again_when_the_log_is_read(
+    monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collected by hand, told by the tracker, and read back: one event, one learning."""
+    requests: list[int] = []
+    monkeypatch.setattr(monitor._connection.learner, "request", lambda: requests.append(1))
+    for _ in range(3):
+        result = asyncio.run(monitor.monitoring_with_feedback(CURRENT, REFERENCE))
+        monitor.collect_feedback(verdict(result.execution_id))
+    time.sleep(0.5)
+    assert (requests, monitor.feedback_buffer) == ([1], [])
+
+
+def test_closing_ends_every_wait_and_may_be_repeated(folder: Path) -> None:
+    """With the reason; a monitor on the same workspace that is still open keeps it."""
+    first, second = SmartMonitor(folder), SmartMonitor(folder)
+    first.close()
+    first.close()
+    assert second.detect_drift(CURRENT, REFERENCE).drifted
+
+    async def main() -> None:
+        waiting = asyncio.create_task(second.on_feedback_received(tracked(second)))
+        await asyncio.sleep(0.01)
+        await asyncio.to_thread(second.close)
+        with pytest.raises(MonitorError, match="was closed while feedback was awaited"):
+            await waiting
+        with pytest.raises(MonitorError, match="the monitor is closed"):
+            await second.on_feedback_received("x")
+
+    asyncio.run(main())
+
+
+def test_a_forked_child_goes_on(monitor: SmartMonitor) -> None:
+    """Its own inbox reads the log; the parent's thread did not come along."""
+    tracked(monitor)
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            identity = tracked(monitor)
+            os.write(writing, identity.encode())
+            event = asyncio.run(monitor.on_feedback_received(identity, timeout=5.0))
+            os.write(writing, event.type.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    identity = os.read(reading, 100).decode()
+    monitor.workspace.append(verdict(identity), durable=True)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() == "drift.validation"
+    os.close(reading)
+
+
+def test_a_call_is_not_held_up_by_a_compile(monitor: SmartMonitor) -> None:
+    """The compile computes for seconds, in a process of its own and behind this one."""
+
+    def latencies_ms(calls: int) -> list[float]:
+        found = []
+        for _ in range(calls):
+            begun = time.perf_counter()
+            monitor.detect_drift(CURRENT, REFERENCE)
+            found.append(1000.0 * (time.perf_counter() - begun))
+            time.sleep(0.02)  # a stream that the recorder keeps up with
+        return found
+
+    latencies_ms(5)
+    before = latencies_ms(60)
+    for number in range(3):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    during: list[float] = []
+    while monitor._connection.learner._is_working:
+        during += latencies_ms(5)
+    assert len(during) >= 30
+    assert np.median(during) <= np.median(before) + 2.0
+    assert np.quantile(during, 0.9) <= np.quantile(before, 0.9) + 5.0
