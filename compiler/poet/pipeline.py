@@ -4,9 +4,9 @@ Each function is one arrow; nothing is decided here.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ import msgspec
 
 from poet.check import check
 from poet.decisions import Decisions, Rule
+from poet.errors import LearnError, PluginError, RenderError
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
 from poet.publish import Version, publish, read_manifest
-from poet.registry import read_document
+from poet.registry import RegistryDocument, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
@@ -39,6 +40,7 @@ class PolicyPlan:
 
     champion: Decisions
     decisions: Decisions
+    is_first: bool = False  # the policy was installed after the last compile: its version 1
 
     @property
     def policy(self) -> str:
@@ -48,7 +50,7 @@ class PolicyPlan:
     @property
     def is_change(self) -> bool:
         """Whether there would be a new version."""
-        return not self.decisions.behaves_as(self.champion)
+        return self.is_first or not self.decisions.behaves_as(self.champion)
 
     def with_status(self, *statuses: str) -> tuple[Rule, ...]:
         """Give the rules that have one of these statuses now and did not act so before."""
@@ -65,6 +67,7 @@ class Plan:
     policies: tuple[PolicyPlan, ...]
     log_position: int
     costs: tuple[Spent, ...] = ()  # what everything here is reckoned in
+    left: Mapping[str, str] = field(default_factory=dict)  # policies that stay as they are, and why
 
     @property
     def changes(self) -> tuple[PolicyPlan, ...]:
@@ -97,24 +100,48 @@ def summaries_of(log: "FeedbackLog", folder: Path) -> "Summaries":
 
 
 def plan(
-    generated: Path, summaries: "Summaries", configuration: LearnConfiguration, names: Iterable[str] = ()
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    names: Iterable[str] = (),
+    *,
+    start: str = "",
 ) -> Plan:
-    """Let the learners of these policies (default: of all that are published) decide."""
+    """Let the learners of these policies (default: of all that are published or installed) decide.
+
+    One that is not published yet begins at `start`. Unless they are named, policies whose package is
+    broken or gone are left as they are.
+    """
     document = read_document(generated)
-    wanted = sorted(names) or sorted(document.policies)
-    found = []
-    for name in wanted:
-        spec = policy(name)
-        active = document.active(name)
-        champion = (
-            spec.version_1(spec.starts[0])
-            if active is None
-            else read_manifest(generated, name, active).decisions
-        )
-        newest = max((int(n) for n in document.policies[name].versions), default=0) if active else 0
-        decided = learn(spec, summaries, champion, configuration)
-        found.append(PolicyPlan(champion, _numbered(decided, champion, newest)))
-    return Plan(tuple(found), summaries.log_position, learned_costs(summaries, configuration)[1])
+    named = sorted(names)
+    found: list[PolicyPlan] = []
+    left: dict[str, str] = {}
+    for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
+        try:
+            found.append(_planned(name, document, generated, summaries, configuration, start))
+        except (LearnError, PluginError, RenderError) as error:
+            if named:
+                raise
+            left[name] = str(error)
+    return Plan(tuple(found), summaries.log_position, learned_costs(summaries, configuration)[1], left)
+
+
+def _planned(
+    name: str,
+    document: RegistryDocument,
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    start: str,
+) -> PolicyPlan:
+    spec, active = policy(name), document.active(name)
+    if active is None:
+        (first,) = first_versions(start, [spec])
+        return PolicyPlan(first, first, is_first=True)
+    champion = read_manifest(generated, name, active).decisions
+    decided = learn(spec, summaries, champion, configuration)
+    newest = max(map(int, document.policies[name].versions))
+    return PolicyPlan(champion, _numbered(decided, champion, newest))
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:

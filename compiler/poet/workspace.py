@@ -192,7 +192,9 @@ class Workspace:
         """Say what a compile would do; nothing is written but sealed segments of the log."""
         self._recorder.flush()
         summaries = pipeline.summaries_of(self.log, self.path / "feedback_log" / "segments")
-        return pipeline.plan(self.generated, summaries, self.configuration.learn, policies)
+        return pipeline.plan(
+            self.generated, summaries, self.configuration.learn, policies, start=self.configuration.start
+        )
 
     def compile(
         self,
@@ -222,7 +224,8 @@ class Workspace:
                 progress=progress,
             )
             self.registry.refresh()
-        if len(planned.policies) == len(self.registry.names()):  # of some policies only: the rest is due yet
+        covered = len(planned.policies) + len(planned.left)
+        if covered == len(self.registry.names()):  # of some policies only: the rest is due yet
             turns.remember(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
 

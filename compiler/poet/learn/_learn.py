@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from poet.decisions import Decisions
-from poet.errors import LearnError
+from poet.errors import LearnError, PoetError
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import learned_costs
 from poet.policies import PolicySpec
@@ -32,13 +32,19 @@ def learn(
     Raises
     ------
     LearnError
-        The policy names a learner that cannot be imported.
+        The policy's learner cannot be imported, or fails.
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
     costs, _ = learned_costs(summaries, configuration)
     informed = msgspec.structs.replace(configuration, costs=costs)
-    decided = _learner(spec)(summaries, champion, informed)
+    learner = _learner(spec)
+    try:
+        decided = learner(summaries, champion, informed)
+    except PoetError:
+        raise
+    except Exception as error:
+        raise LearnError(f"{spec.name}: its learner {spec.learner} fails: {error!r}; correct it") from error
     is_new = not decided.behaves_as(champion)
     return msgspec.structs.replace(
         decided,

@@ -19,12 +19,13 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "format_version": FORMAT_VERSION,
         "log_position": plan.log_position,
         "has_changes": bool(plan.changes),
+        "left": dict(plan.left),
         "costs": msgspec.to_builtins(plan.costs),
         "policies": [
             {
                 "policy": each.policy,
                 "is_change": each.is_change,
-                "active_version": each.champion.version,
+                "active_version": None if each.is_first else each.champion.version,
                 "next_version": each.decisions.version if each.is_change else None,
                 "is_learned": each.decisions.learned,
                 "notes": list(each.decisions.notes),
@@ -42,7 +43,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"costs: {'; '.join(map(str, plan.costs))}"
     for each in plan.changes:
         yield ""
-        yield f"{each.policy}: version {each.champion.version} → {each.decisions.version}"
+        before = "not there yet" if each.is_first else each.champion.version
+        yield f"{each.policy}: version {before} → {each.decisions.version}"
         for rule in (*each.with_status("adopted", "pinned"), *each.with_status("retired")):
             yield from rule_lines(rule)
         yield from _notes(each)
@@ -61,6 +63,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"unchanged: {', '.join(same)}"
     if unlearned:
         yield f"not learned yet: {', '.join(unlearned)}"
+    for policy, problem in plan.left.items():
+        yield f"left as it is: {policy}: {clean(problem)}"
 
 
 def _held(each: PolicyPlan) -> Iterator[Rule]:

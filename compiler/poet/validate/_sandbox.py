@@ -36,6 +36,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     effort: int
     limits: Limits
     contract: str = ""  # the module with the policy's properties
+    imports: tuple[str, ...] = ()  # packages that this policy may import beside those of every policy
+    folders: tuple[str, ...] = ()  # where contract and packages are, on the path of whoever asks
     path: str = ""
     kept: tuple[Counterexample, ...] = ()
     password: str = ""  # an answer without it is not the worker's
@@ -58,7 +60,7 @@ def run(job: Job, staging: Path) -> Answer:
     # files, for a pipe takes into memory whatever a candidate writes and stays open with its children
     with tempfile.TemporaryFile(dir=staging) as said, tempfile.TemporaryFile(dir=staging) as complaints:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "poet.validate._worker"],
+            [sys.executable, "-I", "-B", "-m", "poet.validate._worker"],
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=complaints,

@@ -1,5 +1,6 @@
 """The one verb: a checked module becomes one that may be published, or an error that says what broke."""
 
+import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import msgspec
 from poet import decisions as documents
 from poet.check import CheckedModule
 from poet.errors import ValidationError
+from poet.policies import PolicySpec
 from poet.policies import policy as spec_of
 from poet.validate._kept import keep, load
 from poet.validate._report import ValidatedModule, ValidationReport
@@ -95,7 +97,7 @@ def validate_file(
 
 
 def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -> ValidationReport:
-    contract = spec_of(job.policy).contract
+    spec = spec_of(job.policy)
     kept = load(counterexamples, job.policy) if counterexamples else ()
     staging.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
@@ -104,8 +106,27 @@ def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -
         folder = Path(name).resolve()
         candidate = folder / f"candidate_{job.policy}.py"
         candidate.write_text(source, encoding="utf-8")
-        job = msgspec.structs.replace(job, contract=contract, path=str(candidate), kept=kept)
+        job = msgspec.structs.replace(
+            job,
+            contract=spec.contract,
+            imports=spec.imports,
+            folders=_folders(spec),
+            path=str(candidate),
+            kept=kept,
+        )
         answer = run(job, folder)
     if counterexamples:
         keep(counterexamples, answer.found)
     return ValidationReport(policy=job.policy, gates=answer.gates)
+
+
+def _folders(spec: PolicySpec) -> tuple[str, ...]:
+    """Find where the packages are that the sandbox needs; it does not read PYTHONPATH."""
+    found: dict[str, None] = {}
+    for name in (spec.contract, *spec.imports):
+        package = importlib.util.find_spec(name.partition(".")[0])
+        if package is None:
+            raise ValidationError(f"{spec.name}: there is no {name}; install it, or correct the PolicySpec")
+        places = package.submodule_search_locations or [package.origin or ""]
+        found |= {str(Path(place).resolve().parent): None for place in places}
+    return tuple(found)

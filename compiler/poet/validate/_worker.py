@@ -34,7 +34,7 @@ from poet.validate._values import literals
 
 LONGEST = 2000  # characters of a counterexample
 BLOB = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
-TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what a policy may import
+TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
 _IMPORTED = (np, scipy.special, drift)  # before the guard watches
 
 
@@ -46,10 +46,11 @@ def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     staging = Path(job.path).parent
     hypothesis.configuration.set_hypothesis_home_dir(staging / ".hypothesis")
+    sys.path += [folder for folder in job.folders if folder not in sys.path]  # as -I leaves PYTHONPATH out
     contract = importlib.import_module(job.contract)
     trial = Trial(job, contract.CONTRACT)
     guard = Guard(staging, readable=[Path(str(contract.__file__)).parent])
-    _load_what_it_trusts(Path(job.path))
+    _load_what_it_trusts(Path(job.path), (*TRUSTED, *job.imports))
     limit(job.limits)
     _walls.build(staging)
     guard.watch()
@@ -67,14 +68,14 @@ def main() -> None:
     os._exit(0)  # waits for no thread and runs no handler of the candidate's
 
 
-def _load_what_it_trusts(candidate: Path) -> None:
+def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:
     """Import the libraries of a policy before anything is refused: some read settings when they start."""
     with suppress(SyntaxError):  # the import's gate says so
         for node in ast.walk(ast.parse(candidate.read_bytes())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             for name in names:
-                if name.partition(".")[0] in TRUSTED:
+                if any(f"{name}.".startswith(f"{package}.") for package in packages):
                     with suppress(ImportError):  # as well
                         importlib.import_module(name)
 
