@@ -1,10 +1,99 @@
 """`monitor_with_recovery`: how a monitor is run so that it comes back."""
 
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
 from poet.decisions import Decisions, Rule
-from poet.policies._outline import only_kinds, single
+from poet.errors import RenderError
+from poet.policies._outline import (
+    Constant,
+    constant_name,
+    finite,
+    in_rule_order,
+    only_kinds,
+    read,
+    single,
+    why,
+)
 from poet.policies._spec import PolicySpec
 
-__all__ = ["SPEC", "baseline", "outline"]
+__all__ = [
+    "SPEC",
+    "Failed",
+    "Large",
+    "Missing",
+    "Reach",
+    "Sample",
+    "Seconds",
+    "Sparse",
+    "Tried",
+    "baseline",
+    "outline",
+]
+
+Kind = Literal["timeout", "memory", "crash", "value", "io", "other"]
+Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Rows = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a feature lacks more than this share of its values."""
+
+    missing_above: Share
+
+
+class Sparse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it costs to look at presence instead of values."""
+
+    quality_loss: Share
+
+
+class Large(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a table has more rows than this."""
+
+    rows_above: Rows
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many rows are looked at instead, and what that costs."""
+
+    rows: Rows
+    quality_loss: Share
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a deadline holds: for one computation or any, and tables of the sizes that feedback covered."""
+
+    computation: str | None
+    rows_from: int
+    rows_to: int
+    features_from: int
+    features_to: int
+
+
+class Seconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A deadline: seconds x rows ** per_rows x features ** per_features."""
+
+    seconds: float
+    per_rows: float
+    per_features: float
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a run failed in this way, on more rows than this."""
+
+    error: Kind
+    rows_above: int | None = None
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is tried then, in this order; `rows` are those of a sample, each strategy costs its own loss."""
+
+    strategies: tuple[Strategy, ...]
+    rows: Rows
+    quality_losses: tuple[Share, ...]
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
@@ -13,9 +102,115 @@ def baseline(_start: str) -> tuple[Rule, ...]:
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints."""
-    only_kinds(decisions, ("run",))
-    return {"rule": single(decisions, "run").id, "constants": ()}
+    """Say what the template prints: what thins data out, the deadlines, the run, what follows an error.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, or two deadlines are for one computation, two fallbacks for one error.
+    """
+    only_kinds(decisions, ("run", "sparse", "sample", "deadline", "fallback"))
+    constants: list[Constant] = []
+    fallbacks = [_fallback(rule, constants) for rule in _of(decisions, "fallback")]
+    return {
+        "rule": single(decisions, "run").id,
+        "sparse": _sparse(single(decisions, "sparse"), constants) if _of(decisions, "sparse") else None,
+        "sample": _sample(single(decisions, "sample"), constants) if _of(decisions, "sample") else None,
+        "deadlines": _deadlines(decisions, constants),
+        "fallbacks": tuple(fallbacks),
+        "has_spare": any(each["error"] == "timeout" for each in fallbacks),
+        "constants": in_rule_order(constants),
+    }
+
+
+def _of(decisions: Decisions, kind: str) -> list[Rule]:
+    return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
+
+
+def _sparse(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    above = constant_name(rule, "missing_above")
+    share = read(rule, rule.condition, Missing).missing_above
+    constants.append(Constant(rule.id, above, share, why(rule)))
+    loss = read(rule, rule.parameters, Sparse).quality_loss
+    return {"rule": rule.id, "above": above, "loss": _constant(rule, "quality_loss", loss, constants)}
+
+
+def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    above = constant_name(rule, "rows_above")
+    rows_above, sample = read(rule, rule.condition, Large).rows_above, read(rule, rule.parameters, Sample)
+    if sample.rows > rows_above:
+        raise RenderError(
+            f"rule {rule.id!r}: a sample of {sample.rows} rows from tables above {rows_above}; "
+            "expected fewer than there are"
+        )
+    constants.append(Constant(rule.id, above, rows_above, why(rule)))
+    return {
+        "rule": rule.id,
+        "above": above,
+        "rows": _constant(rule, "rows", sample.rows, constants),
+        "loss": _constant(rule, "quality_loss", sample.quality_loss, constants),
+    }
+
+
+def _deadlines(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    """Put deadlines of one computation before the one for any."""
+    found = [(rule, read(rule, rule.condition, Reach)) for rule in _of(decisions, "deadline")]
+    computations = [reach.computation for _, reach in found]
+    if len(set(computations)) != len(computations):
+        raise RenderError(f"monitor_with_recovery: two deadlines for one computation among {computations}")
+    found.sort(key=lambda pair: (pair[1].computation is None, pair[0].id))
+    return tuple(_deadline(rule, reach, constants) for rule, reach in found)
+
+
+def _deadline(rule: Rule, reach: Reach, constants: list[Constant]) -> dict[str, object]:
+    deadline = read(rule, rule.parameters, Seconds)
+    seconds = constant_name(rule, "seconds")
+    if not (finite(rule, "seconds", deadline.seconds) > 0.0 <= min(deadline.per_rows, deadline.per_features)):
+        raise RenderError(
+            f"rule {rule.id!r}: {deadline}; expected positive seconds that no larger table shortens"
+        )
+    constants.append(Constant(rule.id, seconds, deadline.seconds, why(rule)))
+    printed: dict[str, object] = {
+        "rule": rule.id,
+        "seconds": seconds,
+        "per_rows": _constant(rule, "per_rows", finite(rule, "per_rows", deadline.per_rows), constants),
+        "per_features": _constant(
+            rule, "per_features", finite(rule, "per_features", deadline.per_features), constants
+        ),
+        "rows": _constant(rule, "rows", (reach.rows_from, reach.rows_to), constants),
+        "features": _constant(rule, "features", (reach.features_from, reach.features_to), constants),
+        "computation": None,
+    }
+    if reach.computation is not None:
+        printed["computation"] = _constant(rule, "computation", reach.computation, constants)
+    return printed
+
+
+def _fallback(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    failed, tried = read(rule, rule.condition, Failed), read(rule, rule.parameters, Tried)
+    if not tried.strategies or len(tried.strategies) != len(tried.quality_losses):
+        raise RenderError(
+            f"rule {rule.id!r}: {len(tried.strategies)} strategies with {len(tried.quality_losses)} losses; "
+            "expected at least one, and one loss each"
+        )
+    strategies = constant_name(rule, "strategies")
+    constants.append(Constant(rule.id, strategies, tried.strategies, why(rule)))
+    return {
+        "rule": rule.id,
+        "error": failed.error,
+        "rows_above": None
+        if failed.rows_above is None
+        else _constant(rule, "rows_above", failed.rows_above, constants),
+        "strategies": strategies,
+        "rows": _constant(rule, "rows", tried.rows, constants),
+        "losses": _constant(rule, "quality_losses", tried.quality_losses, constants),
+    }
+
+
+def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
+    name = constant_name(rule, part)
+    constants.append(Constant(rule.id, name, value, "as above"))
+    return name
 
 
 SPEC = PolicySpec(
@@ -24,6 +219,11 @@ SPEC = PolicySpec(
     starts=("baseline",),
     baseline=baseline,
     outline=outline,
-    learner=None,
+    learner="poet.learn.monitor_with_recovery:learn",
     contract="poet.validate.monitor_with_recovery",
-)
+    words=frozenset({
+        *Missing.__struct_fields__, *Sparse.__struct_fields__, *Large.__struct_fields__,
+        *Sample.__struct_fields__, *Reach.__struct_fields__, *Seconds.__struct_fields__,
+        *Failed.__struct_fields__, *Tried.__struct_fields__, *get_args(Kind), *get_args(Strategy),
+    }),
+)  # fmt: skip
