@@ -1,0 +1,246 @@
+"""`poet watch`: enough feedback, a pause, one compile; whatever happens, it goes on."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from poet import Workspace
+from poet.errors import LogError, ValidationError, WorkspaceError
+from poet.events import make
+from poet.pipeline import Plan
+from poet.turns import TURN, WATCH, Lock, NewFeedback, learned_until, remember, was_refused
+from poet.watch import watch
+from poet.workspace import Report
+from tests.builders import execution, validation
+from tests.workspaces import first_workspace
+
+POET = [sys.executable, "-c", "from poet.cli import main; main()"]
+NOTHING = Report(Plan((), 0), {})
+
+
+class Watched:
+    """A watch whose time is simulated: what happens at each second is scripted."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.compiled_at: list[float] = []
+        self.said: list[str] = []
+        self.script: list[tuple[float, Callable[[], None]]] = []
+        self.failures: list[Exception] = []
+        monkeypatch.setattr(Workspace, "compile", lambda workspace, **_: self._compile(workspace))
+
+    def emit(self, at: float, *numbers: int) -> None:
+        """Let verdicts come at a time."""
+        self.script.append((at, lambda: self.append(*numbers)))
+
+    def append(self, *numbers: int) -> None:
+        """Let verdicts come now."""
+        with Workspace.open(self.folder) as workspace:
+            workspace.log.append([validation(number) for number in numbers], durable=True)
+
+    def run(self, until: float, *, once: bool = False) -> None:
+        """Watch, looking every second, with a pause of five."""
+
+        def sleep(seconds: float) -> None:
+            self.now += seconds
+            for at, happen in [each for each in self.script if each[0] <= self.now]:
+                self.script.remove((at, happen))
+                happen()
+            if self.now > until:
+                raise KeyboardInterrupt
+
+        with suppress(KeyboardInterrupt):
+            watch(
+                self.folder,
+                once=once,
+                interval_s=1.0,
+                debounce_s=5.0,
+                say=self.said.append,
+                compiled=lambda _report: None,
+                sleep=sleep,
+            )
+
+    def _compile(self, workspace: Workspace) -> Report:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.compiled_at.append(self.now)
+        remember(workspace.path, workspace.log.position())
+        return NOTHING
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """Make a workspace whose threshold is 3, and a simulated watch on it."""
+    return Watched(first_workspace(tmp_path / "w", threshold=3), monkeypatch)
+
+
+def test_a_compile_waits_for_enough_feedback_and_for_a_pause(watched: Watched) -> None:
+    """Three events by second 12, the last news at 14: five quiet seconds later it compiles, once."""
+    watched.emit(2.0, 1)
+    watched.emit(4.0, 2)
+    watched.emit(12.0, 3)
+    watched.emit(14.0, 4)
+    watched.run(60.0)
+    assert watched.compiled_at == [22.0]
+
+
+def test_a_stream_that_never_pauses_is_compiled_all_the_same(watched: Watched) -> None:
+    """After ten times the pause."""
+    watched.append(1, 2, 3)
+    for second in range(200):
+        watched.emit(float(second), 10 + second)
+    watched.run(55.0)
+    assert watched.compiled_at == [50.0]
+
+
+def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
+    """A monitor that nobody answers is not compiled."""
+    with Workspace.open(watched.folder) as workspace:
+        workspace.log.append([execution(number) for number in range(20)], durable=True)
+        workspace.append(make("alert.raised", {"alert_id": "a"}), durable=True)
+    watched.append(1, 2)
+    watched.run(30.0)
+    assert watched.compiled_at == []
+
+
+def test_once_looks_once(watched: Watched) -> None:
+    """And says how far it is; with enough it compiles without waiting for a pause."""
+    watched.append(1, 2)
+    watched.run(60.0, once=True)
+    assert watched.said == ["2 of 3 feedback events since the last compile: nothing to do yet"]
+    watched.append(3)
+    watched.run(60.0, once=True)
+    watched.run(60.0, once=True)
+    assert watched.compiled_at == [0.0]
+    assert watched.said[-1] == "0 of 3 feedback events since the last compile: nothing to do yet"
+
+
+def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
+    """A full disk, say."""
+    watched.append(1, 2, 3)
+    watched.failures = [LogError("the disk is full") for _ in range(3)]
+    watched.run(60.0)
+    assert len(watched.compiled_at) == 1
+    assert watched.said.count("poet: the disk is full") == 1
+
+
+@pytest.mark.parametrize("failure", [ValidationError("detect_drift broke its contract"), KeyError("odd")])
+def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Exception) -> None:
+    """The same log would be refused again."""
+    watched.append(1, 2, 3)
+    watched.failures = [failure]
+    watched.emit(30.0, 4, 5)
+    watched.emit(40.0, 6)
+    watched.run(60.0)
+    assert watched.compiled_at == [45.0]
+    assert str(failure) in " ".join(watched.said)
+
+
+def test_once_raises_what_was_refused(watched: Watched) -> None:
+    """And leaves word for others, who need not try."""
+    watched.append(1, 2, 3)
+    watched.failures = [ValidationError("detect_drift broke its contract")]
+    with pytest.raises(ValidationError):
+        watched.run(60.0, once=True)
+    assert was_refused(watched.folder) == "detect_drift broke its contract"
+    assert learned_until(watched.folder, 3) == 3
+
+
+def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
+    """Who had the turn before us may have read all there is."""
+    watched.append(1, 2, 3)
+    turn = Lock(watched.folder / TURN)
+    assert turn.take()
+    watched.script.append((7.0, lambda: remember(watched.folder, 3)))
+    watched.script.append((8.0, lambda: turn.__exit__(None, None, None)))
+    watched.run(30.0)
+    assert watched.compiled_at == []
+    assert any("being compiled by process" in said for said in watched.said)
+
+
+def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
+    """Until that one ends, however it ends."""
+    watched.append(1, 2, 3)
+    first = Lock(watched.folder / WATCH)
+    assert first.take()
+    watched.script.append((3.0, lambda: first.__exit__(None, None, None)))
+    watched.run(30.0)
+    assert watched.said[0].startswith("the workspace is being watched by process ")
+    assert watched.said[0].endswith("; waiting until that ends")
+    assert len(watched.compiled_at) == 1
+
+
+def test_without_a_workspace_there_is_nothing_to_watch(tmp_path: Path) -> None:
+    """That is said at once."""
+    with pytest.raises(WorkspaceError):
+        watch(tmp_path, say=print, compiled=lambda _report: None)
+
+
+def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched: Watched) -> None:
+    """A state that is lost, unreadable or of another log makes everything new."""
+    folder = watched.folder
+    watched.append(*range(7))
+    with Workspace.open(folder) as workspace:
+        new = NewFeedback(folder, workspace.log)
+        assert new.count() == 7
+        remember(folder, 5)
+        assert new.count() == 2
+        watched.append(7, 8)
+        assert (new.count(), NewFeedback(folder, workspace.log).count()) == (4, 4)
+        remember(folder, 1000)
+        assert new.count() == 9
+        (folder / "feedback_log" / "learned.json").write_bytes(b"{")
+        assert new.count() == 9
+
+
+def test_a_real_compile_resets_the_count(tmp_path: Path) -> None:
+    """By hand or by a watcher; of one policy only, the rest is due yet."""
+    with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
+        workspace.log.append([validation(number) for number in range(4)], durable=True)
+        workspace.compile(["calculate_adaptive_window"])
+        assert NewFeedback(workspace.path, workspace.log).count() == 4
+        workspace.compile()
+        assert NewFeedback(workspace.path, workspace.log).count() == 0
+
+
+def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
+    """One JSON line a compile on standard output, the rest beside it, and status 0 on Ctrl-C."""
+    folder = first_workspace(tmp_path / "w", threshold=2)
+    command = [*POET, "--workspace", str(folder), "--json", "watch", "--interval", "0.1", "--debounce", "0.1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    alarm = threading.Timer(60.0, running.kill)
+    alarm.start()
+    with Workspace.open(folder) as workspace:
+        workspace.log.append([validation(number) for number in range(2)], durable=True)
+    first = json.loads(running.stdout.readline())
+    alarm.cancel()
+    assert (first["has_changes"], first["published"], first["log_position"]) == (False, {}, 2)
+    second = subprocess.Popen([*POET, "--workspace", str(folder), "watch"], stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    assert f"watched by process {running.pid}" in second.stderr.readline()
+    for process in (second, running):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert (process.returncode, said.splitlines()[-1]) == (0, "no longer watching")
+
+
+def test_the_command_looks_once(tmp_path: Path) -> None:
+    """As a scheduler's job: what was adopted, as a compile prints it."""
+    folder = first_workspace(tmp_path / "w", threshold=1)
+    with Workspace.open(folder) as workspace:
+        workspace.append(validation(1), durable=True)
+    begun = time.monotonic()
+    command = [*POET, "--workspace", str(folder), "watch", "--once"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith("No changes: no rule has the evidence yet; log read to position 1.")
+    assert time.monotonic() - begun < 60.0
