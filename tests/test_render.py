@@ -24,7 +24,7 @@ from poet.policies import Constant, detect_drift, policies, policy
 from poet.render import literal, render, template_root
 from poet.render._source import comment, constant, fit, identifier
 from tests.hostile import FAVOURITES, hostile_text
-from tests.regenerate_golden import GOLDEN, cases, expected
+from tests.regenerate_golden import EVENTS, GOLDEN, cases, expected
 
 SCALARS = st.one_of(
     st.none(),
@@ -162,7 +162,9 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
 def test_golden_decisions_give_their_module(case: Path) -> None:
     """A folder is decisions and the one module they give, to the byte."""
     name, content = expected(case)
-    held = {path.name: path.read_bytes() for path in case.iterdir() if path.name != "decisions.json"}
+    held = {
+        path.name: path.read_bytes() for path in case.iterdir() if path.name not in ("decisions.json", EVENTS)
+    }
     assert held == {name: content}
 
 

@@ -14,7 +14,7 @@ __all__ = ["MULTIPLIERS", "Effects", "drawn"]
 
 MULTIPLIERS = (1.5, 2.0, 3.0, 5.0, 10.0)
 _FEWEST = 3  # slopes behind a median
-_SHRINKAGE = 2.0  # imagined slopes without any effect, beside the fewer of the two groups
+_SHRINKAGE = 1.0  # imagined slope without any effect, beside the fewer of the two groups
 _LEAST = 1.35  # times: an effect below is not worth a rule
 _STAYS = 1.4  # times: an estimate this near to a multiplier in force changes nothing
 _PER_LEVEL = 0.25  # of the importance, for each level that the combined impact is above the individual one

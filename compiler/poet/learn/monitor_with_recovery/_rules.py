@@ -222,10 +222,13 @@ class Case(Rulebook):
         verdicts: Mapping[str, Verdict | None],
     ) -> Rule:
         old = self.in_force.get(identity)
-        losses = [self._loss(told[name]) or 0.0 for name in strategies]
+        rows, _ = self._target()
+        losses = [
+            self._loss([row for row in told[name] if row.sample_rows in (None, rows)]) or 0.0
+            for name in strategies
+        ]
         known = [verdict for name in strategies if (verdict := verdicts[name])]
         weakest = min(known, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
-        rows, _ = self._target()
         said = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
         return Rule(
             id=identity,
