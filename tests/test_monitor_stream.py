@@ -1,0 +1,106 @@
+"""Four monitors in four processes on one workspace, over real series, answered late and out of order."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poet import Workspace
+from poet.registry import read_document
+from tests.workspaces import first_workspace
+
+PROCESSES = 4
+PATIENCE_S = 60.0
+
+
+class Monitor:
+    """One of the processes, with what it says."""
+
+    def __init__(self, folder: Path, who: int, workspace: Workspace) -> None:
+        command = [sys.executable, "-m", "tests.stream", str(folder), str(who), str(PROCESSES)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+        )
+        self.has_streamed, self.has_learned = threading.Event(), threading.Event()
+        self.counted: dict[str, Any] = {}
+        self.passed_on = 0
+        self._workspace = workspace
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def go_on(self) -> None:
+        """Let it go on to what it does next."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go on\n")
+        self.process.stdin.flush()
+
+    def wait(self) -> None:
+        """Return when it has said its last word."""
+        self._reader.join(PATIENCE_S)
+        assert self.process.wait(PATIENCE_S) == 0
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line in ("streamed\n", "learned\n"):
+                (self.has_streamed if line == "streamed\n" else self.has_learned).set()
+                continue
+            said = json.loads(line)
+            if "pass on" in said:  # this process is another one than that which monitored
+                type_, data = said["pass on"]
+                self._workspace.emit(type_, data, source="user/elsewhere")
+                self.passed_on += 1
+            else:
+                self.counted = said["counted"]
+
+
+def active(folder: Path) -> int:
+    """Give the version that answers."""
+    return read_document(folder / "generated").policies["detect_drift"].active
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a workspace that starts from KS, which cries wolf on these series."""
+    return first_workspace(tmp_path / "w", threshold=60)
+
+
+def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder: Path) -> None:
+    """All end on the version that the feedback of all of them taught; no call fails on the way."""
+    begun = time.monotonic()
+    with Workspace.open(folder) as elsewhere:
+        monitors = [Monitor(folder, who, elsewhere) for who in range(PROCESSES)]
+        try:
+            assert all(monitor.has_streamed.wait(PATIENCE_S) for monitor in monitors)
+            while active(folder) == 1 and time.monotonic() < begun + PATIENCE_S:
+                time.sleep(0.1)
+            time.sleep(1.0)  # other processes follow within a second
+            for monitor in monitors:
+                monitor.go_on()
+            assert all(monitor.has_learned.wait(PATIENCE_S) for monitor in monitors)
+            time.sleep(1.0)
+            for monitor in monitors:
+                monitor.go_on()
+            for monitor in monitors:
+                monitor.wait()
+        finally:
+            for monitor in monitors:
+                monitor.process.kill()
+        counted = [monitor.counted for monitor in monitors]
+        print(f"{time.monotonic() - begun:.1f} s", *counted, sep="\n")  # noqa: T201 -- the figures of the show
+        assert [each.get("failed calls", 0) for each in counted] == [0] * PROCESSES
+        assert [each["failures"] for each in counted] == [[]] * PROCESSES
+        assert len({each["last"] for each in counted}) == 1
+        assert counted[0]["last"] == active(folder) > 1
+        assert all(each["versions"] == sorted(each["versions"]) for each in counted)
+        assert all(each["versions"][0] == 1 and len(each["versions"]) > 1 for each in counted)
+        types = elsewhere.log.count_by_type()
+        assert sum(monitor.passed_on for monitor in monitors) > 0.2 * sum(each["answers"] for each in counted)
+        assert types["execution.recorded"] == sum(each["calls"] for each in counted)
+        answers = sum(each["answers"] for each in counted)
+        assert types["drift.validation"] + types["drift.false_positive"] == answers
