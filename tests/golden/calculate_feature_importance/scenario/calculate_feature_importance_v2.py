@@ -32,14 +32,12 @@ def calculate_feature_importance(feature_name, context) -> float:
     # base
     base = float(field(context, "base_importance", BASE_IMPORTANCE))
     importance = base
+    company = names(field(context, "other_features"))
     # never-matters
     if feature_name in NEVER_MATTERS_FEATURES:
         importance = importance * NEVER_MATTERS_MULTIPLIER
     # price-with-day_of_week
-    if (
-        feature_name == PRICE_WITH_DAY_OF_WEEK_FEATURE
-        and PRICE_WITH_DAY_OF_WEEK_OTHER in names(field(context, "other_features"))
-    ):
+    if feature_name == PRICE_WITH_DAY_OF_WEEK_FEATURE and PRICE_WITH_DAY_OF_WEEK_OTHER in company:
         importance = importance * PRICE_WITH_DAY_OF_WEEK_MULTIPLIER
     # time_of_year-black_friday-x3
     if (
