@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance
+from benchmarks.worlds.told import Utterance, module_of
 from poet.decisions import Decisions
 
 POLICY = "adaptive_monitoring_strategy"
@@ -51,7 +51,7 @@ def _event(
         case "value":
             return _value(rng, k, source, time, kind=kind, opposite=opposite)
         case "cost":
-            return _cost(rng, k, source, time, kind=kind, opposite=opposite)
+            return _cost(rng, k, source, time, kind=kind)
         case "month":
             return _month(rng, source, time, kind=kind, opposite=opposite)
         case _:
@@ -76,9 +76,7 @@ def _value(
     return Utterance("monitoring.value_delivered", data, source=source, time=time)
 
 
-def _cost(
-    rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> Utterance:
+def _cost(rng: np.random.Generator, k: int, source: str, time: float, *, kind: str) -> Utterance:
     tier = str(rng.choice(("critical", "low")))
     rate = 0.005 if tier == "low" else 0.1
     value = 0.0
@@ -147,3 +145,20 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
         "quiet": "quiet" in active and active["quiet"].condition["drift_rate_below"] == 0.01,
         "incidents": "incidents" in active,
     }
+
+
+def loss(decisions: Decisions, *, flipped: bool = False) -> float:
+    """Give the share of four situations in which the strategy is not the one that pays."""
+    strategy = module_of(decisions).adaptive_monitoring_strategy
+    critical = strategy({"business_impact": "critical", "historical_drift_rate": 0.1, "recent_incidents": 0})
+    quiet = strategy({"business_impact": "low", "historical_drift_rate": 0.005, "recent_incidents": 0})
+    plain = strategy({"business_impact": "medium", "historical_drift_rate": 0.1, "recent_incidents": 0})
+    soon = {"business_impact": "medium", "historical_drift_rate": 0.1, "recent_incidents": 1}
+    shaken = strategy(soon | {"days_since_incident": 0.5})
+    wrong = [
+        (critical.frequency == "real_time") == flipped,
+        (quiet.frequency == "daily") == flipped,
+        (shaken.frequency == "real_time") == flipped,
+        plain.frequency != "hourly",
+    ]
+    return sum(wrong) / 4

@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance
+from benchmarks.worlds.told import Utterance, module_of
 from poet.decisions import Decisions
+from poet.runtime.results import DriftResult
 
 POLICY = "generate_alerts"
 TOGETHER = ("ad_spend", "clicks", "sessions")
 USELESS = "latency_p50"
 OTHERS = ("price", "user_age", "basket_size")
 FEATURES = (*TOGETHER, USELESS, *OTHERS)
+NOW = 1_000.0  # before any suppression ends
 _HOUR = 3600.0
 
 
@@ -24,7 +26,7 @@ def history(
     hostile: float = 0.0,
     gap_hours: float = 4.0,
 ) -> list[Utterance]:
-    """Draw `n` answers, each after the alerts that it answers; from answer `flip_at` on the opposite holds."""
+    """Draw `n` answers, each after the alerts that it answers; from `flip_at` on the opposite holds."""
     rng = np.random.default_rng(seed)
     said: list[Utterance] = []
     for k in range(n):
@@ -113,3 +115,26 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
         "cool-down": "cool_down" in active,
         "batch": "batch" in active,
     }
+
+
+def loss(decisions: Decisions, *, flipped: bool = False) -> float:
+    """Give needless and missing alerts in three situations: a batch of one cause, a useless one, a repeat."""
+    module = module_of(decisions)
+    group = _alerts(module, TOGETHER)
+    useless = sum(_alerts(module, (USELESS,), key=k) for k in range(50)) / 50
+    first = module.generate_alerts([_drift("price", 0)], now=NOW)
+    repeat = len(module.generate_alerts([_drift("price", 1)], history=[first], now=NOW + 1800.0).alerts)
+    others = _alerts(module, ("price", "user_age"))
+    if flipped:  # now batches are several things, what was useless is not, repeats are news
+        return (abs(group - 3) + abs(useless - 1.0) + abs(repeat - 1) + abs(others - 2)) / 4
+    return (abs(group - 1) + abs(useless - 0.0) + abs(repeat - 0) + abs(others - 2)) / 4
+
+
+def _alerts(module: Any, features: tuple[str, ...], *, key: int = 0) -> int:
+    return len(module.generate_alerts([_drift(feature, key) for feature in features], now=NOW).alerts)
+
+
+def _drift(feature: str, key: int) -> DriftResult:
+    return DriftResult(
+        drifted=True, score=1.2, threshold=1.0, test="t", feature=feature, execution_id=f"x{key}-{feature}"
+    )

@@ -108,3 +108,32 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
         "fallback": ["sampled"] in fallbacks,
         "deadline": "deadline" in active,
     }
+
+
+def loss(decisions: Decisions, *, flipped: bool = False) -> float:
+    """Give the mean share of a result that is lost, over table sizes and sparse tables."""
+    rules = {rule.id: rule for rule in decisions.active}
+    lost = [_lost(rules, rows, flipped=flipped) for rows in ROWS]
+    sparse = rules.get("sparse")
+    for missing in (0.3, 0.95):
+        crashes = (missing > 0.9) != flipped
+        is_seen = sparse is not None and missing > sparse.condition["missing_above"]
+        lost.append(0.1 if is_seen else float(crashes))
+    return float(np.mean(lost))
+
+
+def _lost(rules: dict[str, Any], rows: int, *, flipped: bool) -> float:
+    sample = rules.get("sample")
+    if sample is not None and rows > sample.condition["rows_above"]:
+        return _sampled(sample.parameters["rows"], flipped=flipped)
+    fails = 0.9 if (rows > 20_000) != flipped else 0.02
+    fallback = next((rule for name, rule in rules.items() if name.startswith("fallback-")), None)
+    kept = 0.0
+    if fallback is not None and "sampled" in fallback.parameters["strategies"]:
+        kept = 1.0 - _sampled(fallback.parameters["rows"], flipped=flipped)
+    return fails * (1.0 - kept)
+
+
+def _sampled(rows: int, *, flipped: bool) -> float:
+    works = 0.1 if flipped else 0.97
+    return 1.0 - works * (1.0 - (0.05 if rows == 10_000 else 0.3))

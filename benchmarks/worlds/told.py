@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from statistics import median
 from types import ModuleType
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ from poet.learn.configuration import LearnConfiguration
 from poet.log import StoredEvent
 from poet.policies import policy
 from poet.render import render
-from poet.summaries._answer import _RECORDED, _VOTES
+from poet.summaries._answer import _DELAYS, _NOISE, _PERFORMANCE, _RECORDED, _SCORES, _VOTES
+from poet.summaries._columns import EXECUTION as _EXECUTION
 from poet.summaries._columns import arrow_schema, rows_of
 
 __all__ = ["Told", "Utterance", "module_of", "run"]
@@ -33,6 +35,7 @@ class Told:
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self._rows: list[tuple[str, tuple[object, ...]]] = []
         self._times: list[float] = []
+        self._said = list(utterances)
         for position, each in enumerate(utterances, start=1):
             event = make(each.type, each.data, source=each.source, time=each.time, id=f"e{position}")
             self._rows += [
@@ -44,12 +47,15 @@ class Told:
 
     @property
     def recorded(self) -> pa.Table:
-        """Give executions: there are none in these worlds."""
-        return _RECORDED.empty_table()
+        """Give the executions."""
+        rows = [_execution(row) | {"score": row["score"], "threshold": row["threshold"]} | {
+            name: row[name] for name in ("position", "time")} for row in self._executions()]  # fmt: skip
+        return pa.Table.from_pylist(rows, schema=_RECORDED)
 
     @property
     def votes(self) -> pa.Table:
-        """Give votes on executions, none of which was recorded."""
+        """Give the votes on executions, recorded or not."""
+        known = {row["execution_id"]: _execution(row) for row in self._executions()}
         rows: list[dict[str, Any]] = []
         for type_, origin, word in (
             ("drift.validation", "validation", "root_cause"),
@@ -57,15 +63,61 @@ class Told:
         ):
             rows += [
                 {name: row.get(name) for name in _VOTES.names}
+                | known.get(row["execution_id"], {})
                 | {"was_real": row.get("was_real_drift", False), "origin": origin, "reason": row[word]}
                 for row in self.events(type_).to_pylist()
             ]
         return pa.Table.from_pylist(sorted(rows, key=lambda row: row["position"]), schema=_VOTES)
 
+    @property
+    def scores(self) -> pa.Table:
+        """Give the scores of executions."""
+        blank = dict.fromkeys(_SCORES.names[2:])
+        rows = [
+            {"execution_id": each.data["execution_id"], "test": test} | blank | score
+            for each in self._said
+            if each.type == _EXECUTION
+            for test, score in sorted(each.data["scores"].items())
+        ]
+        return pa.Table.from_pylist(rows, schema=_SCORES)
+
+    @property
+    def delays(self) -> pa.Table:
+        """Give delays as window readings."""
+        rows = self.events("drift.detection_delay").to_pylist()
+        for row in rows:
+            row["window_size"] = row["window_size_used"]
+            row["delay_hours"] = (row["detected_at"] - row["actual_drift_start"]) / 3600.0
+        kept = [{name: row[name] for name in _DELAYS.names} for row in rows]
+        return pa.Table.from_pylist(kept, schema=_DELAYS)
+
+    @property
+    def noise(self) -> pa.Table:
+        """Give noise issues with the velocity that delays told of their feature."""
+        told: dict[str, list[float]] = {}
+        for row in self.delays.to_pylist():
+            told.setdefault(row["feature"], []).append(row["data_velocity"])
+        rows = [
+            {name: row.get(name) for name in _NOISE.names}
+            | {"data_velocity": median(told[row["feature"]]) if row["feature"] in told else None}
+            for row in self.events("drift.noise_issue").to_pylist()
+        ]
+        return pa.Table.from_pylist(rows, schema=_NOISE)
+
+    @property
+    def performance(self) -> pa.Table:
+        """Give runs."""
+        rows = self.events("monitoring.performance").to_pylist()
+        kept = [{name: row.get(name) for name in _PERFORMANCE.names} for row in rows]
+        return pa.Table.from_pylist(kept, schema=_PERFORMANCE)
+
+    def _executions(self) -> list[dict[str, Any]]:
+        return self.events(_EXECUTION).to_pylist()
+
     def first(self, n: int) -> "Told":
         """Give what the first `n` said."""
         part = Told(())
-        part._rows, part._times = self._rows[:n], self._times[:n]
+        part._rows, part._times, part._said = self._rows[:n], self._times[:n], self._said[:n]
         part.log_position = n
         return part
 
@@ -86,22 +138,29 @@ def run(
     name: str,
     utterances: Sequence[Utterance],
     *,
-    every: int = 10,
+    plans: int = 30,
     configuration: LearnConfiguration | None = None,
     start: Decisions | None = None,
 ) -> list[tuple[int, Decisions]]:
-    """Plan after every so many events, each version on top of the one before; give (events, decisions)."""
+    """Plan so many times, evenly spread, each version on top of the one before; give (said, decisions)."""
     spec = policy(name)
     told = Told(utterances)
     champion = start or spec.version_1(spec.starts[0])
     path: list[tuple[int, Decisions]] = []
-    for n in range(every, len(utterances) + 1, every):
+    for k in range(1, plans + 1):
+        n = len(utterances) * k // plans
         part = told.first(n)
         decided = learn(spec, cast("Any", part), champion, configuration or LearnConfiguration())
         if not decided.behaves_as(champion):
             champion = decided
         path.append((n, champion))
     return path
+
+
+def _execution(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("execution_id", "feature", "drifted", "audit", "propensity", "kind", "is_seasonal", "n_current",
+             "n_reference")  # fmt: skip
+    return {name: row[name] for name in names} | {"policy_version": row["version"]}
 
 
 @cache

@@ -1,0 +1,105 @@
+"""Fast features that large windows see late, slow ones that small ones make noisy, a machine's limit."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worlds.told import Utterance, module_of
+from poet.decisions import Decisions
+
+POLICY = "calculate_adaptive_window"
+VELOCITIES = {
+    "revenue": 8e3, "conversions": 2e4, "click_rate": 1.2e4, "page_views": 3e4, "user_age": 1e3,
+    "basket_size": 2e3,
+}  # fmt: skip
+STABLE = ("revenue", "conversions")
+_HOUR = 3600.0
+_BEGUN = 1_704_067_200.0
+
+
+def hours_late(feature: str, window: float, *, flipped: bool = False) -> float:
+    """Give how late a drift is seen."""
+    is_fast = (VELOCITIES[feature] > 5_000.0) != flipped
+    return 0.2 + window / 1_000.0 if is_fast else 2.0 + window / 2_500.0
+
+
+def false_alarms(feature: str, window: float, *, flipped: bool = False) -> float:
+    """Give false alarms a day."""
+    is_fast = (VELOCITIES[feature] > 5_000.0) != flipped
+    level = 1.0 if is_fast else max(1.0, 12.0 * (500.0 / window) ** 0.7)
+    return 10.0 if feature in STABLE and window <= 500 else level
+
+
+def history(
+    seed: int,
+    n: int,
+    *,
+    kind: str = "truth",
+    flip_at: int | None = None,
+    hostile: float = 0.0,
+    gap_hours: float = 4.0,
+) -> list[Utterance]:
+    """Draw `n` reports; from `flip_at` on fast and slow features change places."""
+    rng = np.random.default_rng(seed)
+    said: list[Utterance] = []
+    for k in range(n):
+        source, wrong = (f"user/{k % 4}", False) if rng.random() >= hostile else ("user/hostile", True)
+        flipped = flip_at is not None and k >= flip_at
+        said.append(_report(rng, source, _BEGUN + k * gap_hours * _HOUR, kind, opposite=flipped != wrong))
+    return said
+
+
+def _report(rng: np.random.Generator, source: str, time: float, kind: str, *, opposite: bool) -> Utterance:
+    feature = str(rng.choice(list(VELOCITIES)))
+    window = int(rng.choice((500, 2_000, 5_000, 10_000), p=(0.5, 0.15, 0.2, 0.15)))
+    what = rng.choice(("delay", "noise", "run"), p=(0.4, 0.4, 0.2))
+    if kind == "noise":
+        hours, alarms = (float(np.round(rng.lognormal(0.5, 1.0), 1)) for _ in range(2))
+    else:
+        hours = hours_late(feature, window, flipped=opposite) * float(rng.lognormal(0.0, 0.3))
+        alarms = false_alarms(feature, window, flipped=opposite) * float(rng.lognormal(0.0, 0.4))
+    if what == "delay":
+        data: dict[str, Any] = {
+            "actual_drift_start": time - 3600.0 * hours,
+            "detected_at": time,
+            "window_size_used": window,
+            "data_velocity": VELOCITIES[feature],
+            "feature": feature,
+        }
+        return Utterance("drift.detection_delay", data, source=source, time=time)
+    if what == "noise":
+        data = {"false_alarms_per_day": alarms, "window_size": window, "feature": feature}
+        return Utterance("drift.noise_issue", data, source=source, time=time)
+    size = int(rng.choice((1_000, 5_000, 10_000, 20_000, 50_000)))
+    bites = rng.random() < (0.3 if kind == "noise" else 0.9 if (size >= 50_000) != opposite else 0.0)
+    data = {"window_size": size, "computation_time_ms": size / 10.0, "timeout_occurred": bool(bites)}
+    return Utterance("monitoring.performance", data, source=source, time=time)
+
+
+def cost(feature: str, window: float, *, flipped: bool = False) -> float:
+    """Give hours late plus false alarms a day: what the default configuration weighs."""
+    return hours_late(feature, window, flipped=flipped) + false_alarms(feature, window, flipped=flipped)
+
+
+def loss(decisions: Decisions, *, flipped: bool = False) -> float:
+    """Give the mean cost over features, above that of the best window of each."""
+    answer = module_of(decisions).calculate_adaptive_window
+    extra = []
+    for feature, velocity in VELOCITIES.items():
+        best = min(cost(feature, w, flipped=flipped) for w in (500, 1_000, 2_000, 5_000, 10_000))
+        window = answer(feature, velocity, "normal")
+        extra.append(cost(feature, window, flipped=flipped) - best)
+    return float(np.mean(extra))
+
+
+def wanted(decisions: Decisions) -> dict[str, bool]:
+    """Tell which of the world's truths the module holds."""
+    answer = module_of(decisions).calculate_adaptive_window
+    return {
+        "fast": answer("page_views", 3e4, "normal") <= 1_000,
+        "cap": answer("user_age", 1e3, "critical") <= 45_000 and _cap(decisions) < 50_000,
+    }
+
+
+def _cap(decisions: Decisions) -> int:
+    return next(int(str(r.parameters["cap"])) for r in decisions.active if r.kind == "bounds")

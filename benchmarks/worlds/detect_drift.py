@@ -1,0 +1,91 @@
+"""A KS monitor that cries wolf: on seasonal features three alerts in four are tides."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worlds.told import Utterance
+from poet.decisions import Decisions
+from poet.policies.detect_drift import branches
+
+POLICY = "detect_drift"
+START = "ks"
+_HOUR = 3600.0
+MISS = 3.0
+
+
+def history(
+    seed: int,
+    n: int,
+    *,
+    kind: str = "truth",
+    flip_at: int | None = None,
+    hostile: float = 0.0,
+    gap_hours: float = 4.0,
+) -> list[Utterance]:
+    """Draw `n` alerts of KS, each with a verdict; from `flip_at` on the distance says the opposite."""
+    rng = np.random.default_rng(seed)
+    said: list[Utterance] = []
+    for k in range(n):
+        source, wrong = (f"user/{k % 4}", False) if rng.random() >= hostile else ("user/hostile", True)
+        time = k * gap_hours * _HOUR
+        flipped = flip_at is not None and k >= flip_at
+        real = bool(rng.random() < 0.25)
+        is_far = real != flipped
+        distance = float(rng.uniform(2.0, 4.0) if is_far else rng.uniform(0.2, 1.2))
+        if kind == "noise":
+            distance = float(rng.lognormal(0.0, 1.0))
+        said.append(Utterance("execution.recorded", _execution(k, distance), source="poet", time=time))
+        answer = {"execution_id": f"x{k}", "was_real_drift": real != wrong}
+        said.append(Utterance("drift.validation", answer, source=source, time=time + 600.0))
+    return said
+
+
+def _execution(k: int, distance: float) -> dict[str, Any]:
+    calibrated = {"own_q90": 1.0, "own_max": 1.3, "own_mean": 0.5, "own_sd": 0.3}
+    return {
+        "execution_id": f"x{k}",
+        "policy": POLICY,
+        "version": 1,
+        "feature": "page_views",
+        "drifted": True,
+        "test": "ks/raw/p_value",
+        "score": 0.001,
+        "threshold": 0.05,
+        "scores": {
+            "ks/raw": {"statistic": 0.2, "p_value": 0.001},
+            "wasserstein/deseasonalised": {"statistic": distance, **calibrated},
+        },
+        "profile": {"kind": "numeric", "n_current": 500, "n_reference": 5000, "period": 86_400.0,
+                    "seasonal_strength": 0.7},
+    }  # fmt: skip
+
+
+def loss(decisions: Decisions, *, flipped: bool = False) -> float:
+    """Give the expected cost of an alert of KS: 3/4 while all are raised, 0 when distances decide."""
+    bar = _bar(decisions)
+    if bar is None:
+        return 0.75
+    near, far = _share_above(bar, 0.2, 1.2), _share_above(bar, 2.0, 4.0)
+    real, false = (near, far) if flipped else (far, near)
+    return 0.25 * MISS * (1.0 - real) + 0.75 * false
+
+
+def _share_above(bar: float, low: float, high: float) -> float:
+    return min(max((high - bar) / (high - low), 0.0), 1.0)
+
+
+def _bar(decisions: Decisions) -> float | None:
+    """Give the distance above which the branch for seasonal numbers alerts; None: it asks something else."""
+    for branch in branches(decisions):
+        if branch.condition.kind == "categorical" or branch.condition.seasonal is False:
+            continue
+        found = [c for c in branch.criteria.criteria if c.statistic == "wasserstein"]
+        scale = {"own_max": 1.3}
+        return found[0].threshold * scale.get(found[0].scale, 1.0) if found else None
+    return None
+
+
+def wanted(decisions: Decisions) -> dict[str, bool]:
+    """Tell whether the distance decides."""
+    return {"distance": loss(decisions) < 0.3}
