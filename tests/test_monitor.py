@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -20,6 +21,7 @@ import poet as package
 from poet import DriftResult, Workspace, poet
 from poet.errors import MonitorError
 from poet.monitor._connection import connect
+from poet.policies import policy as spec_of
 from tests.handmade import write_registry, write_version
 from tests.workspaces import first_workspace
 
@@ -232,7 +234,7 @@ def test_methods_of_all_kinds_are_bound_as_methods_are(
     assert checkout.detect_drift(reference_data=REFERENCE, current_data=CURRENT) == ("Checkout", 60, 300)
     assert Checkout.detect_drift(checkout, *SAMPLES) == ("Checkout", 60, 300)
     loosely: Any = Checkout  # mypy does not look through staticmethod and classmethod at what is no function
-    assert loosely.inner(*SAMPLES) == checkout.outer(*SAMPLES) == (60, 300)
+    assert loosely.inner(*SAMPLES) == loosely().outer(*SAMPLES) == (60, 300)
     assert loosely.of_class(*SAMPLES) == ("Checkout", 60, 300)
     assert checkout.detect_drift.version == 0
     assert checkout.detect_drift.__doc__ == "Compare two samples."
@@ -357,6 +359,32 @@ def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_pat
             assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
                 (p.name, p.kind, p.default) for p in version
             ]
+
+
+def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its own domain; before a version is there the body is called as written."""
+    spec = replace(spec_of("generate_alerts"), name="choose_backoff", domain="retries")
+    monkeypatch.setattr("poet.monitor._decorate.spec_of", lambda _name: spec)
+    monkeypatch.setattr("poet.monitor._options.domains", lambda: ("ml_monitoring", "retries"))
+    monkeypatch.setattr("poet.monitor._function.RETRY_S", 0.0)
+    folder = first_workspace(tmp_path / "w")
+
+    @poet(domain="retries", workspace=folder, learning="manual")
+    def choose_backoff(tries: int, what: str = "http") -> tuple[int, str]:
+        return tries, what
+
+    later: Any = choose_backoff
+    assert (later(3), later(tries=4), later.version) == ((3, "http"), (4, "http"), 0)
+    with pytest.raises(TypeError):
+        later(3, jitter=True)
+    source = "VERSION = 1\n\n\ndef choose_backoff(attempt, *, jitter=False):\n    return attempt, jitter, VERSION\n"
+    entry = write_version(folder / "generated", "choose_backoff", 1, source=source)
+    write_registry(folder / "generated", {"choose_backoff": 1}, {"choose_backoff": {"1": entry}})
+    assert (later(3, "smtp"), later(tries=4, jitter=True)) == ((3, False, 1), (4, True, 1))
+    with pytest.raises(MonitorError, match="belongs to the domain 'retries', not to 'ml_monitoring'"):
+        poet(policy="choose_backoff")(choose_backoff.__wrapped__)
 
 
 def test_answers_are_learned_from_as_feedback_comes_from_anywhere(

@@ -183,6 +183,16 @@ def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch:
         monitor.flush()
 
 
+def test_a_refusal_of_somebody_elses_compile_concerns_all_it_read(monitor: SmartMonitor) -> None:
+    """It is not tried again, and not hidden from the monitor whose feedback was in it."""
+    for number in range(2):
+        monitor.collect_feedback(verdict(f"x{number}"))
+    remember(monitor.workspace.path, 3, refused="detect_drift broke its contract")
+    monitor.collect_feedback(verdict("x2"))
+    with pytest.raises(MonitorError, match="failed: detect_drift broke its contract; the versions that"):
+        monitor.flush()
+
+
 def test_feedback_wakes_whoever_waits_at_once(monitor: SmartMonitor) -> None:
     """All of them; from this process it takes no look at the log."""
 

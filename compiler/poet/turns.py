@@ -25,6 +25,7 @@ TELEMETRY = frozenset({"execution.recorded", "alert.raised"})  # what monitors w
 TURN = Path("feedback_log") / "learning.lock"
 WATCH = Path("feedback_log") / "watch.lock"
 STATE = Path("feedback_log") / "learned.json"
+PATIENCE = 5  # looks at a log that does not stand still
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +77,19 @@ class NewFeedback:
         since = learned_until(self._workspace, self._log.position())
         total = self._feedback(after=0)
         if since != self._since or total < self._before:
-            # what arrives between the two counts makes the next compile come early, never late
-            self._before = total - self._feedback(after=since)
-            self._since = since
+            self._since, self._before = since, self._feedback_before(since)
         return total - self._before
+
+    def _feedback_before(self, position: int) -> int:
+        if position == 0:
+            return 0
+        total, looks = self._feedback(after=0), 1
+        while True:
+            since, again = self._feedback(after=position), self._feedback(after=0)
+            if again == total or looks == PATIENCE:
+                # if something arrived between the counts it counts twice: a compile comes early, never late
+                return total - since
+            total, looks = again, looks + 1
 
     def _feedback(self, *, after: int) -> int:
         counts = self._log.count_by_type(after=after)

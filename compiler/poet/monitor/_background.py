@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 TURN_POLL_S = 0.1
+SHOWN = 2000  # characters of what a compile said at its end
 LOOK_S = 1.0  # between two counts of the feedback that came
 _log = logging.getLogger("poet.monitor")
 
@@ -115,6 +116,8 @@ class Learner:
                 time.sleep(TURN_POLL_S)
             if not self._is_covered(upto):  # somebody else's compile may have ended just before our turn
                 self._compile(turn)
+            elif refused := was_refused(workspace.path):
+                raise self._failed(refused)
         workspace.registry.refresh()
 
     def _is_covered(self, upto: int) -> bool:
@@ -132,9 +135,11 @@ class Learner:
             pass_fds=[turn.fileno()],  # should we be killed, the turn is the compile's until it is done
         )
         if ended.returncode != 0:
-            said = was_refused(self._workspace.path) or ended.stderr.strip()[-2000:]
-            raise MonitorError(
-                f"learning in {self._workspace.path} failed: {said}; "
-                "the versions that answered go on, `poet compile` shows the whole story"
-            )
+            raise self._failed(ended.stderr.strip()[-SHOWN:])
         _log.info("learned in %s: %s", self._workspace.path, ended.stdout.strip() or "nothing new")
+
+    def _failed(self, said: str) -> MonitorError:
+        return MonitorError(
+            f"learning in {self._workspace.path} failed: {said}; "
+            "the versions that answered go on, `poet compile` shows the whole story"
+        )

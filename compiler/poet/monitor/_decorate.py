@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from poet.errors import MonitorError, RenderError
+from poet.errors import MonitorError, PluginError, RenderError
 from poet.monitor._function import PolicyFunction
 from poet.monitor._options import Options, checked
 from poet.monitor._smart import SmartMonitor
@@ -46,7 +46,7 @@ def poet(
     Parameters
     ----------
     domain
-        ``"ml_monitoring"``.
+        ``"ml_monitoring"``, or one that an installed package brings.
     learning
         ``"continuous"``: in the background, as feedback comes. ``"manual"``: answers and feedback are
         recorded, and learned from when somebody compiles.
@@ -97,7 +97,9 @@ def _function(function: Callable[P, R], policy: str | None, options: Options) ->
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise MonitorError(f"{name} is asynchronous, a policy is not; decorate the plain function it awaits")
     try:
-        spec_of(name)
-    except RenderError as error:
+        spec = spec_of(name)
+    except (PluginError, RenderError) as error:
         raise MonitorError(f"{error}; name the function after its policy, or say policy=…") from error
+    if spec.domain != options.domain:
+        raise MonitorError(f"{name} belongs to the domain {spec.domain!r}, not to {options.domain!r}")
     return PolicyFunction(function, name, options)

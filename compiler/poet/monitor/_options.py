@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from poet.errors import MonitorError
+from poet.policies import domains
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace
 
-__all__ = ["Learning", "Options", "Where", "checked"]
+__all__ = ["Learning", "Options", "checked"]
 
-DOMAINS = ("ml_monitoring",)
 Learning = Literal["continuous", "manual"]
-Where = "Workspace | str | Path | None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +43,8 @@ def checked(
     if unknown:
         known = "domain, learning, learning_threshold, workspace, policy"
         raise MonitorError(f"@poet knows no {', '.join(sorted(unknown))}; it takes {known}")
-    if domain not in DOMAINS:
-        raise MonitorError(f"no domain {domain!r}; known are {', '.join(DOMAINS)}")
+    if domain not in domains():
+        raise MonitorError(f"no domain {domain!r}; known are {', '.join(domains())}")
     mode = next((each for each in get_args(Learning) if each == learning), None)
     if mode is None:
         raise MonitorError(f"no learning mode {learning!r}; known are {', '.join(get_args(Learning))}")
