@@ -379,7 +379,9 @@ def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
     assert (later(3), later(tries=4), later.version) == ((3, "http"), (4, "http"), 0)
     with pytest.raises(TypeError):
         later(3, jitter=True)
-    source = "VERSION = 1\n\n\ndef choose_backoff(attempt, *, jitter=False):\n    return attempt, jitter, VERSION\n"
+    source = (
+        "VERSION = 1\ndef choose_backoff(attempt, *, jitter=False):\n    return attempt, jitter, VERSION\n"
+    )
     entry = write_version(folder / "generated", "choose_backoff", 1, source=source)
     write_registry(folder / "generated", {"choose_backoff": 1}, {"choose_backoff": {"1": entry}})
     assert (later(3, "smtp"), later(tries=4, jitter=True)) == ((3, False, 1), (4, True, 1))

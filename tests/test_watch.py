@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from poet import Workspace
+from poet.cli._app import app
 from poet.errors import LogError, ValidationError, WorkspaceError
 from poet.events import make
 from poet.pipeline import Plan
@@ -234,13 +235,19 @@ def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
         assert (process.returncode, said.splitlines()[-1]) == (0, "no longer watching")
 
 
-def test_the_command_looks_once(tmp_path: Path) -> None:
-    """As a scheduler's job: what was adopted, as a compile prints it."""
-    folder = first_workspace(tmp_path / "w", threshold=1)
-    with Workspace.open(folder) as workspace:
-        workspace.append(validation(1), durable=True)
-    begun = time.monotonic()
-    command = [*POET, "--workspace", str(folder), "watch", "--once"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert ended.stdout.startswith("No changes: no rule has the evidence yet; log read to position 1.")
-    assert time.monotonic() - begun < 60.0
+def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
+    """To people: the plan's verdict first."""
+    watched.append(1, 2, 3)
+    ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])
+    assert ended.stdout.startswith("No changes: no rule has the evidence yet; log read to position 0.")
+    assert ended.stderr == "3 feedback events since the last compile: compiling\n"
+    assert ended.exit_code == 0
+
+
+def test_the_command_leaves_with_1_when_its_one_compile_is_refused(watched: Watched) -> None:
+    """And with 2 when it is used wrongly."""
+    watched.append(1, 2, 3)
+    watched.failures = [ValidationError("detect_drift broke its contract")]
+    ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])
+    assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (1, "poet: detect_drift broke its contract")
+    assert CliRunner().invoke(app, ["watch", "--interval", "0"]).exit_code == 2
