@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from poet.cli._output import note, show
+from poet.cli._output import note, note_broken_packages, show
 
 __all__ = ["COMMANDS"]
 
@@ -20,6 +20,7 @@ def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool
     from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
+    note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         found = workspace.plan(policies)
     show(as_json=settings["json"], document=plan_document(found), lines=plan_lines(found))
@@ -38,6 +39,7 @@ def compile_(settings: dict[str, Any], policies: tuple[str, ...], *, check: bool
     from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
+    note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         if check:
             _check(settings, workspace)
@@ -56,6 +58,8 @@ def compile_(settings: dict[str, Any], policies: tuple[str, ...], *, check: bool
     ]
     document = plan_document(report.plan) | {"published": dict(report.versions)}
     show(as_json=settings["json"], document=document, lines=lines)
+    if report.plan.left:
+        raise click.exceptions.Exit(1)
 
 
 def _check(settings: dict[str, Any], workspace: Any) -> None:

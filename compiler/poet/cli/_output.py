@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["note", "show"]
+__all__ = ["note", "note_broken_packages", "show"]
 
 COLOURS = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
 
@@ -26,3 +26,12 @@ def note(text: str) -> None:
     """Say something that is no result."""
     click.echo(text, err=True)
     sys.stderr.flush()
+
+
+def note_broken_packages() -> None:
+    """Say which packages bring a policy or an event type that is left out, and why."""
+    from poet.events import PAYLOADS  # noqa: PLC0415 -- `poet --help` must not import the compiler
+    from poet.policies import broken_policies  # noqa: PLC0415
+
+    for problem in (*broken_policies().values(), *PAYLOADS.problems):
+        note(f"poet: left out: {problem}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from poet.cli._output import note, show
+from poet.cli._output import note, note_broken_packages, show
 
 __all__ = ["COMMANDS"]
 
@@ -26,6 +26,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
     """
     from poet.workspace import Workspace  # noqa: PLC0415 -- `poet --help` must not import the compiler
 
+    note_broken_packages()
     with Workspace.create(folder, start=start, progress=lambda stage: note(f"  {stage}")) as workspace:
         policies = sorted(workspace.registry.names())
         document = {"workspace": str(workspace.path), "start": start, "policies": policies}
@@ -70,6 +71,7 @@ def status(settings: dict[str, Any]) -> None:
     from poet.review import status_document, status_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
+    note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         plan = workspace.plan()
         lines = status_lines(workspace, plan)

@@ -1,0 +1,240 @@
+"""Packages that bring policies and event types, whole and broken."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from poet import plugins
+from poet.check import check, refusals
+from poet.errors import CheckError, EventError, PluginError
+from poet.events import PAYLOADS, json_schema, make
+from poet.events._known import KnownTypes
+from poet.policies import _registered, broken_policies, domains, policies, policy
+from poet.render import render
+from poet.validate import validate
+from tests.builders import summaries_of
+
+Bring = Callable[..., None]
+POLICY = """
+from poet.decisions import Rule
+from poet.policies import PolicySpec
+def baseline(start):
+    return (Rule(id="only", kind="only"),)
+def outline(decisions):
+    return {"constants": ()}
+SPEC = PolicySpec("greet", "NAME:greet.jinja", ("plain",), baseline, outline, None, "NAME.contract",
+                  domain="manners", imports=IMPORTS)
+"""
+TEMPLATE = """{% extends "_module.py.jinja" %}
+{% block summary %}Greet.{% endblock %}
+{% block imports %}
+from NAME.words import word
+
+
+{% endblock %}
+{% block function %}
+def greet() -> str:
+    return word()
+{% endblock %}
+"""
+CONTRACT = """
+from hypothesis import given, strategies
+from poet.validate.contracts import Contract, demand, no_boundary_table
+def says_hello(policy):
+    @given(strategies.none())
+    def test(_):
+        demand(policy() == "hello", "it does not say hello")
+    return test
+CONTRACT = Contract(properties=(says_hello,), boundary_table=no_boundary_table)
+"""
+EVENT = """
+from typing import Literal
+from poet.events import Payload
+class Said(Payload, frozen=True, kw_only=True):
+    source: str
+    how_often: int
+    tones: tuple[str, ...] = ()
+    pitches: tuple[float, ...] = ()
+    level: Literal[1, 2] = 1
+"""
+
+
+@pytest.fixture
+def bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
+    """Give what installs a package: its entry points by group, its files."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    known = dict(PAYLOADS)
+
+    def forget() -> None:
+        plugins.entries.cache_clear()
+        _registered._installed.cache_clear()
+        PAYLOADS._known.clear()
+        PAYLOADS._known.update(known)
+        PAYLOADS._refused.clear()
+
+    def install(name: str, points: dict[str, dict[str, str]], **files: str) -> None:
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        listed = (f"[{group}]\n" + "\n".join(map(" = ".join, each.items())) for group, each in points.items())
+        (info / "entry_points.txt").write_text("\n".join(listed))
+        (tmp_path / name).mkdir()
+        for file, content in {"__init__.py": "", **files}.items():
+            (tmp_path / name / file.replace("_py", ".py").replace("_jinja", ".jinja")).write_text(content)
+        forget()
+
+    yield install
+    monkeypatch.undo()
+    forget()
+
+
+def greeting(bring: Bring, name: str, *, imports: str = "()") -> None:
+    """Install a package with the policy `greet`."""
+    bring(
+        name,
+        {"poet.policies": {"greet": f"{name}.policy:SPEC"}},
+        policy_py=POLICY.replace("NAME", name).replace("IMPORTS", imports),
+        greet_jinja=TEMPLATE.replace("NAME", name),
+        words_py="def word():\n    return 'hello'\n",
+    )
+
+
+# policies
+
+
+def test_a_policy_of_a_package_comes_after_the_six_with_its_domain(bring: Bring) -> None:
+    """And is found by its name."""
+    greeting(bring, "greeter_a")
+    assert [spec.name for spec in policies()][6:] == ["greet"]
+    assert policy("greet").domain == "manners"
+    assert domains() == ("ml_monitoring", "manners")
+
+
+def test_a_template_beside_its_package_is_overridden_by_its_files_name(bring: Bring, tmp_path: Path) -> None:
+    """It extends the built-in one, and the digest covers both."""
+    greeting(bring, "greeter_b")
+    first = policy("greet").version_1("plain")
+    ours = render(first)
+    assert ours.source.startswith('"""Greet.\n\nVersion 1 of greet, start plain.')
+    overrides = tmp_path / "templates"
+    overrides.mkdir()
+    (overrides / "greet.jinja").write_text(TEMPLATE.replace("NAME", "greeter_b").replace("Greet.", "Hail."))
+    theirs = render(first, overrides=overrides)
+    assert theirs.source == ours.source.replace("Greet.", "Hail.")
+    assert theirs.template_sha256 != ours.template_sha256
+
+
+def test_generated_code_imports_what_its_policy_names_and_nothing_else(bring: Bring) -> None:
+    """By default only what every policy runs on."""
+    greeting(bring, "greeter_c")
+    with pytest.raises(CheckError, match=r"imports word from greeter_c\.words; import from numpy"):
+        check(render(policy("greet").version_1("plain")))
+
+
+def test_a_package_that_a_policy_names_may_be_imported_by_public_names(bring: Bring, tmp_path: Path) -> None:
+    """As with numpy; in the sandbox too, wherever the package is."""
+    greeting(bring, "greeter_d", imports='("greeter_d",)')
+    (tmp_path / "greeter_d" / "contract.py").write_text(CONTRACT)
+    checked = check(render(policy("greet").version_1("plain")))
+    assert validate(checked, staging=tmp_path / "staging", effort=5).report.passed
+    private = checked.rendered.source.replace("greeter_d.words", "greeter_d._words")
+    first, *_ = refusals(private, "greet", imports=("greeter_d",))
+    assert first.what == "imports word from greeter_d._words"
+
+
+BROKEN = {
+    "import no_such_library": "No module named 'no_such_library'",
+    "raise SystemExit(3)": "SystemExit",
+    "SPEC = 7": "expected a PolicySpec named 'greet', got 7",
+    POLICY.replace('"greet",', '"meet",').replace("IMPORTS", "()"): "expected a PolicySpec named 'greet'",
+    POLICY.replace('("plain",)', "()").replace("IMPORTS", "()"): "starts is empty",
+    POLICY.replace("return (Rule", "return start.no or (Rule").replace("IMPORTS", "()"): "cannot be made",
+}
+
+
+@pytest.mark.parametrize(("source", "says"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_a_broken_policy_is_named_with_its_package_and_leaves_the_others(
+    bring: Bring, request: pytest.FixtureRequest, source: str, says: str
+) -> None:
+    """Whatever is wrong with it."""
+    name = f"broken_{request.node.callspec.indices['source']}"
+    bring(name, {"poet.policies": {"greet": f"{name}.policy:SPEC"}}, policy_py=source)
+    assert len(policies()) == 6
+    with pytest.raises(PluginError, match=rf"package {name} \(poet\.policies: greet = {name}\.policy:SPEC\)"):
+        policy("greet")
+    assert says in str(broken_policies()["greet"])
+
+
+def test_a_name_of_poets_own_or_of_two_packages_is_refused(bring: Bring) -> None:
+    """POET's own goes on; of two packages neither is taken."""
+    bring("usurper", {"poet.policies": {"detect_drift": "usurper:SPEC"}})
+    greeting(bring, "greeter_e")
+    bring("greeter_f", {"poet.policies": {"greet": "greeter_f:SPEC"}})
+    assert policy("detect_drift").contract == "poet.validate.detect_drift"
+    assert "package usurper" in str(broken_policies()["detect_drift"])
+    with pytest.raises(PluginError, match=r"more than once: package greeter_e .* package greeter_f "):
+        policy("greet")
+
+
+# event types
+
+
+def test_an_event_type_of_a_package_is_read_sealed_and_summarised(bring: Bring, tmp_path: Path) -> None:
+    """A field with a name of the envelope's stands beside it; what has no column is JSON."""
+    bring("sayer_a", {"poet.events": {"greet.said": "sayer_a.events:Said"}}, events_py=EVENT)
+    data = {"source": "a friend", "how_often": 2**70, "tones": ["high"], "pitches": [0.5], "level": 2}
+    said = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
+    (row,) = summaries_of(tmp_path / "s", [said]).events("greet.said").to_pylist()
+    assert row == {
+        "position": 1,
+        "event_id": "e",
+        "source": "user/ana",
+        "time": 1.0,
+        "subject": None,
+        "context": '{"a":"x","b":1}',
+        "data_source": "a friend",
+        "how_often": 2**63 - 1,
+        "tones": ["high"],
+        "pitches": "[0.5]",
+        "level": "2",
+    }
+    assert "greet.said" in json_schema()["$defs"]  # type: ignore[operator]
+
+
+def test_a_broken_event_type_is_refused_by_name_and_leaves_the_others(bring: Bring) -> None:
+    """It is left out where all types are listed."""
+    bring(
+        "sayer_b",
+        {"poet.events": {"greet.broken": "sayer_b:missing", "greet.odd": "sayer_b.odd:Odd"}},
+        odd_py="from poet.events import Payload\nclass Odd(Payload):\n    what: object()\n",
+    )
+    known = KnownTypes(dict(PAYLOADS))
+    with pytest.raises(EventError, match=r"package sayer_b \(poet\.events: greet\.broken = sayer_b:"):
+        known["greet.broken"]
+    assert set(known) == set(PAYLOADS)
+    assert len(known.problems) == 2
+
+
+def test_a_type_of_poets_own_stays_its_own(bring: Bring) -> None:
+    """A package that takes its name is told of."""
+    bring("sayer_c", {"poet.events": {"drift.validation": "sayer_c.events:Said"}}, events_py=EVENT)
+    own = KnownTypes(dict(PAYLOADS))
+    assert own["drift.validation"].__name__ == "Validation"
+    assert [str(each)[:15] for each in own.problems] == ["package sayer_c"]
+
+
+def test_segments_of_a_type_that_no_package_knows_any_more_are_not_taken_for_the_whole(
+    bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the type."""
+    from poet.errors import SummaryError
+    from poet.summaries import _summaries, summarise
+
+    bring("sayer_d", {"poet.events": {"greet.again": "sayer_d.events:Said"}}, events_py=EVENT)
+    summaries_of(tmp_path / "s", [make("greet.again", {"source": "a", "how_often": 1}, id="e", time=1.0)])
+    monkeypatch.setattr(_summaries, "PAYLOADS", {"drift.validation": msgspec.Struct})
+    with pytest.raises(SummaryError, match=r"events of type greet\.again, which no installed package brings"):
+        summarise(tmp_path / "s" / "segments")
