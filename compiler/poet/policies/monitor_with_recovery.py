@@ -1,5 +1,6 @@
 """`monitor_with_recovery`: how a monitor is run so that it comes back."""
 
+import math
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -36,6 +37,8 @@ Kind = Literal["timeout", "memory", "crash", "value", "io", "other"]
 Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Rows = Annotated[int, msgspec.Meta(ge=1)]
+_LONGEST_S = 1e7  # about four months
+_OF_A_PROCESS = ("crash", "memory")  # what only another process can see: it was killed
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,7 +77,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Seconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A deadline: seconds x rows ** per_rows x features ** per_features."""
+    """A deadline for the whole call: seconds * rows**per_rows * features**per_features."""
 
     seconds: float
     per_rows: float
@@ -85,7 +88,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """When a run failed in this way, on more rows than this."""
 
     error: Kind
-    rows_above: int | None = None
+    rows_above: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +105,7 @@ def baseline(_start: str) -> tuple[Rule, ...]:
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: what thins data out, the deadlines, the run, what follows an error.
+    """Say what the template prints: what makes data smaller, the deadlines, the run, what follows an error.
 
     Raises
     ------
@@ -111,14 +114,15 @@ def outline(decisions: Decisions) -> dict[str, object]:
     """
     only_kinds(decisions, ("run", "sparse", "sample", "deadline", "fallback"))
     constants: list[Constant] = []
-    fallbacks = [_fallback(rule, constants) for rule in _of(decisions, "fallback")]
+    fallbacks = _fallbacks(decisions, constants)
     return {
         "rule": single(decisions, "run").id,
         "sparse": _sparse(single(decisions, "sparse"), constants) if _of(decisions, "sparse") else None,
         "sample": _sample(single(decisions, "sample"), constants) if _of(decisions, "sample") else None,
-        "deadlines": _deadlines(decisions, constants),
-        "fallbacks": tuple(fallbacks),
-        "has_spare": any(each["error"] == "timeout" for each in fallbacks),
+        **_deadlines(decisions, constants),
+        "fallbacks": fallbacks,
+        "is_isolated": any(each["error"] in _OF_A_PROCESS for each in fallbacks),
+        "spare": next((each for each in fallbacks if each["error"] == "timeout"), None),
         "constants": in_rule_order(constants),
     }
 
@@ -152,58 +156,86 @@ def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     }
 
 
-def _deadlines(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
-    """Put deadlines of one computation before the one for any."""
+def _deadlines(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
+    """Put the deadlines of one computation before the one for all others."""
     found = [(rule, read(rule, rule.condition, Reach)) for rule in _of(decisions, "deadline")]
     computations = [reach.computation for _, reach in found]
     if len(set(computations)) != len(computations):
-        raise RenderError(f"monitor_with_recovery: two deadlines for one computation among {computations}")
-    found.sort(key=lambda pair: (pair[1].computation is None, pair[0].id))
-    return tuple(_deadline(rule, reach, constants) for rule, reach in found)
+        raise RenderError(
+            f"monitor_with_recovery: deadlines for the computations {computations}; expected one each"
+        )
+    printed = {rule.id: _deadline(rule, reach, constants) for rule, reach in found}
+    named = tuple(printed[rule.id] for rule, reach in found if reach.computation is not None)
+    general = next((printed[rule.id] for rule, reach in found if reach.computation is None), None)
+    return {"named_deadlines": named, "deadline": general}
 
 
 def _deadline(rule: Rule, reach: Reach, constants: list[Constant]) -> dict[str, object]:
     deadline = read(rule, rule.parameters, Seconds)
-    seconds = constant_name(rule, "seconds")
-    if not (finite(rule, "seconds", deadline.seconds) > 0.0 <= min(deadline.per_rows, deadline.per_features)):
-        raise RenderError(
-            f"rule {rule.id!r}: {deadline}; expected positive seconds that no larger table shortens"
-        )
-    constants.append(Constant(rule.id, seconds, deadline.seconds, why(rule)))
-    printed: dict[str, object] = {
-        "rule": rule.id,
-        "seconds": seconds,
-        "per_rows": _constant(rule, "per_rows", finite(rule, "per_rows", deadline.per_rows), constants),
-        "per_features": _constant(
-            rule, "per_features", finite(rule, "per_features", deadline.per_features), constants
-        ),
-        "rows": _constant(rule, "rows", (reach.rows_from, reach.rows_to), constants),
-        "features": _constant(rule, "features", (reach.features_from, reach.features_to), constants),
-        "computation": None,
-    }
+    _check(rule, reach, deadline)
+    printed: dict[str, object] = {"rule": rule.id, "seconds": constant_name(rule, "seconds")}
+    constants.append(Constant(rule.id, constant_name(rule, "seconds"), deadline.seconds, why(rule)))
     if reach.computation is not None:
         printed["computation"] = _constant(rule, "computation", reach.computation, constants)
+    for name, value in (
+        ("per_rows", deadline.per_rows),
+        ("per_features", deadline.per_features),
+        ("rows_from", reach.rows_from),
+        ("rows_to", reach.rows_to),
+        ("features_from", reach.features_from),
+        ("features_to", reach.features_to),
+    ):
+        printed[name] = _constant(rule, name, value, constants)
+    return printed
+
+
+def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
+    """Refuse ranges that hold nothing, and deadlines that shrink with the work or are no time at all."""
+    if not (1 <= reach.rows_from <= reach.rows_to and 1 <= reach.features_from <= reach.features_to):
+        raise RenderError(f"rule {rule.id!r}: {reach}; expected 1 <= from <= to, of rows and of features")
+    for name in Seconds.__struct_fields__:
+        finite(rule, name, getattr(deadline, name))
+    if not deadline.seconds > 0.0 <= min(deadline.per_rows, deadline.per_features):
+        raise RenderError(
+            f"rule {rule.id!r}: {deadline}; expected seconds above 0 and exponents of at least 0"
+        )
+    logarithm = (
+        math.log(deadline.seconds)
+        + deadline.per_rows * math.log(reach.rows_to)
+        + deadline.per_features * math.log(reach.features_to)
+    )
+    if logarithm > math.log(_LONGEST_S):
+        raise RenderError(
+            f"rule {rule.id!r}: {deadline} is more than {_LONGEST_S:g} s for the largest table that it "
+            "covers; hold the rule instead"
+        )
+
+
+def _fallbacks(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    printed = tuple(_fallback(rule, constants) for rule in _of(decisions, "fallback"))
+    errors = [each["error"] for each in printed]
+    if len(set(errors)) != len(errors):
+        raise RenderError(f"monitor_with_recovery: fallbacks for {errors}; expected one for each error")
     return printed
 
 
 def _fallback(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     failed, tried = read(rule, rule.condition, Failed), read(rule, rule.parameters, Tried)
-    if not tried.strategies or len(tried.strategies) != len(tried.quality_losses):
+    names = tried.strategies
+    if not names or len(set(names)) != len(names) or len(names) != len(tried.quality_losses):
         raise RenderError(
-            f"rule {rule.id!r}: {len(tried.strategies)} strategies with {len(tried.quality_losses)} losses; "
-            "expected at least one, and one loss each"
+            f"rule {rule.id!r}: strategies {', '.join(names) or 'none'} with {len(tried.quality_losses)} "
+            "losses; expected at least one strategy, each once, and a loss for each"
         )
-    strategies = constant_name(rule, "strategies")
-    constants.append(Constant(rule.id, strategies, tried.strategies, why(rule)))
+    constants.append(Constant(rule.id, constant_name(rule, "strategies"), names, why(rule)))
+    above = failed.rows_above
     return {
         "rule": rule.id,
         "error": failed.error,
-        "rows_above": None
-        if failed.rows_above is None
-        else _constant(rule, "rows_above", failed.rows_above, constants),
-        "strategies": strategies,
-        "rows": _constant(rule, "rows", tried.rows, constants),
+        "strategies": constant_name(rule, "strategies"),
         "losses": _constant(rule, "quality_losses", tried.quality_losses, constants),
+        "rows": _constant(rule, "rows", tried.rows, constants),
+        "rows_above": None if above is None else _constant(rule, "rows_above", above, constants),
     }
 
 

@@ -1,17 +1,17 @@
-"""What `monitor_with_recovery` calls: measure a table, thin it out, run a monitor so that it comes back."""
+"""What a generated `monitor_with_recovery` calls: measure, make smaller, keep a deadline, try again.
 
-from poet.runtime.recovery._attempt import Attempt, Runner, running_with
-from poet.runtime.recovery._run import Run, prepare
-from poet.runtime.recovery._tables import Size, sample_rows, size_of, sparse_view
+    run = prepare(data, monitor, context, version=VERSION)   # rows, features, missing share
+    run = run.sampled(10_000, quality_loss=0.05)             # or .sparse(…), .within(…), .isolated()
+    outcome = run.full()
+    outcome = run.recovered(outcome, ("sampled", "retry"), quality_losses=(0.05, 0.0), rows=10_000)
 
-__all__ = [
-    "Attempt",
-    "Run",
-    "Runner",
-    "Size",
-    "prepare",
-    "running_with",
-    "sample_rows",
-    "size_of",
-    "sparse_view",
-]
+A deadline is for the whole call. Under one, the monitor runs in a forked process that is killed with all
+it started when time is over, whatever it does (`poet.runtime.recovery._process` says how, and what fork
+means for a program with threads). A monitor may ask for its `deadline`.
+"""
+
+from poet.runtime.recovery._prepare import prepare
+from poet.runtime.recovery._run import Run, deadline
+from poet.runtime.recovery._views import Measures, measure, sample_rows, sparse_view
+
+__all__ = ["Measures", "Run", "deadline", "measure", "prepare", "sample_rows", "sparse_view"]

@@ -1,50 +1,112 @@
-"""The monitor that runs when none is given: detect_drift over the table."""
+"""What is run where the caller brings no monitor: drift of a current table against a reference."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from poet.errors import SampleError
 from poet.runtime.context import field
-from poet.runtime.drift import above, below, compare
+from poet.runtime.recovery._frames import Matrix
+from poet.runtime.recovery._sequences import Rows
+from poet.runtime.recovery._tables import is_pair, open_table
 from poet.runtime.results import DriftResult
-from poet.runtime.table import detect_drift_table
 
-__all__ = ["default_monitor"]
+__all__ = ["Pair", "drift_monitor", "drift_pair"]
 
-_OWN_MAX = 1.0  # further off than any window of the reference itself
-_P = 0.05
+_OWN_Q90_TIMES = 1.7  # as the calibrated start of `detect_drift` has it
 
 
-def default_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
-    """Give a monitor of pairs: a mapping or object with `current` and `reference` tables.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A current table and its reference, with the times of their rows where they are known."""
 
-    The reference may come as ``context["reference"]``, and what detects as ``context["detect_drift"]``.
+    current: Any
+    reference: Any
+    current_times: Any = None
+    reference_times: Any = None
+
+
+def drift_pair(data: Any, context: Any) -> Pair:
+    """Find both tables: `current` and `reference` of the data, or the data and the context's reference."""
+    if isinstance(data, Pair):
+        return data
+    if isinstance(data, Pair):
+        return data
+    if is_pair(data):
+        current, reference = field(data, "current"), field(data, "reference")
+        times = (field(data, "current_times"), field(data, "reference_times"))
+    else:
+        current, reference = data, field(context, "reference")
+        times = (field(context, "current_times"), field(context, "reference_times"))
+    return Pair(_named(current), _named(reference), *times)
+
+
+def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
+    """Give the monitor that detects drift column by column.
+
+    Raises
+    ------
+    SampleError
+        The context's `detect_drift` is no function.
     """
-    detect = field(context, "detect_drift", _detect)
+    # only who needs it pays for it, and here, for a child process would pay again every time
+    from poet.runtime.table import detect_drift_table  # noqa: PLC0415
+
+    detect = field(context, "detect_drift") or _calibrated()
+    if not callable(detect):
+        raise SampleError(
+            f"context['detect_drift'] must be a function like detect_drift, got {type(detect).__name__}"
+        )
+    told = _scalars(context)
 
     def monitor(data: Any) -> dict[str, DriftResult]:
-        reference = _side(data, "reference", field(context, "reference"))
-        if reference is None:
+        pair = drift_pair(data, context)
+        if pair.reference is None:
             raise SampleError(
-                "there is nothing to compare with; give data with `current` and `reference` tables, "
-                'context["reference"], or a monitor of your own'
+                "there is no reference to compare with; give data as a mapping of current and reference "
+                "tables, or a table and context={'reference': table}, or a monitor of your own"
             )
-        return detect_drift_table(detect, _side(data, "current", data), reference)
+        return detect_drift_table(
+            detect,
+            pair.current,
+            pair.reference,
+            current_times=pair.current_times,
+            reference_times=pair.reference_times,
+            context=told,
+        )
 
     return monitor
 
 
-def _side(data: Any, name: str, default: Any) -> Any:
-    if isinstance(data, Mapping):
-        return data.get(name, default)
-    return getattr(data, name, default)
+def _calibrated() -> Callable[..., DriftResult]:
+    """Give the best untuned rule: the current sample is further off than the reference is from itself."""
+    from poet.runtime.drift import above, compare  # noqa: PLC0415 -- as above
+
+    def detect(current: Any, reference: Any, **told: Any) -> DriftResult:
+        samples = compare(current, reference, **told)
+        if samples.reason:
+            return samples.undecided()
+        if samples.is_categorical:
+            return samples.decide("categorical", above("chi_square", "raw", "own_q90", _OWN_Q90_TIMES))
+        return samples.decide(
+            "numeric",
+            above("wasserstein", "deseasonalised", "own_q90", _OWN_Q90_TIMES),
+            above("roughness", "raw", "own_q90", _OWN_Q90_TIMES),
+        )
+
+    return detect
 
 
-def _detect(current: Any, reference: Any, *, feature: str = "", **keywords: Any) -> DriftResult:
-    """Detect by the calibrated rule that a new workspace starts with."""
-    samples = compare(current, reference, feature=feature, **keywords)
-    if samples.reason:
-        return samples.undecided()
-    if samples.is_categorical:
-        return samples.decide("categorical", below("chi_square", "raw", "p_value", _P))
-    return samples.decide("numeric", above("wasserstein", "deseasonalised", "own_max", _OWN_MAX))
+def _scalars(context: Any) -> dict[str, Any] | None:
+    """Give what a detector's context may hold: not the tables and functions that are meant for us."""
+    if not isinstance(context, Mapping):
+        return None
+    return {name: value for name, value in context.items() if isinstance(value, str | bool | int | float)}
+
+
+def _named(table: Any) -> Any:
+    """Give a table without names as a mapping of columns, named by their places."""
+    opened = open_table(table)
+    if isinstance(opened, Matrix | Rows):
+        return {name: opened.column(place) for place, name in enumerate(opened.names)}
+    return table

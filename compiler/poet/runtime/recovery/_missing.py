@@ -22,7 +22,9 @@ def missing(column: Any) -> Mask | None:
     if hasattr(column, "isna"):  # pandas
         return np.asarray(column.isna(), np.bool_)
     if hasattr(column, "is_null"):
-        return _of_polars(column) if hasattr(column.dtype, "is_float") else _of_arrow(column)
+        return (
+            _of_polars(column) if hasattr(getattr(column, "dtype", None), "is_float") else _of_arrow(column)
+        )
     if hasattr(column, "__array__"):
         return _of_array(np.asarray(column))
     return np.fromiter(map(_is_missing, column), np.bool_, len(column))
@@ -34,9 +36,9 @@ def _of_array(column: npt.NDArray[Any]) -> Mask | None:
         masked = np.ma.getmaskarray(column)
         return masked if inner is None else masked | inner
     if column.dtype.kind in "fc":
-        return np.isnan(column)
+        return np.asarray(np.isnan(column))
     if column.dtype.kind in "mM":
-        return np.isnat(column)
+        return np.asarray(np.isnat(column))
     if column.dtype.kind == "O":
         return np.fromiter(map(_is_missing, column), np.bool_, len(column))
     return None

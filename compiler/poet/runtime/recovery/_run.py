@@ -1,205 +1,197 @@
-"""A run in the making: its data, how it was thinned out, its deadline; then what came of it."""
+"""One run of a monitor: measured, made smaller or plainer, given a deadline, answered for."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from poet.runtime.context import field
-from poet.runtime.recovery._attempt import Attempt, attempt
-from poet.runtime.recovery._default import default_monitor
-from poet.runtime.recovery._tables import Size, by_feature, sample_rows, size_of, sparse_view
+from poet.runtime.recovery._attempts import Tried, listed, once, one_by_one
+from poet.runtime.recovery._faults import Answer, Fault
+from poet.runtime.recovery._message import attempt
+from poet.runtime.recovery._process import CAN_FORK, call_apart
+from poet.runtime.recovery._views import sample_rows, sparse_view
 from poet.runtime.results import MonitoringOutcome
 
-__all__ = ["Run", "prepare"]
+__all__ = ["SPARED", "STRATEGIES", "Run", "deadline"]
 
-_FOR_RECOVERY = 0.3  # of a deadline, kept for what is tried after the first attempt
-_SHORTEST_S = 0.05  # less is not worth a process
-
-
-def prepare(data: Any, *, monitor: Any = None, context: Any = None, version: int = 0) -> "Run":
-    """Measure the data and make a run of it.
-
-    Raises
-    ------
-    TypeError
-        `monitor` cannot be called.
-    """
-    if monitor is not None and not callable(monitor):
-        raise TypeError(f"monitor is a {type(monitor).__name__}, expected a function of the data")
-    return Run(
-        data=data,
-        monitor=default_monitor(context) if monitor is None else monitor,
-        size=size_of(data),
-        computation=str(field(context, "computation", "")),
-        version=version,
-    )
+STRATEGIES = ("sampled", "sparse", "by_feature", "retry")
+SPARED = 0.25  # share of the deadline left to what is tried after a run whose time is over
+_NO_FORK = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def deadline() -> float | None:
+    """Give the deadline of the call on behalf of which a monitor runs, in seconds; None: there is none."""
+    return _deadline.get()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A monitor with its data; every step gives a new run."""
+    """Data and a monitor, with what was decided about the run so far. A decision gives a new run."""
 
     data: Any
     monitor: Callable[[Any], Any]
-    size: Size
+    version: int
+    started: float  # on the monotonic clock
+    rows: int = 0  # that are to be monitored; of a pair the longer table's
+    features: int = 0
+    missing_share: float = 0.0  # of the feature that lacks most, in the data as they came
     computation: str = ""
-    version: int = 0
+    shares: Mapping[str, float] = field(default_factory=dict)  # that each feature lacks now
     strategy: str = "full"
     quality_loss: float = 0.0
     warnings: tuple[str, ...] = ()
-    deadline_s: float | None = None
+    seconds: float | None = None  # that the whole call may take
+    is_isolated: bool = False
 
-    @property
-    def rows(self) -> int:
-        """Rows of the data as it now is."""
-        return self.size.rows
-
-    @property
-    def features(self) -> int:
-        """Features of the data."""
-        return self.size.features
-
-    @property
-    def missing_share(self) -> float:
-        """What the feature lacks that lacks most, 0 to 1."""
-        return self.size.missing_share
-
-    def sparse(self, missing_above: float, *, quality_loss: float) -> "Run":
-        """Look at presence instead of values where a feature lacks more than this share."""
-        data, names = sparse_view(self.data, missing_above)
-        said = f"only the presence of {', '.join(names)[:200]} is monitored"
-        return self._thinned(data, "sparse", quality_loss, said)
+    def sparse(self, above: float, *, quality_loss: float) -> "Run":
+        """Take presence in place of values in the features that lack more than this share."""
+        return self._or_as_it_is(self._as_sparse(above, quality_loss), "sparse")
 
     def sampled(self, rows: int, *, quality_loss: float) -> "Run":
-        """Look at so many evenly spaced rows; fewer than there are."""
-        if self.rows <= rows:
-            return self
-        said = f"{rows} of {self.rows} rows are monitored"
-        return self._thinned(sample_rows(self.data, rows), "sampled", quality_loss, said)
+        """Take a systematic sample of so many rows."""
+        return self._or_as_it_is(self._as_sampled(rows, quality_loss), "sampled")
 
-    def until(self, seconds: float, *, per_rows: float, per_features: float) -> "Run":
-        """Set the deadline: seconds x rows ** per_rows x features ** per_features."""
-        scale: float = max(self.rows, 1) ** per_rows * max(self.features, 1) ** per_features
-        return replace(self, deadline_s=seconds * scale)
+    def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "Run":
+        """Let the whole call take ``seconds * rows**per_rows * features**per_features`` seconds."""
+        return replace(self, seconds=seconds * self.rows**per_rows * self.features**per_features)
 
-    def is_within(self, rows: tuple[int, int], features: tuple[int, int]) -> bool:
-        """Tell whether feedback covered a table of this size."""
-        return rows[0] <= self.rows <= rows[1] and features[0] <= max(self.features, 1) <= features[1]
+    def isolated(self) -> "Run":
+        """Run the monitor in another process even without a deadline, so that its crash is its own."""
+        return replace(self, is_isolated=True)
 
-    def start(self, *, spare: bool = False) -> "Started":
-        """Run the monitor; with `spare`, three tenths of a deadline are kept for what is tried afterwards."""
-        begun = time.monotonic()
-        end = None if self.deadline_s is None else begun + self.deadline_s
-        kept = _FOR_RECOVERY if spare else 0.0
-        share = None if self.deadline_s is None else self.deadline_s * (1.0 - kept)
-        first = attempt(lambda: self.monitor(self.data), share)
-        return Started(self, first, begun, end)
+    def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
+        """Run the monitor; `spares_time` keeps a quarter of the deadline for what is tried after it."""
+        warnings = self.warnings
+        if not CAN_FORK and (self.is_isolated or self.seconds is not None):
+            warnings = (*warnings, _NO_FORK)
+        found = self._call(self.data, self._left(until=1.0 - SPARED if spares_time else 1.0))
+        failed = found if isinstance(found, Fault) else None
+        return MonitoringOutcome(
+            results=found.results if isinstance(found, Answer) else None,
+            strategy="failed" if failed else self.strategy,
+            quality_loss=1.0 if failed else self.quality_loss,
+            timed_out=failed is not None and failed.kind == "timeout",
+            warnings=(*warnings, failed.text) if failed else warnings,
+            error=failed.kind if failed else "",
+            rows=self.rows,
+            features=self.features,
+            computation=self.computation,
+            missing_share=self.missing_share,
+            duration_ms=self._duration_ms(),
+            policy_version=self.version,
+        )
 
-    def _thinned(self, data: Any, strategy: str, quality_loss: float, said: str) -> "Run":
+    def recovered(
+        self,
+        failed: MonitoringOutcome,
+        strategies: Sequence[str],
+        *,
+        quality_losses: Sequence[float],
+        rows: int,
+    ) -> MonitoringOutcome:
+        """Try these strategies in their order after a run that failed, until one gives a result.
+
+        Each may take an equal share of the time that is left. The outcome keeps the error of the run that
+        failed, its number of rows too, and says of every strategy what came of it.
+        """
+        outcome = failed
+        for place, (strategy, loss) in enumerate(zip(strategies, quality_losses, strict=True)):
+            run = self._again(strategy, rows, loss)
+            if isinstance(run, str):
+                outcome = replace(outcome, warnings=(*outcome.warnings, f"{strategy}: {run}"))
+                continue
+            attempts = one_by_one if strategy == "by_feature" else once
+            tried = attempts(self._call, run.data, self._left(shared_by=len(strategies) - place))
+            outcome = _after(outcome, run, run.warnings[len(self.warnings) :], tried)
+            if outcome.strategy != "failed":
+                break
+        return replace(outcome, duration_ms=self._duration_ms())
+
+    def _again(self, strategy: str, rows: int, loss: float) -> "Run | str":
+        """Give the run that a strategy makes of this one, or say why it makes none."""
+        if strategy == "sampled":
+            is_large = self.rows > rows
+            return self._as_sampled(rows, loss) if is_large else f"not tried, there are {self.rows} rows"
+        if strategy == "sparse":
+            lacks = any(self.shares.values())
+            return self._as_sparse(0.0, loss) if lacks else "not tried, nothing is missing"
+        if strategy == "by_feature" and self.features <= 1:
+            return "not tried, there are no two features"
+        return self._changed(strategy, {}, (), loss)
+
+    def _as_sparse(self, above: float, loss: float) -> "Run | str":
+        names = frozenset(name for name, share in self.shares.items() if share > above)
+        view = attempt(lambda: sparse_view(self.data, names))
+        if isinstance(view, Fault):
+            return f"not possible, {view.text}"
+        worst = sorted(names, key=lambda name: (-self.shares[name], name))
+        says = f"monitored by presence, as they lack more than {above:g} of their values: {listed(worst)}"
+        shares = {name: 0.0 if name in names else share for name, share in self.shares.items()}
+        return self._changed("sparse", {"data": view.results, "shares": shares}, (says,), loss)
+
+    def _as_sampled(self, rows: int, loss: float) -> "Run | str":
+        sample = attempt(lambda: sample_rows(self.data, rows))
+        if isinstance(sample, Fault):
+            return f"not possible, {sample.text}"
+        says = f"monitored on a sample of {rows} of {self.rows} rows"
+        return self._changed("sampled", {"data": sample.results, "rows": rows}, (says,), loss)
+
+    def _changed(self, strategy: str, fields: Mapping[str, Any], says: tuple[str, ...], loss: float) -> "Run":
         return replace(
             self,
-            data=data,
-            size=replace(size_of(data), missing_share=self.size.missing_share),
             strategy=strategy,
-            quality_loss=1.0 - (1.0 - self.quality_loss) * (1.0 - quality_loss),
-            warnings=(*self.warnings, said),
+            quality_loss=_together(self.quality_loss, loss),
+            warnings=(*self.warnings, *says),
+            **fields,
         )
 
+    def _or_as_it_is(self, run: "Run | str", strategy: str) -> "Run":
+        if isinstance(run, Run):
+            return run
+        return replace(self, warnings=(*self.warnings, f"{strategy}: {run}"))
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Started:
-    """A run after its first attempt."""
+    def _call(self, data: Any, left: float | None) -> Answer | Fault:
+        if not CAN_FORK or (left is None and not self.is_isolated):
+            return attempt(lambda: self.monitor(data))
+        if left is not None and left <= 0.0:
+            return Fault("timeout", f"no time was left of the deadline of {self.seconds:g} s")
 
-    run: Run
-    first: Attempt
-    begun: float  # monotonic seconds
-    end: float | None
+        def call() -> Any:
+            _deadline.set(self.seconds)
+            return self.monitor(data)
 
-    @property
-    def error(self) -> str:
-        """The kind of the fault, empty when there was none."""
-        return self.first.error
+        late = f"the monitor did not come back in time, with a deadline of {self.seconds:g} s for all"
+        return call_apart(call, seconds=left, late=late)
 
-    def outcome(self) -> MonitoringOutcome:
-        """Say what came of the first attempt."""
-        return self._outcome(self.run, self.first, self.run.warnings)
+    def _left(self, *, until: float = 1.0, shared_by: int = 1) -> float | None:
+        """Give the seconds that are left of the deadline, or until this share of it."""
+        if self.seconds is None:
+            return None
+        return (until * self.seconds - (time.monotonic() - self.started)) / shared_by
 
-    def recover(
-        self, strategies: Sequence[str], *, rows: int, quality_losses: Sequence[float]
-    ) -> MonitoringOutcome:
-        """Try strategies in their order until one comes back, within what is left of the deadline."""
-        warnings = (*self.run.warnings, f"{self.first.error}: {self.first.said}")
-        for strategy, loss in zip(strategies, quality_losses, strict=True):
-            left = None if self.end is None else self.end - time.monotonic()
-            if left is not None and left < _SHORTEST_S:
-                warnings = (*warnings, f"no time was left for {strategy}")
-                break
-            run = self._changed(strategy, rows, loss)
-            tried = _by_feature(run, left) if strategy == "by_feature" else _once(run, left)
-            if not tried.error:
-                return self._outcome(run, tried, (*warnings, *run.warnings[len(self.run.warnings) :]))
-            warnings = (*warnings, f"{strategy}: {tried.error}: {tried.said}")
-        return self._outcome(self.run, Attempt(error=self.first.error, said="nothing else helped"), warnings)
+    def _duration_ms(self) -> float:
+        return 1000.0 * (time.monotonic() - self.started)
 
-    def _changed(self, strategy: str, rows: int, loss: float) -> Run:
-        if strategy == "sampled":
-            return replace(self.run.sampled(rows, quality_loss=loss), strategy=strategy)
-        if strategy == "sparse":
-            return self.run.sparse(0.0, quality_loss=loss)
-        kept = 1.0 - (1.0 - self.run.quality_loss) * (1.0 - loss)
-        return replace(self.run, strategy=strategy, quality_loss=kept)
 
-    def _outcome(self, run: Run, tried: Attempt, warnings: tuple[str, ...]) -> MonitoringOutcome:
-        unbounded = ("no deadline can be kept on this system",) if self.first.has_no_deadline else ()
-        said = (f"{tried.error}: {tried.said}",) if tried.error else ()
-        return MonitoringOutcome(
-            results=tried.results,
-            strategy="failed" if tried.error else run.strategy,
-            quality_loss=1.0 if tried.error else run.quality_loss,
-            timed_out="timeout" in (self.first.error, tried.error),
-            warnings=(*warnings, *said, *(tried.said,) * (not tried.error and bool(tried.said)), *unbounded),
-            error=self.first.error,
-            rows=self.run.rows,
-            features=self.run.features,
-            computation=self.run.computation,
-            missing_share=self.run.missing_share,
-            duration_ms=1000.0 * (time.monotonic() - self.begun),
-            policy_version=self.run.version,
+def _together(first: float, then: float) -> float:
+    """Give the quality lost by one thing and then, of the rest, by another."""
+    return first + then * (1.0 - first)
+
+
+def _after(failed: MonitoringOutcome, run: Run, notes: tuple[str, ...], tried: Tried) -> MonitoringOutcome:
+    said = (*failed.warnings, *notes)
+    if isinstance(tried.found, Fault):
+        return replace(
+            failed,
+            timed_out=failed.timed_out or tried.found.kind == "timeout",
+            warnings=(*said, f"{run.strategy}: {tried.found.text}"),
         )
-
-
-def _once(run: Run, seconds: float | None) -> Attempt:
-    return attempt(lambda: run.monitor(run.data), seconds)
-
-
-def _by_feature(run: Run, seconds: float | None) -> Attempt:
-    """Run the monitor on each feature alone and leave out those on which it fails."""
-    try:
-        parts = by_feature(run.data)
-    except (TypeError, KeyError, IndexError) as fault:
-        return Attempt(error="value", said=f"{type(fault).__name__}: {fault}")
-
-    def work() -> tuple[dict[str, Any], list[str]]:
-        found: dict[str, Any] = {}
-        lost: list[str] = []
-        for name, part in parts.items():
-            alone = attempt(lambda part=part: run.monitor(part), None)  # type: ignore[misc]
-            if alone.error:
-                lost.append(name)
-            else:
-                found[name] = _inner(alone.results, name)
-        return found, lost
-
-    tried = attempt(work, seconds)
-    if tried.error:
-        return tried
-    found, lost = tried.results
-    if not found:
-        return Attempt(error="value", said="it fails on every feature")
-    return Attempt(results=found, said=f"without {', '.join(lost)[:200]}" if lost else "")
-
-
-def _inner(results: Any, name: str) -> Any:
-    """Give a monitor's result for one feature; one that answers by feature answers for it alone."""
-    return results[name] if isinstance(results, dict) and set(results) == {name} else results
+    return replace(
+        failed,
+        results=tried.found.results,
+        strategy=run.strategy,
+        quality_loss=_together(run.quality_loss, tried.lost),
+        warnings=(*said, *tried.notes),
+    )

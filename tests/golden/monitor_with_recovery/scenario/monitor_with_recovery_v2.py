@@ -12,14 +12,16 @@ __all__ = ["monitor_with_recovery"]
 VERSION = 2
 # was no deadline: 43 of 43 runs that took longer did not end well; twice what 95 % of 120 runs take
 DEADLINE_KL_DIVERGENCE_SECONDS = 5.06e-05
+DEADLINE_KL_DIVERGENCE_COMPUTATION = "kl_divergence"  # as above
 DEADLINE_KL_DIVERGENCE_PER_ROWS = 1.08  # as above
 DEADLINE_KL_DIVERGENCE_PER_FEATURES = 0.0  # as above
-DEADLINE_KL_DIVERGENCE_ROWS = (5000, 100000)  # as above
-DEADLINE_KL_DIVERGENCE_FEATURES = (500, 500)  # as above
-DEADLINE_KL_DIVERGENCE_COMPUTATION = "kl_divergence"  # as above
+DEADLINE_KL_DIVERGENCE_ROWS_FROM = 5000  # as above
+DEADLINE_KL_DIVERGENCE_ROWS_TO = 100000  # as above
+DEADLINE_KL_DIVERGENCE_FEATURES_FROM = 500  # as above
+DEADLINE_KL_DIVERGENCE_FEATURES_TO = 500  # as above
 FALLBACK_TIMEOUT_STRATEGIES = ("sampled",)  # was report the error: sampled 0.86 of a full result, n = 43
-FALLBACK_TIMEOUT_ROWS = 10000  # as above
 FALLBACK_TIMEOUT_QUALITY_LOSSES = (0.05,)  # as above
+FALLBACK_TIMEOUT_ROWS = 10000  # as above
 # was run in full: 20 of 20 runs of this size failed of time or memory; a sample loses 0.05
 SAMPLE_ROWS_ABOVE = 54000
 SAMPLE_ROWS = 10000  # as above
@@ -31,9 +33,9 @@ SPARSE_QUALITY_LOSS = 0.1  # as above
 def monitor_with_recovery(data, *, monitor=None, context=None) -> MonitoringOutcome:
     """Run `monitor` over `data`; a fault of either is an outcome that names it, never an exception.
 
-    Without a monitor, detect_drift runs over the table: `data` holds `current` and `reference`.
+    Without a monitor, drift is detected: `data` holds the tables `current` and `reference`.
     """
-    run = prepare(data, monitor=monitor, context=context, version=VERSION)
+    run = prepare(data, monitor, context, version=VERSION)
     # sparse
     if run.missing_share > SPARSE_MISSING_ABOVE:
         run = run.sparse(SPARSE_MISSING_ABOVE, quality_loss=SPARSE_QUALITY_LOSS)
@@ -41,23 +43,26 @@ def monitor_with_recovery(data, *, monitor=None, context=None) -> MonitoringOutc
     if run.rows > SAMPLE_ROWS_ABOVE:
         run = run.sampled(SAMPLE_ROWS, quality_loss=SAMPLE_QUALITY_LOSS)
     # deadline-kl_divergence
-    if (
-        run.deadline_s is None
-        and run.computation == DEADLINE_KL_DIVERGENCE_COMPUTATION
-        and run.is_within(DEADLINE_KL_DIVERGENCE_ROWS, DEADLINE_KL_DIVERGENCE_FEATURES)
-    ):
-        run = run.until(
-            DEADLINE_KL_DIVERGENCE_SECONDS,
-            per_rows=DEADLINE_KL_DIVERGENCE_PER_ROWS,
-            per_features=DEADLINE_KL_DIVERGENCE_PER_FEATURES,
-        )
+    if run.computation == DEADLINE_KL_DIVERGENCE_COMPUTATION:
+        if (
+            run.rows >= DEADLINE_KL_DIVERGENCE_ROWS_FROM
+            and run.rows <= DEADLINE_KL_DIVERGENCE_ROWS_TO
+            and run.features >= DEADLINE_KL_DIVERGENCE_FEATURES_FROM
+            and run.features <= DEADLINE_KL_DIVERGENCE_FEATURES_TO
+        ):
+            run = run.within(
+                seconds=DEADLINE_KL_DIVERGENCE_SECONDS,
+                per_rows=DEADLINE_KL_DIVERGENCE_PER_ROWS,
+                per_features=DEADLINE_KL_DIVERGENCE_PER_FEATURES,
+            )
     # full
-    started = run.start(spare=True)
+    outcome = run.full(spares_time=True)
     # fallback-timeout
-    if started.error == "timeout":
-        return started.recover(
+    if outcome.error == "timeout":
+        return run.recovered(
+            outcome,
             FALLBACK_TIMEOUT_STRATEGIES,
-            rows=FALLBACK_TIMEOUT_ROWS,
             quality_losses=FALLBACK_TIMEOUT_QUALITY_LOSSES,
+            rows=FALLBACK_TIMEOUT_ROWS,
         )
-    return started.outcome()
+    return outcome

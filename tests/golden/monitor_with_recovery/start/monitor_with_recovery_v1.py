@@ -15,9 +15,8 @@ VERSION = 1
 def monitor_with_recovery(data, *, monitor=None, context=None) -> MonitoringOutcome:
     """Run `monitor` over `data`; a fault of either is an outcome that names it, never an exception.
 
-    Without a monitor, detect_drift runs over the table: `data` holds `current` and `reference`.
+    Without a monitor, drift is detected: `data` holds the tables `current` and `reference`.
     """
-    run = prepare(data, monitor=monitor, context=context, version=VERSION)
+    run = prepare(data, monitor, context, version=VERSION)
     # full
-    started = run.start()
-    return started.outcome()
+    return run.full()
