@@ -99,6 +99,21 @@ def test_a_parameter_with_the_policys_name_is_that_one(tmp_path: Path) -> None:
     assert (result.profile.n_current, result.profile.n_reference, result.feature) == (60, 300, "age")
 
 
+def test_a_body_that_takes_any_keyword_gets_them_all(tmp_path: Path) -> None:
+    """The policy gets those that it knows; the same way of calling twice means the same."""
+
+    def body(current: Sample, reference: Sample, /, scale: float = 1.0, **rest: Any) -> Any:
+        return len(current), len(reference), scale, rest
+
+    alone: Any = poet(workspace=tmp_path, policy="detect_drift")(body)
+    taught: Any = poet(workspace=first_workspace(tmp_path / "w"), policy="detect_drift")(body)
+    for scale in (2.0, 3.0):
+        said = {"scale": scale, "feature": f"age {scale}", "unit": "years"}
+        assert alone(*SAMPLES, **said) == (60, 300, scale, {"feature": f"age {scale}", "unit": "years"})
+        assert taught(*SAMPLES, **said).feature == f"age {scale}"
+    assert alone(*SAMPLES) == (60, 300, 1.0, {})
+
+
 def test_a_wrong_call_is_a_type_error_as_for_any_function(tmp_path: Path) -> None:
     """With or without a version that answers."""
     for folder in (tmp_path / "none", first_workspace(tmp_path / "w")):

@@ -73,7 +73,7 @@ def active(folder: Path) -> int:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Make a workspace that starts from KS, which cries wolf on these series."""
-    return first_workspace(tmp_path / "w", threshold=50)
+    return first_workspace(tmp_path / "w", threshold=40)
 
 
 def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder: Path) -> None:

@@ -1,27 +1,54 @@
 """Calls of a user's function as calls of its policy: by position and by name, whatever the names."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any
 
 from poet.errors import MonitorError
+from poet.monitor._recent import Recent
 
 __all__ = ["Arguments", "Call"]
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 NAMED = (*POSITIONAL, Parameter.KEYWORD_ONLY)
 OF_A_METHOD = ("self", "cls")
+FORMS = 256  # ways to call a function that are remembered: reading one anew costs 30 µs
+
+
+class _Place(int):
+    """Where a value stands among those of a call, positional ones first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What all calls with as many positional arguments and the same keywords have in common."""
+
+    n_args: int
+    of_body: tuple[tuple[str, _Place], ...]
+    of_policy: tuple[tuple[str, _Place], ...]
+    defaults: Mapping[str, Any]  # the user's own, for parameters that the policy has too
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call in both languages."""
 
-    args: tuple[Any, ...]  # of the user's function …
-    kwargs: Mapping[str, Any]
-    of_policy: Mapping[str, Any]  # … and of the policy, all by name
+    form: _Form
+    values: tuple[Any, ...]
+
+    def of_policy(self) -> dict[str, Any]:
+        """Give the policy's arguments, all by name."""
+        found = dict(self.form.defaults)
+        for name, place in self.form.of_policy:
+            found[name] = self.values[place]
+        return found
+
+    def of_body(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give the arguments of the user's function as it was called, its own names, nothing besides."""
+        by_name = {name: self.values[place] for name, place in self.form.of_body}
+        return self.values[: self.form.n_args], by_name
 
 
 class Arguments:
@@ -46,6 +73,7 @@ class Arguments:
         self._policy = policy
         self._to_policy = self._matched(of_policy)
         self._to_own = {name: own for own, name in self._to_policy.items()}
+        self._forms: Recent[tuple[object, ...], _Form] = Recent(FORMS)
 
     def _matched(self, of_policy: Signature) -> dict[str, str]:
         names = [p.name for p in self._own.values() if p.kind in NAMED]
@@ -66,7 +94,7 @@ class Arguments:
             )
         return found
 
-    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """Read a call.
 
         Raises
@@ -74,26 +102,39 @@ class Arguments:
         TypeError
             As for any function that is called wrongly.
         """
-        own: dict[str, Any] = {}
-        extra: dict[str, Any] = {}
-        for given, value in kwargs.items():
+        shape = (len(args), *kwargs)
+        form = self._forms.get(shape)
+        if form is None:
+            form = self._form(len(args), kwargs)
+            self._forms.keep(shape, form)
+        return Call(form, (*args, *kwargs.values()))
+
+    def _form(self, n_args: int, keywords: Iterable[str]) -> _Form:
+        own: dict[str, _Place] = {}
+        extra: dict[str, _Place] = {}
+        for place, given in enumerate(keywords, start=n_args):
             name = self._to_own.get(given, given)
             if name in own:
                 raise TypeError(f"{self._name}() got multiple values for argument {name!r}")
             if name in self._own or self._takes_any:
-                own[name] = value
+                own[name] = _Place(place)
             elif name in self._known:
-                extra[name] = value
+                extra[name] = _Place(place)
             else:
                 known = ", ".join(self._known)
                 raise TypeError(
                     f"{self._name}() got an unexpected keyword argument {name!r}; "
                     f"besides its own parameters it takes those of {self._policy}: {known}"
                 )
-        bound = self._signature.bind(*args, **own)
+        bound = self._signature.bind(*map(_Place, range(n_args)), **own)
         bound.apply_defaults()
         values = bound.arguments
-        of_policy = {name: values[own] for own, name in self._to_policy.items()} | extra
+        of_policy = {name: values[own_name] for own_name, name in self._to_policy.items()} | extra
         if self._takes_any:
             of_policy |= {k: v for k, v in values[self._takes_any].items() if k in self._known}
-        return Call(bound.args, bound.kwargs, of_policy)
+        return _Form(
+            n_args=n_args,
+            of_body=tuple(own.items()),
+            of_policy=tuple((k, v) for k, v in of_policy.items() if isinstance(v, _Place)),
+            defaults={k: v for k, v in of_policy.items() if not isinstance(v, _Place)},
+        )

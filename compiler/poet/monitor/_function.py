@@ -52,10 +52,10 @@ class PolicyFunction(Generic[P, R]):
         policy = self._resolved()
         if self._arguments is None:  # a plug-in's policy of which no version was seen yet
             return self.__wrapped__(*args, **kwargs)
-        call = self._arguments.call(args, kwargs)
+        call = self._arguments.read(args, kwargs)
         if policy is not None:
             try:
-                return cast("R", policy(**call.of_policy))
+                return cast("R", policy(**call.of_policy()))
             except Exception as error:  # noqa: BLE001 -- counted and logged; a monitor must go on
                 self._fell_back(policy, error)
         return self._body(call)
@@ -83,10 +83,11 @@ class PolicyFunction(Generic[P, R]):
         return self.__wrapped__.__qualname__
 
     def _body(self, call: Call) -> R:
-        result = self.__wrapped__(*call.args, **call.kwargs)
+        args, kwargs = call.of_body()
+        result = self.__wrapped__(*args, **kwargs)
         if self._connection is None:
             return result
-        return cast("R", self._connection.workspace.record(self.policy, call.of_policy, result))
+        return cast("R", self._connection.workspace.record(self.policy, call.of_policy(), result))
 
     def _fell_back(self, policy: Policy, error: Exception) -> None:
         with self._lock:
