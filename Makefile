@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check format bench lock clean workspace
+.PHONY: demo test check format bench dana lock clean workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
 	@$(BIN)/poet demo
@@ -25,6 +25,9 @@ bench: .venv/developed  ## every printed guarantee, simulated; learning on real 
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/window.py
 	$(BIN)/python benchmarks/learning.py
+
+dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Python 3.12 and the network
+	$(BIN)/python -m tests.run_dana
 
 lock: .venv/developed  ## write down the versions that the suite passed with
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock

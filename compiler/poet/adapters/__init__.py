@@ -1,0 +1,1 @@
+"""Ways in and out for other tools, each optional."""

@@ -1,0 +1,74 @@
+"""Run the seed's eighteen emits with a real Dana: ``python -m tests.run_dana``, or ``make dana``.
+
+Skipped with a reason where uv, Python 3.12 or the network is missing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from tests.builders import SEED_PAYLOADS
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / "build" / "dana"
+COUNT = "import sys, poet; print(sorted(poet.Workspace.open(sys.argv[1]).log.count_by_type().items()))"
+UNREACHABLE = ("Failed to fetch", "error sending request", "dns error", "tcp connect error", "Network")
+
+
+def main() -> None:
+    """Install, run, count."""
+    uv = shutil.which("uv")
+    if uv is None:
+        skip("there is no uv on the path")
+    made = said(uv, "venv", "--quiet", "--clear", "--python", "3.12", str(HOME))
+    if made.returncode:
+        skip(f"uv found no Python 3.12: {made.stderr.strip()}")
+    wanted = ["dana>=0.6,<0.7", "pypdf", str(ROOT)]
+    filled = said(uv, "pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), *wanted)
+    if filled.returncode:
+        told = f"dana cannot be installed: {filled.stderr.strip()}"
+        if any(word in filled.stderr for word in UNREACHABLE):
+            skip(told)
+        sys.exit(told)
+    with tempfile.TemporaryDirectory(prefix="poet-dana-") as name:
+        check(Path(name))
+
+
+def check(folder: Path) -> None:
+    """Run the program in an empty workspace and compare what is in the log."""
+    for file in ("seed.na", "dana_events.py"):
+        shutil.copy(ROOT / "examples" / file, folder)
+    workspace = str(folder / "shop")
+    commands = (
+        ("poet", "init", workspace),
+        ("dana", str(folder / "seed.na")),
+        ("python", "-c", COUNT, workspace),
+    )
+    for command, *words in commands:
+        variables = {**os.environ, "HOME": str(folder), "POET_WORKSPACE": workspace}
+        ended = said(str(HOME / "bin" / command), *words, env=variables)
+        if ended.returncode:
+            sys.exit(f"{command} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}")
+    expected = str(sorted((type_, 1) for type_, _ in SEED_PAYLOADS))
+    if ended.stdout.strip() != expected:
+        sys.exit(f"the log holds {ended.stdout.strip()}, expected {expected}")
+    sys.stdout.write(f"{len(SEED_PAYLOADS)} events of a Dana program are in the log\n")
+
+
+def said(*command: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command and keep what it says."""
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def skip(why: str) -> NoReturn:
+    """End without a verdict."""
+    sys.stdout.write(f"skipped: {why}\n")
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
