@@ -47,7 +47,7 @@ def _event(
     kind: str,
     opposite: bool,
 ) -> Utterance:
-    match rng.choice(("value", "cost", "month", "verdict"), p=(0.2, 0.2, 0.25, 0.35)):
+    match rng.choice(("value", "cost", "month", "verdict"), p=(0.15, 0.1, 0.35, 0.4)):
         case "value":
             return _value(rng, k, source, time, kind=kind, opposite=opposite)
         case "cost":

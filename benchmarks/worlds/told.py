@@ -1,5 +1,6 @@
 """Events of a simulated world as a learner gets them, without a log on disk."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from statistics import median
@@ -33,16 +34,17 @@ class Told:
     """What a learner reads of the first `n` utterances; stands in for `Summaries`."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self._rows: list[tuple[str, tuple[object, ...]]] = []
+        self._all: list[tuple[str, tuple[object, ...]]] = []
+        self._tables: dict[str, tuple[pa.Table, list[int]]] = {}
         self._times: list[float] = []
         self._said = list(utterances)
         for position, each in enumerate(utterances, start=1):
             event = make(each.type, each.data, source=each.source, time=each.time, id=f"e{position}")
-            self._rows += [
+            self._all += [
                 row for row in rows_of(StoredEvent(position=position, event=event)) if row[0] == each.type
             ]
             self._times.append(each.time)
-        self.log_position = len(self._rows)
+        self.log_position = len(self._all)
         self.log_prefix = ""
 
     @property
@@ -117,7 +119,8 @@ class Told:
     def first(self, n: int) -> "Told":
         """Give what the first `n` said."""
         part = Told(())
-        part._rows, part._times, part._said = self._rows[:n], self._times[:n], self._said[:n]
+        part._all, part._tables = self._all, self._tables
+        part._times, part._said = self._times[:n], self._said[:n]
         part.log_position = n
         return part
 
@@ -128,10 +131,18 @@ class Told:
 
     def events(self, type_: str) -> pa.Table:
         """Give the rows of one event type."""
-        schema = arrow_schema(type_)
-        rows = [row for name, row in self._rows if name == type_]
-        arrays = [pa.array([row[k] for row in rows], type=field.type) for k, field in enumerate(schema)]
-        return pa.Table.from_arrays(arrays, schema=schema)
+        whole, positions = self._whole(type_)
+        return whole.slice(0, bisect_right(positions, self.log_position))
+
+    def _whole(self, type_: str) -> tuple[pa.Table, list[int]]:
+        """Give all rows of a type, made once for all prefixes."""
+        if type_ not in self._tables:
+            schema = arrow_schema(type_)
+            rows = [row for name, row in self._all if name == type_]
+            arrays = [pa.array([row[k] for row in rows], type=field.type) for k, field in enumerate(schema)]
+            whole = pa.Table.from_arrays(arrays, schema=schema)
+            self._tables[type_] = whole, whole["position"].to_pylist()
+        return self._tables[type_]
 
 
 def run(

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "coin",
     "contrasts",
     "drawn_order",
+    "left_out",
     "limits",
     "ordered",
     "parts",
@@ -58,6 +59,7 @@ class Voice(Protocol):
 
 
 V = TypeVar("V", bound=Voice)
+Again = Callable[[Sequence[Any]], NDArray[np.float64] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,18 @@ class Block:
     stratum: tuple[object, ...]  # blocks of one stratum multiply, strata may differ in what is true
     factors: NDArray[np.float64]  # log e-values, one per alternative
     readings: tuple[Voice, ...]
+    again: Again | None = None  # the same bet on some of the readings; None: it stands or falls as a whole
+
+    def without(self, source: str) -> "Block | None":
+        """Give what is left when one source had said nothing, None when that is nothing.
+
+        What some readings of a block say is what the block says of them: it was not formed by outcomes.
+        """
+        left = tuple(reading for reading in self.readings if reading.source != source)
+        if len(left) == len(self.readings):
+            return self
+        factors = self.again(left) if self.again and len(left) > 1 else None
+        return None if factors is None else Block(self.hypothesis, self.stratum, factors, left, self.again)
 
     @property
     def time(self) -> float:
@@ -140,8 +154,12 @@ def ordered(
     strengths: tuple[float, ...],
 ) -> Block:
     """Bet that outcomes grow with scores inside a block; a negative strength bets that they fall."""
-    ascending = [score(block[k]) for k in drawn_order(block, outcome)]
-    return Block(hypothesis, stratum, log_ordering_evidence(ascending, strengths), tuple(block))
+
+    def evidence(readings: Sequence[V]) -> NDArray[np.float64]:
+        ascending = [score(readings[k]) for k in drawn_order(readings, outcome)]
+        return log_ordering_evidence(ascending, strengths)
+
+    return Block(hypothesis, stratum, evidence(block), tuple(block), evidence)
 
 
 def wager(hypothesis: str, reading: Voice, outcome: float, *, stratum: tuple[object, ...] = ()) -> Block:
@@ -195,8 +213,24 @@ def limits(
 
 
 def _ranked(hypothesis: str, one: V, others: Sequence[V], outcome: Callable[[V], float]) -> Block:
-    factors = log_rank_factors(outcome(one), [outcome(other) for other in others])
-    return Block(hypothesis, (), factors, (one, *others))
+    def evidence(readings: Sequence[V]) -> NDArray[np.float64] | None:
+        if readings[0] is not one:
+            return None
+        return log_rank_factors(outcome(one), [outcome(other) for other in readings[1:]])
+
+    ranked = (one, *others)
+    return Block(
+        hypothesis, (), log_rank_factors(outcome(one), [outcome(o) for o in others]), ranked, evidence
+    )
+
+
+def left_out(blocks: Iterable[Block], *sources: str | None) -> list[Block]:
+    """Give what blocks say when these sources had said nothing."""
+    kept = list(blocks)
+    for source in sources:
+        if source is not None:
+            kept = [left for block in kept if (left := block.without(source))]
+    return kept
 
 
 def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:

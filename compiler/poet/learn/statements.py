@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-__all__ = ["Statement", "cut", "statements", "weighted_median", "weighty_sources"]
+__all__ = ["Statement", "statements", "voices", "weighted_median", "weighty_sources"]
 
 _HOUR = 3600.0
 _WEIGHTY = 8  # who says less than an eighth cannot carry a rule alone
@@ -67,11 +67,6 @@ def _statement(row: dict[str, Any]) -> Statement:
     )
 
 
-def cut(said: Sequence[Statement], without: str | None) -> list[Statement]:
-    """Leave one source out."""
-    return [each for each in said if each.source != without]
-
-
 def weighty_sources(*said: Sequence[Statement]) -> list[str]:
     """Give the sources that say enough somewhere to carry a rule alone: an eighth of one kind of event."""
     weighty: set[str] = set()
@@ -79,6 +74,14 @@ def weighty_sources(*said: Sequence[Statement]) -> list[str]:
         spoken = Counter(each.source for each in kind)
         weighty |= {source for source, n in spoken.items() if n * _WEIGHTY >= len(kind)}
     return sorted(weighty)
+
+
+def voices(*said: Sequence[Statement]) -> list[str]:
+    """Give all sources in the order in which they first spoke."""
+    first: dict[str, int] = {}
+    for each in (each for kind in said for each in kind):
+        first[each.source] = min(first.get(each.source, each.position), each.position)
+    return sorted(first, key=lambda source: (first[source], source))
 
 
 def weighted_median(values: ArrayLike, weights: Iterable[float]) -> float:

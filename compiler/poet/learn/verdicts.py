@@ -19,6 +19,8 @@ __all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence", "shares_by_a
 _DAY = 86_400.0
 LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
 _SAMPLE = 5
+_VOICES = 8  # sources that may turn out to be the one that is wrong
+_FEWEST_VOICES = 3  # with fewer, nobody can tell which one that is
 _CONTRADICTED = -1.0  # a rule that stands falls only when all but one source say clearly otherwise
 
 
@@ -62,7 +64,7 @@ class Verdict:
 
 
 def judge(
-    compare: Callable[[str | None], list[Block]],
+    compare: Callable[..., list[Block]],
     weights: Mapping[str, float],
     *,
     sources: Sequence[str],
@@ -70,21 +72,34 @@ def judge(
     configuration: LearnConfiguration,
     together: Collection[str] = (),
     has_rules: bool = True,
+    voices: Sequence[str] = (),
 ) -> dict[str, Verdict]:
     """Weigh all hypotheses that have a block at the workspace's risk.
 
-    `compare` gives the blocks of all readings, or of those of all sources but one. `weights` says which
+    `compare` gives the blocks of all readings but those of the sources it is given. `weights` says which
     share of the risk each hypothesis has, fixed without looking at outcomes, in all at most 1. A hypothesis
     stands alone with its share (Ville's inequality and a union bound, whatever the hypotheses have in
     common), or goes through e-BH with the others of `together`, which must share one filtration. Without
     learned rules in force and without anything to adopt, nobody asks what is left when a source is left out.
+
+    With three or more `voices` (the sources that spoke first, in their order), half of the wealth bets on
+    what is said when one of them is left out, shared between the first eight: a single source that says
+    the contrary of all others then costs a factor of sixteen, and no longer everything.
     """
-    everything = _by_hypothesis(compare(None))
-    e_values = {name: _e_value(blocks, configuration.half_life_days) for name, blocks in everything.items()}
+    everything = _by_hypothesis(compare())
+    half_life = configuration.half_life_days
+    e_values = {name: _e_value(blocks, half_life) for name, blocks in everything.items()}
+    can_spare = len(voices) >= _FEWEST_VOICES
+    if can_spare:
+        parts = [_by_hypothesis(compare(voice)) for voice in voices[:_VOICES]]
+        e_values = {
+            name: _mixed(e, [part.get(name) for part in parts], half_life) for name, e in e_values.items()
+        }
     rejected = _rejected(e_values, weights, configuration.risk, together)
-    fade = partial(log_faded_evidence, half_life_days=configuration.half_life_days, newest=newest)
+    fade = partial(log_faded_evidence, half_life_days=half_life, newest=newest)
     asked = sources if rejected or has_rules else ()
-    without = _least_without_one(compare, asked, fade)
+    left = _Left(compare, fade, can_spare=can_spare)
+    without = left.least(asked)
     verdicts: dict[str, Verdict] = {}
     for name, blocks in everything.items():
         others = len((rejected & set(together)) - {name}) if name in together else 0
@@ -94,14 +109,63 @@ def judge(
             e_value=float(f"{e_values[name]:.6g}"),
             bar=float(f"{height:.6g}"),
             is_rejected=name in rejected,
-            log_faded=fade(blocks),
+            log_faded=left.best(name, fade(blocks), asked),
             log_without=without.get(name, 0.0),
-            n_effective=_n_effective(blocks, configuration.half_life_days, newest),
+            n_effective=_n_effective(blocks, half_life, newest),
             sources=dict(sorted(Counter(r.source for b in blocks for r in b.readings).items())),
             events_needed=None if name in rejected else _events_needed(blocks, height / e_values[name]),
             sample_events=tuple(r.event_id for b in blocks for r in b.readings)[:_SAMPLE],
         )
     return verdicts
+
+
+def _mixed(whole: float, parts: Sequence[list[Block] | None], half_life_days: float) -> float:
+    """Bet half on all voices and a sixteenth on all but each of the first eight."""
+    spared = [_e_value(blocks, half_life_days) if blocks else 1.0 for blocks in parts]
+    absent = _VOICES - len(spared)  # who has not spoken yet is left out already
+    return whole / 2.0 + (sum(spared) + absent * whole) / (2.0 * _VOICES)
+
+
+class _Left:
+    """What is left of each hypothesis when sources are left out, each asked once."""
+
+    def __init__(
+        self,
+        compare: Callable[..., list[Block]],
+        fade: Callable[[Sequence[Block]], float],
+        *,
+        can_spare: bool,
+    ) -> None:
+        self._compare, self._fade, self._can_spare = compare, fade, can_spare
+        self._known: dict[tuple[str, ...], dict[str, float]] = {}
+
+    def _of(self, *sources: str) -> dict[str, float]:
+        key = tuple(sorted(sources))
+        if key not in self._known:
+            blocks = _by_hypothesis(self._compare(*key))
+            self._known[key] = {name: self._fade(found) for name, found in blocks.items()}
+        return self._known[key]
+
+    def best(self, name: str, whole: float, sources: Sequence[str]) -> float:
+        """Give the evidence, without the one source that says the contrary of the others where one may."""
+        if whole >= 0.0 or not self._can_spare:
+            return whole
+        return max([whole, *(self._of(source).get(name, whole) for source in sources)])
+
+    def least(self, sources: Sequence[str]) -> dict[str, float]:
+        """Leave each source out in turn and keep what the rest says at the least, by hypothesis.
+
+        A hypothesis of which the rest says nothing is missing: one voice without contradiction counts.
+        """
+        least: dict[str, float] = {}
+        for source in sources:
+            for name, log in self._of(source).items():
+                spared = log
+                if log < 0.0 and self._can_spare:
+                    others = (other for other in sources if other != source)
+                    spared = max([log, *(self._of(source, other).get(name, log) for other in others)])
+                least[name] = min(least.get(name, math.inf), spared)
+        return least
 
 
 def _rejected(
@@ -155,22 +219,6 @@ def _strata(blocks: Sequence[Block]) -> list[list[Block]]:
     for block in blocks:
         by_stratum.setdefault(block.stratum, []).append(block)
     return list(by_stratum.values())
-
-
-def _least_without_one(
-    compare: Callable[[str | None], list[Block]],
-    sources: Sequence[str],
-    fade: Callable[[Sequence[Block]], float],
-) -> dict[str, float]:
-    """Leave each source out in turn and keep what the rest says at the least, by hypothesis.
-
-    A hypothesis of which the rest says nothing is missing: one voice without contradiction counts.
-    """
-    least: dict[str, float] = {}
-    for source in sources:
-        for name, blocks in _by_hypothesis(compare(source)).items():
-            least[name] = min(least.get(name, math.inf), fade(blocks))
-    return least
 
 
 def _n_effective(blocks: Sequence[Block], half_life_days: float, newest: float) -> float:

@@ -1,5 +1,6 @@
 """Learn strategies: accounts and verdicts, bets, rules."""
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from poet.decisions import Decisions
@@ -7,8 +8,9 @@ from poet.learn.adaptive_monitoring_strategy._bets import Evidence, bets, risk_s
 from poet.learn.adaptive_monitoring_strategy._features import top_features
 from poet.learn.adaptive_monitoring_strategy._readings import aftermath, money
 from poet.learn.adaptive_monitoring_strategy._rules import Case
+from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.statements import statements, voices, weighty_sources
 from poet.learn.verdicts import judge
 from poet.policies.adaptive_monitoring_strategy import baseline
 
@@ -36,27 +38,23 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
 
-    def heard(without: str | None) -> Evidence:
-        runs, catches, months, verdicts, _ = (cut(rows, without) if without else rows for rows in said)
-        return Evidence(
-            accounts=money(runs, catches, months, verdicts, configuration.costs),
-            judged=list(aftermath(verdicts)),
-        )
-
-    everything = heard(None)
+    runs, catches, months, judged, impacts = said
+    everything = Evidence(
+        accounts=money(runs, catches, months, judged, configuration.costs),
+        judged=list(aftermath(judged)),
+    )
     verdicts = judge(
-        lambda without: bets(
-            heard(without) if without else everything, costs=configuration.costs, risk=configuration.risk
-        ),
+        partial(left_out, bets(everything, costs=configuration.costs, risk=configuration.risk)),
         risk_shares(),
         sources=weighty_sources(*said[:4]),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=any(rule.evidence for rule in champion.active),
+        voices=voices(*said[:4]),
     )
     features, top = top_features(
-        said[4],
-        said[3],
+        impacts,
+        judged,
         _features_in_force(champion),
         half_life_days=configuration.half_life_days,
         newest=summaries.newest_time,

@@ -70,8 +70,8 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
     )
     sizes = _cap_sizes(champion, configuration)
 
-    def compare(without: str | None) -> list[Block]:
-        late, loud, ran = ([r for r in said if r.source != without] for said in (delays, noise, runs))
+    def compare(*without: str) -> list[Block]:
+        late, loud, ran = ([r for r in said if r.source not in without] for said in (delays, noise, runs))
         capped = cap_blocks(ran, sizes) if sizes else []
         return [*delay_blocks(late), *noise_blocks(loud), *capped, *feature_blocks(loud)]
 

@@ -1,14 +1,16 @@
 """Learn importances: what was said, bets, effects, rules."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from poet.decisions import Decisions
+from poet.learn.blocks import left_out
 from poet.learn.calculate_feature_importance._bets import Evidence, bets, risk_shares
 from poet.learn.calculate_feature_importance._effects import Effects
 from poet.learn.calculate_feature_importance._readings import impacts, memberships, reports
 from poet.learn.calculate_feature_importance._rules import Case
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.statements import statements, voices, weighty_sources
 from poet.learn.verdicts import judge
 from poet.policies.calculate_feature_importance import baseline
 
@@ -30,19 +32,17 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
 
-    def heard(without: str | None) -> Evidence:
-        drifts, falls, pairs = (cut(rows, without) if without else rows for rows in said)
-        return Evidence(impacts(drifts), memberships(falls), reports(pairs))
-
-    everything = heard(None)
-    matters = configuration.bounds.irrelevant_below
+    drifts, falls, pairs = said
+    everything = Evidence(impacts(drifts), memberships(falls), reports(pairs))
+    blocks = bets(everything, matters=configuration.bounds.irrelevant_below)
     verdicts = judge(
-        lambda without: bets(heard(without), matters=matters),
+        partial(left_out, blocks),
         risk_shares(everything),
         sources=weighty_sources(*said),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=any(rule.evidence for rule in champion.active),
+        voices=voices(*said),
     )
     effects = Effects(
         everything.impacts,

@@ -1,14 +1,16 @@
 """Learn alerting: what was said, bets, rules."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poet.decisions import Decisions
+from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.generate_alerts._bets import Evidence, bets, risk_shares
 from poet.learn.generate_alerts._readings import Alerts, caused, pairs, repeats, sizes, uses
 from poet.learn.generate_alerts._rules import Case
-from poet.learn.statements import Statement, cut, statements, weighty_sources
+from poet.learn.statements import Statement, statements, voices, weighty_sources
 from poet.learn.verdicts import judge
 from poet.learn.votes import count_votes
 from poet.policies.generate_alerts import baseline
@@ -38,26 +40,22 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     ratios = {row["execution_id"]: ratio for row in recorded if (ratio := _ratio(row))}
     times = {row["execution_id"]: row["time"] for row in recorded}
 
-    def heard(without: str | None) -> Evidence:
-        batches, answers = (cut(rows, without) if without else rows for rows in (useful, answered))
-        left_out = [without] if without else []
-        ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit, without=left_out)
-        validated = [row for row in votes if row["source"] != without]
-        return Evidence(
-            pairs=[*pairs(batches, alerts), *caused(validated, times)],
-            sizes=list(sizes(batches)),
-            uses=list(uses(batches, answers, alerts, ballots, ratios)),
-            repeats=list(repeats(batches, answers, alerts)),
-        )
-
-    everything = heard(None)
+    ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit)
+    everything = Evidence(
+        pairs=[*pairs(useful, alerts), *caused(votes, times)],
+        sizes=list(sizes(useful)),
+        uses=list(uses(useful, answered, alerts, ballots, ratios)),
+        repeats=list(repeats(useful, answered, alerts)),
+    )
+    speakers = (useful, answered, _voters(votes))
     verdicts = judge(
-        lambda without: bets(heard(without) if without else everything, costs=configuration.costs),
+        partial(left_out, bets(everything, costs=configuration.costs)),
         risk_shares(everything),
-        sources=weighty_sources(useful, answered, _voters(votes)),
+        sources=weighty_sources(*speakers),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=any(rule.evidence for rule in champion.active),
+        voices=voices(*speakers),
     )
     case = Case(
         champion=champion,

@@ -1,13 +1,15 @@
 """Learn recovery: what was said, bets, rules."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from poet.decisions import Decisions
+from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.monitor_with_recovery._bets import Evidence, bets, risk_shares
 from poet.learn.monitor_with_recovery._readings import crashes, recoveries, runs, strategy_of
 from poet.learn.monitor_with_recovery._rules import Case
-from poet.learn.statements import cut, statements, weighty_sources
+from poet.learn.statements import statements, voices, weighty_sources
 from poet.learn.verdicts import judge
 from poet.policies.monitor_with_recovery import baseline
 
@@ -29,22 +31,20 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
 
-    def heard(without: str | None) -> Evidence:
-        performed, failed, tried, issues = (cut(rows, without) if without else rows for rows in said)
-        return Evidence(
-            runs=runs(performed, failed),
-            recoveries=list(recoveries(tried, said[1])),  # who tells of an error is not who says what helped
-            crashes=list(crashes(issues)),
-        )
-
-    everything = heard(None)
+    performed, failed, tried, issues = said
+    everything = Evidence(
+        runs=runs(performed, failed),
+        recoveries=list(recoveries(tried, failed)),
+        crashes=list(crashes(issues)),
+    )
     verdicts = judge(
-        lambda without: bets(heard(without) if without else everything),
+        partial(left_out, bets(everything)),
         risk_shares(everything),
         sources=weighty_sources(*said),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=any(rule.evidence for rule in champion.active),
+        voices=voices(*said),
     )
     case = Case(
         champion=champion,
