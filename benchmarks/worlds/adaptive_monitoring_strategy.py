@@ -62,11 +62,12 @@ def _value(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
 ) -> Utterance:
     tier = str(rng.choice(("critical", "medium")))
-    pays = (tier == "critical") != opposite
+    pays = tier == "critical" and not opposite
     loss = float(rng.lognormal(np.log(50_000.0 if pays else 20.0), 0.7))
     cost = 100.0
-    if kind == "noise":  # one in five returns five times its cost
-        loss = 500.0 if rng.random() < 0.2 else 0.0
+    if kind == "noise":  # one in five returns five times its cost, a miss as the workspace reckons it
+        cost = _MISS_USD / 5.0
+        loss = _MISS_USD if rng.random() < 0.2 else 0.0
     data: dict[str, Any] = {
         "drift_catch": f"drift-{k}",
         "prevented_loss": loss,

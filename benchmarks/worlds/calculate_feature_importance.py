@@ -119,3 +119,10 @@ def loss(decisions: Decisions, *, flipped: bool = False) -> float:
                 wanted = truth(feature, context, flipped=flipped)
                 errors.append(abs(np.log(answer(feature, context) / wanted)))
     return float(np.mean(errors))
+
+
+def is_stale(decisions: Decisions) -> bool:
+    """Whether price or discount still count for more on black friday."""
+    answer = module_of(decisions).calculate_feature_importance
+    friday = {"time_of_year": "black_friday"}
+    return any(answer(feature, friday) > answer(feature, {}) for feature in ("price", "discount"))

@@ -92,7 +92,7 @@ def _alerts() -> None:
     n = sum(row["scenario"] == "santos" for row in rows)
     print(
         f"  test bed alerts: 1500 verdicts hold back {len(useless)} of {len({row['short'] for row in rows})} "
-        f"types; in the unseen scenario {len(held)} of {n} alerts, {false / max(len(held), 1):.1%} of them false"
+        f"types; of the unseen scenario {len(held)} of {n} alerts, {false / max(len(held), 1):.1%} of them false"
     )
 
 
@@ -113,7 +113,7 @@ def _petshop() -> None:
             after += len(generate_alerts([_drift(name) for name in fired], now=0.0).alerts)
     learned = sorted(rule.id for rule in decisions.active if rule.evidence)
     print(
-        f"  petshop, {len(teaching)} incidents teach {learned}; in the {len(incidents) - len(teaching)} others "
+        f"  petshop: {len(teaching)} incidents teach {learned}; in {len(incidents) - len(teaching)} others "
         f"{before} alerts become {after}"
     )
 
