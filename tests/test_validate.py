@@ -104,20 +104,20 @@ BAD = {
     ),
     "raises for a fault": (
         "monitor_with_recovery",
-        "except Exception as error",
-        "except KeyError as error",
+        "return run.full()",
+        "return run.full() if not run.full().error else 1 / 0",
         "never raises",
     ),
     "passes a failure for full": (
         "monitor_with_recovery",
-        'strategy="failed",\n            timed',
-        'strategy="full",\n            timed',
+        "return run.full()",
+        'import dataclasses\n    return dataclasses.replace(run.full(), strategy="full")',
         "never raises",
     ),
     "swallows the results": (
         "monitor_with_recovery",
-        "results=monitor(data)",
-        "results=None if monitor(data) else None",
+        "return run.full()",
+        "import dataclasses\n    return dataclasses.replace(run.full(), results=None)",
         "hands over",
     ),
     "is not finite": (

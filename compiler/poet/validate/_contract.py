@@ -24,10 +24,14 @@ def demand(holds: object, says: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A policy's properties, each a function from the policy to a Hypothesis test, and its boundary table."""
+    """A policy's properties, each a function from the policy to a Hypothesis test, and its boundary table.
+
+    `may_fork`: its runtime starts processes. No other module may, the candidate least of all.
+    """
 
     properties: tuple[Callable[..., Callable[[], None]], ...]
     boundary_table: Callable[[ModuleType, Decisions], int]
+    may_fork: bool = False
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from poet.runtime.recovery import _process
 from poet.validate._sandbox import Limits
 
 __all__ = ["Guard", "TooLongError", "limit", "within"]
@@ -23,6 +24,9 @@ FORBIDDEN = (
 # of these, what happens inside the staging folder is allowed
 ON_PATHS = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.", "tempfile.")
 LISTING = ("os.listdir", "os.scandir")  # and these where modules are: an import looks into its folder
+# what the runtime of recovery does to run a monitor in a process of its own, and to leave none behind
+FORKING = ("os.fork", "os.kill", "os.killpg")
+CHILDREN = "/proc/thread-self/children"
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -34,7 +38,7 @@ def limit(limits: Limits) -> None:
     """Bound what this process may use up, for good.
 
     Not the number of its processes: RLIMIT_NPROC counts all that a user runs, and root's not at all.
-    `poet.validate._walls` lets it start none.
+    `poet.validate._walls` lets it start none, unless its contract says that the runtime does.
     """
     for what, most in (
         (resource.RLIMIT_CPU, limits.cpu_s),
@@ -71,10 +75,12 @@ class Guard:
 
     It is a tripwire, not a wall: code that means harm and knows the interpreter can get round it. The
     dialect keeps such code out and the kernel stops what it would do; the hook says what was tried.
+    With `may_fork` the runtime's own module for it may start and end processes; nobody else may.
     """
 
-    def __init__(self, staging: Path, readable: Iterable[Path]) -> None:
+    def __init__(self, staging: Path, readable: Iterable[Path], *, may_fork: bool = False) -> None:
         self.tried: list[str] = []
+        self._forking = vars(_process) if may_fork else None
         self._staging = os.path.realpath(staging)
         roots = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *map(str, readable)}
         roots |= {entry for entry in sys.path if Path(entry).is_dir()}
@@ -85,6 +91,10 @@ class Guard:
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in FORKING or (event == "open" and arguments[0] == CHILDREN):
+            caller = sys._getframe(1)  # noqa: SLF001 -- the hook is called from where the event is
+            if caller.f_globals is self._forking:
+                return
         if event == "open":
             self._open(*arguments)
         elif event.startswith(FORBIDDEN) and not self._is_allowed(event, arguments):

@@ -20,7 +20,8 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on e
 PATH_BENEATH, ASK_VERSION = 1, 1
 # by the version of Landlock that knows it: write, remove and make files; move them; truncate them
 CHANGES = {1: 0b1_1111_1111_0010, 2: 1 << 13, 3: 1 << 14}
-CLONE_THREAD = 0x10000
+CLONE_THREAD, CLONE_NEW_SPACE = 0x10000, 0x7E020000
+SCOPES_SIGNALS, SCOPE_SIGNAL = 6, 1 << 1  # since this version of Landlock; signals stay among its own
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
 # starting programs and processes, the network, other processes, mounts, and ways round this filter
@@ -42,10 +43,15 @@ REFUSED = {
     "bpf": {"x86_64": 321, "aarch64": 280},
     "io_uring_setup": {"x86_64": 425, "aarch64": 425},
 }
+FORKING = ("fork", "kill", "setsid")  # of these, what it takes to start a process and to end it
 
 
-def build(staging: Path) -> None:
-    """Let this process write below `staging` alone, start nothing and speak to nobody, for good."""
+def build(staging: Path, *, may_fork: bool = False) -> None:
+    """Let this process write below `staging` alone, start nothing and speak to nobody, for good.
+
+    With `may_fork` it may fork, run no other program all the same, and end only what is behind these walls
+    too (from Linux 6.12 on; before, the audit hook alone sees to that).
+    """
     machine = platform.machine()
     if not sys.platform.startswith("linux") or machine not in ARCHITECTURES:
         return
@@ -53,20 +59,22 @@ def build(staging: Path) -> None:
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     if libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         return  # a kernel before 3.5
-    _write_only_below(libc, staging)
-    source = _assemble(machine)
+    _write_only_below(libc, staging, may_fork=may_fork)
+    source = _assemble(machine, may_fork=may_fork)
     program = ctypes.create_string_buffer(source, len(source))
     length = ctypes.sizeof(program) // 8
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", length, ctypes.addressof(program)))
     libc.prctl(SET_SECCOMP, FILTER_MODE, ctypes.addressof(header), 0, 0)
 
 
-def _write_only_below(libc: ctypes.CDLL, staging: Path) -> None:
+def _write_only_below(libc: ctypes.CDLL, staging: Path, *, may_fork: bool) -> None:
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     if version < 1:
         return
     rights = sum(right for since, right in CHANGES.items() if since <= version)
-    ruleset = libc.syscall(CREATE_RULESET, struct.pack("Q", rights), ctypes.c_size_t(8), 0)
+    scoped = SCOPE_SIGNAL if may_fork and version >= SCOPES_SIGNALS else 0
+    wanted = struct.pack("QQQ", rights, 0, scoped) if scoped else struct.pack("Q", rights)
+    ruleset = libc.syscall(CREATE_RULESET, wanted, ctypes.c_size_t(len(wanted)), 0)
     folder = os.open(staging, os.O_PATH | os.O_DIRECTORY)
     libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", rights, folder), 0)
     libc.syscall(RESTRICT_SELF, ruleset, 0)
@@ -74,13 +82,19 @@ def _write_only_below(libc: ctypes.CDLL, staging: Path) -> None:
     os.close(ruleset)
 
 
-def _assemble(machine: str) -> bytes:
-    """Write the filter: threads may be started, processes may not; a refusal is EPERM."""
-    refused = sorted(numbers[machine] for numbers in REFUSED.values() if machine in numbers)
-    return b"".join(struct.pack("HBBI", *each) for each in _instructions(machine, refused))
+def _assemble(machine: str, *, may_fork: bool) -> bytes:
+    """Write the filter: threads may be started, processes only where it is said; a refusal is EPERM."""
+    allowed = FORKING if may_fork else ()
+    refused = sorted(
+        numbers[machine] for name, numbers in REFUSED.items() if machine in numbers and name not in allowed
+    )
+    instructions = _instructions(machine, refused, may_fork=may_fork)
+    return b"".join(struct.pack("HBBI", *each) for each in instructions)
 
 
-def _instructions(machine: str, refused: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+def _instructions(
+    machine: str, refused: Sequence[int], *, may_fork: bool
+) -> Iterator[tuple[int, int, int, int]]:
     """Give (operation, skipped if true, skipped if false, operand)."""
     load, equal, at_least, has_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, refuse, unknown = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
@@ -97,6 +111,6 @@ def _instructions(machine: str, refused: Sequence[int]) -> Iterator[tuple[int, i
     yield answer, 0, 0, unknown
     yield equal, 0, 3, CLONE[machine]
     yield load, 0, 0, 16
-    yield has_bit, 1, 0, CLONE_THREAD
+    yield (has_bit, 0, 1, CLONE_NEW_SPACE) if may_fork else (has_bit, 1, 0, CLONE_THREAD)
     yield answer, 0, 0, refuse
     yield answer, 0, 0, allow

@@ -49,15 +49,18 @@ def main() -> None:
     sys.path += [folder for folder in job.folders if folder not in sys.path]  # as -I leaves PYTHONPATH out
     contract = importlib.import_module(job.contract)
     trial = Trial(job, contract.CONTRACT)
-    guard = Guard(staging, readable=[Path(str(contract.__file__)).parent])
+    may_fork = contract.CONTRACT.may_fork
+    guard = Guard(staging, readable=[Path(str(contract.__file__)).parent], may_fork=may_fork)
     _load_what_it_trusts(Path(job.path), (*TRUSTED, *job.imports))
     limit(job.limits)
-    _walls.build(staging)
+    _walls.build(staging, may_fork=may_fork)
     guard.watch()
     gates = list(trial.gates())
     tried = list(dict.fromkeys(guard.tried))
     if threading.active_count() > 1:
         tried.append("to leave a thread behind")
+    if _has_children():
+        tried.append("to leave a process behind")
     if tried:
         told = f"it tried: {'; '.join(tried)}"[:LONGEST]
         gates.append(Gate(name="sandbox", passed=False, counterexample=told))
@@ -66,6 +69,15 @@ def main() -> None:
         msgspec.json.encode(Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found))),
     )
     os._exit(0)  # waits for no thread and runs no handler of the candidate's
+
+
+def _has_children() -> bool:
+    """Tell whether a process that this one started runs, or waits to be asked how it ended."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The contract of `monitor_with_recovery`: it comes back, it says how, it leaves nothing behind."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,68 +9,156 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poet.runtime.results import MonitoringOutcome
-from poet.validate._contract import Broken, Contract, Policy, demand, no_boundary_table
+from poet.validate._contract import Broken, Contract, Policy, demand
+from poet.validate._recovery_table import boundary_table
 
 __all__ = ["CONTRACT"]
 
 TABLES: st.SearchStrategy[Any] = st.sampled_from([
     {}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [None] * 5, "b": [1.0] * 5}, None, 5, "no table", [[1, 2], [3]],
-])  # fmt: skip
-FAULTS = st.sampled_from([
-    ValueError, ZeroDivisionError, MemoryError, TimeoutError, KeyError, RecursionError, OSError, RuntimeError,
+    {"current": {"a": [1.0]}, "reference": {"a": [2.0]}}, {"a": 1}, [None, "x", 3.0], object(),
 ])  # fmt: skip
 
 
-def _outcome(policy: Policy, data: Any, monitor: Any) -> MonitoringOutcome:
-    outcome = policy(data, monitor=monitor)
+class _Outlaw(BaseException):
+    """What no `except Exception` catches, and yet nobody's wish to end the program."""
+
+
+FAULTS: dict[type[BaseException], str] = {
+    ValueError: "value", ZeroDivisionError: "value", KeyError: "value", MemoryError: "memory", OSError: "io",
+    TimeoutError: "timeout", RecursionError: "other", RuntimeError: "other", _Outlaw: "other",
+}  # fmt: skip
+
+
+def _outcome(policy: Policy, data: Any, monitor: Any, **told: Any) -> MonitoringOutcome:
+    outcome = policy(data, monitor=monitor, **told)
     if not isinstance(outcome, MonitoringOutcome):
         raise Broken(f"it answers {type(outcome).__name__}, not MonitoringOutcome")
+    demand(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
+    demand(all(isinstance(each, str) and each for each in outcome.warnings), f"warnings: {outcome.warnings}")
     return outcome
 
 
 def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
-    """Hand over the results of a monitor that works as they are, without a warning."""
+    """Hand over the results as they are; a full run sees the very data and needs no warning, others do."""
 
     @given(TABLES, st.integers())
     def test(data: Any, found: int) -> None:
-        outcome = _outcome(policy, data, lambda _data: found)
-        demand(outcome.results == found, f"the monitor found {found}, handed over was {outcome.results!r}")
-        demand(outcome.timed_out is False and not outcome.warnings, f"an outcome without a fault: {outcome}")
+        outcome = _outcome(policy, data, lambda seen: (found, seen is data))
+        demand(isinstance(outcome.results, tuple), f"the monitor found {found}, there is {outcome.results!r}")
+        demand(outcome.results[0] == found, f"the monitor found {found}, not {outcome.results[0]!r}")
+        demand(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
+        is_full = outcome.strategy == "full"
+        demand(outcome.results[1] is is_full, f"{outcome.strategy}, and the data were others: {outcome}")
+        demand(bool(outcome.warnings) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}")
+        demand(not is_full or outcome.quality_loss == 0.0, f"a full run that lost quality: {outcome}")
 
     return test
 
 
 def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
-    """Answer a fault of the data or of the monitor with an outcome that names it."""
+    """Answer a fault of the data or of the monitor with an outcome that names it and its kind."""
 
-    @given(TABLES, FAULTS)
-    def test(data: Any, fault: type[Exception]) -> None:
+    @given(TABLES, st.sampled_from(sorted(FAULTS, key=repr)))
+    def test(data: Any, fault: type[BaseException]) -> None:
         def broken(_data: Any) -> None:
             raise fault("on purpose")
 
         outcome = _outcome(policy, data, broken)
-        demand(bool(outcome.warnings), f"nothing is said of a {fault.__name__}: {outcome}")
+        told = [each for each in outcome.warnings if fault.__name__ in each]
+        demand(bool(told), f"nothing is said of a {fault.__name__}: {outcome}")
+        demand(outcome.strategy == "failed", f"a run that failed passes for {outcome.strategy}: {outcome}")
+        demand(outcome.results is None, f"a run that failed gives {outcome.results!r}")
+        demand(outcome.error == FAULTS[fault], f"a {fault.__name__} is told as {outcome.error!r}")
         demand(
-            bool(outcome.strategy) and outcome.strategy != "full", f"a failed run passes for full: {outcome}"
+            outcome.timed_out is (fault is TimeoutError), f"{fault.__name__}: timed out {outcome.timed_out}"
         )
-        demand(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
+
+    return test
+
+
+def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
+    """Say so where there is neither a monitor nor a reference to compare with."""
+
+    @given(TABLES.filter(lambda data: not isinstance(data, dict) or "reference" not in data))
+    def test(data: Any) -> None:
+        outcome = _outcome(policy, data, None)
+        demand(outcome.strategy == "failed", f"a comparison with nothing passes for {outcome.strategy}")
+        demand(any("reference" in each for each in outcome.warnings), f"no word of it: {outcome.warnings}")
+
+    return test
+
+
+def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
+    """Refuse a monitor that cannot be called: that is the caller's error."""
+
+    @given(st.sampled_from([3, "monitor", [len]]))
+    def test(monitor: Any) -> None:
+        try:
+            outcome = policy({"a": [1.0]}, monitor=monitor)
+        except TypeError:
+            return
+        raise Broken(f"the monitor {monitor!r} passes for one: {outcome}")
+
+    return test
+
+
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """Give the same data the same outcome, but for the time it took."""
+
+    @given(TABLES, st.integers(0, 3))
+    def test(data: Any, found: int) -> None:
+        def monitor(_data: Any) -> int:
+            return found
+
+        context = {"computation": "psi"}
+        first, again = (
+            {name: getattr(outcome, name) for name in MonitoringOutcome.__slots__ if name != "duration_ms"}
+            for outcome in (_outcome(policy, data, monitor, context=context) for _ in range(2))
+        )
+        demand(first == again, f"{first}, then {again}")
+        demand(first["computation"] == "psi", f"the work is called {first['computation']!r}, not 'psi'")
 
     return test
 
 
 def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
-    """No thread is left when it has come back."""
+    """Leave no thread, no process and no open file when it has come back."""
 
-    @given(TABLES)
-    def test(data: Any) -> None:
-        before = threading.active_count()
-        _outcome(policy, data, lambda _data: 1)
+    @given(TABLES, st.booleans())
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        before, lowest = threading.active_count(), _lowest_free_number()
+        _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
         demand(threading.active_count() <= before, "a thread is left behind")
+        demand(not _has_children(), "a process is left behind")
+        demand(_lowest_free_number() == lowest, "a file is left open")
 
     return test
 
 
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _lowest_free_number() -> int:
+    number = os.dup(1)
+    os.close(number)
+    return number
+
+
 CONTRACT = Contract(
-    properties=(hands_over_what_the_monitor_found, never_raises_for_a_fault, leaves_nothing_behind),
-    boundary_table=no_boundary_table,
+    properties=(
+        hands_over_what_the_monitor_found,
+        never_raises_for_a_fault,
+        says_where_there_is_no_reference,
+        refuses_what_is_no_monitor,
+        answers_the_same_again,
+        leaves_nothing_behind,
+    ),
+    boundary_table=boundary_table,
+    may_fork=True,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from poet.errors import SampleError
 from poet.runtime.context import field
@@ -52,11 +52,12 @@ def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
     # only who needs it pays for it, and here, for a child process would pay again every time
     from poet.runtime.table import detect_drift_table  # noqa: PLC0415
 
-    detect = field(context, "detect_drift") or _calibrated()
-    if not callable(detect):
+    own = field(context, "detect_drift")
+    if own is not None and not callable(own):
         raise SampleError(
-            f"context['detect_drift'] must be a function like detect_drift, got {type(detect).__name__}"
+            f"context['detect_drift'] must be a function like detect_drift, got {type(own).__name__}"
         )
+    detect = _calibrated() if own is None else cast("Callable[..., DriftResult]", own)
     told = _scalars(context)
 
     def monitor(data: Any) -> dict[str, DriftResult]:

@@ -153,16 +153,17 @@ class Run:
         return replace(self, warnings=(*self.warnings, f"{strategy}: {run}"))
 
     def _call(self, data: Any, left: float | None) -> Answer | Fault:
+        """Run the monitor once, for at most so many seconds."""
         if not CAN_FORK or (left is None and not self.is_isolated):
             return attempt(lambda: self.monitor(data))
         if left is not None and left <= 0.0:
-            return Fault("timeout", f"no time was left of the deadline of {self.seconds:g} s")
+            return Fault("timeout", f"no time was left of the deadline of {self.seconds} s")
 
         def call() -> Any:
             _deadline.set(self.seconds)
             return self.monitor(data)
 
-        late = f"the monitor did not come back in time, with a deadline of {self.seconds:g} s for all"
+        late = f"the monitor did not come back in time, with a deadline of {self.seconds} s for all"
         return call_apart(call, seconds=left, late=late)
 
     def _left(self, *, until: float = 1.0, shared_by: int = 1) -> float | None:

@@ -27,22 +27,28 @@ class Table(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in their order."""
+        ...
 
     @property
     def n_rows(self) -> int:
         """How many rows there are; of columns of different lengths the most."""
+        ...
 
     def column(self, place: int) -> Any:
         """Give a column."""
+        ...
 
     def rows(self, places: Places) -> Any:
         """Give a table of these rows."""
+        ...
 
     def only(self, place: int) -> Any:
         """Give a table of one column."""
+        ...
 
     def replaced(self, columns: Replacements) -> Any:
         """Give a table with other values in these columns."""
+        ...
 
 
 def open_table(data: Any) -> Table | None:

@@ -174,10 +174,10 @@ def _with_parts(data: Any, parts: Mapping[str, Any]) -> Any:
         held = data.copy() if isinstance(data, dict) else dict(data)
         held.update(parts)
         return held
-    if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        return dataclasses.replace(data, **parts)
     if hasattr(data, "_replace"):  # a named tuple
         return data._replace(**parts)
+    if dataclasses.is_dataclass(data) and not isinstance(data, type):
+        return dataclasses.replace(data, **parts)
     held = copy.copy(data)
     for name, part in parts.items():
         setattr(held, name, part)

@@ -1,0 +1,246 @@
+"""What the decisions of `monitor_with_recovery` say about a run, held against what a module does with it."""
+
+import itertools
+import math
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from poet.decisions import Decisions
+from poet.policies.monitor_with_recovery import Reach
+from poet.runtime.recovery import deadline
+from poet.runtime.results import MonitoringOutcome
+from poet.validate._contract import demand
+from poet.validate._recovery_book import LACKING, Book, Expected, Table, possible
+
+__all__ = ["boundary_table"]
+
+ROWS = 1000  # of a table of which only the missing share matters
+SHORTEST_S = 0.25  # under a shorter deadline a busy machine may not start a process
+PATIENCE_S = 1.0  # a monitor hangs only under deadlines shorter than this
+STARTING_S = 1.0  # what a busy machine may need beside the deadline
+_ERRORS: dict[str, type[Exception]] = {
+    "timeout": TimeoutError,
+    "memory": MemoryError,
+    "value": ValueError,
+    "io": OSError,
+    "other": RuntimeError,
+}
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask at every border that the decisions name, after every kind of error, and with a hanging monitor."""
+    book = Book(decisions)
+    count = 0
+    for table in dict.fromkeys(_tables(book)):
+        count += 1
+        _runs_as_decided(module, book, table)
+    for table, error, place in _failures(book):
+        count += 1
+        _recovers_as_decided(module, book, table, error, place)
+    for table in _hangs(book):
+        count += 2
+        _comes_back(module, book, table)
+        _comes_back_off_the_main_thread(module, book, table)
+    return count
+
+
+def _tables(book: Book) -> Iterator[Table]:
+    yield Table(ROWS)
+    shares = {0.0, 1.0} | ({book.sparse[0].missing_above} if book.sparse else set())
+    for share in sorted(shares):
+        least = math.floor(share * ROWS)
+        yield from (Table(ROWS, lacking=lacking) for lacking in (least, least + 1) if lacking <= ROWS)
+    if book.sample:
+        above = book.sample[0].rows_above
+        yield from (Table(rows) for rows in (above, above + 1, 2 * above + 1))
+        yield Table(above + 1, lacking=above + 1)
+    for reach, _ in book.deadlines:
+        yield from _around(reach, book)
+
+
+def _around(reach: Reach, book: Book) -> Iterator[Table]:
+    """Give tables at the corners of what a deadline covers and one step out, for every computation."""
+    others = [each.computation for each, _ in book.deadlines if each.computation is not None]
+    computations = dict.fromkeys((reach.computation, None, *others, "no such computation"))
+    rows = {reach.rows_from - 1, reach.rows_from, reach.rows_to, reach.rows_to + 1}
+    features = {reach.features_from - 1, reach.features_from, reach.features_to, reach.features_to + 1}
+    for computation in computations:
+        for n_rows, n_features in itertools.product(sorted(rows - {0}), sorted(features - {0})):
+            is_corner = n_rows in (reach.rows_from, reach.rows_to) or n_features == reach.features_from
+            if computation == reach.computation or is_corner:
+                yield Table(n_rows, n_features, computation=computation)
+
+
+def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
+    expected = book.expected(table)
+    if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S:
+        return
+    outcome = _asked(module, table, _seen)
+    _demand_fields(book, table, expected, outcome)
+    says = f"{table}: {_short(outcome)}, its decisions say {expected}"
+    rows, is_sparse, allowed = outcome.results or (None, None, None)
+    demand(outcome.strategy == expected.strategy, says)
+    demand(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), says)
+    demand(rows == expected.rows, f"{says}; the monitor saw {rows} rows")
+    demand(bool(is_sparse) is expected.is_sparse, f"{says}; the monitor saw presence: {is_sparse}")
+    demand(_is_same(allowed, expected.deadline_s), f"{says}; the deadline was {allowed}")
+    demand(outcome.timed_out is False and not outcome.error, says)
+    _demand_words(table, expected, outcome)
+
+
+def _is_same(allowed: float | None, expected: float | None) -> bool:
+    if allowed is None or expected is None:
+        return allowed is expected
+    return math.isclose(allowed, expected, rel_tol=1e-12)
+
+
+def _demand_fields(book: Book, table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
+    told = (
+        outcome.rows,
+        outcome.features,
+        outcome.missing_share,
+        outcome.computation,
+        outcome.policy_version,
+    )
+    true = (expected.rows, table.features, table.share, table.computation or "", book.version)
+    demand(
+        told == true, f"{table}: rows, features, missing share, computation, version are {told}, not {true}"
+    )
+    demand(outcome.duration_ms >= 0.0, f"{table}: it took {outcome.duration_ms!r} ms")
+
+
+def _demand_words(table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
+    """Every step away from a full run is told in a warning, and nothing else is."""
+    said = " ".join(outcome.warnings)
+    wanted = [LACKING] * expected.is_sparse + [str(expected.rows)] * (expected.rows != table.rows)
+    demand(
+        len(outcome.warnings) == len(wanted), f"{table}: {len(wanted)} warnings are due: {outcome.warnings}"
+    )
+    for word in wanted:
+        demand(word in said, f"{table}: no warning speaks of {word}: {outcome.warnings}")
+
+
+def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
+    """Give runs that fail, and from which strategy of the decisions on the monitor works."""
+    for error in _ERRORS:
+        if error not in {failed.error for failed, _ in book.fallbacks}:
+            yield Table(ROWS, 3, lacking=1), error, 0
+    for failed, tried in book.fallbacks:
+        largest = max(failed.rows_above or 0, tried.rows) + 1
+        for place in range(len(tried.strategies) + 1):
+            yield Table(largest, 3, lacking=max(largest // 10, 1)), failed.error, place
+        if failed.rows_above:
+            yield Table(failed.rows_above, 3, lacking=1), failed.error, 0
+
+
+def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: str, place: int) -> None:
+    expected = book.expected(table)
+    if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S * 8:
+        return
+    tried = book.tried(expected, error)
+    strategies = [] if tried is None else possible(tried, table, expected)
+    calls = mmap.mmap(-1, 1)  # shared with the processes that the monitor runs in
+    outcome = _asked(module, table, lambda data: _failing(data, table, error, calls, strategies[:place]))
+    _demand_fields(book, table, expected, outcome)
+    says = f"{table}, {error}, {strategies[:place]} fail too: {_short(outcome)}"
+    demand(outcome.error == error, f"{says}; the error is {error}")
+    demand(outcome.timed_out is (error == "timeout"), says)
+    demand(len(outcome.warnings) > 0, f"{says}; nothing is said of the error")
+    if tried is None or place >= len(strategies):
+        demand(outcome.strategy == "failed" and outcome.results is None, f"{says}; it failed")
+        demand(outcome.quality_loss == 1.0, f"{says}; a failed run has lost everything")
+        return
+    works = strategies[place]
+    loss = tried.quality_losses[tried.strategies.index(works)]
+    loss = expected.quality_loss + loss * (1.0 - expected.quality_loss)
+    demand(outcome.strategy == works, f"{says}; its decisions say {works}")
+    demand(math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{says}; its quality loss is {loss:g}")
+    if works == "sampled":
+        demand(str(tried.rows) in outcome.warnings[-1], f"{says}; {tried.rows} rows are not spoken of")
+        demand(outcome.results == tried.rows, f"{says}; the monitor saw {outcome.results} rows")
+
+
+def _failing(data: Any, table: Table, error: str, calls: mmap.mmap, failing: list[str]) -> int:
+    """Fail at first, then as long as the data look like what these strategies make of them."""
+    calls[0] += 1
+    if calls[0] > 1 and _looks_like(data, table) not in failing:
+        return _n_rows(data)
+    if calls[0] == 1 and error == "crash":
+        os._exit(3)
+    raise _ERRORS.get(error, RuntimeError)("on purpose")
+
+
+def _looks_like(data: Any, table: Table) -> str:
+    if len(data) < table.features:
+        return "by_feature"
+    if LACKING in data and not np.isnan(data[LACKING]).any():
+        return "sparse"
+    return "sampled" if _n_rows(data) < table.rows else "retry"
+
+
+def _hangs(book: Book) -> Iterator[Table]:
+    """Give the smallest table under a deadline, where that is short enough to wait for."""
+    for reach, _ in book.deadlines:
+        table = Table(reach.rows_from, reach.features_from, computation=reach.computation)
+        expected = book.expected(table)
+        if expected.deadline_s is not None and expected.deadline_s < PATIENCE_S:
+            yield table
+            return
+
+
+def _comes_back(module: ModuleType, book: Book, table: Table) -> None:
+    allowed = book.expected(table).deadline_s or 0.0
+    asleep = 2.0 * (allowed + STARTING_S)
+    started = time.monotonic()
+    outcome = _asked(module, table, lambda _data: time.sleep(asleep))
+    took = time.monotonic() - started
+    says = f"{table}: a monitor that hangs under a deadline of {allowed:g} s came back after {took:.2f} s"
+    demand(took <= 1.1 * allowed + STARTING_S, says)
+    demand(outcome.timed_out and outcome.error == "timeout", f"{says} as {_short(outcome)}")
+    demand(outcome.strategy == "failed" and len(outcome.warnings) > 0, f"{says} as {_short(outcome)}")
+
+
+def _comes_back_off_the_main_thread(module: ModuleType, book: Book, table: Table) -> None:
+    faults: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            _comes_back(module, book, table)
+        except BaseException as fault:  # noqa: BLE001 -- raised again below
+            faults.append(fault)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    for fault in faults:
+        raise fault
+
+
+def _asked(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> MonitoringOutcome:
+    outcome = module.monitor_with_recovery(table.data, monitor=monitor, context=table.context)
+    demand(isinstance(outcome, MonitoringOutcome), f"{table}: it answers {type(outcome).__name__}")
+    return outcome  # type: ignore[no-any-return]
+
+
+def _seen(data: Any) -> tuple[int, bool, float | None]:
+    """Say what a monitor sees: how many rows, whether presence for values, under which deadline."""
+    is_sparse = LACKING in data and not np.isnan(data[LACKING]).any()
+    return _n_rows(data), bool(is_sparse), deadline()
+
+
+def _n_rows(data: Any) -> int:
+    return max(map(len, data.values()))
+
+
+def _short(outcome: MonitoringOutcome) -> str:
+    return (
+        f"{outcome.strategy} (loss {outcome.quality_loss:g}, error {outcome.error!r}, "
+        f"timed out {outcome.timed_out}, warnings {outcome.warnings})"
+    )
