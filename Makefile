@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each makes its own .venv.
 PYTHON ?= python3.11
+DANA_PYTHON ?= 3.12
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -27,7 +28,7 @@ bench: .venv/developed  ## every printed guarantee, simulated; learning on real 
 	$(BIN)/python benchmarks/learning.py
 
 dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Python 3.12 and the network
-	$(BIN)/python -m tests.run_dana
+	$(BIN)/python -m tests.run_dana $(DANA_PYTHON)
 
 lock: .venv/developed  ## write down the versions that the suite passed with
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock

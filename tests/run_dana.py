@@ -1,4 +1,4 @@
-"""Run the seed's eighteen emits with a real Dana: ``python -m tests.run_dana``, or ``make dana``.
+"""Run the seed's eighteen emits with a real Dana: ``python -m tests.run_dana [PYTHON]``, or ``make dana``.
 
 Skipped with a reason where uv, Python 3.12 or the network is missing.
 """
@@ -19,14 +19,14 @@ COUNT = "import sys, poet; print(sorted(poet.Workspace.open(sys.argv[1]).log.cou
 UNREACHABLE = ("Failed to fetch", "error sending request", "dns error", "tcp connect error", "Network")
 
 
-def main() -> None:
-    """Install, run, count."""
+def main(python: str) -> None:
+    """Install, run, count; `python` is a version or a path, as uv takes them."""
     uv = shutil.which("uv")
     if uv is None:
         skip("there is no uv on the path")
-    made = said(uv, "venv", "--quiet", "--clear", "--python", "3.12", str(HOME))
+    made = said(uv, "venv", "--quiet", "--clear", "--python", python, str(HOME))
     if made.returncode:
-        skip(f"uv found no Python 3.12: {made.stderr.strip()}")
+        skip(f"uv found no Python {python}: {made.stderr.strip()}")
     wanted = ["dana>=0.6,<0.7", "pypdf", str(ROOT)]
     filled = said(uv, "pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), *wanted)
     if filled.returncode:
@@ -71,4 +71,4 @@ def skip(why: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else "3.12")
