@@ -38,6 +38,7 @@ POLICIES = (
 )
 EVENTS = 300
 PLANS = 30
+WITH_HOSTILE = 450  # events
 FLIP_AFTER, FLIP_UNTIL, FLIP_PLANS = 300, 600, 30
 HALF_LIFE_EVENTS = 100  # in the worlds that turn
 FLIP_GAP_HOURS = 90.0 * 24.0 / HALF_LIFE_EVENTS
@@ -89,10 +90,10 @@ def is_stale(name: str, decisions: Decisions) -> bool:
 
 
 def loss_with_hostile(name: str, hostile: float, seed: int) -> float:
-    """Give the loss after all events when one source with this share of the votes says the opposite."""
+    """Give the loss at the end when one source with this share of the votes says the opposite."""
     here = world(name)
-    path = run(name, here.history(seed, EVENTS, hostile=hostile), plans=5, start=started(name))
-    return float(here.loss(path[-1][1]))
+    said = here.history(seed, WITH_HOSTILE, hostile=hostile)
+    return float(here.loss(run(name, said, plans=6, start=started(name))[-1][1]))
 
 
 def report(name: str, noise: int, truth: int, each: Callable[..., list[object]]) -> None:
@@ -113,7 +114,8 @@ def report(name: str, noise: int, truth: int, each: Callable[..., list[object]])
     print(f"  unlearned after {middle:.1f} half-lives (median), {late:.1f} (nine in ten)")
     for hostile in (0.0, 0.1, 0.2, 0.3):
         lost = np.array(each(partial(loss_with_hostile, name, hostile), range(truth)), dtype=np.float64)
-        print(f"  {hostile:.0%} hostile: {100 * (1 - lost.mean() / first):.0f} % of the way")
+        way = 100.0 * (1.0 - lost.mean() / first)
+        print(f"  {hostile:.0%} hostile, {WITH_HOSTILE} events: {way:.0f} % of the way")
 
 
 def _share(hits: int, n: int) -> str:

@@ -98,7 +98,7 @@ def _month(rng: np.random.Generator, source: str, time: float, *, kind: str, opp
     is_quiet = rng.random() < 0.7
     rate = 0.005 if is_quiet else 0.1
     pays = is_quiet == opposite
-    caught, false_alarms, cost = (40, 5, 2000.0) if pays else (2, 48, 5000.0)
+    caught, false_alarms, cost = (20, 0, 100.0) if pays else (2, 48, 5000.0)
     if kind == "noise":  # catches are worth exactly what the month costs, in the mean
         false_alarms, cost = 10, 2000.0
         caught = 2 * int((cost + 100.0 * false_alarms) / _MISS_USD) if rng.random() < 0.5 else 0

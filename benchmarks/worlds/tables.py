@@ -90,9 +90,11 @@ def _alerts() -> None:
     held = [row for row in rows if row["scenario"] == "santos" and row["short"] in useless]
     false = sum(row["time_label"] == "false_positive" for row in held)
     n = sum(row["scenario"] == "santos" for row in rows)
+    types = len({row["short"] for row in rows})
+    share = false / max(len(held), 1)
     print(
-        f"  test bed alerts: 1500 verdicts hold back {len(useless)} of {len({row['short'] for row in rows})} "
-        f"types; of the unseen scenario {len(held)} of {n} alerts, {false / max(len(held), 1):.1%} of them false"
+        f"  test bed alerts: 1500 verdicts hold back {len(useless)} of {types} types; "
+        f"of the unseen scenario {len(held)} of {n} alerts, {share:.1%} of them false"
     )
 
 
