@@ -32,7 +32,7 @@ def history(
             source, wrong = "user/hostile", True
         flipped = flip_at is not None and k >= flip_at
         said.append(
-            _event(rng, k, source, k * gap_hours * _HOUR, state, kind=kind, opposite=wrong != flipped)
+            _event(rng, k, source, k * gap_hours * _HOUR, state, kind=kind, flipped=flipped, wrong=wrong)
         )
     return said
 
@@ -45,8 +45,10 @@ def _event(
     state: dict[str, float],
     *,
     kind: str,
-    opposite: bool,
+    flipped: bool,
+    wrong: bool,
 ) -> Utterance:
+    opposite = wrong != flipped
     match rng.choice(("value", "cost", "month", "verdict"), p=(0.15, 0.1, 0.35, 0.4)):
         case "value":
             return _value(rng, k, source, time, kind=kind, opposite=opposite)
@@ -55,7 +57,7 @@ def _event(
         case "month":
             return _month(rng, source, time, kind=kind, opposite=opposite)
         case _:
-            return _verdict(rng, k, source, time, state, kind=kind, opposite=opposite)
+            return _verdict(rng, k, source, time, state, kind=kind, flipped=flipped, wrong=wrong)
 
 
 def _value(
@@ -120,21 +122,23 @@ def _verdict(
     state: dict[str, float],
     *,
     kind: str,
-    opposite: bool,
+    flipped: bool,
+    wrong: bool,
 ) -> Utterance:
+    """Draw a drift, real more often soon after an incident; who is wrong says the contrary of it."""
     is_soon = time - state["incident"] <= 3 * 24 * _HOUR
-    chance = 0.3 if kind == "noise" else 0.9 if is_soon != opposite else 0.05
+    chance = 0.3 if kind == "noise" else 0.9 if is_soon != flipped else 0.05
     real = bool(rng.random() < chance)
+    is_incident = real and (not is_soon or rng.random() < 0.2)
+    if is_incident:
+        state["incident"] = time
     data: dict[str, Any] = {
         "execution_id": f"x{k}",
-        "was_real_drift": real,
+        "was_real_drift": real != wrong,
         "feature": str(rng.choice(("price", "discount", "user_age"), p=(0.5, 0.3, 0.2))),
     }
-    if real:
-        is_incident = not is_soon or rng.random() < 0.2
+    if data["was_real_drift"]:
         data["business_impact"] = "critical" if is_incident else "low"
-        if is_incident:
-            state["incident"] = time
     return Utterance("drift.validation", data, source=source, time=time)
 
 

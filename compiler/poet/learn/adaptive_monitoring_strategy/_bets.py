@@ -25,7 +25,7 @@ __all__ = ["DAYS", "LESSER", "Evidence", "bets", "return_on", "risk_shares"]
 
 DAYS = (1.0, 3.0, 7.0, 14.0, 30.0)
 LESSER = TIERS[:3]  # no model of high or critical impact is ever monitored less
-_MOST = 4.0  # times the largest cost: a larger surplus counts as this, so that no single claim decides
+_MOST = 3.0  # times the largest cost: a larger surplus counts as this, so that no single claim decides
 _RECKONED = 5.0  # times the cost: a larger return that these models never had is not reckoned with
 _STAKES_ON_GAIN = (0.2, 0.4, 0.7)  # of the wealth, per largest cost so far
 _STAKES_ON_COST = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far

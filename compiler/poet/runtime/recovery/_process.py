@@ -40,7 +40,7 @@ _LONGEST_MS = 60_000  # of one wait
 _GRACE_S = 2.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
 _WORD = struct.Struct("=q")  # the worker's pid, then its wait status
 _MOST_FILES = 1 << 16
-_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # prctl(2)
 _PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 _starting = threading.Lock()
@@ -150,11 +150,12 @@ class _Apart:
                 os.waitpid(self.keeper, 0)
 
     def _is_cleared(self) -> bool:
+        """Wait for the keeper's last word; it falls silent when something killed it."""
         poll, end = select.poll(), time.monotonic() + _GRACE_S
         poll.register(self.words, select.POLLIN)
         while len(self.heard) < 2 and (left := end - time.monotonic()) > 0.0:
             if poll.poll(math.ceil(left * 1000.0)) and self._has_ended():
-                return True
+                break
         return len(self.heard) == 2
 
 
@@ -205,7 +206,7 @@ def _keep(call: Callable[[], Any], answers: int, words: int, leash: int, mask: s
         _leave()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if _PRCTL is not None:
-            _PRCTL(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            _PRCTL(_ADOPT_ORPHANS, 1, 0, 0, 0)
         worker = os.fork()  # where it fails the caller hears nothing, and knows by that
         if worker == 0:
             _ours.update((words, leash))
@@ -257,6 +258,8 @@ def _work(call: Callable[[], Any], answers: int, mask: set[Any]) -> NoReturn:
     """Be the worker: make the call and send what came of it."""
     try:
         own = os.getpid()
+        if _PRCTL is not None:
+            _PRCTL(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
         _leave()
         _forget()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
