@@ -1,0 +1,508 @@
+"""A deadline holds whatever the monitor does, and nothing stays behind."""
+
+import ctypes
+import errno
+import faulthandler
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poet.runtime.recovery import Run, _run, deadline, prepare
+from poet.runtime.results import MonitoringOutcome
+
+DEADLINE_S = 0.3
+STARTING_S = 0.4  # beside the deadline, on a machine that is busy with other things
+TABLE = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
+
+
+def run_of(monitor: Callable[[Any], Any], seconds: float | None = DEADLINE_S, data: Any = TABLE) -> Run:
+    """Prepare a run under a deadline."""
+    run = prepare(data, monitor, None, version=1)
+    return run if seconds is None else run.within(seconds=seconds)
+
+
+def in_time(monitor: Callable[[Any], Any], seconds: float = DEADLINE_S) -> MonitoringOutcome:
+    """Run a monitor under a deadline that must hold."""
+    started = time.monotonic()
+    outcome = run_of(monitor, seconds).full()
+    assert time.monotonic() - started < 1.1 * seconds + STARTING_S
+    return outcome
+
+
+def children() -> set[str]:
+    """Give the ids of all children of this process, zombies too."""
+    return {
+        pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
+    }
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Demand that no child, thread or open file is more than before."""
+    before = children(), threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    assert (children(), threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+
+
+def is_gone(pid: int, *, orphaned: bool = False) -> bool:
+    """Tell whether a process has ended within a second; an orphan's remains are the system's to clear up."""
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if orphaned and state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+# hanging
+
+
+def sleeps(_data: Any) -> None:
+    """Wait in a way that signals could end."""
+    time.sleep(60.0)
+
+
+def backtracks(_data: Any) -> None:
+    """Stay in C for years, the interpreter's lock held."""
+    re.match(r"(a+)+$", "a" * 50 + "b")
+
+
+def blocks(_data: Any) -> None:
+    """Block in a call of the C library, the interpreter's lock held."""
+    ctypes.PyDLL(None).sleep(60)
+
+
+def ignores_signals(_data: Any) -> None:
+    """Turn a deaf ear to everything that can be ignored."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        pass
+
+
+def swallows(_data: Any) -> None:
+    """Catch whatever is raised in it."""
+    while True:
+        with suppress(BaseException):
+            time.sleep(60.0)
+
+
+def stops_itself(_data: Any) -> None:
+    """Stop, as by Ctrl-Z."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+HANGING = [sleeps, backtracks, blocks, ignores_signals, swallows, stops_itself]
+
+
+@pytest.mark.parametrize("monitor", HANGING)
+def test_a_deadline_holds_when_the_monitor_hangs(monitor: Callable[[Any], Any]) -> None:
+    """In C code, deaf to signals, or stopped."""
+    with nothing_left():
+        outcome = in_time(monitor)
+    assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", "timeout", True)
+    assert outcome.warnings == ("the monitor did not come back in time, with a deadline of 0.3 s for all",)
+
+
+def test_a_deadline_holds_off_the_main_thread() -> None:
+    """Several at a time, each in its own time, and the quick ones do not wait for the slow ones."""
+    found: dict[float, tuple[str, float]] = {}
+
+    def ask(seconds: float) -> None:
+        started = time.monotonic()
+        outcome = run_of(sleeps if seconds < 1.0 else lambda _data: 5, seconds).full()
+        found[seconds] = (outcome.error, time.monotonic() - started)
+
+    with nothing_left():
+        threads = [threading.Thread(target=ask, args=(seconds,)) for seconds in (0.2, 0.4, 0.6, 30.0)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert {seconds: error for seconds, (error, _) in found.items()} == {
+        0.2: "timeout",
+        0.4: "timeout",
+        0.6: "timeout",
+        30.0: "",
+    }
+    assert all(took < 1.1 * min(seconds, 1.0) + STARTING_S for seconds, (_, took) in found.items())
+
+
+def test_a_result_that_is_too_large_to_come_home_in_time_is_late() -> None:
+    """The pipe is read while waiting, and no longer than the deadline."""
+    with nothing_left():
+        assert in_time(lambda _data: bytes(300_000_000), 0.1).error == "timeout"
+
+
+def test_a_large_result_comes_home() -> None:
+    """Larger than any pipe holds."""
+    assert run_of(lambda _data: np.arange(3_000_000), 20.0).full().results.sum() == 4_499_998_500_000
+
+
+def test_very_short_deadlines_hold() -> None:
+    """Even where there is hardly time to start."""
+    with nothing_left():
+        for seconds in (1e-9, 0.001, 0.01):
+            assert in_time(sleeps, seconds).timed_out
+
+
+def test_the_whole_call_has_one_deadline() -> None:
+    """What is tried after a run that hung shares what is left; all together stay within the deadline."""
+    data = {f"f{place}": np.zeros(100) for place in range(4)}
+    started = time.monotonic()
+    with nothing_left():
+        run = run_of(sleeps, 0.8, data)
+        outcome = run.recovered(
+            run.full(spares_time=True), ("sampled", "retry", "by_feature"), quality_losses=(0, 0, 0), rows=10
+        )
+    assert time.monotonic() - started < 1.1 * 0.8 + STARTING_S
+    assert (outcome.strategy, outcome.timed_out) == ("failed", True)
+    assert [each.split(":")[0] for each in outcome.warnings[2:]] == ["sampled", "retry", "by_feature"]
+
+
+# nothing stays behind
+
+
+def test_what_the_monitor_started_ends_with_it(tmp_path: Path) -> None:
+    """Children, programs, daemons that left its group and lost their parents, threads."""
+
+    def starts(_data: Any) -> int:
+        programs = [subprocess.Popen(["sleep", "60"], start_new_session=own) for own in (False, True)]
+        (tmp_path / "programs").write_text(" ".join(str(program.pid) for program in programs))
+        if os.fork() == 0:
+            os.setsid()
+            if (daemon := os.fork()) == 0:
+                time.sleep(60.0)
+            (tmp_path / "daemon").write_text(str(daemon))
+            os._exit(0)
+        threading.Thread(target=time.sleep, args=(60.0,)).start()
+        while not (tmp_path / "daemon").exists():
+            time.sleep(0.001)
+        os._exit(0) if waits else None
+        return 7
+
+    for waits in (False, True):
+        (tmp_path / "daemon").unlink(missing_ok=True)
+        with nothing_left():
+            outcome = run_of(starts, 20.0).full()
+        assert outcome.error == ("crash" if waits else "")
+        started = [(tmp_path / "daemon").read_text(), *(tmp_path / "programs").read_text().split()]
+        assert all(is_gone(int(pid)) for pid in started)
+
+
+def test_a_fork_of_the_monitor_that_comes_back_too_says_nothing() -> None:
+    """One answer, the monitor's own."""
+
+    def doubles(_data: Any) -> str:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        return "parent" if child else "child"
+
+    with nothing_left():
+        assert run_of(doubles, 20.0).full().results == "parent"
+
+
+def test_when_the_caller_is_killed_the_monitor_is(tmp_path: Path) -> None:
+    """The leash breaks, and the keeper kills."""
+    program = f"""
+import os, pathlib, time
+from poet.runtime.recovery import prepare
+def monitor(data):
+    pathlib.Path({str(tmp_path / "new")!r}).write_text(str(os.getpid()))
+    os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pid")!r})
+    time.sleep(60)
+prepare({{}}, monitor, None, version=1).within(seconds=60).full()
+"""
+    caller = subprocess.Popen([sys.executable, "-c", program])
+    while not (tmp_path / "pid").exists():
+        time.sleep(0.01)
+    caller.kill()
+    caller.wait()
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_an_interrupt_while_waiting_kills_the_monitor_and_goes_on() -> None:
+    """Ctrl-C is the caller's, not the monitor's."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with nothing_left(), pytest.raises(KeyboardInterrupt):
+            run_of(sleeps, 30.0).full()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_program_that_ignores_its_children_gets_its_answers() -> None:
+    """Where SIGCHLD is ignored the system forgets how children ended; the keeper tells."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with nothing_left():
+            assert run_of(len, 20.0).full().results == 2
+            assert run_of(lambda _data: os._exit(3), 20.0).full().error == "crash"
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_many_open_files_are_no_hindrance() -> None:
+    """Numbers beyond what select(2) takes."""
+    held = [os.dup(1) for _ in range(1100)]
+    try:
+        assert run_of(len, 20.0).full().results == 2
+    finally:
+        for number in held:
+            os.close(number)
+
+
+def test_a_monitor_may_run_under_a_deadline_inside_another() -> None:
+    """The inner one ends in its own time."""
+
+    def nests(_data: Any) -> tuple[str, float | None]:
+        return run_of(sleeps, 0.1).full().error, deadline()
+
+    with nothing_left():
+        assert run_of(nests, 20.0).full().results == ("timeout", 20.0)
+
+
+# how a process may end
+
+
+def reads_nowhere(_data: Any) -> None:
+    """Die as of a bad pointer, without a word from the fault handler that pytest has set."""
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "error", "says"),
+    [
+        (
+            lambda _: (faulthandler.disable(), os.kill(os.getpid(), signal.SIGSEGV)),
+            "crash",
+            "died of SIGSEGV",
+        ),
+        (lambda _: os.kill(os.getpid(), signal.SIGKILL), "memory", "was killed (SIGKILL)"),
+        (lambda _: os._exit(3), "crash", "ended with status 3 and no answer"),
+        (lambda _: lambda: 1, "value", "the result cannot leave the monitor's process"),
+        (lambda _: Unreadable(), "other", "the result cannot be read outside the monitor's process"),
+    ],
+)
+def test_a_process_that_ends_without_an_answer_is_a_fault(
+    monitor: Callable[[Any], Any], error: str, says: str
+) -> None:
+    """Each kind is named."""
+    with nothing_left():
+        outcome = run_of(monitor, 20.0).full()
+    assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", error, False)
+    assert says in outcome.warnings[-1]
+
+
+class Unreadable:
+    """Pickles, and refuses to be made again."""
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return refuse, ()
+
+
+def refuse() -> object:
+    """Raise something of its own."""
+    raise Outlaw
+
+
+class Outlaw(BaseException):
+    """What no `except Exception` catches."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no word of me")
+
+
+@pytest.mark.parametrize(
+    ("harms", "says"),
+    [
+        (os.close, "ended with status 0 and no answer"),
+        (lambda number: os.write(number, b"x" * 99), "wrote over its own answer"),
+    ],
+)
+def test_a_monitor_that_meddles_with_its_pipe_is_a_fault(harms: Callable[[int], Any], says: str) -> None:
+    """Junk is not taken for an answer."""
+    before = writable_pipes()
+
+    def meddles(_data: Any) -> None:
+        for number in writable_pipes() - before:
+            harms(number)
+
+    with nothing_left():
+        outcome = run_of(meddles, 20.0).full()
+    assert outcome.error == "crash"
+    assert says in outcome.warnings[-1]
+
+
+def writable_pipes() -> set[int]:
+    """Give the pipes of this process that can be written to."""
+    poll = select.poll()
+    for name in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if str(name.readlink()).startswith("pipe:"):
+                poll.register(int(name.name), select.POLLOUT)
+    return {number for number, event in poll.poll(0) if event & select.POLLOUT}
+
+
+@pytest.mark.parametrize("seconds", [None, 20.0])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (TimeoutError(), "timeout"),
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "no memory"), "memory"),
+        (ConnectionError(), "io"),
+        (EOFError(), "io"),
+        (ZeroDivisionError(), "value"),
+        (KeyError("x"), "value"),
+        (AttributeError(), "value"),
+        (RecursionError(), "other"),
+        (Outlaw(), "other"),
+        (ExceptionGroup("many", [ValueError()]), "other"),
+    ],
+)
+def test_a_fault_has_the_same_kind_here_and_in_another_process(
+    seconds: float | None, fault: BaseException, kind: str
+) -> None:
+    """And none is raised, not even what `except Exception` lets through."""
+
+    def broken(_data: Any) -> None:
+        raise fault
+
+    outcome = run_of(broken, seconds).full()
+    assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", kind, kind == "timeout")
+    assert type(fault).__name__ in outcome.warnings[-1]
+
+
+@pytest.mark.parametrize("seconds", [None, 20.0])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_wish_to_end_the_program_is_granted(seconds: float | None, stop: type[BaseException]) -> None:
+    """Wherever the monitor raises it."""
+
+    def leaves(_data: Any) -> None:
+        raise stop
+
+    with nothing_left(), pytest.raises(stop):
+        run_of(leaves, seconds).full()
+
+
+def test_the_status_of_an_exit_comes_along() -> None:
+    """As without a deadline."""
+    with pytest.raises(SystemExit, match="7"):
+        run_of(lambda _data: sys.exit(7), 20.0).full()
+
+
+def test_read_only_mappings_come_home() -> None:
+    """The results of `detect_drift` hold them."""
+    found = run_of(lambda _data: MappingProxyType({"a": re.compile("x")}), 20.0).full().results
+    assert found == MappingProxyType({"a": re.compile("x")})
+
+
+def test_what_the_monitor_prints_appears_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither lost with its process, nor repeated from the caller's buffer."""
+
+    def speaks(_data: Any) -> None:
+        sys.stdout.write("in")
+
+    sys.stdout.write("before ")
+    run_of(speaks, 20.0).full()
+    sys.stdout.flush()
+    assert capfd.readouterr().out == "before in"
+
+
+# systems and interpreters
+
+
+def test_the_warning_about_forks_of_programs_with_threads_is_silent_for_us_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Newer interpreters give it; anyone else still sees it."""
+    says = "This process (pid=1) is multi-threaded, use of fork() may lead to deadlocks in the child."
+    fork = os.fork
+
+    def warning_fork() -> int:
+        warnings.warn(says, DeprecationWarning, stacklevel=2)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", warning_fork)
+    assert run_of(len, 20.0).full().results == 2
+    with pytest.warns(DeprecationWarning, match="multi-threaded"):
+        warnings.warn(says, DeprecationWarning, stacklevel=1)
+    with pytest.raises(DeprecationWarning):
+        warnings.warn("use of fork()", DeprecationWarning, stacklevel=1)
+
+
+def test_where_nothing_can_be_forked_the_monitor_runs_and_the_outcome_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A deadline that cannot be kept is no reason to monitor nothing."""
+    monkeypatch.setattr(_run, "CAN_FORK", False)
+    outcome = run_of(len).full()
+    assert (outcome.results, outcome.strategy) == (2, "full")
+    assert outcome.warnings == (_run._NO_FORK,)
+    assert run_of(len, None).full().warnings == ()
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOMEM, "memory"), (errno.EAGAIN, "io")])
+def test_a_machine_without_room_for_a_process_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, number: int, kind: str
+) -> None:
+    """Named, and no pipe is left open."""
+
+    def full() -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fork", full)
+    with nothing_left():
+        outcome = run_of(len).full()
+    assert outcome.error == kind
+    assert "no process could be started" in outcome.warnings[0]
+
+
+def test_a_keeper_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    """The caller kills the rest itself."""
+
+    def kills(_data: Any) -> None:
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60.0)
+
+    with nothing_left():
+        outcome = in_time(kills, 5.0)
+    assert outcome.error == "memory"
+    assert is_gone(int((tmp_path / "pid").read_text()), orphaned=True)
+
+
+def test_starting_a_process_takes_little() -> None:
+    """Less than a tenth of a second, the median of several."""
+    took = []
+    for _ in range(7):
+        started = time.perf_counter()
+        run_of(len, 20.0).full()
+        took.append(time.perf_counter() - started)
+    assert sorted(took)[3] < 0.1
