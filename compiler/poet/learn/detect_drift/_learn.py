@@ -9,7 +9,7 @@ from poet.learn.detect_drift._rules import rules_after
 from poet.learn.detect_drift._steps import Role
 from poet.learn.detect_drift._table import Table, lay
 from poet.learn.detect_drift._tournament import Scope, Standing, play
-from poet.learn.evidence import reject
+from poet.learn.evidence import fading_weights, reject
 from poet.learn.soft_votes import with_soft_votes
 from poet.learn.votes import count_votes
 from poet.summaries import Summaries
@@ -113,8 +113,8 @@ def _adopted(table: Table, standings: dict[str, Standing], summaries: Summaries)
 def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries: Summaries) -> bool:
     """Tell whether all sources but one, taken together, speak against a change.
 
-    Only executions on which the change matters are asked about, and the others must have judged enough
-    of them to be heard.
+    Only executions on which the change matters are asked about, old verdicts count for less, and the others
+    must have judged enough of them to be heard.
     """
     place, new = table.place(name), table.firing[:, standing.favourite]
     changed = table.covered(place) & (new != table.champion_firing)
@@ -123,17 +123,23 @@ def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries
         others = count_votes(
             with_soft_votes(summaries), burst_limit=table.configuration.burst_limit, without=(source,)
         )
+        fading = fading_weights(
+            others.times, half_life_days=table.configuration.half_life_days, newest=summaries.newest_time
+        )
         known = [
-            (row_of.get(str(i), -1), label)
-            for i, label in zip(others.execution_ids, others.label, strict=True)
+            (row_of.get(str(i), -1), label, weight)
+            for i, label, weight in zip(others.execution_ids, others.label, fading, strict=True)
         ]
-        judged = [(row, label) for row, label in known if row >= 0 and changed[row]]
+        judged = [(row, label, weight) for row, label, weight in known if row >= 0 and changed[row]]
         if len(judged) < table.fewest_bets:
             continue
         worth = np.array(
-            [table.costs.miss * label - table.costs.false_alarm * (1.0 - label) for _, label in judged]
+            [
+                weight * (table.costs.miss * label - table.costs.false_alarm * (1.0 - label))
+                for _, label, weight in judged
+            ]
         )
-        adds = np.array([new[row] for row, _ in judged])
+        adds = np.array([new[row] for row, _, _ in judged])
         if float(np.where(adds, worth, -worth).sum()) < 0.0:
             return True
     return False

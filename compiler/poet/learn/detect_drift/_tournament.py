@@ -78,6 +78,13 @@ class Standing:
     audited: float = 1.0
     history: list[float] = field(default_factory=list)
 
+    def fade(self, kept: float) -> None:
+        """Let what is known count for less: who was best long ago is neither favourite nor staked on."""
+        self.spent *= kept
+        self.gains *= kept
+        self.squares *= kept
+        self.steps *= kept
+
     @property
     def favourite(self) -> int:
         """The candidate of least cost so far."""
@@ -137,7 +144,7 @@ def play(
     for step in range(len(steps.labels)):
         if kept[step] < 1.0:
             for standing in standings.values():
-                standing.spent *= kept[step]
+                standing.fade(kept[step])
         inside = [standings[scope.name] for scope in scopes if scope.members[step]]
         if not inside:
             continue
