@@ -1,7 +1,7 @@
 """Every policy in simulated worlds with known truth, and on real tables where they are at hand.
 
     python benchmarks/scenarios.py             # quick: 20 and 6 histories
-    python benchmarks/scenarios.py --full      # 200 histories of noise, 20 of everything else
+    python benchmarks/scenarios.py --noise 200 --truth 20     # takes an hour or two
     python benchmarks/scenarios.py --policy generate_alerts
 
 For each policy: how often noise ever makes it adopt a rule; how much of the way from version 1 to the
@@ -129,17 +129,17 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--full", action="store_true", help="200 histories of noise, 20 of the others")
+    parser.add_argument("--noise", type=int, default=20, help="histories of noise")
+    parser.add_argument("--truth", type=int, default=6, help="histories of every other kind")
     parser.add_argument("--policy", action="append", choices=POLICIES)
     options = parser.parse_args(arguments)
-    noise, truth = (200, 20) if options.full else (20, 6)
     with ProcessPoolExecutor() as pool:
 
         def each(work: Callable[[int], object], seeds: Sequence[int]) -> list[object]:
             return list(pool.map(work, seeds, chunksize=2))
 
         for name in options.policy or POLICIES:
-            report(name, noise, truth, each)
+            report(name, options.noise, options.truth, each)
     if not options.policy:
         tables.report()
 
