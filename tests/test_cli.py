@@ -67,14 +67,14 @@ def test_import_counts_and_buries(home: Path) -> None:
 
 
 def test_status_plan_and_compile_speak_of_the_workspace(home: Path) -> None:
-    """Without enough evidence nothing changes, and what is not learned yet is named."""
+    """Without enough evidence nothing changes; what things cost is said first."""
     code, out, _ = run(home, "status")
     assert code == 0
     assert "detect_drift: version 1 of 1 active" in out
     code, out, _ = run(home, "plan", "--exit-code")
     assert code == 0
     assert out.startswith("No changes: no rule has the evidence yet")
-    assert "not learned yet: adaptive_monitoring_strategy, calculate_feature_importance" in out
+    assert out.splitlines()[1].startswith("costs: miss 3")
     code, out, _ = run(home, "--json", "compile")
     assert (code, json.loads(out)["published"]) == (0, {})
 

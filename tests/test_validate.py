@@ -94,12 +94,17 @@ BAD = {
         ALWAYS + 'return samples.decide(\n        "numeric"',
         "says what it decides by",
     ),
-    "drops an alert": ("generate_alerts", "in drifted)", "in drifted[1:])", "loses no drifted"),
-    "alerts twice": ("generate_alerts", "in drifted)", "in [*drifted, *drifted])", "loses no drifted"),
+    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "loses no drifted"),
+    "alerts twice": (
+        "generate_alerts",
+        "individual(waiting,",
+        "individual((*waiting, *waiting),",
+        "loses no drifted",
+    ),
     "depends on the order": (
         "generate_alerts",
-        "sorted((result for result in drift_results if result.drifted), key=repr)",
-        "[result for result in drift_results if result.drifted]",
+        "drifted(drift_results)",
+        "tuple(each for each in drift_results if each in drifted(drift_results))",
         "forgets the order",
     ),
     "raises for a fault": (
@@ -122,20 +127,20 @@ BAD = {
     ),
     "is not finite": (
         "calculate_feature_importance",
-        "return float(",
-        "return float('nan') * float(",
+        "base = float(",
+        "base = float('nan') * float(",
         "stays near",
     ),
     "is out of range": (
         "calculate_feature_importance",
-        "return float(",
-        "return 11.0 * float(",
+        "base = float(",
+        "base = 11.0 * float(",
         "stays near",
     ),
     "prices the unknown": (
         "calculate_feature_importance",
-        "return float(",
-        "return 2.0 * float(",
+        "base = float(",
+        "base = 2.0 * float(",
         "gives the base",
     ),
     "neglects the critical": (

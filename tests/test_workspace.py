@@ -88,19 +88,14 @@ def test_answers_teach_a_new_version_that_is_swapped_in(workspace: Workspace) ->
     assert workspace.check() == []
 
 
-def test_a_plan_writes_nothing_and_says_what_is_not_learned_yet(workspace: Workspace) -> None:
-    """The four that have no learner keep their rules and say so."""
+def test_a_plan_writes_nothing_and_lets_all_six_learn(workspace: Workspace) -> None:
+    """No policy of ours is without a learner, and the plan says what everything costs."""
     monitor_and_answer(workspace, 10)
     before = sorted(path.name for path in workspace.generated.iterdir())
     plan = workspace.plan()
     assert sorted(path.name for path in workspace.generated.iterdir()) == before
-    unlearned = {each.policy for each in plan.policies if not each.decisions.learned}
-    assert unlearned == {
-        "calculate_feature_importance",
-        "generate_alerts",
-        "monitor_with_recovery",
-        "adaptive_monitoring_strategy",
-    }
+    assert len([each for each in plan.policies if each.decisions.learned]) == 6
+    assert [each.name for each in plan.costs] == ["miss", "false_alarm", "run"]
 
 
 def test_nothing_new_gives_no_new_version(workspace: Workspace) -> None:

@@ -183,7 +183,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     return count
 
 
-def _table(decisions: Decisions) -> Iterator[tuple[list[DriftResult], list[Alert], float]]:
+def _table(decisions: Decisions) -> Iterator[tuple[list[DriftResult], list[Alert], float | None]]:
     for rule in decisions.active:
         if rule.kind == "suppress":
             yield from _around_a_suppression(msgspec.convert(rule.condition, Pattern), decisions)
@@ -193,7 +193,7 @@ def _table(decisions: Decisions) -> Iterator[tuple[list[DriftResult], list[Alert
             features = msgspec.convert(rule.condition, Group).features
             for n in range(len(features) + 1):
                 for now in _moments(decisions):
-                    yield [_result(feature) for feature in features[:n]], [], now
+                    yield [_result(feature) for feature in (*features[:n], "elsewhere")], [], now
                     earlier = Alert(members=(_result("elsewhere"),), group=rule.id, raised_at=now - 1.0)
                     yield [_result(feature) for feature in features[:n]], [earlier], now
         elif rule.kind == "batch":
@@ -205,12 +205,14 @@ def _table(decisions: Decisions) -> Iterator[tuple[list[DriftResult], list[Alert
 
 def _around_a_suppression(
     pattern: Pattern, decisions: Decisions
-) -> Iterator[tuple[list[DriftResult], list[Alert], float]]:
+) -> Iterator[tuple[list[DriftResult], list[Alert], float | None]]:
     ratio = pattern.ratio_at_most or 2.0
+    asked, held = _on_both_sides(pattern.features[0])
+    yield [_result(pattern.features[0], k=held)], [], None
     for now in {*_moments(decisions), *_beside(pattern.until)}:
         for impact in IMPACTS:
             for score in (*_beside(ratio), 0.5, math.nan, math.inf):
-                for k in range(4):  # ids on both sides of the holdout
+                for k in (asked, held):
                     yield [_result(pattern.features[0], score, impact, k)], [], now
 
 
@@ -224,6 +226,12 @@ def _around_a_pause(
                 for score in _beside(calm.factor):
                     yield [_result("no such feature", score, impact)], earlier, now
                     yield [_result("another feature", score, impact)], earlier, now
+
+
+def _on_both_sides(feature: str) -> tuple[int, int]:
+    """Give the id that a holdout lets through first, and the one that it lets through last."""
+    lots = [_lot(_result(feature, k=k)) for k in range(1000)]
+    return min(range(1000), key=lots.__getitem__), max(range(1000), key=lots.__getitem__)
 
 
 def _moments(decisions: Decisions) -> list[float]:
@@ -261,21 +269,21 @@ def _said(plan: AlertPlan) -> tuple[list[Any], list[Any]]:
 
 
 def _predicted(
-    decisions: Decisions, results: Sequence[DriftResult], history: Sequence[Alert], now: float
+    decisions: Decisions, results: Sequence[DriftResult], history: Sequence[Alert], now: float | None
 ) -> tuple[list[Any], list[Any]]:
     """Say what the decisions would do, in their own words."""
     rules = sorted(decisions.active, key=lambda rule: rule.id)
     waiting, alerts, suppressed = list(results), [], []
     for rule in (rule for rule in rules if rule.kind == "suppress"):
         pattern, share = msgspec.convert(rule.condition, Pattern), msgspec.convert(rule.parameters, Share)
-        hit = [each for each in waiting if now < pattern.until and _matches(pattern, each)]
+        hit = [r for r in waiting if now is not None and now < pattern.until and _matches(pattern, r)]
         waiting = [each for each in waiting if each not in hit]
         asked = [each for each in hit if _lot(each) < share.holdout]
         alerts += [(rule.id, [each.execution_id], False, True) for each in asked]
         suppressed += [(rule.id, each.execution_id) for each in hit if each not in asked]
     pause = next((rule for rule in rules if rule.kind == "cool_down"), None)
     span = msgspec.convert(pause.parameters, Calm).seconds if pause else 0.0
-    recent = [each for each in history if each.raised_at is not None and 0.0 <= now - each.raised_at < span]
+    recent = [each for each in history if now is not None and 0.0 <= now - (each.raised_at or 0.0) < span]
     if pause is not None:
         hit = [each for each in waiting if _is_paused(pause, each, recent)]
         waiting = [each for each in waiting if each not in hit]
