@@ -1,6 +1,5 @@
 """What the decisions of `monitor_with_recovery` say about a run, held against what a module does with it."""
 
-import itertools
 import math
 import mmap
 import os
@@ -23,6 +22,7 @@ __all__ = ["boundary_table"]
 
 ROWS = 1000  # of a table of which only the missing share matters
 SHORTEST_S = 0.25  # under a shorter deadline a busy machine may not start a process
+ENOUGH_S, WIDEST = 4.0, 20  # for several processes, one by one, and for one a feature
 PATIENCE_S = 1.0  # a monitor hangs only under deadlines shorter than this
 STARTING_S = 1.0  # what a busy machine may need beside the deadline
 _ERRORS: dict[str, type[Exception]] = {
@@ -66,16 +66,16 @@ def _tables(book: Book) -> Iterator[Table]:
 
 
 def _around(reach: Reach, book: Book) -> Iterator[Table]:
-    """Give tables at the corners of what a deadline covers and one step out, for every computation."""
-    others = [each.computation for each, _ in book.deadlines if each.computation is not None]
-    computations = dict.fromkeys((reach.computation, None, *others, "no such computation"))
-    rows = {reach.rows_from - 1, reach.rows_from, reach.rows_to, reach.rows_to + 1}
-    features = {reach.features_from - 1, reach.features_from, reach.features_to, reach.features_to + 1}
-    for computation in computations:
-        for n_rows, n_features in itertools.product(sorted(rows - {0}), sorted(features - {0})):
-            is_corner = n_rows in (reach.rows_from, reach.rows_to) or n_features == reach.features_from
-            if computation == reach.computation or is_corner:
-                yield Table(n_rows, n_features, computation=computation)
+    """Give tables at the borders of what a deadline covers and a step beyond; inside, other work too."""
+    rows, features = (reach.rows_from, reach.rows_to), (reach.features_from, reach.features_to)
+    sizes = [(n, features[0]) for n in (rows[0] - 1, rows[0], rows[1], rows[1] + 1)]
+    sizes += [(rows[0], n) for n in (features[0] - 1, features[1], features[1] + 1)]
+    yield from (Table(*size, computation=reach.computation) for size in sizes if 0 not in size)
+    others = [each.computation for each, _ in book.deadlines if each.computation != reach.computation]
+    for computation in dict.fromkeys((*others, None, "no such computation")):
+        yield from (
+            Table(*size, computation=computation) for size in ((rows[0], features[0]), (rows[1], features[1]))
+        )
 
 
 def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
@@ -131,19 +131,28 @@ def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
     """Give runs that fail, and from which strategy of the decisions on the monitor works."""
     for error in _ERRORS:
         if error not in {failed.error for failed, _ in book.fallbacks}:
-            yield Table(ROWS, 3, lacking=1), error, 0
+            yield from ((table, error, 0) for table in _with_time(book, ROWS))
     for failed, tried in book.fallbacks:
-        largest = max(failed.rows_above or 0, tried.rows) + 1
-        for place in range(len(tried.strategies) + 1):
-            yield Table(largest, 3, lacking=max(largest // 10, 1)), failed.error, place
-        if failed.rows_above:
-            yield Table(failed.rows_above, 3, lacking=1), failed.error, 0
+        above = failed.rows_above or 0
+        for table in _with_time(book, max(above, tried.rows) + 1):
+            yield from ((table, failed.error, place) for place in range(len(tried.strategies) + 1))
+        if above:
+            yield from ((table, failed.error, 0) for table in _with_time(book, above))
+
+
+def _with_time(book: Book, rows: int) -> Iterator[Table]:
+    """Give a table of so many rows that has time enough to fail and recover in, where there is one."""
+    wider = max((reach.features_to for reach, _ in book.deadlines), default=0) + 1
+    for features in (3, wider) if 3 < wider <= WIDEST else (3,):
+        table = Table(rows, features, lacking=max(rows // 10, 1))
+        allowed = book.expected(table).deadline_s
+        if allowed is None or allowed >= ENOUGH_S:
+            yield table
+            return
 
 
 def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: str, place: int) -> None:
     expected = book.expected(table)
-    if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S * 8:
-        return
     tried = book.tried(expected, error)
     strategies = [] if tried is None else possible(tried, table, expected)
     calls = mmap.mmap(-1, 1)  # shared with the processes that the monitor runs in
