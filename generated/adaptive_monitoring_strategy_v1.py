@@ -15,6 +15,10 @@ TESTS = "single"  # as above
 
 
 def adaptive_monitoring_strategy(model_context) -> MonitoringStrategy:
-    """Give the monitoring that a model gets."""
+    """Give the monitoring that a model gets.
+
+    `model_context` is a mapping or an object with `business_impact`, `historical_drift_rate`,
+    `recent_incidents`, `days_since_incident`, `features`; what it leaves out counts on the safe side.
+    """
     # every-model
     return MonitoringStrategy(frequency=FREQUENCY, features=FEATURES, tests=TESTS, reason="every-model")

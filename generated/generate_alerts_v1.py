@@ -4,7 +4,12 @@ Version 1 of generate_alerts, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.results import Alert, AlertPlan
+from poet.runtime.alerts import (
+    drifted,
+    individual,
+    seconds,
+)
+from poet.runtime.results import AlertPlan
 
 __all__ = ["generate_alerts"]
 
@@ -12,7 +17,19 @@ VERSION = 1
 
 
 def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
-    """Plan the alerts about the results that drifted; the plan does not depend on their order."""
-    drifted = sorted((result for result in drift_results if result.drifted), key=repr)
+    """Plan the alerts about the results that drifted; the plan does not depend on their order.
+
+    `history` holds earlier alerts or plans; `now` is in seconds since 1970, or a datetime. Without `now`
+    nothing is held back.
+    """
+    moment = seconds(now)
+    waiting = drifted(drift_results)
+    alerts = []
+    suppressed = []
     # every-drift
-    return AlertPlan(alerts=tuple(Alert(members=(result,)) for result in drifted))
+    alerts.extend(individual(waiting, rule="every-drift", now=moment))
+    return AlertPlan(
+        alerts=tuple(alerts),
+        suppressed=tuple(suppressed),
+        policy_version=VERSION,
+    )

@@ -4,6 +4,7 @@ Version 1 of monitor_with_recovery, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
+from poet.runtime.recovery import prepare
 from poet.runtime.results import MonitoringOutcome
 
 __all__ = ["monitor_with_recovery"]
@@ -12,16 +13,10 @@ VERSION = 1
 
 
 def monitor_with_recovery(data, *, monitor=None, context=None) -> MonitoringOutcome:
-    """Run `monitor` over `data`; an error of either is an outcome with a warning, never an exception."""
-    if monitor is None:
-        return MonitoringOutcome(results=None, strategy="failed", warnings=("no monitor was given",))
+    """Run `monitor` over `data`; a fault of either is an outcome that names it, never an exception.
+
+    Without a monitor, drift is detected: `data` holds the tables `current` and `reference`.
+    """
+    run = prepare(data, monitor, context, version=VERSION)
     # full
-    try:
-        return MonitoringOutcome(results=monitor(data), strategy="full")
-    except Exception as error:
-        return MonitoringOutcome(
-            results=None,
-            strategy="failed",
-            timed_out=isinstance(error, TimeoutError),
-            warnings=(repr(error),),
-        )
+    return run.full()

@@ -92,7 +92,7 @@ delay_hour = 1.0
 run = 0.001
 unit_usd = 100.0
 hour_usd = 50.0
-within = 5.0
+within = 2.0
 
 [learning]
 risk = 0.05             # chance of ever acting on noise, per policy, however often you compile

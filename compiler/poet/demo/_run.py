@@ -157,7 +157,7 @@ def _answer(workspace: Workspace, case: Case, result: Any, now: float, *, is_rep
     cited = {"execution_id": result.execution_id}
     who, identity = "user/demo", f"answer-{result.execution_id}"
     if result.drifted and not case.is_drift:
-        said = cited | {"reason": "nothing had changed", "wasted_investigation_time": "30min"}
+        said = cited | {"reason": "nothing had changed", "wasted_investigation_time": "2_hours"}
         workspace.emit("drift.false_positive", said, source=who, id=identity, time=now)
     elif result.drifted or result.audit:
         said = cited | {"feature": case.series, "was_real_drift": case.is_drift}

@@ -14,7 +14,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     run: float = 0.001  # one execution of a monitor
     unit_usd: float = 100.0  # dollars that one unit is worth, for money that feedback names
     hour_usd: float = 50.0  # dollars that an hour of investigation is worth
-    within: float = 5.0  # times: how far feedback may move a cost from what is said here; 1 keeps it
+    within: float = 2.0  # times: how far feedback may move a cost from what is said here; 1 keeps it
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

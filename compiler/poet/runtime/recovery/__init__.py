@@ -5,9 +5,11 @@
     outcome = run.full()
     outcome = run.recovered(outcome, ("sampled", "retry"), quality_losses=(0.05, 0.0), rows=10_000)
 
-A deadline is for the whole call. Under one, the monitor runs in a forked process that is killed with all
-it started when time is over, whatever it does (`poet.runtime.recovery._process` says how, and what fork
-means for a program with threads). A monitor may ask for its `deadline`.
+A deadline is for the whole call: the run and what is tried after it. Under one, the monitor runs in a
+forked process that is killed with all it started when time is over, whatever it does: only what it returns,
+which must be picklable, comes home (`poet.runtime.recovery._process` says how, and what fork means for a
+program with threads). A monitor may ask for its `deadline`. An outcome's `rows` are those of the first run,
+after up-front sampling; its `missing_share` is that of the data as they came.
 """
 
 from poet.runtime.recovery._prepare import prepare

@@ -27,7 +27,7 @@ def missing(column: Any) -> Mask | None:
         )
     if hasattr(column, "__array__"):
         return _of_array(np.asarray(column))
-    return np.fromiter(map(_is_missing, column), np.bool_, len(column))
+    return _of_values(column)
 
 
 def _of_array(column: npt.NDArray[Any]) -> Mask | None:
@@ -42,6 +42,17 @@ def _of_array(column: npt.NDArray[Any]) -> Mask | None:
     if column.dtype.kind == "O":
         return np.fromiter(map(_is_missing, column), np.bool_, len(column))
     return None
+
+
+def _of_values(column: Any) -> Mask | None:
+    """Look at plain Python values, at numpy's speed where all are numbers."""
+    try:
+        numbers = np.asarray(column)
+    except ValueError:  # sequences of different lengths among them
+        numbers = np.empty((), object)
+    if numbers.ndim == 1 and numbers.dtype.kind in "fiub":
+        return _of_array(numbers)
+    return np.fromiter(map(_is_missing, column), np.bool_, len(column))
 
 
 def _of_polars(column: Any) -> Mask:

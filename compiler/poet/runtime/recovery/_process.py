@@ -8,9 +8,10 @@ group, or was orphaned on purpose, becomes the keeper's child and is killed as w
 
 Fork from a program with several threads: in the worker only the calling thread goes on, and a lock that
 another thread held stays held. numpy's BLAS and the interpreter reset theirs; a monitor that needs another
-such lock hangs, and the deadline ends it. What a monitor changes in memory it changes in its copy: only
-what it returns comes home. Connections and open files are shared with the caller and must not be used by
-both at a time.
+such lock hangs, and the deadline ends it (libraries of macOS do not all survive a fork: there such a monitor
+may crash, which is told as a crash). What a monitor changes in memory it changes in its copy: only what it
+returns comes home. Connections and open files are shared with the caller and must not be used by both at a
+time. Starting takes two forks: some milliseconds, more where the caller's memory is large.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ CAN_FORK = hasattr(os, "fork") and sys.platform not in ("win32", "emscripten", "
 _CHUNK = 1 << 20  # bytes read at once
 _TICK_MS = 10  # between two looks after the worker
 _LONGEST_MS = 60_000  # of one wait
-_GRACE_S = 2.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
+_GRACE_S = 1.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
 _WORD = struct.Struct("=q")  # the worker's pid, then its wait status
 _MOST_FILES = 1 << 16
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # prctl(2)
