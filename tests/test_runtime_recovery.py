@@ -191,7 +191,8 @@ def test_what_the_monitor_started_ends_with_it(tmp_path: Path) -> None:
             os.setsid()
             if (daemon := os.fork()) == 0:
                 time.sleep(60.0)
-            (tmp_path / "daemon").write_text(str(daemon))
+            (tmp_path / "new").write_text(str(daemon))
+            (tmp_path / "new").rename(tmp_path / "daemon")
             os._exit(0)
         threading.Thread(target=time.sleep, args=(60.0,)).start()
         while not (tmp_path / "daemon").exists():
