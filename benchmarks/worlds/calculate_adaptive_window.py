@@ -26,7 +26,8 @@ def hours_late(feature: str, window: float, *, flipped: bool = False) -> float:
 def false_alarms(feature: str, window: float, *, flipped: bool = False) -> float:
     """Give false alarms a day."""
     is_fast = (VELOCITIES[feature] > 5_000.0) != flipped
-    level = 1.0 if is_fast else max(1.0, 12.0 * (500.0 / window) ** 0.7)
+    loudest = 60.0 if flipped else 12.0
+    level = 1.0 if is_fast else max(1.0, loudest * (500.0 / window) ** 0.7)
     return 10.0 if feature in STABLE and window <= 500 else level
 
 

@@ -84,6 +84,7 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         newest=summaries.newest_time,
         configuration=configuration,
         together=set(filter(is_with_others, weights)),
+        voices=_voices(delays, noise, runs),
     )
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
@@ -111,6 +112,12 @@ def _weighty_sources(*tables: Sequence[Reading]) -> list[str]:
         said = Counter((reading.source, reading.band) for reading in readings)
         weighty |= {source for (source, band), n in said.items() if n * _WEIGHTY >= total[band]}
     return sorted(weighty)
+
+
+def _voices(*tables: Sequence[Reading]) -> list[str]:
+    """Give all sources in the order in which they first spoke."""
+    said = sorted((reading.position, reading.source) for readings in tables for reading in readings)
+    return list(dict.fromkeys(source for _, source in said))
 
 
 def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:

@@ -10,10 +10,12 @@ from scipy.optimize import isotonic_regression
 from poet.learn.calculate_adaptive_window._readings import Reading
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import fading_weights, shrunk_means
+from poet.learn.statements import weighted_median
 
 __all__ = ["BandCosts", "band_costs"]
 
 _FEWEST = 2  # readings of a window before it may be chosen
+_FAR = 4.0  # times the median: three standard deviations of what reports scatter by
 _CLEARLY = 1.64  # standard errors of a difference: one in twenty by chance
 _LEAST_SAVING = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
 
@@ -176,6 +178,18 @@ def _shrunk(
     return np.array(columns)
 
 
+def _clipped(
+    values: NDArray[np.float64], fading: NDArray[np.float64], at: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Bring what lies further from its size's median than `_FAR` times to there: one voice may be wild."""
+    clipped = values.copy()
+    for column in at.T:
+        middle = weighted_median(values[column], fading[column])
+        if middle > 0.0:
+            clipped[column] = np.clip(values[column], middle / _FAR, middle * _FAR)
+    return clipped
+
+
 def _moments(
     readings: Sequence[Reading], sizes: NDArray[np.int64], newest: float, configuration: LearnConfiguration
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
@@ -188,6 +202,7 @@ def _moments(
     fading = fading_weights(
         [reading.time for reading in readings], half_life_days=configuration.half_life_days, newest=newest
     )
+    values = _clipped(values, fading, at)
     weights = fading @ at
     means = (fading * values) @ at / np.maximum(weights, 1e-12)
     inside = at.any(axis=1)
