@@ -24,6 +24,7 @@ from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcom
 
 __all__ = ["Recorder", "is_audited"]
 
+_Waiting = tuple[str, DriftResult, Mapping[str, Any], float]
 CAPACITY = 10_000  # answers waiting to be scored; beyond it the caller waits
 
 
@@ -58,7 +59,7 @@ class Recorder:
     def _begin(self) -> None:
         """Start empty: also in a forked child, whose parent records what the parent answered."""
         self._pid = os.getpid()
-        self._waiting: queue.Queue[tuple[str, DriftResult, Mapping[str, Any], float] | None]
+        self._waiting: queue.Queue[_Waiting | threading.Event | None]  # an event is set when its turn comes
         self._waiting = queue.Queue(CAPACITY)
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -100,7 +101,7 @@ class Recorder:
             self._log.append([make(type_, data, source=self._source, time=when) for data in told])
 
     def flush(self) -> None:
-        """Wait until everything recorded so far is in the log's hands.
+        """Wait until everything recorded so far is in the log's hands, whatever else comes meanwhile.
 
         Raises
         ------
@@ -109,7 +110,9 @@ class Recorder:
         """
         self._after_fork()
         if self._thread is not None:
-            self._waiting.join()
+            turn = threading.Event()
+            self._waiting.put(turn)
+            turn.wait()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise LogError(f"an execution could not be recorded: {failure!r}") from failure
@@ -135,13 +138,13 @@ class Recorder:
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
             try:
                 self._record(*item)
             except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
                 self._failure = failure
-            finally:
-                self._waiting.task_done()
-        self._waiting.task_done()
 
     def _record(self, policy: str, result: DriftResult, arguments: Mapping[str, Any], when: float) -> None:
         # the answer's own scores come last: on whatever scale it was given, it can be replayed
