@@ -101,7 +101,8 @@ class Rulebook:
     def kept(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
         """Give rules in force that nothing was said about any more: silence takes nothing back."""
         known = set(seen)
-        return [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
+        silent = [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
+        return [left for rule in silent for left in self.decided(rule, None)]
 
     def retired(self, rules: Sequence[Rule]) -> list[Rule]:
         """Give what the champion had and the new version has not, with the reason."""

@@ -76,7 +76,11 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
     """
     rows = sorted(votes.to_pylist(), key=lambda row: row["position"])
     rows = [row for row in rows if row["source"] not in without]
-    last = {(row["source"], row["execution_id"]): row for row in rows}
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = row["source"], row["execution_id"]
+        if key not in last or row["origin"] not in _SOFT or last[key]["origin"] in _SOFT:
+            last[key] = row  # what was done takes back nothing that was said
     counted, set_aside = _capped(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
     first: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:

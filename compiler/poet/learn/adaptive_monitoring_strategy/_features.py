@@ -19,18 +19,22 @@ def top_features(
     impacts: Sequence[Statement],
     verdicts: Sequence[Statement],
     former: Iterable[str],
+    former_top: int,
     *,
     half_life_days: float,
     newest: float,
 ) -> tuple[tuple[str, ...], int]:
     """Give the features that matter most, sorted by name, and how many of them are enough.
 
-    By what their drifts cost models; without a word on that, by how often their drifts were real.
+    By what their drifts cost models; without a word on that, by how often their drifts were real; without
+    any word, those in force.
     """
     worth: defaultdict[str, float] = defaultdict(float)
     told = [(each, max(each["model_performance_drop"], 0.0)) for each in impacts]
     if not told:
         told = [(each, float(each["was_real_drift"])) for each in verdicts if each["feature"]]
+    if not told:
+        return tuple(sorted(former)), former_top
     weights = fading_weights([each.time for each, _ in told], half_life_days=half_life_days, newest=newest)
     for (each, value), weight in zip(told, weights, strict=True):
         worth[each["feature"]] += value * float(weight)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from poet.decisions import Decisions
 from poet.learn.adaptive_monitoring_strategy._bets import Evidence, bets, risk_shares
-from poet.learn.adaptive_monitoring_strategy._features import top_features
+from poet.learn.adaptive_monitoring_strategy._features import MOST, top_features
 from poet.learn.adaptive_monitoring_strategy._readings import aftermath, money
 from poet.learn.adaptive_monitoring_strategy._rules import Case
 from poet.learn.blocks import left_out
@@ -55,7 +55,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     features, top = top_features(
         impacts,
         judged,
-        _features_in_force(champion),
+        *_in_force(champion),
         half_life_days=configuration.half_life_days,
         newest=summaries.newest_time,
     )
@@ -77,10 +77,9 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 
-def _features_in_force(champion: Decisions) -> list[str]:
-    return [
-        feature
-        for rule in champion.active
-        for feature in cast("list[str]", rule.parameters.get("features", []))
-        if rule.kind in ("tier", "quiet")
-    ]
+def _in_force(champion: Decisions) -> tuple[list[str], int]:
+    """Give the features that stay where a model is monitored less now, and how many."""
+    for rule in champion.active:
+        if "top" in rule.parameters:
+            return cast("list[str]", rule.parameters["features"]), cast("int", rule.parameters["top"])
+    return [], MOST

@@ -131,7 +131,7 @@ class Case(Rulebook):
                 id=identity,
                 kind="group",
                 condition={"features": list(features)},
-                parameters={"at_least": self._at_least()},
+                parameters={"at_least": self._at_least(old)},
                 status="adopted",
                 was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
                 reason=f"{sum(row.is_one for row in said)} of {len(said)} times two of them had one cause",
@@ -192,10 +192,12 @@ class Case(Rulebook):
         shown = [verdict for verdict in inside if verdict.holds] or inside
         return min(shown, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
 
-    def _at_least(self) -> int:
+    def _at_least(self, old: Rule | None) -> int:
         """Give the smallest number of members from which on a summary is known to be better."""
-        known = (size for size in SIZES if (v := self.verdicts.get(about("size", str(size)))) and v.holds)
-        return next(known, SIZES[0])
+        known = {size: v for size in SIZES if (v := self.verdicts.get(about("size", str(size))))}
+        if old and not known:
+            return cast("int", old.parameters["at_least"])
+        return next((size for size, verdict in known.items() if verdict.holds), SIZES[0])
 
     def _batch(self) -> list[Rule]:
         known = [(size, v) for size in SIZES if (v := self.verdicts.get(about("size", str(size))))]

@@ -1,0 +1,111 @@
+"""What the learners make of simulated worlds with known truth; `benchmarks/scenarios.py` asks at length."""
+
+import importlib
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from benchmarks.worlds.told import Told, run
+from poet.decisions import Decisions, Rule
+from poet.learn import learn
+from poet.learn.configuration import LearnConfiguration
+from poet.policies import policy
+
+POLICIES = (
+    "calculate_feature_importance",
+    "generate_alerts",
+    "monitor_with_recovery",
+    "adaptive_monitoring_strategy",
+)
+
+
+def world(name: str) -> ModuleType:
+    """Give the world of a policy."""
+    return importlib.import_module(f"benchmarks.worlds.{name}")
+
+
+def first(name: str) -> Decisions:
+    """Give version 1."""
+    return policy(name).version_1("baseline")
+
+
+def decided(
+    name: str,
+    told: Told,
+    *,
+    champion: Decisions | None = None,
+    configuration: LearnConfiguration | None = None,
+) -> Decisions:
+    """Learn from what was told."""
+    return learn(policy(name), told, champion or first(name), configuration or LearnConfiguration())  # type: ignore[arg-type]
+
+
+def learned(decisions: Decisions) -> dict[str, Rule]:
+    """Give the rules in force that were learned, by id."""
+    return {rule.id: rule for rule in decisions.active if rule.evidence}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_most_of_the_way_is_gone_after_three_hundred_events(name: str) -> None:
+    """In one history; `benchmarks/scenarios.py` has the mean of many."""
+    path = run(name, world(name).history(1, 300), plans=4)
+    assert world(name).loss(path[-1][1]) <= 0.5 * world(name).loss(first(name))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_noise_teaches_nothing(name: str) -> None:
+    """Where all choices cost the same, nothing is adopted, however often one looks."""
+    for seed in (1, 2):
+        path = run(name, world(name).history(seed, 200, kind="noise"), plans=5)
+        assert not learned(path[-1][1])
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_rule_says_what_it_was_why_and_on_which_evidence(name: str) -> None:
+    """Estimate, sources, a sample of events, an e-value that clears its bar."""
+    for rule in learned(decided(name, Told(world(name).history(1, 300)))).values():
+        assert rule.was
+        assert rule.reason
+        assert rule.evidence is not None
+        assert rule.evidence.e_value >= rule.evidence.bar
+        assert rule.evidence.sources
+        assert rule.evidence.sample_events
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_same_log_gives_the_same_rules_whatever_was_in_force(name: str) -> None:
+    """Learning again from what was learned changes nothing."""
+    told = Told(world(name).history(1, 300))
+    once = decided(name, told)
+    assert decided(name, told, champion=once).behaves_as(once)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_persons_word_comes_before_evidence(name: str) -> None:
+    """A vetoed rule never acts, a pinned one stays when all feedback is gone."""
+    told = Told(world(name).history(1, 300))
+    once = decided(name, told)
+    for identity in learned(once):
+        vetoed = decided(name, told, configuration=LearnConfiguration(vetoes={name: (identity,)}))
+        assert identity not in learned(vetoed)
+    (identity, kept), *_ = learned(once).items()
+    pinned = decided(
+        name, Told(()), champion=once, configuration=LearnConfiguration(pins={name: (identity,)})
+    )
+    assert learned(pinned)[identity] == msgspec.structs.replace(kept, status="pinned")
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_silence_takes_nothing_back(name: str) -> None:
+    """A rule whose events are gone from view stays: nothing spoke against it."""
+    once = decided(name, Told(world(name).history(1, 300)))
+    assert decided(name, Told(()), champion=once).behaves_as(once)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_one_source_alone_adopts_nothing_against_the_others(name: str) -> None:
+    """Half of the votes from one voice that says the contrary teach nothing of what it says."""
+    here = world(name)
+    path = run(name, here.history(1, 200, hostile=0.5), plans=2)
+    assert here.loss(path[-1][1]) <= here.loss(first(name)) + 1e-9
