@@ -144,7 +144,7 @@ def _verdict(
 
 def wanted(decisions: Decisions) -> dict[str, bool]:
     """Tell which of the world's truths the decisions hold."""
-    active = {rule.id: rule for rule in decisions.active}
+    active: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     return {
         "thorough": "critical" in active["thorough"].condition["impacts"] if "thorough" in active else False,
         "quiet": "quiet" in active and active["quiet"].condition["drift_rate_below"] == 0.01,
@@ -166,4 +166,4 @@ def loss(decisions: Decisions, *, flipped: bool = False) -> float:
         (shaken.frequency == "real_time") == flipped,
         plain.frequency != "hourly",
     ]
-    return sum(wrong) / 4
+    return float(sum(wrong)) / 4.0

@@ -45,7 +45,7 @@ def utterance(
         real = pair[0] == "price"
         together = rng.random() < (0.5 if kind == "noise" else 0.9 if real != is_hostile else 0.1)
         levels = ("high", "low") if together else ("low", "high")
-        data = {
+        data: dict[str, Any] = {
             "primary_feature": pair[0],
             "interacting_feature": pair[1],
             "combined_impact": levels[0],

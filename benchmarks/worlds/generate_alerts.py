@@ -106,9 +106,10 @@ def _repeat(
 
 def wanted(decisions: Decisions) -> dict[str, bool]:
     """Tell which of the world's four truths the decisions hold."""
-    active = {rule.kind: rule for rule in decisions.active}
-    groups = [set(rule.condition["features"]) for rule in decisions.active if rule.kind == "group"]
-    useless = [rule.condition["features"] for rule in decisions.active if rule.kind == "suppress"]
+    active: dict[str, Any] = {rule.kind: rule for rule in decisions.active}
+    rules: list[Any] = list(decisions.active)
+    groups = [set(rule.condition["features"]) for rule in rules if rule.kind == "group"]
+    useless = [rule.condition["features"] for rule in rules if rule.kind == "suppress"]
     return {
         "group": set(TOGETHER) in groups,
         "useless": [USELESS] in useless,

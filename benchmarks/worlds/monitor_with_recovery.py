@@ -97,9 +97,11 @@ def _quality(rng: np.random.Generator, source: str, time: float, *, kind: str, o
 
 def wanted(decisions: Decisions) -> dict[str, bool]:
     """Tell which of the world's truths the decisions hold."""
-    active = {rule.id: rule for rule in decisions.active}
+    active: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     sample, sparse = active.get("sample"), active.get("sparse")
-    fallbacks = [rule.parameters["strategies"] for rule in decisions.active if rule.kind == "fallback"]
+    fallbacks: list[object] = [
+        rule.parameters["strategies"] for rule in decisions.active if rule.kind == "fallback"
+    ]
     return {
         "sample": sample is not None
         and 20_000 <= sample.condition["rows_above"] < 50_000

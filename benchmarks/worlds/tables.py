@@ -34,7 +34,7 @@ def report() -> None:
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
-    return pq.read_table(COLLECTION / f"events_{name}.parquet").to_pylist()
+    return list(pq.read_table(COLLECTION / f"events_{name}.parquet").to_pylist())
 
 
 def _taught(name: str, said: list[Utterance], *, plans: int = 10) -> Decisions:

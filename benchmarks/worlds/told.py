@@ -114,7 +114,7 @@ class Told:
         return pa.Table.from_pylist(kept, schema=_PERFORMANCE)
 
     def _executions(self) -> list[dict[str, Any]]:
-        return self.events(_EXECUTION).to_pylist()
+        return list(self.events(_EXECUTION).to_pylist())
 
     def first(self, n: int) -> "Told":
         """Give what the first `n` said."""

@@ -99,7 +99,9 @@ def _staked(hypothesis: str, row: Money, surplus: float, stakes: tuple[float, ..
 
 def _incidents(judged: Iterable[After], risk: float) -> Iterator[Block]:
     """Bet that soon after an incident drifts are real more often than an upper bound of the later rate."""
-    later = dict.fromkeys(DAYS, (0, 0))  # real and all of those judged longer after an incident
+    later: dict[float, tuple[int, int]] = dict.fromkeys(
+        DAYS, (0, 0)
+    )  # real and all of those judged longer after an incident
     for row in judged:
         place = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
         if place < len(DAYS):
