@@ -114,9 +114,9 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
     """Give the mean share of a result that is lost, over table sizes and sparse tables."""
-    rules = {rule.id: rule for rule in decisions.active}
+    rules: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     lost = [_lost(rules, rows, flipped=flipped) for rows in ROWS]
-    sparse = rules.get("sparse")
+    sparse: Any = rules.get("sparse")
     for missing in (0.3, 0.95):
         crashes = (missing > 0.9) != flipped
         is_seen = sparse is not None and missing > sparse.condition["missing_above"]
