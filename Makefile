@@ -26,6 +26,7 @@ bench: .venv/developed  ## every printed guarantee, simulated; learning on real 
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/window.py
 	$(BIN)/python benchmarks/learning.py
+	$(BIN)/python benchmarks/scenarios.py
 
 dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Python 3.12 and the network
 	$(BIN)/python -m tests.run_dana $(DANA_PYTHON)
