@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from poet.decisions import Decisions, Evidence, Interval, Rule
+from poet.decisions import Decisions, Evidence, Interval, Replay, Rule
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.evidence import bounded_mean_interval
 from poet.learn.verdicts import Verdict
 
-__all__ = ["Rulebook", "evidence_of", "slug"]
+__all__ = ["Rulebook", "evidence_of", "replayed", "slug"]
 
 _LONGEST = 60  # characters of a rule's id
 _PLAIN = re.compile(r"[a-z0-9_]{1,40}")
@@ -133,7 +134,33 @@ class Rulebook:
 
 
 def evidence_of(
-    verdict: Verdict | None, *, before: tuple[Interval, ...] = (), after: tuple[Interval, ...] = ()
+    verdict: Verdict | None,
+    *,
+    before: tuple[Interval, ...] = (),
+    after: tuple[Interval, ...] = (),
+    replay: Replay | None = None,
 ) -> Evidence | None:
     """Give the statistics of a verdict, None when there is none."""
-    return verdict.evidence(before=before, after=after) if verdict else None
+    return verdict.evidence(before=before, after=after, replay=replay) if verdict else None
+
+
+def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None:
+    """Say what a rule would have saved on what it speaks of, in units of cost per 1000 such cases.
+
+    The interval is for the mean of savings within the range that was seen, and holds at all times at once.
+    """
+    if not savings:
+        return None
+    least, most = min(savings), max(savings)
+    mean = sum(savings) / len(savings)
+    low, high = (
+        bounded_mean_interval(savings, risk=risk, low=least, high=most) if most > least else (mean, mean)
+    )
+    return Replay(
+        replayed=len(savings),
+        of=of,
+        left_out={"that it does not speak of": of - len(savings)} if of > len(savings) else {},
+        saving_per_1000=float(f"{1000.0 * mean:.4g}"),
+        saving_low=float(f"{1000.0 * low:.4g}"),
+        saving_high=float(f"{1000.0 * high:.4g}"),
+    )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.decisions import Evidence, Interval
+from poet.decisions import Evidence, Interval, Replay
 from poet.learn.blocks import Block
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
@@ -49,7 +49,13 @@ class Verdict:
         """Whether what is known now speaks against it."""
         return self.log_faded < 0.0 or self.log_without < _CONTRADICTED
 
-    def evidence(self, *, before: tuple[Interval, ...] = (), after: tuple[Interval, ...] = ()) -> Evidence:
+    def evidence(
+        self,
+        *,
+        before: tuple[Interval, ...] = (),
+        after: tuple[Interval, ...] = (),
+        replay: Replay | None = None,
+    ) -> Evidence:
         """Give the statistics behind a rule that stands, or would stand, on it."""
         return Evidence(
             e_value=self.e_value,
@@ -58,6 +64,7 @@ class Verdict:
             after=after,
             n_effective=self.n_effective,
             sources=self.sources,
+            replay=replay,
             events_needed=self.events_needed,
             sample_events=self.sample_events,
         )

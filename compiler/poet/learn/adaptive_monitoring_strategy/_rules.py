@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from poet.decisions import Interval, Rule
+from poet.decisions import Interval, Replay, Rule
 from poet.learn.adaptive_monitoring_strategy._bets import DAYS, LESSER, Evidence, return_on
 from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, Money
 from poet.learn.blocks import about
 from poet.learn.evidence import rate_interval
-from poet.learn.rulebook import Rulebook, evidence_of
+from poet.learn.rulebook import Rulebook, evidence_of, replayed
 from poet.learn.verdicts import Verdict
 
 __all__ = ["Case"]
@@ -87,7 +87,11 @@ class Case(Rulebook):
             status="adopted",
             was=", ".join(former) if former else "as every model",
             reason=f"{said(return_on(accounts))}, {len(accounts)} accounts",
-            evidence=evidence_of(weakest, before=_paying(accounts, self.configuration.risk)),
+            evidence=evidence_of(
+                weakest,
+                before=_paying(accounts, self.configuration.risk),
+                replay=self._saved(accounts, 1.0 if kind == "thorough" else -1.0),
+            ),
         )
         if standing and not self.pinned(kind) and not self.is_vetoed(kind):
             return [self.settled(rule)]
@@ -113,12 +117,22 @@ class Case(Rulebook):
             was=f"below {former:g}" if former else "as every model",
             reason=f"monitoring returned only {return_on(accounts):.2g} dollars for each dollar, "
             f"{len(accounts)} accounts",
-            evidence=evidence_of(verdict, before=_paying(accounts, self.configuration.risk)),
+            evidence=evidence_of(
+                verdict,
+                before=_paying(accounts, self.configuration.risk),
+                replay=self._saved(accounts, -1.0),
+            ),
         )
         return self.decided(rule, verdict)
 
     def _little(self) -> dict[str, object]:
         return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
+
+    def _saved(self, accounts: Sequence[Money], sign: float) -> Replay | None:
+        """Reckon what these accounts would have brought more (1), or cost less without monitoring (-1)."""
+        unit = self.configuration.costs.unit_usd
+        savings = [sign * (row.gain - row.cost) / unit for row in accounts]
+        return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
 
     def _incidents(self) -> list[Rule]:
         known = [(days, v) for days in DAYS if (v := self.verdicts.get(about("incident", f"{days:g}")))]

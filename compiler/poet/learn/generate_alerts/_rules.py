@@ -9,12 +9,12 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from poet.decisions import Interval, Rule
+from poet.decisions import Interval, Replay, Rule
 from poet.learn.blocks import about, parts
 from poet.learn.evidence import rate_interval
 from poet.learn.generate_alerts._bets import SIZES, SPANS, Evidence, break_even
 from poet.learn.generate_alerts._readings import Use, by_feature
-from poet.learn.rulebook import Rulebook, evidence_of, slug
+from poet.learn.rulebook import Rulebook, evidence_of, replayed, slug
 from poet.learn.verdicts import Verdict
 
 __all__ = ["Case"]
@@ -78,8 +78,14 @@ class Case(Rulebook):
             status="adopted",
             was="alerted",
             reason=f"{useless} of {n} alerts useless{mostly}; {even:.0%} would be even",
-            evidence=evidence_of(verdict, before=(rate,)),
+            evidence=evidence_of(verdict, before=(rate,), replay=self._saved(uses)),
         )
+
+    def _saved(self, uses: Sequence[Use]) -> Replay | None:
+        """Reckon what holding back would have saved: a false alarm each time, a miss where it mattered."""
+        costs = self.configuration.costs
+        savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
+        return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
 
     def _until(self, old: Rule | None) -> float:
         """Let it end a half-life from now; one in force is prolonged once half of that is over."""
