@@ -197,23 +197,23 @@ def _held_back(each: Suppressed, alert_id: str) -> dict[str, Any]:
 
 
 def _outcome(outcome: MonitoringOutcome, identity: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Say of an outcome what the learner of recovery reads: the full run, its error, what came of it."""
+    """Say of an outcome what the learner of recovery reads: a run that shows what sizes cost, what helped."""
     size = {"data_size": outcome.rows, "feature_count": outcome.features, "computation": outcome.computation}
-    is_full = outcome.strategy == "full"
-    if outcome.rows and (is_full or outcome.error):
+    is_out_of_room = outcome.error in ("timeout", "memory")
+    if outcome.rows and (is_out_of_room or not outcome.error):
         yield (
             "monitoring.performance",
             {
                 "window_size": outcome.rows,
                 "computation_time_ms": outcome.duration_ms,
-                "timeout_occurred": outcome.error in ("timeout", "memory"),
+                "timeout_occurred": is_out_of_room,
                 "context": {"feature_count": outcome.features, "computation": outcome.computation},
             },
         )
     if outcome.error:
         known = {name: value for name, value in size.items() if value}
         yield "error.occurred", {"error_id": identity, "error_type": outcome.error, "context": known}
-        if not is_full and outcome.strategy != "failed":
+        if outcome.strategy != "failed":
             yield (
                 "error.recovery",
                 {"error_id": identity, "recovery_strategy": outcome.strategy, "success": True},
