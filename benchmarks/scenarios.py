@@ -5,7 +5,8 @@
     python benchmarks/scenarios.py --policy generate_alerts
 
 For each policy: how often noise ever makes it adopt a rule; how much of the way from version 1 to the
-oracle it has gone after so many events; in how many half-lives it drops what has become false; and what
+oracle it has gone after so many events; in how many half-lives it drops what has become false; after how many events that
+speak of a truth it is learned; and what
 one hostile source with a tenth, a fifth, three tenths of the votes changes.
 """
 
@@ -17,8 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -69,6 +72,19 @@ def losses(name: str, seed: int) -> list[float]:
     return [here.loss(started(name)), *(here.loss(path[k][1]) for k in range(2, PLANS, 3))]
 
 
+def relevant_events(name: str, seed: int) -> dict[str, float]:
+    """Give, for each of the world's truths, how many events that speak of it came before it was learned."""
+    here = world(name)
+    said = here.history(seed, 2 * EVENTS)
+    path = run(name, said, plans=2 * PLANS, start=started(name))
+    found: dict[str, float] = {}
+    for n, decisions in path:
+        for truth, holds in here.wanted(decisions).items():
+            if holds and truth not in found:
+                found[truth] = float(sum(truth in here.relevant(each) for each in said[:n]))
+    return {truth: found.get(truth, float("inf")) for truth in here.wanted(started(name))}
+
+
 def half_lives_to_unlearn(name: str, seed: int) -> float:
     """Give after how many half-lives nothing is left of what the turned world made false."""
     here = world(name)
@@ -96,26 +112,36 @@ def loss_with_hostile(name: str, hostile: float, seed: int) -> float:
     return float(here.loss(run(name, said, plans=6, start=started(name))[-1][1]))
 
 
-def report(name: str, noise: int, truth: int, each: Callable[..., list[object]]) -> None:
+def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) -> None:
     """Print one policy."""
-    adopted = sum(map(bool, each(partial(adopts_noise, name), range(noise))))
+    adopted = sum(each(partial(adopts_noise, name), range(noise)))
     print(
         f"{name}\n  noise: {_share(adopted, noise)} histories ever adopted a rule; at most 5 % may",
         flush=True,
     )
     paths = np.array(each(partial(losses, name), range(truth)), dtype=np.float64)
     first, mean = paths[:, 0].mean(), paths.mean(axis=0)
-    closed = 100.0 * (1.0 - mean / first)
     steps = range(0, EVENTS + 1, EVENTS // (len(mean) - 1))
-    told = ", ".join(f"{n}: {c:.0f}" for n, c in zip(steps, closed, strict=True))
+    told = ", ".join(f"{n}: {100.0 * (1.0 - m / first):.0f}" for n, m in zip(steps, mean, strict=True))
     print(f"  way from version 1 to the oracle in per cent, by events: {told}")
+    _print_relevant(each(partial(relevant_events, name), range(truth)))
     ends = np.array(each(partial(half_lives_to_unlearn, name), range(truth)), dtype=np.float64)
-    middle, late = np.median(ends), np.quantile(ends, 0.9, method="higher")
-    print(f"  unlearned after {middle:.1f} half-lives (median), {late:.1f} (nine in ten)")
+    print(f"  unlearned after {_typical(ends, '.1f')} half-lives")
     for hostile in (0.0, 0.1, 0.2, 0.3):
         lost = np.array(each(partial(loss_with_hostile, name, hostile), range(truth)), dtype=np.float64)
         way = 100.0 * (1.0 - lost.mean() / first)
-        print(f"  {hostile:.0%} hostile, {WITH_HOSTILE} events: {way:.0f} % of the way")
+        print(f"  {hostile:.0%} hostile, {WITH_HOSTILE} events: {way:.0f} % of the way", flush=True)
+
+
+def _print_relevant(needed: Sequence[dict[str, float]]) -> None:
+    for truth in needed[0]:
+        counts = np.array([history[truth] for history in needed])
+        print(f"  {truth}: learned after {_typical(counts, '.0f')} events that speak of it")
+
+
+def _typical(values: NDArray[np.float64], form: str) -> str:
+    """Give the median, and what nine in ten stay within."""
+    return f"{np.median(values):{form}} (nine in ten: {np.quantile(values, 0.9, method='higher'):{form}})"
 
 
 def _share(hits: int, n: int) -> str:
@@ -135,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with ProcessPoolExecutor() as pool:
 
-        def each(work: Callable[[int], object], seeds: Sequence[int]) -> list[object]:
+        def each(work: Callable[[int], Any], seeds: Sequence[int]) -> list[Any]:
             return list(pool.map(work, seeds, chunksize=2))
 
         for name in options.policy or POLICIES:

@@ -167,3 +167,13 @@ def loss(decisions: Decisions, *, flipped: bool = False) -> float:
         plain.frequency != "hourly",
     ]
     return float(sum(wrong)) / 4.0
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of; which verdicts come soon after an incident, it cannot tell."""
+    context = each.data.get("context", {})
+    if each.type == "monitoring.value_delivered":
+        return ["thorough"] if context["business_impact"] == "critical" else []
+    if each.type == "resource.optimization_needed":
+        return ["quiet"] if context["historical_drift_rate"] < 0.01 else []
+    return ["incidents"] if each.data.get("was_real_drift") else []

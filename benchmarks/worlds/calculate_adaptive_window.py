@@ -104,3 +104,11 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 def _cap(decisions: Decisions) -> int:
     return next(int(str(r.parameters["cap"])) for r in decisions.active if r.kind == "bounds")
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of."""
+    if each.type == "drift.detection_delay":
+        return ["fast"] if each.data["data_velocity"] > 5_000.0 else []
+    large = each.type == "monitoring.performance" and each.data["window_size"] >= 50_000
+    return ["cap"] if large else []

@@ -126,3 +126,30 @@ def is_stale(decisions: Decisions) -> bool:
     answer = module_of(decisions).calculate_feature_importance
     friday = {"time_of_year": "black_friday"}
     return any(answer(feature, friday) > answer(feature, {}) for feature in ("price", "discount"))
+
+
+def wanted(decisions: Decisions) -> dict[str, bool]:
+    """Tell which of the world's truths the module holds."""
+    answer = module_of(decisions).calculate_feature_importance
+    friday = {"time_of_year": "black_friday"}
+    return {
+        "price on black friday": answer("price", friday) >= 2.0 * answer("price", {}),
+        "discount on black friday": answer("discount", friday) >= 2.0 * answer("discount", {}),
+        "price with day_of_week": answer("price", {"other_features": ("day_of_week",)}) > answer("price", {}),
+        "user_location never": answer("user_location", {}) < 0.2,
+    }
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of."""
+    if each.type == "feature.interaction_discovered":
+        return ["price with day_of_week"] if each.data["primary_feature"] == "price" else []
+    named = {each.data.get("feature")}
+    named |= set(each.data.get("correlated_drifted_features", ()))
+    named |= set(each.data.get("uncorrelated_drifted_features", ()))
+    truths = {
+        "price": "price on black friday",
+        "discount": "discount on black friday",
+        "user_location": "user_location never",
+    }
+    return [truth for feature, truth in truths.items() if feature in named]

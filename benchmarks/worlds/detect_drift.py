@@ -89,3 +89,8 @@ def _bar(decisions: Decisions) -> float | None:
 def wanted(decisions: Decisions) -> dict[str, bool]:
     """Tell whether the distance decides."""
     return {"distance": loss(decisions) < 0.3}
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of."""
+    return ["distance"] if each.type == "drift.validation" else []

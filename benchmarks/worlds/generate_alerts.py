@@ -79,9 +79,10 @@ def _single(
 ) -> list[Utterance]:
     feature = USELESS if rng.random() < 0.5 else str(rng.choice(OTHERS))
     chance = 0.75 if kind == "noise" else 0.97 if (feature == USELESS) != opposite else 0.2
-    data = {"alert_batch": [f"a{k}"], "investigated": [f"a{k}"], "useful": bool(rng.random() >= chance)}
+    alert = f"a{k}-{feature}"
+    data = {"alert_batch": [alert], "investigated": [alert], "useful": bool(rng.random() >= chance)}
     return [
-        _raised(f"a{k}", feature, time),
+        _raised(alert, feature, time),
         Utterance("alert.usefulness", data, source=source, time=time + 600.0),
     ]
 
@@ -139,3 +140,15 @@ def _drift(feature: str, key: int) -> DriftResult:
     return DriftResult(
         drifted=True, score=1.2, threshold=1.0, test="t", feature=feature, execution_id=f"x{key}-{feature}"
     )
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of."""
+    if each.type == "alert.response":
+        return ["cool-down"]
+    if each.type != "alert.usefulness":
+        return []
+    batch = each.data["alert_batch"]
+    if len(batch) == len(TOGETHER):
+        return ["group", "batch"]
+    return ["useless"] if str(batch[0]).endswith(USELESS) else []

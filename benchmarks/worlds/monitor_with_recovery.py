@@ -139,3 +139,13 @@ def _lost(rules: dict[str, Any], rows: int, *, flipped: bool) -> float:
 def _sampled(rows: int, *, flipped: bool) -> float:
     works = 0.1 if flipped else 0.97
     return 1.0 - works * (1.0 - (0.05 if rows == 10_000 else 0.3))
+
+
+def relevant(each: Utterance) -> list[str]:
+    """Name the truths that an event speaks of."""
+    if each.type == "monitoring.performance":
+        is_large = each.data["window_size"] > 20_000
+        return ["sample", "deadline"] if is_large else []
+    if each.type == "data.quality_issue":
+        return ["sparse"] if each.data["percent_missing"] > 90.0 else []
+    return ["fallback"] if each.data["recovery_strategy"] == "adaptive_sampling" else []
