@@ -5,9 +5,9 @@
     python benchmarks/scenarios.py --policy generate_alerts
 
 For each policy: how often noise ever makes it adopt a rule; how much of the way from version 1 to the
-oracle it has gone after so many events; in how many half-lives it drops what has become false; after how many events that
-speak of a truth it is learned; and what
-one hostile source with a tenth, a fifth, three tenths of the votes changes.
+oracle it has gone after so many events; after how many events that speak of a truth it is learned; in how
+many half-lives it drops what has become false; and what one hostile source with a tenth, a fifth, three
+tenths of the votes changes.
 """
 
 import argparse
