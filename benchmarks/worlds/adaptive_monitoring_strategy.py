@@ -109,7 +109,7 @@ def _month(rng: np.random.Generator, source: str, time: float, *, kind: str, opp
         "drifts_caught": caught,
         "false_positives": false_alarms,
         "suggestion": "reduce_frequency" if not pays else "keep",
-        "context": {"historical_drift_rate": rate, "business_impact": "low" if is_quiet else "high"},
+        "context": {"historical_drift_rate": rate} | ({} if is_quiet else {"business_impact": "high"}),
     }
     return Utterance("resource.optimization_needed", data, source=source, time=time)
 

@@ -78,7 +78,7 @@ def _single(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
 ) -> list[Utterance]:
     feature = USELESS if rng.random() < 0.5 else str(rng.choice(OTHERS))
-    chance = 0.75 if kind == "noise" else 0.97 if (feature == USELESS) != opposite else 0.2
+    chance = 0.75 if kind == "noise" else 0.99 if (feature == USELESS) != opposite else 0.2
     alert = f"a{k}-{feature}"
     data = {"alert_batch": [alert], "investigated": [alert], "useful": bool(rng.random() >= chance)}
     return [
