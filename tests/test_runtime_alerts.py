@@ -1,9 +1,13 @@
 """Alerts: nothing is lost, nothing grave is held back, whatever the order and whatever was before."""
 
+import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from poet.runtime.alerts import (
@@ -11,14 +15,16 @@ from poet.runtime.alerts import (
     drifted,
     holdout,
     raised_bars,
+    recent_alerts,
     recent_features,
     seconds,
     severity,
     summary,
+    within_bars,
 )
 from poet.runtime.drift import above, compare
 from poet.runtime.results import Alert, AlertPlan, DriftResult
-from tests.million_alerts import decisions, lost
+from tests.million_alerts import decisions
 from tests.modules import module_of
 
 
@@ -33,11 +39,6 @@ def drift(feature: str = "a", *, score: float = 2.0, direction: str = "above", *
         direction="below" if direction == "below" else "above",
         **fields,  # type: ignore[arg-type]
     )
-
-
-def test_twenty_thousand_random_plans_lose_nothing() -> None:
-    """``python -m tests.million_alerts`` plans a million."""
-    assert lost(20_000) == 0
 
 
 def test_ten_thousand_results_are_planned_in_a_moment() -> None:
@@ -102,15 +103,63 @@ def test_a_holdout_is_about_its_share() -> None:
 def test_recent_is_less_than_so_long_ago() -> None:
     """At the end of the span the bar falls back; alerts of the future count for nothing."""
     alert = Alert(members=(drift("a"),), raised_at=1000.0)
-    assert recent_features([AlertPlan(alerts=(alert,))], 1059.0, 60.0) == {"a"}
-    assert recent_features([alert], 1060.0, 60.0) == frozenset()
-    assert recent_features([alert], 999.0, 60.0) == frozenset()
+    assert recent_alerts([AlertPlan(alerts=(alert,))], 1059.0, 60.0) == (alert,)
+    assert recent_alerts([alert], 1060.0, 60.0) == ()
+    assert recent_alerts([alert], 999.0, 60.0) == ()
+    assert recent_alerts([alert], None, 60.0) == ()
+    assert recent_alerts([Alert(members=(drift(),))], 1000.0, 60.0) == ()
+
+
+def summed(*features: str, group: str = "group-ab") -> Alert:
+    """Give a summary of a group."""
+    return Alert(members=tuple(map(drift, features)), group=group, is_summary=True)
+
+
+AB = {"group-ab": frozenset("ab")}
+
+
+def test_recent_features_are_those_of_all_alerts() -> None:
+    """Of every member."""
+    assert recent_features([summed("a", "b", group=""), summed("c")]) == set("abc")
+
+
+def test_a_new_member_of_a_summed_up_group_is_not_recent() -> None:
+    """That it was alerted by itself says nothing of the common cause; without a summary it does."""
+    alone = Alert(members=(drift("b"),))
+    assert recent_features([summed("a"), alone], groups=AB) == {"a"}
+    assert recent_features([alone], groups=AB) == {"b"}
+    assert recent_features([summed("a"), summed("b"), alone], groups=AB) == set("ab")
+
+
+def test_a_feature_of_two_groups_is_known_from_either_summary() -> None:
+    """The first group takes it, so the second one's summary never has it."""
+    groups = AB | {"group-bc": frozenset("bc")}
+    assert recent_features([summed("a", "b"), summed("c", group="group-bc")], groups=groups) == set("abc")
 
 
 def test_bars_rise_on_either_side() -> None:
     """A p-value's bar falls."""
     waiting = (drift("a"), drift("b", direction="below"))
     assert raised_bars(waiting, frozenset("ab"), 2.0) == {"a": 2.0, "b": 0.5}
+
+
+@pytest.mark.parametrize("score", [2.0, 0.5])
+def test_a_bar_that_nothing_scales_stays(score: float) -> None:
+    """Zero, a negative threshold, NaN: what drifted beyond them is alerted, not held back."""
+    for threshold in (0.0, -1.0, math.nan):
+        result = replace(drift(score=score), threshold=threshold)
+        assert repr(raised_bars((result,), frozenset("a"), 2.0)["a"]) == repr(threshold)
+        assert within_bars((result,), frozenset("a"), 2.0, severity_below="high")[0] == ()
+
+
+def test_a_raised_bar_holds_back_up_to_itself() -> None:
+    """And neither what is grave nor what has no score."""
+    scores = (1.5, 2.0, math.nextafter(2.0, 3.0), math.nan)
+    waiting = tuple(drift(score=score) for score in scores)
+    taken, rest = within_bars(waiting, frozenset("a"), 2.0, severity_below="high")
+    assert (taken, rest) == (waiting[:2], waiting[2:])
+    grave = (drift(score=1.5, business_impact="high"), drift(score=1.5, business_impact="critical"))
+    assert within_bars(grave, frozenset("a"), 2.0, severity_below="high") == ((), grave)
 
 
 def test_a_summary_is_as_grave_as_its_gravest_member() -> None:
@@ -124,7 +173,27 @@ def test_moments_of_any_kind_are_seconds() -> None:
     day = datetime(2024, 1, 1)  # noqa: DTZ001 -- what this is about
     moments = [day, day.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200]
     assert [seconds(each) for each in moments] == [1_704_067_200.0] * 4
-    assert seconds(None) is None
+    assert [seconds(each) for each in (np.int64(5), np.float32(5.0), 5)] == [5.0] * 3
+
+
+@pytest.mark.parametrize("nobody_knows", [None, math.nan, np.datetime64("NaT"), pd.NaT])
+def test_what_no_clock_said_is_no_moment(nobody_knows: Any) -> None:
+    """Or NaT, the least of all numbers, would lie before the end of every suppression."""
+    assert seconds(nobody_knows) is None
+    noisy = drift("noisy", score=1.1)
+    assert module_of(decisions()).generate_alerts([noisy], now=nobody_knows).suppressed == ()
+
+
+def test_history_may_be_read_only_once() -> None:
+    """The cool-down and every group ask for it."""
+    plan_alerts = module_of(decisions()).generate_alerts
+    earlier = Alert(members=(drift("a"),), group="group-a", raised_at=1_000_000.0)
+    plans = [
+        plan_alerts([drift("b")], history=history, now=1_000_100.0)
+        for history in ([earlier], iter([earlier]))
+    ]
+    assert plans[0] == plans[1]
+    assert [alert.group for alert in plans[0].alerts] == ["group-a"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +201,11 @@ def test_moments_of_any_kind_are_seconds() -> None:
     [
         (lambda: seconds("today"), "give seconds"),
         (lambda: drifted([{"drifted": True}]), "expected DriftResult"),  # type: ignore[list-item]
-        (lambda: recent_features(["an alert"], 1.0, 1.0), "expected Alert or AlertPlan"),
+        (lambda: seconds(True), "now is True; give seconds"),  # noqa: FBT003 -- what this is about
+        (lambda: drifted(5), "drift_results is int, expected a sequence; pass the answers"),  # type: ignore[arg-type]
+        (lambda: drifted({"a": drift()}), "holds str, expected DriftResult; .* the values of a table's"),  # type: ignore[dict-item]
+        (lambda: recent_alerts(["an alert"], 1.0, 1.0), "expected Alert or AlertPlan"),
+        (lambda: recent_alerts(None, 1.0, 1.0), "history is NoneType, expected a sequence"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_neither_is_a_type_error(call: object, says: str) -> None:

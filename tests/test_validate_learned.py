@@ -34,7 +34,7 @@ FAULTS = {
     "loses what is held": (ALERTS, 'suppressed.extend(held(taken, "cool-down"))', "suppressed.extend([])"),
     "names another rule": (ALERTS, 'held(taken, "cool-down")', 'held(taken, "cool")'),
     "raises the bar too far": (ALERTS, "s(waiting, recent, COOL_DOWN_FACTOR,", "s(waiting, recent, 9.0,"),
-    "cools down for too long": (ALERTS, "COOL_DOWN_SECONDS)\n    thresholds", "1e9)\n    thresholds"),
+    "cools down for too long": (ALERTS, "moment, COOL_DOWN_SECONDS)", "moment, 1e9)"),
     "sums up one too few": (ALERTS, "len(waiting) >= BATCH", "len(waiting) > BATCH"),
     "keeps a summed-up group": (ALERTS, "        waiting = others\n", ""),
     "loses the rest": (ALERTS, "        waiting = others\n", "        waiting = ()\n"),

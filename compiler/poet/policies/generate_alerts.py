@@ -113,6 +113,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "individual": True,
         "is_open": groups and cool_down,
         "raised_bars": cool_down,
+        "recent_alerts": cool_down,
         "recent_features": cool_down,
         "seconds": True,
         "summary": groups or batch,

@@ -6,9 +6,10 @@ that nothing can get lost between two steps.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
+from numbers import Real
 from typing import Any
 
 from poet.runtime.results import Alert, AlertPlan, DriftResult, Suppressed
@@ -21,6 +22,7 @@ __all__ = [
     "individual",
     "is_open",
     "raised_bars",
+    "recent_alerts",
     "recent_features",
     "seconds",
     "severity",
@@ -42,10 +44,11 @@ def drifted(results: Iterable[DriftResult]) -> Results:
         Something in `results` is not a DriftResult.
     """
     found = []
-    for each in results:
+    for each in _all(results, "drift_results", "the answers of detect_drift, or the values of a table's"):
         if not isinstance(each, DriftResult):
             raise TypeError(
-                f"expected DriftResult, got {type(each).__name__}; pass the answers of detect_drift"
+                f"drift_results holds {type(each).__name__}, expected DriftResult; "
+                "pass the answers of detect_drift, or the values of a table's"
             )
         if each.drifted:
             found.append(each)
@@ -71,18 +74,20 @@ def severity(result: DriftResult) -> str:
 def seconds(now: Any) -> float | None:
     """Give a moment in seconds since 1970; a datetime without a zone is UTC, None stays None.
 
+    NaN and NaT are moments that nobody knows, like None: before no end, within no pause.
+
     Raises
     ------
     TypeError
         It is no moment.
     """
-    if now is None:
+    if now is None or _is_unknown(now):
         return None
     if isinstance(now, datetime):
         return (now if now.tzinfo else now.replace(tzinfo=UTC)).timestamp()
-    if hasattr(now, "astype") and str(getattr(now, "dtype", "")).startswith("datetime64"):
+    if _is_datetime64(now):
         return float(now.astype("datetime64[us]").astype("int64")) / 1e6
-    if isinstance(now, bool) or not isinstance(now, int | float):
+    if isinstance(now, bool) or not isinstance(now, Real):
         raise TypeError(f"now is {now!r}; give seconds since 1970, a datetime or a datetime64")
     return float(now)
 
@@ -119,14 +124,38 @@ def held(taken: Results, rule: str) -> list[Suppressed]:
     return [Suppressed(member=each, rule=rule) for each in taken]
 
 
-def recent_features(history: Iterable[Any], now: float | None, within_s: float) -> frozenset[str]:
-    """Give the features that were alerted less than `within_s` seconds before `now`."""
-    return frozenset(member.feature for alert in _recent(history, now, within_s) for member in alert.members)
+def recent_alerts(history: Iterable[Any], now: float | None, within_s: float) -> tuple[Alert, ...]:
+    """Give the alerts, of plans as well, that were raised less than `within_s` seconds before `now`.
+
+    Raises
+    ------
+    TypeError
+        Something in `history` is neither an Alert nor an AlertPlan.
+    """
+    return tuple(
+        alert
+        for alert in _alerts(history)
+        if now is not None and alert.raised_at is not None and 0.0 <= now - alert.raised_at < within_s
+    )
 
 
-def is_open(group: str, history: Iterable[Any], now: float | None, within_s: float) -> bool:
-    """Tell whether the group was summed up so lately that a new member belongs to that summary."""
-    return any(alert.group == group for alert in _recent(history, now, within_s))
+def recent_features(
+    alerts: Iterable[Alert], *, groups: Mapping[str, frozenset[str]] | None = None
+) -> frozenset[str]:
+    """Give the features that these alerts are about, but for new members of a group's summary.
+
+    A feature of a group that was summed up, but never with it, re-opens the summary: that it was alerted
+    by itself says nothing about the common cause.
+    """
+    alerts, groups = tuple(alerts), groups or {}
+    summaries = [alert for alert in alerts if alert.group in groups]
+    expected = frozenset(feature for alert in summaries for feature in groups[alert.group])
+    return _features(alerts) - (expected - _features(summaries))
+
+
+def is_open(group: str, alerts: Iterable[Alert]) -> bool:
+    """Tell whether one of these alerts sums up the group, so that a new member belongs to it."""
+    return any(alert.group == group for alert in alerts)
 
 
 def raised_bars(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
@@ -158,6 +187,15 @@ def summary(members: Results, *, rule: str, now: float | None) -> Alert:
     """Make one alert about several results, as grave as the gravest."""
     gravest = max((severity(each) for each in members), key=SEVERITIES.index)
     return Alert(members=members, severity=gravest, group=rule, is_summary=True, rule=rule, raised_at=now)
+
+
+def _is_datetime64(now: Any) -> bool:
+    return str(getattr(now, "dtype", "")).startswith("datetime64") and not getattr(now, "shape", ())
+
+
+def _is_unknown(now: Any) -> bool:
+    """Whether it is NaN or NaT, which alone differ from themselves."""
+    return (isinstance(now, datetime | Real) or _is_datetime64(now)) and bool(now != now)  # noqa: PLR0124
 
 
 def _split(waiting: Results, chosen: Callable[[DriftResult], bool]) -> tuple[Results, Results]:
@@ -192,14 +230,12 @@ def _is_within(result: DriftResult, factor: float) -> bool:
     return result.score <= bar if result.direction == "above" else result.score >= bar
 
 
-def _recent(history: Iterable[Any], now: float | None, within_s: float) -> Iterator[Alert]:
-    for alert in _alerts(history):
-        if now is not None and alert.raised_at is not None and 0.0 <= now - alert.raised_at < within_s:
-            yield alert
+def _features(alerts: Iterable[Alert]) -> frozenset[str]:
+    return frozenset(member.feature for alert in alerts for member in alert.members)
 
 
 def _alerts(history: Iterable[Any]) -> Iterator[Alert]:
-    for each in history:
+    for each in _all(history, "history", "earlier plans"):
         if isinstance(each, Alert):
             yield each
         elif isinstance(each, AlertPlan):
@@ -208,6 +244,12 @@ def _alerts(history: Iterable[Any]) -> Iterator[Alert]:
             raise TypeError(
                 f"history holds {type(each).__name__}, expected Alert or AlertPlan; pass earlier plans"
             )
+
+
+def _all(given: Any, name: str, wanted: str) -> Iterable[Any]:
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} is {type(given).__name__}, expected a sequence; pass {wanted}")
+    return given
 
 
 def _lot(result: DriftResult) -> float:

@@ -1,182 +1,142 @@
-"""What the decisions of `generate_alerts` say on both sides of every learned constant, in their own words."""
+"""The boundary table of `generate_alerts`: both sides of every number that the decisions hold."""
 
-import hashlib
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import msgspec
-
-from poet.decisions import Decisions, Rule
-from poet.policies.generate_alerts import Calm, Group, Many, Members, Pattern, Share
+from poet.decisions import Decisions
+from poet.policies.generate_alerts import Calm, Pattern
 from poet.runtime.results import Alert, AlertPlan, DriftResult
-from poet.validate._contract import demand
+from poet.validate._alerts_book import Book, Row, lot, said, who
+from poet.validate._contract import Broken, demand
 
-__all__ = ["GRAVITY", "IMPACTS", "boundary_table", "severity"]
+__all__ = ["IMPACTS", "boundary_table", "demand_as_said"]
 
-IMPACTS = ("", "none", "low", "medium", "high", "critical")
-GRAVITY = ("low", "medium", "high", "critical")
-
-
-def severity(result: DriftResult) -> str:
-    """Give how grave a result is: the impact that was named, none being low, medium where none was."""
-    if result.business_impact in ("", "none"):
-        return "low" if result.business_impact else "medium"
-    return result.business_impact
+IMPACTS = ("", "none", "low", "medium", "high", "critical", "unheard of")
+DIRECTIONS = ("above", "below")
+STRANGER = "no such feature"
+LOTS = 1000  # ids to choose those from that a holdout just takes and just leaves
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask on both sides of every learned constant, and compare with what the decisions say."""
-    count = 0
-    for results, history, now in _table(decisions):
-        found = module.generate_alerts(results, history=history, now=now)
-        expected = _predicted(decisions, results, history, now)
-        count += 1
-        asked = [_short(each) for each in results]
-        says = f"{asked} at {now} gives {_said(found)}, its decisions say {expected}"
-        demand(_said(found) == expected, says)
+    book, count = Book(decisions), 0
+    for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
+        demand_as_said(module.generate_alerts(row.results, history=row.history, now=row.now), book, row)
     return count
 
 
-def _table(decisions: Decisions) -> Iterator[tuple[list[DriftResult], list[Alert], float | None]]:
-    for rule in decisions.active:
-        if rule.kind == "suppress":
-            yield from _around_a_suppression(msgspec.convert(rule.condition, Pattern), decisions)
-        elif rule.kind == "cool_down":
-            yield from _around_a_pause(msgspec.convert(rule.parameters, Calm), decisions)
-        elif rule.kind == "group":
-            features = msgspec.convert(rule.condition, Group).features
-            for n in range(len(features) + 1):
-                for now in _moments(decisions):
-                    yield [_result(feature) for feature in (*features[:n], "elsewhere")], [], now
-                    earlier = Alert(members=(_result("elsewhere"),), group=rule.id, raised_at=now - 1.0)
-                    yield [_result(feature) for feature in features[:n]], [earlier], now
-        elif rule.kind == "batch":
-            most = msgspec.convert(rule.condition, Many).at_least
-            for n in (most - 1, most, most + 1):
-                for now in _moments(decisions):
-                    yield [_result(f"no such feature {k}") for k in range(n)], [], now
+def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
+    """Raise `Broken` unless a plan is what the decisions say."""
+    if not isinstance(plan, AlertPlan):
+        raise Broken(f"it answers {type(plan).__name__}, not AlertPlan")
+    where = f"{list(map(who, row.results))} at {row.now} after {len(row.history)} alerts"
+    found, expected = said(plan), book.plan(row)
+    demand(found == expected, f"{where} gives {found}, its decisions say {expected}")
+    bars, given = book.bars(row), {feature: repr(bar) for feature, bar in plan.thresholds.items()}
+    is_told = bars.keys() == given.keys() and all(given[feature] in bars[feature] for feature in bars)
+    demand(is_told, f"{where} raises bars to {given}, its decisions say {bars}")
+    says = f"{where} says version {plan.policy_version}, it is {book.version}"
+    demand(plan.policy_version == book.version, says)
 
 
-def _around_a_suppression(
-    pattern: Pattern, decisions: Decisions
-) -> Iterator[tuple[list[DriftResult], list[Alert], float | None]]:
-    ratio = pattern.ratio_at_most or 2.0
-    asked, held = _on_both_sides(pattern.features[0])
-    yield [_result(pattern.features[0], k=held)], [], None
-    for now in {*_moments(decisions), *_beside(pattern.until)}:
-        for impact in IMPACTS:
-            for score in (*_beside(ratio), 0.5, math.nan, math.inf):
-                for k in (asked, held):
-                    yield [_result(pattern.features[0], score, impact, k)], [], now
+def _rows(book: Book) -> Iterator[Row]:
+    for now in (None, *_moments(book)):
+        yield Row([_result(STRANGER), *map(_result, book.features)], now=now)
+    for _, pattern, share in book.suppressions:
+        yield from _around_a_suppression(pattern, share, book)
+    if book.calm is not None:
+        yield from _around_a_pause(book.calm, book)
+    for rule, features, least in book.groups:
+        yield from _around_a_group(rule, features, least, book)
+    for _, least in book.batches:
+        for n, now in itertools.product((least - 1, least, least + 1), (None, *_moments(book))):
+            yield Row([_result(STRANGER, k=k) for k in range(n)], now=now)
 
 
-def _around_a_pause(
-    calm: Calm, decisions: Decisions
-) -> Iterator[tuple[list[DriftResult], list[Alert], float]]:
-    for now in _moments(decisions):
-        for gap in (*_beside(calm.seconds), 0.0, -1.0):
-            earlier = [Alert(members=(_result("no such feature"),), raised_at=now - gap)]
-            for impact in IMPACTS:
-                for score in _beside(calm.factor):
-                    yield [_result("no such feature", score, impact)], earlier, now
-                    yield [_result("another feature", score, impact)], earlier, now
+def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterator[Row]:
+    moments = (None, *sorted({*_moments(book), *_beside(pattern.until)}))
+    for feature in pattern.features:
+        for now, k in itertools.product(moments, _on_both_sides(feature, share)):
+            yield Row([_result(feature, k=k)], now=now)
+    first = pattern.features[0]
+    least = _on_both_sides(first, share)[-1]  # the one that is surely held back
+    scores = (*_beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
+    for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
+        result = _result(first, score, impact, direction=direction, k=least)
+        for now in moments[1:]:
+            yield Row([result], now=now)
 
 
-def _on_both_sides(feature: str) -> tuple[int, int]:
-    """Give the id that a holdout lets through first, and the one that it lets through last."""
-    lots = [_lot(_result(feature, k=k)) for k in range(1000)]
-    return min(range(1000), key=lots.__getitem__), max(range(1000), key=lots.__getitem__)
+def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
+    scores = (*_beside(calm.factor), math.nan, math.inf)
+    for now in _moments(book):
+        for raised_at in (*_beside(now - calm.seconds), now, now + 1.0):
+            earlier = Alert(members=(_result(STRANGER),), raised_at=raised_at)
+            yield Row([_result("another")], [earlier], now)
+            yield Row([_result(STRANGER)], [earlier], None)
+            for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
+                yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
+        soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
+        old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
+        unknown = Alert(members=(_result(STRANGER),))
+        for history in ([soon, old], [old, soon], [old, unknown]):
+            yield Row([_result(STRANGER), _result(STRANGER, 1e9, k=1)], history, now)
 
 
-def _moments(decisions: Decisions) -> list[float]:
-    ends = [msgspec.convert(r.condition, Pattern).until for r in decisions.active if r.kind == "suppress"]
-    return [min([1e6, *ends]) / 2.0, max([1e6, *ends]) + 1e6]
+def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book) -> Iterator[Row]:
+    in_turn = list(itertools.islice(itertools.cycle(features), max(least + 1, len(features))))
+    every = [_result(feature, k=k) for k, feature in enumerate(in_turn)]
+    sizes = sorted({0, 1, least - 1, least, least + 1, len(features)} & set(range(len(every) + 1)))
+    for now, n in itertools.product((None, *_moments(book)), sizes):
+        yield Row([*every[:n], _result("elsewhere")], now=now)
+        if now is None:
+            continue
+        raised = now - (book.calm.seconds / 2.0 if book.calm else 1.0)
+        summed = Alert(members=(every[0],), group=rule, is_summary=True, raised_at=raised)
+        for history in ([summed], [summed, *(Alert(members=(each,), raised_at=raised) for each in every)]):
+            yield Row(every[:n], history, now)
+            yield Row(every[1:2], history, now)
+    for each in features:  # a member that is left out of the rule's features is one too few
+        yield Row([_result(each, k=k) for k in range(least)])
+
+
+def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
+    """Give the ids that a holdout just takes and just leaves, and those that it takes and leaves first."""
+    lots = {k: lot(_result(feature, k=k)) for k in range(LOTS)}
+    taken = [k for k in lots if lots[k] < share]
+    left = [k for k in lots if lots[k] >= share]
+    return tuple(
+        dict.fromkeys((
+            *((min(taken, key=lots.__getitem__), max(taken, key=lots.__getitem__)) if taken else ()),
+            *((min(left, key=lots.__getitem__), max(left, key=lots.__getitem__)) if left else ()),
+        ))
+    )  # fmt: skip
+
+
+def _moments(book: Book) -> tuple[float, float]:
+    """Give a moment before every suppression's end, and one after."""
+    ends = [pattern.until for _, pattern, _ in book.suppressions]
+    return min([1e6, *ends]) - 1e5, max([1e6, *ends]) + 1e6
 
 
 def _beside(value: float) -> tuple[float, ...]:
     return (math.nextafter(value, -math.inf), value, math.nextafter(value, math.inf))
 
 
-def _result(feature: str, score: float = 1.5, impact: str = "", k: int = 0) -> DriftResult:
+def _result(
+    feature: str, beyond: float = 1.5, impact: str = "", *, direction: Any = "above", k: int = 0
+) -> DriftResult:
+    """Give a result that is so many times beyond its threshold."""
     return DriftResult(
         drifted=True,
-        score=score,
-        threshold=1.0,
+        score=beyond if direction == "above" else 1.0,
+        threshold=1.0 if direction == "above" else beyond,
         test="ks/raw/absolute",
+        direction=direction,
         feature=feature,
         execution_id=f"x{k}-{feature}",
         business_impact=impact,
     )
-
-
-def _short(result: DriftResult) -> tuple[str, float, str]:
-    return result.feature, result.score, result.business_impact
-
-
-def _said(plan: AlertPlan) -> tuple[list[Any], list[Any]]:
-    """Give a plan as what went out under which rule, and what was held back under which."""
-    alerts = [
-        (alert.rule, sorted(m.execution_id for m in alert.members), alert.is_summary, alert.is_holdout)
-        for alert in plan.alerts
-    ]
-    return sorted(alerts), sorted((each.rule, each.member.execution_id) for each in plan.suppressed)
-
-
-def _predicted(
-    decisions: Decisions, results: Sequence[DriftResult], history: Sequence[Alert], now: float | None
-) -> tuple[list[Any], list[Any]]:
-    """Say what the decisions would do, in their own words."""
-    rules = sorted(decisions.active, key=lambda rule: rule.id)
-    waiting, alerts, suppressed = list(results), [], []
-    for rule in (rule for rule in rules if rule.kind == "suppress"):
-        pattern, share = msgspec.convert(rule.condition, Pattern), msgspec.convert(rule.parameters, Share)
-        hit = [r for r in waiting if now is not None and now < pattern.until and _matches(pattern, r)]
-        waiting = [each for each in waiting if each not in hit]
-        asked = [each for each in hit if _lot(each) < share.holdout]
-        alerts += [(rule.id, [each.execution_id], False, True) for each in asked]
-        suppressed += [(rule.id, each.execution_id) for each in hit if each not in asked]
-    pause = next((rule for rule in rules if rule.kind == "cool_down"), None)
-    span = msgspec.convert(pause.parameters, Calm).seconds if pause else 0.0
-    recent = [each for each in history if now is not None and 0.0 <= now - (each.raised_at or 0.0) < span]
-    if pause is not None:
-        hit = [each for each in waiting if _is_paused(pause, each, recent)]
-        waiting = [each for each in waiting if each not in hit]
-        suppressed += [(pause.id, each.execution_id) for each in hit]
-    for rule in (rule for rule in rules if rule.kind == "group"):
-        members = [r for r in waiting if r.feature in msgspec.convert(rule.condition, Group).features]
-        is_open = any(each.group == rule.id for each in recent)
-        if len(members) >= msgspec.convert(rule.parameters, Members).at_least or (members and is_open):
-            alerts.append((rule.id, sorted(each.execution_id for each in members), True, False))
-            waiting = [each for each in waiting if each not in members]
-    for rule in (rule for rule in rules if rule.kind == "batch"):
-        if len(waiting) >= msgspec.convert(rule.condition, Many).at_least:
-            alerts.append((rule.id, sorted(each.execution_id for each in waiting), True, False))
-            waiting = []
-    every = next(rule.id for rule in rules if rule.kind == "individual")
-    alerts += [(every, [each.execution_id], False, False) for each in waiting]
-    return sorted(alerts), sorted(suppressed)
-
-
-def _matches(pattern: Pattern, result: DriftResult) -> bool:
-    is_near = pattern.ratio_at_most is None or result.score <= pattern.ratio_at_most
-    return result.feature in pattern.features and _is_below(result, pattern.severity_below) and is_near
-
-
-def _is_paused(pause: Rule, result: DriftResult, recent: Sequence[Alert]) -> bool:
-    floor = str(pause.condition["severity_below"])
-    known = any(member.feature == result.feature for alert in recent for member in alert.members)
-    factor = msgspec.convert(pause.parameters, Calm).factor
-    return known and _is_below(result, floor) and result.score <= factor
-
-
-def _is_below(result: DriftResult, floor: str) -> bool:
-    own = severity(result)
-    return own != "critical" and GRAVITY.index(own) < GRAVITY.index(floor)
-
-
-def _lot(result: DriftResult) -> float:
-    """Draw whether a result is let through: in public, by a digest of its id."""
-    digest = hashlib.sha256(f"holdout:{result.execution_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2.0**64

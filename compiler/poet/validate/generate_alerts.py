@@ -5,20 +5,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poet.decisions import Decisions
-from poet.policies.generate_alerts import Pattern
 from poet.runtime.results import Alert, AlertPlan, DriftResult
-from poet.validate._alerts_table import GRAVITY, IMPACTS, boundary_table, severity
+from poet.validate._alerts_book import GRAVITY, Book, Row, severity
+from poet.validate._alerts_table import IMPACTS, boundary_table, demand_as_said
 from poet.validate._contract import Broken, Contract, Policy, demand
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
 
 LATE = 4e9  # seconds; every moment of interest lies before
+Situation = tuple[list[DriftResult], list[Any], float | None]
 
 
 def _numbers(policy: Policy) -> st.SearchStrategy[float]:
@@ -26,9 +26,10 @@ def _numbers(policy: Policy) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def _results(draw: st.DrawFn, policy: Policy) -> list[DriftResult]:
+def _results(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> list[DriftResult]:
     """Draw results, some of them alike, some without an id."""
     features = texts(policy, "a", "b", "price")
+    named = () if decisions is None else Book(decisions).features
     found = [
         DriftResult(
             drifted=draw(st.integers(0, 3)) > 0,
@@ -36,9 +37,9 @@ def _results(draw: st.DrawFn, policy: Policy) -> list[DriftResult]:
             threshold=draw(st.sampled_from([1.0, 0.05]) | _numbers(policy)),
             test="ks/raw/absolute",
             direction=draw(st.sampled_from(["above", "below"])),
-            feature=draw(features),
+            feature=draw(st.sampled_from(named) if len(named) > 0 and draw(st.booleans()) else features),
             execution_id=f"x{row}" if draw(st.integers(0, 3)) else "",
-            business_impact=draw(st.sampled_from(IMPACTS)),
+            business_impact=draw(st.sampled_from([*IMPACTS, "critical"])),
         )
         for row in range(draw(st.integers(0, 12)))
     ]
@@ -50,16 +51,23 @@ def _all(plan: AlertPlan) -> list[DriftResult]:
     return shown + [each.member for each in plan.suppressed]
 
 
+def _alerts(history: Sequence[Any]) -> list[Alert]:
+    plans = [each.alerts if isinstance(each, AlertPlan) else (each,) for each in history]
+    return [alert for alerts in plans for alert in alerts]
+
+
 @st.composite
-def _situations(draw: st.DrawFn, policy: Policy) -> tuple[list[DriftResult], list[Any], float | None]:
+def _situations(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> Situation:
     """Draw results, earlier alerts about the same features, and a moment near the candidate's own."""
-    results = draw(_results(policy)) if draw(st.integers(0, 5)) else []
+    results = draw(_results(policy, decisions)) if draw(st.integers(0, 5)) else []
     now = draw(st.none() | numbers(policy, 0.0, LATE))
     spans = numbers(policy, -10.0, 1e5)
+    groups = texts(policy, "")
+    if decisions is not None:
+        groups = st.sampled_from(["", *(rule.id for rule in decisions.active if rule.kind == "group")])
     history: list[Any] = []
     for result in draw(st.permutations(results))[:3]:
         raised_at = None if now is None else now - draw(spans)
-        groups = texts(policy, "")
         alert = Alert(members=(result,), raised_at=raised_at, group=draw(groups), is_summary=True)
         history.append(draw(st.sampled_from([alert, AlertPlan(alerts=(alert,))])))
     return results, history, now
@@ -74,11 +82,11 @@ def _plan(
     return plan
 
 
-def loses_no_drifted_result(policy: Policy) -> Callable[[], None]:
+def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Have every drifted result exactly once in an alert or, with its rule, among the suppressed."""
 
-    @given(_situations(policy))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None]) -> None:
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
         found = Counter(map(id, _all(plan)))
         wanted = Counter(id(result) for result in situation[0] if result.drifted)
@@ -89,11 +97,11 @@ def loses_no_drifted_result(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def suppresses_nothing_critical(policy: Policy) -> Callable[[], None]:
+def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Suppress nothing of critical impact, whenever and after whatever."""
 
-    @given(_situations(policy))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None]) -> None:
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
         critical = [each for each in plan.suppressed if each.member.business_impact == "critical"]
         demand(not critical, f"critical results are suppressed: {critical}")
@@ -101,22 +109,22 @@ def suppresses_nothing_critical(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def holds_nothing_back_without_a_moment(policy: Policy) -> Callable[[], None]:
+def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Suppress nothing and raise no bar when nobody says what time it is."""
 
-    @given(_situations(policy))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None]) -> None:
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
         plan = _plan(policy, situation[0], situation[1], None)
         demand(not plan.suppressed and not plan.thresholds, f"without a moment: {plan}")
 
     return test
 
 
-def forgets_the_order(policy: Policy) -> Callable[[], None]:
+def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Forget the order of results and of history, and what was planned before."""
 
-    @given(_situations(policy), st.randoms(use_true_random=False))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None], chance: Any) -> None:
+    @given(_situations(policy, decisions), st.randoms(use_true_random=False))
+    def test(situation: Situation, chance: Any) -> None:
         results, history, now = situation
         mixed, earlier = list(results), list(history)
         chance.shuffle(mixed)
@@ -127,11 +135,11 @@ def forgets_the_order(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def is_as_grave_as_its_members(policy: Policy) -> Callable[[], None]:
+def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Give every alert the severity of its gravest member, and say when it was raised."""
 
-    @given(_situations(policy))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None]) -> None:
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
         for alert in _plan(policy, *situation).alerts:
             gravest = max(map(severity, alert.members), key=GRAVITY.index)
             demand(alert.severity == gravest, f"{alert} has {alert.severity}, its gravest member {gravest}")
@@ -141,22 +149,27 @@ def is_as_grave_as_its_members(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def suppresses_only_by_its_rules(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Suppress only what a rule of the decisions covers: its features, its time, its severity."""
-    rules = {rule.id: rule for rule in decisions.active} if decisions else None
+def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Raise the bar of no feature that was not alerted before."""
 
-    @given(_situations(policy))
-    def test(situation: tuple[list[DriftResult], list[Any], float | None]) -> None:
-        _, _, now = situation
-        for each in _plan(policy, *situation).suppressed:
-            if rules is None:
-                continue
-            rule = rules.get(each.rule)
-            demand(rule is not None and rule.kind in ("suppress", "cool_down"), f"no rule {each.rule!r}")
-            if rule is not None and rule.kind == "suppress":
-                pattern = msgspec.convert(rule.condition, Pattern)
-                demand(each.member.feature in pattern.features, f"{each} is not about {pattern.features}")
-                demand(now is not None and now < pattern.until, f"{each} at {now}, after {pattern.until}")
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        alerted = {member.feature for alert in _alerts(situation[1]) for member in alert.members}
+        demand(set(plan.thresholds) <= alerted, f"{dict(plan.thresholds)} after alerts about {alerted}")
+
+    return test
+
+
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Alert, suppress and raise bars by the rules of the decisions, and by nothing else."""
+    book = None if decisions is None else Book(decisions)
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        if book is not None:
+            demand_as_said(plan, book, Row(*situation))
 
     return test
 
@@ -168,7 +181,8 @@ CONTRACT = Contract(
         holds_nothing_back_without_a_moment,
         forgets_the_order,
         is_as_grave_as_its_members,
-        suppresses_only_by_its_rules,
+        raises_bars_only_after_alerts,
+        does_what_its_decisions_say,
     ),
     boundary_table=boundary_table,
 )

@@ -12,6 +12,7 @@ from poet.runtime.alerts import (
     individual,
     is_open,
     raised_bars,
+    recent_alerts,
     recent_features,
     seconds,
     summary,
@@ -57,13 +58,19 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
         alerts.extend(individual(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
         suppressed.extend(held(taken, "useless-latency_p50"))
     # cool-down
-    recent = recent_features(history, moment, COOL_DOWN_SECONDS)
+    earlier = recent_alerts(history, moment, COOL_DOWN_SECONDS)
+    recent = recent_features(
+        earlier,
+        groups={
+            "group-ad_spend": GROUP_AD_SPEND_FEATURES,
+        },
+    )
     thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)
     taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
     suppressed.extend(held(taken, "cool-down"))
     # group-ad_spend
     members, others = apart(waiting, GROUP_AD_SPEND_FEATURES)
-    is_reopened = is_open("group-ad_spend", history, moment, COOL_DOWN_SECONDS)
+    is_reopened = is_open("group-ad_spend", earlier)
     if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
         alerts.append(summary(members, rule="group-ad_spend", now=moment))
         waiting = others
