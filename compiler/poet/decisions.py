@@ -94,6 +94,11 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         """The rules that take part in the generated code."""
         return tuple(rule for rule in self.rules if rule.is_active)
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether a rule in force was learned."""
+        return any(rule.evidence for rule in self.active)
+
     def behaves_as(self, other: "Decisions") -> bool:
         """Whether both give the same code but for version numbers and evidence."""
 

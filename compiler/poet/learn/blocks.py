@@ -224,12 +224,11 @@ def _ranked(hypothesis: str, one: V, others: Sequence[V], outcome: Callable[[V],
     )
 
 
-def left_out(blocks: Iterable[Block], *sources: str | None) -> list[Block]:
+def left_out(blocks: Iterable[Block], *sources: str) -> list[Block]:
     """Give what blocks say when these sources had said nothing."""
     kept = list(blocks)
     for source in sources:
-        if source is not None:
-            kept = [left for block in kept if (left := block.without(source))]
+        kept = [left for block in kept if (left := block.without(source))]
     return kept
 
 

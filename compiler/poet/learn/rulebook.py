@@ -41,11 +41,6 @@ class Rulebook:
         """The champion's active rules, by id."""
         return {rule.id: rule for rule in self.champion.active}
 
-    @property
-    def has_learned(self) -> bool:
-        """Whether a rule in force was learned."""
-        return any(rule.evidence for rule in self.champion.active)
-
     def pinned(self, rule: str) -> Rule | None:
         """Give the champion's rule as it stands when a person pinned it."""
         found = self.in_force.get(rule)

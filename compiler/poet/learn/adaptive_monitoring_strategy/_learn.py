@@ -49,7 +49,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         sources=weighty_sources(*said[:4]),
         newest=summaries.newest_time,
         configuration=configuration,
-        has_rules=any(rule.evidence for rule in champion.active),
+        has_rules=champion.has_learned,
         voices=voices(*said[:4]),
     )
     features, top = top_features(

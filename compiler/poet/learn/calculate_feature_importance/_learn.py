@@ -41,7 +41,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         sources=weighty_sources(*said),
         newest=summaries.newest_time,
         configuration=configuration,
-        has_rules=any(rule.evidence for rule in champion.active),
+        has_rules=champion.has_learned,
         voices=voices(*said),
     )
     effects = Effects(

@@ -54,7 +54,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         sources=weighty_sources(*speakers),
         newest=summaries.newest_time,
         configuration=configuration,
-        has_rules=any(rule.evidence for rule in champion.active),
+        has_rules=champion.has_learned,
         voices=voices(*speakers),
     )
     case = Case(
