@@ -6,6 +6,7 @@ import pytest
 
 from poet.configuration import read_configuration
 from poet.learn import learn
+from poet.learn.costs import informed
 from poet.log import import_files, open_log
 from poet.pipeline import render_in
 from poet.policies import policy
@@ -54,7 +55,7 @@ def test_a_version_is_learned_again_from_the_log_prefix_in_its_manifest(
     assert summaries.log_prefix == manifest.log_prefix
     assert manifest.revises is not None
     champion = read_manifest(GENERATED, name, manifest.revises).decisions
-    configuration = read_configuration(ROOT / "poet.toml").learn
+    configuration = informed(summaries, read_configuration(ROOT / "poet.toml").learn)
     decided = learn(policy(name), summaries, champion, configuration)
     assert decided == manifest.decisions
     source = render_in(None)(decided).source

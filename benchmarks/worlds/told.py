@@ -13,6 +13,7 @@ from poet.decisions import Decisions
 from poet.events import make
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.costs import informed
 from poet.log import StoredEvent
 from poet.policies import policy
 from poet.render import render
@@ -161,7 +162,8 @@ def run(
     for k in range(1, plans + 1):
         n = len(utterances) * k // plans
         part = told.first(n)
-        decided = learn(spec, cast("Any", part), champion, configuration or LearnConfiguration())
+        costed = informed(cast("Any", part), configuration or LearnConfiguration())
+        decided = learn(spec, cast("Any", part), champion, costed)
         if not decided.behaves_as(champion):
             champion = decided
         path.append((n, champion))

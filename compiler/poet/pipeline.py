@@ -112,18 +112,20 @@ def plan(
     One that is not published yet begins at `start`. Unless they are named, policies whose package is
     broken or gone are left as they are.
     """
+    costs, spent = learned_costs(summaries, configuration)
+    informed = msgspec.structs.replace(configuration, costs=costs)
     document = read_document(generated)
     named = sorted(names)
     found: list[PolicyPlan] = []
     left: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
-            found.append(_planned(name, document, generated, summaries, configuration, start))
+            found.append(_planned(name, document, generated, summaries, informed, start))
         except (LearnError, PluginError, RenderError) as error:
             if named:
                 raise
             left[name] = str(error)
-    return Plan(tuple(found), summaries.log_position, learned_costs(summaries, configuration)[1], left)
+    return Plan(tuple(found), summaries.log_position, spent, left)
 
 
 def _planned(

@@ -9,7 +9,6 @@ import msgspec
 from poet.decisions import Decisions
 from poet.errors import LearnError, PoetError
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import learned_costs
 from poet.policies import PolicySpec
 
 if TYPE_CHECKING:
@@ -25,9 +24,9 @@ def learn(
 ) -> Decisions:
     """Decide the rules of a policy.
 
-    It decides by the costs that feedback tells of, where it does (`poet.learn.costs`). The version number
-    moves on only when the rules behave differently from the champion's. A policy without a learner keeps
-    its rules and says so.
+    It decides by the costs of the configuration; `poet.learn.costs.informed` gives those that feedback tells
+    of. The version number moves on only when the rules behave differently from the champion's. A policy
+    without a learner keeps its rules and says so.
 
     Raises
     ------
@@ -36,11 +35,9 @@ def learn(
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
-    costs, _ = learned_costs(summaries, configuration)
-    informed = msgspec.structs.replace(configuration, costs=costs)
     learner = _learner(spec)
     try:
-        decided = learner(summaries, champion, informed)
+        decided = learner(summaries, champion, configuration)
     except PoetError:
         raise
     except Exception as error:

@@ -12,7 +12,7 @@ from poet.learn.statements import Statement, statements, weighted_median
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
     from poet.summaries import Summaries
 
-__all__ = ["Spent", "learned_costs"]
+__all__ = ["Spent", "informed", "learned_costs"]
 
 _PRIOR = 10.0  # reports that what poet.toml says is worth
 _HOUR = 3600.0
@@ -67,6 +67,11 @@ def learned_costs(
         _spent(name, told, configuration, newest=summaries.newest_time) for name, told in reports.items()
     )
     return msgspec.structs.replace(configured, **{each.name: each.learned for each in spent}), spent
+
+
+def informed(summaries: "Summaries", configuration: LearnConfiguration) -> LearnConfiguration:
+    """Give the configuration with the costs that feedback tells of, for every learner to decide by."""
+    return msgspec.structs.replace(configuration, costs=learned_costs(summaries, configuration)[0])
 
 
 def _told(summaries: "Summaries", configuration: LearnConfiguration, type_: str) -> list[Statement]:
