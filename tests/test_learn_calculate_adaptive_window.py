@@ -23,9 +23,10 @@ from benchmarks.window import (
 from poet.decisions import Decisions, Rule, decode, encode
 from poet.learn.calculate_adaptive_window import learn
 from poet.learn.calculate_adaptive_window._case import gather
-from poet.learn.calculate_adaptive_window._readings import band_of, floored, snapped
+from poet.learn.calculate_adaptive_window._readings import band_of, snapped
 from poet.learn.calculate_adaptive_window._weights import hypothesis_weights
 from poet.learn.configuration import Bounds, LearnConfiguration
+from poet.learn.grid import floored
 from poet.policies.calculate_adaptive_window import SPEC
 
 POLICY = "calculate_adaptive_window"

@@ -1,6 +1,7 @@
 """What stands in a policy's rules, and what may be done to them: people's word first, then evidence."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import bounded_mean_interval
 from poet.learn.verdicts import Verdict
 
-__all__ = ["Rulebook", "evidence_of", "replayed", "slug"]
+__all__ = ["Rulebook", "evidence_of", "nearest", "replayed", "slug"]
 
 _LONGEST = 60  # characters of a rule's id
+_HELD = 5  # candidates of a kind that are shown while they wait
 _PLAIN = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -159,3 +161,12 @@ def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None
         saving_low=float(f"{1000.0 * low:.4g}"),
         saving_high=float(f"{1000.0 * high:.4g}"),
     )
+
+
+def nearest(held: Iterable[Rule]) -> list[Rule]:
+    """Give the candidates that lack least, nearest to adoption first."""
+
+    def lack(rule: Rule) -> tuple[float, str]:
+        return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)
+
+    return sorted(held, key=lack)[:_HELD]

@@ -3,17 +3,40 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-__all__ = ["Statement", "statements", "voices", "weighted_median", "weighty_sources"]
+__all__ = ["Spoken", "Statement", "statements", "voices", "weighted_median", "weighty_sources"]
 
 _HOUR = 3600.0
 _WEIGHTY = 8  # who says less than an eighth cannot carry a rule alone
+
+
+class Placed(Protocol):
+    """Whatever has a speaker and a place in the log."""
+
+    @property
+    def position(self) -> int:
+        """The log position."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Who said it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a learner reads out of an event begins with who said it, when, and in which event."""
+
+    event_id: str
+    source: str
+    time: float  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +99,7 @@ def weighty_sources(*said: Sequence[Statement]) -> list[str]:
     return sorted(weighty)
 
 
-def voices(*said: Sequence[Statement]) -> list[str]:
+def voices(*said: Sequence[Placed]) -> list[str]:
     """Give all sources in the order in which they first spoke."""
     first: dict[str, int] = {}
     for each in (each for kind in said for each in kind):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from poet.learn.configuration import Costs
-from poet.learn.statements import Statement
+from poet.learn.statements import Spoken, Statement
 
 __all__ = ["BANDS", "TIERS", "After", "Money", "aftermath", "money"]
 
@@ -18,14 +18,7 @@ _GRAVE = frozenset({"", "high", "critical"})  # an impact that nobody named may 
 
 
 @dataclass(frozen=True, slots=True)
-class _Voice:
-    event_id: str
-    source: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Money(_Voice):
+class Money(Spoken):
     """One account: what was gained and what it cost, in dollars; both at least 0."""
 
     tier: str | None
@@ -35,7 +28,7 @@ class Money(_Voice):
 
 
 @dataclass(frozen=True, slots=True)
-class After(_Voice):
+class After(Spoken):
     """A judged execution: whether its drift was real, and how many days after the last incident it ran."""
 
     is_real: bool

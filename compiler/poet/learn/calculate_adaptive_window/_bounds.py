@@ -7,7 +7,7 @@ import numpy as np
 
 from poet.decisions import Rule
 from poet.learn.calculate_adaptive_window._case import Case
-from poet.learn.calculate_adaptive_window._readings import floored
+from poet.learn.grid import floored
 from poet.learn.rulebook import evidence_of
 
 __all__ = ["bounds_rules"]

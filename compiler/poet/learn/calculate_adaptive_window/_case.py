@@ -15,11 +15,13 @@ from poet.learn.calculate_adaptive_window._blocks import (
     feature_blocks,
     noise_blocks,
 )
-from poet.learn.calculate_adaptive_window._readings import Reading, floored, read
+from poet.learn.calculate_adaptive_window._readings import Reading, read
 from poet.learn.calculate_adaptive_window._weights import hypothesis_weights, is_with_others
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.evidence import median_interval
+from poet.learn.grid import floored
 from poet.learn.rulebook import Rulebook
+from poet.learn.statements import voices
 from poet.learn.verdicts import Verdict, judge
 from poet.policies.calculate_adaptive_window import baseline
 
@@ -84,7 +86,7 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         newest=summaries.newest_time,
         configuration=configuration,
         together=set(filter(is_with_others, weights)),
-        voices=_voices(delays, noise, runs),
+        voices=voices(delays, noise, runs),
     )
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
@@ -112,12 +114,6 @@ def _weighty_sources(*tables: Sequence[Reading]) -> list[str]:
         said = Counter((reading.source, reading.band) for reading in readings)
         weighty |= {source for (source, band), n in said.items() if n * _WEIGHTY >= total[band]}
     return sorted(weighty)
-
-
-def _voices(*tables: Sequence[Reading]) -> list[str]:
-    """Give all sources in the order in which they first spoke."""
-    said = sorted((reading.position, reading.source) for readings in tables for reading in readings)
-    return list(dict.fromkeys(source for _, source in said))
 
 
 def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["EDGES", "Reading", "band_of", "floored", "read", "snapped"]
+from poet.learn.grid import around, floored
+
+__all__ = ["EDGES", "Reading", "band_of", "read", "snapped"]
 
 # Fixed before any data came, so that no border is picked by looking.
 EDGES = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
@@ -33,18 +35,8 @@ class Reading:
 def snapped(window: int) -> int:
     """Give the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
     below = floored(window)
-    above = min(size for size in _around(window) if size >= window)
+    above = min(size for size in around(window) if size >= window)
     return below if window * window <= below * above else above
-
-
-def floored(window: int) -> int:
-    """Give the largest size 1, 2 or 5 times a power of ten that is at most `window` (>= 1)."""
-    return max(size for size in _around(window) if size <= window)
-
-
-def _around(window: int) -> tuple[int, ...]:
-    decade: int = 10 ** (len(str(window)) - 1)
-    return decade, 2 * decade, 5 * decade, 10 * decade
 
 
 def band_of(velocity: float | None) -> int | None:

@@ -12,14 +12,13 @@ from poet.decisions import Rule
 from poet.learn.blocks import about, parts
 from poet.learn.calculate_feature_importance._effects import Effects, drawn
 from poet.learn.calculate_feature_importance._readings import Impact
-from poet.learn.rulebook import Rulebook, evidence_of, slug
+from poet.learn.rulebook import Rulebook, evidence_of, nearest, slug
 from poet.learn.verdicts import Verdict
 
 __all__ = ["Case"]
 
 _NEVER = "never-matters"
 _TENTH = 0.1
-_HELD = 5  # candidates of a kind that are shown while they wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Case(Rulebook):
             )
             rules += self.decided(rule, verdict)
         waiting = [rule for rule in rules if rule.status == "held"]
-        return [*(rule for rule in rules if rule.status != "held"), *_nearest(waiting)]
+        return [*(rule for rule in rules if rule.status != "held"), *nearest(waiting)]
 
     def _never(self) -> list[Rule]:
         make = partial(self._rule, _NEVER, "feature", {}, _TENTH, "other features")
@@ -177,7 +176,7 @@ class Case(Rulebook):
             msgspec.structs.replace(rule, id=slug(identity, *cast("list[str]", rule.condition["features"])))
             for rule in held
         ]
-        return rules + _nearest(named)
+        return rules + nearest(named)
 
     def _rule(
         self,
@@ -234,11 +233,3 @@ def _judged(verdicts: Iterable[str], kind: str) -> set[tuple[str, ...]]:
     """Give what the judged hypotheses of a kind are about."""
     found = map(parts, verdicts)
     return {words[1:] for words in found if words[0] == kind}
-
-
-def _nearest(held: Iterable[Rule]) -> list[Rule]:
-    def lack(rule: Rule) -> tuple[float, str]:
-        evidence = rule.evidence
-        return (evidence.bar / evidence.e_value if evidence else 1e300, rule.id)
-
-    return sorted(held, key=lack)[:_HELD]

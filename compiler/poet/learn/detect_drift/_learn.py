@@ -119,10 +119,9 @@ def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries
     place, new = table.place(name), table.firing[:, standing.favourite]
     changed = table.covered(place) & (new != table.champion_firing)
     row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids)}
+    votes = with_soft_votes(summaries)
     for source in sorted(table.ballots.votes_by_source):
-        others = count_votes(
-            with_soft_votes(summaries), burst_limit=table.configuration.burst_limit, without=(source,)
-        )
+        others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=(source,))
         fading = fading_weights(
             others.times, half_life_days=table.configuration.half_life_days, newest=summaries.newest_time
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from poet.learn.statements import Statement
+from poet.learn.statements import Spoken, Statement
 from poet.learn.votes import Ballots
 
 __all__ = [
@@ -38,14 +38,7 @@ _DEFAULT_GAP_S = 3600.0  # of a complaint about similar alerts whose alert was n
 
 
 @dataclass(frozen=True, slots=True)
-class _Voice:
-    event_id: str
-    source: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pair(_Voice):
+class Pair(Spoken):
     """Two features that fired together: whether it was for one cause."""
 
     features: tuple[str, str]
@@ -53,7 +46,7 @@ class Pair(_Voice):
 
 
 @dataclass(frozen=True, slots=True)
-class Size(_Voice):
+class Size(Spoken):
     """A batch of so many alerts: whether one summary would have done."""
 
     n: int
@@ -61,7 +54,7 @@ class Size(_Voice):
 
 
 @dataclass(frozen=True, slots=True)
-class Use(_Voice):
+class Use(Spoken):
     """An alert about a feature: whether it was of no use."""
 
     feature: str
@@ -71,7 +64,7 @@ class Use(_Voice):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat(_Voice):
+class Repeat(Spoken):
     """An alert so soon after a similar one: whether it was one too many."""
 
     gap_s: float

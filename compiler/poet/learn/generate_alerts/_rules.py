@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import msgspec
 import numpy as np
 
 from poet.decisions import Interval, Replay, Rule
@@ -14,7 +13,7 @@ from poet.learn.blocks import about, parts
 from poet.learn.evidence import rate_interval
 from poet.learn.generate_alerts._bets import SIZES, SPANS, Evidence, break_even
 from poet.learn.generate_alerts._readings import Use, by_feature
-from poet.learn.rulebook import Rulebook, evidence_of, replayed, slug
+from poet.learn.rulebook import Rulebook, evidence_of, nearest, replayed, slug
 from poet.learn.verdicts import Verdict
 
 __all__ = ["Case"]
@@ -25,7 +24,6 @@ _FLOOR = "high"  # what is this grave is never held back
 _STAYS = 1.25  # times: a bound this near to the one in force changes nothing
 _FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0)
 _FACTOR = 1.5  # times the threshold, where nobody moved one by hand
-_HELD = 5  # candidates of a kind that are shown while they wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Case(Rulebook):
             verdict = self.verdicts.get(about("useless", feature))
             rules += self.decided(self._suppression(feature, spoken.get(feature, []), verdict), verdict)
         standing = [rule for rule in rules if rule.status != "held"]
-        return [*standing, *_nearest(rule for rule in rules if rule.status == "held")]
+        return [*standing, *nearest(rule for rule in rules if rule.status == "held")]
 
     def _suppressed(self) -> set[str]:
         rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
@@ -146,7 +144,7 @@ class Case(Rulebook):
             pinned = self.pinned(identity)
             vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
             rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.settled(rule)))
-        return [*rules, *_nearest(self._waiting_pairs())]
+        return [*rules, *nearest(self._waiting_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
         """Give the pairs that belong together: shown, or in a group in force and not turned."""
@@ -248,10 +246,3 @@ def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
         groups = [group for group in groups if group not in touched]
         groups.append(set(pair).union(*touched))
     return sorted(tuple(sorted(group)) for group in groups)
-
-
-def _nearest(held: Iterable[Rule]) -> list[Rule]:
-    def lack(rule: Rule) -> tuple[float, str]:
-        return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)
-
-    return [msgspec.structs.replace(rule, status="held") for rule in sorted(held, key=lack)[:_HELD]]

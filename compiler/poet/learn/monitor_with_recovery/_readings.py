@@ -1,10 +1,10 @@
 """What was said about runs: how large, how long, whether they failed, and what helped."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from poet.learn.statements import Statement
+from poet.learn.grid import floored
+from poet.learn.statements import Spoken, Statement
 
 __all__ = [
     "SIZES",
@@ -13,7 +13,6 @@ __all__ = [
     "Run",
     "crashes",
     "error_kind",
-    "floor_size",
     "recoveries",
     "runs",
     "strategy_of",
@@ -38,14 +37,7 @@ _SAMPLE_ROWS = ("sample_rows", "sample_size", "target_size")
 
 
 @dataclass(frozen=True, slots=True)
-class _Voice:
-    event_id: str
-    source: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Run(_Voice):
+class Run(Spoken):
     """A run of a monitor: rows, features (0: unknown), seconds (None: it never ended), whether it failed."""
 
     rows: int
@@ -57,11 +49,11 @@ class Run(_Voice):
     @property
     def size(self) -> int:
         """The largest size of the grid that is at most `rows`."""
-        return floor_size(self.rows)
+        return floored(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery(_Voice):
+class Recovery(Spoken):
     """Something that was tried after an error."""
 
     error: str
@@ -72,16 +64,11 @@ class Recovery(_Voice):
 
 
 @dataclass(frozen=True, slots=True)
-class Crash(_Voice):
+class Crash(Spoken):
     """A feature that lacked so much, and whether the monitor crashed on it."""
 
     missing_share: float
     has_crashed: bool
-
-
-def floor_size(rows: int) -> int:
-    """Give the largest size of the grid that is at most `rows`; the smallest one below it."""
-    return int(SIZES[max(bisect_right(SIZES, rows) - 1, 0)])
 
 
 def runs(performance: Sequence[Statement], errors: Sequence[Statement]) -> list[Run]:

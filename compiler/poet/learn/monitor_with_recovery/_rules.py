@@ -12,9 +12,10 @@ import numpy as np
 from poet.decisions import Interval, Rule
 from poet.learn.blocks import about, parts
 from poet.learn.evidence import bounded_mean_interval, fading_weights
+from poet.learn.grid import floored
 from poet.learn.monitor_with_recovery._bets import CUTS, LARGE, Evidence
 from poet.learn.monitor_with_recovery._deadlines import Deadline, fitted, shortest
-from poet.learn.monitor_with_recovery._readings import SIZES, Recovery, Run, floor_size
+from poet.learn.monitor_with_recovery._readings import SIZES, Recovery, Run
 from poet.learn.rulebook import Rulebook, evidence_of, slug
 from poet.learn.verdicts import Verdict
 
@@ -125,7 +126,7 @@ class Case(Rulebook):
         return best, self._loss(by_rows[best])
 
     def _failing(self, rows: int) -> float:
-        step = [run for run in self.said.runs if run.size == floor_size(rows)]
+        step = [run for run in self.said.runs if run.size == floored(rows)]
         return sum(run.has_failed for run in step) / len(step) if step else 0.0
 
     def _loss(self, told: Sequence[Recovery]) -> float | None:
