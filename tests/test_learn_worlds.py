@@ -10,6 +10,7 @@ from benchmarks.worlds.told import Told, run
 from poet.decisions import Decisions, Rule
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import mixed, spared
 from poet.policies import policy
 
 POLICIES = (
@@ -109,3 +110,22 @@ def test_one_source_alone_adopts_nothing_against_the_others(name: str) -> None:
     here = world(name)
     path = run(name, here.history(1, 200, hostile=0.5), plans=2)
     assert here.loss(path[-1][1]) <= here.loss(first(name)) + 1e-9
+
+
+@pytest.mark.parametrize("hostile", [0.2, 0.3])
+def test_a_contrary_source_does_not_keep_detect_drift_from_learning(hostile: float) -> None:
+    """One source in five says the opposite of all others: the distance decides all the same."""
+    here = world("detect_drift")
+    start = policy("detect_drift").version_1(here.START)
+    path = run("detect_drift", here.history(1, 300, hostile=hostile), plans=2, start=start)
+    assert here.loss(path[-1][1]) == 0.0
+
+
+def test_sparing_one_source_never_makes_wealth_from_nothing() -> None:
+    """The mean of e-values is one: shares add up to the whole, however many sources spoke."""
+    for n in range(9):
+        assert mixed(1.0, [1.0] * n) == 1.0
+    assert mixed(10.0, []) == 10.0
+    assert mixed(0.0, [16.0]) == 1.0
+    assert not spared(["ana", "ben"])
+    assert spared([f"user/{k}" for k in range(20)]) == [f"user/{k}" for k in range(8)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from poet.decisions import Evidence, Interval, Replay
 from poet.learn.blocks import Block
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import mixed, spared
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
 __all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence", "shares_by_appearance"]
@@ -19,8 +20,6 @@ __all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence", "shares_by_a
 _DAY = 86_400.0
 LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
 _SAMPLE = 5
-_VOICES = 8  # sources that may turn out to be the one that is wrong
-_FEWEST_VOICES = 3  # with fewer, nobody can tell which one that is
 _CONTRADICTED = -1.0  # a rule that stands falls only when all but one source say clearly otherwise
 
 
@@ -89,23 +88,21 @@ def judge(
     common), or goes through e-BH with the others of `together`, which must share one filtration. Without
     learned rules in force and without anything to adopt, nobody asks what is left when a source is left out.
 
-    With three or more `voices` (the sources that spoke first, in their order), half of the wealth bets on
-    what is said when one of them is left out, shared between the first eight: a single source that says
-    the contrary of all others then costs a factor of sixteen, and no longer everything.
+    `voices` are the sources in the order in which they spoke first: one that says the contrary of all others
+    is spared (`poet.learn.contrary`).
     """
     everything = _by_hypothesis(compare())
     half_life = configuration.half_life_days
     e_values = {name: _e_value(blocks, half_life) for name, blocks in everything.items()}
-    can_spare = len(voices) >= _FEWEST_VOICES
-    if can_spare:
-        parts = [_by_hypothesis(compare(voice)) for voice in voices[:_VOICES]]
-        e_values = {
-            name: _mixed(e, [part.get(name) for part in parts], half_life) for name, e in e_values.items()
-        }
+    parts = [_by_hypothesis(compare(voice)) for voice in spared(voices)]
+    e_values = {
+        name: mixed(e, [_e_value(part.get(name, ()), half_life) for part in parts])
+        for name, e in e_values.items()
+    }
     rejected = _rejected(e_values, weights, configuration.risk, together)
     fade = partial(log_faded_evidence, half_life_days=half_life, newest=newest)
     asked = sources if rejected or has_rules else ()
-    left = _Left(compare, fade, can_spare=can_spare)
+    left = _Left(compare, fade, can_spare=bool(parts))
     without = left.least(asked)
     verdicts: dict[str, Verdict] = {}
     for name, blocks in everything.items():
@@ -124,13 +121,6 @@ def judge(
             sample_events=tuple(r.event_id for b in blocks for r in b.readings)[:_SAMPLE],
         )
     return verdicts
-
-
-def _mixed(whole: float, parts: Sequence[list[Block] | None], half_life_days: float) -> float:
-    """Bet half on all voices and a sixteenth on all but each of the first eight."""
-    spared = [_e_value(blocks, half_life_days) if blocks else 1.0 for blocks in parts]
-    absent = _VOICES - len(spared)  # who has not spoken yet is left out already
-    return whole / 2.0 + (sum(spared) + absent * whole) / (2.0 * _VOICES)
 
 
 class _Left:

@@ -59,6 +59,7 @@ class Ballots:
     is_seasonal: NDArray[np.bool_]
     n_current: NDArray[np.int64]
     n_reference: NDArray[np.int64]
+    voices: tuple[str, ...]  # the sources in the order in which they first spoke
     votes_by_source: dict[str, int]
     set_aside: dict[str, int]  # source: votes beyond its burst limit
     notes: tuple[str, ...]
@@ -93,7 +94,8 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
         min((first[row["source"], row["execution_id"]] for row in group), key=lambda row: row["position"])
         for group in groups
     ]
-    return _ballots(groups, openings, counted, set_aside, n_votes=votes.num_rows)
+    voices = tuple(dict.fromkeys(row["source"] for row in rows))
+    return _ballots(groups, openings, counted, voices, set_aside, n_votes=votes.num_rows)
 
 
 def _capped(rows: list[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -114,6 +116,7 @@ def _ballots(
     groups: list[list[dict[str, Any]]],
     openings: list[dict[str, Any]],
     counted: list[dict[str, Any]],
+    voices: tuple[str, ...],
     set_aside: dict[str, int],
     *,
     n_votes: int,
@@ -147,6 +150,7 @@ def _ballots(
         is_seasonal=_flags(settled, "is_seasonal"),
         n_current=_numbers(settled, "n_current"),
         n_reference=_numbers(settled, "n_reference"),
+        voices=voices,
         votes_by_source=by_source,
         set_aside=set_aside,
         notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),

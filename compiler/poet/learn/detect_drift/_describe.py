@@ -180,7 +180,7 @@ def _needed(standing: Standing, bar: float) -> int | None:
     """About how many more steps like those so far the bar takes; None where the capital does not grow."""
     if standing.e_value >= bar:
         return 0
-    recent = standing.history[-100:]
+    recent = standing.leading.history[-100:]
     growth = float(np.mean(np.log(np.maximum(recent, 1e-12)))) if recent else 0.0
     if growth <= 1e-4:
         return None

@@ -2,11 +2,12 @@
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from poet.decisions import Decisions
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.detect_drift._rules import rules_after
-from poet.learn.detect_drift._steps import Role
+from poet.learn.detect_drift._steps import Role, Steps
 from poet.learn.detect_drift._table import Table, lay
 from poet.learn.detect_drift._tournament import Scope, Standing, play
 from poet.learn.evidence import fading_weights, reject
@@ -57,15 +58,23 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
 
 
 def _play(table: Table) -> dict[str, Standing]:
-    """Play all steps; places that a person pinned do not take part."""
+    """Play all steps, then without each source that may be spared; pinned places do not take part."""
     if not len(table.steps.labels):
         return {}
-    at = table.steps.execution
+    standings = _played(table, table.steps)
+    parts = [_played(table, steps) for steps in table.spared]
+    for name, standing in standings.items():
+        standing.spared = tuple(part[name] for part in parts)
+    return standings
+
+
+def _played(table: Table, steps: Steps) -> dict[str, Standing]:
+    at = steps.execution
     return play(
-        table.steps,
+        steps,
         table.firing[at],
         table.champion_firing[at],
-        tuple(_scope(table, name) for name in table.open_places()),
+        tuple(_scope(table, name, at) for name in table.open_places()),
         prior_cost=table.prior_cost(),
         costs=table.costs,
         half_life=table.configuration.half_life_days * SECONDS_A_DAY,
@@ -73,11 +82,11 @@ def _play(table: Table) -> dict[str, Standing]:
     )
 
 
-def _scope(table: Table, name: str) -> Scope:
+def _scope(table: Table, name: str, at: NDArray[np.int64]) -> Scope:
     place = table.place(name)
     return Scope(
         name,
-        members=table.covered(place)[table.steps.execution],
+        members=table.covered(place)[at],
         candidates=table.candidates_of(place),
         since=max((rule.since_position for rule in table.rules_in(place)), default=0),
         pooled_with=place.pooled_with,
@@ -102,7 +111,7 @@ def _adopted(table: Table, standings: dict[str, Standing], summaries: Summaries)
     for place in table.places:
         if place.name not in cleared or table.is_vetoed(place):
             continue
-        covered, new = table.covered(place), table.firing[:, standings[place.name].favourite]
+        covered, new = table.covered(place), table.answers_of(standings[place.name])
         is_news = bool((new != answers)[covered].any())
         if is_news and not _stands_on_one_source(table, place.name, standings[place.name], summaries):
             adopted.append(place.name)
@@ -114,33 +123,34 @@ def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries
     """Tell whether all sources but one, taken together, speak against a change.
 
     Only executions on which the change matters are asked about, old verdicts count for less, and the others
-    must have judged enough of them to be heard.
+    must have judged enough of them to be heard. A source that says the contrary of all others may be left
+    out of those others.
     """
-    place, new = table.place(name), table.firing[:, standing.favourite]
+    place, new = table.place(name), table.answers_of(standing)
     changed = table.covered(place) & (new != table.champion_firing)
-    row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids)}
+    row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids) if changed[row]}
     votes = with_soft_votes(summaries)
-    for source in sorted(table.ballots.votes_by_source):
-        others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=(source,))
+
+    def worth(*without: str) -> float | None:
+        """Give what the change saves as the others see it; None where they judged too little."""
+        others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=without)
         fading = fading_weights(
             others.times, half_life_days=table.configuration.half_life_days, newest=summaries.newest_time
         )
-        known = [
-            (row_of.get(str(i), -1), label, weight)
-            for i, label, weight in zip(others.execution_ids, others.label, fading, strict=True)
-        ]
-        judged = [(row, label, weight) for row, label, weight in known if row >= 0 and changed[row]]
-        if len(judged) < table.fewest_bets:
-            continue
-        worth = np.array(
-            [
-                weight * (table.costs.miss * label - table.costs.false_alarm * (1.0 - label))
-                for _, label, weight in judged
-            ]
-        )
-        adds = np.array([new[row] for row, _, _ in judged])
-        if float(np.where(adds, worth, -worth).sum()) < 0.0:
-            return True
+        rows = np.array([row_of.get(str(i), -1) for i in others.execution_ids], np.int64)
+        if (rows >= 0).sum() < table.fewest_bets:
+            return None
+        labels, weights = others.label[rows >= 0], fading[rows >= 0]
+        saved = weights * (table.costs.miss * labels - table.costs.false_alarm * (1.0 - labels))
+        return float(np.where(new[rows[rows >= 0]], saved, -saved).sum())
+
+    sources = sorted(table.ballots.votes_by_source)
+    for source in sources:
+        rest = worth(source)
+        if rest is not None and rest < 0.0:
+            pairs = [worth(source, other) for other in table.may_be_contrary if other != source]
+            if all(pair is None or pair < 0.0 for pair in pairs):
+                return True
     return False
 
 

@@ -83,7 +83,7 @@ def _evidence(table: Table, place: Place, standing: Standing) -> Evidence:
         steps=table.steps,
         inside=covered[at],
         old=table.champion_firing[at],
-        new=table.firing[at, standing.favourite],
+        new=table.answers_of(standing)[at],
         costs=table.costs,
         risk=table.configuration.risk,
     )

@@ -1,6 +1,7 @@
 """Everything that lies on the table before the first bet."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from poet.decisions import Decisions, Rule
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import spared
 from poet.learn.detect_drift._candidates import Candidate, categorical_grid, numeric_grid
 from poet.learn.detect_drift._scopes import Place, candidate_of, champion_fires, covers, places, rule_id_of
 from poet.learn.detect_drift._steps import Executions, Steps, firing, read_executions, read_steps
@@ -38,6 +40,8 @@ class Table:
 
     executions: Executions
     steps: Steps
+    may_be_contrary: tuple[str, ...]  # the sources that may be left out
+    spared: tuple[Steps, ...]  # the steps without each of them
     ballots: Ballots
     champion: Decisions
     configuration: LearnConfiguration
@@ -98,20 +102,26 @@ class Table:
 
     def pick(self, standing: Standing) -> Candidate | WayBack:
         """Give what a scope would change to."""
-        favourite = standing.favourite
+        favourite = standing.leading.favourite
         if favourite < len(self.candidates):
             return self.candidates[favourite]
         return self.ways_back[favourite - len(self.candidates)]
 
+    def answers_of(self, standing: Standing) -> NDArray[np.bool_]:
+        """Give what a scope's favourite says of every execution."""
+        return self.firing[:, standing.leading.favourite]
+
     def changes(self, place: Place, standing: Standing) -> bool:
         """Whether the favourite answers differently from the champion anywhere in the place."""
-        return bool((self.firing[:, standing.favourite] != self.champion_firing)[self.covered(place)].any())
+        return bool((self.answers_of(standing) != self.champion_firing)[self.covered(place)].any())
 
 
 def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Table:
     """Lay the table: read the summaries, and let every candidate answer every execution."""
     executions = read_executions(summaries)
-    ballots = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
+    votes = with_soft_votes(summaries)
+    count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
+    ballots = count()
     candidates, kinds = _candidates(executions, champion.policy)
     where = places(executions)
     ways_back = _ways_back(executions, champion, where)
@@ -119,6 +129,8 @@ def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfigura
     return Table(
         executions=executions,
         steps=read_steps(executions, ballots),
+        may_be_contrary=tuple(spared(ballots.voices)),
+        spared=tuple(read_steps(executions, count(without=(voice,))) for voice in spared(ballots.voices)),
         ballots=ballots,
         champion=champion,
         configuration=configuration,

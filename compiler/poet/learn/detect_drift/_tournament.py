@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from poet.learn.contrary import VOICES, mixed
 from poet.learn.detect_drift._steps import Role, Steps
 
 __all__ = ["Costs", "Scope", "Standing", "play"]
@@ -77,6 +78,7 @@ class Standing:
     worst_case: float = 1.0
     audited: float = 1.0
     history: list[float] = field(default_factory=list)
+    spared: tuple["Standing", ...] = ()  # the same scope with one source left out each
 
     def fade(self, kept: float) -> None:
         """Let what is known count for less: who was best long ago is neither favourite nor staked on."""
@@ -91,9 +93,20 @@ class Standing:
         return int(np.argmin(self.spent + self.prior))
 
     @property
-    def e_value(self) -> float:
-        """The capital that betting against the champion has made of 1."""
+    def leading(self) -> "Standing":
+        """Give this standing, or the one without a source if that has made more of its smaller share."""
+        best = max(self.spared, key=lambda each: each.own_e_value, default=self)
+        return best if best.own_e_value > VOICES * self.own_e_value else self
+
+    @property
+    def own_e_value(self) -> float:
+        """The capital that betting against the champion has made of 1, all sources of this standing heard."""
         return WORST_CASE_SHARE * self.worst_case + (1.0 - WORST_CASE_SHARE) * self.audited
+
+    @property
+    def e_value(self) -> float:
+        """The same with a share of the wealth on each source being the one that is wrong."""
+        return mixed(self.own_e_value, [each.own_e_value for each in self.spared])
 
 
 def play(
