@@ -25,11 +25,9 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
     moment = seconds(now)
     waiting = drifted(drift_results)
     alerts = []
-    suppressed = []
     # every-drift
     alerts.extend(individual(waiting, rule="every-drift", now=moment))
     return AlertPlan(
         alerts=tuple(alerts),
-        suppressed=tuple(suppressed),
         policy_version=VERSION,
     )

@@ -37,6 +37,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     bounds: _Bounds = _Bounds()
     pins: dict[str, tuple[str, ...]] = {}
     vetoes: dict[str, tuple[str, ...]] = {}
+    anchors: dict[str, tuple[str, ...]] = {}
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ def read_configuration(path: Path) -> Configuration:
             bounds=document.bounds,
             pins=document.pins,
             vetoes=document.vetoes,
+            anchors=document.anchors,
         )
     except FileNotFoundError as error:
         raise WorkspaceError(
@@ -109,4 +111,7 @@ irrelevant_below = 0.2  # of what other features' drifts cost: a feature below n
 # A person's word on rules, by policy: a pinned rule stays as it is, a vetoed one is never adopted.
 [pins]
 [vetoes]
+
+# Executions, by policy, that every later version must answer as people judged them.
+[anchors]
 """

@@ -3,23 +3,26 @@
 Each function is one arrow; nothing is decided here.
 """
 
+import hashlib
+import importlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from poet.check import check
+from poet.compare import Against, compare
 from poet.decisions import Decisions, Rule
 from poet.errors import LearnError, PluginError, RenderError
-from poet.learn import learn
+from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
-from poet.publish import Version, publish, read_manifest
+from poet.publish import Version, module_name, publish, read_manifest
 from poet.registry import RegistryDocument, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
@@ -41,6 +44,8 @@ class PolicyPlan:
     champion: Decisions
     decisions: Decisions
     is_first: bool = False  # the policy was installed after the last compile: its version 1
+    against: Against | None = None  # what the new version does otherwise than the champion
+    champion_source: str = ""
 
     @property
     def policy(self) -> str:
@@ -50,7 +55,13 @@ class PolicyPlan:
     @property
     def is_change(self) -> bool:
         """Whether there would be a new version."""
-        return self.is_first or not self.decisions.behaves_as(self.champion)
+        return self.is_first or (not self.refusal and not self.decisions.behaves_as(self.champion))
+
+    @property
+    def refusal(self) -> str:
+        """Why what was learned must not replace the champion; empty where nothing speaks against it."""
+        flips = self.against.flips if self.against else None
+        return flips.refusal if flips else ""
 
     def with_status(self, *statuses: str) -> tuple[Rule, ...]:
         """Give the rules that have one of these statuses now and did not act so before."""
@@ -106,6 +117,7 @@ def plan(
     names: Iterable[str] = (),
     *,
     start: str = "",
+    overrides: Path | None = None,
 ) -> Plan:
     """Let the learners of these policies (default: of all that are published or installed) decide.
 
@@ -120,7 +132,8 @@ def plan(
     left: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
-            found.append(_planned(name, document, generated, summaries, informed, start))
+            planned = _planned(name, document, generated, summaries, informed, start)
+            found.append(_compared(planned, generated, summaries, informed, render_in(overrides)))
         except (LearnError, PluginError, RenderError) as error:
             if named:
                 raise
@@ -138,12 +151,46 @@ def _planned(
 ) -> PolicyPlan:
     spec, active = policy(name), document.active(name)
     if active is None:
-        (first,) = first_versions(start, [spec])
-        return PolicyPlan(first, first, is_first=True)
+        return first_versions(start, [spec])[0]
     champion = read_manifest(generated, name, active).decisions
     decided = learn(spec, summaries, champion, configuration)
     newest = max(map(int, document.policies[name].versions))
     return PolicyPlan(champion, _numbered(decided, champion, newest))
+
+
+def _compared(
+    planned: PolicyPlan,
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    rendering: Callable[[Decisions], RenderedModule],
+) -> PolicyPlan:
+    """Hold a new version against the champion: on every input, and on what was recorded."""
+    if planned.is_first or not planned.is_change:
+        return planned
+    spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
+    published = generated / f"{module_name(planned.policy, champion.version)}.py"
+    is_published = (
+        _digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
+    )
+    source = published.read_text(encoding="utf-8") if is_published else rendering(champion).source
+    comparison = None
+    if spec.behaviour:
+        behaviour = importlib.import_module(spec.behaviour).BEHAVIOUR
+        comparison = compare(source, check(rendering(decisions)).rendered.source, behaviour)
+    return replace(
+        planned,
+        champion_source=source,
+        against=Against(
+            version=champion.version,
+            comparison=comparison,
+            flips=replay(spec, summaries, champion, decisions, configuration),
+        ),
+    )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
@@ -159,15 +206,16 @@ def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:
     return lambda decisions: render(decisions, overrides=overrides if has_any else None)
 
 
-def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[Decisions, ...]:
+def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[PolicyPlan, ...]:
     """Give version 1 of every policy; those that do not know `start` begin in their own way."""
-    return tuple(
+    first = (
         spec.version_1(start if start in spec.starts else spec.starts[0]) for spec in specs or policies()
     )
+    return tuple(PolicyPlan(each, each, is_first=True) for each in first)
 
 
 def apply(
-    decisions: Sequence[Decisions],
+    changes: Sequence[PolicyPlan],
     generated: Path,
     *,
     overrides: Path | None,
@@ -176,9 +224,12 @@ def apply(
     at: str,
     activate: bool = True,
     effort: int = 100,
+    counterexamples: Path | None = None,
     progress: Progress = lambda _stage: None,
 ) -> tuple[Version, ...]:
     """Render, check, validate and publish; nothing is published unless everything passes.
+
+    `counterexamples` is the folder of inputs on which candidates failed, tried first on every later one.
 
     Raises
     ------
@@ -186,14 +237,21 @@ def apply(
         The subclass of the stage that refused.
     """
     rendering = render_in(overrides)
-    checked = [check(rendering(each)) for each in decisions]
+    checked = [check(rendering(each.decisions)) for each in changes]
     progress("rendered and checked")
     with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging, ThreadPoolExecutor(WORKERS) as pool:
 
         def prove(index: int) -> ValidatedModule:
-            validated = validate(checked[index], staging=Path(staging), effort=effort)
-            progress(f"{decisions[index].policy} keeps its contract")
+            validated = validate(
+                checked[index],
+                staging=Path(staging),
+                effort=effort,
+                counterexamples=counterexamples,
+                champion=changes[index].champion_source,
+            )
+            progress(f"{changes[index].policy} keeps its contract")
             return validated
 
         validated = list(pool.map(prove, range(len(checked))))
-    return publish(validated, generated, who=who, why=why, at=at, activate=activate)
+    against = {each.policy: each.against for each in changes if each.against}
+    return publish(validated, generated, against=against, who=who, why=why, at=at, activate=activate)

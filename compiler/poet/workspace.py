@@ -193,7 +193,12 @@ class Workspace:
         self._recorder.flush()
         summaries = pipeline.summaries_of(self.log, self.path / "feedback_log" / "segments")
         return pipeline.plan(
-            self.generated, summaries, self.configuration.learn, policies, start=self.configuration.start
+            self.generated,
+            summaries,
+            self.configuration.learn,
+            policies,
+            start=self.configuration.start,
+            overrides=self.path / "templates",
         )
 
     def compile(
@@ -214,13 +219,14 @@ class Workspace:
         versions: tuple[Version, ...] = ()
         if planned.changes:
             versions = pipeline.apply(
-                [each.decisions for each in planned.changes],
+                planned.changes,
                 self.generated,
                 overrides=self.path / "templates",
                 who=_who(),
                 why=f"learned from feedback up to log position {planned.log_position}",
                 at=_at(self.clock),
                 activate=activate,
+                counterexamples=self.path / "feedback_log" / "counterexamples",
                 progress=progress,
             )
             self.registry.refresh()

@@ -187,7 +187,15 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
         scores.append(_score(f"v{last}: learned from answers", learned, cases))
     with tempfile.TemporaryDirectory(prefix="poet-demo-") as name:
         decisions = policy(PATTERN).version_1("calibrated")
-        pipeline.apply([decisions], Path(name), overrides=None, who="demo", why="", at="", effort=10)
+        pipeline.apply(
+            [pipeline.PolicyPlan(decisions, decisions)],
+            Path(name),
+            overrides=None,
+            who="demo",
+            why="",
+            at="",
+            effort=10,
+        )
         untaught = Registry(Path(name)).version(PATTERN, 1)
         scores.append(_score("start = calibrated, untaught", untaught, cases))
     return scores

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from poet.compare import Flips
 from poet.decisions import Decisions
 from poet.errors import LearnError, PoetError
 from poet.learn.configuration import LearnConfiguration
@@ -14,9 +15,10 @@ from poet.policies import PolicySpec
 if TYPE_CHECKING:
     from poet.summaries import Summaries
 
-__all__ = ["learn"]
+__all__ = ["learn", "replay"]
 
 Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
+Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Flips]
 
 
 def learn(
@@ -35,7 +37,7 @@ def learn(
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
-    learner = _learner(spec)
+    learner: Learner = _imported(spec, spec.learner)
     try:
         decided = learner(summaries, champion, configuration)
     except PoetError:
@@ -50,9 +52,29 @@ def learn(
     )
 
 
-def _learner(spec: PolicySpec) -> Learner:
-    module, _, name = (spec.learner or "").partition(":")
+def replay(
+    spec: PolicySpec,
+    summaries: "Summaries",
+    champion: Decisions,
+    candidate: Decisions,
+    configuration: LearnConfiguration,
+) -> Flips | None:
+    """Say what a candidate would have answered otherwise than the champion; None where nobody knows.
+
+    Raises
+    ------
+    LearnError
+        The policy's replay cannot be imported.
+    """
+    if spec.replay is None:
+        return None
+    replayed: Replayer = _imported(spec, spec.replay)
+    return replayed(summaries, champion, candidate, configuration)
+
+
+def _imported(spec: PolicySpec, point: str) -> Any:
+    module, _, name = point.partition(":")
     try:
-        return cast("Learner", getattr(import_module(module), name))
+        return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise LearnError(f"{spec.name}: its learner {spec.learner!r} cannot be imported: {error}") from error
+        raise LearnError(f"{spec.name}: {point!r} cannot be imported: {error}") from error

@@ -45,6 +45,7 @@ class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     pins: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that stay as they are
     vetoes: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that must not act
+    anchors: dict[str, tuple[str, ...]] = {}  # policy: ids of executions that must be answered as judged
 
     def __post_init__(self) -> None:
         if not 0.0 < self.risk < 1.0:

@@ -27,6 +27,8 @@ class PolicySpec:
     contract: str  # "package.module", imported in the sandbox only
     words: frozenset[str] = frozenset()
     domain: str = "ml_monitoring"
+    behaviour: str | None = None  # "package.module": how two versions are compared
+    replay: str | None = None  # "package.module:function": what a version would have answered
     imports: tuple[str, ...] = ()
 
     def version_1(self, start: str) -> Decisions:

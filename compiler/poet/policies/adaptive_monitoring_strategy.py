@@ -184,6 +184,7 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.adaptive_monitoring_strategy:learn",
     contract="poet.validate.adaptive_monitoring_strategy",
+    behaviour="poet.compare.adaptive_monitoring_strategy",
     words=frozenset({
         *Strategy.__struct_fields__, *Less.__struct_fields__, *Impacts.__struct_fields__,
         *Quiet.__struct_fields__, *Recent.__struct_fields__, *get_args(Frequency), *get_args(Tests),

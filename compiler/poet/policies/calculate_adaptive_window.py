@@ -156,5 +156,6 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.calculate_adaptive_window:learn",
     contract="poet.validate.calculate_adaptive_window",
+    behaviour="poet.compare.calculate_adaptive_window",
     words=frozenset({"velocity_above", "window", "features", "multiplier", "minimum", "cap"}),
 )

@@ -156,5 +156,6 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.calculate_feature_importance:learn",
     contract="poet.validate.calculate_feature_importance",
+    behaviour="poet.compare.calculate_feature_importance",
     words=frozenset({"importance", "features", "feature", "key", "value", "other", "multiplier"}),
 )

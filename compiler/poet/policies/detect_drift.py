@@ -117,6 +117,8 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.detect_drift:learn",
     contract="poet.validate.detect_drift",
+    behaviour="poet.compare.detect_drift",
+    replay="poet.learn.detect_drift:replay",
     words=frozenset(
         word
         for words in (

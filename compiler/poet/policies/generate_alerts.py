@@ -202,6 +202,7 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.generate_alerts:learn",
     contract="poet.validate.generate_alerts",
+    behaviour="poet.compare.generate_alerts",
     words=frozenset({
         *Pattern.__struct_fields__, *Share.__struct_fields__, *Calm.__struct_fields__,
         *Members.__struct_fields__, "medium", "high", "critical",

@@ -253,6 +253,7 @@ SPEC = PolicySpec(
     outline=outline,
     learner="poet.learn.monitor_with_recovery:learn",
     contract="poet.validate.monitor_with_recovery",
+    behaviour="poet.compare.monitor_with_recovery",
     words=frozenset({
         *Missing.__struct_fields__, *Sparse.__struct_fields__, *Large.__struct_fields__,
         *Sample.__struct_fields__, *Reach.__struct_fields__, *Seconds.__struct_fields__,

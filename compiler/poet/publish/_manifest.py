@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from poet.compare import Against
 from poet.decisions import Decisions
 from poet.errors import PublishError
 from poet.validate import ValidatedModule, ValidationReport
@@ -29,6 +30,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     log_prefix: str
     decisions: Decisions
     validation: ValidationReport
+    against: Against | None = None  # the version it revises; None for a policy's first one
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +47,8 @@ def module_name(policy: str, number: int) -> str:
     return f"{policy}_v{number}"
 
 
-def manifest_of(module: ValidatedModule) -> Manifest:
-    """Write down what is known of a validated module."""
+def manifest_of(module: ValidatedModule, against: Against | None = None) -> Manifest:
+    """Write down what is known of a validated module, and of what it does otherwise than the last one."""
     rendered = module.checked.rendered
     decisions = rendered.decisions
     return Manifest(
@@ -60,6 +62,7 @@ def manifest_of(module: ValidatedModule) -> Manifest:
         log_prefix=decisions.log_prefix,
         decisions=decisions,
         validation=module.report,
+        against=against,
     )
 
 

@@ -5,11 +5,13 @@ registry file takes the old one's place. Before that rename nothing has happened
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
+from poet.compare import Against
 from poet.errors import PublishError
 from poet.publish._change import Change, moved
 from poet.publish._files import exclusive, place
@@ -21,6 +23,7 @@ from poet.validate import ValidatedModule
 __all__ = ["activate", "publish", "rollback"]
 
 PATIENCE_S = 30.0
+NOTHING: Mapping[str, Against] = MappingProxyType({})
 
 
 def publish(
@@ -31,6 +34,7 @@ def publish(
     why: str,
     at: str,
     activate: bool = True,
+    against: Mapping[str, Against] = NOTHING,
     patience_s: float = PATIENCE_S,
 ) -> tuple[Version, ...]:
     """Publish modules together: after a kill at any moment either all of them are there or none is.
@@ -45,6 +49,8 @@ def publish(
         For the journal: a name, a sentence, a time (RFC 3339).
     activate
         Whether the new versions answer from now on. The first version of a policy always does.
+    against
+        By policy, what its new version does otherwise than the one it revises: for the manifest.
     patience_s
         How long to wait for another compiler.
 
@@ -54,7 +60,7 @@ def publish(
         A version of that number is there already and differs, or another compiler holds the lock.
     """
     generated.mkdir(parents=True, exist_ok=True)
-    new = [_New(module, generated) for module in modules]
+    new = [_New(module, generated, against) for module in modules]
     with exclusive(generated, patience_s=patience_s):
         change = Change(generated, who=who, why=why, at=at)
         # Whatever can be refused is refused before the first write.
@@ -107,11 +113,12 @@ def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> in
 class _New:
     """The two files of a new version, and its entry."""
 
-    def __init__(self, module: ValidatedModule, generated: Path) -> None:
+    def __init__(self, module: ValidatedModule, generated: Path, against: Mapping[str, Against]) -> None:
         decisions = module.checked.rendered.decisions
         self.policy, self.number = decisions.policy, decisions.version
         name = module_name(self.policy, self.number)
-        source, manifest = module.checked.rendered.source.encode(), encode(manifest_of(module))
+        source = module.checked.rendered.source.encode()
+        manifest = encode(manifest_of(module, against.get(self.policy)))
         # The manifest first: a module without one was never ours, which tells a kill in between from an edit.
         self.files = {generated / f"{name}.json": manifest, generated / f"{name}.py": source}
         self.entry = VersionEntry(

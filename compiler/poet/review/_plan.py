@@ -6,6 +6,7 @@ import msgspec
 
 from poet.decisions import Rule
 from poet.pipeline import Plan, PolicyPlan
+from poet.review._against import against_lines
 from poet.review._rules import clean, rule_lines
 
 __all__ = ["plan_document", "plan_lines"]
@@ -30,6 +31,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "is_learned": each.decisions.learned,
                 "notes": list(each.decisions.notes),
                 "rules": msgspec.to_builtins(each.decisions.rules),
+                "against": msgspec.to_builtins(each.against),
+                "refusal": each.refusal,
             }
             for each in plan.policies
         ],
@@ -42,23 +45,41 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if plan.costs:
         yield f"costs: {'; '.join(map(str, plan.costs))}"
     for each in plan.changes:
-        yield ""
-        before = "not there yet" if each.is_first else each.champion.version
-        yield f"{each.policy}: version {before} → {each.decisions.version}"
-        for rule in (*each.with_status("adopted", "pinned"), *each.with_status("retired")):
-            yield from rule_lines(rule)
+        yield from _changed(each)
+    for each in plan.policies:
+        if each.refusal:
+            yield ""
+            yield f"{each.policy}: version {each.champion.version} stays: {clean(each.refusal)}"
+            yield from against_lines(each.against)
+    for each in plan.policies:
+        if each.decisions.learned and any(_held(each)):
+            yield from _waiting(each)
+    yield ""
+    yield from _unchanged(plan)
+
+
+def _changed(each: PolicyPlan) -> Iterator[str]:
+    yield ""
+    before = "not there yet" if each.is_first else each.champion.version
+    yield f"{each.policy}: version {before} → {each.decisions.version}"
+    for rule in (*each.with_status("adopted", "pinned"), *each.with_status("retired")):
+        yield from rule_lines(rule)
+    yield from against_lines(each.against)
+    yield from _notes(each)
+
+
+def _waiting(each: PolicyPlan) -> Iterator[str]:
+    yield ""
+    yield f"{each.policy}: held, nearest to adoption"
+    for rule in _held(each):
+        yield from rule_lines(rule)
+    if not each.is_change:
         yield from _notes(each)
-    held = [each for each in plan.policies if each.decisions.learned and any(_held(each))]
-    for each in held:
-        yield ""
-        yield f"{each.policy}: held, nearest to adoption"
-        for rule in _held(each):
-            yield from rule_lines(rule)
-        if not each.is_change:
-            yield from _notes(each)
+
+
+def _unchanged(plan: Plan) -> Iterator[str]:
     same = [each.policy for each in plan.policies if not each.is_change and each.decisions.learned]
     unlearned = [each.policy for each in plan.policies if not each.decisions.learned]
-    yield ""
     if same:
         yield f"unchanged: {', '.join(same)}"
     if unlearned:

@@ -23,9 +23,30 @@ LOTS = 1000  # ids to choose those from that a holdout just takes and just leave
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask on both sides of every learned constant, and compare with what the decisions say."""
     book, count = Book(decisions), 0
+    _demand_shares(module, book)
     for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
         demand_as_said(module.generate_alerts(row.results, history=row.history, now=row.now), book, row)
     return count
+
+
+def _demand_shares(module: ModuleType, book: Book) -> None:
+    """Hold the share that a holdout lets through against the decisions: no id lies within an ulp of it."""
+    there, shares = vars(module).get("holdout"), list[float]()
+    if not book.suppressions or there is None:
+        return
+
+    def told(taken: Any, share: float) -> Any:
+        shares.append(share)
+        return there(taken, share)
+
+    vars(module)["holdout"] = told
+    try:
+        now = _moments(book)[0]
+        module.generate_alerts([_result(feature) for feature in book.features], now=now)
+    finally:
+        vars(module)["holdout"] = there
+    expected = [share for _, _, share in book.suppressions]
+    demand(shares == expected, f"it lets through shares of {shares}, its decisions say {expected}")
 
 
 def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
@@ -79,6 +100,8 @@ def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
             yield Row([_result(STRANGER)], [earlier], None)
             for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
                 yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
+        for gap in _beside(calm.seconds):  # from a moment of zero no gap is rounded
+            yield Row([_result(STRANGER)], [Alert(members=(_result(STRANGER),), raised_at=0.0)], gap)
         soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
         old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
         unknown = Alert(members=(_result(STRANGER),))

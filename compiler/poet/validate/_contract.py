@@ -7,7 +7,7 @@ from typing import Any
 
 from poet.decisions import Decisions
 
-__all__ = ["Broken", "Contract", "demand", "no_boundary_table"]
+__all__ = ["Broken", "Contract", "Heavy", "demand", "no_boundary_table"]
 
 Policy = Callable[..., Any]
 
@@ -23,15 +23,27 @@ def demand(holds: object, says: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Heavy:
+    """A call that has much to do: its name, and what makes its arguments anew."""
+
+    name: str
+    make: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """A policy's properties, each a function from the policy to a Hypothesis test, and its boundary table.
 
     `may_fork`: its runtime starts processes. No other module may, the candidate least of all.
+    `signature`: how every version is called, defaults and all; empty: as each version likes.
+    `heavy`: calls of which time and memory are held against the version in force.
     """
 
     properties: tuple[Callable[..., Callable[[], None]], ...]
     boundary_table: Callable[[ModuleType, Decisions], int]
     may_fork: bool = False
+    signature: str = ""
+    heavy: tuple[Heavy, ...] = ()
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:

@@ -51,9 +51,10 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
                 _demand_row(module, case, branch, values)
                 count += 1
         _demand_undecided(module)
+        _demand_handed_over(module, decisions.version)
     finally:
         vars(module)["compare"] = there
-    return count + 1
+    return count + 2
 
 
 def _demand_row(module: ModuleType, case: Case, branch: Branch, values: tuple[float, ...]) -> None:
@@ -66,6 +67,16 @@ def _demand_row(module: ModuleType, case: Case, branch: Branch, values: tuple[fl
     drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.agree
     demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, its decisions say {drifted}")
     demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
+
+
+def _demand_handed_over(module: ModuleType, version: int) -> None:
+    """Raise `Broken` unless all that the caller says reaches the samples."""
+    samples = _Told(Case("", 100, "numeric", seasonal=False), (), reason="current is empty")
+    vars(module)["compare"] = samples.stand_in
+    said = {name: f"the {name}" for name in ("feature", "current_times", "reference_times", "context")}
+    module.detect_drift("current", "reference", **said)
+    expected = (("current", "reference"), {**said, "version": version})
+    demand(samples.given == expected, f"it compares {samples.given}, expected {expected}")
 
 
 def _demand_undecided(module: ModuleType) -> None:
@@ -130,10 +141,12 @@ class _Told(Samples):
 
     def __init__(self, case: Case, values: tuple[float, ...], *, reason: str = "") -> None:
         self.asked: list[Asked]
-        self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], profile=None)
+        self.given: tuple[Any, Any]
+        self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], profile=None, given=())
 
-    def stand_in(self, *_: Any, **__: Any) -> "_Told":
+    def stand_in(self, *samples: Any, **said: Any) -> "_Told":
         """Stand in for `compare`."""
+        self.__dict__["given"] = samples, said
         return self
 
     @property

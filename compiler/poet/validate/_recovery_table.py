@@ -17,6 +17,7 @@ from poet.runtime.recovery import deadline
 from poet.runtime.results import MonitoringOutcome
 from poet.validate._contract import demand
 from poet.validate._recovery_book import LACKING, Book, Expected, Table, possible
+from poet.validate._recovery_steps import steps_table
 
 __all__ = ["boundary_table"]
 
@@ -37,7 +38,7 @@ _ERRORS: dict[str, type[Exception]] = {
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask at every border that the decisions name, after every kind of error, and with a hanging monitor."""
     book = Book(decisions)
-    count = 0
+    count = steps_table(module, book)
     for table in dict.fromkeys(_tables(book)):
         count += 1
         _runs_as_decided(module, book, table)

@@ -6,7 +6,7 @@ import msgspec
 
 from poet.check import CheckedModule
 
-__all__ = ["Gate", "ValidatedModule", "ValidationReport"]
+__all__ = ["Gate", "Strength", "ValidatedModule", "ValidationReport"]
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,11 +18,25 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     counterexample: str = ""  # shrunk; empty where the gate was passed
 
 
+class Strength(msgspec.Struct, frozen=True, kw_only=True):
+    """How many small wrong changes of the candidate were refused, and by what.
+
+    `equivalent` are proved to answer every question as the candidate does; `survivors` are neither refused
+    nor proved, and fail the build.
+    """
+
+    mutants: int
+    refused: dict[str, int]  # by gate
+    equivalent: int
+    survivors: tuple[str, ...] = ()
+
+
 class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
     """All gates in the order in which they were tried. Holds no timings: it is part of the manifest."""
 
     policy: str
     gates: tuple[Gate, ...] = ()
+    strength: Strength | None = None  # None: a module without decisions, or one that was refused before
 
     @property
     def passed(self) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from poet.validate._kept import Counterexample
-from poet.validate._report import Gate
+from poet.validate._mutants import Mutant
+from poet.validate._report import Gate, Strength
 
 __all__ = ["Answer", "Job", "Limits", "run"]
 
@@ -21,8 +22,8 @@ KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate may use up."""
 
-    wall_s: float = 180.0
-    cpu_s: int = 150
+    wall_s: float = 400.0
+    cpu_s: int = 300
     call_cpu_s: float = 10.0  # its import, or one call
     memory_bytes: int = 3 << 30
     file_bytes: int = 16 << 20
@@ -36,10 +37,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     effort: int
     limits: Limits
     contract: str = ""  # the module with the policy's properties
+    behaviour: str = ""  # the module that says how two versions are compared; empty: nobody does
     imports: tuple[str, ...] = ()  # packages that this policy may import beside those of every policy
     folders: tuple[str, ...] = ()  # where contract and packages are, on the path of whoever asks
     path: str = ""
     kept: tuple[Counterexample, ...] = ()
+    mutants: tuple[Mutant, ...] = ()
+    champion: str = ""  # the source of the version in force, for the budget; empty: there is none
     password: str = ""  # an answer without it is not the worker's
 
 
@@ -49,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     gates: tuple[Gate, ...]
     found: tuple[Counterexample, ...] = ()
+    strength: Strength | None = None
 
 
 def run(job: Job, staging: Path) -> Answer:

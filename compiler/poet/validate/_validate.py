@@ -12,6 +12,7 @@ from poet.errors import ValidationError
 from poet.policies import PolicySpec
 from poet.policies import policy as spec_of
 from poet.validate._kept import keep, load
+from poet.validate._mutants import mutants
 from poet.validate._report import ValidatedModule, ValidationReport
 from poet.validate._sandbox import Job, Limits, run
 
@@ -37,6 +38,7 @@ def validate(
     effort: int = 100,
     limits: Limits | None = None,
     counterexamples: Path | None = None,
+    champion: str = "",
 ) -> ValidatedModule:
     """Import the candidate in a sandbox and put it through its boundary table and its contract.
 
@@ -52,6 +54,8 @@ def validate(
         What the candidate may use up.
     counterexamples
         A folder of inputs on which earlier candidates failed: tried first, and added to.
+    champion
+        The source of the version in force, against which time and memory are held; empty: there is none.
 
     Raises
     ------
@@ -65,6 +69,8 @@ def validate(
         decisions=documents.encode(decisions),
         effort=effort,
         limits=limits or Limits(),
+        mutants=mutants(source),
+        champion=champion,
     )
     report = _tried(job, source, staging, counterexamples)
     if not report.passed:
@@ -109,6 +115,7 @@ def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -
         job = msgspec.structs.replace(
             job,
             contract=spec.contract,
+            behaviour=spec.behaviour or "",
             imports=spec.imports,
             folders=_folders(spec),
             path=str(candidate),
@@ -117,13 +124,13 @@ def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -
         answer = run(job, folder)
     if counterexamples:
         keep(counterexamples, answer.found)
-    return ValidationReport(policy=job.policy, gates=answer.gates)
+    return ValidationReport(policy=job.policy, gates=answer.gates, strength=answer.strength)
 
 
 def _folders(spec: PolicySpec) -> tuple[str, ...]:
     """Find where the packages are that the sandbox needs; it does not read PYTHONPATH."""
     found: dict[str, None] = {}
-    for name in (spec.contract, *spec.imports):
+    for name in (spec.contract, *filter(None, [spec.behaviour]), *spec.imports):
         package = importlib.util.find_spec(name.partition(".")[0])
         if package is None:
             raise ValidationError(f"{spec.name}: there is no {name}; install it, or correct the PolicySpec")

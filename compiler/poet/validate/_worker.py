@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,15 +24,19 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, settings
 from hypothesis.errors import DidNotReproduce
 
 from poet import decisions as documents
+from poet.compare import loaded
 from poet.runtime import drift
 from poet.validate import _walls
+from poet.validate._budget import within_budget
 from poet.validate._contract import Broken, Contract
 from poet.validate._guard import Guard, TooLongError, limit, within
 from poet.validate._kept import Counterexample
-from poet.validate._report import Gate
+from poet.validate._report import Gate, Strength
 from poet.validate._sandbox import Answer, Job
+from poet.validate._strength import strength_of
 from poet.validate._values import literals
 
+MUTANT_EFFORT = 25  # examples a property
 LONGEST = 2000  # characters of a counterexample
 BLOB = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
 TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
@@ -64,11 +69,18 @@ def main() -> None:
     if tried:
         told = f"it tried: {'; '.join(tried)}"[:LONGEST]
         gates.append(Gate(name="sandbox", passed=False, counterexample=told))
-    os.write(
-        answer,
-        msgspec.json.encode(Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found))),
-    )
+    strength = trial.strength() if all(gate.passed for gate in gates) else None
+    if strength is not None:
+        gates.append(_of_strength(strength))
+    report = Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found), strength=strength)
+    os.write(answer, msgspec.json.encode(report))
     os._exit(0)  # waits for no thread and runs no handler of the candidate's
+
+
+def _of_strength(strength: Strength) -> Gate:
+    survivors = "\n".join(strength.survivors)[:LONGEST]
+    says = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
+    return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=says)
 
 
 def _has_children() -> bool:
@@ -99,6 +111,7 @@ class Trial:
         self.found: list[Counterexample] = []
         self._job = job
         self._contract = contract
+        self._behaviour = importlib.import_module(job.behaviour).BEHAVIOUR if job.behaviour else None
         self._decisions = None if job.decisions is None else documents.decode(job.decisions)
 
     def gates(self) -> Iterator[Gate]:
@@ -110,17 +123,62 @@ class Trial:
                 yield Gate(name=name.replace("_", " "), passed=False, counterexample=self._told(name, error))
                 return
 
+    def strength(self) -> Strength | None:
+        """Send every mutant through the candidate's gates; None where there are no mutants."""
+        if not self._job.mutants:
+            return None
+        return strength_of(
+            Path(self._job.path).read_text(encoding="utf-8"),
+            self._job.mutants,
+            partial(self._gates_of, effort=min(self._job.effort, MUTANT_EFFORT)),
+            self._behaviour,
+        )
+
     def _attempts(self) -> Iterator[tuple[str, Callable[[], int]]]:
         modules: list[ModuleType] = []
         yield "import", lambda: self._import_into(modules)
         (module,) = modules
+        source = Path(self._job.path).read_text(encoding="utf-8")
+        first, *rest = self._gates_of(module, source, effort=self._job.effort)
+        yield first
+        if self._job.kept:
+            yield "kept counterexamples", lambda: self._replay(module)
+        yield from rest
+        yield "budget", lambda: self._within_budget(module)
+
+    def _gates_of(
+        self, module: ModuleType, source: str, *, effort: int
+    ) -> Iterator[tuple[str, Callable[[], int]]]:
+        """Give what a module of this policy has to pass, cheap gates first."""
+        policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
+        yield "signature", lambda: self._has_its_signature(module)
         decisions = self._decisions
         if decisions is not None:
             yield "boundary table", lambda: self._contract.boundary_table(module, decisions)
-        if self._job.kept:
-            yield "kept counterexamples", lambda: self._replay(module)
         for prove in self._contract.properties:
-            yield prove.__name__, lambda prove=prove: self._search(module, prove)  # type: ignore[misc]
+            yield prove.__name__, lambda prove=prove: self._search(policy, prove, effort)  # type: ignore[misc]
+
+    def _has_its_signature(self, module: ModuleType) -> int:
+        """Hold how the candidate is called, and which version it says it is, against what was promised."""
+        signature = inspect.signature(getattr(module, self._job.policy))
+        bare = signature.replace(return_annotation=inspect.Signature.empty)
+        promised = self._contract.signature
+        if promised and str(bare) != promised:
+            raise Broken(f"it is called as {self._job.policy}{bare}, expected {promised}")
+        decisions, version = self._decisions, getattr(module, "VERSION", None)
+        if decisions is not None and (type(version) is not int or version != decisions.version):
+            raise Broken(f"VERSION is {version!r}, its decisions are of version {decisions.version}")
+        return 0
+
+    def _within_budget(self, module: ModuleType) -> int:
+        function = getattr(module, self._job.policy)
+        champion = loaded(self._job.champion, "champion") if self._job.champion else None
+        return within_budget(
+            function,
+            getattr(champion, self._job.policy, None),
+            self._contract.heavy,
+            call_s=self._job.limits.call_cpu_s,
+        )
 
     def _import_into(self, modules: list[ModuleType]) -> int:
         """Import the candidate from its file, so that Hypothesis finds its constants."""
@@ -139,6 +197,8 @@ class Trial:
 
     def _replay(self, module: ModuleType) -> int:
         """Try what some candidate failed on before; a blob of another Hypothesis says nothing here."""
+        source = Path(self._job.path).read_text(encoding="utf-8")
+        policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
         properties = {prove.__name__: prove for prove in self._contract.properties}
         mine = [
             each
@@ -146,7 +206,7 @@ class Trial:
             if each.hypothesis == hypothesis.__version__ and each.gate in properties
         ]
         for each in mine:
-            proof = self._proof(_Counted(module, self._job), properties[each.gate])
+            proof = self._proof(policy, properties[each.gate], self._job.effort)
             try:
                 reproduce_failure(each.hypothesis, each.blob.encode())(proof)()
             except DidNotReproduce:
@@ -157,16 +217,18 @@ class Trial:
                 ) from error
         return len(mine)
 
-    def _search(self, module: ModuleType, prove: Callable[..., Any]) -> int:
-        policy = _Counted(module, self._job)
-        self._proof(policy, prove)()
-        return policy.calls
+    def _search(self, policy: "_Counted", prove: Callable[..., Any], effort: int) -> int:
+        before = policy.calls
+        self._proof(policy, prove, effort)()
+        return policy.calls - before
 
-    def _proof(self, policy: Callable[..., Any], prove: Callable[..., Any]) -> Callable[[], None]:
+    def _proof(
+        self, policy: Callable[..., Any], prove: Callable[..., Any], effort: int
+    ) -> Callable[[], None]:
         takes_decisions = len(inspect.signature(prove).parameters) > 1
         proof: Callable[[], None] = prove(policy, self._decisions) if takes_decisions else prove(policy)
         return settings(
-            max_examples=self._job.effort,
+            max_examples=effort,
             derandomize=True,
             database=None,
             deadline=None,
@@ -195,13 +257,13 @@ def _what(error: BaseException) -> str:
 class _Counted:
     """The candidate's function, each call counted and within its time."""
 
-    def __init__(self, module: ModuleType, job: Job) -> None:
+    def __init__(self, module: ModuleType, name: str, source: str, cpu_s: float) -> None:
         self.calls = 0
-        self.literals = literals(Path(job.path).read_text(encoding="utf-8"))
+        self.literals = literals(source)
         self._module = module
-        self._name = job.policy
-        self._cpu_s = job.limits.call_cpu_s
-        self.__signature__ = inspect.signature(getattr(module, job.policy))
+        self._name = name
+        self._cpu_s = cpu_s
+        self.__signature__ = inspect.signature(getattr(module, name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the candidate."""

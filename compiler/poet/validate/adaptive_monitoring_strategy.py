@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from poet.decisions import Decisions, Rule
 from poet.policies.adaptive_monitoring_strategy import Impacts, Less, More, Quiet, Recent, Strategy
 from poet.runtime.results import MonitoringStrategy
-from poet.validate._contract import Broken, Contract, Policy, demand
+from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
@@ -193,6 +193,11 @@ def _holds(rule: Rule, asked: dict[str, Any]) -> bool:
     return bool(asked["recent_incidents"]) and (since is None or since <= within)
 
 
+def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    features = [f"f{k}" for k in range(20_000)]
+    return ({"business_impact": "low", "historical_drift_rate": 0.0, "features": features},), {}
+
+
 CONTRACT = Contract(
     properties=(
         watches_critical_models_at_least_as_before,
@@ -202,4 +207,6 @@ CONTRACT = Contract(
         reads_objects_like_mappings,
     ),
     boundary_table=boundary_table,
+    signature="(model_context)",
+    heavy=(Heavy("many features", _many_features),),
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from poet.decisions import Decisions
 from poet.policies.calculate_adaptive_window import Band, Bounds, Stability, Velocity
-from poet.validate._contract import Contract, Policy, demand
+from poet.validate._contract import Contract, Heavy, Policy, demand
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
@@ -140,6 +140,10 @@ def _bounds(decisions: Decisions) -> Bounds:
     )
 
 
+def _fast() -> tuple[tuple[str, float, str], dict[str, float]]:
+    return ("revenue", FASTEST, "critical"), {}
+
+
 CONTRACT = Contract(
     properties=(
         gives_a_positive_whole_number,
@@ -148,4 +152,6 @@ CONTRACT = Contract(
         stays_within_its_bounds,
     ),
     boundary_table=boundary_table,
+    signature="(feature_name, data_velocity, stability_requirement)",
+    heavy=(Heavy("a fast feature", _fast),),
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from poet.decisions import Decisions, Rule
 from poet.policies.calculate_feature_importance import Base, Features, Setting, Times, Together
-from poet.validate._contract import Contract, Policy, demand
+from poet.validate._contract import Contract, Heavy, Policy, demand
 from poet.validate._values import texts
 
 __all__ = ["CONTRACT"]
@@ -146,6 +146,10 @@ def _holds(rule: Rule, name: str, context: dict[str, Any]) -> bool:
     return name == pair.feature and pair.other in context["other_features"]
 
 
+def _much_company() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return ("price", {"other_features": [f"f{k}" for k in range(20_000)]}), {}
+
+
 CONTRACT = Contract(
     properties=(
         stays_near_its_base,
@@ -154,4 +158,6 @@ CONTRACT = Contract(
         reads_objects_like_mappings,
     ),
     boundary_table=boundary_table,
+    signature="(feature_name, context)",
+    heavy=(Heavy("much company", _much_company),),
 )

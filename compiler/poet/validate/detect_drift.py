@@ -16,7 +16,7 @@ from poet.decisions import Decisions
 from poet.errors import SampleError
 from poet.runtime.results import DriftResult
 from poet.runtime.statistics import ORDERED
-from poet.validate._contract import Broken, Contract, Policy, demand
+from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
 from poet.validate._drift_table import boundary_table
 from poet.validate._samples import Pair, letters, numeric, numeric_pairs, pairs, with_times
 
@@ -211,6 +211,22 @@ QUIET: Mapping[str, Callable[[int], Pair]] = {
 }
 
 
+MANY = 20_000  # values of each sample in a call that has much to do
+
+
+def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (numeric("normal", MANY, 1), numeric("normal", MANY, 2)), {}
+
+
+def _many_letters() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (letters(MANY, 1), letters(MANY, 2)), {}
+
+
+def _many_days() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    pair = with_times(1, 200, hours=200)
+    return (pair.current, pair.reference), dict(pair.keywords)
+
+
 CONTRACT = Contract(
     properties=(
         says_what_it_decides_by,
@@ -224,4 +240,10 @@ CONTRACT = Contract(
         keeps_its_declared_false_alarm_rate,
     ),
     boundary_table=boundary_table,
+    signature="(current, reference, *, feature='', current_times=None, reference_times=None, context=None)",
+    heavy=(
+        Heavy("many numbers", _many_numbers),
+        Heavy("many letters", _many_letters),
+        Heavy("many days", _many_days),
+    ),
 )

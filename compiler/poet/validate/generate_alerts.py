@@ -12,7 +12,7 @@ from poet.decisions import Decisions
 from poet.runtime.results import Alert, AlertPlan, DriftResult
 from poet.validate._alerts_book import GRAVITY, Book, Row, severity
 from poet.validate._alerts_table import IMPACTS, boundary_table, demand_as_said
-from poet.validate._contract import Broken, Contract, Policy, demand
+from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
@@ -174,6 +174,17 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
     return test
 
 
+def _storm() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    results = [
+        DriftResult(
+            drifted=True, score=2.0, threshold=1.0, test="t", feature=f"f{k % 500}", execution_id=f"x{k}"
+        )
+        for k in range(2_000)
+    ]
+    earlier = [Alert(members=(each,), raised_at=1e6 - k) for k, each in enumerate(results[:500])]
+    return (results,), {"history": earlier, "now": 1e6}
+
+
 CONTRACT = Contract(
     properties=(
         loses_no_drifted_result,
@@ -185,4 +196,6 @@ CONTRACT = Contract(
         does_what_its_decisions_say,
     ),
     boundary_table=boundary_table,
+    signature="(drift_results, *, history=(), now=None)",
+    heavy=(Heavy("a storm", _storm),),
 )

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poet.runtime.results import MonitoringOutcome
-from poet.validate._contract import Broken, Contract, Policy, demand
+from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
 from poet.validate._recovery_table import boundary_table
 
 __all__ = ["CONTRACT"]
@@ -150,6 +151,11 @@ def _lowest_free_number() -> int:
     return number
 
 
+def _long_table() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    data = {f"f{k}": np.zeros(200_000) for k in range(5)}
+    return (data,), {"monitor": len}
+
+
 CONTRACT = Contract(
     properties=(
         hands_over_what_the_monitor_found,
@@ -161,4 +167,6 @@ CONTRACT = Contract(
     ),
     boundary_table=boundary_table,
     may_fork=True,
+    signature="(data, *, monitor=None, context=None)",
+    heavy=(Heavy("a long table", _long_table),),
 )
