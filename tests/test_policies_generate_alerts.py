@@ -58,7 +58,7 @@ def test_the_first_version_makes_an_alert_of_each() -> None:
     """No number is learned yet, and nothing is imported that is not used."""
     source = source_of()
     assert "(\n    drifted,\n    individual,\n    seconds,\n)" in source
-    assert "suppressed = []" in source
+    assert "suppressed" not in source
     assert "history, moment" not in source
 
 

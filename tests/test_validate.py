@@ -37,7 +37,10 @@ def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
     checked = check(render(policy(name).version_1(policy(name).starts[0])))
     report = validate(checked, staging=tmp_path, effort=EFFORT).report
     assert report.passed
-    assert [gate.name for gate in report.gates[:2]] == ["import", "boundary table"]
+    assert [gate.name for gate in report.gates[:3]] == ["import", "signature", "boundary table"]
+    assert report.strength is not None
+    assert not report.strength.survivors
+    assert report.strength.mutants == report.strength.equivalent + sum(report.strength.refused.values())
 
 
 ALWAYS = 'return DriftResult(drifted=True, score=0.0, threshold=1.0, test="x")\n    '

@@ -28,7 +28,7 @@ def test_a_counterexample_is_tried_before_the_contract(tmp_path: Path) -> None:
     first = report_on(tmp_path, BROKEN)
     assert first.gates[-1].name == "gives a positive whole number"
     again = report_on(tmp_path, BROKEN, effort=1)
-    assert [gate.name for gate in again.gates] == ["import", "kept counterexamples"]
+    assert [gate.name for gate in again.gates] == ["import", "signature", "kept counterexamples"]
     assert "velocity=73512.0" in again.gates[-1].counterexample
 
 

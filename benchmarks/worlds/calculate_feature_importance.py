@@ -141,15 +141,13 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 
 def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of."""
+    """Name the truths that an event speaks of; of a season's, only what was said in that season."""
     if each.type == "feature.interaction_discovered":
         return ["price with day_of_week"] if each.data["primary_feature"] == "price" else []
     named = {each.data.get("feature")}
     named |= set(each.data.get("correlated_drifted_features", ()))
     named |= set(each.data.get("uncorrelated_drifted_features", ()))
-    truths = {
-        "price": "price on black friday",
-        "discount": "discount on black friday",
-        "user_location": "user_location never",
-    }
-    return [truth for feature, truth in truths.items() if feature in named]
+    truths = {"user_location": "user_location never"}
+    if each.data["context"].get("time_of_year") == "black_friday":
+        truths |= {"price": "price on black friday", "discount": "discount on black friday"}
+    return sorted(truth for feature, truth in truths.items() if feature in named)

@@ -24,13 +24,13 @@ class Questions:
 class Behaviour:
     """How two versions of one policy are held against each other.
 
-    `questions` are made from two modules and from what both speak of. `answer` puts one to a module of its
-    own, whose primitives it may replace; equal answers are equal in all that a caller could see. `outcome`
-    gives of an answer what people care about, and `direction` holds the outcomes of an older and a newer
-    version against each other: 1 the newer is stricter, -1 looser, 0 neither.
+    `questions` are made from two modules, from what both speak of, and about so many at most. `answer` puts
+    one to a module of its own, whose primitives it may replace; equal answers are equal in all that a caller
+    could see. `outcome` gives of an answer what people care about, and `direction` holds the outcomes of an
+    older and a newer version against each other: 1 the newer is stricter, -1 looser, 0 neither.
     """
 
-    questions: Callable[[tuple[ModuleType, ModuleType], Spoken], Questions]
+    questions: Callable[[tuple[ModuleType, ModuleType], Spoken, int], Questions]
     answer: Callable[[ModuleType, Question], Any]
     outcome: Callable[[Any], Any]
     direction: Callable[[Any, Any], int]

@@ -14,6 +14,7 @@ __all__ = ["Comparison", "Verdict", "Witness", "compare", "same"]
 Verdict = Literal["equivalent", "stricter", "looser", "mixed"]
 _DIRECTIONS = {1: "stricter", -1: "looser", 0: "other"}
 ROUNDING = 1e-12
+MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # questions; beyond, an even sample of them
 _LONGEST = 300  # characters of a question or an answer in a witness
 
 
@@ -52,7 +53,7 @@ def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
         What to ask of this policy.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
-    questions = behaviour.questions(pair, spoken(older, newer))
+    questions = behaviour.questions(pair, spoken(older, newer), MOST)
     differ: Counter[str] = Counter()
     witnesses: dict[str, Witness] = {}
     for question in questions.asked:
@@ -83,7 +84,7 @@ def same(older: str, newer: str, behaviour: Behaviour) -> bool:
     both sides of each are asked about.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
-    questions = behaviour.questions(pair, spoken(older, newer))
+    questions = behaviour.questions(pair, spoken(older, newer), MOST_FOR_PROOF)
     return questions.are_all and all(
         _is_alike(*(_answered(behaviour, module, question) for module in pair))
         for question in questions.asked

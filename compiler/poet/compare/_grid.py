@@ -7,7 +7,6 @@ from typing import Any
 
 __all__ = ["around", "product", "whole_around"]
 
-MOST = 100_000  # questions; beyond, an even sample of them
 _STRIDE = 0.6180339887498949  # of the number of combinations: the least regular step (golden ratio)
 
 
@@ -31,9 +30,7 @@ def whole_around(constants: Iterable[float], low: int, high: int) -> tuple[int, 
     return tuple(sorted(each for each in {*inside, *between, *beside} if low <= each <= high))
 
 
-def product(
-    choices: Mapping[str, Sequence[Any]], *, most: int = MOST
-) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def product(choices: Mapping[str, Sequence[Any]], *, most: int) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """Combine all choices, and tell whether these are all; of too many, give an even sample."""
     names, values = list(choices), list(choices.values())
     total = math.prod(map(len, values))

@@ -15,7 +15,7 @@ LONGEST_DAYS = 1e6
 FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
+def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
     """Ask on both sides of every rate and number of days, for every impact, with enough features or not."""
     asked, are_all = product({
         "business_impact": IMPACTS,
@@ -23,7 +23,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questio
         "recent_incidents": INCIDENTS,
         "days_since_incident": (None, *around(spoken.numbers, 0.0, LONGEST_DAYS)),
         "features": _features(modules),
-    })  # fmt: skip
+    }, most=most)  # fmt: skip
     return Questions(asked, are_all)
 
 

@@ -11,14 +11,14 @@ SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
 REQUIREMENTS = ("low", "normal", "high", "critical", "")
 
 
-def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
+def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
     """Ask for every feature that is named and one that is not, on both sides of every number."""
     velocities = around(spoken.numbers_against("data_velocity"), SLOWEST, FASTEST)
     asked, are_all = product({
         "feature_name": (*spoken.texts_against("feature_name"), "no such feature"),
         "data_velocity": (*velocities, math.nan, math.inf),
         "stability_requirement": REQUIREMENTS,
-    })  # fmt: skip
+    }, most=most)  # fmt: skip
     return Questions(asked, are_all)
 
 

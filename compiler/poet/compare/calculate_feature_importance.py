@@ -14,7 +14,7 @@ STRUCTURAL = ("base_importance", "other_features")  # fields that are no circums
 FEW = 6  # texts of which all sets are asked about
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
+def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
     """Ask for every feature in every circumstance and company that is named, and in one that is not."""
     others = sorted({each for module in modules for each in _others(module)})
     circumstances = [name for name in spoken.fields if name not in STRUCTURAL]
@@ -24,7 +24,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questio
         "other_features": _companies(others),
         **dict.fromkeys(circumstances, (None, *spoken.texts, STRANGER)),
     }
-    asked, are_all = product(choices)
+    asked, are_all = product(choices, most=most)
     return Questions(asked, are_all and len(others) <= FEW)
 
 

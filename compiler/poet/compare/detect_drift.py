@@ -23,7 +23,7 @@ MOST_SCORES = 5_000  # combinations of scores under one condition
 REASON = "current is empty"
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
+def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
     """Ask under every condition, with every score on both sides of its thresholds."""
     asked: list[Question] = []
     are_all = True
@@ -32,7 +32,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questio
         "n_reference": whole_around(spoken.numbers_against("n_reference"), 1, MOST_ROWS),
         "is_categorical": (False, True),
         "is_seasonal": (False, True),
-    })  # fmt: skip
+    }, most=most)  # fmt: skip
     asked.extend({**condition, "scores": {}, "reason": REASON} for condition in conditions)
     known: dict[tuple[Criterion, ...], tuple[list[Mapping[str, float]], bool]] = {}
     for condition in conditions:

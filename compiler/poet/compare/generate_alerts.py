@@ -1,11 +1,16 @@
-"""How two versions of `generate_alerts` are compared: on batches and histories around every constant.
+"""How two versions of `generate_alerts` are compared: on single results, and on growing batches.
 
-Batches and histories are without end, so this is a sample of them, chosen around what both versions say.
+What becomes of a result depends on the sets that name its feature, on which side of learned numbers its
+score, its lot and the time since its last alert lie, and on how many others of a rule's features wait with
+it. So single results are asked about under all circumstances, and batches for every count of every rule's
+features up to its number and beyond, with and without a result that is held back. A difference that needs
+two results which differ in anything else is not looked for.
 """
 
 import hashlib
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,28 +22,39 @@ __all__ = ["BEHAVIOUR"]
 STRANGER = "no such feature"
 IMPACTS = ("", "none", "low", "medium", "high", "critical")
 NOW = 1e6  # before any learned end of a suppression
-LARGEST_BATCH = 50
+LARGEST_BATCH = 20
+LARGEST_RATIO = 1e3
+MOST_KINDS = 6
 LATEST = 1e11
 LONGEST_PAUSE = 1e7
 LOTS = 200  # ids to choose those from that a holdout just takes and just leaves
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
-    """Ask about single results, repeats and batches around every constant."""
-    features = sorted({each for module in modules for each in _features(module)})
-    nows = (None, *around([each for each in spoken.numbers if each > NOW], NOW, LATEST))
-    singles, _ = product({
-        "features": [(each,) for each in (*features, STRANGER)],
-        "ratio": (*around([each for each in spoken.numbers if each >= 1.0], 1.0, 1e3), math.nan),
+def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int) -> Questions:
+    """Ask about single results around every constant, and about batches around every count."""
+    single = {
+        "features": [(each,) for each in (*_kinds_of_features(modules), STRANGER)],
+        "ratio": (*around(_named(modules, "_FACTOR", "_RATIO_AT_MOST"), 1.0, LARGEST_RATIO), math.nan),
         "impact": IMPACTS,
         "direction": ("above", "below"),
-        "lot": _lots(spoken),
-        "now": nows,
-        "earlier": _pauses(spoken),
+    }
+    lots = _lots(_named(modules, "_HOLDOUT"))
+    new, are_all_new = product({
+        **single,
+        "lot": lots,
+        "now": (None, *around(_named(modules, "_UNTIL"), NOW, LATEST)),
+        "earlier": (None,),
         "group": ("",),
-    }, most=40_000)  # fmt: skip
-    batches, _ = product({
-        "features": list(_batches(features, modules)),
+    }, most=most // 8)  # fmt: skip
+    repeated, are_all_repeated = product({
+        **single,
+        "lot": (lots[0], lots[-1]),
+        "now": (NOW, LATEST),
+        "earlier": _pauses(modules),
+        "group": ("",),
+    }, most=most // 8)  # fmt: skip
+    batches, are_all_batches = product({
+        "features": list(_batches(modules)),
         "ratio": (1.5,),
         "impact": ("", "critical"),
         "direction": ("above",),
@@ -46,13 +62,22 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questio
         "now": (None, NOW, LATEST),
         "earlier": (None, 1.0, LONGEST_PAUSE),
         "group": ("", *_groups(modules)),
-    }, most=20_000)  # fmt: skip
-    return Questions([*singles, *batches], are_all=False)
+    }, most=most // 8)  # fmt: skip
+    return Questions([*new, *repeated, *batches], are_all_new and are_all_repeated and are_all_batches)
 
 
-def _features(module: ModuleType) -> set[str]:
-    constants = [value for value in vars(module).values() if isinstance(value, frozenset)]
-    return {each for value in constants for each in value}
+def _sets(modules: tuple[ModuleType, ModuleType]) -> list[frozenset[str]]:
+    constants = (value for module in modules for value in vars(module).values())
+    return sorted({each for each in constants if isinstance(each, frozenset)}, key=sorted)
+
+
+def _kinds_of_features(modules: tuple[ModuleType, ModuleType]) -> list[str]:
+    """Give one feature for every way in which features are named together."""
+    sets = _sets(modules)
+    kinds: dict[tuple[bool, ...], str] = {}
+    for name in sorted({name for each in sets for name in each}):
+        kinds.setdefault(tuple(name in each for each in sets), name)
+    return list(kinds.values())
 
 
 def _groups(modules: tuple[ModuleType, ModuleType]) -> list[str]:
@@ -60,30 +85,36 @@ def _groups(modules: tuple[ModuleType, ModuleType]) -> list[str]:
     return sorted(name.removesuffix("_FEATURES").replace("_", "-", 1).lower() for name in named)
 
 
-def _batches(features: list[str], modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]]:
-    """Give growing batches of strangers, of each rule's features, and of both."""
-    numbers = [
-        value for module in modules for name, value in vars(module).items() if name.endswith("_AT_LEAST")
-    ]
-    most = min(max(numbers, default=2) + 2, LARGEST_BATCH)
-    yield from ((STRANGER,) * n for n in range(most + 1))
-    sets = {value for module in modules for value in vars(module).values() if isinstance(value, frozenset)}
-    for each in sorted(sets, key=sorted):
-        members = sorted(each)
-        for n in range(1, most + 1):
-            yield tuple(members[k % len(members)] for k in range(n))
-            yield (*(members[k % len(members)] for k in range(n)), STRANGER)
-    yield tuple(features)
+def _batches(modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]]:
+    """Give every count of every set's features and of strangers, and one of each kind or none."""
+    numbers = _named(modules, "_AT_LEAST")
+    counts = range(min(int(max(numbers, default=1)) + 1, LARGEST_BATCH) + 1)
+    for members in (sorted(each) for each in _sets(modules)):
+        for n, strangers in itertools.product(counts, counts):
+            own = tuple(members[k % len(members)] for k in range(n))
+            yield (*own, *(STRANGER,) * strangers)
+    for others in itertools.product(
+        (0, 1), repeat=min(len(kinds := _kinds_of_features(modules)), MOST_KINDS)
+    ):
+        present = tuple(name for name, is_there in zip(kinds, others, strict=False) if is_there)
+        yield from ((*present, *(STRANGER,) * strangers) for strangers in counts)
 
 
-def _pauses(spoken: Spoken) -> list[float | None]:
-    return [None, *around([each for each in spoken.numbers if each > 1.0], 1.0, LONGEST_PAUSE)]
+def _pauses(modules: tuple[ModuleType, ModuleType]) -> list[float | None]:
+    """Give times since the last alert, on both sides of every pause; none where nobody pauses."""
+    pauses = _named(modules, "_SECONDS")
+    return [None, *around(pauses, 1.0, LONGEST_PAUSE)] if pauses else [None, 1.0]
 
 
-def _lots(spoken: Spoken) -> list[int]:
+def _named(modules: tuple[ModuleType, ModuleType], *endings: str) -> list[float]:
+    """Give the numbers that either module calls so."""
+    constants = [each for module in modules for each in vars(module).items()]
+    return [value for name, value in constants if name.endswith(endings) and isinstance(value, int | float)]
+
+
+def _lots(shares: Sequence[float]) -> list[int]:
     """Choose ids on both sides of every share: what it just takes, and what it just leaves."""
     lots = {k: _lot(k) for k in range(LOTS)}
-    shares = [each for each in spoken.numbers if 0.0 <= each <= 1.0]
     found = {0}
     for share in shares:
         taken, left = ([k for k in lots if (lots[k] < share) is side] for side in (True, False))

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from poet.compare.behaviours import Behaviour, Question, Questions, Spoken, around, product, whole_around
+from poet.runtime.results import MonitoringOutcome
 
 __all__ = ["BEHAVIOUR", "ERRORS", "asked_how"]
 
@@ -13,7 +14,7 @@ ERRORS = ("", "timeout", "memory", "value", "io", "crash", "other")
 MOST_ROWS, MOST_FEATURES = 2**40, 2**20
 
 
-def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questions:
+def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
     """Ask on both sides of every size and share, for every kind of work and of error."""
     asked, are_all = product({
         "rows": whole_around(spoken.numbers_against("rows"), 0, MOST_ROWS),
@@ -21,7 +22,7 @@ def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken) -> Questi
         "missing_share": around(spoken.numbers_against("missing_share"), 0.0, 1.0),
         "computation": ("", *spoken.texts_against("computation"), "no such computation"),
         "error": ERRORS,
-    })  # fmt: skip
+    }, most=most)  # fmt: skip
     return Questions(asked, are_all)
 
 
@@ -55,18 +56,32 @@ class _Told:
         """Run in another process."""
         return self._then("isolated")
 
-    def full(self, *, spares_time: bool = False) -> "_Told":
-        """Run."""
-        return self._then("full", spares_time)
+    def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
+        """Answer with the error that was told, and with all steps in place of results."""
+        return MonitoringOutcome(
+            results=(*self.steps, ("full", spares_time)),
+            strategy="failed" if self.error else "full",
+            quality_loss=1.0 if self.error else 0.0,
+            timed_out=self.error == "timeout",
+            warnings=("told to fail",) if self.error else (),
+            error=self.error,
+            rows=self.rows,
+            features=self.features,
+        )
 
-    def recovered(self, failed: "_Told", strategies: Any, *, quality_losses: Any, rows: int) -> "_Told":
-        """Try what may help."""
+    def recovered(
+        self, failed: MonitoringOutcome, strategies: Any, *, quality_losses: Any, rows: int
+    ) -> MonitoringOutcome:
+        """Answer with what is tried as a last step."""
         tried = ("recovered", self.steps, tuple(strategies), tuple(quality_losses), rows)
-        return replace(failed, steps=(*failed.steps, tried))
+        return replace(failed, results=(*failed.results, tried))
 
 
-def asked_how(module: ModuleType, question: Question) -> tuple[list[Any], tuple[Any, ...]]:
-    """Give how the run was prepared, and every step taken with it; the module keeps our primitives."""
+def asked_how(module: ModuleType, question: Question) -> tuple[list[Any], MonitoringOutcome]:
+    """Give how the run was prepared, and an outcome whose results are the steps that were taken with it.
+
+    The module keeps our `prepare`.
+    """
     given: list[tuple[Any, Mapping[str, Any]]] = []
 
     def prepare(*arguments: Any, **keywords: Any) -> _Told:
@@ -74,13 +89,14 @@ def asked_how(module: ModuleType, question: Question) -> tuple[list[Any], tuple[
         return _Told(**question)
 
     vars(module)["prepare"] = prepare
-    outcome = module.monitor_with_recovery("data", monitor="monitor", context="context")
-    return given, outcome.steps
+    outcome: MonitoringOutcome = module.monitor_with_recovery("data", monitor="monitor", context="context")
+    return given, outcome
 
 
 def answer(module: ModuleType, question: Question) -> object:
     """Give both."""
-    return asked_how(module, question)
+    given, outcome = asked_how(module, question)
+    return given, outcome.results, replace(outcome, results=None)
 
 
 def _outcome(given: Any) -> Any:

@@ -25,11 +25,15 @@ def steps_table(module: ModuleType, book: Book) -> int:
     there, count = vars(module).get("prepare"), 0
     try:
         for count, told in enumerate(_told(book), start=1):  # noqa: B007 -- the last one is the number of rows
-            given, steps = asked_how(module, told)
+            given, outcome = asked_how(module, told)
+            steps = outcome.results
             wanted = [(("data", "monitor", "context"), {"version": book.version})]
             demand(given == wanted, f"it prepares {given}, expected {wanted}")
             expected = tuple(_expected(book, told))
             demand(steps == expected, f"{told}: it does {steps}, its decisions say {expected}")
+            true = told["error"], told["error"] == "timeout", ("told to fail",) if told["error"] else ()
+            says = outcome.error, outcome.timed_out, outcome.warnings
+            demand(says == true, f"{told}: it says {says}, the run said {true}")
     finally:
         vars(module)["prepare"] = there
     return count

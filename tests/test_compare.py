@@ -1,0 +1,196 @@
+"""Two versions compared on both sides of every constant: the verdict, its witnesses, what it proves."""
+
+import importlib
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poet.compare import Comparison, compare, same, spoken
+from poet.compare.behaviours import Behaviour, around, product, whole_around
+from poet.decisions import Decisions, Rule, decode
+from poet.policies import policy
+from poet.render import render
+from tests.modules import module_of
+from tests.regenerate_golden import GOLDEN
+
+WINDOW = "calculate_adaptive_window"
+OWN = (
+    "detect_drift",
+    WINDOW,
+    "calculate_feature_importance",
+    "generate_alerts",
+    "monitor_with_recovery",
+    "adaptive_monitoring_strategy",
+)
+
+
+def behaviour(name: str) -> Behaviour:
+    """Give how versions of a policy are compared."""
+    found: Behaviour = importlib.import_module(policy(name).behaviour or "").BEHAVIOUR
+    return found
+
+
+def taught(name: str) -> str:
+    """Give the module that the policy's scenario teaches."""
+    return next((GOLDEN / name / "scenario").glob("*.py")).read_text(encoding="utf-8")
+
+
+def first(name: str) -> str:
+    """Give the source of version 1."""
+    spec = policy(name)
+    return render(spec.version_1(spec.starts[0])).source
+
+
+@cache
+def learned(name: str) -> Comparison:
+    """Compare what a scenario teaches with version 1."""
+    return compare(first(name), taught(name), behaviour(name))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_version_is_equivalent_to_itself(name: str) -> None:
+    """Nothing differs, and with questions enough that is a proof."""
+    found = compare(taught(name), taught(name), behaviour(name))
+    assert found.verdict == "equivalent"
+    assert not found.witnesses
+    assert same(taught(name), taught(name), behaviour(name))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
+    """And the other way round the directions are the other ones."""
+    there = learned(name)
+    back = compare(taught(name), first(name), behaviour(name))
+    assert there.verdict != "equivalent"
+    turned = {"stricter": "looser", "looser": "stricter", "other": "other"}
+    assert {turned[way]: n for way, n in there.differ.items()} == back.differ
+    assert {each.direction for each in there.witnesses} == set(there.differ)
+    assert all(each.older != each.newer for each in there.witnesses)
+
+
+def test_only_alerts_are_compared_on_a_sample() -> None:
+    """Batches and histories have no end; everything else is decided by comparisons with constants."""
+    exact = {name for name in OWN if learned(name).is_exact}
+    assert exact == {*OWN} - {"generate_alerts"}
+
+
+def window_decisions(bands: Mapping[float, int], everywhere: int) -> Decisions:
+    """Give a version with these bands."""
+    start = policy(WINDOW).version_1("")
+    bounds = next(rule for rule in start.rules if rule.kind == "bounds")
+    rules = [Rule(id="window", kind="band", parameters={"window": everywhere}), bounds]
+    rules += [
+        Rule(id=f"band-{k}", kind="band", condition={"velocity_above": above}, parameters={"window": window})
+        for k, (above, window) in enumerate(sorted(bands.items()))
+    ]
+    return msgspec.structs.replace(start, rules=tuple(sorted(rules, key=lambda rule: rule.id)))
+
+
+WINDOWS = st.integers(100, 50_000)
+BANDS = st.dictionaries(st.floats(1.0, 1e6), WINDOWS, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(BANDS, WINDOWS, BANDS, WINDOWS, st.lists(st.floats(5e-324, 1e300), min_size=1, max_size=30))
+def test_no_input_contradicts_a_verdict(
+    old: dict[float, int], old_window: int, new: dict[float, int], new_window: int, velocities: list[float]
+) -> None:
+    """Whatever is asked beside the grid, no difference turns up that the verdict does not name."""
+    pair = [window_decisions(old, old_window), window_decisions(new, new_window)]
+    older, newer = (module_of(each) for each in pair)
+    found = compare(render(pair[0]).source, render(pair[1]).source, behaviour(WINDOW))
+    assert found.is_exact
+    for velocity in [*velocities, *old, *new, *(math.nextafter(each, math.inf) for each in (*old, *new))]:
+        one = older.calculate_adaptive_window("f", velocity, "low")
+        other = newer.calculate_adaptive_window("f", velocity, "low")
+        if one != other:
+            assert ("stricter" if other > one else "looser") in found.differ
+
+
+def test_a_threshold_moved_by_one_ulp_has_a_witness() -> None:
+    """The number itself is the only input that tells."""
+    old, new = (window_decisions({edge: 500}, 5000) for edge in (5000.0, math.nextafter(5000.0, math.inf)))
+    found = compare(render(old).source, render(new).source, behaviour(WINDOW))
+    assert found.verdict == "stricter"
+    assert f"data_velocity = {math.nextafter(5000.0, math.inf)!r}" in found.witnesses[0].question
+
+
+def test_constants_that_never_matter_do_not_make_a_difference() -> None:
+    """A cap above every window may be any number."""
+    source = first(WINDOW)
+    assert same(source, source.replace("CAP = 50000", "CAP = 60000"), behaviour(WINDOW))
+    assert not same(source, source.replace("CAP = 50000", "CAP = 4000"), behaviour(WINDOW))
+
+
+def test_a_version_that_raises_differs_from_one_that_answers() -> None:
+    """An exception is an answer like any other."""
+    source = first(WINDOW)
+    broken = source.replace("window = WINDOW\n", "window = WINDOW // 0\n")
+    found = compare(source, broken, behaviour(WINDOW))
+    assert found.verdict == "mixed"
+    assert "ZeroDivisionError" in found.witnesses[0].newer
+
+
+@given(st.lists(st.floats(-100.0, 100.0), max_size=5), st.floats(-100.0, 100.0))
+def test_every_number_lies_between_two_that_decide_alike(constants: list[float], number: float) -> None:
+    """For every number there is one in the grid on the same side of every constant."""
+    grid = around(constants, -100.0, 100.0)
+
+    def sides(x: float) -> list[tuple[bool, bool]]:
+        return [(x < each, x > each) for each in constants]
+
+    assert sides(number) in [sides(each) for each in grid]
+
+
+@given(st.lists(st.integers(-100, 100), max_size=5), st.integers(-100, 100))
+def test_every_whole_number_has_one_like_it(constants: list[int], number: int) -> None:
+    """The same for whole numbers, without fractions."""
+    grid = whole_around(constants, -100, 100)
+    assert all(type(each) is int for each in grid)
+    assert [(number < each, number > each) for each in constants] in [
+        [(x < each, x > each) for each in constants] for x in grid
+    ]
+
+
+def test_too_many_combinations_become_an_even_sample() -> None:
+    """Every choice is met about as often as any other, and nobody is told that these are all."""
+    asked, are_all = product({"a": range(100), "b": range(100), "c": range(100)}, most=10_000)
+    assert not are_all
+    assert len({tuple(each.values()) for each in asked}) == 10_000
+    for name in "abc":
+        counts = [sum(each[name] == k for each in asked) for k in range(100)]
+        assert min(counts) > 50
+        assert max(counts) < 200
+
+
+def test_what_is_spoken_leaves_prose_out() -> None:
+    """Docstrings decide nothing; what a name is held against is known when it is only compared."""
+    found = spoken(
+        '"""Prose 7."""\nA = 5\nB = frozenset({"x"})\n\n\ndef f(n, name, m):\n    """More prose."""\n'
+        "    if n > A and name in B and m > A:\n        return m + 1\n    return 0\n"
+    )
+    assert "Prose 7." not in found.texts
+    assert found.numbers_against("n") == (5,)
+    assert found.texts_against("name") == ("x",)
+    assert found.numbers_against("m") == found.numbers
+
+
+def test_a_comparison_survives_its_manifest() -> None:
+    """It is plain data."""
+    found = learned(WINDOW)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
+
+
+def test_golden_decisions_are_those_of_the_compared_modules() -> None:
+    """What is compared here is what the scenarios render."""
+    for name in OWN:
+        decisions: Any = decode((GOLDEN / name / "scenario" / "decisions.json").read_bytes())
+        assert render(decisions).source == taught(name)
+        assert Path(GOLDEN / name).is_dir()
