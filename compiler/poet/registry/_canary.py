@@ -62,4 +62,6 @@ def _named(arguments: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 def _model(arguments: Mapping[str, Any]) -> str:
     contexts = [arguments[name] for name in CONTEXT if isinstance(arguments.get(name), Mapping)]
-    return _named(arguments, MODEL) or next((found for each in contexts if (found := _named(each, MODEL))), "")
+    return _named(arguments, MODEL) or next(
+        (found for each in contexts if (found := _named(each, MODEL))), ""
+    )

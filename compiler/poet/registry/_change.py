@@ -104,7 +104,10 @@ def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
 def _changes(before: PolicyEntry | None, after: PolicyEntry) -> Iterator[tuple[Mode, int]]:
     if before is None or (before.active, before.versions) != (after.active, after.versions):
         yield "active", after.active
-    was, now = (None, None) if before is None else (before.shadow, before.canary), (after.shadow, after.canary)
+    was, now = (
+        (None, None) if before is None else (before.shadow, before.canary),
+        (after.shadow, after.canary),
+    )
     modes: tuple[tuple[Mode, Mode], ...] = (("shadow", "shadow ends"), ("canary", "canary ends"))
     for (begins, ends), old, new in zip(modes, was, now, strict=True):
         if new is not None and new != old:

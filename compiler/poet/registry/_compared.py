@@ -27,7 +27,8 @@ def difference(champion: Any, shadow: Any) -> str:
 def in_brief(answer: Any) -> str:
     """Give an answer in a few words."""
     if isinstance(answer, DriftResult):
-        return f"drifted={answer.drifted} score={answer.score:.6g} threshold={answer.threshold:.6g} {answer.rule}"
+        against = f"{answer.score:.6g} against {answer.threshold:.6g}"
+        return f"drifted={answer.drifted}, {against} by {answer.rule}"
     if isinstance(answer, AlertPlan):
         return f"{len(answer.alerts)} alerts, {len(answer.suppressed)} suppressed"
     return repr(answer)[:LONGEST]

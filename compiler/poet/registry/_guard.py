@@ -13,7 +13,7 @@ deadlines of its own is not timed.
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from time import perf_counter
 from types import GeneratorType
@@ -27,15 +27,17 @@ __all__ = ["PROVEN_AFTER", "Guard", "plain"]
 
 SLOW_S = 1.0
 SLOWER = 20.0
-PROVEN_AFTER = 100_000  # calls without a failure, after which a version that nobody records is called directly
+PROVEN_AFTER = (
+    100_000  # calls without a failure, after which a version that nobody records is called directly
+)
 LONGEST_REASON = 200  # characters
 _log = logging.getLogger("poet.registry")
-_TEE = type(itertools.tee(())[0])
+_TEE: type = type(itertools.tee(())[0])
 _READ_ONCE = frozenset(
     {GeneratorType, map, filter, zip, _TEE, *(type(iter(kind())) for kind in (list, tuple, dict, set))}
 )
 _FAILED_TOO = object()
-Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Guard:
@@ -69,13 +71,15 @@ class Guard:
 
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            again: Arguments = (args, kwargs)
-            if not (_READ_ONCE.isdisjoint(map(type, args)) and _READ_ONCE.isdisjoint(map(type, kwargs.values()))):
+            again: _Arguments = (args, kwargs)
+            if not (
+                _READ_ONCE.isdisjoint(map(type, args)) and _READ_ONCE.isdisjoint(map(type, kwargs.values()))
+            ):
                 (args, kwargs), again = _twice(args, kwargs)
             begun = perf_counter()
             try:
                 result = function(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 -- raised again unless the version before knows better
+            except Exception as error:
                 answer = self._instead_of(error, again)
                 if answer is _FAILED_TOO:
                     raise
@@ -89,7 +93,7 @@ class Guard:
 
         return guarded
 
-    def _instead_of(self, error: Exception, arguments: Arguments) -> object:
+    def _instead_of(self, error: Exception, arguments: _Arguments) -> object:
         answer = self._ask_previous(arguments)
         if answer is _FAILED_TOO:
             next(self._count)
@@ -97,7 +101,7 @@ class Guard:
             self._failed(f"{type(error).__name__}: {error}")
         return answer
 
-    def _compared(self, result: object, took: float, arguments: Arguments) -> object:
+    def _compared(self, result: object, took: float, arguments: _Arguments) -> object:
         begun = perf_counter()
         answer = self._ask_previous(arguments)
         allowed = SLOWER * (perf_counter() - begun)
@@ -115,7 +119,7 @@ class Guard:
         next(self._count)
         return result
 
-    def _ask_previous(self, arguments: Arguments) -> object:
+    def _ask_previous(self, arguments: _Arguments) -> object:
         args, kwargs = arguments
         # an iterator of an unknown kind is spent by now: answering from what is left of it would be wrong
         if any(hasattr(value, "__next__") and type(value) is not _TEE for value in (*args, *kwargs.values())):
@@ -164,7 +168,7 @@ def _said_types(version: LoadedVersion) -> frozenset[type]:
     return frozenset({said}) if isinstance(said, type) else frozenset()
 
 
-def _twice(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Arguments, Arguments]:
+def _twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Arguments, _Arguments]:
     """Give the arguments for two calls where some can be read once only."""
     pairs = [itertools.tee(value) if type(value) in _READ_ONCE else (value, value) for value in args]
     named = {

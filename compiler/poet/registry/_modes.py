@@ -69,11 +69,15 @@ class Modes:
             self._guards[key] = Guard(
                 loaded,
                 previous,
-                on_broken=lambda why: self._on_broken(loaded, previous, why),
+                on_broken=lambda why: self._broken(key, why),
                 on_proven=self._on_proven,
             )
         guard = self._guards[key]
         return loaded.function if guard.is_proven else guard.call()
+
+    def _broken(self, key: tuple[str, str, str], why: str) -> None:
+        guard = self._guards.pop(key)  # if the version is ever released, it is watched from the beginning
+        self._on_broken(guard.loaded, guard.previous, why)
 
     def _shadow(self, loaded: LoadedVersion, champion: LoadedVersion, share: float) -> Shadow:
         key = loaded.policy, loaded.sha256, champion.sha256, share

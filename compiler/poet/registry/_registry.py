@@ -35,6 +35,7 @@ from poet.registry._withdrawn import Withdrawn
 __all__ = ["Registry"]
 
 POLL_S = 0.25
+PATIENCE_S = 0.1  # for the folder's lock, when a caller's version has just failed
 _log = logging.getLogger("poet.registry")
 
 
@@ -208,10 +209,10 @@ class Registry:
 
     def _follow(self) -> None:
         # What was refused is tried again: a file that a checkout had not written yet comes later.
+        self._withdrawn.settle()
         path = self.generated / FILE
         try:
             content = path.read_bytes()
-            self._withdrawn.settle()
             if content == self._seen and not self._refusals:
                 return
             document = decode_document(content, path)
@@ -263,7 +264,7 @@ class Registry:
         with self._following:
             self._withdrawn.add(failed, previous, why)
             self._swap(self._document)
-            self._withdrawn.settle()
+            self._withdrawn.settle(patience_s=PATIENCE_S)
             self._follow()
 
     def _proven(self) -> None:

@@ -39,7 +39,20 @@ REST = 4.0  # times what a call took: how long the thread rests afterwards
 LONGEST_REST_S = 1.0
 TOLD_S = 5.0  # between two lines of the file
 WITNESSES = 3  # a line
-_PLAIN = (str, int, float, complex, bytes, type(None), date, timedelta, DriftResult, Alert, AlertPlan, MonitoringStrategy)
+_PLAIN = (
+    str,
+    int,
+    float,
+    complex,
+    bytes,
+    type(None),
+    date,
+    timedelta,
+    DriftResult,
+    Alert,
+    AlertPlan,
+    MonitoringStrategy,
+)
 _log = logging.getLogger("poet.registry")
 
 
@@ -167,15 +180,19 @@ class Shadow:
         self._told_at = time.monotonic()
         if new.is_empty:
             return
+        if self._folder is None:  # versions that stand alone: only this process knows
+            self._keep(new)
+            return
         try:
-            if self._folder is None:
-                raise OSError(0, "there is no feedback_log beside the versions")
             add_to_file(self._folder, [new])
         except OSError as error:
             _log.debug("%s: what its shadow did is not written (%s)", self.loaded.policy, error.strerror)
-            with self._guarding:
-                self._new = new + self._new
-                del self._new.witnesses[WITNESSES:]
+            self._keep(new)
+
+    def _keep(self, untold: Tally) -> None:
+        with self._guarding:
+            self._new = untold + self._new
+            del self._new.witnesses[WITNESSES:]
 
     def flush(self) -> None:
         """Return when everything offered so far is compared and told."""
@@ -225,8 +242,8 @@ class _Held:
 def _is_array(value: Any) -> bool:
     """Tell a one-dimensional column of numpy or pandas, without importing either."""
     kind = type(value)
-    names = {("numpy", "ndarray"), ("pandas.core.series", "Series"), ("pandas", "Series")}
-    return (kind.__module__, kind.__name__) in names or kind.__module__ == "numpy" and hasattr(value, "dtype")
+    is_series = (kind.__module__.partition(".")[0], kind.__name__) == ("pandas", "Series")
+    return is_series or (kind.__module__ == "numpy" and hasattr(value, "dtype"))
 
 
 _shadows: "WeakSet[Shadow]" = WeakSet()

@@ -13,8 +13,6 @@ from poet.registry._load import LoadedVersion
 
 __all__ = ["Withdrawn"]
 
-PATIENCE_S = 0.1  # a caller is waiting; whoever holds the lock, the next look tries again
-
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
@@ -51,8 +49,11 @@ class Withdrawn:
         failure = self._failures.get(policy)
         return failure.to if failure is not None and failure.number == number else None
 
-    def settle(self) -> None:
-        """Tell the registry, and forget what it knows: from then on its word counts."""
+    def settle(self, *, patience_s: float = 0.0) -> None:
+        """Tell the registry, and forget what it knows: from then on its word counts.
+
+        A caller is waiting meanwhile. Where another process holds the lock, the next look tries again.
+        """
         for policy, failure in list(self._failures.items()):
             try:
                 withdraw(
@@ -63,7 +64,7 @@ class Withdrawn:
                     to=failure.to,
                     why=failure.why,
                     at=failure.at,
-                    patience_s=PATIENCE_S,
+                    patience_s=patience_s,
                 )
             except (PoetError, OSError) as error:
                 reason = error.strerror or "" if isinstance(error, OSError) else str(error)
