@@ -178,6 +178,7 @@ def _allowed(change: Change, policy: str, number: int, *, despite_quarantine: bo
     if despite_quarantine:
         return change.quarantine(entry, number, is_release=True)
     raise PublishError(
-        f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; activate another "
-        f"version, or let it answer all the same with `poet activate {policy} {number} --despite-quarantine`"
+        f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; "
+        "activate another version, or let it answer all the same: "
+        f"`poet activate {policy} {number} --despite-quarantine`"
     )

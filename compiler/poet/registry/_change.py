@@ -45,7 +45,8 @@ class Change:
         ):
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
                 raise PublishError(
-                    f"{path} is not the file that was published; restore it from version control, then try again"
+                    f"{path} is not the file that was published; "
+                    "restore it from version control, then try again"
                 )
         return version
 

@@ -25,6 +25,7 @@ from weakref import WeakSet
 import msgspec
 
 from poet.errors import RegistryError
+from poet.registry._canary import has_sides
 from poet.registry._document import FILE, PolicyEntry, RegistryDocument, decode_document, read_document
 from poet.registry._load import LoadedVersion, load
 from poet.registry._modes import Modes
@@ -130,6 +131,20 @@ class Registry:
         """
         with self._following:
             return self._load(name, number, self._entry(name)).function
+
+    def require_sides(self, name: str) -> None:
+        """Refuse a canary of a policy whose calls name nothing to split them by.
+
+        Raises
+        ------
+        RegistryError
+            No argument of it is a feature, a model or a context; or it is not published.
+        """
+        if not has_sides(self.loaded(name).function):
+            raise RegistryError(
+                f"calls of {name} name no feature and no model, so a canary has nothing to split them by; "
+                f"`poet shadow {name} N` compares a version beside the active one"
+            )
 
     def look(self) -> None:
         """Follow ``registry.json`` if nobody else does so just now: a call never waits for another's look."""

@@ -25,6 +25,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
             {
                 "policy": each.policy,
                 "is_change": each.is_change,
+                "refused": each.refused,
                 "active_version": None if each.is_first else each.champion.version,
                 "next_version": each.decisions.version if each.is_change else None,
                 "is_learned": each.decisions.learned,
@@ -56,13 +57,24 @@ def plan_lines(plan: Plan) -> Iterator[str]:
             yield from rule_lines(rule)
         if not each.is_change:
             yield from _notes(each)
-    same = [each.policy for each in plan.policies if not each.is_change and each.decisions.learned]
-    unlearned = [each.policy for each in plan.policies if not each.decisions.learned]
     yield ""
+    yield from _left(plan)
+
+
+def _left(plan: Plan) -> Iterator[str]:
+    refused = [each for each in plan.policies if each.refused]
+    same = [
+        each.policy
+        for each in plan.policies
+        if not each.is_change and not each.refused and each.decisions.learned
+    ]
+    unlearned = [each.policy for each in plan.policies if not each.decisions.learned]
     if same:
         yield f"unchanged: {', '.join(same)}"
     if unlearned:
         yield f"not learned yet: {', '.join(unlearned)}"
+    for each in refused:
+        yield f"not offered again: {each.policy}: {clean(each.refused)}"
     for policy, problem in plan.left.items():
         yield f"left as it is: {policy}: {clean(problem)}"
 
@@ -77,6 +89,8 @@ def _notes(each: PolicyPlan) -> Iterator[str]:
 
 def _verdict(plan: Plan) -> str:
     read = f"log read to position {plan.log_position}"
+    if not plan.changes and any(each.refused for each in plan.policies):
+        return f"No changes: what was learned is not offered again; {read}."
     if not plan.changes:
         return f"No changes: no rule has the evidence yet; {read}."
     counts = f"{len(plan.adopted)} rules adopted, {len(plan.retired)} retired"
