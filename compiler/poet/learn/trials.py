@@ -131,7 +131,7 @@ class _Bets:
         self.promotion, self.rollback = _Capital(), _Capital()
 
     def silence(self, side: str, *, would_alert: bool) -> None:
-        """Settle a silence that nobody was asked about, where the canary, or else the champion, would alert."""
+        """Settle a silence that nobody was asked about, where the canary or else the champion would alert."""
         worst, other = (self._alarm, self._miss) if would_alert else (self._miss, self._alarm)
         self.promotion.settle(side, -worst)
         self.rollback.settle(side, -other)

@@ -24,7 +24,7 @@ def status_document(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     policies = workspace.registry.status()
     tallies = {tally.policy: tally for tally in workspace.registry.tallies()}
     for name, entry in policies.items():
-        entry |= _learned(workspace, name, entry["active"], position)
+        entry.update(_learned(workspace, name, entry["active"], position))
         entry["canary"] = canary_document(workspace, name)
         if name in tallies:
             entry["shadow"] |= {"says": str(tallies[name]), **msgspec.to_builtins(tallies[name])}
