@@ -23,7 +23,9 @@ def write_version(generated: Path, policy: str, number: int, *, source: str = ""
     text = (source or MODULE.format(policy=policy, number=number)).encode()
     name = f"{policy}_v{number}.py"
     (generated / name).write_bytes(text)
-    return VersionEntry(module=name, sha256=hashlib.sha256(text).hexdigest(), manifest_sha256="")
+    digest, manifest = hashlib.sha256(text).hexdigest(), b"{}\n"
+    (generated / name).with_suffix(".json").write_bytes(manifest)
+    return VersionEntry(module=name, sha256=digest, manifest_sha256=hashlib.sha256(manifest).hexdigest())
 
 
 def write_registry(

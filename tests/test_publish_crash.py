@@ -15,18 +15,26 @@ SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00
 ALERTS = "generate_alerts"
 
 # For every folder given, a child runs one command and dies by SIGKILL just before its k-th touch of the
-# disk; prints how each ended. One process for all of them: what costs is importing, not dying.
+# disk: each opening, write, rename, removal, truncation and fsync, and in the middle of each write. Prints
+# how each ended. One process for all of them: what costs is importing, not dying.
 DYING = """
-import os, signal, sys
+import io, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.modules import WINDOW, validated, validated_first
-from poet.publish import publish, rollback
+from poet.publish import on_trial, publish, rollback
+from poet.registry import read_document
+from poet.registry._alias import withdraw
 said = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 modules = [validated(2), validated_first("generate_alerts")]
 commands = {
     "publish": lambda folder: publish(modules, folder, **said),
     "rollback": lambda folder: rollback(folder, WINDOW, **said),
+    "canary": lambda folder: on_trial(folder, WINDOW, 1, mode="canary", share=0.5, **said),
+    "withdraw": lambda folder: withdraw(
+        folder, WINDOW, 2, sha256=read_document(folder).policies[WINDOW].versions["2"].sha256, to=1,
+        why="it failed", at=said["at"], patience_s=0.0,
+    ),
 }
 left = 0
 def step(event, arguments):
@@ -35,12 +43,28 @@ def step(event, arguments):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+class Mortal(io.FileIO):
+    def write(self, content):
+        step("fsync", ())
+        half = super().write(memoryview(content)[: len(content) // 2])
+        step("fsync", ())
+        return half + super().write(memoryview(content)[half:])
+    def truncate(self, size=None):
+        step("fsync", ())
+        return super().truncate(size)
+opened = Path.open
+def mortal(path, mode="r", *arguments, **keywords):
+    if not set(mode) & set("wax+"):
+        return opened(path, mode, *arguments, **keywords)
+    raw = Mortal(str(path), mode.replace("b", ""))
+    return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
 fsync = os.fsync
 for line in sys.stdin:
     command, k, folder = line.split(maxsplit=2)
     child = os.fork()
     if child == 0:
         left = int(k)
+        Path.open = mortal
         sys.addaudithook(step)
         os.fsync = lambda handle: (sys.audit("fsync"), fsync(handle))
         commands[command](Path(folder.strip()))
@@ -104,7 +128,7 @@ def test_a_kill_at_any_step_leaves_all_of_a_publication_or_nothing(tmp_path: Pat
     published(origin, 1)
     outcomes: list[bool] = []
     with Dying() as dying:
-        for step in range(1, 60):
+        for step in range(1, 200):
             generated = copied(origin, str(step))
             ended = dying.run("publish", step, generated)
             outcomes.append(is_new(generated))
@@ -113,7 +137,7 @@ def test_a_kill_at_any_step_leaves_all_of_a_publication_or_nothing(tmp_path: Pat
                 break
     assert ended
     assert outcomes == sorted(outcomes)  # first the old ones, then, from one step on, the new ones
-    assert outcomes.count(False) > 15
+    assert outcomes.count(False) > 40
 
 
 def test_a_kill_while_recovering_from_a_kill_is_recovered_from_too(tmp_path: Path) -> None:
@@ -121,10 +145,10 @@ def test_a_kill_while_recovering_from_a_kill_is_recovered_from_too(tmp_path: Pat
     origin = tmp_path / "origin"
     published(origin, 1)
     with Dying() as dying:
-        for first in range(6, 26, 4):
+        for first in range(8, 60, 11):
             once = copied(origin, f"{first}")
             dying.run("publish", first, once)
-            for second in range(3, 20, 5):
+            for second in range(5, 50, 12):
                 twice = copied(once, f"{first}-{second}")
                 dying.run("publish", second, twice)
                 is_new(twice)
@@ -137,7 +161,7 @@ def test_a_kill_at_any_step_of_a_rollback_leaves_one_or_the_other(tmp_path: Path
     published(origin, 1, 2)
     actives: list[int | None] = []
     with Dying() as dying:
-        for step in range(1, 40):
+        for step in range(1, 80):
             generated = copied(origin, str(step))
             ended = dying.run("rollback", step, generated)
             actives.append(read_document(generated).active(WINDOW))
@@ -148,6 +172,51 @@ def test_a_kill_at_any_step_of_a_rollback_leaves_one_or_the_other(tmp_path: Path
     assert ended
     assert actives == sorted(actives, reverse=True)  # type: ignore[type-var]
     assert set(actives) == {1, 2}
+
+
+def test_a_kill_at_any_step_of_a_withdrawal_quarantines_and_moves_or_does_neither(tmp_path: Path) -> None:
+    """A version that failed is never the active one and quarantined at once; the next guard does it again."""
+    origin = tmp_path / "origin"
+    published(origin, 1, 2)
+    seen: list[tuple[int, bool, int]] = []
+    with Dying() as dying:
+        for step in range(1, 80):
+            generated = copied(origin, str(step))
+            ended = dying.run("withdraw", step, generated)
+            entry = read_document(generated).policies[WINDOW]
+            told = [move.mode for move in read_journal(generated)][2:]
+            seen.append((entry.active, entry.quarantined(2) is not None, len(told)))
+            assert dying.run("withdraw", 10_000, generated)
+            assert read_document(generated).policies[WINDOW].active == 1
+            assert [move.mode for move in read_journal(generated)][2:] == ["active", "quarantine"]
+            if ended:
+                break
+    assert ended
+    assert set(seen) == {(2, False, 0), (1, True, 2)}
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_a_kill_at_any_step_of_a_canary_leaves_it_out_or_not(tmp_path: Path) -> None:
+    """The active version answers in either case."""
+    origin = tmp_path / "origin"
+    published(origin, 1, 2)
+    seen: list[bool] = []
+    with Dying() as dying:
+        for step in range(1, 80):
+            generated = copied(origin, str(step))
+            ended = dying.run("canary", step, generated)
+            entry = read_document(generated).policies[WINDOW]
+            seen.append(entry.canary is not None)
+            assert entry.active == 2
+            assert [move.mode for move in read_journal(generated)][2:] == ["canary"] * seen[-1]
+            published(generated, 3)
+            after = read_document(generated).policies[WINDOW]
+            assert (after.active, after.canary) == (3, None)
+            if ended:
+                break
+    assert ended
+    assert seen == sorted(seen)
+    assert seen.count(False) > 20
 
 
 def test_half_a_line_at_the_end_of_the_journal_gives_way(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from poet.publish import activate, rollback
 from poet.registry import Registry
 from tests.modules import WINDOW, published
 
-SAID = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 ASKED = ("f", 10.0, "normal")
 
 

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from poet.check import check
 from poet.compare import Against, compare
 from poet.decisions import Decisions, Rule
-from poet.errors import LearnError, PluginError, RenderError
+from poet.errors import LearnError, PluginError, PublishError, RenderError
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
-from poet.publish import Version, module_name, publish, read_manifest
-from poet.registry import RegistryDocument, read_document
+from poet.publish import Version, module_name, publish, published_manifest, read_manifest
+from poet.registry import PolicyEntry, RegistryDocument, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from poet.log import FeedbackLog
     from poet.summaries import Summaries
 
-__all__ = ["Plan", "PolicyPlan", "apply", "first_versions", "plan", "render_in", "summaries_of"]
+__all__ = ["Mode", "Plan", "PolicyPlan", "apply", "first_versions", "plan", "render_in", "summaries_of"]
 
 WORKERS = 2
 Progress = Callable[[str], None]
+Mode = Literal["shadow", "canary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class PolicyPlan:
     champion: Decisions
     decisions: Decisions
     is_first: bool = False  # the policy was installed after the last compile: its version 1
+    refused: str = ""  # why this must not become a version, or not again
     against: Against | None = None  # what the new version does otherwise than the champion
     champion_source: str = ""
 
@@ -55,13 +57,7 @@ class PolicyPlan:
     @property
     def is_change(self) -> bool:
         """Whether there would be a new version."""
-        return self.is_first or (not self.refusal and not self.decisions.behaves_as(self.champion))
-
-    @property
-    def refusal(self) -> str:
-        """Why what was learned must not replace the champion; empty where nothing speaks against it."""
-        flips = self.against.flips if self.against else None
-        return flips.refusal if flips else ""
+        return not self.refused and (self.is_first or not self.decisions.behaves_as(self.champion))
 
     def with_status(self, *statuses: str) -> tuple[Rule, ...]:
         """Give the rules that have one of these statuses now and did not act so before."""
@@ -134,7 +130,7 @@ def plan(
         try:
             planned = _planned(name, document, generated, summaries, informed, start)
             found.append(_compared(planned, generated, summaries, informed, render_in(overrides)))
-        except (LearnError, PluginError, RenderError) as error:
+        except (LearnError, PluginError, PublishError, RenderError) as error:
             if named:
                 raise
             left[name] = str(error)
@@ -152,10 +148,29 @@ def _planned(
     spec, active = policy(name), document.active(name)
     if active is None:
         return first_versions(start, [spec])[0]
-    champion = read_manifest(generated, name, active).decisions
+    entry = document.policies[name]
+    champion = published_manifest(generated, name, active).decisions
     decided = learn(spec, summaries, champion, configuration)
-    newest = max(map(int, document.policies[name].versions))
-    return PolicyPlan(champion, _numbered(decided, champion, newest))
+    decided = _numbered(decided, champion, max(map(int, entry.versions)))
+    refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
+    return PolicyPlan(champion, decided, refused=refused)
+
+
+def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
+    """Say which version says the same already and must not answer, or is on trial; empty if none does."""
+    reasons = {
+        number: f"quarantined by {word.who} since {word.when}: {word.why}; "
+        f"`poet release {decided.policy} {number}` lets it be offered again"
+        for number in sorted(map(int, entry.versions))
+        if (word := entry.quarantined(number)) is not None
+    }
+    for mode, trial in (("canary", entry.canary), ("shadow", entry.shadow)):
+        if trial is not None:
+            reasons.setdefault(trial.version, f"on trial as a {mode} since {trial.since}")
+    for number, reason in reasons.items():
+        if read_manifest(generated, decided.policy, number).decisions.behaves_as(decided):
+            return f"it would be version {number} again, which is {reason}"
+    return ""
 
 
 def _compared(
@@ -178,14 +193,12 @@ def _compared(
     if spec.behaviour:
         behaviour = importlib.import_module(spec.behaviour).BEHAVIOUR
         comparison = compare(source, check(rendering(decisions)).rendered.source, behaviour)
+    flips = replay(spec, summaries, champion, decisions, configuration)
     return replace(
         planned,
+        refused=flips.refusal if flips else "",
         champion_source=source,
-        against=Against(
-            version=champion.version,
-            comparison=comparison,
-            flips=replay(spec, summaries, champion, decisions, configuration),
-        ),
+        against=Against(version=champion.version, comparison=comparison, flips=flips),
     )
 
 
@@ -223,6 +236,8 @@ def apply(
     why: str,
     at: str,
     activate: bool = True,
+    trial: Mode | None = None,
+    share: float = 0.1,
     effort: int = 100,
     counterexamples: Path | None = None,
     progress: Progress = lambda _stage: None,
@@ -254,4 +269,14 @@ def apply(
 
         validated = list(pool.map(prove, range(len(checked))))
     against = {each.policy: each.against for each in changes if each.against}
-    return publish(validated, generated, against=against, who=who, why=why, at=at, activate=activate)
+    return publish(
+        validated,
+        generated,
+        who=who,
+        why=why,
+        at=at,
+        activate=activate,
+        trial=trial,
+        share=share,
+        against=against,
+    )

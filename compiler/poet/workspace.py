@@ -17,7 +17,7 @@ from poet.events import Event, make, new_id
 from poet.log import EmbeddedLog, open_log
 from poet.pipeline import Plan
 from poet.policies import policy as spec_of
-from poet.publish import Difference, Version, activate, check_generated, rollback
+from poet.publish import Difference, Version, activate, check_generated, on_trial, release, rollback
 from poet.recording import Recorder
 from poet.registry import Policy, Registry
 from poet.runtime.results import DriftResult
@@ -69,7 +69,7 @@ class Workspace:
             clock=clock,
             new_id=new_execution_id,
         )
-        self.registry = Registry(self.generated, on_result=self._recorder)
+        self.registry = Registry(self.generated, on_result=self._recorder, clock=clock)
         self._listeners: tuple[Callable[[Event], None], ...] = ()
 
     @classmethod
@@ -206,9 +206,13 @@ class Workspace:
         policies: Iterable[str] = (),
         *,
         activate: bool = True,
+        trial: pipeline.Mode | None = None,
+        share: float = 0.1,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Report:
         """Plan, then render, check, validate, publish and swap what changed.
+
+        With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
 
         Raises
         ------
@@ -218,6 +222,8 @@ class Workspace:
         planned = self.plan(policies)
         versions: tuple[Version, ...] = ()
         if planned.changes:
+            for each in planned.changes if trial == "canary" else ():
+                self.registry.require_sides(each.policy)
             versions = pipeline.apply(
                 planned.changes,
                 self.generated,
@@ -227,6 +233,8 @@ class Workspace:
                 at=_at(self.clock),
                 activate=activate,
                 counterexamples=self.path / "feedback_log" / "counterexamples",
+                trial=trial,
+                share=share,
                 progress=progress,
             )
             self.registry.refresh()
@@ -239,24 +247,86 @@ class Workspace:
         """Say which generated files do not follow from their manifests."""
         return check_generated(self.generated, pipeline.render_in(self.path / "templates"))
 
-    def activate(self, policy: str, version: int, *, why: str = "activated by hand") -> None:
-        """Let a published version answer."""
-        activate(self.generated, policy, version, who=_who(), why=why, at=_at(self.clock))
+    def activate(
+        self,
+        policy: str,
+        version: int,
+        *,
+        why: str = "activated by hand",
+        despite_quarantine: bool = False,
+    ) -> None:
+        """Let a published version answer; what was on trial ends."""
+        activate(
+            self.generated,
+            policy,
+            version,
+            who=_who(),
+            why=why,
+            at=_at(self.clock),
+            despite_quarantine=despite_quarantine,
+        )
+        self.registry.refresh()
+
+    def shadow(self, policy: str, version: int, *, share: float = 0.1, why: str = "shadow by hand") -> None:
+        """Run a published version beside the active one on a share of the calls; it never answers."""
+        self._on_trial("shadow", policy, version, share=share, why=why)
+
+    def canary(
+        self,
+        policy: str,
+        version: int,
+        *,
+        share: float = 0.1,
+        why: str = "canary by hand",
+        despite_quarantine: bool = False,
+    ) -> None:
+        """Let a published version answer for a share of the features."""
+        self.registry.require_sides(policy)
+        self._on_trial("canary", policy, version, share=share, why=why, despite_quarantine=despite_quarantine)
+
+    def _on_trial(
+        self,
+        mode: pipeline.Mode,
+        policy: str,
+        version: int,
+        *,
+        share: float,
+        why: str,
+        despite_quarantine: bool = False,
+    ) -> None:
+        on_trial(
+            self.generated,
+            policy,
+            version,
+            mode=mode,
+            share=share,
+            who=_who(),
+            why=why,
+            at=_at(self.clock),
+            despite_quarantine=despite_quarantine,
+        )
+        self.registry.refresh()
+
+    def release(self, policy: str, version: int, *, why: str = "released by hand") -> None:
+        """Let a quarantined version be offered and activated again."""
+        release(self.generated, policy, version, who=_who(), why=why, at=_at(self.clock))
         self.registry.refresh()
 
     def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
-        """Let the version before the active one answer, and give its number."""
+        """Let the version before the active one answer, or end a canary; give the version that answers."""
         number = rollback(self.generated, policy, who=_who(), why=why, at=_at(self.clock))
         self.registry.refresh()
         return number
 
     def flush(self) -> None:
         """Return when everything recorded and emitted so far is on disk."""
+        self.registry.flush()
         self._recorder.flush()
         self.log.flush()
 
     def close(self) -> None:
         """Flush and let go of the log; closing twice changes nothing."""
+        self.registry.flush()
         self._recorder.close()
         self.log.close()
 

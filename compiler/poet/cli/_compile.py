@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -32,13 +32,28 @@ def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool
 @click.argument("policies", nargs=-1)
 @click.option("--check", is_flag=True, help="Only check that every generated file follows from its manifest.")
 @click.option("--no-activate", is_flag=True, help="Publish, but let the old versions answer.")
+@click.option("--shadow", is_flag=True, help="Publish, and run the new versions beside the old ones.")
+@click.option(
+    "--canary", type=float, default=None, metavar="SHARE", help="Publish, and let them answer for a share."
+)
 @click.pass_obj
-def compile_(settings: dict[str, Any], policies: tuple[str, ...], *, check: bool, no_activate: bool) -> None:
+def compile_(
+    settings: dict[str, Any],
+    policies: tuple[str, ...],
+    *,
+    check: bool,
+    no_activate: bool,
+    shadow: bool,
+    canary: float | None,
+) -> None:
     """Learn, render, check, validate, publish and swap what changed."""
     from poet.errors import ValidationError  # noqa: PLC0415
     from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
+    if shadow + no_activate + (canary is not None) > 1:
+        raise click.UsageError("--shadow, --canary and --no-activate exclude one another")
+    trial: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         if check:
@@ -46,15 +61,19 @@ def compile_(settings: dict[str, Any], policies: tuple[str, ...], *, check: bool
             return
         try:
             report = workspace.compile(
-                policies, activate=not no_activate, progress=lambda stage: note(f"  {stage}")
+                policies,
+                activate=not no_activate,
+                trial=trial,
+                share=0.1 if canary is None else canary,
+                progress=lambda stage: note(f"  {stage}"),
             )
         except ValidationError as error:
             note(f"poet: {error}")
             raise click.exceptions.Exit(1) from error
     lines = list(plan_lines(report.plan))
+    now = f", on trial as a {trial}" if trial else "" if no_activate else ", active now"
     lines += [
-        f"published {policy} version {number}{'' if no_activate else ', active now'}"
-        for policy, number in sorted(report.versions.items())
+        f"published {policy} version {number}{now}" for policy, number in sorted(report.versions.items())
     ]
     document = plan_document(report.plan) | {"published": dict(report.versions)}
     show(as_json=settings["json"], document=document, lines=lines)

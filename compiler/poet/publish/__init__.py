@@ -1,9 +1,9 @@
 """Validated modules become immutable versions in ``generated/``."""
 
-from poet.publish._journal import Move, read_journal
 from poet.publish._manifest import Manifest, Version, module_name, read_manifest
-from poet.publish._publish import activate, publish, rollback
-from poet.publish._verify import Difference, check_generated
+from poet.publish._publish import publish
+from poet.publish._verify import Difference, check_generated, published_manifest
+from poet.registry import Move, activate, on_trial, read_journal, release, rollback
 
 __all__ = [
     "Difference",
@@ -13,8 +13,11 @@ __all__ = [
     "activate",
     "check_generated",
     "module_name",
+    "on_trial",
     "publish",
+    "published_manifest",
     "read_journal",
     "read_manifest",
+    "release",
     "rollback",
 ]

@@ -8,19 +8,28 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 
 from poet.compare import Against
 from poet.errors import PublishError
-from poet.publish._change import Change, moved
-from poet.publish._files import exclusive, place
 from poet.publish._manifest import Version, encode, manifest_of, module_name
 from poet.publish._package import STANDING
-from poet.registry import PolicyEntry, RegistryDocument, VersionEntry
+from poet.registry import (
+    Change,
+    PolicyEntry,
+    RegistryDocument,
+    Trial,
+    VersionEntry,
+    exclusive,
+    moved,
+    place,
+    refuse_share,
+)
 from poet.validate import ValidatedModule
 
-__all__ = ["activate", "publish", "rollback"]
+__all__ = ["publish"]
 
 PATIENCE_S = 30.0
 NOTHING: Mapping[str, Against] = MappingProxyType({})
@@ -35,6 +44,8 @@ def publish(
     at: str,
     activate: bool = True,
     against: Mapping[str, Against] = NOTHING,
+    trial: Literal["shadow", "canary"] | None = None,
+    share: float = 0.1,
     patience_s: float = PATIENCE_S,
 ) -> tuple[Version, ...]:
     """Publish modules together: after a kill at any moment either all of them are there or none is.
@@ -51,14 +62,19 @@ def publish(
         Whether the new versions answer from now on. The first version of a policy always does.
     against
         By policy, what its new version does otherwise than the one it revises: for the manifest.
+    trial, share
+        Instead of answering, the new versions are put on trial, on this share of the calls.
     patience_s
         How long to wait for another compiler.
 
     Raises
     ------
     PublishError
-        A version of that number is there already and differs, or another compiler holds the lock.
+        A version of that number is there already and differs, it is quarantined, or another compiler
+        holds the lock.
     """
+    if trial is not None:
+        refuse_share(trial, share)
     generated.mkdir(parents=True, exist_ok=True)
     new = [_New(module, generated, against) for module in modules]
     with exclusive(generated, patience_s=patience_s):
@@ -72,42 +88,13 @@ def publish(
         after = dict(change.before.policies)
         for each in new:
             each.write()
-            after[each.policy] = _with(after.get(each.policy), each, activate=activate)
+            entry = _with(after.get(each.policy), each, activate=activate and trial is None)
+            if trial is not None and entry.active != each.number:
+                put = Trial(version=each.number, share=share, since=at)
+                entry = msgspec.structs.replace(entry, **{trial: put})
+            after[each.policy] = entry
         change.commit(after)
     return tuple(each.version for each in new)
-
-
-def activate(generated: Path, policy: str, number: int, *, who: str, why: str, at: str) -> None:
-    """Let a published version answer.
-
-    Raises
-    ------
-    PublishError
-        There is no such version, or its file is not the one that was published.
-    """
-    with exclusive(generated, patience_s=PATIENCE_S):
-        Change(generated, who=who, why=why, at=at).move(policy, number)
-
-
-def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
-    """Let the version before the active one answer again, and give its number.
-
-    Raises
-    ------
-    PublishError
-        There was none before, or its file is not the one that was published.
-    """
-    with exclusive(generated, patience_s=PATIENCE_S):
-        change = Change(generated, who=who, why=why, at=at)
-        entry = change.entry(policy)
-        number = entry.previous
-        if number is None:
-            raise PublishError(
-                f"{policy} has only ever run version {entry.active}; "
-                f"`poet activate {policy} N` picks any published one"
-            )
-        change.move(policy, number)
-    return number
 
 
 class _New:
@@ -137,6 +124,11 @@ class _New:
             raise PublishError(
                 f"{self.policy} version {self.number} is published already and differs; "
                 "a version never changes: compile again for the next one"
+            )
+        if known is not None and (word := known.quarantined(self.number)) is not None:
+            raise PublishError(
+                f"{self.policy} version {self.number} is quarantined since {word.when}: {word.why}; "
+                f"`poet release {self.policy} {self.number}` lets it be offered again"
             )
         for path, content in self.files.items():
             if path.exists() and path.read_bytes() != content:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poet.decisions import Decisions
-from poet.errors import PoetError
+from poet.errors import PoetError, PublishError
 from poet.publish._manifest import Manifest, module_name, read_manifest
 from poet.publish._package import STANDING
 from poet.registry import VersionEntry, read_document
 from poet.render import RenderedModule
 
-__all__ = ["Difference", "check_generated"]
+__all__ = ["Difference", "check_generated", "published_manifest"]
 
 OURS = {".gitattributes", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
 
@@ -23,6 +23,27 @@ class Difference:
 
     file: str
     says: str
+
+
+def published_manifest(generated: Path, policy: str, number: int) -> Manifest:
+    """Read the manifest of a version, having seen that it is the one that was published.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, or its manifest was changed since.
+    """
+    manifest = read_manifest(generated, policy, number)
+    entry = read_document(generated).policies.get(policy)
+    version = None if entry is None else entry.versions.get(str(number))
+    path = generated / f"{module_name(policy, number)}.json"
+    if version is None:
+        raise PublishError(f"{path} is of a version that registry.json does not name; restore that file")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != version.manifest_sha256:
+        raise PublishError(
+            f"{path} is not the manifest that was published; restore it from version control, then try again"
+        )
+    return manifest
 
 
 def check_generated(generated: Path, render: Callable[[Decisions], RenderedModule]) -> list[Difference]:

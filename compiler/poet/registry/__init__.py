@@ -1,16 +1,45 @@
 """Resolve a policy to its active version, and swap it under running calls."""
 
-from poet.registry._document import PolicyEntry, RegistryDocument, VersionEntry, read_document
+from poet.registry._alias import activate, on_trial, refuse_share, release, rollback
+from poet.registry._canary import has_sides, is_on_canary
+from poet.registry._change import Change, moved
+from poet.registry._document import (
+    PolicyEntry,
+    Quarantine,
+    RegistryDocument,
+    Trial,
+    VersionEntry,
+    read_document,
+)
+from poet.registry._files import exclusive, place
+from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
 from poet.registry._policy import Policy
 from poet.registry._registry import Registry
+from poet.registry._tally import Tally
 
 __all__ = [
+    "Change",
     "LoadedVersion",
+    "Move",
     "Policy",
     "PolicyEntry",
+    "Quarantine",
     "Registry",
     "RegistryDocument",
+    "Tally",
+    "Trial",
     "VersionEntry",
+    "activate",
+    "exclusive",
+    "has_sides",
+    "is_on_canary",
+    "moved",
+    "on_trial",
+    "place",
     "read_document",
+    "read_journal",
+    "refuse_share",
+    "release",
+    "rollback",
 ]

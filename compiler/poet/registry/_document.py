@@ -6,7 +6,16 @@ import msgspec
 
 from poet.errors import RegistryError
 
-__all__ = ["FILE", "PolicyEntry", "RegistryDocument", "VersionEntry", "decode_document", "read_document"]
+__all__ = [
+    "FILE",
+    "PolicyEntry",
+    "Quarantine",
+    "RegistryDocument",
+    "Trial",
+    "VersionEntry",
+    "decode_document",
+    "read_document",
+]
 
 FILE = "registry.json"
 FORMAT = 1
@@ -20,12 +29,43 @@ class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
     manifest_sha256: str
 
 
-class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy's versions by number, the active one and the one before it."""
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A version beside the active one: on which share of the calls, and since when (RFC 3339)."""
+
+    version: int
+    share: float
+    since: str
+
+
+class Quarantine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A word on a module's digest: it must not answer again, or, later, that it may."""
+
+    sha256: str
+    version: int
+    who: str
+    why: str
+    when: str
+    is_release: bool = False
+
+
+class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A policy's versions by number, the active one, the one before it, and those on trial.
+
+    `quarantine` only ever grows; the last word on a digest counts.
+    """
 
     active: int
     previous: int | None
     versions: dict[str, VersionEntry]
+    shadow: Trial | None = None
+    canary: Trial | None = None
+    quarantine: tuple[Quarantine, ...] = ()
+
+    def quarantined(self, number: int) -> Quarantine | None:
+        """Give why a version must not answer; None for one that may."""
+        version = self.versions.get(str(number))
+        words = [each for each in self.quarantine if version is not None and each.sha256 == version.sha256]
+        return words[-1] if words and not words[-1].is_release else None
 
 
 class RegistryDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,4 +119,10 @@ def decode_document(content: bytes, path: Path) -> RegistryDocument:
                 raise RegistryError(f"{path}: {version.module!r} is no module of {policy} version {number}")
         if {str(entry.active), str(entry.previous or entry.active)} - entry.versions.keys():
             raise RegistryError(f"{path}: {policy} does not list its active or its previous version")
+        for trial in filter(None, (entry.shadow, entry.canary)):
+            if str(trial.version) not in entry.versions or not 0.0 < trial.share <= 1.0:
+                raise RegistryError(
+                    f"{path}: {policy} has version {trial.version} on trial with share {trial.share:g}; "
+                    "restore the file from version control, or `poet activate` a version"
+                )
     return document

@@ -1,4 +1,4 @@
-"""A version's file → a fresh module, from the very bytes whose digest was checked."""
+"""A version's files → a fresh module, from the very bytes whose digest was checked."""
 
 import hashlib
 import itertools
@@ -35,10 +35,12 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
     Raises
     ------
     RegistryError
-        The file is missing, is not the one that was published, or has no such function.
+        A file is missing, is not the one that was published, or has no such function.
     """
     path = generated / entry.module
     source = _published_bytes(path, entry.sha256)
+    # The manifest is why the module may be trusted: what it was validated by, and what it was learned from.
+    _published_bytes(path.with_suffix(".json"), entry.manifest_sha256)
     module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, source)
     function, said = getattr(module, policy, None), getattr(module, "VERSION", None)
     if not callable(function) or said != number:
@@ -65,7 +67,7 @@ def _published_bytes(path: Path, sha256: str) -> bytes:
     if digest != sha256:
         raise RegistryError(
             f"{path} has sha256 {digest[:12]}…, published was {sha256[:12]}…; "
-            "an edited version never runs: restore it, then compile to have the edit taken up"
+            "an edited version never runs: restore it from version control"
         )
     return source
 

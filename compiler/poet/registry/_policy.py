@@ -25,7 +25,7 @@ class Snapshot:
     """Which version of every policy answers. Never changed, only replaced whole."""
 
     versions: Mapping[str, LoadedVersion]
-    calls: Mapping[str, Function]  # what a call runs: the version's function, within the hook if there is one
+    calls: Mapping[str, Function]  # what a call runs: the version's function, within guard and hook if any
 
 
 PINNED: ContextVar[Mapping["Registry", Snapshot] | None] = ContextVar("poet_pinned", default=None)
@@ -81,9 +81,9 @@ class Policy:
         return reopened, (str(self._registry.generated), self._name)
 
 
-def recorded(loaded: LoadedVersion, on_result: OnResult) -> Function:
-    """Run a version's function within the hook, which sees the arguments by name."""
-    function, policy, signature = loaded.function, loaded.policy, inspect.signature(loaded.function)
+def recorded(loaded: LoadedVersion, function: Function, on_result: OnResult) -> Function:
+    """Run what answers for a version within the hook, which sees the arguments by name."""
+    policy, signature = loaded.policy, inspect.signature(loaded.function)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

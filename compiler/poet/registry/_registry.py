@@ -14,6 +14,7 @@ be seen; reading a few kilobytes four times a second costs 0.01 %.
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +22,21 @@ from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
+import msgspec
+
 from poet.errors import RegistryError
+from poet.registry._canary import has_sides
 from poet.registry._document import FILE, PolicyEntry, RegistryDocument, decode_document, read_document
 from poet.registry._load import LoadedVersion, load
+from poet.registry._modes import Modes
 from poet.registry._policy import PINNED, OnResult, Policy, Snapshot, recorded
+from poet.registry._tally import Tally
+from poet.registry._withdrawn import Withdrawn
 
 __all__ = ["Registry"]
 
 POLL_S = 0.25
+PATIENCE_S = 0.1  # for the folder's lock, when a caller's version has just failed
 _log = logging.getLogger("poet.registry")
 
 
@@ -41,9 +49,17 @@ class Registry:
         The folder of versions.
     on_result
         Called with policy, arguments by name and result of every call; what it returns is the answer.
+    clock
+        Gives seconds since 1970, for what is written down when a version fails.
     """
 
-    def __init__(self, generated: Path, *, on_result: OnResult | None = None) -> None:
+    def __init__(
+        self,
+        generated: Path,
+        *,
+        on_result: OnResult | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.generated = Path(generated).absolute()
         self.snapshot = Snapshot({}, {})
         self.next_look = 0.0
@@ -54,6 +70,13 @@ class Registry:
         self._loaded: dict[tuple[str, int, str], LoadedVersion] = {}  # versions never change: load each once
         self._policies: dict[str, Policy] = {}
         self._following = threading.RLock()
+        self._withdrawn = Withdrawn(self.generated, clock)
+        self._modes = Modes(
+            self.generated.parent / "feedback_log",
+            is_recorded=on_result is not None,
+            on_broken=self._broken,
+            on_proven=self._proven,
+        )
         _registries.add(self)
 
     def policy(self, name: str) -> Policy:
@@ -109,6 +132,20 @@ class Registry:
         with self._following:
             return self._load(name, number, self._entry(name)).function
 
+    def require_sides(self, name: str) -> None:
+        """Refuse a canary of a policy whose calls name nothing to split them by.
+
+        Raises
+        ------
+        RegistryError
+            No argument of it is a feature, a model or a context; or it is not published.
+        """
+        if not has_sides(self.loaded(name).function):
+            raise RegistryError(
+                f"calls of {name} name no feature and no model, so a canary has nothing to split them by; "
+                f"`poet shadow {name} N` compares a version beside the active one"
+            )
+
     def look(self) -> None:
         """Follow ``registry.json`` if nobody else does so just now: a call never waits for another's look."""
         self.next_look = monotonic() + POLL_S
@@ -152,8 +189,31 @@ class Registry:
                 "answering": None if here is None else here.number,
                 "sha256": None if here is None else here.sha256,
                 "refused": self._refusals.get(name) or self._refusals.get(FILE, ""),
+                "guard": self._modes.guard_document(name),
+                "shadow": msgspec.to_builtins(entry.shadow),
+                "canary": msgspec.to_builtins(entry.canary),
+                "quarantine": [
+                    msgspec.to_builtins(word)
+                    for number in sorted(map(int, entry.versions))
+                    if (word := entry.quarantined(number)) is not None
+                ],
             }
         return found
+
+    def tallies(self) -> list[Tally]:
+        """Give what the shadows that run now were seen to do, here and in every process that told.
+
+        Raises
+        ------
+        RegistryError
+            The file that they tell it to holds something else.
+        """
+        self._modes.flush()
+        return self._modes.tallies(self._document)
+
+    def flush(self) -> None:
+        """Return when every call that shadows took over is compared, and told."""
+        self._modes.flush()
 
     def _entry(self, name: str) -> PolicyEntry:
         policies = read_document(self.generated).policies
@@ -164,6 +224,7 @@ class Registry:
 
     def _follow(self) -> None:
         # What was refused is tried again: a file that a checkout had not written yet comes later.
+        self._withdrawn.settle()
         path = self.generated / FILE
         try:
             content = path.read_bytes()
@@ -186,16 +247,44 @@ class Registry:
         refusals: dict[str, str] = {}
         # A policy that the registry names no more goes on as it was: its callers hold on to it.
         versions = dict(self.snapshot.versions)
+        calls = dict(self.snapshot.calls)
         for name, entry in document.policies.items():
             try:
+                self._refuse_failed(name, entry)
                 versions[name] = self._load(name, entry.active, entry)
             except RegistryError as error:
                 refusals[name] = str(error)
-                if name not in versions and (previous := self._previous(name, entry)):
+                here = versions.get(name)
+                is_failed = here is not None and self._has_failed(name, entry, here.number)
+                if (here is None or is_failed) and (previous := self._previous(name, entry)):
                     versions[name] = previous
+            if name in versions:
+                calls[name] = self._call(entry, versions[name])
         self._document = document
-        self.snapshot = Snapshot(versions, {name: self._call(loaded) for name, loaded in versions.items()})
+        self.snapshot = Snapshot(versions, calls)
         self._refuse(refusals)
+
+    def _has_failed(self, name: str, entry: PolicyEntry, number: int) -> bool:
+        return entry.quarantined(number) is not None or self._withdrawn.why(name, number, entry) is not None
+
+    def _refuse_failed(self, name: str, entry: PolicyEntry) -> None:
+        word = entry.quarantined(entry.active)
+        why = f"quarantined since {word.when}: {word.why}" if word else None
+        why = why or self._withdrawn.why(name, entry.active, entry)
+        if why is not None:
+            raise RegistryError(f"version {entry.active} is {why}")
+
+    def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
+        """Let the version before answer in this process at once, and in all others by the registry."""
+        with self._following:
+            self._withdrawn.add(failed, previous, why)
+            self._swap(self._document)
+            self._withdrawn.settle(patience_s=PATIENCE_S)
+            self._follow()
+
+    def _proven(self) -> None:
+        with self._following:
+            self._swap(self._document)
 
     def _refuse(self, refusals: dict[str, str]) -> None:
         for name in sorted(refusals):
@@ -205,10 +294,14 @@ class Registry:
 
     def _previous(self, name: str, entry: PolicyEntry) -> LoadedVersion | None:
         """Give the last good version of a process that has none in memory yet, if it is good still."""
-        if entry.previous is None:
+        number = self._withdrawn.instead(name, entry.active) or entry.previous
+        return None if self._has_failed(name, entry, number or 0) else self._loadable(name, number, entry)
+
+    def _loadable(self, name: str, number: int | None, entry: PolicyEntry) -> LoadedVersion | None:
+        if number is None:
             return None
         try:
-            return self._load(name, entry.previous, entry)
+            return self._load(name, number, entry)
         except RegistryError as error:
             _log.warning("%s: %s", name, error)
             return None
@@ -223,11 +316,27 @@ class Registry:
             self._loaded[key] = load(self.generated, name, number, wanted)
         return self._loaded[key]
 
-    def _call(self, loaded: LoadedVersion) -> Callable[..., Any]:
-        return loaded.function if self._on_result is None else recorded(loaded, self._on_result)
+    def _call(self, entry: PolicyEntry, champion: LoadedVersion) -> Callable[..., Any]:
+        """Give what a call runs: the version's own function wherever nothing stands beside it."""
+        name = champion.policy
+
+        def sound(number: int | None) -> LoadedVersion | None:
+            is_none = number is None or number == champion.number or self._has_failed(name, entry, number)
+            return None if is_none else self._loadable(name, number, entry)
+
+        is_new = champion.number == entry.active and (entry.previous or champion.number) < champion.number
+        function = self._modes.call(
+            champion,
+            entry,
+            previous=sound(entry.previous) if is_new else None,
+            canary=sound(entry.canary.version if entry.canary else None),
+            shadow=self._loadable(name, entry.shadow.version if entry.shadow else None, entry),
+        )
+        return function if self._on_result is None else recorded(champion, function, self._on_result)
 
     def _forked(self) -> None:
         self._following = threading.RLock()
+        self._modes.forked()
 
 
 # In a forked child nobody is left to let go of a lock that another thread held.

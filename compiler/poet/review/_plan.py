@@ -26,13 +26,13 @@ def plan_document(plan: Plan) -> dict[str, object]:
             {
                 "policy": each.policy,
                 "is_change": each.is_change,
+                "refused": each.refused,
                 "active_version": None if each.is_first else each.champion.version,
                 "next_version": each.decisions.version if each.is_change else None,
                 "is_learned": each.decisions.learned,
                 "notes": list(each.decisions.notes),
                 "rules": msgspec.to_builtins(each.decisions.rules),
                 "against": msgspec.to_builtins(each.against),
-                "refusal": each.refusal,
             }
             for each in plan.policies
         ],
@@ -47,9 +47,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for each in plan.changes:
         yield from _changed(each)
     for each in plan.policies:
-        if each.refusal:
+        if each.refused:
             yield ""
-            yield f"{each.policy}: version {each.champion.version} stays: {clean(each.refusal)}"
+            yield f"{each.policy}: version {each.champion.version} stays: {clean(each.refused)}"
             yield from against_lines(each.against)
     for each in plan.policies:
         if each.decisions.learned and any(_held(each)):
@@ -78,7 +78,11 @@ def _waiting(each: PolicyPlan) -> Iterator[str]:
 
 
 def _unchanged(plan: Plan) -> Iterator[str]:
-    same = [each.policy for each in plan.policies if not each.is_change and each.decisions.learned]
+    same = [
+        each.policy
+        for each in plan.policies
+        if not each.is_change and not each.refused and each.decisions.learned
+    ]
     unlearned = [each.policy for each in plan.policies if not each.decisions.learned]
     if same:
         yield f"unchanged: {', '.join(same)}"
@@ -98,6 +102,8 @@ def _notes(each: PolicyPlan) -> Iterator[str]:
 
 def _verdict(plan: Plan) -> str:
     read = f"log read to position {plan.log_position}"
+    if not plan.changes and any(each.refused for each in plan.policies):
+        return f"No changes: what was learned is not offered again; {read}."
     if not plan.changes:
         return f"No changes: no rule has the evidence yet; {read}."
     counts = f"{len(plan.adopted)} rules adopted, {len(plan.retired)} retired"

@@ -3,24 +3,32 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from poet.errors import PublishError
 from poet.pipeline import Plan
-from poet.publish import read_manifest
-from poet.review._rules import rule_lines
+from poet.publish import published_manifest
+from poet.review._rules import clean, rule_lines
+from poet.review._trials import canary_document, trial_lines
 from poet.workspace import Workspace
 
 __all__ = ["status_document", "status_lines"]
 
 FORMAT_VERSION = 1
+WITNESSES = 3
 
 
 def status_document(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """Give the status as plain data."""
     position = workspace.log.position()
     policies = workspace.registry.status()
+    tallies = {tally.policy: tally for tally in workspace.registry.tallies()}
     for name, entry in policies.items():
-        manifest = read_manifest(workspace.generated, name, entry["active"])
-        entry["events_since"] = position - manifest.log_position
-        entry["start"] = manifest.decisions.start
+        entry.update(_learned(workspace, name, entry["active"], position))
+        entry["canary"] = canary_document(workspace, name)
+        if name in tallies:
+            entry["shadow"] |= {"says": str(tallies[name]), **msgspec.to_builtins(tallies[name])}
+            entry["shadow"]["witnesses"] = msgspec.to_builtins(tallies[name].witnesses[-WITNESSES:])
     return {
         "format_version": FORMAT_VERSION,
         "workspace": str(workspace.path),
@@ -29,6 +37,14 @@ def status_document(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "policies": policies,
         "held": [rule.id for rule in plan.held],
     }
+
+
+def _learned(workspace: Workspace, name: str, active: int, position: int) -> dict[str, Any]:
+    try:
+        manifest = published_manifest(workspace.generated, name, active)
+    except PublishError as error:
+        return {"events_since": None, "start": None, "unreadable": str(error)}
+    return {"events_since": position - manifest.log_position, "start": manifest.decisions.start}
 
 
 def status_lines(workspace: Workspace, plan: Plan) -> Iterator[str]:
@@ -40,11 +56,12 @@ def status_lines(workspace: Workspace, plan: Plan) -> Iterator[str]:
         yield f"  {count:8d}  {type_}"
     yield ""
     for name, entry in document["policies"].items():
-        behind = f"{entry['events_since']} events since it was learned"
+        behind = clean(entry.get("unreadable") or f"{entry['events_since']} events since it was learned")
         previous = f", before it {entry['previous']}" if entry["previous"] else ""
         yield f"{name}: version {entry['active']} of {len(entry['versions'])} active{previous}; {behind}"
         if entry["refused"]:
-            yield f"  REFUSED, version {entry['answering']} answers instead: {entry['refused']}"
+            yield f"  REFUSED, version {entry['answering']} answers instead: {clean(entry['refused'])}"
+        yield from (f"  {line}" for line in trial_lines(entry))
     yield ""
     if plan.changes:
         names = ", ".join(each.policy for each in plan.changes)

@@ -6,13 +6,20 @@ from pathlib import Path
 import msgspec
 
 from poet.errors import PublishError
-from poet.publish._files import TEMPORARY
-from poet.publish._journal import FILE as JOURNAL
-from poet.publish._journal import last_change
-from poet.publish._manifest import Manifest, module_name
-from poet.registry import RegistryDocument, read_document
+from poet.registry._document import RegistryDocument, read_document
+from poet.registry._files import TEMPORARY
+from poet.registry._journal import FILE as JOURNAL
+from poet.registry._journal import last_change
 
 __all__ = ["recovered"]
+
+
+class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a manifest tells whose module it stands beside."""
+
+    policy: str
+    version: int
+    source_sha256: str
 
 
 def recovered(generated: Path) -> tuple[RegistryDocument, int]:
@@ -45,12 +52,12 @@ def _remove_unpublished(path: Path, document: RegistryDocument) -> None:
     Anything else that the registry does not name is somebody's, and stays.
     """
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
     except msgspec.DecodeError:
         return
     entry = document.policies.get(manifest.policy)
     newest = max(map(int, entry.versions)) if entry else 0
-    if path.stem != module_name(manifest.policy, manifest.version) or manifest.version != newest + 1:
+    if path.stem != f"{manifest.policy}_v{manifest.version}" or manifest.version != newest + 1:
         return
     module = path.with_suffix(".py")
     if module.exists():

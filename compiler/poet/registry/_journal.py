@@ -8,19 +8,26 @@ before it, so what did happen is the chain that leads back from the registry as 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from poet.errors import PublishError
-from poet.registry import read_document
+from poet.registry._document import read_document
 
-__all__ = ["FILE", "Move", "append", "last_change", "read_journal"]
+__all__ = ["FILE", "Mode", "Move", "append", "last_change", "read_journal"]
 
 FILE = "journal.jsonl"
 
 
-class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """One policy in one change of the registry; `from_` equals `to` where a version was only published."""
+Mode = Literal["active", "shadow", "shadow ends", "canary", "canary ends", "quarantine", "release"]
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}, omit_defaults=True):
+    """One policy in one change of the registry; `from_` equals `to` where a version was only published.
+
+    In the other modes `from_` is the version that answers, `to` the one that is spoken of.
+    """
 
     generation: int
     follows: int  # the generation before
@@ -30,6 +37,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     who: str
     why: str
     when: str
+    mode: Mode = "active"
 
 
 def append(generated: Path, moves: Sequence[Move]) -> None:

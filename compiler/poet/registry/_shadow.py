@@ -1,0 +1,255 @@
+"""A shadow runs beside the version that answers, on a sample of the calls, and never answers.
+
+The caller pays for the sample's draw and, on the sampled calls, for holding the arguments: at most
+`LARGEST` bytes are copied, larger ones are skipped. The rest happens on a background thread that works at
+most a fifth of the time; when it falls behind, sampled calls are skipped and counted. Calls are run twice
+only where that is safe: arguments are numbers, texts, times, arrays, answers of policies, and lists and
+mappings of those. A call that is given a function or an open file is none of them.
+"""
+
+import atexit
+import inspect
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import msgspec
+
+from poet.registry._canary import FEATURE
+from poet.registry._compared import difference, in_brief
+from poet.registry._guard import plain
+from poet.registry._load import LoadedVersion
+from poet.registry._tally import Tally, Witness, add_to_file
+from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringStrategy
+
+__all__ = ["Shadow"]
+
+LARGEST = 1 << 20  # bytes of arrays that a sampled call may hold
+MOST_MEMBERS = 2_000  # of lists and mappings, all together
+WAITING = 64  # sampled calls
+REST = 4.0  # times what a call took: how long the thread rests afterwards
+LONGEST_REST_S = 1.0
+TOLD_S = 5.0  # between two lines of the file
+WITNESSES = 3  # a line
+_PLAIN = (
+    str,
+    int,
+    float,
+    complex,
+    bytes,
+    type(None),
+    date,
+    timedelta,
+    DriftResult,
+    Alert,
+    AlertPlan,
+    MonitoringStrategy,
+)
+_log = logging.getLogger("poet.registry")
+
+
+class _Unsafe(Exception):  # noqa: N818 -- never leaves this module
+    """A call that cannot be held, or that must not be run twice."""
+
+
+class Shadow:
+    """One version in one process, beside one that answers."""
+
+    def __init__(
+        self,
+        loaded: LoadedVersion,
+        champion: LoadedVersion,
+        *,
+        share: float,
+        folder: Path | None,
+        fresh: Callable[[], float] = random.random,
+    ) -> None:
+        self.loaded, self.champion, self.share = loaded, champion, share
+        self._folder, self._fresh = folder, fresh
+        self._signature = inspect.signature(champion.function)
+        self._begin()
+        _shadows.add(self)
+
+    def forked(self) -> None:
+        """Start empty in a forked child: no thread is left there, and its parent tells what it saw."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event]
+        self._waiting = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+        self._guarding = threading.Lock()
+        self._told_at = 0.0
+        self._new = self._nothing()
+
+    def _nothing(self) -> Tally:
+        return Tally(
+            policy=self.loaded.policy,
+            version=self.loaded.number,
+            sha256=self.loaded.sha256,
+            champion=self.champion.number,
+            witnesses=[],
+        )
+
+    def beside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Give the function with the shadow beside it."""
+        fresh, share = self._fresh, self.share
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            answer = function(*args, **kwargs)
+            if fresh() < share:
+                self._offer(args, kwargs, answer)
+            return answer
+
+        return call
+
+    def _offer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> None:
+        """Take a call over, or let it be: whatever goes wrong, the caller has the answer already."""
+        try:
+            held = _Held()
+            bound = self._signature.bind(
+                *map(held.value, args), **{name: held.value(value) for name, value in kwargs.items()}
+            )
+            self._start()
+            self._waiting.put_nowait((bound, answer))
+        except (_Unsafe, TypeError, queue.Full, RuntimeError):
+            with self._guarding:
+                self._new.skipped += 1
+
+    def _start(self) -> None:
+        with self._guarding:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="poet-shadow", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                item = self._waiting.get(timeout=TOLD_S)
+            except queue.Empty:
+                self.tell()
+                continue
+            if isinstance(item, threading.Event):
+                self.tell()
+                item.set()
+                continue
+            begun = time.perf_counter()
+            self._compare(*item)
+            if time.monotonic() - self._told_at >= TOLD_S:
+                self.tell()
+            time.sleep(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
+
+    def _compare(self, bound: inspect.BoundArguments, answer: Any) -> None:
+        feature = next((str(bound.arguments[name]) for name in FEATURE if name in bound.arguments), "")
+        try:
+            shadowed = self.loaded.function(*bound.args, **bound.kwargs)
+            found, said = difference(answer, shadowed), in_brief(shadowed)
+        except Exception as error:  # noqa: BLE001 -- counted; nobody waits for this answer
+            found, said = "failed", f"{type(error).__name__}: {error}"
+        with self._guarding:
+            new = self._new
+            if found == "failed":
+                new.failed += 1
+            else:
+                new.compared += 1
+            if found in ("quieter", "louder", "otherwise"):
+                setattr(new, found, getattr(new, found) + 1)
+            if found and len(new.witnesses) < WITNESSES:
+                new.witnesses.append(
+                    Witness(
+                        difference=found,
+                        feature=plain(feature),
+                        champion=plain(in_brief(answer)),
+                        shadow=plain(said),
+                    )
+                )
+
+    def tell(self) -> None:
+        """Add what is new to the file; it is kept, and told later, where that cannot be written."""
+        with self._guarding:
+            new, self._new = self._new, self._nothing()
+        self._told_at = time.monotonic()
+        if new.is_empty:
+            return
+        if self._folder is None:  # versions that stand alone: only this process knows
+            self._keep(new)
+            return
+        try:
+            add_to_file(self._folder, [new])
+        except OSError as error:
+            _log.debug("%s: what its shadow did is not written (%s)", self.loaded.policy, error.strerror)
+            self._keep(new)
+
+    def _keep(self, untold: Tally) -> None:
+        with self._guarding:
+            self._new = untold + self._new
+            del self._new.witnesses[WITNESSES:]
+
+    def flush(self) -> None:
+        """Return when everything offered so far is compared and told."""
+        if self._thread is None:
+            self.tell()
+            return
+        turn = threading.Event()
+        self._waiting.put(turn)
+        turn.wait()
+
+    def untold(self) -> Tally:
+        """Give what no line of the file says yet."""
+        with self._guarding:
+            return msgspec.structs.replace(self._new, witnesses=list(self._new.witnesses))
+
+
+class _Held:
+    """Arguments as they are now; the caller may change its own at once."""
+
+    def __init__(self) -> None:
+        self._bytes = self._members = 0
+
+    def value(self, value: Any) -> Any:
+        """Give a copy of what may change, and what cannot change itself."""
+        if isinstance(value, _PLAIN):
+            return value
+        if isinstance(value, list | tuple):
+            self._count(len(value))
+            members = [self.value(each) for each in value]
+            return members if isinstance(value, list) else tuple(members)
+        if isinstance(value, dict):
+            self._count(len(value))
+            return {self.value(name): self.value(each) for name, each in value.items()}
+        if _is_array(value):
+            self._bytes += int(value.nbytes)
+            if self._bytes > LARGEST:
+                raise _Unsafe
+            return value.copy()
+        raise _Unsafe
+
+    def _count(self, members: int) -> None:
+        self._members += members
+        if self._members > MOST_MEMBERS:
+            raise _Unsafe
+
+
+def _is_array(value: Any) -> bool:
+    """Tell a one-dimensional column of numpy or pandas, without importing either."""
+    kind = type(value)
+    is_series = (kind.__module__.partition(".")[0], kind.__name__) == ("pandas", "Series")
+    return is_series or (kind.__module__ == "numpy" and hasattr(value, "dtype"))
+
+
+_shadows: "WeakSet[Shadow]" = WeakSet()
+
+
+@atexit.register
+def _tell_all() -> None:
+    for shadow in list(_shadows):
+        shadow.tell()

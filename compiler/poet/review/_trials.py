@@ -1,0 +1,79 @@
+"""What is on trial and what is quarantined, for the status."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from poet.learn.costs import informed
+from poet.learn.trials import TrialOutcome, judge_trial
+from poet.pipeline import summaries_of
+from poet.publish import published_manifest
+from poet.registry import read_document
+from poet.review._rules import clean
+from poet.workspace import Workspace
+
+__all__ = ["canary_document", "canary_line", "trial_lines"]
+
+JUDGED = "detect_drift"  # the policy whose answers people judge one by one
+
+
+def canary_document(workspace: Workspace, policy: str) -> dict[str, Any] | None:
+    """Give a policy's canary and how it stands by the verdicts so far; None where there is none."""
+    entry = read_document(workspace.generated).policies.get(policy)
+    if entry is None or entry.canary is None:
+        return None
+    said = {"policy": policy, "version": entry.canary.version, "champion": entry.active}
+    said |= {"share": entry.canary.share, "since": entry.canary.since}
+    if policy != JUDGED:
+        return said | {"outcome": "inconclusive", "why": f"nobody judges single answers of {policy}"}
+    return said | asdict(_judged(workspace, entry.active, entry.canary.version, entry.canary.since))
+
+
+def _judged(workspace: Workspace, champion: int, canary: int, since: str) -> TrialOutcome:
+    workspace.flush()
+    summaries = summaries_of(workspace.log, workspace.path / "feedback_log" / "segments")
+    decisions = [
+        published_manifest(workspace.generated, JUDGED, each).decisions for each in (champion, canary)
+    ]
+    return judge_trial(
+        summaries,
+        *decisions,
+        since=datetime.fromisoformat(since).timestamp(),
+        configuration=informed(summaries, workspace.configuration.learn),
+    )
+
+
+def canary_line(canary: dict[str, Any]) -> str:
+    """Give how a canary stands in one line."""
+    said = f"canary {canary['policy']} v{canary['version']}: {canary['outcome']}"
+    share = f"answers for {canary['share']:.0%} of the features since {canary['since']}"
+    if "why" in canary:
+        return f"{said}; {share}; {canary['why']}"
+    evidence = (
+        f"evidence for promotion {canary['for_promotion']:.3g}, for rollback {canary['for_rollback']:.3g}, "
+        f"{canary['bar']:g} needed"
+    )
+    counts = (
+        f"{canary['answered_by_canary']} answers of its own, {canary['answered_by_champion']} of version "
+        f"{canary['champion']}, {canary['judged']} judged, {canary['differ']} of them differ, "
+        f"saving {canary['saved']:.3g}"
+    )
+    return f"{said}; {share}; {counts}; {evidence}"
+
+
+def trial_lines(entry: dict[str, Any]) -> Iterator[str]:
+    """Give what is on trial and what is quarantined of one policy, as `status_document` says it."""
+    if entry["canary"]:
+        yield canary_line(entry["canary"])
+    if entry["shadow"]:
+        yield f"shadow {entry['shadow']['policy']} v{entry['shadow']['version']}: {entry['shadow']['says']}"
+        for witness in entry["shadow"]["witnesses"]:
+            yield clean(
+                f"  {witness['difference']}: feature {witness['feature']!r}: "
+                f"{witness['champion']} → {witness['shadow']}"
+            )
+    for word in entry["quarantine"]:
+        yield clean(
+            f"QUARANTINED version {word['version']} by {word['who']} since {word['when']}: {word['why']}"
+        )

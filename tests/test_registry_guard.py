@@ -1,0 +1,340 @@
+"""A new version is answered for by the one before it, and rolled back when it keeps failing."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poet.errors import PublishError, SampleError
+from poet.publish import activate, read_journal, release, rollback
+from poet.registry import Registry, read_document
+from poet.registry._evidence import ALLOWED, ENOUGH, FailureEvidence
+from tests.handmade import write_registry, write_version
+
+SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+SOUND = "VERSION = {number}\n\n\ndef one(value=0, *more) -> int:\n    return {number}\n"
+
+
+def two_versions(generated: Path, body: str, *, old: str = "    return 1\n") -> Registry:
+    """Publish version 1, sound, and version 2 with this body, which is active."""
+    generated.mkdir(exist_ok=True)
+    sources = {
+        number: f"VERSION = {number}\n\n\ndef one(value=0, *more) -> int:\n{text}"
+        for number, text in ((1, old), (2, body))
+    }
+    versions = {
+        "one": {
+            str(number): write_version(generated, "one", number, source=text)
+            for number, text in sources.items()
+        }
+    }
+    write_registry(generated, {"one": 2}, versions, previous=1)
+    return Registry(generated)
+
+
+def test_a_version_that_raises_is_answered_from_the_first_call_and_rolled_back(tmp_path: Path) -> None:
+    """No call fails; the registry and the journal say who, when and why."""
+    one = two_versions(tmp_path, "    raise ZeroDivisionError('no\\nrows')\n").policy("one")
+    assert [one() for _ in range(10)] == [1] * 10
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.active, entry.previous) == (1, None)
+    told = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
+    why = "ZeroDivisionError: no rows"
+    assert told == [("active", 2, 1, "guard", why), ("quarantine", 2, 2, "guard", why)]
+
+
+def test_it_takes_at_most_five_failures(tmp_path: Path) -> None:
+    """Of a version that fails always, fresh or after ten thousand sound calls."""
+    for sound in (0, 10_000):
+        generated = tmp_path / str(sound)
+        registry = two_versions(generated, "    return 2 if value else 1 // value\n")
+        one = registry.policy("one")
+        assert all(one(1) == 2 for _ in range(sound))
+        answers = [one(0) for _ in range(5)]
+        assert answers == [1] * 5
+        assert read_document(generated).policies["one"].active == 1
+
+
+def test_the_callers_own_errors_are_raised_as_they_are_and_count_nothing(tmp_path: Path) -> None:
+    """A wrong type is a programming error in every version."""
+    wrong = "    from poet.errors import SampleError\n    raise SampleError('version {} wants numbers')\n"
+    registry = two_versions(tmp_path, wrong.format(2), old=wrong.format(1))
+    one = registry.policy("one")
+    for _ in range(20):
+        with pytest.raises(SampleError, match="version 2 wants numbers"):
+            one("text")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        one(colour="red")
+    status = registry.status()["one"]
+    assert (status["active"], status["guard"], status["quarantine"]) == (2, [], [])
+
+
+def test_an_error_that_the_version_before_does_not_make_counts_whatever_its_type(tmp_path: Path) -> None:
+    """A new version that refuses what the old one took is at fault."""
+    body = "    from poet.errors import SampleError\n    raise SampleError('no')\n"
+    one = two_versions(tmp_path, body).policy("one")
+    assert [one() for _ in range(5)] == [1] * 5
+    assert read_document(tmp_path).policies["one"].active == 1
+
+
+@pytest.mark.parametrize("body", ["    return None\n", "    return 2.0\n", "    return '2'\n"])
+def test_a_wrong_type_is_answered_by_the_version_before(tmp_path: Path, body: str) -> None:
+    """As its own annotation says, or what it gives for the same call."""
+    one = two_versions(tmp_path, body).policy("one")
+    assert [one() for _ in range(5)] == [1] * 5
+    assert "expected int" in read_document(tmp_path).policies["one"].quarantine[0].why
+
+
+def test_an_unannotated_policy_is_compared_with_what_the_version_before_gives(tmp_path: Path) -> None:
+    """Another type than ever before is fine where both give it."""
+    bodies = {1: "return [1] if value else 1", 2: "return [2] if value else 2"}
+    versions = {
+        "one": {
+            str(number): write_version(
+                tmp_path, "one", number, source=f"VERSION = {number}\ndef one(value=0):\n    {body}\n"
+            )
+            for number, body in bodies.items()
+        }
+    }
+    write_registry(tmp_path, {"one": 2}, versions, previous=1)
+    registry = Registry(tmp_path)
+    one = registry.policy("one")
+    assert [one(), one(1), one(), one(1)] == [2, [2], 2, [2]]
+    assert registry.status()["one"]["guard"] == []
+
+
+def test_a_call_that_takes_far_longer_than_before_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted afterwards; data that takes its time in both versions is nobody's fault."""
+    monkeypatch.setattr("poet.registry._guard.SLOW_S", 0.02)
+    one = two_versions(tmp_path, "    import time\n    time.sleep(0.05)\n    return 2\n").policy("one")
+    assert [one() for _ in range(3)] == [1] * 3
+    assert "took 0.05" in read_document(tmp_path).policies["one"].quarantine[0].why
+    both = tmp_path / "both"
+    old = "    import time\n    time.sleep(0.03)\n    return 1\n"
+    two = two_versions(both, "    import time\n    time.sleep(0.05)\n    return 2\n", old=old).policy("one")
+    assert [two() for _ in range(5)] == [2] * 5
+
+
+def test_arguments_that_can_be_read_once_are_whole_for_the_version_before(tmp_path: Path) -> None:
+    """The new version has consumed half of them when it fails."""
+    reading = "    return sum(1 for _ in value)\n"
+    failing = "    next(iter(value))\n    raise OSError\n"
+    kinds: tuple[Callable[[], Iterator[int]], ...] = (
+        lambda: iter([1, 2, 3]),
+        lambda: (each for each in (1, 2, 3)),
+        lambda: map(int, "123"),
+    )
+    for number, make in enumerate(kinds):
+        one = two_versions(tmp_path / str(number), failing, old=reading).policy("one")
+        assert one(make()) == 3
+
+
+def test_an_iterator_of_an_unknown_kind_is_not_read_twice(tmp_path: Path) -> None:
+    """Rather the new version's error than an answer from what is left."""
+
+    class Rows:
+        def __iter__(self) -> "Rows":
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+    one = two_versions(tmp_path, "    next(value)\n    raise OSError('gone')\n").policy("one")
+    with pytest.raises(OSError, match="gone"):
+        one(Rows())
+
+
+def test_an_older_version_is_not_guarded_by_a_newer_one(tmp_path: Path) -> None:
+    """After a rollback the version that answers is the one that was trusted."""
+    two_versions(tmp_path, "    return 2\n", old="    raise OSError('as ever')\n")
+    rollback(tmp_path, "one", **SAID)
+    with pytest.raises(OSError, match="as ever"):
+        Registry(tmp_path).policy("one")()
+
+
+def test_a_quarantined_version_is_activated_only_on_purpose(tmp_path: Path) -> None:
+    """The refusal says how; the flag is in the journal, and the guard watches it again."""
+    registry = two_versions(tmp_path, "    return 1 // value\n")
+    one = registry.policy("one")
+    assert [one() for _ in range(5)] == [1] * 5
+    with pytest.raises(PublishError, match=r"quarantined by guard .*ZeroDivision.*--despite-quarantine"):
+        activate(tmp_path, "one", 2, **SAID)
+    activate(tmp_path, "one", 2, **SAID, despite_quarantine=True)
+    registry.refresh()
+    assert one(1) == 1
+    assert registry.active("one") == 2
+    assert [move.mode for move in read_journal(tmp_path)][-2:] == ["active", "release"]
+
+
+def test_a_released_version_fails_anew_before_it_is_withdrawn_anew(tmp_path: Path) -> None:
+    """What was counted before the release is settled."""
+    registry = two_versions(tmp_path, "    return 1 // value\n")
+    one = registry.policy("one")
+    for _ in range(2):
+        assert [one() for _ in range(5)] == [1] * 5
+        assert read_document(tmp_path).policies["one"].active == 1
+        release(tmp_path, "one", 2, **SAID)
+        assert read_document(tmp_path).policies["one"].quarantined(2) is None
+        with pytest.raises(PublishError, match="is not quarantined"):
+            release(tmp_path, "one", 2, **SAID)
+        activate(tmp_path, "one", 2, **SAID)
+        registry.refresh()
+    assert [word.is_release for word in read_document(tmp_path).policies["one"].quarantine] == [
+        False,
+        True,
+    ] * 2
+
+
+def test_where_the_folder_cannot_be_written_this_process_alone_goes_back(tmp_path: Path) -> None:
+    """The status says so, and the registry is told as soon as it can be."""
+    registry = two_versions(tmp_path, "    raise OSError\n")
+    one = registry.policy("one")
+    lock = tmp_path / ".lock"
+    lock.mkdir()  # nobody can open it, whoever runs this
+    assert [one() for _ in range(10)] == [1] * 10
+    status = registry.status()["one"]
+    assert (status["active"], status["answering"]) == (2, 1)
+    assert "withdrawn by this process: OSError" in status["refused"]
+    assert "registry.json cannot say so: Is a directory" in status["refused"]
+    lock.rmdir()
+    status = registry.status()["one"]
+    assert (status["active"], status["answering"], status["refused"]) == (1, 1, "")
+
+
+def test_every_process_goes_back_within_two_seconds(tmp_path: Path) -> None:
+    """One notices, the other, which calls something harmless, follows."""
+    two_versions(tmp_path, "    return 2 if value else 1 // value\n")
+    code = (
+        "import sys, time; from pathlib import Path; from poet.registry import Registry\n"
+        "one = Registry(Path(sys.argv[1])).policy('one'); print(one(1), flush=True)\n"
+        "end = time.monotonic() + 10\n"
+        "while one(1) == 2 and time.monotonic() < end: time.sleep(0.01)\n"
+        "print(one(1), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "2\n"
+        one = Registry(tmp_path).policy("one")
+        begun = time.monotonic()
+        while read_document(tmp_path).policies["one"].active == 2:
+            assert one(0) == 1
+        assert other.stdout.readline() == "1\n"
+        assert time.monotonic() - begun < 2.0
+
+
+def test_threads_that_fail_at_once_roll_back_once(tmp_path: Path) -> None:
+    """And none of their calls fails."""
+    one = two_versions(tmp_path, "    raise OSError\n").policy("one")
+    answers: list[object] = []
+    gate = threading.Barrier(16)
+
+    def work() -> None:
+        gate.wait()
+        answers.extend(one() for _ in range(50))
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [1] * 800
+    assert [move.mode for move in read_journal(tmp_path)] == ["active", "quarantine"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_guarded_too(tmp_path: Path) -> None:
+    """What it withdraws, its parent follows."""
+    registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
+    one = registry.policy("one")
+    assert one(1) == 2
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if [one(0) for _ in range(10)] == [1] * 10 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    registry.refresh()
+    assert one(1) == 1
+
+
+def test_a_version_that_has_proved_itself_is_called_directly_where_nobody_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded answers stay guarded: there it costs next to nothing."""
+    monkeypatch.setattr("poet.registry._guard.PROVEN_AFTER", 50)
+    registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
+    one = registry.policy("one")
+    assert all(one(1) == 2 for _ in range(50))
+    assert one.__call__ is registry.version("one", 2)
+    with pytest.raises(ZeroDivisionError):
+        one(0)
+    recorded = Registry(tmp_path, on_result=lambda _policy, _arguments, result: result).policy("one")
+    assert all(recorded(1) == 2 for _ in range(50))
+    assert recorded(0) == 1
+
+
+def test_the_hooks_own_error_is_no_failure_of_the_version(tmp_path: Path) -> None:
+    """A full disk behind the recorder rolls nothing back."""
+    two_versions(tmp_path, "    return 2\n")
+
+    def hook(*_: object) -> object:
+        raise OSError("disk full")
+
+    one = Registry(tmp_path, on_result=hook).policy("one")
+    for _ in range(10):
+        with pytest.raises(OSError, match="disk full"):
+            one()
+    assert read_document(tmp_path).policies["one"].active == 2
+
+
+def e_value_reaches(failures: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
+    """Tell whether failures at these calls ever make enough evidence."""
+    evidence = FailureEvidence()
+    return any(evidence.failed_at(int(call) + 1) >= ENOUGH for call in np.flatnonzero(failures))
+
+
+def test_a_version_that_fails_as_often_as_it_may_is_hardly_ever_rolled_back() -> None:
+    """2 000 worlds of 20 000 calls that fail with probability exactly `ALLOWED`: the bound is 1 in 1 000."""
+    draw = np.random.default_rng(7)
+    false = sum(e_value_reaches(draw.random(20_000) < ALLOWED) for _ in range(2_000))
+    assert false <= 7  # 2 expected at most; 8 or more has a chance of 0.1 %
+
+
+def test_the_chance_of_ever_reaching_a_bar_is_at_most_one_over_it() -> None:
+    """Exactly: over every sequence of twelve calls that fail with probability `ALLOWED`."""
+    chances: list[tuple[float, float]] = []
+    for pattern in range(1 << 12):
+        calls = [call for call in range(1, 13) if pattern >> (call - 1) & 1]
+        evidence = FailureEvidence()
+        highest = max((evidence.failed_at(call) for call in calls), default=0.0)
+        chances.append((highest, ALLOWED ** len(calls) * (1 - ALLOWED) ** (12 - len(calls))))
+    for bar in (2.0, 10.0, 50.0, 100.0, ENOUGH, 1e5, 1e7):
+        assert sum(chance for highest, chance in chances if highest >= bar) <= 1.0 / bar
+
+
+@pytest.mark.parametrize(("rate", "most"), [(1.0, 2), (0.5, 20), (0.1, 100), (0.02, 700)])
+def test_the_more_often_it_fails_the_sooner_it_is_found_out(rate: float, most: int) -> None:
+    """Median over 200 worlds, in calls."""
+    draw = np.random.default_rng(3)
+    found = []
+    for _ in range(200):
+        evidence = FailureEvidence()
+        calls = np.flatnonzero(draw.random(20_000) < rate) + 1
+        found.append(next(int(call) for call in calls if evidence.failed_at(int(call)) >= ENOUGH))
+    assert np.median(found) <= most
+
+
+def test_a_million_sound_calls_do_not_hide_a_version_that_begins_to_fail() -> None:
+    """Bets that start late see to that."""
+    evidence = FailureEvidence()
+    values = [evidence.failed_at(1_000_000 + failure) for failure in range(1, 12)]
+    assert next(n for n, value in enumerate(values, start=1) if value >= ENOUGH) <= 8
