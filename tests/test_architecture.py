@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "validate": {"check", "compare", "decisions", "policies", "runtime"},
     "publish": {"validate", "render", "compare", "decisions", "registry"},
     "registry": {"runtime"},
+    "edits": {"decisions", "policies", "registry"},
     "adapters": {"workspace"},
 }
 

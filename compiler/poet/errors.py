@@ -20,6 +20,7 @@ A message says what is wrong with which value, then what to do next.
 
 __all__ = [
     "CheckError",
+    "EditError",
     "EventError",
     "LearnError",
     "LogError",
@@ -38,6 +39,10 @@ __all__ = [
 
 class PoetError(Exception):
     """The parent of every error that POET raises on purpose."""
+
+
+class EditError(PoetError):
+    """A person's edit of a generated module, or their word on a rule, cannot be read."""
 
 
 class EventError(PoetError):

@@ -6,7 +6,7 @@ Each function is one arrow; nothing is decided here.
 import hashlib
 import importlib
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,13 +17,14 @@ import msgspec
 from poet.check import check
 from poet.compare import Against, compare
 from poet.decisions import Decisions, Rule
-from poet.errors import LearnError, PluginError, PublishError, RenderError
+from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words, read_words
+from poet.errors import EditError, LearnError, PluginError, PublishError, RenderError
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
 from poet.publish import Version, module_name, publish, published_manifest, read_manifest
-from poet.registry import PolicyEntry, RegistryDocument, read_document
+from poet.registry import PolicyEntry, RegistryDocument, exclusive, place, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "Plan", "PolicyPlan", "apply", "first_versions", "plan", "render_in", "summaries_of"]
 
 WORKERS = 2
+PATIENCE_S = 30.0
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]
 
@@ -48,6 +50,8 @@ class PolicyPlan:
     refused: str = ""  # why this must not become a version, or not again
     against: Against | None = None  # what the new version does otherwise than the champion
     champion_source: str = ""
+    edits: tuple[Edit, ...] = ()  # what a person changed in the champion's module
+    words: tuple[Word, ...] = ()  # what these edits say, to be added to the others
 
     @property
     def policy(self) -> str:
@@ -114,23 +118,29 @@ def plan(
     *,
     start: str = "",
     overrides: Path | None = None,
+    who: str = "user/unknown",
+    at: str = "",
 ) -> Plan:
     """Let the learners of these policies (default: of all that are published or installed) decide.
 
     One that is not published yet begins at `start`. Unless they are named, policies whose package is
-    broken or gone are left as they are.
+    broken or gone, or whose module was edited beyond what can be read, are left as they are. `who` and `at`
+    are for what edits say where git names nobody.
     """
     costs, spent = learned_costs(summaries, configuration)
     informed = msgspec.structs.replace(configuration, costs=costs)
     document = read_document(generated)
+    rendering, words = render_in(overrides), read_words(generated)
     named = sorted(names)
     found: list[PolicyPlan] = []
     left: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
-            planned = _planned(name, document, generated, summaries, informed, start)
-            found.append(_compared(planned, generated, summaries, informed, render_in(overrides)))
-        except (LearnError, PluginError, PublishError, RenderError) as error:
+            edits, said = _edited(name, document, generated, rendering, who, at)
+            planned = _planned(name, document, generated, summaries, informed, start, (*words, *said))
+            planned = replace(planned, edits=edits, words=said)
+            found.append(_compared(planned, generated, summaries, informed, rendering))
+        except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
             if named:
                 raise
             left[name] = str(error)
@@ -144,16 +154,92 @@ def _planned(
     summaries: "Summaries",
     configuration: LearnConfiguration,
     start: str,
+    words: Sequence[Word] = (),
 ) -> PolicyPlan:
     spec, active = policy(name), document.active(name)
     if active is None:
         return first_versions(start, [spec])[0]
     entry = document.policies[name]
     champion = published_manifest(generated, name, active).decisions
-    decided = learn(spec, summaries, champion, configuration)
+    decided = learn(spec, summaries, amend(champion, words), _with_words(configuration, words))
+    decided = _following(decided, champion)
     decided = _numbered(decided, champion, max(map(int, entry.versions)))
     refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
     return PolicyPlan(champion, decided, refused=refused)
+
+
+def _edited(
+    name: str,
+    document: RegistryDocument,
+    generated: Path,
+    rendering: Callable[[Decisions], RenderedModule],
+    who: str,
+    at: str,
+) -> tuple[tuple[Edit, ...], tuple[Word, ...]]:
+    """Read what a person changed in the active version's module, and say it as words on rules."""
+    active = document.active(name)
+    if active is None:
+        return (), ()
+    manifest = read_manifest(generated, name, active)
+    path = generated / f"{module_name(name, active)}.py"
+    if _digest(path) in ("", manifest.source_sha256):
+        return (), ()
+    published = rendering(manifest.decisions).source.encode()
+    if hashlib.sha256(published).hexdigest() != manifest.source_sha256:
+        raise EditError(
+            f"{path} was edited by hand, and its template has changed since it was published, so nobody can "
+            f"tell what was edited; restore the file (`git checkout -- {path.name}`) and compile first"
+        )
+    edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
+    who = author(path, otherwise=who)
+    return edits, tuple(each.word(name, who=who, when=at, why=f"edited version {active}") for each in edits)
+
+
+def adjustments(plan: Plan) -> Iterator[tuple[str, dict[str, object], str, str]]:
+    """Give the events that tell of thresholds edited by hand: type, payload, source, and an id for ever.
+
+    A rule that names no feature holds for every one, which is told as the feature ``*``.
+    """
+    for each in plan.changes:
+        by_rule = {word.rule: word for word in each.words}
+        for edit in each.edits if each.policy == "detect_drift" else ():
+            features = edit.before.condition.get("features")
+            for name, old, new in edit.changes:
+                if not (isinstance(old, float) and isinstance(new, int | float)):
+                    continue
+                for feature in features if isinstance(features, list | tuple) and features else ("*",):
+                    told = f"{each.champion.version} {edit.before.id} {name} {feature} {new!r}"
+                    data = {
+                        "feature": feature,
+                        "old_threshold": old,
+                        "manually_adjusted_to": float(new),
+                        "reason": f"{name} edited in version {each.champion.version}",
+                    }
+                    identity = f"edit-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
+                    yield "threshold.adjustment", data, by_rule[edit.before.id].who, identity
+
+
+def _with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> LearnConfiguration:
+    """Give the configuration with all pins and vetoes: those of poet.toml and people's last words."""
+    pins, vetoes = (
+        {name: set(rules) for name, rules in each.items()}
+        for each in (configuration.pins, configuration.vetoes)
+    )
+    for (name, rule), word in last_words(words).items():
+        if word.word != "release":
+            (pins if word.word == "pin" else vetoes).setdefault(name, set()).add(rule)
+    return msgspec.structs.replace(
+        configuration,
+        pins={name: tuple(sorted(rules)) for name, rules in sorted(pins.items())},
+        vetoes={name: tuple(sorted(rules)) for name, rules in sorted(vetoes.items())},
+    )
+
+
+def _following(decided: Decisions, champion: Decisions) -> Decisions:
+    """Give decisions the number after the champion's; what a learner began from may have been amended."""
+    if decided.behaves_as(champion):
+        return msgspec.structs.replace(decided, version=champion.version, revises=champion.revises)
+    return msgspec.structs.replace(decided, version=champion.version + 1, revises=champion.version)
 
 
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
@@ -269,7 +355,11 @@ def apply(
 
         validated = list(pool.map(prove, range(len(checked))))
     against = {each.policy: each.against for each in changes if each.against}
-    return publish(
+    words = [word for each in changes for word in each.words]
+    if words:  # before anything is published: a kill in between loses no word
+        with exclusive(generated, patience_s=PATIENCE_S):
+            add_words(generated, words)
+    versions = publish(
         validated,
         generated,
         who=who,
@@ -280,3 +370,8 @@ def apply(
         share=share,
         against=against,
     )
+    for each in changes:
+        if each.edits:  # what the person meant is in the new version; the old one is again what it was
+            name = f"{module_name(each.policy, each.champion.version)}.py"
+            place(generated / name, rendering(each.champion).source.encode())
+    return versions

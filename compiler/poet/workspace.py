@@ -199,6 +199,8 @@ class Workspace:
             policies,
             start=self.configuration.start,
             overrides=self.path / "templates",
+            who=_who(),
+            at=_at(self.clock),
         )
 
     def compile(
@@ -238,10 +240,15 @@ class Workspace:
                 progress=progress,
             )
             self.registry.refresh()
+            self._tell_of_edits(planned)
         covered = len(planned.policies) + len(planned.left)
         if covered == len(self.registry.names()):  # of some policies only: the rest is due yet
             turns.remember(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
+
+    def _tell_of_edits(self, plan: Plan) -> None:
+        for type_, data, source, identity in pipeline.adjustments(plan):
+            self.emit(type_, data, source=source, id=identity)
 
     def check(self) -> list[Difference]:
         """Say which generated files do not follow from their manifests."""

@@ -14,7 +14,7 @@ from poet.render import RenderedModule
 
 __all__ = ["Difference", "check_generated", "published_manifest"]
 
-OURS = {".gitattributes", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
+OURS = {".gitattributes", "pins.json", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
 
 
 @dataclass(frozen=True, slots=True)

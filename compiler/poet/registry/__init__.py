@@ -11,7 +11,7 @@ from poet.registry._document import (
     VersionEntry,
     read_document,
 )
-from poet.registry._files import exclusive, place
+from poet.registry._files import exclusive, place, sync_folder
 from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
 from poet.registry._policy import Policy
@@ -42,4 +42,5 @@ __all__ = [
     "refuse_share",
     "release",
     "rollback",
+    "sync_folder",
 ]

@@ -27,6 +27,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "policy": each.policy,
                 "is_change": each.is_change,
                 "refused": each.refused,
+                "edits": [str(edit) for edit in each.edits],
                 "active_version": None if each.is_first else each.champion.version,
                 "next_version": each.decisions.version if each.is_change else None,
                 "is_learned": each.decisions.learned,
@@ -62,6 +63,7 @@ def _changed(each: PolicyPlan) -> Iterator[str]:
     yield ""
     before = "not there yet" if each.is_first else each.champion.version
     yield f"{each.policy}: version {before} → {each.decisions.version}"
+    yield from (f"  edited by hand: {clean(str(edit))}" for edit in each.edits)
     for rule in (*each.with_status("adopted", "pinned"), *each.with_status("retired")):
         yield from rule_lines(rule)
     yield from against_lines(each.against)

@@ -1,0 +1,198 @@
+"""A person's edit of a generated module becomes a pin or a veto, or stops with the place."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from poet.decisions import Decisions, decode
+from poet.edits import Edit, Word, add_words, amend, find_edits, last_words, read_words
+from poet.errors import EditError, ValidationError
+from poet.render import render
+from poet.workspace import Workspace
+from tests.regenerate_golden import GOLDEN
+
+DRIFT, WINDOW, IMPORTANCE, ALERTS, RECOVERY, STRATEGY = (
+    "detect_drift",
+    "calculate_adaptive_window",
+    "calculate_feature_importance",
+    "generate_alerts",
+    "monitor_with_recovery",
+    "adaptive_monitoring_strategy",
+)
+
+
+def taught(policy: str) -> Decisions:
+    """Give what the policy's scenario teaches."""
+    return decode((GOLDEN / policy / "scenario" / "decisions.json").read_bytes())
+
+
+def read(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, ...]:
+    """Edit the module of a scenario and read the edit."""
+    published = render(taught(policy)).source
+    source = published
+    for old, new in changes:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    path = tmp_path / f"{policy}_v2.py"
+    path.write_text(source, encoding="utf-8")
+    return find_edits(path, published.encode(), taught(policy), lambda each: render(each).source)
+
+
+VALUES = {
+    "a threshold": (
+        DRIFT, "WASSERSTEIN_OWN_Q90_ABOVE = 1.7", "WASSERSTEIN_OWN_Q90_ABOVE = 2.5", "numeric-seasonal",
+    ),
+    "another with the same value": (
+        DRIFT, "ROUGHNESS_OWN_Q90_ABOVE = 1.7", "ROUGHNESS_OWN_Q90_ABOVE = 2", "numeric-seasonal",
+    ),
+    "a quorum": (DRIFT, "NUMERIC_SEASONAL_AGREE = 1", "NUMERIC_SEASONAL_AGREE = 2", "numeric-seasonal"),
+    "a window": (WINDOW, "\nFAST_WINDOW = 500", "\nFAST_WINDOW = 800", "fast"),
+    "a border": (WINDOW, "\nFAST_ABOVE = 5000.0", "\nFAST_ABOVE = 7500.0", "fast"),
+    "a feature more": (
+        WINDOW, '{"conversions", "revenue"}', '{"conversions", "latency", "revenue"}', "stable",
+    ),
+    "a feature less": (WINDOW, '{"conversions", "revenue"}', '{"revenue"}', "stable"),
+    "a cap": (WINDOW, "CAP = 45000", "CAP = 30000", "bounds"),
+    "a multiplier": (IMPORTANCE, "WEEK_MULTIPLIER = 1.5", "WEEK_MULTIPLIER = 1.25", "price-with-day_of_week"),
+    "a circumstance": (
+        IMPORTANCE, '_VALUE = "black_friday"', '_VALUE = "cyber_monday"', "time_of_year-black_friday-x3",
+    ),
+    "a pause": (ALERTS, "COOL_DOWN_SECONDS = 3600.0", "COOL_DOWN_SECONDS = 1800.0", "cool-down"),
+    "a severity": (
+        ALERTS, 'COOL_DOWN_SEVERITY_BELOW = "high"', 'COOL_DOWN_SEVERITY_BELOW = "medium"', "cool-down",
+    ),
+    "a count": (ALERTS, "BATCH_AT_LEAST = 3", "BATCH_AT_LEAST = 5", "batch"),
+    "a size": (RECOVERY, "\nSAMPLE_ROWS = 10000", "\nSAMPLE_ROWS = 20000", "sample"),
+    "a share": (RECOVERY, "SPARSE_MISSING_ABOVE = 0.9", "SPARSE_MISSING_ABOVE = 0.8", "sparse"),
+    "strategies": (RECOVERY, 'STRATEGIES = ("sampled",)', 'STRATEGIES = ("by_feature",)', "fallback-timeout"),
+    "a frequency": (STRATEGY, 'QUIET_FREQUENCY = "daily"', 'QUIET_FREQUENCY = "weekly"', "quiet"),
+    "a rate": (STRATEGY, "QUIET_DRIFT_RATE_BELOW = 0.01", "QUIET_DRIFT_RATE_BELOW = 0.02", "quiet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_another_value_is_read_as_a_rule_with_it(tmp_path: Path, what: str) -> None:
+    """The compiler writes the module as the person left it."""
+    policy, old, new, rule = VALUES[what]
+    (edit,) = read(tmp_path, policy, (old, new))
+    assert edit.after is not None
+    assert edit.before.id == rule
+    word = edit.word(policy, who="user/ana", when="2026-01-01T00:00:00Z", why="")
+    amended = amend(taught(policy), [word])
+    assert next(each for each in amended.rules if each.id == rule).status == "pinned"
+    source = (tmp_path / f"{policy}_v2.py").read_text(encoding="utf-8")
+
+    def bare(text: str) -> list[str]:
+        code = [line.split("  #")[0] for line in text.splitlines() if not line.lstrip().startswith("#")]
+        return [re.sub(r"= (\d+)$", r"= \1.0", line) for line in code]
+
+    assert bare(render(amended).source) == bare(source)
+
+
+def without_rule(source: str, prefix: str, comment: str) -> str:
+    """Delete a rule's constants and its branch, as a person would."""
+    kept = [line for line in source.splitlines(keepends=True) if not line.startswith(prefix)]
+    text = "".join(kept)
+    start = text.index(comment)
+    end = text.index("    # ", start + len(comment))
+    return text[:start] + text[end:]
+
+
+def test_a_deleted_rule_is_a_veto(tmp_path: Path) -> None:
+    """Constants and branch gone, the rest as it was."""
+    published = render(taught(IMPORTANCE)).source
+    path = tmp_path / "x.py"
+    path.write_text(without_rule(published, "NEVER_MATTERS", "    # never-matters\n"), encoding="utf-8")
+    (edit,) = find_edits(path, published.encode(), taught(IMPORTANCE), lambda each: render(each).source)
+    assert edit.after is None
+    assert edit.before.id == "never-matters"
+    amended = amend(taught(IMPORTANCE), [edit.word(IMPORTANCE, who="user/ana", when="", why="")])
+    assert "never-matters" not in [rule.id for rule in amended.active]
+    assert "vetoed by user/ana" in next(rule.reason for rule in amended.rules if rule.id == "never-matters")
+
+
+REFUSED = {
+    "other code": ("    return max(MINIMUM,", "    return max(1,", "not what a rule can say"),
+    "a new constant": ("CAP = 45000", "CAP = 45000\nCUP = 4", "CUP is not a name"),
+    "a value of another type": ("\nFAST_WINDOW = 500", '\nFAST_WINDOW = "many"', "cannot be said"),
+    "a window below one": ("\nFAST_WINDOW = 500", "\nFAST_WINDOW = -5", "cannot be said"),
+    "another version": ("VERSION = 2", "VERSION = 3", "belongs to no rule"),
+    "only a comment": ("  # as above\nFAST_ABOVE", "  # mine\nFAST_ABOVE", "only comments"),
+    "no Python": ("CAP = 45000", "CAP = = 45000", "cannot be read as Python"),
+    "half a rule": ("\nFAST_WINDOW = 500", "\n# nothing", "only a part was deleted"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_word_on_a_rule_stops_with_the_place(tmp_path: Path, what: str) -> None:
+    """The file, what is wrong, and the ways out."""
+    old, new, says = REFUSED[what]
+    with pytest.raises(EditError, match=says) as raised:
+        read(tmp_path, WINDOW, (old, new))
+    assert "calculate_adaptive_window_v2.py" in str(raised.value)
+    assert "git checkout" in str(raised.value)
+
+
+def test_the_last_word_on_a_rule_counts(tmp_path: Path) -> None:
+    """Words are only added; the same word twice is one."""
+
+    def word(what: Literal["pin", "release"], when: str) -> Word:
+        values: dict[str, object] | None = {"window": 700} if what == "pin" else None
+        return Word(policy=WINDOW, rule="fast", word=what, parameters=values, who="user/ana", when=when)
+
+    first = word("pin", "1")
+    add_words(tmp_path, [first, first])
+    add_words(tmp_path, [word("pin", "2")])
+    assert read_words(tmp_path) == (first,)
+    add_words(tmp_path, [word("release", "3")])
+    assert [each.word for each in read_words(tmp_path)] == ["pin", "release"]
+    assert last_words(read_words(tmp_path))[WINDOW, "fast"].word == "release"
+    amended = amend(amend(taught(WINDOW), [first]), read_words(tmp_path))
+    assert next(rule for rule in amended.rules if rule.id == "fast").status == "adopted"
+
+
+def test_a_broken_file_of_words_is_an_error(tmp_path: Path) -> None:
+    """It names the file and what to do."""
+    (tmp_path / "pins.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(EditError, match=r"pins\.json cannot be read.*version control"):
+        read_words(tmp_path)
+
+
+def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: Path) -> None:
+    """Until it is released; the edited file is again what was published, and the log tells of the change."""
+    with Workspace.create(tmp_path / "shop", start="ks") as workspace:
+        path = workspace.generated / "detect_drift_v1.py"
+        published = path.read_bytes()
+        path.write_bytes(published.replace(b"NUMERIC_KS_P_BELOW = 0.05", b"NUMERIC_KS_P_BELOW = 0.001"))
+        plan = workspace.plan(["detect_drift"])
+        assert [str(edit) for edit in plan.policies[0].edits] == [
+            "numeric was edited, NUMERIC_KS_P_BELOW 0.05 → 0.001: it becomes a pin"
+        ]
+        assert path.read_bytes() != published  # a plan writes nothing
+        assert not (workspace.generated / "pins.json").exists()
+        report = workspace.compile(["detect_drift"])
+        assert report.versions == {"detect_drift": 2}
+        assert path.read_bytes() == published
+        source = (workspace.generated / "detect_drift_v2.py").read_text(encoding="utf-8")
+        assert "NUMERIC_KS_P_BELOW = 0.001  # pinned: pinned by user/" in source
+        assert not workspace.check()
+        workspace.flush()
+        assert workspace.log.count_by_type()["threshold.adjustment"] == 1
+        assert not workspace.plan(["detect_drift"]).changes
+        word = read_words(workspace.generated)[0]
+        assert (word.word, word.rule) == ("pin", "numeric")
+
+
+def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> None:
+    """Nothing is published, nothing is said, the file is as the person left it."""
+    with Workspace.create(tmp_path / "shop", start="ks") as workspace:
+        path = workspace.generated / "detect_drift_v1.py"
+        edited = path.read_bytes().replace(b"NUMERIC_KS_P_BELOW = 0.05", b"NUMERIC_KS_P_BELOW = 1e-300")
+        path.write_bytes(edited)
+        with pytest.raises(ValidationError, match="shift of three standard deviations"):
+            workspace.compile(["detect_drift"])
+        assert path.read_bytes() == edited
+        assert not (workspace.generated / "pins.json").exists()
+        assert workspace.registry.versions("detect_drift") == (1,)
