@@ -52,8 +52,8 @@ def world(
         both_real = 0.0 if noisy_canary and version == 2 else 0.9
         rate = {"quieter": quieter_real, "louder": louder_real, "both": both_real, "none": 0.0}[kind]
         execution = {
-            "execution_id": f"x{row}", "feature": f"f{feature}", "policy_version": version, "drifted": drifted,
-            "audit": audit, "propensity": audit_rate if audit else 1.0, "kind": "numeric",
+            "execution_id": f"x{row}", "feature": f"f{feature}", "policy_version": version,
+            "drifted": drifted, "audit": audit, "propensity": audit_rate if audit else 1.0, "kind": "numeric",
             "is_seasonal": False, "n_current": 50, "n_reference": 500,
         }  # fmt: skip
         recorded.append(execution | {"position": 2 * row + 1, "time": float(row)})

@@ -1,4 +1,4 @@
-"""Anything in any order: publish, activate, roll back, fail, crash, tamper; a small model says what answers."""
+"""Publish, activate, roll back, fail, crash, tamper in any order; a small model says what answers."""
 
 import hashlib
 import shutil
@@ -210,7 +210,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def fail_in_production(self) -> None:
-        """The active version raises in every call: the one before answers, and it is withdrawn."""
+        """Have the active version raise in every call: the one before answers, and it is withdrawn."""
         model = self.model
         self._settle()
         entry = read_document(self.folder).policies["one"]

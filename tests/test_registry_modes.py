@@ -77,7 +77,7 @@ def test_a_model_in_the_context_has_sides_of_its_own_and_no_name_stays_with_the_
         detect()
 
 
-def test_each_canary_draws_anew(tmp_path: Path) -> None:
+def test_each_canary_draws_anew() -> None:
     """The same features are not always the ones that are tried on."""
     first, second = (
         [is_on_canary("detect", version, feature, "", 0.5) for feature in FEATURES] for version in (2, 3)
@@ -189,7 +189,8 @@ def shadowed(folder: Path, *bodies: str, share: float = 1.0) -> Registry:
 
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
     """By direction, with witnesses; another process adds to the counts."""
-    result = "from poet.runtime.results import DriftResult as R; return R(drifted={}, score=1.0, threshold=0.5, test='ks')"
+    answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
+    result = f"from poet.runtime.results import DriftResult as R; return {answer}"
     registry = shadowed(tmp_path, result.format("current > 2"), result.format("current > 4 or current < 0"))
     detect = registry.policy("detect")
     answers = [detect(number, feature="age").drifted for number in range(-1, 7)]

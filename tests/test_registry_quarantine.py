@@ -11,7 +11,7 @@ from poet import Workspace
 from poet.decisions import Decisions
 from poet.errors import PublishError, RegistryError
 from poet.pipeline import Plan, plan
-from poet.publish import activate, on_trial, publish, published_manifest, release
+from poet.publish import activate, on_trial, publish, release
 from poet.registry import Registry, read_document
 from poet.registry._alias import withdraw
 from poet.review import canary_document, plan_document, plan_lines, status_lines
@@ -160,5 +160,5 @@ def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
     """A module without one was never ours."""
     published(tmp_path, 1)
     (tmp_path / f"{WINDOW}_v1.json").unlink()
-    with pytest.raises(RegistryError, match="cannot be read .*restore it from version control"):
+    with pytest.raises(RegistryError, match=r"cannot be read .*restore it from version control"):
         Registry(tmp_path).policy(WINDOW)

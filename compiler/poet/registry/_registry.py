@@ -62,7 +62,11 @@ class Registry:
     ) -> None:
         self.generated = Path(generated).absolute()
         self.snapshot = Snapshot({}, {})
-        self.next_look = 0.0
+        self.calls = self.snapshot.calls  # the same, one step nearer for the path of a call
+        self.next_look = 0.0  # until then a call need not look, nor ask whether it is pinned
+        self._due = 0.0
+        self._pins = 0
+        self._pinning = threading.Lock()
         self._on_result = on_result
         self._document = RegistryDocument()  # the last one that could be read
         self._seen: bytes | None = None
@@ -146,14 +150,29 @@ class Registry:
                 f"`poet shadow {name} N` compares a version beside the active one"
             )
 
+    def called(self, name: str) -> Callable[..., Any]:
+        """Give what a call runs that has to look first, or that may be pinned."""
+        self.look()
+        pinned = PINNED.get()
+        snapshot = self.snapshot if pinned is None else pinned.get(self, self.snapshot)
+        try:
+            return snapshot.calls[name]
+        except KeyError:  # first published after the pin was taken
+            return self.snapshot.calls[name]
+
     def look(self) -> None:
-        """Follow ``registry.json`` if nobody else does so just now: a call never waits for another's look."""
-        self.next_look = monotonic() + POLL_S
-        if self._following.acquire(blocking=False):
-            try:
-                self._follow()
-            finally:
-                self._following.release()
+        """Follow ``registry.json`` when it is time, if nobody else does so just now: no call ever waits."""
+        now = monotonic()
+        if now >= self._due:
+            self._due = now + POLL_S
+            if self._following.acquire(blocking=False):
+                try:
+                    self._follow()
+                finally:
+                    self._following.release()
+        with self._pinning:
+            if self._pins == 0:
+                self.next_look = self._due
 
     def refresh(self) -> None:
         """Read ``registry.json`` and swap to what it names, all policies in one reference store.
@@ -170,11 +189,16 @@ class Registry:
         A pin inside a pin holds what the outer one does: a batch within a batch sees one version.
         """
         self.refresh()
+        with self._pinning:
+            self._pins += 1
+            self.next_look = 0.0  # from now on every call asks whether it is pinned
         token = PINNED.set({self: self.snapshot} | dict(PINNED.get() or {}))
         try:
             yield
         finally:
             PINNED.reset(token)
+            with self._pinning:
+                self._pins -= 1
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Give, by policy, the versions, which one answers here, and why another was refused."""
@@ -262,6 +286,7 @@ class Registry:
                 calls[name] = self._call(entry, versions[name])
         self._document = document
         self.snapshot = Snapshot(versions, calls)
+        self.calls = calls
         self._refuse(refusals)
 
     def _has_failed(self, name: str, entry: PolicyEntry, number: int) -> bool:
@@ -336,6 +361,7 @@ class Registry:
 
     def _forked(self) -> None:
         self._following = threading.RLock()
+        self._pinning = threading.Lock()
         self._modes.forked()
 
 
