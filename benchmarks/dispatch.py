@@ -40,7 +40,7 @@ def measured() -> dict[str, dict[str, int]]:
         }
         for mode in ("canary", "shadow"):
             folder = _versions(Path(root) / mode)
-            on_trial(folder, "one", 2, mode=mode, share=0.1, **SAID)  # type: ignore[arg-type]
+            on_trial(folder, "one", 2, mode=mode, share=0.1, **SAID)
             ways[mode] = Registry(folder).policy("one")
         return {
             kind: _over("function", _least(ways, arguments))
