@@ -180,6 +180,25 @@ def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
     assert "version 2 on trial with share 50" in status["refused"]
 
 
+@pytest.mark.parametrize("mode", ["canary", "shadow"])
+def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, mode: Any) -> None:
+    """The active version answers; the trial goes on when the file is right again."""
+    published(tmp_path, "return 1", "return 2")
+    on_trial(tmp_path, "detect", 2, mode=mode, share=0.5, **SAID)
+    module = tmp_path / "detect_v2.py"
+    content = module.read_bytes()
+    module.write_bytes(content + b"#")
+    registry = Registry(tmp_path)
+    detect = registry.policy("detect")
+    assert {detect(0, feature=feature) for feature in FEATURES} == {1}
+    status = registry.status()["detect"]
+    assert status["refused"] == ""
+    assert "an edited version never runs" in status["refused_beside"][mode]
+    module.write_bytes(content)
+    registry.refresh()
+    assert registry.status()["detect"]["refused_beside"] == {}
+
+
 def shadowed(folder: Path, *bodies: str, share: float = 1.0) -> Registry:
     """Publish versions 1 and 2 and run the second as a shadow."""
     generated = published(with_log(folder), *bodies)

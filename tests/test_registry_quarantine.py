@@ -15,6 +15,7 @@ from poet.publish import activate, on_trial, publish, release
 from poet.registry import Registry, read_document
 from poet.registry._alias import withdraw
 from poet.review import canary_document, plan_document, plan_lines, status_lines
+from tests.handmade import write_version
 from tests.modules import WINDOW, published, validated
 from tests.test_learn_detect_drift import KS, crying_wolf, summarised
 from tests.workspaces import first_workspace
@@ -92,6 +93,23 @@ def test_what_is_on_trial_is_not_published_a_second_time(workspace: Workspace) -
     activate(workspace.generated, DRIFT, 1, **SAID)
     on_trial(workspace.generated, DRIFT, 2, mode="canary", share=0.1, **SAID)
     assert "on trial as a canary" in learned(workspace).policies[0].refused
+
+
+def test_the_version_that_answered_is_the_one_that_is_recorded(workspace: Workspace) -> None:
+    """Where the new version fails, the execution is the old one's: feedback on it teaches the right side."""
+    generated = workspace.generated
+    source = "VERSION = 2\n\n\ndef detect_drift(current, reference, *, feature=''):\n    raise OSError\n"
+    broken = write_version(generated, DRIFT, 2, source=source)
+    document = read_document(generated)
+    entry = document.policies[DRIFT]
+    entry = msgspec.structs.replace(entry, active=2, previous=1, versions=entry.versions | {"2": broken})
+    after = msgspec.structs.replace(document, policies={DRIFT: entry})
+    (generated / "registry.json").write_bytes(msgspec.json.encode(after))
+    result = workspace.policy(DRIFT)([1.0, 2.0] * 30, [1.0, 2.0] * 30, feature="age")
+    workspace.flush()
+    (stored,) = workspace.log.read()
+    data: Any = stored.event.data
+    assert (result.policy_version, data.version, data.execution_id) == (1, 1, result.execution_id)
 
 
 def test_the_very_bytes_are_refused_too(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Registry:
         self._on_result = on_result
         self._document = RegistryDocument()  # the last one that could be read
         self._seen: bytes | None = None
-        self._refusals: dict[str, str] = {}  # by policy, or FILE for the registry itself
+        self._refusals: dict[str, str] = {}  # by policy, "policy/what stands beside it", or FILE
         self._loaded: dict[tuple[str, int, str], LoadedVersion] = {}  # versions never change: load each once
         self._policies: dict[str, Policy] = {}
         self._following = threading.RLock()
@@ -213,6 +213,11 @@ class Registry:
                 "answering": None if here is None else here.number,
                 "sha256": None if here is None else here.sha256,
                 "refused": self._refusals.get(name) or self._refusals.get(FILE, ""),
+                "refused_beside": {
+                    key.removeprefix(f"{name}/"): reason
+                    for key, reason in sorted(self._refusals.items())
+                    if key.startswith(f"{name}/")
+                },
                 "guard": self._modes.guard_document(name),
                 "shadow": msgspec.to_builtins(entry.shadow),
                 "canary": msgspec.to_builtins(entry.canary),
@@ -274,16 +279,16 @@ class Registry:
         calls = dict(self.snapshot.calls)
         for name, entry in document.policies.items():
             try:
-                self._refuse_failed(name, entry)
+                self._refuse_failed(name, entry, entry.active)
                 versions[name] = self._load(name, entry.active, entry)
             except RegistryError as error:
                 refusals[name] = str(error)
                 here = versions.get(name)
                 is_failed = here is not None and self._has_failed(name, entry, here.number)
-                if (here is None or is_failed) and (previous := self._previous(name, entry)):
+                if (here is None or is_failed) and (previous := self._previous(name, entry, refusals)):
                     versions[name] = previous
             if name in versions:
-                calls[name] = self._call(entry, versions[name])
+                calls[name] = self._call(entry, versions[name], refusals)
         self._document = document
         self.snapshot = Snapshot(versions, calls)
         self.calls = calls
@@ -292,12 +297,12 @@ class Registry:
     def _has_failed(self, name: str, entry: PolicyEntry, number: int) -> bool:
         return entry.quarantined(number) is not None or self._withdrawn.why(name, number, entry) is not None
 
-    def _refuse_failed(self, name: str, entry: PolicyEntry) -> None:
-        word = entry.quarantined(entry.active)
+    def _refuse_failed(self, name: str, entry: PolicyEntry, number: int) -> None:
+        word = entry.quarantined(number)
         why = f"quarantined since {word.when}: {word.why}" if word else None
-        why = why or self._withdrawn.why(name, entry.active, entry)
+        why = why or self._withdrawn.why(name, number, entry)
         if why is not None:
-            raise RegistryError(f"version {entry.active} is {why}")
+            raise RegistryError(f"version {number} is {why}")
 
     def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
         """Let the version before answer in this process at once, and in all others by the registry."""
@@ -317,18 +322,23 @@ class Registry:
                 _log.warning("%s: %s", name, refusals[name])
         self._refusals = refusals
 
-    def _previous(self, name: str, entry: PolicyEntry) -> LoadedVersion | None:
+    def _previous(self, name: str, entry: PolicyEntry, refusals: dict[str, str]) -> LoadedVersion | None:
         """Give the last good version of a process that has none in memory yet, if it is good still."""
         number = self._withdrawn.instead(name, entry.active) or entry.previous
-        return None if self._has_failed(name, entry, number or 0) else self._loadable(name, number, entry)
+        return self._beside("previous", name, number, entry, refusals)
 
-    def _loadable(self, name: str, number: int | None, entry: PolicyEntry) -> LoadedVersion | None:
-        if number is None:
+    def _beside(
+        self, role: str, name: str, number: int | None, entry: PolicyEntry, refusals: dict[str, str]
+    ) -> LoadedVersion | None:
+        """Give a version that stands beside the active one; None where there is none, or it is refused."""
+        if number is None or (role == "previous" and self._has_failed(name, entry, number)):
             return None
         try:
+            if role == "canary":
+                self._refuse_failed(name, entry, number)
             return self._load(name, number, entry)
         except RegistryError as error:
-            _log.warning("%s: %s", name, error)
+            refusals[f"{name}/{role}"] = str(error)
             return None
 
     def _load(self, name: str, number: int, entry: PolicyEntry) -> LoadedVersion:
@@ -341,21 +351,27 @@ class Registry:
             self._loaded[key] = load(self.generated, name, number, wanted)
         return self._loaded[key]
 
-    def _call(self, entry: PolicyEntry, champion: LoadedVersion) -> Callable[..., Any]:
+    def _call(
+        self, entry: PolicyEntry, champion: LoadedVersion, refusals: dict[str, str]
+    ) -> Callable[..., Any]:
         """Give what a call runs: the version's own function wherever nothing stands beside it."""
-        name = champion.policy
-
-        def sound(number: int | None) -> LoadedVersion | None:
-            is_none = number is None or number == champion.number or self._has_failed(name, entry, number)
-            return None if is_none else self._loadable(name, number, entry)
-
         is_new = champion.number == entry.active and (entry.previous or champion.number) < champion.number
+        numbers = {
+            "previous": entry.previous if is_new else None,
+            "canary": entry.canary.version if entry.canary else None,
+            "shadow": entry.shadow.version if entry.shadow else None,
+        }
+        beside = {
+            role: self._beside(role, champion.policy, number, entry, refusals)
+            for role, number in numbers.items()
+            if number != champion.number
+        }
         function = self._modes.call(
             champion,
             entry,
-            previous=sound(entry.previous) if is_new else None,
-            canary=sound(entry.canary.version if entry.canary else None),
-            shadow=self._loadable(name, entry.shadow.version if entry.shadow else None, entry),
+            previous=beside.get("previous"),
+            canary=beside.get("canary"),
+            shadow=beside.get("shadow"),
         )
         return function if self._on_result is None else recorded(champion, function, self._on_result)
 
