@@ -152,6 +152,23 @@ def test_a_version_can_be_published_without_answering(tmp_path: Path) -> None:
     assert [move.generation for move in read_journal(tmp_path)] == [1, 2, 3]
 
 
+def test_a_version_can_be_published_on_trial(tmp_path: Path) -> None:
+    """In one change; the first version of a policy answers all the same."""
+    publish([validated(1)], tmp_path, **SAID, trial="canary", share=0.2)
+    publish([validated(2)], tmp_path, **SAID, trial="canary", share=0.2)
+    entry = read_document(tmp_path).policies[WINDOW]
+    assert (entry.active, entry.previous) == (1, None)
+    assert entry.canary is not None
+    assert (entry.canary.version, entry.canary.share, entry.canary.since) == (2, 0.2, SAID["at"])
+    assert [(move.mode, move.to) for move in read_journal(tmp_path)] == [
+        ("active", 1),
+        ("active", 1),
+        ("canary", 2),
+    ]
+    with pytest.raises(PublishError, match="the share of a canary must lie strictly between 0 and 1"):
+        publish([validated(3)], tmp_path, **SAID, trial="canary", share=1.0)
+
+
 def test_publishing_the_same_again_writes_no_registry(tmp_path: Path) -> None:
     """Nothing happened, so nothing is told."""
     published(tmp_path, 1)

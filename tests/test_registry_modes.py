@@ -77,7 +77,7 @@ def test_a_model_in_the_context_has_sides_of_its_own_and_no_name_stays_with_the_
         detect()
 
 
-def test_each_canary_draws_anew(tmp_path: Path) -> None:
+def test_each_canary_draws_anew() -> None:
     """The same features are not always the ones that are tried on."""
     first, second = (
         [is_on_canary("detect", version, feature, "", 0.5) for feature in FEATURES] for version in (2, 3)
@@ -180,6 +180,25 @@ def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
     assert "version 2 on trial with share 50" in status["refused"]
 
 
+@pytest.mark.parametrize("mode", ["canary", "shadow"])
+def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, mode: Any) -> None:
+    """The active version answers; the trial goes on when the file is right again."""
+    published(tmp_path, "return 1", "return 2")
+    on_trial(tmp_path, "detect", 2, mode=mode, share=0.5, **SAID)
+    module = tmp_path / "detect_v2.py"
+    content = module.read_bytes()
+    module.write_bytes(content + b"#")
+    registry = Registry(tmp_path)
+    detect = registry.policy("detect")
+    assert {detect(0, feature=feature) for feature in FEATURES} == {1}
+    status = registry.status()["detect"]
+    assert status["refused"] == ""
+    assert "an edited version never runs" in status["refused_beside"][mode]
+    module.write_bytes(content)
+    registry.refresh()
+    assert registry.status()["detect"]["refused_beside"] == {}
+
+
 def shadowed(folder: Path, *bodies: str, share: float = 1.0) -> Registry:
     """Publish versions 1 and 2 and run the second as a shadow."""
     generated = published(with_log(folder), *bodies)
@@ -189,7 +208,8 @@ def shadowed(folder: Path, *bodies: str, share: float = 1.0) -> Registry:
 
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
     """By direction, with witnesses; another process adds to the counts."""
-    result = "from poet.runtime.results import DriftResult as R; return R(drifted={}, score=1.0, threshold=0.5, test='ks')"
+    answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
+    result = f"from poet.runtime.results import DriftResult as R; return {answer}"
     registry = shadowed(tmp_path, result.format("current > 2"), result.format("current > 4 or current < 0"))
     detect = registry.policy("detect")
     answers = [detect(number, feature="age").drifted for number in range(-1, 7)]

@@ -50,6 +50,72 @@ def test_no_call_fails_or_sees_two_versions_in_300_swaps(tmp_path: Path) -> None
     assert seen == {(1, 1, 1, 1), (2, 2, 2, 2)}
 
 
+CALLING = """
+import sys, threading
+from pathlib import Path
+from poet.registry import Registry
+registry = Registry(Path(sys.argv[1]))
+one, two = registry.policy("one"), registry.policy("two")
+seen, stop = set(), threading.Event()
+def work():
+    while not stop.is_set():
+        with registry.pin():
+            seen.add((*one(50), *two(50)))
+        seen.add(one(50) * 2)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+print("ready", flush=True)
+sys.stdin.readline()
+stop.set()
+for thread in threads: thread.join()
+print(sorted(seen), flush=True)
+"""
+
+
+def test_two_thousand_swaps_under_sixteen_threads_and_four_processes(tmp_path: Path) -> None:
+    """Sixteen threads here and four in each of the other processes: no call fails or sees two versions."""
+    versions = write_versions(tmp_path, "one", "two")
+    write_registry(tmp_path, {"one": 1, "two": 1}, versions)
+    registry = Registry(tmp_path)
+    one, two = registry.policy("one"), registry.policy("two")
+    seen: set[tuple[int, ...]] = set()
+    failed: list[BaseException] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                with registry.pin():
+                    seen.add((*one(50), *two(50)))
+                seen.add(one(50) * 2)
+                time.sleep(0.001)
+        except BaseException as error:  # noqa: BLE001 -- shown by the assertion below
+            failed.append(error)
+
+    command = [sys.executable, "-c", CALLING, str(tmp_path)]
+    others = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for other in others:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+    for thread in threads:
+        thread.start()
+    for swap in range(2000):
+        number = 1 + swap % 2
+        write_registry(tmp_path, {"one": number, "two": number}, versions)
+        registry.refresh()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    told = [other.communicate("stop\n")[0] for other in others]
+    assert failed == []
+    assert seen == {(1, 1, 1, 1), (2, 2, 2, 2)}
+    assert told == ["[(1, 1, 1, 1), (2, 2, 2, 2)]\n"] * 4
+    assert [other.returncode for other in others] == [0] * 4
+
+
 def test_swapping_back_and_forth_executes_each_version_once(tmp_path: Path) -> None:
     """Versions never change, so a hundred swaps leave two modules behind."""
     versions = write_versions(tmp_path, "swapped")
@@ -83,7 +149,7 @@ def test_a_call_never_waits_for_another_threads_look(tmp_path: Path) -> None:
     write_registry(tmp_path, {"one": 2}, versions)
     answers: list[object] = []
     with registry._following:
-        registry.next_look = 0.0
+        registry.next_look = registry._due = 0.0
         caller = threading.Thread(target=lambda: answers.append(one()))
         caller.start()
         caller.join(5.0)

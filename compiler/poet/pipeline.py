@@ -86,9 +86,13 @@ class Plan:
         return tuple(each for each in self.policies if each.is_change)
 
     @property
+    def _offered(self) -> tuple[PolicyPlan, ...]:
+        return tuple(each for each in self.policies if not each.refused)
+
+    @property
     def adopted(self) -> tuple[Rule, ...]:
         """The rules that would be adopted or changed."""
-        return tuple(rule for each in self.policies for rule in each.with_status("adopted", "pinned"))
+        return tuple(rule for each in self._offered for rule in each.with_status("adopted", "pinned"))
 
     @property
     def held(self) -> tuple[Rule, ...]:
@@ -98,7 +102,7 @@ class Plan:
     @property
     def retired(self) -> tuple[Rule, ...]:
         """The rules whose evidence turned."""
-        return tuple(rule for each in self.policies for rule in each.with_status("retired"))
+        return tuple(rule for each in self._offered for rule in each.with_status("retired"))
 
 
 def summaries_of(log: "FeedbackLog", folder: Path) -> "Summaries":

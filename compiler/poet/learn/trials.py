@@ -5,16 +5,24 @@ version that did not answer would have said is replayed from the recorded scores
 compares both versions on the same data: features that differ from one another cannot be mistaken for
 versions that differ.
 
-Two hypotheses are bet against, each by its own capital: *the canary saves nothing* (enough evidence:
-promote) and *the canary loses nothing* (enough: roll back). While a hypothesis holds, its capital is a
-supermartingale that starts at 1, so it ever leads to the wrong act with probability at most half the risk,
-however often one looks (Ville 1939). A silence that nobody was asked about counts at its worst for the bet,
-as in `poet.learn.detect_drift`. Alerts are taken to be judged as readily whatever is true of them.
+Two hypotheses are bet against: *the canary saves nothing* (enough evidence: promote) and *the canary loses
+nothing* (enough: roll back). Against each there are two ways to win:
 
-Each capital is split in advance: half of it bets on what the champion answered, two fifths on what the
-canary answered, and a tenth on audits and judged alerts alone, which need no worst case.
+*all in all*: one capital for everything the versions differ on. A silence that nobody was asked about counts
+at its worst for the bet, as in `poet.learn.detect_drift`; so nothing need be assumed about it. Half of the
+capital bets on what the champion answered, two fifths on what the canary did, a tenth on judged alerts and
+audits alone.
+*kind by kind*: what the canary adds is judged where it answers, what it leaves out is judged where the
+champion does. If the canary saves nothing, then one of both kinds saves nothing; so each that was met must
+reach the bar by its own capital. This takes differences of one kind to be alike on both sides, which
+drawing the sides by hash sees to, and says nothing of a kind that was never met.
+
+While a hypothesis holds, each capital is a supermartingale that starts at 1, so either way reaches 4 / risk
+with probability at most risk / 4 however often one looks (Ville 1939), and the wrong act is taken with
+probability at most risk / 2. Alerts are taken to be judged as readily whatever is true of them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +39,8 @@ from poet.summaries import Summaries
 __all__ = ["TrialOutcome", "judge_trial"]
 
 SHARES = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
+KINDS = ("louder", "quieter")
+MOST = 700.0  # of a log wealth: what still has a finite exponential
 Verdict = Literal["promote", "roll back", "inconclusive"]
 
 
@@ -83,11 +93,11 @@ def judge_trial(
         if old[row] == new[row]:
             continue
         if role == Role.SILENT:
-            bets.silence(side, would_alert=bool(new[row]))
+            bets.silence(side)
         else:
             label, propensity = float(steps.labels[step]), float(steps.propensities[step])
             gains.append(bets.judged(side, label, would_alert=bool(new[row]), propensity=propensity))
-    bar = 2.0 / configuration.risk
+    bar = 4.0 / configuration.risk
     return TrialOutcome(
         outcome=_outcome(bets, bar),
         for_promotion=bets.promotion.value,
@@ -108,16 +118,25 @@ def _outcome(bets: "_Bets", bar: float) -> Verdict:
 
 
 class _Capital:
-    """The capital against one hypothesis, split in advance."""
+    """The capitals against one hypothesis."""
 
     def __init__(self) -> None:
-        self._states = {name: BettingState() for name in SHARES}
+        self._states = {name: BettingState() for name in (*SHARES, *KINDS)}
+        self._met: set[str] = set()
 
     @property
     def value(self) -> float:
-        return sum(share * float(np.exp(self._states[name].log_wealth)) for name, share in SHARES.items())
+        """What is enough at the bar: all in all, or each kind that was met."""
+        wealth = {name: math.exp(min(state.log_wealth, MOST)) for name, state in self._states.items()}
+        all_in_all = sum(share * wealth[name] for name, share in SHARES.items())
+        return max(all_in_all, min((wealth[kind] for kind in self._met), default=0.0))
+
+    def meet(self, kind: str) -> None:
+        """Remember that the versions differ in this way."""
+        self._met.add(kind)
 
     def settle(self, name: str, gain: float) -> None:
+        """Settle one bet at a gain in [-1, 1]."""
         self._states[name] = self._states[name].updated(gain)
 
 
@@ -130,19 +149,25 @@ class _Bets:
         self._audit_rate = audit_rate
         self.promotion, self.rollback = _Capital(), _Capital()
 
-    def silence(self, side: str, *, would_alert: bool) -> None:
-        """Settle a silence that nobody was asked about, where the canary or else the champion would alert."""
-        worst, other = (self._alarm, self._miss) if would_alert else (self._miss, self._alarm)
-        self.promotion.settle(side, -worst)
-        self.rollback.settle(side, -other)
+    def silence(self, side: str) -> None:
+        """Settle a silence that nobody was asked about, and on which the other side would have alerted."""
+        kind = "quieter" if side == "canary" else "louder"
+        best, worst = (self._miss, self._alarm) if kind == "louder" else (self._alarm, self._miss)
+        for capital, gain in ((self.promotion, -worst), (self.rollback, -best)):
+            capital.meet(kind)
+            capital.settle(side, gain)
 
-    def judged(self, side: str, label: float, *, would_alert: bool, propensity: float) -> float:
-        """Settle a judged execution and give what the canary saves on it."""
+    def judged(self, side: str, label: float, *, would_alert: bool, propensity: float = 1.0) -> float:
+        """Settle a judged execution and give what the canary saves on it; `would_alert`: the canary."""
+        kind = "louder" if would_alert else "quieter"
         alert_saves = self._miss * label - self._alarm * (1.0 - label)
         gain = alert_saves if would_alert else -alert_saves
         for capital, signed in ((self.promotion, gain), (self.rollback, -gain)):
+            capital.meet(kind)
             capital.settle(side, signed)
             capital.settle("audits", signed * self._audit_rate / propensity)
+            if would_alert == (side == "canary"):  # an alert that went out, not an audited silence
+                capital.settle(kind, signed)
         return gain * self._scale
 
 

@@ -50,15 +50,9 @@ class Policy:
         # function that is given here. Packing them as *args and **kwargs and unpacking them again in
         # a method costs more than everything below. What is given is one version's function, so the call
         # ends on the version it began with.
-        registry = self._registry
-        if monotonic() >= registry.next_look:
-            registry.look()
-        pinned = PINNED.get()
-        snapshot = registry.snapshot if pinned is None else pinned.get(registry, registry.snapshot)
-        try:
-            return snapshot.calls[self._name]
-        except KeyError:  # first published after the pin was taken
-            return registry.snapshot.calls[self._name]
+        if monotonic() < (registry := self._registry).next_look:
+            return registry.calls[self._name]
+        return registry.called(self._name)
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]

@@ -62,11 +62,15 @@ class Registry:
     ) -> None:
         self.generated = Path(generated).absolute()
         self.snapshot = Snapshot({}, {})
-        self.next_look = 0.0
+        self.calls = self.snapshot.calls  # the same, one step nearer for the path of a call
+        self.next_look = 0.0  # until then a call need not look, nor ask whether it is pinned
+        self._due = 0.0
+        self._pins = 0
+        self._pinning = threading.Lock()
         self._on_result = on_result
         self._document = RegistryDocument()  # the last one that could be read
         self._seen: bytes | None = None
-        self._refusals: dict[str, str] = {}  # by policy, or FILE for the registry itself
+        self._refusals: dict[str, str] = {}  # by policy, "policy/what stands beside it", or FILE
         self._loaded: dict[tuple[str, int, str], LoadedVersion] = {}  # versions never change: load each once
         self._policies: dict[str, Policy] = {}
         self._following = threading.RLock()
@@ -146,14 +150,29 @@ class Registry:
                 f"`poet shadow {name} N` compares a version beside the active one"
             )
 
+    def called(self, name: str) -> Callable[..., Any]:
+        """Give what a call runs that has to look first, or that may be pinned."""
+        self.look()
+        pinned = PINNED.get()
+        snapshot = self.snapshot if pinned is None else pinned.get(self, self.snapshot)
+        try:
+            return snapshot.calls[name]
+        except KeyError:  # first published after the pin was taken
+            return self.snapshot.calls[name]
+
     def look(self) -> None:
-        """Follow ``registry.json`` if nobody else does so just now: a call never waits for another's look."""
-        self.next_look = monotonic() + POLL_S
-        if self._following.acquire(blocking=False):
-            try:
-                self._follow()
-            finally:
-                self._following.release()
+        """Follow ``registry.json`` when it is time, if nobody else does so just now: no call ever waits."""
+        now = monotonic()
+        if now >= self._due:
+            self._due = now + POLL_S
+            if self._following.acquire(blocking=False):
+                try:
+                    self._follow()
+                finally:
+                    self._following.release()
+        with self._pinning:
+            if self._pins == 0:
+                self.next_look = self._due
 
     def refresh(self) -> None:
         """Read ``registry.json`` and swap to what it names, all policies in one reference store.
@@ -170,11 +189,16 @@ class Registry:
         A pin inside a pin holds what the outer one does: a batch within a batch sees one version.
         """
         self.refresh()
+        with self._pinning:
+            self._pins += 1
+            self.next_look = 0.0  # from now on every call asks whether it is pinned
         token = PINNED.set({self: self.snapshot} | dict(PINNED.get() or {}))
         try:
             yield
         finally:
             PINNED.reset(token)
+            with self._pinning:
+                self._pins -= 1
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Give, by policy, the versions, which one answers here, and why another was refused."""
@@ -189,6 +213,11 @@ class Registry:
                 "answering": None if here is None else here.number,
                 "sha256": None if here is None else here.sha256,
                 "refused": self._refusals.get(name) or self._refusals.get(FILE, ""),
+                "refused_beside": {
+                    key.removeprefix(f"{name}/"): reason
+                    for key, reason in sorted(self._refusals.items())
+                    if key.startswith(f"{name}/")
+                },
                 "guard": self._modes.guard_document(name),
                 "shadow": msgspec.to_builtins(entry.shadow),
                 "canary": msgspec.to_builtins(entry.canary),
@@ -250,29 +279,30 @@ class Registry:
         calls = dict(self.snapshot.calls)
         for name, entry in document.policies.items():
             try:
-                self._refuse_failed(name, entry)
+                self._refuse_failed(name, entry, entry.active)
                 versions[name] = self._load(name, entry.active, entry)
             except RegistryError as error:
                 refusals[name] = str(error)
                 here = versions.get(name)
                 is_failed = here is not None and self._has_failed(name, entry, here.number)
-                if (here is None or is_failed) and (previous := self._previous(name, entry)):
+                if (here is None or is_failed) and (previous := self._previous(name, entry, refusals)):
                     versions[name] = previous
             if name in versions:
-                calls[name] = self._call(entry, versions[name])
+                calls[name] = self._call(entry, versions[name], refusals)
         self._document = document
         self.snapshot = Snapshot(versions, calls)
+        self.calls = calls
         self._refuse(refusals)
 
     def _has_failed(self, name: str, entry: PolicyEntry, number: int) -> bool:
         return entry.quarantined(number) is not None or self._withdrawn.why(name, number, entry) is not None
 
-    def _refuse_failed(self, name: str, entry: PolicyEntry) -> None:
-        word = entry.quarantined(entry.active)
+    def _refuse_failed(self, name: str, entry: PolicyEntry, number: int) -> None:
+        word = entry.quarantined(number)
         why = f"quarantined since {word.when}: {word.why}" if word else None
-        why = why or self._withdrawn.why(name, entry.active, entry)
+        why = why or self._withdrawn.why(name, number, entry)
         if why is not None:
-            raise RegistryError(f"version {entry.active} is {why}")
+            raise RegistryError(f"version {number} is {why}")
 
     def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
         """Let the version before answer in this process at once, and in all others by the registry."""
@@ -292,18 +322,23 @@ class Registry:
                 _log.warning("%s: %s", name, refusals[name])
         self._refusals = refusals
 
-    def _previous(self, name: str, entry: PolicyEntry) -> LoadedVersion | None:
+    def _previous(self, name: str, entry: PolicyEntry, refusals: dict[str, str]) -> LoadedVersion | None:
         """Give the last good version of a process that has none in memory yet, if it is good still."""
         number = self._withdrawn.instead(name, entry.active) or entry.previous
-        return None if self._has_failed(name, entry, number or 0) else self._loadable(name, number, entry)
+        return self._beside("previous", name, number, entry, refusals)
 
-    def _loadable(self, name: str, number: int | None, entry: PolicyEntry) -> LoadedVersion | None:
-        if number is None:
+    def _beside(
+        self, role: str, name: str, number: int | None, entry: PolicyEntry, refusals: dict[str, str]
+    ) -> LoadedVersion | None:
+        """Give a version that stands beside the active one; None where there is none, or it is refused."""
+        if number is None or (role == "previous" and self._has_failed(name, entry, number)):
             return None
         try:
+            if role == "canary":
+                self._refuse_failed(name, entry, number)
             return self._load(name, number, entry)
         except RegistryError as error:
-            _log.warning("%s: %s", name, error)
+            refusals[f"{name}/{role}"] = str(error)
             return None
 
     def _load(self, name: str, number: int, entry: PolicyEntry) -> LoadedVersion:
@@ -316,26 +351,33 @@ class Registry:
             self._loaded[key] = load(self.generated, name, number, wanted)
         return self._loaded[key]
 
-    def _call(self, entry: PolicyEntry, champion: LoadedVersion) -> Callable[..., Any]:
+    def _call(
+        self, entry: PolicyEntry, champion: LoadedVersion, refusals: dict[str, str]
+    ) -> Callable[..., Any]:
         """Give what a call runs: the version's own function wherever nothing stands beside it."""
-        name = champion.policy
-
-        def sound(number: int | None) -> LoadedVersion | None:
-            is_none = number is None or number == champion.number or self._has_failed(name, entry, number)
-            return None if is_none else self._loadable(name, number, entry)
-
         is_new = champion.number == entry.active and (entry.previous or champion.number) < champion.number
+        numbers = {
+            "previous": entry.previous if is_new else None,
+            "canary": entry.canary.version if entry.canary else None,
+            "shadow": entry.shadow.version if entry.shadow else None,
+        }
+        beside = {
+            role: self._beside(role, champion.policy, number, entry, refusals)
+            for role, number in numbers.items()
+            if number != champion.number
+        }
         function = self._modes.call(
             champion,
             entry,
-            previous=sound(entry.previous) if is_new else None,
-            canary=sound(entry.canary.version if entry.canary else None),
-            shadow=self._loadable(name, entry.shadow.version if entry.shadow else None, entry),
+            previous=beside.get("previous"),
+            canary=beside.get("canary"),
+            shadow=beside.get("shadow"),
         )
         return function if self._on_result is None else recorded(champion, function, self._on_result)
 
     def _forked(self) -> None:
         self._following = threading.RLock()
+        self._pinning = threading.Lock()
         self._modes.forked()
 
 

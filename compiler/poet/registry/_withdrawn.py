@@ -1,7 +1,7 @@
 """The versions that failed in this process, until ``registry.json`` says so to all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,6 @@ __all__ = ["Withdrawn"]
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    number: int
     sha256: str
     to: int
     why: str
@@ -29,37 +28,38 @@ class Withdrawn:
 
     def __init__(self, generated: Path, clock: Callable[[], float]) -> None:
         self._generated, self._clock = generated, clock
-        self._failures: dict[str, _Failure] = {}
+        self._failures: dict[tuple[str, int], _Failure] = {}
 
     def add(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
         """Remember a version that failed, and which one answers instead."""
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
-        self._failures[failed.policy] = _Failure(failed.number, failed.sha256, previous.number, why, at)
+        key = failed.policy, failed.number
+        self._failures[key] = _Failure(failed.sha256, previous.number, why, at)
 
     def why(self, policy: str, number: int, entry: PolicyEntry) -> str | None:
         """Say why a version does not answer here; None for one that may."""
-        failure, version = self._failures.get(policy), entry.versions.get(str(number))
-        if failure is None or version is None or (number, version.sha256) != (failure.number, failure.sha256):
+        failure, version = self._failures.get((policy, number)), entry.versions.get(str(number))
+        if failure is None or version is None or version.sha256 != failure.sha256:
             return None
         said = f"withdrawn by this process: {failure.why}"
         return f"{said}; registry.json cannot say so: {failure.unwritten}" if failure.unwritten else said
 
     def instead(self, policy: str, number: int) -> int | None:
         """Give the version that answers instead of one that failed."""
-        failure = self._failures.get(policy)
-        return failure.to if failure is not None and failure.number == number else None
+        failure = self._failures.get((policy, number))
+        return None if failure is None else failure.to
 
     def settle(self, *, patience_s: float = 0.0) -> None:
         """Tell the registry, and forget what it knows: from then on its word counts.
 
         A caller is waiting meanwhile. Where another process holds the lock, the next look tries again.
         """
-        for policy, failure in list(self._failures.items()):
+        for (policy, number), failure in list(self._failures.items()):
             try:
                 withdraw(
                     self._generated,
                     policy,
-                    failure.number,
+                    number,
                     sha256=failure.sha256,
                     to=failure.to,
                     why=failure.why,
@@ -68,8 +68,6 @@ class Withdrawn:
                 )
             except (PoetError, OSError) as error:
                 reason = error.strerror or "" if isinstance(error, OSError) else str(error)
-                self._failures[policy] = _Failure(
-                    failure.number, failure.sha256, failure.to, failure.why, failure.at, plain(reason)
-                )
+                self._failures[policy, number] = replace(failure, unwritten=plain(reason))
             else:
-                del self._failures[policy]
+                del self._failures[policy, number]

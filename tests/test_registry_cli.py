@@ -1,0 +1,85 @@
+"""`poet shadow`, `canary`, `release` and `activate --despite-quarantine` as people type them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from poet.cli._app import app
+from poet.publish import read_journal
+from poet.registry import read_document
+from poet.registry._alias import withdraw
+from tests.modules import WINDOW, published
+from tests.workspaces import first_workspace
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a workspace in which a second version of the window policy answers."""
+    made = first_workspace(tmp_path / "w", without=(WINDOW,))
+    published(made / "generated", 1, 2)
+    return made
+
+
+def run(folder: Path, *words: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, ["--workspace", str(folder), *words])
+
+
+def entry(folder: Path) -> Any:
+    """Give what the registry says of the window policy."""
+    return read_document(folder / "generated").policies[WINDOW]
+
+
+def test_a_shadow_and_a_canary_are_put_out_shown_and_ended(folder: Path) -> None:
+    """The status says what is on trial."""
+    assert (
+        run(folder, "shadow", WINDOW, "1").output
+        == f"{WINDOW}: version 1 runs as a shadow on 10% of the calls\n"
+    )
+    assert f"{WINDOW} has no canary" in run(folder, "canary", WINDOW).output
+    said = run(folder, "canary", WINDOW, "1", "--share", "0.25", "--why", "trying it")
+    assert said.output == f"{WINDOW}: version 1 answers for 25% of the features\n"
+    standing = json.loads(run(folder, "--json", "canary", WINDOW).stdout)
+    assert (standing["version"], standing["champion"], standing["outcome"]) == (1, 2, "inconclusive")
+    status = run(folder, "status").output
+    assert f"  canary {WINDOW} v1: inconclusive; answers for 25% of the features since " in status
+    assert f"  shadow {WINDOW} v1: 0 compared, 0 differ, 0 failed" in status
+    assert run(folder, "rollback", WINDOW).output == f"{WINDOW}: version 2 is active\n"
+    assert entry(folder).canary is None
+    told = [(move.mode, move.why) for move in read_journal(folder / "generated")][2:]
+    assert told == [
+        ("shadow", "shadow by hand"),
+        ("canary", "trying it"),
+        ("canary ends", "rolled back by hand"),
+    ]
+
+
+def test_a_canary_of_a_policy_without_features_is_refused_with_the_way_out(folder: Path) -> None:
+    """Before anything is written."""
+    ended = run(folder, "canary", "generate_alerts", "1")
+    assert "`poet shadow generate_alerts N` compares" in str(ended.exception)
+
+
+def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path) -> None:
+    """The status gives the reason, the refusal the way out."""
+    generated = folder / "generated"
+    sha256 = entry(folder).versions["2"].sha256
+    withdraw(generated, WINDOW, 2, sha256=sha256, to=1, why="it failed", at="2026-01-01", patience_s=1.0)
+    assert "QUARANTINED version 2 by guard since 2026-01-01: it failed" in run(folder, "status").output
+    assert "--despite-quarantine" in str(run(folder, "activate", WINDOW, "2").exception)
+    assert entry(folder).active == 1
+    assert run(folder, "activate", WINDOW, "2", "--despite-quarantine").exit_code == 0
+    assert (entry(folder).active, entry(folder).quarantined(2)) == (2, None)
+    assert "is not quarantined; quarantined are none" in str(run(folder, "release", WINDOW, "2").exception)
+    words = msgspec.to_builtins(entry(folder).quarantine)
+    assert [word["why"] for word in words] == ["it failed", "activated by hand"]
+
+
+def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
+    """Said before anything is learned."""
+    ended = run(folder, "compile", "--shadow", "--canary", "0.1")
+    assert (ended.exit_code, "exclude one another" in ended.output) == (2, True)

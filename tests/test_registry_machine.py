@@ -1,0 +1,275 @@
+"""Publish, activate, roll back, fail, crash, tamper in any order; a small model says what answers."""
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from poet.errors import PublishError
+from poet.publish import activate, on_trial, read_journal, release, rollback
+from poet.registry import (
+    Change,
+    PolicyEntry,
+    Registry,
+    VersionEntry,
+    exclusive,
+    is_on_canary,
+    moved,
+    place,
+    read_document,
+)
+from poet.registry import _files as files
+
+SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+SOURCE = """VERSION = {number}
+
+
+def one(feature="", fails=()) -> int:
+    if VERSION in fails:
+        raise OSError(VERSION)
+    return VERSION
+"""
+SHARE = 0.5
+FEATURES = ("age", "income", "city")
+STEPS = ("place", "sync_folder")
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Model:
+    """What should be true."""
+
+    active: int = 0
+    previous: int | None = None
+    canary: int | None = None
+    shadow: int | None = None
+    versions: list[int] = field(default_factory=list)
+    quarantined: set[int] = field(default_factory=set)
+    tampered: set[int] = field(default_factory=set)
+    answering: int = 0  # in the process of the registry under test
+
+    def move(self, number: int) -> None:
+        """Let a version answer."""
+        if number != self.active:
+            self.active, self.previous = number, self.active or None
+        self.canary = self.shadow = None
+
+
+class RegistryMachine(RuleBasedStateMachine):
+    """One long-lived registry beside whatever is done to its folder."""
+
+    numbers: ClassVar[Any] = st.integers(1, 4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="poet-machine-"))
+        self.model = Model()
+        self.publish()
+        self.registry = Registry(self.folder)
+        self.one = self.registry.policy("one")
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.folder)
+
+    @precondition(lambda self: len(self.model.versions) < 4)
+    @rule()
+    def publish(self) -> None:
+        """Publish the next version, active at once."""
+        number = len(self.model.versions) + 1
+        source = SOURCE.format(number=number).encode()
+        manifest = msgspec.json.encode(
+            {"policy": "one", "version": number, "source_sha256": hashlib.sha256(source).hexdigest()}
+        )
+        entry = VersionEntry(
+            module=f"one_v{number}.py",
+            sha256=hashlib.sha256(source).hexdigest(),
+            manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        )
+        with exclusive(self.folder, patience_s=1.0):
+            change = Change(self.folder, **SAID)
+            place(self.folder / f"one_v{number}.json", manifest)
+            place(self.folder / entry.module, source)
+            known = change.before.policies.get("one")
+            if known is None:
+                after = PolicyEntry(active=number, previous=None, versions={str(number): entry})
+            else:
+                added = msgspec.structs.replace(known, versions=known.versions | {str(number): entry})
+                after = moved(added, number)
+            change.commit_one("one", after)
+        self.model.versions.append(number)
+        self.model.move(number)
+        self.model.answering = self.model.answering or number
+
+    def _is_fit(self, number: int | None) -> bool:
+        return number in self.model.versions and number not in self.model.tampered
+
+    @rule(number=numbers, despite=st.booleans())
+    def activate(self, number: int, *, despite: bool) -> None:
+        """Let a version answer, quarantined or not."""
+        allowed = self._is_fit(number) and (despite or number not in self.model.quarantined)
+        if self._is_done(
+            allowed, lambda: activate(self.folder, "one", number, **SAID, despite_quarantine=despite)
+        ):
+            self.model.quarantined.discard(number)
+            self.model.move(number)
+
+    @rule()
+    def roll_back(self) -> None:
+        """End the canary, or go back."""
+        model = self.model
+        to = model.previous
+        allowed = model.canary is not None or (self._is_fit(to) and to not in model.quarantined)
+        if self._is_done(allowed, lambda: rollback(self.folder, "one", **SAID)):
+            if model.canary is not None:
+                model.canary = None
+            elif to is not None:
+                model.move(to)
+
+    @rule(number=numbers)
+    def canary(self, number: int) -> None:
+        """Put a version on trial for half of the features."""
+        allowed = self._is_fit(number) and number not in {self.model.active, *self.model.quarantined}
+
+        def put() -> None:
+            on_trial(self.folder, "one", number, mode="canary", share=SHARE, **SAID)
+
+        if self._is_done(allowed, put):
+            self.model.canary = number
+
+    @rule(number=numbers)
+    def shadow(self, number: int) -> None:
+        """Put a version beside the active one; that changes no answer."""
+        allowed = self._is_fit(number) and number != self.model.active
+
+        def put() -> None:
+            on_trial(self.folder, "one", number, mode="shadow", share=1.0, **SAID)
+
+        if self._is_done(allowed, put):
+            self.model.shadow = number
+
+    @rule(number=numbers)
+    def release(self, number: int) -> None:
+        """Forgive a version."""
+        allowed = number in self.model.quarantined
+        if self._is_done(allowed, lambda: release(self.folder, "one", number, **SAID)):
+            self.model.quarantined.discard(number)
+
+    @rule(number=numbers, suffix=st.sampled_from([".py", ".json"]))
+    def tamper(self, number: int, suffix: str) -> None:
+        """Change a file behind everybody's back: who has it in memory goes on, nobody loads it anew."""
+        path = self.folder / f"one_v{number}{suffix}"
+        if path.exists() and number != self.model.active and number not in self.model.tampered:
+            self._settle()
+            path.write_bytes(path.read_bytes() + b" ")
+            self.model.tampered.add(number)
+
+    @rule(number=numbers)
+    def restore(self, number: int) -> None:
+        """Take both files from version control."""
+        if number in self.model.tampered:
+            for suffix in (".py", ".json"):
+                path = self.folder / f"one_v{number}{suffix}"
+                path.write_bytes(path.read_bytes().rstrip(b" "))
+            self.model.tampered.discard(number)
+
+    @rule(number=numbers, step=st.sampled_from(STEPS), skip=st.integers(0, 1))
+    def crash_while_activating(self, number: int, step: str, skip: int) -> None:
+        """Die before one of the writes: all of the change is there, or nothing of it."""
+        left = skip
+        real = getattr(files, step)
+
+        def dying(*arguments: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise Crash
+            left -= 1
+            return real(*arguments)
+
+        before = read_document(self.folder)
+        try:
+            with mock.patch(f"poet.registry._change.{step}", dying):
+                activate(self.folder, "one", number, **SAID)
+        except (Crash, PublishError):
+            pass
+        after = read_document(self.folder)
+        if after != before:
+            assert after.policies["one"].active == number
+            self.model.move(number)
+
+    @rule()
+    def fail_in_production(self) -> None:
+        """Have the active version raise in every call: the one before answers, and it is withdrawn."""
+        model = self.model
+        self._settle()
+        entry = read_document(self.folder).policies["one"]
+        newer = model.previous is not None and model.previous < model.active
+        if not newer or model.previous in model.quarantined | model.tampered or model.canary is not None:
+            return
+        assert model.previous is not None
+        failed, to = model.active, model.previous
+        for _ in range(5):
+            assert self.one(fails=(failed,)) == to
+        older = [each for each in model.versions if each < to and each not in model.quarantined]
+        model.active, model.previous = to, max(older, default=None)
+        model.canary = model.shadow = None
+        model.quarantined.add(failed)
+        assert entry.active == failed
+
+    def _is_done(self, allowed: bool, act: Any) -> bool:  # noqa: FBT001 -- the two always stand together
+        if allowed:
+            act()
+            return True
+        before = read_document(self.folder)
+        try:
+            act()
+        except PublishError:
+            assert read_document(self.folder) == before
+            return False
+        raise AssertionError("this should have been refused")
+
+    def _settle(self) -> None:
+        self.registry.refresh()
+        self.model.answering = self.model.active
+
+    @invariant()
+    def calls_are_answered_as_the_model_says(self) -> None:
+        """By the active version, or by the canary for the features that are its own."""
+        self._settle()
+        for feature in FEATURES:
+            canary = self.model.canary
+            is_canary = canary is not None and is_on_canary("one", canary, feature, "", SHARE)
+            assert self.one(feature) == (canary if is_canary else self.model.active)
+
+    @invariant()
+    def the_file_says_what_the_model_says(self) -> None:
+        """Also after a crash, and the journal leads to it."""
+        entry = read_document(self.folder).policies["one"]
+        model = self.model
+        assert (entry.active, entry.previous) == (model.active, model.previous)
+        trials = [None if each is None else each.version for each in (entry.canary, entry.shadow)]
+        assert trials == [model.canary, model.shadow]
+        assert {each for each in model.versions if entry.quarantined(each)} == model.quarantined
+        answered = [move.to for move in read_journal(self.folder) if move.mode == "active"]
+        assert answered[-1] == model.active
+
+
+RegistryMachine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+test_registry_machine = RegistryMachine.TestCase

@@ -1,0 +1,182 @@
+"""What was rejected in production is not offered again, and what was tampered with is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from poet import Workspace
+from poet.decisions import Decisions
+from poet.errors import PublishError, RegistryError
+from poet.pipeline import Plan, plan
+from poet.publish import activate, on_trial, publish, release
+from poet.registry import Registry, read_document
+from poet.registry._alias import withdraw
+from poet.review import canary_document, plan_document, plan_lines, status_lines
+from tests.handmade import write_version
+from tests.modules import WINDOW, published, validated
+from tests.test_learn_detect_drift import KS, crying_wolf, summarised
+from tests.workspaces import first_workspace
+
+SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+DRIFT = "detect_drift"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """Open a workspace with version 1 of every policy."""
+    with Workspace.open(first_workspace(tmp_path / "w")) as opened:
+        yield opened
+
+
+def learned(workspace: Workspace) -> Plan:
+    """Plan `detect_drift` from sixty answers that teach it something."""
+    summaries = summarised(crying_wolf(60))
+    return plan(workspace.generated, summaries, workspace.configuration.learn, [DRIFT])
+
+
+def published_as(workspace: Workspace, decisions: Decisions) -> None:
+    """Publish decisions as if they had been validated."""
+    from poet.check import check
+    from poet.render import render
+    from poet.validate import Gate, ValidatedModule, ValidationReport
+
+    report = ValidationReport(policy=DRIFT, gates=(Gate(name="import", passed=True),))
+    publish([ValidatedModule(check(render(decisions)), report)], workspace.generated, **SAID)
+
+
+def rejected(workspace: Workspace) -> None:
+    """Publish what is learned as version 2, and let a guard withdraw it."""
+    (planned,) = learned(workspace).policies
+    assert planned.is_change
+    published_as(workspace, planned.decisions)
+    entry = read_document(workspace.generated).policies[DRIFT]
+    withdraw(
+        workspace.generated, DRIFT, 2, sha256=entry.versions["2"].sha256, to=1, why="KeyError: 'age'",
+        at=SAID["at"], patience_s=1.0,
+    )  # fmt: skip
+
+
+def test_what_was_rejected_is_not_offered_again(workspace: Workspace) -> None:
+    """The same decisions under the next number are the same version; the plan says so and how to go on."""
+    rejected(workspace)
+    found = learned(workspace)
+    assert found.changes == ()
+    told = "\n".join(plan_lines(found))
+    assert "No changes: what was learned is not offered again" in told
+    assert (
+        "not offered again: detect_drift: it would be version 2 again, which is quarantined by guard" in told
+    )
+    assert "KeyError: 'age'; `poet release detect_drift 2`" in told
+    document: Any = plan_document(found)["policies"]
+    assert [each["is_change"] for each in document] == [False]
+    release(workspace.generated, DRIFT, 2, **SAID)
+    (again,) = learned(workspace).changes
+    assert again.decisions.version == 3
+
+
+def test_other_decisions_are_offered_all_the_same(workspace: Workspace) -> None:
+    """One rejected version condemns no other."""
+    published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
+    sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
+    withdraw(workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
+    (planned,) = learned(workspace).changes
+    assert planned.decisions.version == 3
+
+
+def test_what_is_on_trial_is_not_published_a_second_time(workspace: Workspace) -> None:
+    """Every compile would find the same while the old version answers."""
+    (planned,) = learned(workspace).changes
+    published_as(workspace, planned.decisions)
+    activate(workspace.generated, DRIFT, 1, **SAID)
+    on_trial(workspace.generated, DRIFT, 2, mode="canary", share=0.1, **SAID)
+    assert "on trial as a canary" in learned(workspace).policies[0].refused
+
+
+def test_the_version_that_answered_is_the_one_that_is_recorded(workspace: Workspace) -> None:
+    """Where the new version fails, the execution is the old one's: feedback on it teaches the right side."""
+    generated = workspace.generated
+    source = "VERSION = 2\n\n\ndef detect_drift(current, reference, *, feature=''):\n    raise OSError\n"
+    broken = write_version(generated, DRIFT, 2, source=source)
+    document = read_document(generated)
+    entry = document.policies[DRIFT]
+    entry = msgspec.structs.replace(entry, active=2, previous=1, versions=entry.versions | {"2": broken})
+    after = msgspec.structs.replace(document, policies={DRIFT: entry})
+    (generated / "registry.json").write_bytes(msgspec.json.encode(after))
+    result = workspace.policy(DRIFT)([1.0, 2.0] * 30, [1.0, 2.0] * 30, feature="age")
+    workspace.flush()
+    (stored,) = workspace.log.read()
+    data: Any = stored.event.data
+    assert (result.policy_version, data.version, data.execution_id) == (1, 1, result.execution_id)
+
+
+def test_the_very_bytes_are_refused_too(tmp_path: Path) -> None:
+    """By digest, whoever brings them."""
+    published(tmp_path, 1, 2)
+    sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
+    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
+    with pytest.raises(PublishError, match=f"`poet release {WINDOW} 2` lets it be offered again"):
+        publish([validated(2)], tmp_path, **SAID)
+
+
+def test_a_registry_that_lets_a_quarantined_version_answer_is_not_followed(tmp_path: Path) -> None:
+    """As two branches that were merged by hand may say."""
+    published(tmp_path, 1, 2)
+    sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
+    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="it failed", at=SAID["at"], patience_s=1.0)
+    document = read_document(tmp_path)
+    entry = msgspec.structs.replace(document.policies[WINDOW], active=2, previous=1)
+    merged = msgspec.structs.replace(document, policies={WINDOW: entry})
+    (tmp_path / "registry.json").write_bytes(msgspec.json.encode(merged))
+    status = Registry(tmp_path).status()[WINDOW]
+    assert (status["active"], status["answering"]) == (2, 1)
+    assert "quarantined since" in status["refused"]
+
+
+def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> None:
+    """With the reasons."""
+    rejected(workspace)
+    published_as(workspace, msgspec.structs.replace(KS, version=3, revises=1))
+    activate(workspace.generated, DRIFT, 1, **SAID)
+    on_trial(workspace.generated, DRIFT, 3, mode="canary", share=0.25, **SAID)
+    on_trial(workspace.generated, DRIFT, 2, mode="shadow", share=1.0, **SAID)
+    detect_drift = workspace.policy(DRIFT)
+    detect_drift([1.0, 2.0, 3.0] * 20, [1.0, 2.0, 3.0] * 20, feature="age")
+    told = "\n".join(status_lines(workspace, learned(workspace)))
+    assert f"QUARANTINED version 2 by guard since {SAID['at']}: KeyError: 'age'" in told
+    assert "shadow detect_drift v2: 1 compared, 0 differ, 0 failed" in told
+    assert f"canary detect_drift v3: inconclusive; answers for 25% of the features since {SAID['at']}" in told
+    assert "0 judged, 0 of them differ" in told
+    canary = canary_document(workspace, DRIFT)
+    assert canary is not None
+    assert canary["answered_by_canary"] + canary["answered_by_champion"] == 1
+    assert canary_document(workspace, "generate_alerts") is None
+
+
+def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
+    """The module may be untouched: what vouches for it is not. Nothing is learned from it either."""
+    published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
+    manifest = workspace.generated / "detect_drift_v2.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"gates"', b'"gates" '))
+    status = workspace.registry.status()[DRIFT]
+    assert (status["active"], status["answering"]) == (2, 1)
+    assert "detect_drift_v2.json has sha256" in status["refused"]
+    found = plan(workspace.generated, summarised(crying_wolf(60)), workspace.configuration.learn)
+    assert "is not the manifest that was published" in found.left[DRIFT]
+    told = "\n".join(status_lines(workspace, found))
+    assert "REFUSED, version 1 answers instead" in told
+    assert "detect_drift_v2.json is not the manifest that was published" in told
+    with pytest.raises(PublishError, match="is not the manifest that was published"):
+        learned(workspace)
+    with pytest.raises(PublishError, match=r"v2\.json is not the file that was published"):
+        activate(workspace.generated, DRIFT, 2, **SAID)
+
+
+def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
+    """A module without one was never ours."""
+    published(tmp_path, 1)
+    (tmp_path / f"{WINDOW}_v1.json").unlink()
+    with pytest.raises(RegistryError, match=r"cannot be read .*restore it from version control"):
+        Registry(tmp_path).policy(WINDOW)
