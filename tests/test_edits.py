@@ -8,7 +8,7 @@ import pytest
 
 from poet.decisions import Decisions, decode
 from poet.edits import Edit, Word, add_words, amend, find_edits, last_words, read_words
-from poet.errors import EditError, ValidationError
+from poet.errors import EditError, LearnError, ValidationError
 from poet.render import render
 from poet.workspace import Workspace
 from tests.regenerate_golden import GOLDEN
@@ -40,6 +40,7 @@ def read(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, 
     return find_edits(path, published.encode(), taught(policy), lambda each: render(each).source)
 
 
+NOISE = {"false_alarms_per_day": 15, "window_size": 100, "feature": "click_rate"}
 VALUES = {
     "a threshold": (
         DRIFT, "WASSERSTEIN_OWN_Q90_ABOVE = 1.7", "WASSERSTEIN_OWN_Q90_ABOVE = 2.5", "numeric-seasonal",
@@ -196,3 +197,70 @@ def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> No
         assert path.read_bytes() == edited
         assert not (workspace.generated / "pins.json").exists()
         assert workspace.registry.versions("detect_drift") == (1,)
+
+
+def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> None:
+    """A pinned value is in the next version; after a release evidence decides; unknown names are told."""
+    with Workspace.create(tmp_path / "shop") as workspace:
+        workspace.pin_rule(WINDOW, "window", values={"window": 3000}, why="our batches are small")
+        assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
+        source = (workspace.generated / f"{WINDOW}_v2.py").read_text(encoding="utf-8")
+        assert "WINDOW = 3000  # pinned: pinned by user/" in source
+        assert "our batches are small" in source
+        assert not workspace.verify(WINDOW, 2)
+        workspace.release_rule(WINDOW, "window")
+        assert not workspace.words()
+        assert workspace.compile([WINDOW]).versions == {WINDOW: 3}  # evidence decides again: there is none
+        assert "WINDOW = 5000" in (workspace.generated / f"{WINDOW}_v3.py").read_text(encoding="utf-8")
+        workspace.veto_rule(WINDOW, "fast")
+        assert [word.word for word in workspace.words()] == ["veto"]
+        with pytest.raises(EditError, match="has no rule 'no such'; it has bounds, window"):
+            workspace.pin_rule(WINDOW, "no such")
+        with pytest.raises(EditError, match="has no parameter 'size'; it has window"):
+            workspace.pin_rule(WINDOW, "window", values={"size": 3})
+        with pytest.raises(EditError, match="cannot have these values"):
+            workspace.pin_rule(WINDOW, "window", values={"window": "many"})
+        with pytest.raises(EditError, match="nobody pinned or vetoed bounds"):
+            workspace.release_rule(WINDOW, "bounds")
+        assert not workspace.check()
+
+
+def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
+    """The log, the versions, the templates and people's words must be those that were planned with."""
+    path = tmp_path / "plan.json"
+    with Workspace.create(tmp_path / "shop") as workspace:
+        workspace.pin_rule(WINDOW, "window", values={"window": 3000})
+        path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
+        workspace.pin_rule(WINDOW, "window", values={"window": 4000})
+        with pytest.raises(LearnError, match="words on rules or the plan itself were changed"):
+            workspace.compile(agreed=path)
+        path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
+        workspace.emit("drift.noise_issue", NOISE, source="user/ana", durable=True)
+        with pytest.raises(LearnError, match="the log was read to position 0, it is at 1"):
+            workspace.compile(agreed=path)
+        path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
+        path.write_bytes(path.read_bytes().replace(b'"window": 4000', b'"window": 9000'))
+        with pytest.raises(LearnError, match="the plan itself"):
+            workspace.compile(agreed=path)
+        path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
+        assert workspace.compile(agreed=path).versions == {WINDOW: 2}
+        with pytest.raises(LearnError, match="version 1 was in force, now 2 is"):
+            workspace.compile(agreed=path)
+        path.write_text("{}", encoding="utf-8")
+        with pytest.raises(LearnError, match=r"plan\.json is no saved plan.*poet plan --out"):
+            workspace.compile(agreed=path)
+
+
+def test_verify_tells_of_another_log_and_of_another_module(tmp_path: Path) -> None:
+    """A version that was learned from this log and these templates is the same again to the byte."""
+    with Workspace.create(tmp_path / "shop") as workspace:
+        assert not workspace.verify(WINDOW, 1)
+        workspace.pin_rule(WINDOW, "window", values={"window": 3000})
+        workspace.compile([WINDOW])
+        module = workspace.generated / f"{WINDOW}_v2.py"
+        module.write_text(module.read_text(encoding="utf-8") + "# more\n", encoding="utf-8")
+        assert "-# more" in workspace.verify(WINDOW, 2)
+        manifest = workspace.generated / f"{WINDOW}_v2.json"
+        text = manifest.read_text(encoding="utf-8")
+        manifest.write_text(re.sub(r'"log_prefix": "[^"]*"', '"log_prefix": "feed"', text), encoding="utf-8")
+        assert "is not the one that version 2 was learned from" in workspace.verify(WINDOW, 2)

@@ -3,10 +3,9 @@
 Each function is one arrow; nothing is decided here.
 """
 
-import hashlib
 import importlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +13,18 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from poet.by_hand import digest, edited, say, with_words
 from poet.check import check
 from poet.compare import Against, compare
 from poet.decisions import Decisions, Rule
-from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words, read_words
+from poet.edits import Edit, Word, amend, read_words
 from poet.errors import EditError, LearnError, PluginError, PublishError, RenderError
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
 from poet.policies import PolicySpec, policies, policy
 from poet.publish import Version, module_name, publish, published_manifest, read_manifest
-from poet.registry import PolicyEntry, RegistryDocument, exclusive, place, read_document
+from poet.registry import PolicyEntry, RegistryDocument, place, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "Plan", "PolicyPlan", "apply", "first_versions", "plan", "render_in", "summaries_of"]
 
 WORKERS = 2
-PATIENCE_S = 30.0
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]
 
@@ -140,7 +139,7 @@ def plan(
     left: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
-            edits, said = _edited(name, document, generated, rendering, who, at)
+            edits, said = edited(name, document, generated, rendering, who, at)
             planned = _planned(name, document, generated, summaries, informed, start, (*words, *said))
             planned = replace(planned, edits=edits, words=said)
             found.append(_compared(planned, generated, summaries, informed, rendering))
@@ -165,78 +164,18 @@ def _planned(
         return first_versions(start, [spec])[0]
     entry = document.policies[name]
     champion = published_manifest(generated, name, active).decisions
-    decided = learn(spec, summaries, amend(champion, words), _with_words(configuration, words))
+    decided = learn(spec, summaries, amend(champion, words), with_words(configuration, words))
     decided = _following(decided, champion)
     decided = _numbered(decided, champion, max(map(int, entry.versions)))
     refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
     return PolicyPlan(champion, decided, refused=refused)
 
 
-def _edited(
-    name: str,
-    document: RegistryDocument,
-    generated: Path,
-    rendering: Callable[[Decisions], RenderedModule],
-    who: str,
-    at: str,
-) -> tuple[tuple[Edit, ...], tuple[Word, ...]]:
-    """Read what a person changed in the active version's module, and say it as words on rules."""
-    active = document.active(name)
-    if active is None:
-        return (), ()
-    manifest = read_manifest(generated, name, active)
-    path = generated / f"{module_name(name, active)}.py"
-    if _digest(path) in ("", manifest.source_sha256):
-        return (), ()
-    published = rendering(manifest.decisions).source.encode()
-    if hashlib.sha256(published).hexdigest() != manifest.source_sha256:
-        raise EditError(
-            f"{path} was edited by hand, and its template has changed since it was published, so nobody can "
-            f"tell what was edited; restore the file (`git checkout -- {path.name}`) and compile first"
-        )
-    edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
-    who = author(path, otherwise=who)
-    return edits, tuple(each.word(name, who=who, when=at, why=f"edited version {active}") for each in edits)
+def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
+    """Give what summarises a sealed log up to a position."""
+    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
 
-
-def adjustments(plan: Plan) -> Iterator[tuple[str, dict[str, object], str, str]]:
-    """Give the events that tell of thresholds edited by hand: type, payload, source, and an id for ever.
-
-    A rule that names no feature holds for every one, which is told as the feature ``*``.
-    """
-    for each in plan.changes:
-        by_rule = {word.rule: word for word in each.words}
-        for edit in each.edits if each.policy == "detect_drift" else ():
-            features = edit.before.condition.get("features")
-            for name, old, new in edit.changes:
-                if not (isinstance(old, float) and isinstance(new, int | float)):
-                    continue
-                for feature in features if isinstance(features, list | tuple) and features else ("*",):
-                    told = f"{each.champion.version} {edit.before.id} {name} {feature} {new!r}"
-                    data = {
-                        "feature": feature,
-                        "old_threshold": old,
-                        "manually_adjusted_to": float(new),
-                        "reason": f"{name} edited in version {each.champion.version}",
-                    }
-                    identity = f"edit-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
-                    yield "threshold.adjustment", data, by_rule[edit.before.id].who, identity
-
-
-def _with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> LearnConfiguration:
-    """Give the configuration with all pins and vetoes: those of poet.toml and people's last words."""
-    pins, vetoes = (
-        {name: set(rules) for name, rules in each.items()}
-        for each in (configuration.pins, configuration.vetoes)
-    )
-    for (name, rule), word in last_words(words).items():
-        if word.word != "release":
-            (pins if word.word == "pin" else vetoes).setdefault(name, set()).add(rule)
-    return msgspec.structs.replace(
-        configuration,
-        pins={name: tuple(sorted(rules)) for name, rules in sorted(pins.items())},
-        vetoes={name: tuple(sorted(rules)) for name, rules in sorted(vetoes.items())},
-    )
+    return lambda until: summarise(folder, until=until)
 
 
 def _following(decided: Decisions, champion: Decisions) -> Decisions:
@@ -276,7 +215,7 @@ def _compared(
     spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
     published = generated / f"{module_name(planned.policy, champion.version)}.py"
     is_published = (
-        _digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
+        digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
     )
     source = published.read_text(encoding="utf-8") if is_published else rendering(champion).source
     comparison = None
@@ -290,10 +229,6 @@ def _compared(
         champion_source=source,
         against=Against(version=champion.version, comparison=comparison, flips=flips),
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
@@ -359,10 +294,7 @@ def apply(
 
         validated = list(pool.map(prove, range(len(checked))))
     against = {each.policy: each.against for each in changes if each.against}
-    words = [word for each in changes for word in each.words]
-    if words:  # before anything is published: a kill in between loses no word
-        with exclusive(generated, patience_s=PATIENCE_S):
-            add_words(generated, words)
+    say(generated, [word for each in changes for word in each.words])  # first: a kill loses no word
     versions = publish(
         validated,
         generated,

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from poet import pipeline, turns
+from poet import by_hand, pipeline, saved_plan, turns
 from poet.configuration import Configuration, initial_text, read_configuration
-from poet.errors import WorkspaceError
+from poet.decisions import Decisions
+from poet.edits import Word, last_words, read_words
+from poet.errors import EditError, LearnError, WorkspaceError
 from poet.events import Event, make, new_id
 from poet.log import EmbeddedLog, open_log
 from poet.pipeline import Plan
@@ -20,7 +22,9 @@ from poet.policies import policy as spec_of
 from poet.publish import Difference, Version, activate, check_generated, on_trial, release, rollback
 from poet.recording import Recorder
 from poet.registry import Policy, Registry
+from poet.render import RenderedModule
 from poet.runtime.results import DriftResult
+from poet.verification import verify
 
 __all__ = ["Report", "Workspace"]
 
@@ -207,12 +211,15 @@ class Workspace:
         self,
         policies: Iterable[str] = (),
         *,
+        agreed: Path | None = None,
         activate: bool = True,
         trial: pipeline.Mode | None = None,
         share: float = 0.1,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Report:
         """Plan, then render, check, validate, publish and swap what changed.
+
+        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since.
 
         With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
 
@@ -221,7 +228,7 @@ class Workspace:
         PoetError
             The subclass of the stage that refused; the active versions stay.
         """
-        planned = self.plan(policies)
+        planned = self.plan(policies) if agreed is None else self._as_agreed(agreed)
         versions: tuple[Version, ...] = ()
         if planned.changes:
             for each in planned.changes if trial == "canary" else ():
@@ -246,13 +253,85 @@ class Workspace:
             turns.remember(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
 
+    def saved(self, plan: Plan) -> bytes:
+        """Give a plan as a file that `compile` takes."""
+        return saved_plan.encode(saved_plan.saved(plan, self._render()))
+
+    def _as_agreed(self, path: Path) -> Plan:
+        agreed = saved_plan.read_plan(path)
+        now = self.plan([each.policy for each in agreed.policies])
+        if reasons := list(saved_plan.moved(agreed, now, self._render())):
+            raise LearnError(f"{path} is out of date: {'; '.join(reasons)}. Plan again, and review that")
+        return now
+
+    def _render(self) -> Callable[[Decisions], RenderedModule]:
+        return pipeline.render_in(self.path / "templates")
+
+    def words(self) -> tuple[Word, ...]:
+        """Give people's last words on rules, pins and vetoes that stand."""
+        return tuple(
+            each for each in last_words(read_words(self.generated)).values() if each.word != "release"
+        )
+
+    def pin_rule(
+        self, policy: str, rule: str, *, values: Mapping[str, object] | None = None, why: str = ""
+    ) -> None:
+        """Keep a rule, as it is or with other parameters, until it is released; the next compile does it.
+
+        Raises
+        ------
+        EditError
+            The active version has no such rule, or the rule cannot have these values.
+        """
+        word = by_hand.pinned(
+            self.generated,
+            policy,
+            rule,
+            values or {},
+            self._render(),
+            who=_who(),
+            at=_at(self.clock),
+            why=why,
+        )
+        by_hand.say(self.generated, [word])
+
+    def veto_rule(self, policy: str, rule: str, *, why: str = "") -> None:
+        """Never let a rule act until it is released; the next compile takes it out."""
+        spec_of(policy)
+        self._say(policy, rule, "veto", why)
+
+    def release_rule(self, policy: str, rule: str, *, why: str = "") -> None:
+        """Take a pin or a veto back.
+
+        Raises
+        ------
+        EditError
+            There is none on this rule.
+        """
+        known = {(each.policy, each.rule) for each in self.words()}
+        if (policy, rule) not in known:
+            named = ", ".join(f"{name} {each}" for name, each in sorted(known)) or "none"
+            raise EditError(f"nobody pinned or vetoed {rule} of {policy}; there are words on: {named}")
+        self._say(policy, rule, "release", why)
+
+    def _say(self, policy: str, rule: str, word: Literal["veto", "release"], why: str) -> None:
+        said = Word(policy=policy, rule=rule, word=word, who=_who(), when=_at(self.clock), why=why)
+        by_hand.say(self.generated, [said])
+
+    def verify(self, policy: str, version: int) -> str:
+        """Learn a version again from its log prefix; give the difference, empty where there is none."""
+        segments = self.path / "feedback_log" / "segments"
+        pipeline.summaries_of(self.log, segments)
+        return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())
+
     def _tell_of_edits(self, plan: Plan) -> None:
-        for type_, data, source, identity in pipeline.adjustments(plan):
-            self.emit(type_, data, source=source, id=identity)
+        for each in plan.changes:
+            for type_, data, source, identity in by_hand.adjustments(each.champion, each.edits, each.words):
+                self.emit(type_, data, source=source, id=identity)
 
     def check(self) -> list[Difference]:
         """Say which generated files do not follow from their manifests."""
-        return check_generated(self.generated, pipeline.render_in(self.path / "templates"))
+        return check_generated(self.generated, self._render())
 
     def activate(
         self,

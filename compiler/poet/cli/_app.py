@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from poet.cli import _compile, _feedback, _registry, _setup, _watch
+from poet.cli import _compile, _feedback, _registry, _setup, _watch, _words
 from poet.errors import PoetError
 
 __all__ = ["main"]
@@ -36,6 +36,7 @@ for command in (
     *_feedback.COMMANDS,
     *_compile.COMMANDS,
     *_registry.COMMANDS,
+    *_words.COMMANDS,
     *_watch.COMMANDS,
 ):
     app.add_command(command)

@@ -14,15 +14,20 @@ __all__ = ["COMMANDS"]
 @click.command()
 @click.argument("policies", nargs=-1)
 @click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `poet compile FILE`."
+)
 @click.pass_obj
-def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool) -> None:
-    """Say what a compile would change, and why; nothing is written."""
+def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool, out: Path | None) -> None:
+    """Say what a compile would change, and why; nothing is written but the plan that you ask for."""
     from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         found = workspace.plan(policies)
+        if out is not None:
+            out.write_bytes(workspace.saved(found))
     show(as_json=settings["json"], document=plan_document(found), lines=plan_lines(found))
     if exit_code and found.changes:
         raise click.exceptions.Exit(1)
@@ -46,7 +51,10 @@ def compile_(
     shadow: bool,
     canary: float | None,
 ) -> None:
-    """Learn, render, check, validate, publish and swap what changed."""
+    """Learn, render, check, validate, publish and swap what changed.
+
+    In place of POLICIES, a plan that `poet plan --out FILE.json` saved is applied exactly, or not at all.
+    """
     from poet.errors import ValidationError  # noqa: PLC0415
     from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
@@ -61,7 +69,8 @@ def compile_(
             return
         try:
             report = workspace.compile(
-                policies,
+                () if _saved(policies) else policies,
+                agreed=_saved(policies),
                 activate=not no_activate,
                 trial=trial,
                 share=0.1 if canary is None else canary,
@@ -79,6 +88,13 @@ def compile_(
     show(as_json=settings["json"], document=document, lines=lines)
     if report.plan.left:
         raise click.exceptions.Exit(1)
+
+
+def _saved(policies: tuple[str, ...]) -> Path | None:
+    files = [name for name in policies if name.endswith(".json")]
+    if files and len(policies) > 1:
+        raise click.UsageError("give one saved plan, or the names of policies")
+    return Path(files[0]) if files else None
 
 
 def _check(settings: dict[str, Any], workspace: Any) -> None:

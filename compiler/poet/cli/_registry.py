@@ -1,4 +1,4 @@
-"""`activate`, `rollback`, `shadow`, `canary`, `release`."""
+"""`activate`, `rollback`, `shadow`, `canary`."""
 
 from typing import Any
 
@@ -90,24 +90,9 @@ def canary(
     show(as_json=settings["json"], document=document, lines=[line])
 
 
-@click.command()
-@click.argument("policy")
-@click.argument("version", type=int)
-@click.option("--why", default="released by hand", help="For the journal.")
-@click.pass_obj
-def release(settings: dict[str, Any], policy: str, version: int, why: str) -> None:
-    """Let a quarantined version be offered and activated again; what answers does not change."""
-    from poet.workspace import Workspace  # noqa: PLC0415
-
-    with Workspace.open(settings["folder"]) as workspace:
-        workspace.release(policy, version, why=why)
-    document = {"policy": policy, "released": version}
-    show(as_json=settings["json"], document=document, lines=[f"{policy}: version {version} is released"])
-
-
 def _say(settings: dict[str, Any], policy: str, version: int) -> None:
     document = {"policy": policy, "active": version}
     show(as_json=settings["json"], document=document, lines=[f"{policy}: version {version} is active"])
 
 
-COMMANDS = (activate, rollback, shadow, canary, release)
+COMMANDS = (activate, rollback, shadow, canary)

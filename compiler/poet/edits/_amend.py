@@ -15,7 +15,7 @@ def amend(champion: Decisions, words: Iterable[Word]) -> Decisions:
     """Put the last word on every rule of a policy in force.
 
     A pinned rule has the values that the person gave it and stays, whatever the evidence says. A vetoed one
-    goes, and what the start has in its place comes back. A released one goes on as any other.
+    goes, and what the start has in its place comes back. Of a released one evidence decides again.
     """
     rules = {rule.id: rule for rule in champion.rules}
     for (name, identity), word in last_words(words).items():
