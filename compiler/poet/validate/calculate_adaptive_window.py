@@ -82,6 +82,22 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
     return test
 
 
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        if decisions is None:
+            return
+        window, expected = (
+            policy(name, velocity, requirement),
+            _predicted(decisions, name, velocity, requirement),
+        )
+        demand(window == expected, f"{window}, its decisions say {expected}")
+
+    return test
+
+
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature."""
     borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
@@ -150,6 +166,7 @@ CONTRACT = Contract(
         grows_with_the_stability_requirement,
         answers_the_same_again,
         stays_within_its_bounds,
+        does_what_its_decisions_say,
     ),
     boundary_table=boundary_table,
     signature="(feature_name, data_velocity, stability_requirement)",

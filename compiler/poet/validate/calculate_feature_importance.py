@@ -86,6 +86,19 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     return test
 
 
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+
+    @given(_names(policy), _contexts(policy))
+    def test(name: str, context: dict[str, Any]) -> None:
+        if decisions is None:
+            return
+        found, expected = policy(name, context), _predicted(decisions, name, {"other_features": ()} | context)
+        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, its decisions say {expected}")
+
+    return test
+
+
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Ask for every feature that the decisions name, in and out of every circumstance that they name."""
     features, settings, others = _spoken(decisions)
@@ -156,6 +169,7 @@ CONTRACT = Contract(
         gives_the_base_of_what_it_does_not_know,
         forgets_the_order_of_other_features,
         reads_objects_like_mappings,
+        does_what_its_decisions_say,
     ),
     boundary_table=boundary_table,
     signature="(feature_name, context)",

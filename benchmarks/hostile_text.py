@@ -1,0 +1,167 @@
+"""Hostile text in every text field of every event, through learning and rendering to an imported module.
+
+    python benchmarks/hostile_text.py               # 5 000 texts
+    python benchmarks/hostile_text.py --n 100000    # some minutes
+
+Every text is refused with an error of ours, or is data in a module that has its template's shape, keeps to
+the dialect, and imports without effect. Anything else ends the run.
+"""
+
+import argparse
+import importlib
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.worlds.told import Told, Utterance
+from poet.check import check
+from poet.compare import loaded
+from poet.errors import EventError, PoetError
+from poet.events import make
+from poet.learn import learn
+from poet.learn.configuration import LearnConfiguration
+from poet.policies import policy
+from poet.render import render
+from tests.builders import SEED_PAYLOADS
+from tests.hostile import FAVOURITES
+
+WORLDS = (
+    "detect_drift",
+    "calculate_adaptive_window",
+    "calculate_feature_importance",
+    "generate_alerts",
+    "monitor_with_recovery",
+    "adaptive_monitoring_strategy",
+)
+EVENTS = 200  # of a world, in one module
+LONG = 65_536
+TRUSTED = ("poet.", "numpy", "scipy", "statsmodels")  # what generated code may import
+
+
+def hostile(rng: random.Random) -> str:
+    """Draw a text from everything that a Python string can hold."""
+    kind = rng.random()
+    if kind < 0.4:
+        return rng.choice(FAVOURITES)
+    if kind < 0.41:
+        core = rng.choice(("x", "\n", "\ud800", "'\"", "\U0010ffff", "{{", '"""'))
+        return core * (LONG // len(core))
+    anything = "".join(chr(rng.randrange(0x110000)) for _ in range(rng.randrange(12)))
+    return anything if kind < 0.7 else f"{anything}{rng.choice(FAVOURITES)}{anything[::-1]}"
+
+
+def changed(value: Any, text: Callable[[str], str]) -> Any:
+    """Replace every text in a payload; names of fields stay."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, Mapping):
+        return {name: changed(each, text) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [changed(each, text) for each in value]
+    return value
+
+
+def fields_of_events(rng: random.Random, counted: Counter[str], n: int) -> None:
+    """Put hostile text into one field after the other of every payload of the seed."""
+    while counted["texts in fields"] < n:
+        for type_, payload in SEED_PAYLOADS:
+            for name, value in payload.items():
+                told = changed(value, lambda _: _counted(hostile(rng), counted, "texts in fields"))
+                try:
+                    make(type_, {**payload, name: told, hostile(rng): hostile(rng)}, source="user/ana")
+                    counted["events taken"] += 1
+                except EventError:
+                    counted["events refused"] += 1
+
+
+def _counted(text: str, counted: Counter[str], what: str) -> str:
+    counted[what] += 1
+    return text
+
+
+def learned_modules(rng: random.Random, counted: Counter[str], n: int) -> None:
+    """Rename whatever a world speaks of, teach its policy, and run what is rendered."""
+    seed = 0
+    while counted["texts in worlds"] < n:
+        seed += 1
+        for name in WORLDS:
+            one_module(rng, counted, name, seed)
+
+
+def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) -> None:
+    """Learn from one renamed history."""
+    here = importlib.import_module(f"benchmarks.worlds.{name}")
+    names: dict[str, str] = {}
+
+    def renamed(text: str) -> str:
+        if text not in names:
+            names[text] = _counted(hostile(rng), counted, "texts in worlds")
+        return names[text]
+
+    said = [taken(each, renamed, rng, counted) for each in here.history(seed, EVENTS)]
+    spec = policy(name)
+    start = spec.version_1(getattr(here, "START", spec.starts[0]))
+    try:
+        decided = learn(spec, cast("Any", Told(said)), start, LearnConfiguration())
+        rendered = render(decided)
+        check(rendered)
+    except PoetError:
+        counted["modules refused"] += 1
+        return
+    before = set(sys.modules)
+    module = loaded(rendered.source, "candidate")
+    new = set(sys.modules) - before
+    assert all(each.startswith(TRUSTED) for each in new), f"importing it imported {new}"
+    assert callable(getattr(module, name))
+    counted["modules"] += 1
+    counted["modules with learned rules"] += decided.has_learned
+    counted["texts that reached a rule"] += sum(repr(text) in repr(decided.active) for text in names.values())
+
+
+def taken(
+    each: Utterance, renamed: Callable[[str], str], rng: random.Random, counted: Counter[str]
+) -> Utterance:
+    """Rename the texts that the event takes, and add a text in a field that nobody knows."""
+    data = dict(each.data)
+    for field, value in each.data.items():
+        attempt = {**data, field: changed(value, renamed)}
+        try:
+            make(each.type, attempt, source=each.source, time=each.time)
+        except EventError:
+            counted["fields refused"] += 1
+        else:
+            if field not in ("test", "policy"):
+                data = attempt
+    data[f"note {rng.random()}"] = _counted(hostile(rng), counted, "texts in worlds")
+    try:
+        make(each.type, data, source=each.source, time=each.time)
+    except EventError:
+        counted["notes refused"] += 1
+        data.popitem()
+    return Utterance(each.type, data, source=each.source, time=each.time)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run both and print the counts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--n", type=int, default=5_000, help="texts")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    counted: Counter[str] = Counter()
+    rng = random.Random(options.seed)
+    fields_of_events(rng, counted, options.n // 2)
+    learned_modules(rng, counted, options.n // 2)
+    for what, number in sorted(counted.items()):
+        print(f"{what}: {number}")
+    print("no crash, no change of shape, no import with an effect")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
