@@ -1,0 +1,57 @@
+"""The same decisions give the same bytes: on every Python, whatever hash seed, locale, zone and folder."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = """
+import sys
+from pathlib import Path
+from poet.decisions import decode
+from poet.render import render
+for path in sorted(Path(sys.argv[1]).glob("*/*/decisions.json")):
+    sys.stdout.buffer.write(render(decode(path.read_bytes())).source.encode())
+"""
+PYTHONS = [
+    *os.environ.get("POET_PYTHONS", "").split(),
+    *(found for name in ("python3.12", "python3.13") if (found := shutil.which(name))),
+]
+
+
+def digest(python: str, folder: Path, **environment: str) -> str:
+    """Render every golden module in a process of its own."""
+    ended = subprocess.run(
+        [python, "-c", CODE, str(ROOT / "tests" / "golden")],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "compiler"), **environment},
+        capture_output=True,
+        check=True,
+    )
+    assert len(ended.stdout) > 10_000
+    return hashlib.sha256(ended.stdout).hexdigest()
+
+
+def test_nothing_around_a_process_changes_the_bytes(tmp_path: Path) -> None:
+    """Hash seed, locale, time zone, folder."""
+    here = digest(sys.executable, ROOT, PYTHONHASHSEED="0")
+    for seed in ("1", "4711", "random"):
+        assert digest(sys.executable, tmp_path, PYTHONHASHSEED=seed) == here
+    assert digest(sys.executable, tmp_path, LC_ALL="C", PYTHONUTF8="0", TZ="Pacific/Apia") == here
+    assert digest(sys.executable, tmp_path, PYTHONOPTIMIZE="2") == here
+
+
+@pytest.mark.parametrize("python", PYTHONS or ["none"])
+def test_another_python_gives_the_same_bytes(tmp_path: Path, python: str) -> None:
+    """Those that are installed with jinja2 and msgspec; ``POET_PYTHONS`` names more."""
+    if python == "none":
+        pytest.skip("no other Python is on the path; POET_PYTHONS names interpreters to try")
+    needs = subprocess.run([python, "-c", "import jinja2, msgspec"], capture_output=True, check=False)
+    if needs.returncode:
+        pytest.skip(f"{python} has no jinja2 and msgspec")
+    assert digest(python, tmp_path) == digest(sys.executable, tmp_path)
