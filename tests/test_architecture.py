@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "validate": {"check", "decisions", "policies", "runtime"},
     "publish": {"validate", "render", "decisions", "registry"},
     "registry": {"runtime"},
+    "bundle": {"publish", "registry"},
     "adapters": {"workspace"},
 }
 

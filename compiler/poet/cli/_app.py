@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from poet.cli import _compile, _feedback, _registry, _setup, _watch
+from poet.cli import _bundle, _compile, _feedback, _registry, _setup, _watch
 from poet.errors import PoetError
 
 __all__ = ["main"]
@@ -37,6 +37,7 @@ for command in (
     *_compile.COMMANDS,
     *_registry.COMMANDS,
     *_watch.COMMANDS,
+    *_bundle.COMMANDS,
 ):
     app.add_command(command)
 
