@@ -260,7 +260,7 @@ def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None
         registry=msgspec.structs.replace(packed.registry, policies=policies),
         files={**packed.files, f"{name}.py": source, f"{name}.json": manifest},
     )
-    with pytest.raises(BundleError, match=r"version 2 cannot run here: .*no_such_package"):
+    with pytest.raises(BundleError, match=r"version 2 cannot be loaded here .*no_such_package"):
         served(sign(broken, key()), tmp_path / "here")
     assert answer(tmp_path / "here") == 5000
 

@@ -1,6 +1,7 @@
 """Bytes from a path or by HTTP: bounded in size and time, and never from anywhere else."""
 
 import http.client
+import re
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ __all__ = ["Fetched", "fetch", "is_url"]
 TIMEOUT_S = 30.0
 _CHUNK = 2**16
 _LONGEST_ETAG = 200
+_SCHEME = re.compile(r"[a-z]+:|[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ def is_url(source: str | Path) -> bool:
     BundleError
         It is a URL of another scheme than http and https.
     """
-    scheme, separator, _ = str(source).partition(":")
-    if isinstance(source, Path) or not separator or not scheme.isalpha():
+    found = None if isinstance(source, Path) else _SCHEME.match(source)
+    if found is None:
         return False
-    if scheme.lower() not in ("http", "https"):
+    if found[0].rstrip(":/").lower() not in ("http", "https"):
         raise BundleError(f"{source} is neither a path nor an http or https address; give one of these")
     return True
 

@@ -190,7 +190,8 @@ def _try_out(document: BundleDocument) -> None:
                 registry.version(policy, number)
             except RegistryError as error:
                 raise BundleError(
-                    f"{policy} version {number} cannot run here: {error}; install what it needs"
+                    f"{policy} version {number} cannot be loaded here ({error.__cause__ or error!r}); "
+                    "install what it needs, or bundle another version"
                 ) from error
 
 
