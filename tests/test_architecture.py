@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "publish": {"validate", "render", "decisions", "registry"},
     "registry": {"runtime"},
     "bundle": {"publish", "registry"},
+    "export": {"decisions", "publish", "registry"},
     "adapters": {"workspace"},
 }
 
