@@ -14,23 +14,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-ALLOWED = ("numpy", "scipy")
-
 
 class OnlyThese(importlib.abc.MetaPathFinder):
-    """Refuses to import what an exported file may not need."""
+    """Refuses to import what an exported file may not need: all that is installed but numpy and scipy."""
+
+    def __init__(self) -> None:
+        self._refused = {"poet", *packages_distributions()} - {"numpy", "scipy"}
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> None:  # noqa: ARG002
-        """Let the standard library, numpy and scipy pass to the next finder."""
-        root = fullname.partition(".")[0]
-        if (
-            root not in sys.stdlib_module_names
-            and root not in ALLOWED
-            and not root.rstrip("0123456789").endswith("_v")
-        ):
+        """Let everything else pass to the next finder."""
+        if fullname.partition(".")[0] in self._refused:
             raise ModuleNotFoundError(f"{fullname} is not there", name=fullname)
 
 
@@ -57,7 +54,7 @@ def importances(_results: Any) -> Iterator[Question]:
     contexts: list[Any] = [{}, None, Context(), {"base_importance": None}, {"base_importance": "3"}]
     for season in ("black_friday", "summer", ""):
         for others in ((), "day_of_week", ["price", "day_of_week"], None, 7):
-            contexts.append({"time_of_year": season, "other_features": others, "base_importance": 0.5})
+            contexts += [{"time_of_year": season, "other_features": others, "base_importance": 0.5}]
     contexts.append({"base_importance": "much"})
     for feature in ("price", "user_location", "ad_spend", "day_of_week", "", "é"):
         for context in contexts:
@@ -168,7 +165,7 @@ def drifts(_results: Any) -> Iterator[Question]:
     yield (chance.normal(0.0, 1.0, 2600), chance.normal(0.0, 1.0, 2500)), {"feature": "checkout_total"}
 
 
-def recoveries(_results: Any) -> Iterator[Question]:
+def recoveries(_results: Any) -> Iterator[Question]:  # noqa: C901 -- a list of monitors
     """Ask `monitor_with_recovery`."""
     import numpy as np
 

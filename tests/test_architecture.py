@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "publish": {"validate", "render", "decisions", "registry"},
     "registry": {"runtime"},
     "bundle": {"publish", "registry"},
-    "export": {"decisions", "publish", "registry"},
+    "export": {"decisions", "policies", "publish", "registry"},
     "adapters": {"workspace"},
 }
 
