@@ -1,5 +1,6 @@
 """The Alertmanager configuration: valid, said safely, and never holding back what the policy would not."""
 
+import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poet.check import check
-from poet.decisions import Rule
+from poet.decisions import Decisions, Rule
 from poet.errors import ExportError
 from poet.export import alertmanager
 from poet.policies import policy
-from poet.publish import publish
-from poet.registry import Registry
+from poet.publish import Manifest, publish
+from poet.registry import PolicyEntry, Registry, RegistryDocument, VersionEntry
 from poet.render import render
 from poet.runtime.results import DriftResult
 from poet.validate import Gate, ValidatedModule, ValidationReport
@@ -37,14 +38,41 @@ def storable() -> st.SearchStrategy[str]:
     return hostile_text().map(lambda text: text.encode(errors="ignore").decode())
 
 
-def published(folder: Path, *rules: Rule) -> Path:
-    """Publish version 2 with these rules."""
+def decided(*rules: Rule) -> Decisions:
+    """Give the decisions of version 2: one alert per result, and these rules."""
     first = policy(POLICY).version_1("")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
-    decisions = msgspec.structs.replace(first, version=2, revises=1, rules=every)
-    report = ValidationReport(policy=POLICY, gates=(Gate(name="import", passed=True),))
-    module = ValidatedModule(check(render(decisions)), report)
-    publish([module], folder, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    return msgspec.structs.replace(first, version=2, revises=1, rules=every)
+
+
+def published(folder: Path, *rules: Rule) -> Path:
+    """Publish these rules as version 2, its module left out: rendering text of 64 KiB takes seconds."""
+    folder.mkdir(exist_ok=True)
+    source = b"VERSION = 2\n"
+    manifest = Manifest(
+        policy=POLICY,
+        version=2,
+        revises=1,
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        template_sha256="",
+        compiler="",
+        log_position=0,
+        log_prefix="",
+        decisions=decided(*rules),
+        validation=ValidationReport(policy=POLICY, gates=()),
+    )
+    content = msgspec.json.encode(manifest)
+    entry = VersionEntry(
+        module=f"{POLICY}_v2.py",
+        sha256=manifest.source_sha256,
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    policies = {POLICY: PolicyEntry(active=2, previous=None, versions={"2": entry})}
+    (folder / entry.module).write_bytes(source)
+    (folder / f"{POLICY}_v2.json").write_bytes(content)
+    (folder / "registry.json").write_bytes(
+        msgspec.json.encode(RegistryDocument(generation=1, policies=policies))
+    )
     return folder
 
 
@@ -192,7 +220,11 @@ def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
     assert waiting["repeat_interval"] == gathered["repeat_interval"] == "3600s"
     assert "group_interval" not in waiting
     text = alertmanager(tmp_path)
-    for unsaid in ("only from 3 of them", "0.1 of them are let through", "3 times beyond its threshold"):
+    for unsaid in (
+        "only from 3 of them",
+        "0.1 of them are let through",
+        "what is 3 times beyond its threshold",
+    ):
         assert f"# not said here: {unsaid}" in text
 
 
@@ -222,7 +254,7 @@ def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None
     st.datetimes(datetime(1970, 1, 1), datetime(2068, 1, 1)),  # noqa: DTZ001 -- hypothesis wants them naive
     st.lists(st.timedeltas(timedelta(days=-800), timedelta(days=800)), min_size=1, max_size=20),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedelta]) -> None:
     """Before the end muted, from the end on told; the last minute before it counts as after."""
     end = end.replace(tzinfo=UTC)
@@ -242,12 +274,12 @@ def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedel
 
 @given(
     st.lists(
-        st.one_of(hostile_text(), st.sampled_from(["age", "a|b", "a.b", "a", "b", ".*", "|", "a+"])),
+        st.one_of(storable(), st.sampled_from(["age", "a|b", "a.b", "a", "b", ".*", "|", "a+"])),
         max_size=4,
     ),
     st.lists(storable(), min_size=1, max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_name_means_another(names: list[str], others: list[str]) -> None:
     """Expressions, quotes, line ends, YAML: each feature is muted, no other one is, and the rest stands."""
     names = [*names, "age"]
@@ -283,7 +315,12 @@ def test_nothing_is_muted_that_the_policy_would_tell(tmp_path: Path) -> None:
         held("age", "pay", below="medium", place=2),
         held("x", ratio=1.5, place=3),
     )
-    generated = published(tmp_path, *rules, group("age", "clicks"), cool_down(), batch())
+    module = ValidatedModule(
+        check(render(decided(*rules, group("age", "clicks"), cool_down(), batch()))),
+        ValidationReport(policy=POLICY, gates=(Gate(name="import", passed=True),)),
+    )
+    publish([module], tmp_path, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    generated = tmp_path
     found = read(generated)
     generate_alerts = Registry(generated).policy(POLICY)
     now = END - timedelta(hours=1)
