@@ -56,19 +56,55 @@ def test_an_export_answers_like_the_version_without_poet(tmp_path: Path, case: P
     assert len(set(expected)) > 1 or case.name == "start"
 
 
-def test_the_repositorys_own_versions_can_be_exported_and_read() -> None:
-    """Readable: no directives for linters, no import of poet, the version's own text at the end, whole."""
-    for policy, entry in read_document(GENERATED).policies.items():
-        text = standalone(GENERATED, policy)
-        module = (GENERATED / f"{policy}_v{entry.active}.py").read_text(encoding="utf-8")
-        assert entry.versions[str(entry.active)].sha256 in text
-        assert f"version {entry.active}" in text.split('"""')[1]
-        assert text.endswith(module[module.index("VERSION = ") :])
-        assert "import poet" not in text
-        assert "from poet" not in text
-        assert "noqa" not in text
-        assert "type: ignore" not in text
-        assert "\n\n\n\n" not in text
+def test_an_export_comes_back_in_time_from_a_monitor_that_does_not(tmp_path: Path) -> None:
+    """Its processes are the version's: what hangs is killed, what dies is told, a sample is tried."""
+    from tests.recovery_rules import deadline, decisions_of, fallback
+
+    decisions = decisions_of(
+        deadline(rows=(1, 10_000), features=(1, 10), seconds=1.0, per_rows=0.0, per_features=0.0),
+        fallback("timeout", strategies=("sampled",), rows=10),
+    )
+    report = ValidationReport(policy=decisions.policy, gates=(Gate(name="import", passed=True),))
+    module = ValidatedModule(check(render(decisions)), report)
+    publish([module], tmp_path, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    (tmp_path / "alone.py").write_text(standalone(tmp_path, "monitor_with_recovery"), encoding="utf-8")
+    program = """
+import os, sys, time
+sys.modules["poet"] = None
+import alone
+
+def hangs(data):
+    time.sleep(60.0 if len(data["a"]) > 10 else 0.0)
+    return len(data["a"])
+
+for monitor in (hangs, lambda data: os._exit(3), lambda data: alone.DriftResult(
+    drifted=False, score=0.0, threshold=1.0, test="")):
+    found = alone.monitor_with_recovery({"a": [1.0] * 100}, monitor=monitor)
+    print(found.strategy, found.timed_out, found.error, found.results == 10, type(found.results).__name__)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=50
+    )
+    assert ended.stdout.splitlines() == [
+        "sampled True timeout True int",
+        "failed False crash False NoneType",
+        "full False  False DriftResult",
+    ]
+
+
+@pytest.mark.parametrize("policy", ["adaptive_monitoring_strategy", "detect_drift", "generate_alerts"])
+def test_an_export_can_be_read(policy: str) -> None:
+    """No directives for linters, no import of poet; it says what it is, and ends with the version's own text."""
+    entry = read_document(GENERATED).policies[policy]
+    text = standalone(GENERATED, policy)
+    module = (GENERATED / f"{policy}_v{entry.active}.py").read_text(encoding="utf-8")
+    head = text.split('"""')[1]
+    assert entry.versions[str(entry.active)].sha256 in head
+    assert f"version {entry.active}" in head
+    assert "next compile" not in head
+    assert text.endswith(module[module.index("VERSION = ") :])
+    for trace in ("import poet", "from poet", "noqa", "type: ignore", "\n\n\n\n"):
+        assert trace not in text
 
 
 def test_the_same_version_gives_the_same_bytes() -> None:

@@ -4,7 +4,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import libcst as cst
@@ -163,11 +163,10 @@ class Source:
 
 
 class Library:
-    """The modules that an export is made of, each parsed once."""
+    """The modules that an export is made of."""
 
     def __init__(self, first: Source) -> None:
         self.first = first
-        self._sources = {first.name: first}
 
     def source(self, name: str) -> Source:
         """Give a module.
@@ -177,12 +176,7 @@ class Library:
         ExportError
             It has no text to inline.
         """
-        if name not in self._sources:
-            text = find_text(name)
-            if not text:
-                raise ExportError(f"{name} has no source to inline; install poet from a wheel or a checkout")
-            self._sources[name] = Source(name, text)
-        return self._sources[name]
+        return self.first if name == self.first.name else _inlined(name)
 
     def meaning(self, module: str, name: str) -> Meaning:
         """Follow a name to where it is defined.
@@ -203,6 +197,15 @@ class Library:
         if find_text(f"{module}.{name}"):
             return Meaning(f"{module}.{name}", "")
         raise ExportError(f"{module} has no {name}; the version was made for another release of poet")
+
+
+@cache
+def _inlined(name: str) -> Source:
+    """Read a module of ours; it stays as it is while this program runs, so once is enough."""
+    text = find_text(name)
+    if not text:
+        raise ExportError(f"{name} has no source to inline; install poet from a wheel or a checkout")
+    return Source(name, text)
 
 
 def find_text(name: str) -> str:
