@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "publish": {"validate", "render", "compare", "decisions", "registry"},
     "registry": {"runtime"},
     "edits": {"decisions", "policies", "registry"},
+    "bundle": {"publish", "registry"},
+    "export": {"decisions", "policies", "publish", "registry"},
     "adapters": {"workspace"},
 }
 

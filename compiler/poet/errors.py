@@ -10,6 +10,8 @@
     ├── ValidationError   a candidate broke its contract           (poet.validate)
     ├── PublishError      a version cannot be written              (poet.publish)
     ├── RegistryError     a policy cannot be resolved or loaded    (poet.registry)
+    ├── BundleError       a bundle cannot be made, or was refused  (poet.bundle)
+    ├── ExportError       a version cannot be said in another way  (poet.export)
     ├── SampleError       a policy was called with a wrong type    (poet.runtime)
     ├── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
     ├── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
@@ -19,9 +21,11 @@ A message says what is wrong with which value, then what to do next.
 """
 
 __all__ = [
+    "BundleError",
     "CheckError",
     "EditError",
     "EventError",
+    "ExportError",
     "LearnError",
     "LogError",
     "MonitorError",
@@ -93,6 +97,14 @@ class PublishError(PoetError):
 
 class RegistryError(PoetError):
     """A policy cannot be resolved, loaded, activated or rolled back."""
+
+
+class BundleError(PoetError):
+    """A bundle cannot be made, or one that came was refused."""
+
+
+class ExportError(PoetError):
+    """A version cannot be written for a place without POET."""
 
 
 class SampleError(PoetError, TypeError):

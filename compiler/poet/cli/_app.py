@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from poet.cli import _compile, _feedback, _registry, _setup, _watch, _words
+from poet.cli import _bundle, _compile, _export, _feedback, _registry, _setup, _watch, _words
 from poet.errors import PoetError
 
 __all__ = ["main"]
@@ -38,6 +38,8 @@ for command in (
     *_registry.COMMANDS,
     *_words.COMMANDS,
     *_watch.COMMANDS,
+    *_bundle.COMMANDS,
+    *_export.COMMANDS,
 ):
     app.add_command(command)
 

@@ -1,11 +1,13 @@
 """Validated modules become immutable versions in ``generated/``."""
 
 from poet.publish._manifest import Manifest, Version, module_name, read_manifest
+from poet.publish._package import STANDING
 from poet.publish._publish import publish
 from poet.publish._verify import Difference, check_generated, published_manifest
 from poet.registry import Move, activate, on_trial, read_journal, release, rollback
 
 __all__ = [
+    "STANDING",
     "Difference",
     "Manifest",
     "Move",

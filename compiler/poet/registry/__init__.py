@@ -9,6 +9,7 @@ from poet.registry._document import (
     RegistryDocument,
     Trial,
     VersionEntry,
+    decode_document,
     read_document,
 )
 from poet.registry._files import exclusive, place, sync_folder
@@ -31,6 +32,7 @@ __all__ = [
     "Trial",
     "VersionEntry",
     "activate",
+    "decode_document",
     "exclusive",
     "has_sides",
     "is_on_canary",

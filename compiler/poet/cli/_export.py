@@ -1,0 +1,48 @@
+"""`export`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from poet.cli._output import show
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.argument("policy")
+@click.option("--standalone", is_flag=True, help="One Python file that needs numpy and scipy alone.")
+@click.option(
+    "--alertmanager", is_flag=True, help="What generate_alerts learned, for Prometheus Alertmanager."
+)
+@click.option("--version", "number", type=int, default=None, show_default="the active one")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@click.pass_obj
+def export(
+    settings: dict[str, Any],
+    policy: str,
+    *,
+    standalone: bool,
+    alertmanager: bool,
+    number: int | None,
+    out: Path | None,
+) -> None:
+    """Write a published version for a place without POET."""
+    if standalone == alertmanager:
+        raise click.UsageError("say what to write: either --standalone or --alertmanager")
+    from poet import export as exports  # noqa: PLC0415 -- `poet --help` must not import the compiler
+
+    write = exports.standalone if standalone else exports.alertmanager
+    text = write(settings["folder"] / "generated", policy, number=number)
+    if out is None:
+        show(as_json=settings["json"], document={"text": text}, lines=text.splitlines())
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{out} cannot be written ({error.strerror}); name another file") from error
+    show(as_json=settings["json"], document={"file": str(out)}, lines=[f"{policy} is in {out}"])
+
+
+COMMANDS = (export,)

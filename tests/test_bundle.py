@@ -1,0 +1,490 @@
+"""Bundles: what is packed, what is served, what stays when a pull fails."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from poet.bundle import BundleRuntime, make_key, open_bundle, pack, pull, read_key, sign, state, trusted
+from poet.errors import BundleError, RegistryError
+from poet.registry import Registry, read_document
+from tests.bundles import key, publisher, served, tree
+from tests.modules import WINDOW
+from tests.workspaces import GENERATED
+
+VELOCITY = ("age", 10.0, "normal")
+
+
+def answer(folder: Path) -> int:
+    """Ask a new registry for a window."""
+    window: int = Registry(folder).policy(WINDOW)(*VELOCITY)
+    return window
+
+
+def test_a_pulled_folder_serves_what_the_workspace_does(tmp_path: Path) -> None:
+    """Every policy, the active version, module and manifest to the byte."""
+    path = tmp_path / "bundle"
+    path.write_bytes(sign(pack(GENERATED), key()))
+    pulled = pull(path, tmp_path / "here", [key().public])
+    registry = Registry(tmp_path / "here")
+    there = read_document(GENERATED)
+    assert pulled.is_new
+    assert registry.names() == tuple(sorted(there.policies))
+    assert {name: registry.active(name) for name in there.policies} == pulled.active
+    assert read_document(tmp_path / "here").generation == there.generation
+    for policy, entry in there.policies.items():
+        for suffix in (".py", ".json"):
+            name = f"{policy}_v{entry.active}{suffix}"
+            assert (tmp_path / "here" / name).read_bytes() == (GENERATED / name).read_bytes()
+    assert registry.policy("detect_drift")([1.0] * 50, [1.0] * 500).drifted is False
+
+
+def test_the_same_versions_give_the_same_bytes(tmp_path: Path) -> None:
+    """On another machine, in another folder, at another time."""
+    one = publisher(tmp_path / "a", 1, 2).bundle()
+    other = publisher(tmp_path / "b", 1, 2).bundle()
+    assert one == other
+
+
+def test_the_active_and_the_previous_version_travel_and_no_other(tmp_path: Path) -> None:
+    """Whoever falls back, falls back to what ran before."""
+    there = publisher(tmp_path / "there", 1, 2, 3)
+    assert sorted(pack(there.generated).registry.policies[WINDOW].versions) == ["2", "3"]
+    there.activate(1)
+    assert sorted(pack(there.generated).registry.policies[WINDOW].versions) == ["1", "3"]
+
+
+def test_named_policies_travel_alone(tmp_path: Path) -> None:
+    """An unknown one is refused with those that are there."""
+    packed = pack(GENERATED, ["detect_drift"])
+    assert list(packed.active) == ["detect_drift"]
+    assert sorted(packed.files) == [f"detect_drift_v{n}.{kind}" for n in (1, 2) for kind in ("json", "py")]
+    with pytest.raises(BundleError, match="no policy 'guess' is published; published are adaptive_mon"):
+        pack(GENERATED, ["guess"])
+    with pytest.raises(BundleError, match="holds no published version"):
+        pack(tmp_path)
+
+
+def test_an_edited_version_does_not_travel(tmp_path: Path) -> None:
+    """It is not the file that was published, and the error says which."""
+    there = publisher(tmp_path / "there", 1)
+    path = there.generated / f"{WINDOW}_v1.py"
+    path.write_text(path.read_text().replace("5000", "6000"))
+    with pytest.raises(BundleError, match=f"{WINDOW}_v1.py is not the file that was published"):
+        there.bundle()
+
+
+def test_running_programs_follow_a_pull(tmp_path: Path) -> None:
+    """The same callable, within a second."""
+    there = publisher(tmp_path / "there", 1)
+    served(there.bundle(), tmp_path / "here")
+    window = Registry(tmp_path / "here").policy(WINDOW)
+    assert window(*VELOCITY) == 5000
+    there.publish(2)
+    served(there.bundle(), tmp_path / "here")
+    end = time.monotonic() + 1.0
+    while window(*VELOCITY) != 2000:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_rollback_travels_forward_and_an_old_bundle_does_not(tmp_path: Path) -> None:
+    """Going back is a new generation; a replay of the old one is refused unless it is asked for."""
+    there = publisher(tmp_path / "there", 1, 2)
+    before = there.bundle()
+    served(before, tmp_path / "here")
+    there.rollback()
+    served(there.bundle(), tmp_path / "here")
+    assert answer(tmp_path / "here") == 5000
+    with pytest.raises(BundleError, match=r"of generation 2, which is older; served is 3.*--allow-older"):
+        served(before, tmp_path / "here")
+    assert answer(tmp_path / "here") == 5000
+    served(before, tmp_path / "here", allow_older=True)
+    assert answer(tmp_path / "here") == 2000
+
+
+def test_the_same_generation_with_other_content_is_refused(tmp_path: Path) -> None:
+    """Two histories that part have the same number; neither takes the other's place unasked."""
+    one = publisher(tmp_path / "one", 1, 2)
+    shutil.copytree(one.generated, tmp_path / "other")
+    other = type(one)(tmp_path / "other")
+    one.activate(1)
+    other.publish(3)
+    served(one.bundle(), tmp_path / "here")
+    with pytest.raises(BundleError, match="of generation 3, and says something else"):
+        served(other.bundle(), tmp_path / "here")
+
+
+def test_a_version_that_is_served_never_changes(tmp_path: Path) -> None:
+    """Not even with --allow-older: the number would mean two things."""
+    from poet.publish import publish
+    from tests.modules import validated
+
+    one = publisher(tmp_path / "one", 1)
+    shutil.copytree(one.generated, tmp_path / "other")
+    one.publish(2)
+    publish(
+        [validated(2, window=777)], tmp_path / "other", who="user/ana", why="", at="2026-01-01T00:00:00+00:00"
+    )
+    served(one.bundle(), tmp_path / "here")
+    with pytest.raises(BundleError, match="another calculate_adaptive_window version 2"):
+        served(sign(pack(tmp_path / "other"), key()), tmp_path / "here", allow_older=True)
+
+
+def test_another_workspace_does_not_take_over_a_folder(tmp_path: Path) -> None:
+    """Generations of two workspaces say nothing about each other."""
+    served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
+    stranger = publisher(tmp_path / "stranger", 1, 2)
+    journal = stranger.generated / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"user/ana", b"user/bob"))
+    with pytest.raises(BundleError, match="pull it into another folder"):
+        served(stranger.bundle(), tmp_path / "here", allow_older=True)
+
+
+def test_a_policy_that_is_served_does_not_vanish(tmp_path: Path) -> None:
+    """A bundle of some policies does not take the others away."""
+    generated = tmp_path / "generated"
+    shutil.copytree(GENERATED, generated)
+    served(sign(pack(generated), key()), tmp_path / "here")
+    from poet.publish import activate
+
+    activate(generated, "detect_drift", 1, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    with pytest.raises(BundleError, match="lacks adaptive_monitoring_strategy, which the folder serves"):
+        served(sign(pack(generated, ["detect_drift"]), key()), tmp_path / "here")
+
+
+def test_a_workspaces_own_folder_is_not_pulled_into(tmp_path: Path) -> None:
+    """Nothing in it is touched."""
+    there = publisher(tmp_path / "there", 1)
+    mine = publisher(tmp_path / "mine", 1, 2)
+    before = {path.name for path in mine.generated.iterdir()}
+    with pytest.raises(BundleError, match="holds versions that no bundle brought"):
+        served(there.bundle(), mine.generated)
+    assert {path.name for path in mine.generated.iterdir()} == before
+
+
+def test_a_required_version_fails_closed(tmp_path: Path) -> None:
+    """Both a bundle without it and one without the policy leave what answers."""
+    there = publisher(tmp_path / "there", 1)
+    here, path = tmp_path / "here", tmp_path / "bundle"
+    path.write_bytes(there.bundle())
+    pull(path, here, [key().public])
+    there.publish(2)
+    path.write_bytes(there.bundle())
+    with pytest.raises(BundleError, match="version 3 is required, the bundle has version 2 of it active"):
+        pull(path, here, [key().public], require={WINDOW: 3})
+    with pytest.raises(BundleError, match="detect_drift version 1 is required, the bundle does not have"):
+        pull(path, here, [key().public], require={"detect_drift": 1})
+    assert answer(here) == 5000
+    pull(path, here, [key().public], require={WINDOW: 2})
+    assert answer(here) == 2000
+
+
+def test_a_requirement_holds_for_what_is_served_already(tmp_path: Path) -> None:
+    """Nothing new is no reason to let it pass."""
+    content = publisher(tmp_path / "there", 1).bundle()
+    served(content, tmp_path / "here")
+    with pytest.raises(BundleError, match="version 2 is required"):
+        pull(tmp_path / "here.bundle", tmp_path / "here", [key().public], require={WINDOW: 2})
+
+
+def test_keys_take_each_others_place(tmp_path: Path) -> None:
+    """While both are trusted, either signs; then the old one counts no more."""
+    there = publisher(tmp_path / "there", 1)
+    served(there.bundle(by=1), tmp_path / "here", trust=(1, 2))
+    assert not served(there.bundle(by=2), tmp_path / "here", trust=(1, 2)).is_new
+    assert state(tmp_path / "here").key_id == key(2).public.id.hex()
+    there.publish(2)
+    with pytest.raises(BundleError, match=f"signed by key {key(1).public.id.hex()}, trusted are"):
+        served(there.bundle(by=1), tmp_path / "here", trust=(2,))
+    served(there.bundle(by=2), tmp_path / "here", trust=(2,))
+
+
+def test_state_says_what_is_served_and_why_the_last_pull_failed(tmp_path: Path) -> None:
+    """A later success takes the reason away."""
+    here, path = tmp_path / "here", tmp_path / "bundle"
+    content = publisher(tmp_path / "there", 1).bundle()
+    path.write_bytes(content)
+    assert state(here).generation == 0
+    pull(path, here, [key().public], clock=lambda: 0.0)
+    path.write_bytes(content[:-1])
+    with pytest.raises(BundleError, match="transfer it again"):
+        pull(path, here, [key().public], clock=lambda: 3600.0)
+    found = state(here)
+    assert (found.generation, found.key_id, found.active) == (1, key().public.id.hex(), {WINDOW: 1})
+    assert (found.pulled_at, found.refused_at) == ("1970-01-01T00:00:00+00:00", "1970-01-01T01:00:00+00:00")
+    assert "transfer it again" in found.refused
+    path.write_bytes(content)
+    pull(path, here, [key().public], clock=lambda: 7200.0)
+    found = state(here)
+    assert (found.refused, found.pulled_at) == ("", "1970-01-01T00:00:00+00:00")
+    assert found.checked_at == "1970-01-01T02:00:00+00:00"
+
+
+def test_a_first_pull_that_fails_leaves_its_reason(tmp_path: Path) -> None:
+    """Before anything was ever served."""
+    with pytest.raises(BundleError, match="cannot be read"):
+        pull(tmp_path / "nothing", tmp_path / "here", [key().public])
+    assert "cannot be read" in state(tmp_path / "here").refused
+    with pytest.raises(RegistryError):
+        Registry(tmp_path / "here").policy(WINDOW)
+
+
+def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None:
+    """A module that needs a package this machine lacks is refused before the swap, and named."""
+    import hashlib
+
+    there = publisher(tmp_path / "there", 1)
+    served(there.bundle(), tmp_path / "here")
+    there.publish(2)
+    packed = pack(there.generated)
+    name = f"{WINDOW}_v2"
+    source = packed.files[f"{name}.py"] + "\nimport no_such_package\n"
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    entry = packed.registry.policies[WINDOW]
+    manifest = packed.files[f"{name}.json"].replace(entry.versions["2"].sha256, digest)
+    version = msgspec.structs.replace(
+        entry.versions["2"], sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
+    )
+    policies = {WINDOW: msgspec.structs.replace(entry, versions={**entry.versions, "2": version})}
+    broken = msgspec.structs.replace(
+        packed,
+        registry=msgspec.structs.replace(packed.registry, policies=policies),
+        files={**packed.files, f"{name}.py": source, f"{name}.json": manifest},
+    )
+    with pytest.raises(BundleError, match=r"version 2 cannot be loaded here .*no_such_package"):
+        served(sign(broken, key()), tmp_path / "here")
+    assert answer(tmp_path / "here") == 5000
+
+
+def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next pull finishes the work, even one whose source is gone."""
+    from poet.bundle import _pull
+
+    there = publisher(tmp_path / "there", 1)
+    before = there.bundle()
+    there.publish(2)
+    after = there.bundle()
+    place: Callable[[Path, bytes], None] = vars(_pull)["place"]
+    seen: set[int] = set()
+    for kills_at in range(6):
+        here = tmp_path / f"here-{kills_at}"
+        served(before, here)
+        writes = iter(range(100))
+
+        def killed(path: Path, content: bytes, *, at: int = kills_at, writes: Iterator[int] = writes) -> None:
+            if next(writes) == at:
+                path.with_name(f".tmp-{path.name}").write_bytes(content[: len(content) // 2])
+                raise KeyboardInterrupt
+            place(path, content)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(_pull, "place", killed)
+            with contextlib.suppress(KeyboardInterrupt):
+                served(after, here)
+        is_committed = state(here).generation == 2
+        seen.add(answer(here))
+        with pytest.raises(BundleError, match="cannot be read"):
+            pull(tmp_path / "gone", here, [key().public])
+        assert answer(here) == (2000 if is_committed else 5000)
+        served(after, here)
+        assert answer(here) == 2000
+    assert seen == {5000, 2000}
+
+
+def test_what_was_changed_in_the_folder_is_put_right(tmp_path: Path) -> None:
+    """By the next pull, from the folder's own copy of the bundle."""
+    there = publisher(tmp_path / "there", 1)
+    served(there.bundle(), tmp_path / "here")
+    good = tree(tmp_path / "here")
+    (tmp_path / "here" / f"{WINDOW}_v1.py").write_text("raise SystemExit")
+    (tmp_path / "here" / "registry.json").unlink()
+    with pytest.raises(BundleError):
+        pull(tmp_path / "gone", tmp_path / "here", [key().public])
+    assert tree(tmp_path / "here") == good
+
+
+def test_a_damaged_copy_fails_closed(tmp_path: Path) -> None:
+    """Without it nobody knows what is older, so nothing is taken; what answers goes on."""
+    there = publisher(tmp_path / "there", 1)
+    served(there.bundle(), tmp_path / "here")
+    (tmp_path / "here" / "bundle.poet").write_bytes(b"poet bundle 1\r\n\0")
+    there.publish(2)
+    with pytest.raises(BundleError, match="is damaged"):
+        served(there.bundle(), tmp_path / "here")
+    assert answer(tmp_path / "here") == 5000
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file is in its place."""
+    (tmp_path / "here").write_text("")
+    with pytest.raises(BundleError, match="here cannot be written"):
+        served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
+
+
+def test_a_program_follows_bundles(tmp_path: Path) -> None:
+    """It answers from the last good one at once, and pulls when it is told to."""
+    there = publisher(tmp_path / "there", 1)
+    path = tmp_path / "bundle"
+    path.write_bytes(there.bundle())
+    with BundleRuntime(tmp_path / "here", path, trust=[key().public.line]) as runtime:
+        with pytest.raises(RegistryError):
+            runtime.policy(WINDOW)
+        assert runtime.pull().is_new
+        window = runtime.policy(WINDOW)
+        assert window(*VELOCITY) == 5000
+        there.publish(2)
+        path.write_bytes(there.bundle())
+        assert window(*VELOCITY) == 5000
+        runtime.pull()
+        assert window(*VELOCITY) == 2000
+        path.unlink()
+    with BundleRuntime(tmp_path / "here", path, trust=[key().public]) as runtime:
+        assert runtime.policy(WINDOW)(*VELOCITY) == 2000
+        with pytest.raises(BundleError):
+            runtime.pull()
+        assert "cannot be read" in runtime.state().refused
+
+
+def test_a_thread_pulls_where_one_is_asked_for(tmp_path: Path) -> None:
+    """It outlives refusals, and close ends it."""
+    there = publisher(tmp_path / "there", 1)
+    path = tmp_path / "bundle"
+    path.write_bytes(b"nothing")
+    runtime = BundleRuntime(tmp_path / "here", path, trust=[key().public], every_s=0.02)
+    assert until(lambda: bool(runtime.state().refused))
+    path.write_bytes(there.bundle())
+    assert until(lambda: runtime.state().generation == 1)
+    runtime.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "poet-bundle"]
+    assert runtime.policy(WINDOW)(*VELOCITY) == 5000
+    with pytest.raises(BundleError, match=r"every_s is 0\.0"):
+        BundleRuntime(tmp_path / "here", path, trust=[key().public], every_s=0.0)
+
+
+def until(true: Callable[[], bool]) -> bool:
+    """Wait up to ten seconds for something to become true."""
+    end = time.monotonic() + 10.0
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+def test_pulls_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Eight threads pull two bundles; the newer one is served in the end, whole."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    there = publisher(tmp_path / "there", 1)
+    paths = [tmp_path / "one", tmp_path / "two"]
+    paths[0].write_bytes(there.bundle())
+    there.publish(2)
+    paths[1].write_bytes(there.bundle())
+
+    def pulled(number: int) -> str:
+        try:
+            pull(paths[number % 2], tmp_path / "here", [key().public])
+        except BundleError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(pulled, range(8)))
+    assert all(not text or "which is older" in text for text in said)
+    assert answer(tmp_path / "here") == 2000
+
+
+def test_a_key_is_for_its_owner_alone_and_never_overwritten(tmp_path: Path) -> None:
+    """Mode 0600 whatever the umask; what signs is refused when others could read it."""
+    before = os.umask(0)
+    try:
+        public = make_key(tmp_path / "key")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    assert read_key(tmp_path / "key").public == public
+    with pytest.raises(BundleError, match="never overwritten"):
+        make_key(tmp_path / "key")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="never overwritten"):
+        make_key(tmp_path / "link")
+    (tmp_path / "key").chmod(0o640)
+    with pytest.raises(BundleError, match="chmod 600"):
+        read_key(tmp_path / "key")
+
+
+def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
+    """Missing, something else, and a key of another kind."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    with pytest.raises(BundleError, match=r"cannot be read.*`poet key"):
+        read_key(tmp_path / "none")
+    path = tmp_path / "key"
+    path.touch(0o600)
+    with pytest.raises(BundleError, match="is no private key"):
+        read_key(path)
+    path.write_bytes(
+        X25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    with pytest.raises(BundleError, match="is no Ed25519 key"):
+        read_key(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "poet-ed25519:",
+        "poet-ed25519:" + "A" * 42,
+        "poet-ed25519:" + "A" * 42 + "B",
+        "A" * 43,
+        "ssh-ed25519 A",
+    ],
+)
+def test_what_is_no_public_key_is_refused(line: str) -> None:
+    """Too short, not in its one spelling, without its name; no key at all is refused too."""
+    with pytest.raises(BundleError, match="the line that `poet key` printed"):
+        trusted([line])
+    with pytest.raises(BundleError, match="no key is trusted"):
+        trusted([])
+
+
+def test_without_the_library_the_extra_is_named() -> None:
+    """And nothing else of poet needs it."""
+    code = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "import poet, poet.registry, poet.bundle\n"
+        "from pathlib import Path\n"
+        "try: poet.bundle.make_key(Path('nowhere'))\n"
+        "except poet.PoetError as error: print(error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'poet-policy-compiler[bundle]'" in ended.stdout
+
+
+def test_importing_bundles_costs_neither_the_compiler_nor_cryptography() -> None:
+    """A program that serves a pulled folder starts as fast as one that has a workspace."""
+    code = "import sys, poet.bundle; print({'cryptography', 'libcst', 'jinja2'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
+
+
+def test_what_is_signed_for_something_else_does_not_count(tmp_path: Path) -> None:
+    """The same bytes, signed without the name of what they are."""
+    content = publisher(tmp_path / "there", 1).bundle()
+    head, body = content[:96], content[96:]
+    naked = head[:24] + key().sign(head[16:24] + head[88:96] + body) + head[88:] + body
+    with pytest.raises(BundleError, match="changed on its way, or forged"):
+        open_bundle(naked, [key().public])

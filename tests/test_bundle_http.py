@@ -1,0 +1,297 @@
+"""Bundles by HTTP: entity tags, servers that are down, lie, redirect or never end."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from poet.bundle import pull, state
+from poet.errors import BundleError
+from poet.registry import Registry
+from tests.bundles import Publisher, key, publisher
+from tests.modules import WINDOW
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """A server on this machine that answers as it is told, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = offers(b"")
+        self.asked: list[dict[str, str]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append({name.lower(): value for name, value in self.headers.items()})
+                server.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}/bundle"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it, with its thread."""
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+def offers(content: bytes, *, etag: str = "") -> Answer:
+    """Answer with these bytes, or with 304 to who has them."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if etag and request.headers.get("If-None-Match") == etag:
+            request.send_response(304)
+            request.end_headers()
+            return
+        request.send_response(200)
+        if etag:
+            request.send_header("ETag", etag)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
+
+
+def says(status: int, **headers: str) -> Answer:
+    """Answer with a status and headers, and no content."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+
+    return answer
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Run a server for one test."""
+    monkeypatch.setenv("no_proxy", "*")
+    made = Server()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Publisher:
+    """Make a workspace with one version."""
+    return publisher(tmp_path / "there", 1)
+
+
+def test_what_was_pulled_once_is_not_sent_again(tmp_path: Path, server: Server, there: Publisher) -> None:
+    """The entity tag stands beside the bundle, also for the next process."""
+    server.answer = offers(there.bundle(), etag='"one"')
+    assert pull(server.url, tmp_path / "here", [key().public]).is_new
+    again = pull(server.url, tmp_path / "here", [key().public])
+    assert (again.is_new, again.active) == (False, {WINDOW: 1})
+    assert [asked.get("if-none-match") for asked in server.asked] == [None, '"one"']
+    there.publish(2)
+    server.answer = offers(there.bundle(), etag='"two"')
+    assert pull(server.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
+    pull(server.url, tmp_path / "here", [key().public])
+    assert server.asked[-1]["if-none-match"] == '"two"'
+
+
+def test_a_requirement_holds_where_nothing_changed(tmp_path: Path, server: Server, there: Publisher) -> None:
+    """304 is no way past it."""
+    server.answer = offers(there.bundle(), etag='"one"')
+    pull(server.url, tmp_path / "here", [key().public])
+    with pytest.raises(BundleError, match="version 2 is required"):
+        pull(server.url, tmp_path / "here", [key().public], require={WINDOW: 2})
+
+
+def test_a_tag_is_for_its_source_its_bundle_and_trusted_keys_alone(
+    tmp_path: Path, server: Server, there: Publisher
+) -> None:
+    """Elsewhere, or when its key is trusted no more, the whole bundle is asked for."""
+    content = there.bundle()
+    server.answer = offers(content, etag='"one"')
+    pull(server.url, tmp_path / "here", [key(1).public])
+    pull(server.url + "?other", tmp_path / "here", [key(1).public])
+    with pytest.raises(BundleError, match="trusted are"):
+        pull(server.url + "?other", tmp_path / "here", [key(2).public])
+    assert [asked.get("if-none-match") for asked in server.asked] == [None, None, None]
+
+
+def test_nothing_changed_is_no_answer_to_who_did_not_ask(tmp_path: Path, server: Server) -> None:
+    """A server cannot talk its way past an empty folder."""
+    server.answer = says(304)
+    with pytest.raises(BundleError, match="answers 304"):
+        pull(server.url, tmp_path / "here", [key().public])
+
+
+def test_a_tag_that_is_no_header_is_forgotten(tmp_path: Path, server: Server, there: Publisher) -> None:
+    """Too long, or not plain."""
+    for tag in ('"' + "x" * 300 + '"', '"caf\xe9"'):
+        server.answer = offers(there.bundle(), etag=tag)
+        pull(server.url, tmp_path / "here", [key().public])
+        pull(server.url, tmp_path / "here", [key().public])
+    assert all("if-none-match" not in asked for asked in server.asked)
+
+
+def fails(tmp_path: Path, source: str, match: str, *, timeout_s: float = 5.0) -> None:
+    """Pull; it must fail with this reason, be noted, and leave version 1 answering."""
+    with pytest.raises(BundleError, match=match):
+        pull(source, tmp_path / "here", [key().public], timeout_s=timeout_s)
+    assert Registry(tmp_path / "here").policy(WINDOW)("age", 10.0, "normal") == 5000
+    assert state(tmp_path / "here").refused
+
+
+@pytest.fixture
+def serving(tmp_path: Path, server: Server, there: Publisher) -> Server:
+    """Have version 1 pulled, then offer what is not newer or not a bundle."""
+    server.answer = offers(there.bundle())
+    pull(server.url, tmp_path / "here", [key().public])
+    return server
+
+
+def test_a_server_that_is_down_changes_nothing(tmp_path: Path, server: Server, there: Publisher) -> None:
+    """What answered goes on, and the reason can be read."""
+    server.answer = offers(there.bundle())
+    pull(server.url, tmp_path / "here", [key().public])
+    fails(tmp_path, "http://127.0.0.1:1/bundle", "cannot be reached")
+    fails(tmp_path, "http://no-such-host.invalid/bundle", "cannot be reached")
+    fails(tmp_path, "http://", "cannot be reached")
+    fails(tmp_path, "http://127.0.0.1:port/", "cannot be reached")
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 404, 500, 503])
+def test_other_answers_are_named(tmp_path: Path, serving: Server, status: int) -> None:
+    """Neither an error's page nor a part is a bundle."""
+    serving.answer = says(status, Content_Length="0")
+    fails(tmp_path, serving.url, f"answers {status}")
+
+
+def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publisher) -> None:
+    """A page, nothing, half a bundle."""
+    serving.answer = offers(b"<html>please log in</html>")
+    fails(tmp_path, serving.url, "this is no bundle")
+    serving.answer = offers(b"")
+    fails(tmp_path, serving.url, "this is no bundle")
+    there.publish(2)
+    serving.answer = offers(there.bundle()[:-1])
+    fails(tmp_path, serving.url, "transfer it again")
+
+
+def test_a_connection_that_breaks_is_no_bundle(tmp_path: Path, serving: Server, there: Publisher) -> None:
+    """Less came than was promised."""
+    there.publish(2)
+    content = there.bundle()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: len(content) // 2])
+
+    serving.answer = answer
+    fails(tmp_path, serving.url, "transfer it again")
+
+
+def test_what_is_too_large_is_not_read(
+    tmp_path: Path, serving: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the server promises, and by what it sends where it promises nothing."""
+    monkeypatch.setattr("poet.bundle._fetch.LARGEST", 100_000)
+    serving.answer = says(200, Content_Length=str(2**60))
+    fails(tmp_path, serving.url, "offers 1152921504606846976 bytes")
+    sent = 0
+
+    def endless(request: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while sent < 2**28:
+                sent += request.wfile.write(b"\0" * 65_536)
+        except OSError:
+            return
+
+    serving.answer = endless
+    fails(tmp_path, serving.url, "has more than 100000 bytes")
+    assert sent < 2**26
+
+
+def test_what_drips_ends_in_time(tmp_path: Path, serving: Server) -> None:
+    """Each byte comes in time, all of them would not."""
+    over = threading.Event()
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while not over.wait(0.02):
+                request.wfile.write(b"p")
+        except OSError:
+            return
+
+    serving.answer = drip
+    began = time.monotonic()
+    fails(tmp_path, serving.url, "was not read in time", timeout_s=0.3)
+    assert time.monotonic() - began < 5.0
+    over.set()
+
+
+def test_silence_ends_in_time(tmp_path: Path, serving: Server) -> None:
+    """A server that accepts and says nothing."""
+    over = threading.Event()
+
+    def wait(_request: BaseHTTPRequestHandler) -> None:
+        over.wait(10.0)
+
+    serving.answer = wait
+    began = time.monotonic()
+    fails(tmp_path, serving.url, "cannot be reached", timeout_s=0.3)
+    assert time.monotonic() - began < 5.0
+    over.set()
+
+
+def test_redirects_lead_to_http_and_nowhere_else(tmp_path: Path, serving: Server, there: Publisher) -> None:
+    """Not to files of this machine, not round in circles."""
+    there.publish(2)
+    (tmp_path / "secret").write_bytes(there.bundle())
+    for target in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/bundle", "data:,poet", "gopher://x/"):
+        serving.answer = says(302, Location=target)
+        fails(tmp_path, serving.url, "[Rr]edirect")
+    serving.answer = says(302, Location=serving.url)
+    fails(tmp_path, serving.url, "infinite loop|answers 302")
+    content, moved = there.bundle(), iter([says(302, Location=serving.url + "?moved")])
+    serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- anew each time
+    assert pull(serving.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
+
+
+def test_https_is_not_left_for_http() -> None:
+    """A redirect that takes the encryption away is refused."""
+    import urllib.request
+    from email.message import Message
+    from http.client import HTTPMessage
+    from io import BytesIO
+
+    from poet.bundle._fetch import _Redirects
+
+    assert issubclass(HTTPMessage, Message)
+    request = urllib.request.Request("https://a.invalid/bundle")
+    with pytest.raises(BundleError, match="only http to https is followed"):
+        _Redirects().redirect_request(request, BytesIO(), 302, "Found", HTTPMessage(), "http://a.invalid/")
+
+
+@pytest.mark.parametrize(
+    "source", ["file:///etc/passwd", "ftp://host/bundle", "data:,x", "FILE:/x", "s3://b/c"]
+)
+def test_other_schemes_are_refused_before_anything_happens(tmp_path: Path, source: str) -> None:
+    """Not even the folder is made."""
+    with pytest.raises(BundleError, match="neither a path nor an http or https address"):
+        pull(source, tmp_path / "here", [key().public])
+    assert not (tmp_path / "here").exists()
