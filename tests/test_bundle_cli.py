@@ -75,12 +75,12 @@ def test_a_refused_pull_leaves_with_1_and_wrong_usage_with_2(home: Path) -> None
         code, out, errors = run(home, *words)
         assert (code, out) == (1, "")
         assert errors.startswith("poet: ")
-    for words in (
+    for wrong in (
         ("pull", "b", "--into", "here"),
         ("pull", "b", "--trust", "me", "--into", "here"),
         ("pull", "b", "--trust", key, "--into", "here", "--require-version", "detect_drift"),
     ):
-        assert run(home, *words)[0] == 2
+        assert run(home, *wrong)[0] == 2
     from poet.bundle import state
 
     assert state(home / "here").active["detect_drift"] == 1
