@@ -94,7 +94,7 @@ for monitor in (hangs, lambda data: os._exit(3), lambda data: alone.DriftResult(
 
 @pytest.mark.parametrize("policy", ["adaptive_monitoring_strategy", "detect_drift", "generate_alerts"])
 def test_an_export_can_be_read(policy: str) -> None:
-    """No directives for linters, no import of poet; it says what it is and ends with its own text."""
+    """No directives for linters, no import of poet; it says what it is and ends with the version's text."""
     entry = read_document(GENERATED).policies[policy]
     text = standalone(GENERATED, policy)
     module = (GENERATED / f"{policy}_v{entry.active}.py").read_text(encoding="utf-8")

@@ -232,7 +232,7 @@ def _asked_before(folder: Path, source: str, keys: tuple[TrustedKey, ...]) -> No
 def _is_trusted(folder: Path, good: Opened, keys: tuple[TrustedKey, ...]) -> bool:
     try:
         return open_bundle((folder / BUNDLE).read_bytes(), keys).identity == good.identity
-    except BundleError:
+    except (BundleError, OSError):
         return False
 
 
