@@ -12,6 +12,7 @@ from poet.errors import EditError, LearnError, ValidationError
 from poet.render import render
 from poet.workspace import Workspace
 from tests.regenerate_golden import GOLDEN
+from tests.workspaces import first_workspace
 
 DRIFT, WINDOW, IMPORTANCE, ALERTS, RECOVERY, STRATEGY = (
     "detect_drift",
@@ -163,7 +164,7 @@ def test_a_broken_file_of_words_is_an_error(tmp_path: Path) -> None:
 
 def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: Path) -> None:
     """Until it is released; the edited file is again what was published, and the log tells of the change."""
-    with Workspace.create(tmp_path / "shop", start="ks") as workspace:
+    with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         path = workspace.generated / "detect_drift_v1.py"
         published = path.read_bytes()
         path.write_bytes(published.replace(b"NUMERIC_KS_P_BELOW = 0.05", b"NUMERIC_KS_P_BELOW = 0.001"))
@@ -188,7 +189,7 @@ def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: 
 
 def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> None:
     """Nothing is published, nothing is said, the file is as the person left it."""
-    with Workspace.create(tmp_path / "shop", start="ks") as workspace:
+    with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         path = workspace.generated / "detect_drift_v1.py"
         edited = path.read_bytes().replace(b"NUMERIC_KS_P_BELOW = 0.05", b"NUMERIC_KS_P_BELOW = 1e-300")
         path.write_bytes(edited)
@@ -201,7 +202,7 @@ def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> No
 
 def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> None:
     """A pinned value is in the next version; after a release evidence decides; unknown names are told."""
-    with Workspace.create(tmp_path / "shop") as workspace:
+    with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 3000}, why="our batches are small")
         assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
         source = (workspace.generated / f"{WINDOW}_v2.py").read_text(encoding="utf-8")
@@ -228,7 +229,7 @@ def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> Non
 def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
     """The log, the versions, the templates and people's words must be those that were planned with."""
     path = tmp_path / "plan.json"
-    with Workspace.create(tmp_path / "shop") as workspace:
+    with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 3000})
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         workspace.pin_rule(WINDOW, "window", values={"window": 4000})
@@ -253,7 +254,7 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
 
 def test_verify_tells_of_another_log_and_of_another_module(tmp_path: Path) -> None:
     """A version that was learned from this log and these templates is the same again to the byte."""
-    with Workspace.create(tmp_path / "shop") as workspace:
+    with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         assert not workspace.verify(WINDOW, 1)
         workspace.pin_rule(WINDOW, "window", values={"window": 3000})
         workspace.compile([WINDOW])
