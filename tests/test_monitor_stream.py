@@ -15,7 +15,7 @@ from poet.registry import read_document
 from tests.workspaces import first_workspace
 
 PROCESSES = 4
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 class Monitor:

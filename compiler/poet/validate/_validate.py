@@ -18,6 +18,8 @@ from poet.validate._sandbox import Job, Limits, run
 
 __all__ = ["ContractBrokenError", "validate", "validate_file"]
 
+THOROUGH = 20  # examples a property from which on the validator is tried as well
+
 
 class ContractBrokenError(ValidationError):
     """A candidate failed a gate; `report` has them all."""
@@ -49,7 +51,7 @@ def validate(
     staging
         A folder that the sandbox may write to; made where it is missing, emptied afterwards.
     effort
-        Hypothesis examples a property.
+        Hypothesis examples a property. Below 20 it is a quick look, which tries no mutants.
     limits
         What the candidate may use up.
     counterexamples
@@ -69,7 +71,7 @@ def validate(
         decisions=documents.encode(decisions),
         effort=effort,
         limits=limits or Limits(),
-        mutants=mutants(source),
+        mutants=mutants(source) if effort >= THOROUGH else (),
         champion=champion,
     )
     report = _tried(job, source, staging, counterexamples)
