@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -63,3 +64,26 @@ def test_references_may_be_prepared_by_column() -> None:
     prepared = {name: Reference.prepare(column) for name, column in BEFORE.items()}
     results = detect_drift_table(detect, NOW, prepared)
     assert [result.drifted for result in results.values()] == [True, False]
+
+
+def test_the_columns_of_a_matrix_are_numbered() -> None:
+    """As scikit-learn names them; one of three dimensions is no table."""
+    before = np.column_stack([np.arange(60.0), np.arange(60.0)])
+    results = detect_drift_table(detect, before + np.array([0.0, 60.0]), before)
+    assert {name: result.drifted for name, result in results.items()} == {"x0": False, "x1": True}
+    with pytest.raises(SampleError, match="must be a mapping of columns or a table, got ndarray"):
+        detect_drift_table(detect, np.zeros((2, 2, 2)), before)
+
+
+def test_what_scikit_learn_gives_is_a_table() -> None:
+    """Its bunches, and what its transformers put out, as matrices or as frames."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    flowers = datasets.load_iris()
+    scaler = preprocessing.StandardScaler().fit(flowers.data)
+    plain = detect_drift_table(detect, scaler.transform(flowers.data + 1.0), scaler.transform(flowers.data))
+    frame = datasets.load_iris(as_frame=True).frame
+    framed = detect_drift_table(detect, frame + 1.0, frame)
+    assert list(plain) == list(scaler.get_feature_names_out())
+    assert [each.drifted for each in plain.values()] == [True] * 4
+    assert framed["petal width (cm)"].drifted

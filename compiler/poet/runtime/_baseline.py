@@ -4,13 +4,17 @@ Everything a statistic needs of the reference is computed once and kept; threads
 value, but only with the same value.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Baseline", "Counts", "Rows", "Windows"]
+from poet.runtime._grid import Grid, blocks, cells_for
+from poet.runtime._gridded import Gridded
+
+__all__ = ["Baseline", "Counts", "Rows", "Windows", "mean_step"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -35,6 +39,7 @@ class Baseline:
 
     values: FloatArray
     floor: float = 0.0
+    _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def n(self) -> int:
@@ -49,7 +54,14 @@ class Baseline:
     @cached_property
     def sorted(self) -> FloatArray:
         """The values in increasing order."""
-        return self.values[self.order]
+        return np.sort(self.values)
+
+    def grid(self, length: int) -> Grid:
+        """Give cells that suit a current sample of some length, with the values in them."""
+        cells = cells_for(length)
+        if cells not in self._grids:
+            self._grids[cells] = Grid.over(self.sorted, cells)
+        return self._grids[cells]
 
     @cached_property
     def rank(self) -> IntArray:
@@ -102,7 +114,7 @@ class Baseline:
     @cached_property
     def roughness(self) -> float:
         """Mean absolute step from value to value, in the values' own unit; 0 for a single value."""
-        return float(np.abs(np.diff(self.values)).mean()) if self.n > 1 else 0.0
+        return mean_step(self.values) if self.n > 1 else 0.0
 
     @cached_property
     def sums_from_median(self) -> FloatArray:
@@ -123,6 +135,15 @@ class Baseline:
         return counts_between(self.sorted, self.edges)
 
 
+def mean_step(values: npt.NDArray[Any]) -> float:
+    """Give the mean absolute step from value to value, a block that fits the cache at a time."""
+    total = 0.0
+    for block in blocks(len(values) - 1):
+        steps = np.subtract(values[block.start + 1 : block.stop + 1], values[block], dtype=np.float64)
+        total += float(np.abs(steps, out=steps).sum())
+    return total / (len(values) - 1)
+
+
 def counts_between(ordered: FloatArray, edges: FloatArray) -> FloatArray:
     """Count sorted values in the bins (-inf, e0], (e0, e1], …, (ek, inf)."""
     below = np.searchsorted(ordered, edges, side="right")
@@ -133,18 +154,39 @@ def counts_between(ordered: FloatArray, edges: FloatArray) -> FloatArray:
 class Rows:
     """Samples of one length, one a row, against a baseline. A current sample is a single row."""
 
-    values: FloatArray  # one row a sample, in their order
+    given: npt.NDArray[Any]  # one row a sample, in their order; numbers of any type
     baseline: Baseline
 
     @property
     def length(self) -> int:
         """Values in a row."""
-        return int(self.values.shape[1])
+        return int(self.given.shape[1])
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """The rows in double precision, in which all is computed."""
+        return self.given.astype(np.float64, copy=False)
 
     @cached_property
     def sorted(self) -> FloatArray:
         """Each row in increasing order."""
-        return np.sort(self.values, axis=1)
+        return np.sort(self.given, axis=1).astype(np.float64, copy=False)
+
+    @cached_property
+    def gridded(self) -> tuple[Gridded, ...]:
+        """Each row on the grid of the baseline."""
+        grid = self.baseline.grid(self.length)
+        return tuple(Gridded.of(row, grid) for row in self.given)
+
+    @cached_property
+    def low(self) -> FloatArray:
+        """The least value of each row."""
+        return np.asarray(self.given.min(axis=1), np.float64)
+
+    @cached_property
+    def high(self) -> FloatArray:
+        """The largest value of each row."""
+        return np.asarray(self.given.max(axis=1), np.float64)
 
     @cached_property
     def at_most(self) -> IntArray:
@@ -154,12 +196,16 @@ class Rows:
     @cached_property
     def below(self) -> IntArray:
         """How many values of the baseline are below each value of `sorted`."""
-        return np.searchsorted(self.baseline.sorted, self.sorted, side="left")
+        base, last = self.baseline, self.at_most - 1
+        is_tied = (
+            base.sorted[last] == self.sorted
+        )  # where nothing is at most the value, the largest is not it
+        return np.where(is_tied, base.tie_start[last], self.at_most) if is_tied.any() else self.at_most
 
     @cached_property
     def mean(self) -> FloatArray:
         """Arithmetic mean of each row, kept between its extremes."""
-        mean: FloatArray = np.clip(self.values.mean(axis=1), self.sorted[:, 0], self.sorted[:, -1])
+        mean: FloatArray = np.clip(self.values.mean(axis=1), self.low, self.high)
         return mean
 
     @cached_property
@@ -171,8 +217,7 @@ class Rows:
     @cached_property
     def sd(self) -> FloatArray:
         """Population standard deviation of each row; 0 for a constant one."""
-        constant = self.sorted[:, 0] == self.sorted[:, -1]
-        return np.where(constant, 0.0, self.values.std(axis=1))
+        return np.where(self.low == self.high, 0.0, self.values.std(axis=1))
 
     @cached_property
     def counts(self) -> Counts:

@@ -33,18 +33,24 @@ def open_column(
     SampleError
         `values` is no column, or a column of dates where `dates` is false.
     """
+    if type(values) is np.ndarray:  # most are, and have neither codes nor an index
+        return _plain(values, name, dates=dates), None
     if isinstance(values, str | bytes | dict | set | frozenset) or np.isscalar(values):
         raise SampleError(f"{name} must be {_ACCEPTED}, got {type(values).__name__}")
     coded = _coded(values)
     if coded is not None:
         return coded, _index_times(values)
-    column = _array(values, name)
+    return _plain(_array(values, name), name, dates=dates), _index_times(values)
+
+
+def _plain(column: npt.NDArray[Any], name: str, *, dates: bool) -> npt.NDArray[Any]:
+    """Give the array again if it is a column of something that can be compared."""
     if column.ndim != 1:
         advice = "; for a table use detect_drift_table" if column.ndim == 2 else ""
         raise SampleError(f"{name} must have one dimension, got {column.ndim}{advice}")
     if column.dtype.kind not in ("iufbOUSTM" if dates else "iufbOUST"):
         raise SampleError(f"{name} holds {column.dtype}; give numbers, booleans, text or categories instead")
-    return column, _index_times(values)
+    return column
 
 
 def factorise(

@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from poet.runtime.sample import FloatArray
 
@@ -29,22 +30,25 @@ class Taming:
     @classmethod
     def of(cls, values: FloatArray) -> Self:
         """Measure a reference."""
-        finite = values[np.isfinite(values)]
-        largest = float(np.abs(finite).max(initial=0.0))
-        exponent = 0 if largest == 0.0 or TINY < largest < HUGE else math.frexp(largest)[1]
-        if not len(finite):
+        ends = _ends(values)
+        if not all(map(math.isfinite, ends)):
+            ends = _ends(values[np.isfinite(values)])
+        if not ends:
             return cls(0, -1.0, 1.0)
-        low, high = (float(each) for each in np.ldexp([finite.min(), finite.max()], -exponent))
+        largest = max(map(abs, ends))
+        exponent = 0 if largest == 0.0 or TINY < largest < HUGE else math.frexp(largest)[1]
+        low, high = (float(each) for each in np.ldexp(ends, -exponent))
         beyond = high - low or abs(high) or 1.0
         return cls(exponent, low - beyond, high + beyond)
 
-    def __call__(self, values: FloatArray) -> FloatArray:
-        """Bring values into the range; ordinary ones come back as they are, without a copy."""
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Bring numbers of any type into the range; ordinary ones come back as they are, without a copy."""
         if self.exponent:
             with np.errstate(over="ignore"):
-                values = np.ldexp(values, -self.exponent)
-        if np.abs(values).max(initial=0.0) <= LIMIT:
+                values = np.ldexp(values.astype(np.float64, copy=False), -self.exponent)
+        if not len(values) or (float(values.max()) <= LIMIT and float(values.min()) >= -LIMIT):
             return values
+        values = values.astype(np.float64, copy=False)
         finite = np.clip(values[np.isfinite(values)], -LIMIT, LIMIT)
         low = min(self.low, float(finite.min(initial=np.inf)))
         high = max(self.high, float(finite.max(initial=-np.inf)))
@@ -53,6 +57,12 @@ class Taming:
         )
 
 
-def as_single(values: FloatArray) -> FloatArray:
+def _ends(values: FloatArray) -> list[float]:
+    return [float(values.min()), float(values.max())] if len(values) else []
+
+
+def as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Round to single precision, as the other sample is: else equal values would differ by a rounding."""
-    return np.clip(values, -SINGLE, SINGLE).astype(np.float32).astype(np.float64)
+    if len(values) and max(float(values.max()), -float(values.min())) > SINGLE:
+        values = np.clip(values, -SINGLE, SINGLE)
+    return values.astype(np.float32)

@@ -13,6 +13,7 @@ from poet.errors import SampleError
 from poet.runtime._baseline import Counts, Rows
 from poet.runtime._criteria import Criterion, Reading, read_score
 from poet.runtime._extremes import as_single
+from poet.runtime._known import known
 from poet.runtime.reference import Reference
 from poet.runtime.results import DriftResult, Profile, Score
 from poet.runtime.sample import Sample, read
@@ -214,6 +215,7 @@ def compare(
 ) -> Samples:
     """Hold a current column against a reference column or a prepared `Reference`.
 
+    A numeric reference column is prepared once and known again by its content, within limits.
     Times are `datetime64` or seconds, one a row. ``context["period"]`` is the length of the season in
     seconds; a prepared reference keeps the period it was prepared with.
 
@@ -225,8 +227,7 @@ def compare(
     if context is not None and not isinstance(context, Mapping):
         raise SampleError(f"context must be a mapping of names to scalars, got {type(context).__name__}")
     if not isinstance(reference, Reference):
-        period = _period(context or {})
-        reference = Reference.prepare(reference, times=reference_times, period=period)
+        reference = known(reference, times=reference_times, period=_period(context or {}))
     sample, reference = _at_one_precision(read(current, times=current_times), reference)
     return Samples(sample, reference, version, feature, _impact(context))
 

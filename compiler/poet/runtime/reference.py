@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from poet.errors import SampleError
 from poet.runtime._baseline import Baseline, Counts, Rows, Windows
@@ -22,6 +23,7 @@ __all__ = ["PREPARATIONS", "Preparation", "Reference"]
 Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
 PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 
+SPARSE = 4  # windows with less than this part of the reference's values in all
 VALUES_AT_ONCE = 1 << 18  # windows are computed in blocks of about 2 MB
 ROUNDING = 1e-6  # a preparation that leaves less than this share of the standard deviation left nothing
 
@@ -55,13 +57,18 @@ class Reference:
         SampleError
             The argument is not a column, or the period is not a positive number.
         """
+        return cls.of(read(values, times=times, name="reference"), period)
+
+    @classmethod
+    def of(cls, sample: Sample, period: float | None) -> Self:
+        """Prepare a sample that is read already; raises as `prepare` does."""
         if period is not None and not (math.isfinite(period) and period > 0):
             raise SampleError(f"period must be a positive number of seconds, got {period!r}")
-        sample = read(values, times=times, name="reference")
         if sample.kind != "numeric":
             return cls(sample)
-        taming = Taming.of(sample.values)
-        sample = replace(sample, values=taming(sample.values).copy())
+        doubles = sample.values.astype(np.float64)
+        taming = Taming.of(doubles)
+        sample = replace(sample, values=taming(doubles))
         season = None if sample.times is None else find_season(sample.values, sample.times, period)
         return cls(sample, season, taming)
 
@@ -99,7 +106,7 @@ class Reference:
     @cached_property
     def single(self) -> "Reference":
         """The same reference in single precision, for a current sample that has no more."""
-        values = as_single(self.sample.values)
+        values = as_single(self.sample.values).astype(np.float64)
         return Reference(replace(self.sample, values=values, is_single=True), self.season, self.taming)
 
     def baseline(self, preparation: str) -> Baseline:
@@ -160,7 +167,9 @@ class Reference:
             rows = [self._own_phase_matched(window) for window in windows]
             return {each: np.concatenate([NUMERIC[each](row) for row in rows]) for each in statistics}
         baseline = self.baseline(preparation)
-        own = Windows(baseline.values[windows], baseline, windows)
+        values = baseline.values[windows]
+        is_sparse = SPARSE * windows.size < baseline.n  # cheaper to search than to rank the whole reference
+        own = Rows(values, baseline) if is_sparse else Windows(values, baseline, windows)
         return {each: NUMERIC[each](own) for each in statistics}
 
     def _counts_of(self, windows: IntArray) -> Counts:
@@ -183,10 +192,14 @@ class Reference:
         kept = wanted[self.season.phases(self.sample.times)]
         return Baseline(raw.values[kept]) if kept.any() else raw
 
-    def _prepared(self, values: FloatArray, times: FloatArray | None, preparation: str) -> FloatArray:
+    def _prepared(
+        self, values: npt.NDArray[Any], times: FloatArray | None, preparation: str
+    ) -> npt.NDArray[Any]:
         if preparation == "deseasonalised" and self.season is not None and times is not None:
-            return values - self.season.expected(times)
+            return self.season.without(values, times)
         if preparation == "detrended" and times is not None:
             slope, middle = self.trend
             return values - slope * (times - middle)
-        return np.diff(values) if preparation == "differenced" else values
+        if preparation == "differenced":
+            return np.diff(values.astype(np.float64, copy=False))
+        return values

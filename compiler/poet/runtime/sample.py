@@ -1,8 +1,9 @@
 """Reads a column of any library into one plain `Sample`.
 
-Libraries are recognised by what their columns can do, never imported. Numbers become float64, without a
-copy where they are float64 already. None, NaN, NaT and `pandas.NA` are missing. An infinity is a present,
-extreme value: it is kept here and given a finite place by `poet.runtime.reference`.
+Libraries are recognised by what their columns can do, never imported. Numbers stay what they are, single
+or double precision or integers, without a copy; what is computed from them is in double precision. None,
+NaN, NaT and `pandas.NA` are missing. An infinity is a present, extreme value: it is kept here and given a
+finite place by `poet.runtime.reference`.
 """
 
 from collections.abc import Hashable
@@ -19,6 +20,7 @@ __all__ = ["FloatArray", "IntArray", "Kind", "Sample", "read"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+_EXACT = tuple(map(np.dtype, ("f8", "f4", "i8", "i4", "i2", "i1", "u4", "u2", "u1")))  # native, no rounding
 Kind = Literal["numeric", "categorical", "boolean", "empty"]
 
 
@@ -26,7 +28,7 @@ Kind = Literal["numeric", "categorical", "boolean", "empty"]
 class Sample:
     """The present values of one column, in the order of their times where those are known.
 
-    `values` are float64 for a numeric sample, otherwise int64 codes into `categories`. `n` counts every row,
+    `values` are numbers for a numeric sample, otherwise int64 codes into `categories`. `n` counts every row,
     `times` are seconds and as long as `values`. `is_single` says that the numbers came in single
     precision (float32 or less).
     """
@@ -82,9 +84,12 @@ def read(values: Any, *, times: Any = None, name: str = "current") -> Sample:
 
 
 def _numeric(column: npt.NDArray[Any], seconds: FloatArray | None) -> Sample:
-    values = column.astype(np.float64, copy=False)
-    missing = np.isnan(values) if column.dtype.kind == "f" else None
-    present = ~missing if missing is not None and missing.any() else None
+    values = column if column.dtype in _EXACT else column.astype(np.float64)
+    present = None
+    if (
+        values.dtype.kind == "f" and len(values) and np.isnan(values.min())
+    ):  # no array of flags if all are there
+        present = ~np.isnan(values)
     sample = _build("numeric", values, present, seconds)
     is_single = column.dtype.kind == "f" and column.dtype.itemsize <= 4
     return replace(sample, is_single=True) if is_single else sample

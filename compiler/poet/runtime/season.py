@@ -1,10 +1,12 @@
 """Finds the season of a reference: its period, how strong it is, and the mean at each phase."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
+from poet.runtime._grid import blocks
 from poet.runtime.sample import FloatArray, IntArray
 
 __all__ = ["Season", "find_season"]
@@ -35,20 +37,25 @@ class Season:
         count = np.bincount(phase, minlength=bins)
         total = np.bincount(phase, weights=values, minlength=bins)
         means = np.where(count > 0, total / np.maximum(count, 1), values.mean())
-        return cls(period, means, _strength(values, times, period, bins))
+        return cls(period, means, _strength(values, phase, _cycles(times, period), bins))
 
     def phases(self, times: FloatArray) -> IntArray:
         """Give the phase of each time, as the number of its bin."""
         return phases(times, self.period, len(self.means))
 
-    def expected(self, times: FloatArray) -> FloatArray:
-        """Give the mean of the reference at the phase of each time."""
-        return self.means[self.phases(times)]
+    def without(self, values: npt.NDArray[Any], times: FloatArray) -> FloatArray:
+        """Take the mean of the reference at the phase of its time from each value."""
+        left = np.empty(len(values))
+        for block in blocks(len(values)):
+            np.subtract(values[block], self.means[self.phases(times[block])], out=left[block])
+        return left
 
 
 def phases(times: FloatArray, period: float, bins: int) -> IntArray:
     """Give the bin of each time's phase, 0 … bins - 1."""
-    return np.minimum((np.mod(times / period, 1.0) * bins).astype(np.int64), bins - 1)
+    turns = times / period
+    turns -= np.floor(turns)  # the remainder of 1, to the last bit, at a tenth of its cost
+    return np.minimum((turns * bins).astype(np.int64), bins - 1)
 
 
 def find_season(values: FloatArray, times: FloatArray, period: float | None) -> Season | None:
@@ -74,21 +81,25 @@ def _bin_count(times: FloatArray, period: float) -> int:
     return int(np.clip(per_cycle, 1, MOST_BINS))
 
 
-def _strength(values: FloatArray, times: FloatArray, period: float, bins: int) -> float:
-    cycle = np.floor((times - times[0]) / period).astype(np.int64)
-    cell = cycle * bins + phases(times, period, bins)
+def _cycles(times: FloatArray, period: float) -> IntArray:
+    cycles: IntArray = np.floor((times - times[0]) / period).astype(np.int64)
+    return cycles
+
+
+def _strength(values: FloatArray, phase: IntArray, cycle: IntArray, bins: int) -> float:
+    """Give the share of variance that is explained, from count, sum and squares of each cycle's phases."""
+    cell = cycle * bins + phase
     shape = (int(cycle[-1]) + 1, bins)
     centred = values - values.mean()
     count = np.bincount(cell, minlength=shape[0] * bins).reshape(shape)
     total = np.bincount(cell, weights=centred, minlength=shape[0] * bins).reshape(shape)
+    squares = np.bincount(cell, weights=np.square(centred), minlength=shape[0] * bins).reshape(shape)
     others = count.sum(axis=0) - count
     predicted = (total.sum(axis=0) - total) / np.maximum(others, 1)
-    known = (others > 0).ravel()[cell]
-    if not known.any():
-        return 0.0
-    left = centred[known] - predicted.ravel()[cell[known]]
-    variance = float(np.square(centred[known]).sum())
-    return max(0.0, 1.0 - float(np.square(left).sum()) / variance) if variance > 0 else 0.0
+    is_known = (count > 0) & (others > 0)
+    left = (squares - 2 * predicted * total + np.square(predicted) * count)[is_known].sum()
+    variance = float(squares[is_known].sum())
+    return max(0.0, 1.0 - float(left) / variance) if variance > 0 else 0.0
 
 
 def _candidates(values: FloatArray, times: FloatArray) -> list[float]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from poet.errors import SampleError
 from poet.runtime.reference import Reference
 from poet.runtime.results import DriftResult
@@ -28,9 +30,9 @@ def detect_drift_table(
     detect
         A `detect_drift` of any version.
     current, reference
-        Mappings of names to columns, or pandas, polars or pyarrow tables; a reference may map names to
-        prepared `Reference` objects. A column that one of them lacks, or that cannot be read (dates, say),
-        gives a result with a reason.
+        Mappings of names to columns, pandas, polars or pyarrow tables, or matrices, whose columns are
+        ``x0``, ``x1`` …; a reference may map names to prepared `Reference` objects. A column that one of
+        them lacks, or that cannot be read (dates, say), gives a result with a reason.
     current_times, reference_times, context
         Given to `detect` with every column.
 
@@ -82,6 +84,8 @@ def _columns(table: Any, name: str) -> dict[str, Any]:
     names = getattr(table, "column_names", None)  # pyarrow
     if names is None:
         names = getattr(table, "columns", None)  # pandas and polars
+    if names is None and isinstance(table, np.ndarray) and table.ndim == 2:  # as scikit-learn names them
+        return {f"x{place}": column for place, column in enumerate(table.T)}
     if names is None:
         raise SampleError(f"{name} must be a mapping of columns or a table, got {type(table).__name__}")
     return {str(key): table[key] for key in names}

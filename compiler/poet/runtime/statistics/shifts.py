@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from poet.runtime._baseline import FloatArray, Rows
+from poet.runtime._baseline import FloatArray, Rows, mean_step
 from poet.runtime.statistics._units import BEYOND, in_units, row_sums
 
 __all__ = ["levene", "mann_whitney", "mean_shift", "median_shift", "roughness", "scale_shift"]
@@ -38,7 +38,7 @@ def roughness(rows: Rows) -> FloatArray:
     """
     if rows.length < 2:
         return np.full(len(rows.values), np.nan)
-    steps = np.abs(np.diff(rows.values, axis=1)).mean(axis=1)
+    steps = np.array([mean_step(row) for row in rows.given])
     return in_units(steps - rows.baseline.roughness, rows.baseline.sd)
 
 
