@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -182,3 +184,52 @@ def test_no_document_crashes_the_parser(document: bytes | str) -> None:
     """Anything is an event or an `EventError`."""
     with contextlib.suppress(EventError):
         assert isinstance(parse(document).data, msgspec.Struct)
+
+
+TEXT = st.text(max_size=8)
+DATA = st.fixed_dictionaries(
+    {"execution_id": st.text(min_size=1, max_size=8), "was_real_drift": st.booleans()},
+    optional={
+        "root_cause": TEXT | st.none(),
+        "z": st.floats(allow_nan=False, allow_infinity=False),
+        "a": st.lists(TEXT),
+        "é": st.integers(),
+    },
+)
+MOMENTS = st.floats(0.0, 5e9) | st.integers(0, 5 * 10**15).map(lambda micros: micros / 1e6)
+
+
+@given(data=DATA, time=MOMENTS, source=st.text(min_size=1, max_size=8), subject=TEXT | st.none())
+def test_the_short_way_gives_what_the_long_one_gives(
+    data: dict[str, Any], time: float, source: str, subject: str | None
+) -> None:
+    """An event that is made is to the byte what its canonical JSON is read as."""
+    try:
+        made = make("drift.validation", data, source=source, time=time, id="x", subject=subject)
+    except EventError:  # a lone surrogate
+        return
+    envelope = {
+        "specversion": "1.0",
+        "id": "x",
+        "source": source,
+        "type": "drift.validation",
+        "time": datetime.fromtimestamp(round(time, 6), UTC).isoformat(),
+        "data": data,
+    } | ({} if subject is None else {"subject": subject})
+    assert made == parse(msgspec.json.encode(envelope, order="sorted"))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_gives_names_of_its_own() -> None:
+    """The randomness that was drawn before the fork is the parent's."""
+    new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, "".join(new_id(1.0) for _ in range(50)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    said = os.read(reading, 50 * 36).decode()
+    os.close(reading)
+    os.close(writing)
+    assert not {said[at : at + 36] for at in range(0, 1800, 36)} & {new_id(1.0) for _ in range(300)}

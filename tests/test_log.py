@@ -5,7 +5,7 @@ import resource
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,20 +14,19 @@ import pytest
 
 from poet.errors import LogError
 from poet.events import Event
-from poet.log import FeedbackLog, open_log
+from poet.log import Wanted, open_log
 from poet.log._file import connected, exclusive, lock_file
 from poet.log._store import Writer
 from tests.builders import execution, filled_log, validation
+from tests.stores import opened
 
-# every store of the interface goes through these
-OPEN: list[Callable[[Path], FeedbackLog]] = [open_log]
-any_store = pytest.mark.parametrize("store", OPEN)
+any_store = pytest.mark.usefixtures("each_store")
 
 
 @any_store
-def test_an_event_emitted_twice_is_there_once(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_an_event_emitted_twice_is_there_once(tmp_path: Path) -> None:
     """A retried emit changes nothing; the same id from another source is another event."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append([validation(1), validation(1), validation(1, source="user/bo")], durable=True)
     log.append([validation(1)], durable=True)
     assert log.position() == 2
@@ -35,10 +34,10 @@ def test_an_event_emitted_twice_is_there_once(store: Callable[[Path], FeedbackLo
 
 
 @any_store
-def test_events_are_read_back_in_order(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     """What was put in comes out, equal, between any two positions."""
     events = [validation(number) for number in range(50)]
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append(events, durable=True)
     assert [stored.event for stored in log.read()] == events
     assert [stored.position for stored in log.read(after=10, until=12)] == [11, 12]
@@ -46,12 +45,35 @@ def test_events_are_read_back_in_order(store: Callable[[Path], FeedbackLog], tmp
 
 
 @any_store
-def test_the_prefix_digest_does_not_depend_on_grouping(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_events_can_be_looked_for_as_they_are_written(tmp_path: Path) -> None:
+    """Newest first, by type, source, words, place and name; across commits and within them."""
+    log = opened(tmp_path)
+    for begin in range(0, 5_000, 1_000):
+        log.append([execution(number) for number in range(begin, begin + 1_000)], durable=True)
+        log.append([validation(begin), validation(begin, source="user/bo")], durable=True)
+    votes = log.newest(Wanted(is_feedback=True), 3)
+    assert [each.position for each in votes] == [5_010, 5_009, 4_008]
+    assert [each.source for each in log.newest(Wanted(source="user/b"), 9, before=4_008)] == ["user/bo"] * 3
+    assert [each.position for each in log.newest(Wanted(), 2, before=1_500)] == [1_499, 1_498]
+    assert log.newest(Wanted(is_feedback=True), 9, before=1_001, within=999) == []
+    assert len(log.newest(Wanted(type=execution(0).type), 9_000)) == 5_000
+    assert log.newest(Wanted(text="no such words"), 9) == []
+    other = validation(0, source="user/bo")
+    found = log.at(1_002)
+    assert found is not None
+    assert (found.source, found.id, found.raw) == (other.source, other.id, other.raw)
+    assert (log.at(0), log.at(5_011)) == (None, None)
+    ids = {other.id, execution(3_000).id}
+    assert [each.position for each in log.named(ids)] == [1_002, 3_007]
+    assert [each.position for each in log.named(ids, until=1_002)] == [1_002]
+    log.close()
+
+
+@any_store
+def test_the_prefix_digest_does_not_depend_on_grouping(tmp_path: Path) -> None:
     """One by one or all at once: the same log has the same digest at each position."""
     events = [validation(number) for number in range(20)]
-    together, apart = store(tmp_path / "a"), store(tmp_path / "b")
+    together, apart = opened(tmp_path / "a"), opened(tmp_path / "b")
     together.append(events, durable=True)
     for event in events:
         apart.append([event], durable=True)
@@ -62,12 +84,10 @@ def test_the_prefix_digest_does_not_depend_on_grouping(
 
 
 @any_store
-def test_the_prefix_digest_is_the_chain_that_is_promised(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_the_prefix_digest_is_the_chain_that_is_promised(tmp_path: Path) -> None:
     """d(n) = sha256(d(n-1), sha256(source), sha256(id)), from the digest of nothing."""
     events = [validation(1), validation(2, source="user/bo"), validation(3)]
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append([*events, events[0]], durable=True)
     expected = hashlib.sha256().digest()
     for event in events:
@@ -78,12 +98,10 @@ def test_the_prefix_digest_is_the_chain_that_is_promised(
 
 
 @any_store
-def test_duplicates_leave_no_gap_and_move_no_digest(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_duplicates_leave_no_gap_and_move_no_digest(tmp_path: Path) -> None:
     """A group that holds old, new and doubled events gives what the new ones alone would give."""
     events = [validation(number) for number in range(6)]
-    log, plain = store(tmp_path / "a"), store(tmp_path / "b")
+    log, plain = opened(tmp_path / "a"), opened(tmp_path / "b")
     log.append(events[:3], durable=True)
     log.append([events[1], events[3], events[3], events[0], *events[4:]], durable=True)
     plain.append(events, durable=True)
@@ -95,9 +113,9 @@ def test_duplicates_leave_no_gap_and_move_no_digest(
 
 
 @any_store
-def test_a_long_log_is_read_page_by_page(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_a_long_log_is_read_page_by_page(tmp_path: Path) -> None:
     """No event is missed or doubled where one page ends and the next begins."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append((validation(number) for number in range(2500)), durable=True)
     assert [stored.position for stored in log.read()] == list(range(1, 2501))
     assert [stored.position for stored in log.read(after=999, until=2001)] == list(range(1000, 2002))
@@ -105,9 +123,9 @@ def test_a_long_log_is_read_page_by_page(store: Callable[[Path], FeedbackLog], t
 
 
 @any_store
-def test_threads_share_a_log(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_threads_share_a_log(tmp_path: Path) -> None:
     """Each durable append returns with its own events on disk, whoever committed them."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     missing: list[str] = []
 
     def emit(name: str) -> None:
@@ -127,9 +145,7 @@ def test_threads_share_a_log(store: Callable[[Path], FeedbackLog], tmp_path: Pat
 
 
 @any_store
-def test_events_that_raise_on_the_way_leave_the_log_usable(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_events_that_raise_on_the_way_leave_the_log_usable(tmp_path: Path) -> None:
     """What came before the error is taken; the log is not locked up."""
 
     def broken() -> Iterator[Event]:
@@ -137,7 +153,7 @@ def test_events_that_raise_on_the_way_leave_the_log_usable(
         log.append([validation(2)], durable=True)
         raise KeyError("the caller's own")
 
-    log = store(tmp_path)
+    log = opened(tmp_path)
     with pytest.raises(KeyError):
         log.append(broken())
     log.flush()
@@ -146,11 +162,9 @@ def test_events_that_raise_on_the_way_leave_the_log_usable(
 
 
 @any_store
-def test_what_no_store_could_hold_is_refused_at_the_door(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_what_no_store_could_hold_is_refused_at_the_door(tmp_path: Path) -> None:
     """It must not keep others from being written."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     with pytest.raises(LogError, match="not Unicode"):
         log.append([msgspec.structs.replace(validation(1), source="user/\udcff")])
     with pytest.raises(LogError, match="happened at nan"):
@@ -161,9 +175,9 @@ def test_what_no_store_could_hold_is_refused_at_the_door(
 
 
 @any_store
-def test_events_are_counted_by_type(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_events_are_counted_by_type(tmp_path: Path) -> None:
     """From the start, or after a position."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append([execution(1), validation(1), validation(2)], durable=True)
     assert log.count_by_type() == {"drift.validation": 2, "execution.recorded": 1}
     assert log.count_by_type(after=2) == {"drift.validation": 1}
@@ -171,11 +185,9 @@ def test_events_are_counted_by_type(store: Callable[[Path], FeedbackLog], tmp_pa
 
 
 @any_store
-def test_a_flush_makes_everything_visible_to_others(
-    store: Callable[[Path], FeedbackLog], tmp_path: Path
-) -> None:
+def test_a_flush_makes_everything_visible_to_others(tmp_path: Path) -> None:
     """What was buffered before it is on disk after it."""
-    log, other = store(tmp_path), store(tmp_path)
+    log, other = opened(tmp_path), opened(tmp_path)
     log.append(validation(number) for number in range(500))
     log.flush()
     assert other.position() == 500
@@ -184,22 +196,23 @@ def test_a_flush_makes_everything_visible_to_others(
 
 
 @any_store
-def test_closing_loses_nothing(store: Callable[[Path], FeedbackLog], tmp_path: Path) -> None:
+def test_closing_loses_nothing(tmp_path: Path) -> None:
     """A clean end writes what was buffered; a closed log takes nothing more."""
-    log = store(tmp_path)
+    log = opened(tmp_path)
     log.append(validation(number) for number in range(300))
     log.close()
     log.close()
     with pytest.raises(LogError, match="closed"):
         log.append([validation(301)])
-    again = store(tmp_path)
+    again = opened(tmp_path)
     assert again.position() == 300
     again.close()
 
 
+@any_store
 def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
     """The caller never waits, and knows what it cost."""
-    log = open_log(tmp_path, capacity=10, on_full="drop")
+    log = opened(tmp_path, capacity=10, on_full="drop")
     log.append(validation(number) for number in range(5000))
     log.flush()
     assert log.dropped > 0
@@ -207,17 +220,30 @@ def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_full_buffer_refuses_when_told_to(tmp_path: Path) -> None:
+    """The caller is told which event was not taken, and what to do; those before it are kept."""
+    log = open_log(tmp_path, capacity=10, on_full="refuse")
+    told = r"'v10-user/ana' was not taken: 10 events wait .* flush"
+    with lock_file(tmp_path) as other, exclusive(other), pytest.raises(LogError, match=told):
+        log.append(validation(number) for number in range(20))
+    log.flush()
+    assert (log.position(), log.dropped) == (10, 1)
+    log.close()
+
+
+@any_store
 def test_a_durable_event_is_never_dropped(tmp_path: Path) -> None:
     """Who waits for the disk waits for room as well."""
-    log = open_log(tmp_path, capacity=10, on_full="drop")
+    log = opened(tmp_path, capacity=10, on_full="drop")
     log.append((validation(number) for number in range(200)), durable=True)
     assert (log.position(), log.dropped) == (200, 0)
     log.close()
 
 
+@any_store
 def test_a_full_buffer_blocks_by_default(tmp_path: Path) -> None:
     """Nothing is lost, however small the buffer."""
-    log = open_log(tmp_path, capacity=3)
+    log = opened(tmp_path, capacity=3)
     log.append(validation(number) for number in range(200))
     log.flush()
     assert (log.position(), log.dropped) == (200, 0)
@@ -324,8 +350,8 @@ def test_a_commit_that_fails_is_undone_whole(tmp_path: Path) -> None:
     """And the next one finds no transaction half done."""
     filled_log(tmp_path, [validation(0)]).close()
     writer = Writer(tmp_path)
-    with pytest.raises(LogError):
-        writer.commit([validation(1), msgspec.structs.replace(validation(2), time=float("nan"))])
+    with no_room(tmp_path), pytest.raises(LogError):
+        writer.commit([validation(number) for number in range(10, 2000)])
     writer.commit([validation(3)])
     writer.let_go()
     with open_log(tmp_path) as log:

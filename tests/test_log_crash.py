@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from poet.log import EmbeddedLog, open_log
+from poet.log import BufferedLog, open_log
 from tests.builders import validation
 
 DURABLE = """
@@ -68,7 +68,7 @@ def kill(writer: subprocess.Popen[bytes]) -> None:
     writer.wait()
 
 
-def check_sound(folder: Path, log: EmbeddedLog) -> None:
+def check_sound(folder: Path, log: BufferedLog) -> None:
     """Assert that the file is whole and that its digests chain from the first event to the last."""
     connection = sqlite3.connect(folder / "log.sqlite3")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

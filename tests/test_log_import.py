@@ -14,8 +14,11 @@ import pytest
 
 from poet.errors import LogError
 from poet.events import Event, make, parse
-from poet.log import export_jsonl, export_parquet, import_files, open_log
+from poet.log import export_jsonl, export_parquet, import_files
 from tests.builders import SEED_PAYLOADS, filled_log, validation
+from tests.stores import opened
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 LAST = 10**9
 
@@ -24,7 +27,7 @@ def test_the_seed_payloads_are_imported_verbatim(tmp_path: Path) -> None:
     """Eighteen lines, eighteen events."""
     lines = [json.dumps({"type": type_, "data": data}) for type_, data in SEED_PAYLOADS]
     (tmp_path / "seed.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         report = import_files([tmp_path / "seed.jsonl"], log, dead_letters=tmp_path / "dead.jsonl")
         assert (report.accepted, report.refused) == (18, 0)
         assert sum(log.count_by_type().values()) == 18
@@ -40,7 +43,7 @@ def test_refused_lines_are_buried_with_their_reasons_and_the_rest_lands(tmp_path
     ]
     good = validation(1).raw.decode()
     (tmp_path / "mixed.jsonl").write_text("\n".join([bad[0], good, bad[1], bad[2]]), encoding="utf-8")
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         report = import_files([tmp_path / "mixed.jsonl"], log, dead_letters=tmp_path / "dead.jsonl")
         assert (report.accepted, report.refused, log.position()) == (1, 3, 1)
     letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
@@ -52,7 +55,7 @@ def test_a_file_imported_twice_changes_nothing(tmp_path: Path) -> None:
     """Lines without an id get one from their content; equal lines of one file stay two events."""
     line = json.dumps({"type": "drift.validation", "data": {"execution_id": "x", "was_real_drift": True}})
     (tmp_path / "two.jsonl").write_text(f"{line}\n{line}\n", encoding="utf-8")
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         for _ in range(2):
             import_files([tmp_path / "two.jsonl"], log, dead_letters=tmp_path / "dead.jsonl")
         assert log.position() == 2
@@ -70,7 +73,7 @@ def test_csv_columns_become_fields(tmp_path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["type", "data"])
         writer.writerow(["drift.validation", '{"execution_id": "x2", "was_real_drift": false}'])
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         files = [tmp_path / "flat.csv", tmp_path / "json.csv"]
         assert import_files(files, log, dead_letters=tmp_path / "dead.jsonl").accepted == 2
         first, second = (stored.event for stored in log.read())
@@ -82,7 +85,7 @@ def test_parquet_rows_become_events(tmp_path: Path) -> None:
     """Typed columns need no JSON."""
     rows = {"type": ["drift.noise_issue"], "data.feature": ["f"], "data.window_size": [100]}
     pq.write_table(pa.table(rows | {"data.false_alarms_per_day": [1.5]}), tmp_path / "noise.parquet")
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         import_files([tmp_path / "noise.parquet"], log, dead_letters=tmp_path / "dead.jsonl")
         (stored,) = log.read()
     assert stored.event.data.false_alarms_per_day == 1.5  # type: ignore[attr-defined]
@@ -91,7 +94,7 @@ def test_parquet_rows_become_events(tmp_path: Path) -> None:
 def imported(tmp_path: Path, name: str, content: bytes) -> tuple[list[Event], list[dict[str, Any]]]:
     """Import one file into a log of its own; give the events and the dead letters."""
     (tmp_path / name).write_bytes(content)
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         import_files([tmp_path / name], log, dead_letters=tmp_path / "dead.jsonl")
         events = [stored.event for stored in log.read()]
     dead = tmp_path / "dead.jsonl"
@@ -213,7 +216,7 @@ def test_a_whole_log_goes_through_parquet_and_back(tmp_path: Path) -> None:
         *map(validation, (1, 2)),
     ]
     log = filled_log(tmp_path / "log", events)
-    with open_log(tmp_path / "again") as again:
+    with opened(tmp_path / "again") as again:
         files = export_parquet(log, tmp_path / "parquet")
         report = import_files(files, again, dead_letters=tmp_path / "dead.jsonl")
         assert (report.accepted, report.refused) == (21, 0)
@@ -233,7 +236,7 @@ def test_importing_into_a_log_that_drops_drops_nothing(tmp_path: Path) -> None:
     """An import waits for room."""
     lines = b"\n".join(validation(number).raw for number in range(1200))
     (tmp_path / "many.jsonl").write_bytes(lines)
-    with open_log(tmp_path / "log", capacity=20, on_full="drop") as log:
+    with opened(tmp_path / "log", capacity=20, on_full="drop") as log:
         report = import_files([tmp_path / "many.jsonl"], log, dead_letters=tmp_path / "dead.jsonl")
         assert (report.accepted, log.position(), log.dropped) == (1200, 1200, 0)
 
@@ -247,7 +250,7 @@ def test_an_export_is_imported_to_the_same_log(tmp_path: Path, how: str) -> None
         export_jsonl(log, files[0])
     else:
         files = export_parquet(log, tmp_path / "parquet")
-    with open_log(tmp_path / "again") as again:
+    with opened(tmp_path / "again") as again:
         import_files(files, again, dead_letters=tmp_path / "dead.jsonl")
         assert again.prefix_digest(LAST) == log.prefix_digest(LAST)
     log.close()
@@ -266,7 +269,7 @@ def test_progress_grows_to_the_size_of_the_file(tmp_path: Path, suffix: str) -> 
     else:
         pq.write_table(pa.Table.from_pylist(rows), path)
     seen: list[tuple[int, int]] = []
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         import_files([path], log, dead_letters=tmp_path / "d", progress=lambda *at: seen.append(at))
     assert len(seen) == 6
     assert seen == sorted(seen)
@@ -277,5 +280,5 @@ def test_progress_grows_to_the_size_of_the_file(tmp_path: Path, suffix: str) -> 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     """The error names the kinds that are known."""
     (tmp_path / "a.xlsx").write_bytes(b"")
-    with open_log(tmp_path / "log") as log, pytest.raises(LogError, match=r"\.jsonl, \.csv or \.parquet"):
+    with opened(tmp_path / "log") as log, pytest.raises(LogError, match=r"\.jsonl, \.csv or \.parquet"):
         import_files([tmp_path / "a.xlsx"], log, dead_letters=tmp_path / "dead.jsonl")

@@ -1,7 +1,6 @@
 """The feedback log and the processes around it: forks, workers, exits, readers beside writers."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +14,9 @@ import pytest
 
 from poet.log import open_log
 from tests.builders import filled_log, validation
+from tests.stores import opened, place
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,10 +61,8 @@ def test_forks_in_the_midst_of_writing_disturb_nobody(tmp_path: Path) -> None:
     thread.join()
     log.flush()
     assert log.position() == 1 + emitted + 12
+    assert [stored.position for stored in log.read()] == list(range(1, log.position() + 1))
     log.close()
-    connection = sqlite3.connect(tmp_path / "log.sqlite3")
-    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
 
 
 def test_a_fork_leaves_the_parents_buffer_to_the_parent(tmp_path: Path) -> None:
@@ -75,39 +75,38 @@ def test_a_fork_leaves_the_parents_buffer_to_the_parent(tmp_path: Path) -> None:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     log.close()
-    with open_log(tmp_path) as again:
+    with opened(tmp_path) as again:
         assert again.position() == 2
 
 
-def emit_and_end(folder: Path) -> None:
+def emit_and_end(at: Path | str) -> None:
     """Emit without waiting, and be done."""
-    open_log(folder).append(validation(number, source="worker") for number in range(50))
+    open_log(at).append(validation(number, source="worker") for number in range(50))
 
 
 @pytest.mark.parametrize("start", [get_context("fork").Process, get_context("spawn").Process])
 def test_a_worker_process_that_ends_loses_nothing(tmp_path: Path, start: Callable[..., BaseProcess]) -> None:
     """Workers end past `atexit`; their buffer is written all the same."""
-    worker = start(target=emit_and_end, args=(tmp_path,))
+    worker = start(target=emit_and_end, args=(place(tmp_path),))
     worker.start()
     worker.join()
-    with open_log(tmp_path) as log:
+    with opened(tmp_path) as log:
         assert (worker.exitcode, log.position()) == (0, 50)
 
 
 def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
     """The end of the program closes what is open."""
-    program = "import sys; from tests.test_log_processes import *; emit_and_end(Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT)
-    with open_log(tmp_path) as log:
+    program = "import sys; from tests.test_log_processes import *; emit_and_end(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, str(place(tmp_path))], check=True, cwd=ROOT)
+    with opened(tmp_path) as log:
         assert log.position() == 50
 
 
 WRITER = """
 import sys
-from pathlib import Path
 from poet.log import open_log
 from tests.builders import validation
-with open_log(Path(sys.argv[1])) as log:
+with open_log(sys.argv[1]) as log:
     for number in range(100):
         log.append([validation(10 * number + row, source=sys.argv[2]) for row in range(3)], durable=True)
 """
@@ -115,8 +114,8 @@ with open_log(Path(sys.argv[1])) as log:
 
 def test_a_reader_never_finds_a_position_behind_it(tmp_path: Path) -> None:
     """While three processes write: what comes next is always the next position."""
-    log = open_log(tmp_path)
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    log = opened(tmp_path)
+    command = [sys.executable, "-c", WRITER, str(place(tmp_path))]
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in "abc"]
     seen: list[int] = []
     deadline = time.monotonic() + 30.0

@@ -1,13 +1,16 @@
 """What alerts and monitored runs leave in the log, for people to answer and learners to read."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from poet.events import Event
+from poet.log import BufferedLog
 from poet.recording import Recorder
 from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcome, Suppressed
+from tests.stores import opened
 
 
 class Log:
@@ -21,7 +24,7 @@ class Log:
         self.events += events
 
 
-def recorder(log: Log) -> Recorder:
+def recorder(log: Log | BufferedLog) -> Recorder:
     """Make a recorder with a clock that stands and ids that count."""
     ids = iter(range(10_000))
     return Recorder(
@@ -93,3 +96,15 @@ def test_flushing_waits_for_what_came_before_and_not_for_what_comes_meanwhile() 
     stop.set()
     thread.join()
     record.close()
+
+
+@pytest.mark.usefixtures("each_store")
+def test_what_was_recorded_is_in_the_log(tmp_path: Path) -> None:
+    """Under the id that the caller was given, in whatever store."""
+    with opened(tmp_path) as log:
+        record = recorder(log)
+        arguments = {"current": [1.0, 2.0], "reference": [1.0, 2.0]}
+        told = [record("detect_drift", arguments, drift(name)).execution_id for name in "abc"]
+        record.close()
+        log.flush()
+        assert [stored.event.id for stored in log.read()] == told == ["id-0", "id-1", "id-2"]

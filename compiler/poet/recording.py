@@ -15,9 +15,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from poet.errors import LogError
 from poet.events import make
+from poet.inbox import sketch
 from poet.log import FeedbackLog
 from poet.runtime.drift import score_all
 from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcome, Score, Suppressed
@@ -25,6 +27,7 @@ from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcom
 __all__ = ["Recorder", "is_audited"]
 
 _Waiting = tuple[str, DriftResult, Mapping[str, Any], float]
+SHOWN_FROM = 5  # rows that have a value, for it to be named in a sketch
 CAPACITY = 10_000  # answers waiting to be scored; beyond it the caller waits
 
 
@@ -65,8 +68,13 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def __call__(self, policy: str, arguments: Mapping[str, Any], result: Any) -> Any:
-        """Give the result back with its ids and audit mark, and record it behind the caller."""
+    def __call__(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, *, when: float | None = None
+    ) -> Any:
+        """Give the result back with its ids and audit mark, and record it behind the caller.
+
+        `when` is when the policy answered, in seconds since 1970, where that was not just now.
+        """
         if isinstance(result, AlertPlan):
             return self._alerted(result)
         if isinstance(result, MonitoringOutcome):
@@ -78,7 +86,7 @@ class Recorder:
         marked = replace(result, execution_id=execution_id, audit=audit)
         self._after_fork()
         self._start()
-        self._waiting.put((policy, marked, _held(arguments), self._clock()))
+        self._waiting.put((policy, marked, _held(arguments), self._clock() if when is None else when))
         return marked
 
     def _alerted(self, plan: AlertPlan) -> AlertPlan:
@@ -166,7 +174,8 @@ class Recorder:
                 "profile": {} if result.profile is None else asdict(result.profile),
                 "audit": result.audit,
                 "propensity": self._audit_rate if result.audit else 1.0,
-            },
+            }
+            | (_drawn(arguments) if result.drifted or result.audit else {}),
             source=self._source,
             id=result.execution_id,
             time=when,
@@ -227,6 +236,15 @@ def _held(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(kept.get(name), np.ndarray):
             kept[name] = kept[name].copy()
     return kept
+
+
+def _drawn(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give both samples as whoever is asked sees them; values of single rows are nobody's business."""
+    try:
+        drawn = sketch(arguments.get("current"), arguments.get("reference"), least=SHOWN_FROM)
+    except Exception:  # noqa: BLE001 -- what cannot be drawn must not cost the record
+        return {}
+    return {} if drawn is None else {"sketch": to_builtins(drawn)}
 
 
 def _score(score: Score) -> dict[str, float]:

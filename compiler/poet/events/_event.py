@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import os
 import re
 import time as clock
 from collections.abc import Callable, Mapping
@@ -12,7 +11,10 @@ from functools import cache
 import msgspec
 
 from poet.errors import EventError
+from poet.events._identity import new_id
+from poet.events._moment import spelled
 from poet.events._payload import Payload, Problem
+from poet.events._quick import quick
 from poet.events.schema import PAYLOADS, units_of
 from poet.events.units import CONVERTERS, instant
 
@@ -66,15 +68,6 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-
-
-def new_id(now: float | None = None) -> str:
-    """Give a UUIDv7 (RFC 9562): sortable by time, random otherwise."""
-    moment = int((clock.time() if now is None else now) * 1000) & 0xFFFF_FFFF_FFFF
-    noise = int.from_bytes(os.urandom(10), "big")
-    value = moment << 80 | 0x7 << 76 | (noise >> 68) << 64 | 0b10 << 62 | noise & ((1 << 62) - 1)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:
@@ -134,26 +127,46 @@ def make(
     EventError
         As `parse`, and for values that JSON cannot hold (NaN, infinity, lone surrogates).
     """
-    name = f"{id or 'new event'} ({type})"
     try:
-        moment = round(now() if time is None else instant(time), 6)
+        moment, text = spelled(now() if time is None else instant(time))
     except ValueError as error:
+        name = f"{id or 'new event'} ({type})"
         raise _refused(name, path="time", expected=str(error), got=repr(time)) from error
+    identity = new_id(moment) if id is None else id
+    found = quick(type, data, source, text, identity, subject)
+    if found is None or len(found[1]) > LIMIT_BYTES:
+        raw = _spelled_out(type, data, source, moment, identity, subject, name=id or "new event")
+        return parse(raw, source=source, now=now)
+    payload, raw = found
+    return Event(id=identity, source=source, type=type, time=moment, subject=subject, data=payload, raw=raw)
+
+
+def _spelled_out(
+    type_: str,
+    data: Mapping[str, object],
+    source: str,
+    moment: float,
+    identity: str,
+    subject: str | None,
+    *,
+    name: str,
+) -> bytes:
+    """Write an envelope as canonical JSON."""
+    named = f"{name} ({type_})"
     envelope = {
         "specversion": "1.0",
-        "id": new_id(moment) if id is None else id,
+        "id": identity,
         "source": source,
-        "type": type,
+        "type": type_,
         "time": datetime.fromtimestamp(moment, UTC).isoformat(),
-        "data": _without_nan(data, name, "data"),
+        "data": _without_nan(data, named, "data"),
     }
     if subject is not None:
         envelope["subject"] = subject
     try:
-        raw = msgspec.json.encode(envelope, order="sorted")
+        return msgspec.json.encode(envelope, order="sorted")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise EventError(event=name, path="data", expected="what JSON can hold", got=str(error)) from error
-    return parse(raw, source=source, now=now)
+        raise EventError(event=named, path="data", expected="what JSON can hold", got=str(error)) from error
 
 
 def _refused(event: str, *, path: str, expected: str, got: object) -> EventError:
@@ -186,7 +199,10 @@ def _text(value: str | msgspec.UnsetType, name: str, path: str) -> str | None:
 def _time(value: msgspec.Raw | msgspec.UnsetType, name: str) -> float | None:
     if isinstance(value, msgspec.UnsetType):
         return None
-    stated: object = msgspec.json.decode(value)
+    try:
+        stated: object = msgspec.json.decode(value)
+    except msgspec.DecodeError as error:  # a number that is none: 1e400
+        raise _refused(name, path="time", expected="a time", got=str(error)) from error
     if stated is None:
         return None
     try:

@@ -14,24 +14,22 @@ __all__ = ["connected", "exclusive", "lock_file", "prepare", "telling"]
 FILE = "log.sqlite3"
 LOCK = "commit.lock"
 APPLICATION_ID = 0x504F4554  # "POET", in the header of the file
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 60.0
-# `position` is an alias of the rowid. Rows are never deleted, and AUTOINCREMENT never gives a number twice.
-# `digest` is the chain over all events so far: a prefix's digest is one look-up. `totals` spares every
-# insert a second index, and counting a scan.
+PAGES_PER_CHECKPOINT = 8000  # 32 MB: where nobody wrote enough to carry it over earlier, beside the lock
+# A row of `blocks` is what one commit brought: a row an event would cost twice as much. `last` is the
+# position of its last event, `digest` the chain over all events up to there. `names` is what makes an event
+# the only one of its source and id. `totals` spares counting a scan. Rows are never deleted.
 SCHEMA = f"""
 BEGIN;
-CREATE TABLE events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    source TEXT NOT NULL,
-    id TEXT NOT NULL,
-    type TEXT NOT NULL,
-    time REAL NOT NULL,
-    subject TEXT,
-    raw BLOB NOT NULL,
+CREATE TABLE blocks (
+    last INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    types TEXT NOT NULL,
     digest BLOB NOT NULL,
-    UNIQUE (source, id)
+    content BLOB NOT NULL
 ) STRICT;
+CREATE TABLE names (source TEXT, id TEXT, PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE totals (type TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -66,6 +64,7 @@ def connected(folder: Path) -> sqlite3.Connection:
         folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}")
     return connection
 
 

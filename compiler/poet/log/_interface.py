@@ -3,12 +3,15 @@
 # pyright: reportReturnType=false
 # the bodies of a protocol are its docstrings
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from poet.events import Event
 
-__all__ = ["FeedbackLog", "StoredEvent"]
+__all__ = ["FeedbackLog", "Reader", "Store", "StoredEvent", "Wanted", "Writer", "Written"]
 
 
 class StoredEvent(NamedTuple):
@@ -16,6 +19,32 @@ class StoredEvent(NamedTuple):
 
     position: int
     event: Event
+
+
+class Written(NamedTuple):
+    """An event as it is written: unparsed, so that one whose type nobody knows here can be shown too."""
+
+    position: int
+    source: str
+    id: str
+    type: str
+    time: float
+    raw: bytes
+
+    @property
+    def subject(self) -> str:
+        """What the event is about, "" where it does not say."""
+        said = msgspec.json.decode(self.raw)
+        return str(said.get("subject") or "") if isinstance(said, dict) else ""
+
+
+class Wanted(NamedTuple):
+    """Which events somebody wants to see; what is empty wants all."""
+
+    type: str = ""
+    source: str = ""  # what it begins with
+    text: str = ""  # what stands anywhere in the event
+    is_feedback: bool = False  # no telemetry
 
 
 class FeedbackLog(Protocol):
@@ -46,6 +75,25 @@ class FeedbackLog(Protocol):
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         """Give the durable events in order, from the one after position `after` to `until`."""
 
+    def newest(
+        self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = 200_000
+    ) -> list[Written]:
+        """Give the newest durable events that somebody wants to see, newest first, unparsed.
+
+        Parameters
+        ----------
+        before
+            Only events before this position.
+        within
+            How many positions are searched: what is rare and far back is not found at any price.
+        """
+
+    def at(self, position: int) -> Written | None:
+        """Give the durable event at a position, unparsed; None where there is none."""
+
+    def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
+        """Give the durable events with one of these ids up to a position, unparsed; reads the log once."""
+
     def position(self) -> int:
         """Give the position of the newest durable event; 0 when there is none."""
 
@@ -58,3 +106,56 @@ class FeedbackLog(Protocol):
 
     def count_by_type(self, *, after: int = 0) -> dict[str, int]:
         """Count the durable events after a position, by type, sorted by type."""
+
+
+class Writer(Protocol):
+    """One process's connection that commits; for one thread at a time."""
+
+    def commit(self, events: Sequence[Event]) -> None:
+        """Write those that are new in one transaction, on disk when this returns; all or none of them."""
+
+    def let_go(self) -> None:
+        """Close what is open; it is opened again when needed."""
+
+
+class Reader(Protocol):
+    """One process's connection that reads, for any thread."""
+
+    in_use: threading.Lock
+
+    def page(self, after: int, until: int | None) -> list[StoredEvent]:
+        """Give the next events in order, none when there are none."""
+
+    def written(self, after: int, until: int) -> list[Written]:
+        """Give the next events in order as they are written, none when there are none."""
+
+    def position(self) -> int:
+        """Give the newest position."""
+
+    def digest(self, position: int) -> str:
+        """Give the digest of the events up to a position, in hex."""
+
+    def counts(self, after: int) -> dict[str, int]:
+        """Count events after a position by type."""
+
+    def let_go(self) -> None:
+        """Close what is open; call it while holding `in_use`."""
+
+
+class Store(Protocol):
+    """Where a log is kept."""
+
+    name: str  # for people, without a password
+
+    @property
+    def check(self) -> Callable[[Event], None] | None:
+        """What raises `LogError` for an event that the store cannot hold; None where it holds all."""
+
+    def prepare(self) -> None:
+        """Make the log where there is none; raises `LogError` where something else is."""
+
+    def writer(self) -> Writer:
+        """Give a new writer, not connected yet."""
+
+    def reader(self) -> Reader:
+        """Give a new reader, not connected yet."""

@@ -4,40 +4,63 @@ Each is opened when first used and can be let go of at any time: SQLite's connec
 through a fork, not even to be closed on the other side.
 """
 
-import hashlib
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
+from poet.events import Event
+from poet.log._block import EMPTY_DIGEST, Block, chained, content, counts, link, restored
+from poet.log._file import FILE, connected, exclusive, lock_file, prepare, telling
+from poet.log._interface import StoredEvent, Written
 
-from poet.errors import EventError, LogError
-from poet.events import Event, parse
-from poet.log._file import FILE, connected, exclusive, lock_file, telling
-from poet.log._interface import StoredEvent
+__all__ = ["EmbeddedStore", "Reader", "Writer"]
 
-__all__ = ["Reader", "Writer"]
-
-ROWS_PER_READ = 1000
-EMPTY_DIGEST = hashlib.sha256(b"").digest()
-KNOWN = "SELECT 1 FROM events WHERE source = ? AND id = ?"
-INSERT = "INSERT INTO events (source, id, type, time, subject, raw, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
+EVENTS_PER_READ = 1000
+BYTES_PER_CHECKPOINT = 4_000_000  # what a process writes before it carries the WAL into the file
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+KNOWN = "SELECT 1 FROM names WHERE source = ? AND id = ?"
+NAMES_PER_INSERT = (100, 10, 1)  # one statement for many rows costs less; older SQLite binds 999 values
+NAME = {
+    count: "INSERT INTO names VALUES " + ", ".join(["(?, ?)"] * count)  # noqa: S608 -- question marks
+    for count in NAMES_PER_INSERT
+}
+ADD_BLOCK = "INSERT INTO blocks (last, events, types, digest, content) VALUES (?, ?, ?, ?, ?)"
 ADD = (
     "INSERT INTO totals (type, events) VALUES (?, ?) "
     "ON CONFLICT (type) DO UPDATE SET events = events + excluded.events"
 )
-LAST_DIGEST = "SELECT digest FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1"
-PAGE = (
-    "SELECT position, source, id, type, time, raw FROM events WHERE position > ? AND position <= ? "
-    "ORDER BY position LIMIT ?"
-)
-TOTALS = "SELECT type, events FROM totals ORDER BY type"
-COUNTS = "SELECT type, count(*) FROM events WHERE position > ? GROUP BY type ORDER BY type"
+NEWEST = "SELECT last, digest FROM blocks ORDER BY last DESC LIMIT 1"
+UP_TO = "SELECT last, digest FROM blocks WHERE last <= ? ORDER BY last DESC LIMIT 1"
+AROUND = "SELECT last - events, content FROM blocks WHERE last > ? ORDER BY last LIMIT 1"
+PAGE = "SELECT last - events, events, content FROM blocks WHERE last > ? ORDER BY last"
+TOTALS = "SELECT type, events FROM totals"
+BEHIND = "SELECT types, count(*) FROM blocks WHERE last > ? AND last - events >= ? GROUP BY types"
 FARTHEST = 2**63 - 1
+
+
+class EmbeddedStore:
+    """The SQLite file in a folder."""
+
+    check = None  # it holds whatever an event can be
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.name = str(folder)
+
+    def prepare(self) -> None:
+        """Make the file where there is none."""
+        prepare(self._folder)
+
+    def writer(self) -> "Writer":
+        """Give a new writer."""
+        return Writer(self._folder)
+
+    def reader(self) -> "Reader":
+        """Give a new reader."""
+        return Reader(self._folder)
 
 
 class Writer:
@@ -46,18 +69,24 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._opened: tuple[sqlite3.Connection, IO[bytes]] | None = None
+        self._behind = 0  # bytes written since the last checkpoint
 
     def commit(self, events: Sequence[Event]) -> None:
         """Write those that are new in one transaction, on disk when this returns."""
+        block = Block.of(events)  # before the turn, which others wait for
         with telling(self._folder / FILE):
             try:
                 connection, lock = self._open()
                 with exclusive(lock):
                     try:
-                        _insert(connection, events)
+                        _insert(connection, block)
                     except sqlite3.IntegrityError:  # some are there already, which is rare: find out which
                         connection.execute("ROLLBACK")
-                        _insert(connection, _unknown(connection, events))
+                        if new := _unknown(connection, events):
+                            _insert(connection, Block.of(new))
+                self._behind += len(block.content)
+                if self._behind >= BYTES_PER_CHECKPOINT:
+                    self._checkpoint(connection, lock)
             except BaseException:
                 self.let_go()  # which rolls back; a connection that failed is not used again
                 raise
@@ -69,6 +98,16 @@ class Writer:
             self._opened = None
             connection.close()
             lock.close()
+
+    def _checkpoint(self, connection: sqlite3.Connection, lock: IO[bytes]) -> None:
+        """Carry the WAL into the file beside the others' commits; they wait only for what came meanwhile.
+
+        Without a moment in which nobody commits the WAL would never begin anew, and grow.
+        """
+        connection.execute(CHECKPOINT).fetchone()
+        with exclusive(lock):
+            connection.execute(CHECKPOINT).fetchone()
+        self._behind = 0
 
     def _open(self) -> tuple[sqlite3.Connection, IO[bytes]]:
         if self._opened is None:
@@ -86,22 +125,47 @@ class Reader:
 
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
         """Give the next events in order; one short read, so that no writer waits for a slow reader."""
-        rows = self._rows(PAGE, after, FARTHEST if until is None else until, ROWS_PER_READ)
-        return [StoredEvent(row[0], _restored(*row)) for row in rows]
+        end = FARTHEST if until is None else until
+        page: list[StoredEvent] = []
+        for before, rows in self._blocks(after, end):
+            skipped = max(0, after - before)
+            page += restored(rows[skipped : end - before], before + skipped + 1)
+        return page
+
+    def written(self, after: int, until: int) -> list[Written]:
+        """Give the next events in order as they are written."""
+        page: list[Written] = []
+        for before, rows in self._blocks(after, until):
+            skipped = max(0, after - before)
+            page += [
+                Written(position, *row)
+                for position, row in enumerate(rows[skipped : until - before], before + skipped + 1)
+            ]
+        return page
 
     def position(self) -> int:
         """Give the newest position."""
-        ((newest,),) = self._rows("SELECT coalesce(max(position), 0) FROM events")
+        ((newest,),) = self._rows("SELECT coalesce(max(last), 0) FROM blocks")
         return int(newest)
 
     def digest(self, position: int) -> str:
         """Give the digest of the events up to a position, in hex."""
-        rows = self._rows(LAST_DIGEST, position)
-        return (rows[0][0] if rows else EMPTY_DIGEST).hex()
+        last, digest = next(iter(self._rows(UP_TO, position)), (0, EMPTY_DIGEST))
+        if last < position and (around := self._rows(AROUND, position)):
+            rows = content(around[0][1])[: position - last]
+            digest = chained(digest, (link(source, identity) for source, identity, *_ in rows))
+        return str(digest.hex())
 
     def counts(self, after: int) -> dict[str, int]:
         """Count events after a position by type."""
-        return dict(self._rows(COUNTS, after) if after > 0 else self._rows(TOTALS))
+        if after <= 0:
+            return dict(sorted(self._rows(TOTALS)))
+        found = Counter[str]()
+        for types, blocks in self._rows(BEHIND, after, after):
+            found.update({type_: blocks * events for type_, events in counts(types).items()})
+        if (around := self._rows(AROUND, after)) and around[0][0] < after:
+            found.update(row[2] for row in content(around[0][1])[after - around[0][0] :])
+        return dict(sorted(found.items()))
 
     def let_go(self) -> None:
         """Close what is open."""
@@ -109,43 +173,45 @@ class Reader:
             self._connection.close()
             self._connection = None
 
+    def _blocks(self, after: int, end: int) -> list[tuple[int, list[Any]]]:
+        """Give blocks that lie between two positions: the position before each, and its content."""
+        found, held = [], 0
+        with self.in_use, telling(self._folder / FILE):
+            cursor = self._open().execute(PAGE, (after,))
+            for before, events, block in cursor:
+                if before >= end:
+                    break
+                found.append((before, block))
+                held += events
+                if held >= EVENTS_PER_READ:
+                    break
+            cursor.close()
+        return [(before, content(block)) for before, block in found]
+
     def _rows(self, query: str, *values: int) -> list[Any]:
         with self.in_use, telling(self._folder / FILE):
-            if self._connection is None:
-                self._connection = connected(self._folder)
-            return self._connection.execute(query, values).fetchall()
+            return self._open().execute(query, values).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connected(self._folder)
+        return self._connection
 
 
-def _restored(position: int, source: str, identity: str, type_: str, time: float, raw: bytes) -> Event:
-    """Read an event back; what its envelope left open was settled when it was taken."""
-    try:
-        event = parse(raw, source=source, now=lambda: time)
-    except EventError as error:
-        raise LogError(
-            f"the event at position {position} cannot be read ({error}); "
-            f"use a release, with the plug-ins, that knows {type_!r}"
-        ) from error
-    return event if event.id == identity else msgspec.structs.replace(event, id=identity)
-
-
-def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+def _insert(connection: sqlite3.Connection, block: Block) -> None:
+    names = [name for event in block.events for name in (event.source, event.id)]
     connection.execute("BEGIN IMMEDIATE")
-    row = connection.execute(LAST_DIGEST, (FARTHEST,)).fetchone()
-    connection.executemany(INSERT, _rows(events, row[0] if row else EMPTY_DIGEST))
-    connection.executemany(ADD, Counter(event.type for event in events).items())
+    last, digest = connection.execute(NEWEST).fetchone() or (0, EMPTY_DIGEST)
+    begin = 0
+    for count in NAMES_PER_INSERT:
+        while len(names) - begin >= 2 * count:
+            connection.execute(NAME[count], names[begin : begin + 2 * count])
+            begin += 2 * count
+    events = len(block.events)
+    digest = chained(digest, block.links)
+    connection.execute(ADD_BLOCK, (last + events, events, block.types, digest, block.content))
+    connection.executemany(ADD, block.totals.items())
     connection.execute("COMMIT")
-
-
-def _rows(events: Sequence[Event], digest: bytes) -> Iterator[tuple[object, ...]]:
-    for event in events:
-        identity = hashlib.sha256(event.id.encode()).digest()
-        digest = hashlib.sha256(digest + _of_source(event.source) + identity).digest()
-        yield event.source, event.id, event.type, event.time, event.subject, event.raw, digest
-
-
-@lru_cache(maxsize=1024)
-def _of_source(source: str) -> bytes:
-    return hashlib.sha256(source.encode()).digest()
 
 
 def _unknown(connection: sqlite3.Connection, events: Sequence[Event]) -> list[Event]:

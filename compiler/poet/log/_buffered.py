@@ -1,4 +1,4 @@
-"""The embedded feedback log: a buffer, commits in groups, the SQLite file.
+"""An open feedback log: a buffer, commits in groups, whatever stores them.
 
 The caller of a plain append pays for putting an event into a list; a thread commits what has come at most
 `LINGER_S` later. Whoever wants to know that events are on disk commits them himself, with all that others
@@ -7,45 +7,45 @@ a disk that is full for a minute costs nothing but errors.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from math import isfinite
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from poet.errors import LogError
 from poet.events import Event
-from poet.log._file import prepare
-from poet.log._interface import StoredEvent
+from poet.log import _search
+from poet.log._interface import Reader, Store, StoredEvent, Wanted, Written
 from poet.log._lifetime import close_at_end_of_worker, register
-from poet.log._store import Reader, Writer
 
-__all__ = ["EmbeddedLog", "open_log"]
+__all__ = ["BufferedLog", "OnFull"]
 
+OnFull = Literal["block", "refuse", "drop"]
 GROUP = 500  # events in one transaction, at most
 LINGER_S = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
 
 
-class EmbeddedLog:
-    """A feedback log in a folder, for any number of threads and processes."""
+class BufferedLog:
+    """A feedback log in a store, for any number of threads and processes; `open_log` makes one."""
 
-    def __init__(self, folder: Path, *, capacity: int, on_full: Literal["block", "drop"]) -> None:
+    def __init__(self, store: Store, *, capacity: int, on_full: OnFull) -> None:
         if capacity < 1:
             raise LogError(f"a buffer of {capacity} events holds none; give a capacity of at least 1")
-        self._folder = folder
+        self._store = store
+        self._check = store.check
         self._capacity = capacity
         self._group = min(GROUP, capacity)
         self._on_full = on_full
         self._is_closed = False
-        self.dropped = 0  # events refused because the buffer was full
+        self.dropped = 0  # events not taken because the buffer was full
         self.begin_anew()
-        prepare(folder)
+        store.prepare()
         register(self)
 
     def begin_anew(self) -> None:
         """Start with an empty buffer: also in a forked child, whose parent writes what it had taken."""
-        self._writer = Writer(self._folder)
-        self._reader = Reader(self._folder)
+        self._writer = self._store.writer()
+        self._reader = self._store.reader()
         self._committing = threading.Lock()  # taken before the next one
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)  # where the thread waits
@@ -93,6 +93,23 @@ class EmbeddedLog:
             yield from page
             after = page[-1].position
 
+    def newest(
+        self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = _search.SEARCHED
+    ) -> list[Written]:
+        """Give the newest durable events that are wanted; see `FeedbackLog.newest`."""
+        reader = self._open_reader()
+        end = reader.position() + 1 if before is None else before
+        return _search.newest(reader, wanted, count, before=end, within=within)
+
+    def at(self, position: int) -> Written | None:
+        """Give the durable event at a position, unparsed; None where there is none."""
+        return _search.at(self._open_reader(), position)
+
+    def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
+        """Give the durable events with one of these ids up to a position, unparsed; reads the log once."""
+        reader = self._open_reader()
+        return _search.named(reader, ids, until=reader.position() if until is None else until)
+
     def position(self) -> int:
         """Give the newest durable position."""
         return self._open_reader().position()
@@ -133,26 +150,38 @@ class EmbeddedLog:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise LogError(f"the feedback log in {self._folder} is closed; open it again with open_log")
+            raise LogError(f"the feedback log in {self._store.name} is closed; open it again with open_log")
 
     def _put(self, event: Event, *, durable: bool) -> int:
         """Take one event; gives how many were taken with it."""
         if not (event.id.isascii() and event.source.isascii() and isfinite(event.time)):
             _check(event)
+        if self._check is not None:
+            self._check(event)
         while True:
             with self._lock:
-                self._raise_failure()
-                self._check_open()
+                if self._failure is not None:
+                    self._raise_failure()
+                if self._is_closed:
+                    self._check_open()
                 if len(self._buffer) < self._capacity:
                     self._buffer.append(event)
                     self._taken += 1
                     if not durable and (self._is_idle or len(self._buffer) == self._group):
                         self._wake()
                     return self._taken
-                if self._on_full == "drop" and not durable:
+                if self._on_full != "block" and not durable:
                     self.dropped += 1
+                    if self._on_full == "refuse":
+                        raise self._full(event)
                     return self._taken
-            self._write_group()
+            self._write_group(self._taken)
+
+    def _full(self, event: Event) -> LogError:
+        return LogError(
+            f"the event {event.id!r} was not taken: {self._capacity} events wait for the disk; call flush(), "
+            "which returns when they are written, and emit it again, or let a full buffer block"
+        )
 
     def _wake(self) -> None:
         self._is_idle = False
@@ -175,12 +204,13 @@ class EmbeddedLog:
     def _write(self, upto: int) -> None:
         """Return when the first `upto` events are on disk."""
         while self._written < upto:
-            self._write_group()
+            self._write_group(upto)
 
-    def _write_group(self) -> None:
+    def _write_group(self, upto: int) -> None:
+        """Commit what waits, unless others took the first `upto` along before the turn came."""
         with self._committing:
             with self._lock:
-                group = self._buffer[: self._group]
+                group = self._buffer[: self._group] if self._written < upto else []
             if not group:
                 return
             self._writer.commit(group)
@@ -190,22 +220,23 @@ class EmbeddedLog:
                 self._failure = None  # what could not be written then is written now
 
     def _run(self) -> None:
-        while self._has_work():
+        while upto := self._has_work():
             try:
-                self._write_group()
+                self._write_group(upto)
             except BaseException as error:  # noqa: BLE001 -- told to the next caller
                 with self._lock:
                     self._failure = error
 
-    def _has_work(self) -> bool:
-        """Wait for events and let others join them; false when the log is closed."""
+    def _has_work(self) -> int:
+        """Wait for events and let others join them; give how many are due, 0 when the log is closed."""
         with self._lock:
             while not self._is_closed and (self._failure is not None or not self._buffer):
                 self._is_idle = self._failure is None
                 self._work.wait()
             self._is_idle = False
+            upto = self._taken  # what comes while these wait joins them, but is not due itself
             self._work.wait_for(self._is_time, timeout=LINGER_S)
-            return not self._is_closed
+            return 0 if self._is_closed else upto
 
     def _is_time(self) -> bool:
         return self._is_closed or len(self._buffer) >= self._group
@@ -221,25 +252,3 @@ def _check(event: Event) -> None:
         raise LogError(
             f"the event {event.id!r} of {event.source!r} is not Unicode text ({error}); name it otherwise"
         ) from error
-
-
-def open_log(
-    folder: Path, *, capacity: int = 100_000, on_full: Literal["block", "drop"] = "block"
-) -> EmbeddedLog:
-    """Open the feedback log in a folder, making it where there is none.
-
-    Parameters
-    ----------
-    folder
-        Usually a workspace's ``feedback_log``.
-    capacity
-        Events that may wait in memory.
-    on_full
-        What a caller meets when they do: it waits, or the event is dropped and counted.
-
-    Raises
-    ------
-    LogError
-        The folder holds something else, or cannot be used.
-    """
-    return EmbeddedLog(Path(folder), capacity=capacity, on_full=on_full)
