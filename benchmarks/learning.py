@@ -12,52 +12,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from replayed import COLUMNS, People, World, run
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.real_series import COLLECTION, collected, world_of
+from benchmarks.replayed import People, World, run
 from poet.learn.detect_drift._candidates import numeric_grid
 from poet.learn.detect_drift._scopes import candidate_of, champion_fires
 from poet.learn.detect_drift._steps import firing
 from poet.policies import policy
 from poet.policies.detect_drift import branches
-from poet.runtime.drift import compare, score_all
 
-COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHECKPOINTS = (20, 40, 80, 160, 320, 640)
 FOLDS = 5
 MISS, FALSE_ALARM = 3.0, 1.0
 Flags = NDArray[np.bool_]
-
-
-def read_world(collection: Path) -> World:
-    """Score every numeric case of the collection as an execution would."""
-    sys.path.insert(0, str(collection))
-    import load  # noqa: PLC0415 -- lies outside the repository
-
-    rows, labels, groups, seasonal, sizes = [], [], [], [], []
-    for case in load.iter_cases(str(collection / "dev"), feature_kind="numeric"):
-        step = float(case.context["sampling_s"] or 1)
-        arguments = {
-            "current_times": case.cur_index * step,
-            "reference_times": case.ref_index * step,
-            "context": {"period": case.context["period"] * step} if case.context["seasonal"] else {},
-        }
-        rows.append(score_all(case.current, case.reference, **arguments))
-        labels.append(bool(case.label))
-        groups.append(case.context["group"])
-        seasonal.append(compare(case.current, case.reference, **arguments).is_seasonal)
-        sizes.append(len(case.reference))
-    tests = sorted({test for row in rows for test in row})
-    scores = {
-        (test, column): np.array([_value(row.get(test), column) for row in rows])
-        for test in tests
-        for column in COLUMNS
-    }
-    return World(np.array(labels), np.array(groups, object), np.array(seasonal), np.array(sizes), scores)
-
-
-def _value(score: object, column: str) -> float:
-    value = getattr(score, column, None)
-    return np.nan if value is None else float(value)
 
 
 def measures(alerts: Flags, label: Flags) -> tuple[float, float, float, float]:
@@ -121,7 +90,7 @@ def main() -> None:
     if not (options.collection / "dev").is_dir():
         print(f"skipped: no collection in {options.collection}")
         return
-    world = read_world(options.collection)
+    world = world_of(collected(options.collection))
     everything = world.executions()
     spec = policy("detect_drift")
     print(

@@ -7,10 +7,14 @@ dear, whatever the scores. A learner that adopts anything then has been fooled. 
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
-from replayed import People, World, run
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.replayed import People, World, run
 from poet.learn.evidence import rate_interval
 
 TESTS = (

@@ -7,7 +7,7 @@
 For each policy: how often noise ever makes it adopt a rule; how much of the way from version 1 to the
 oracle it has gone after so many events; after how many events that speak of a truth it is learned; in how
 many half-lives it drops what has become false; and what one hostile source with a tenth, a fifth, three
-tenths of the votes changes.
+tenths of the votes changes against its silence.
 """
 
 import argparse
@@ -43,6 +43,7 @@ EVENTS = 300
 PLANS = 30
 WITH_HOSTILE = 450  # events
 FLIP_AFTER, FLIP_UNTIL, FLIP_PLANS = 300, 600, 30
+PAGE, PAGES = 60, 12  # of noise that is read in pages: events, and how many
 HALF_LIFE_EVENTS = 100  # in the worlds that turn
 FLIP_GAP_HOURS = 90.0 * 24.0 / HALF_LIFE_EVENTS
 
@@ -61,6 +62,14 @@ def started(name: str) -> Decisions:
 def adopts_noise(name: str, seed: int) -> bool:
     """Whether a history of noise ever teaches a rule, a plan every ten events."""
     path = run(name, world(name).history(seed, EVENTS, kind="noise"), plans=PLANS, start=started(name))
+    first = started(name)
+    return any(not decisions.behaves_as(first) for _, decisions in path)
+
+
+def adopts_noise_over_pages(name: str, seed: int) -> bool:
+    """Whether a long history of noise ever teaches a rule, read in short pages."""
+    said = world(name).history(seed, PAGES * PAGE, kind="noise")
+    path = run(name, said, plans=PAGES * PAGE // 10, start=started(name), page=PAGE)
     first = started(name)
     return any(not decisions.behaves_as(first) for _, decisions in path)
 
@@ -105,11 +114,18 @@ def is_stale(name: str, decisions: Decisions) -> bool:
     return bool(here.loss(decisions, flipped=True) > here.loss(started(name), flipped=True) + 1e-9)
 
 
-def loss_with_hostile(name: str, hostile: float, seed: int) -> float:
-    """Give the loss at the end when one source with this share of the votes says the opposite."""
+def what_hostile_votes_change(name: str, hostile: float, seed: int) -> tuple[float, float, int, int]:
+    """Let one source with this share of the votes say the opposite, and compare with its silence.
+
+    Gives the loss with its votes, the loss without them, the rules that are there only with them, and those
+    that are there only without them.
+    """
     here = world(name)
     said = here.history(seed, WITH_HOSTILE, hostile=hostile)
-    return float(here.loss(run(name, said, plans=6, start=started(name))[-1][1]))
+    honest = [each for each in said if not each.source.endswith("/hostile")]
+    ends = [run(name, each, plans=6, start=started(name))[-1][1] for each in (said, honest)]
+    rules = [{rule.id for rule in end.active} for end in ends]
+    return here.loss(ends[0]), here.loss(ends[1]), len(rules[0] - rules[1]), len(rules[1] - rules[0])
 
 
 def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) -> None:
@@ -119,6 +135,8 @@ def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) ->
         f"{name}\n  noise: {_share(adopted, noise)} histories ever adopted a rule; at most 5 % may",
         flush=True,
     )
+    adopted = sum(each(partial(adopts_noise_over_pages, name), range(noise)))
+    print(f"  over {PAGES} pages of {PAGE} events: {_share(adopted, noise)}; at most 5 % may", flush=True)
     paths = np.array(each(partial(losses, name), range(truth)), dtype=np.float64)
     first, mean = paths[:, 0].mean(), paths.mean(axis=0)
     steps = range(0, EVENTS + 1, EVENTS // (len(mean) - 1))
@@ -127,10 +145,16 @@ def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) ->
     _print_relevant(each(partial(relevant_events, name), range(truth)))
     ends = np.array(each(partial(half_lives_to_unlearn, name), range(truth)), dtype=np.float64)
     print(f"  unlearned after {_typical(ends, '.1f')} half-lives")
-    for hostile in (0.0, 0.1, 0.2, 0.3):
-        lost = np.array(each(partial(loss_with_hostile, name, hostile), range(truth)), dtype=np.float64)
-        way = 100.0 * (1.0 - lost.mean() / first)
-        print(f"  {hostile:.0%} hostile, {WITH_HOSTILE} events: {way:.0f} % of the way", flush=True)
+    for hostile in (0.1, 0.2, 0.3):
+        work = partial(what_hostile_votes_change, name, hostile)
+        lost, without, more, fewer = np.array(each(work, range(truth)), dtype=np.float64).T
+        ways = [100.0 * (1.0 - each.mean() / first) for each in (lost, without)]
+        print(
+            f"  {hostile:.0%} hostile of {WITH_HOSTILE} events: {ways[0]:.0f} % of the way, "
+            f"{ways[1]:.0f} % had they been silent; "
+            f"in {truth} histories {more.sum():.0f} rules more, {fewer.sum():.0f} fewer",
+            flush=True,
+        )
 
 
 def _print_relevant(needed: Sequence[dict[str, float]]) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from poet.events import Event, make
-from poet.log import EmbeddedLog, open_log
+from poet.log import BufferedLog
 from poet.summaries import Summaries, seal, summarise
+from tests.stores import opened
 
 SEED_PAYLOADS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
@@ -176,9 +177,9 @@ def execution(number: int, *, drifted: bool = True, **fields: Any) -> Event:
     return make("execution.recorded", data | fields, source="poet", id=f"x{number}", time=3600.0 * number)
 
 
-def filled_log(folder: Path, events: Iterable[Event]) -> EmbeddedLog:
-    """Open a log with these events in it."""
-    log = open_log(folder)
+def filled_log(folder: Path, events: Iterable[Event]) -> BufferedLog:
+    """Open a log with these events in it, in the store that is being tested."""
+    log = opened(folder)
     log.append(events, durable=True)
     return log
 

@@ -7,7 +7,7 @@ import msgspec
 from benchmarks.worlds import detect_drift as world
 from benchmarks.worlds.told import Told, Utterance
 from poet.compare import Flips
-from poet.decisions import Decisions
+from poet.decisions import Decisions, Rule
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy
@@ -109,3 +109,31 @@ def test_a_persons_word_is_not_held_against_a_candidate() -> None:
         ),
     )
     assert not replayed(near_and_real(said, impact="critical"), pinned).refusal
+
+
+def test_a_persons_veto_is_not_held_against_a_candidate() -> None:
+    """Nor what decides again because of it, even where that misses a grave drift."""
+    said = near_and_real(world.history(1, 200), impact="critical")
+    champion = learned(world.history(1, 200))
+    seasonal = next(rule for rule in champion.active if rule.evidence)
+    found_by_ks = msgspec.structs.replace(
+        START,
+        rules=tuple(
+            msgspec.structs.replace(rule, id="by-hand", status="adopted") if rule.id == "numeric" else rule
+            for rule in START.rules
+        ),
+    )
+    start = msgspec.structs.replace(seasonal, id="again", status="start", evidence=None)
+    veto = Rule(id="by-hand", kind="decide", status="vetoed")
+    kept = [rule for rule in START.rules if rule.id != "numeric"]
+    everywhere = msgspec.structs.replace(start, condition={"kind": "numeric"})
+    without_veto = msgspec.structs.replace(START, version=2, rules=(everywhere, *kept))
+    vetoed = msgspec.structs.replace(without_veto, rules=(*without_veto.rules, veto))
+
+    def refusal(candidate: Decisions) -> str:
+        flips = replay(SPEC, cast("Any", Told(said)), found_by_ks, candidate, CONFIGURATION)
+        assert flips is not None
+        return flips.refusal
+
+    assert "would miss x900" in refusal(without_veto)
+    assert not refusal(vetoed)

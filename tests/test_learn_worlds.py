@@ -1,6 +1,8 @@
 """What the learners make of simulated worlds with known truth; `benchmarks/scenarios.py` asks at length."""
 
 import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 import msgspec
@@ -9,8 +11,9 @@ import pytest
 from benchmarks.worlds.told import Told, run
 from poet.decisions import Decisions, Rule
 from poet.learn import learn
+from poet.learn.blocks import contrasts
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import mixed, spared
+from poet.learn.contrary import heard, mixed, spared, told_apart
 from poet.policies import policy
 
 POLICIES = (
@@ -19,6 +22,24 @@ POLICIES = (
     "monitor_with_recovery",
     "adaptive_monitoring_strategy",
 )
+
+
+@dataclass(frozen=True)
+class Row:
+    """Something that somebody said."""
+
+    source: str
+    time: float = 0.0
+    event_id: str = ""
+    outcome: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All that was said, by kind."""
+
+    some: Sequence[Row]
+    others: Sequence[Row]
 
 
 def world(name: str) -> ModuleType:
@@ -119,6 +140,37 @@ def test_a_contrary_source_does_not_keep_detect_drift_from_learning(hostile: flo
     start = policy("detect_drift").version_1(here.START)
     path = run("detect_drift", here.history(1, 300, hostile=hostile), plans=2, start=start)
     assert here.loss(path[-1][1]) == 0.0
+
+
+@pytest.mark.parametrize("name", ["calculate_adaptive_window", "generate_alerts", "monitor_with_recovery"])
+def test_a_contrary_source_adds_no_rule_and_keeps_the_others_from_few(name: str) -> None:
+    """A fifth of the words say the opposite; what is learned is what the others say, and its numbers too."""
+    here, start = world(name), policy(name).version_1(policy(name).starts[0])
+    said = here.history(3, 450, hostile=0.2)
+    honest = [each for each in said if not each.source.endswith("/hostile")]
+    with_them, without = (run(name, each, plans=6, start=start)[-1][1] for each in (said, honest))
+    assert {rule.id for rule in with_them.active} <= {rule.id for rule in without.active}
+    assert here.loss(with_them) <= here.loss(without) + 0.15 * here.loss(start)
+
+
+def test_a_source_is_told_apart_by_more_than_sparing_it_costs() -> None:
+    """A factor of sixteen; what it said is then left out."""
+    assert told_apart(1.0, {"ana": 15.9, "bob": 0.1}) == ""
+    assert told_apart(1.0, {"ana": 0.2, "bob": 16.1}) == "bob"
+    assert told_apart(1.0, {}) == ""
+    said = Rows((Row("ana"), Row("bob")), (Row("bob"),))
+    assert heard(said, ("bob",)) == Rows([Row("ana")], [])
+    assert heard(said, ()) is said
+
+
+def test_pieces_of_a_block_add_up_to_it_and_are_dated() -> None:
+    """A block over a long time fades piece by piece, a short one as a whole."""
+    rows = [Row("ana", time=86_400.0 * k, event_id=f"e{k}", outcome=float(k % 7)) for k in range(24)]
+    (block,) = contrasts("h", rows, lambda row: row.outcome > 3.0, outcome=lambda row: row.outcome)
+    pieces = block.pieces(longest_s=3600.0)
+    assert [time / 86_400.0 for time, _ in pieces] == [5.0, 11.0, 17.0, 23.0]
+    assert sum(factors for _, factors in pieces) == pytest.approx(block.factors)
+    assert block.pieces(longest_s=30.0 * 86_400.0) == ((block.time, block.factors),)
 
 
 def test_sparing_one_source_never_makes_wealth_from_nothing() -> None:

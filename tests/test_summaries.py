@@ -11,12 +11,14 @@ import pytest
 
 from poet.errors import SummaryError
 from poet.events import Event, make
-from poet.log import open_log
 from poet.summaries import Summaries, aggregate, aggregate_range, merge, seal, summarise
 from poet.summaries._duckdb import DuckDBEngine
 from poet.summaries._index import Index, read_index, write_index
 from tests.builders import execution, filled_log, summaries_of, validation
 from tests.plain_count import plain_count, random_log, standing_scores
+from tests.stores import opened
+
+each_store = pytest.mark.usefixtures("each_store")
 
 
 def noise(number: int, feature: str) -> Event:
@@ -25,6 +27,7 @@ def noise(number: int, feature: str) -> Event:
     return make("drift.noise_issue", data, source="user/ana", id=f"n{number}", time=3600.0 * number)
 
 
+@each_store
 def test_feedback_joins_its_execution_whenever_that_comes(tmp_path: Path) -> None:
     """Before, after, or never."""
     events = [validation(1), execution(1), execution(2, drifted=False), validation(2), validation(3)]
@@ -65,12 +68,13 @@ def test_a_delay_that_names_a_silent_execution_is_a_vote(tmp_path: Path) -> None
 def said(summaries: Summaries) -> dict[str, Any]:
     """Give what summaries make of events, tables as lists of rows."""
     values = {field.name: getattr(summaries, field.name) for field in fields(summaries)}
-    del values["log_position"], values["log_prefix"], values["feedback"]
+    del values["log_position"], values["log_prefix"], values["feedback"], values["first_page"]
     return {
         name: value.to_pylist() if hasattr(value, "to_pylist") else value for name, value in values.items()
     }
 
 
+@each_store
 @pytest.mark.parametrize("seed", [1, 2])
 def test_summaries_agree_with_a_plain_count(tmp_path: Path, seed: int) -> None:
     """Every row, column and number of them, of the whole log and of a prefix, with the log's own digest."""
@@ -105,16 +109,18 @@ def test_the_velocity_of_a_complaint_is_its_features_median(tmp_path: Path) -> N
     assert summaries.noise["data_velocity"].to_pylist() == [30.0, None]
 
 
+@each_store
 def test_sealing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """Bit by bit, with nothing new in between, or at once: the same summaries."""
     events = random_log(3)
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         for start, end in itertools.pairwise([0, 1, 2, 50, 51, 120, len(events)]):
             log.append(events[start:end], durable=True)
             assert [seal(log, tmp_path / "segments") for _ in range(2)] == [end, end]
     assert said(summarise(tmp_path / "segments")) == plain_count(events)
 
 
+@each_store
 @pytest.mark.parametrize("is_written", [False, True])
 def test_a_sealing_killed_around_its_index_is_done_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_written: bool
@@ -148,6 +154,7 @@ def test_a_sealing_killed_around_its_index_is_done_by_the_next(
     assert set(folder.glob("segments/*/*")) == named < left
 
 
+@each_store
 def test_another_logs_segments_are_refused(tmp_path: Path) -> None:
     """With the file whose removal starts anew."""
     filled_log(tmp_path / "a", [execution(1)]).close()
@@ -178,7 +185,7 @@ def test_aggregates_of_any_cut_add_up_to_the_whole(tmp_path: Path) -> None:
 def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Path) -> None:
     """Counted up to a position, kept, and counted on: exact numbers and sums, replaced votes taken back."""
     events = random_log(6)
-    with open_log(tmp_path / "log") as log:
+    with opened(tmp_path / "log") as log:
         for start, end in ((0, 80), (80, len(events))):
             log.append(events[start:end], durable=True)
             seal(log, tmp_path / "segments")

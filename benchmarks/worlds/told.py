@@ -2,13 +2,14 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from statistics import median
 from types import ModuleType
 from typing import Any, cast
 
 import pyarrow as pa
 
+from poet.compare import loaded
 from poet.decisions import Decisions
 from poet.events import make
 from poet.learn import learn
@@ -47,6 +48,8 @@ class Told:
             self._times.append(each.time)
         self.log_position = len(self._all)
         self.log_prefix = ""
+        self.first_page = 1
+        self._after = 0
 
     @property
     def recorded(self) -> pa.Table:
@@ -78,7 +81,7 @@ class Told:
         blank = dict.fromkeys(_SCORES.names[2:])
         rows = [
             {"execution_id": each.data["execution_id"], "test": test} | blank | score
-            for each in self._said
+            for each in self._said[self._after :]
             if each.type == _EXECUTION
             for test, score in sorted(each.data["scores"].items())
         ]
@@ -117,12 +120,15 @@ class Told:
     def _executions(self) -> list[dict[str, Any]]:
         return list(self.events(_EXECUTION).to_pylist())
 
-    def first(self, n: int) -> "Told":
-        """Give what the first `n` said."""
+    def first(self, n: int, *, page: int = 0) -> "Told":
+        """Give what the first `n` said; with pages, what the newest whole one and the open one hold of it."""
         part = Told(())
         part._all, part._tables = self._all, self._tables
         part._times, part._said = self._times[:n], self._said[:n]
         part.log_position = n
+        if page:
+            part.first_page = max(n // page, 1)
+            part._after = (part.first_page - 1) * page
         return part
 
     @property
@@ -133,7 +139,8 @@ class Told:
     def events(self, type_: str) -> pa.Table:
         """Give the rows of one event type."""
         whole, positions = self._whole(type_)
-        return whole.slice(0, bisect_right(positions, self.log_position))
+        begin, end = bisect_right(positions, self._after), bisect_right(positions, self.log_position)
+        return whole.slice(begin, end - begin)
 
     def _whole(self, type_: str) -> tuple[pa.Table, list[int]]:
         """Give all rows of a type, made once for all prefixes."""
@@ -153,15 +160,19 @@ def run(
     plans: int = 30,
     configuration: LearnConfiguration | None = None,
     start: Decisions | None = None,
+    page: int = 0,
 ) -> list[tuple[int, Decisions]]:
-    """Plan so many times, evenly spread, each version on top of the one before; give (said, decisions)."""
+    """Plan so many times, evenly spread, each version on top of the one before; give (said, decisions).
+
+    With `page`, learners read pages of so many events; without, everything.
+    """
     spec = policy(name)
     told = Told(utterances)
     champion = start or spec.version_1(spec.starts[0])
     path: list[tuple[int, Decisions]] = []
     for k in range(1, plans + 1):
         n = len(utterances) * k // plans
-        part = told.first(n)
+        part = told.first(n, page=page)
         costed = informed(cast("Any", part), configuration or LearnConfiguration())
         decided = learn(spec, cast("Any", part), champion, costed)
         if not decided.behaves_as(champion):
@@ -176,11 +187,7 @@ def _execution(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in names} | {"policy_version": row["version"]}
 
 
-@cache
-def _compiled(source: str) -> ModuleType:
-    module = ModuleType("candidate")
-    exec(compile(source, "candidate", "exec"), module.__dict__)  # noqa: S102 -- rendered and checked by us
-    return module
+_compiled = cache(partial(loaded, name="candidate"))
 
 
 def module_of(decisions: Decisions) -> ModuleType:

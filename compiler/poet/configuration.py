@@ -2,13 +2,15 @@
 
 import tomllib
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from poet.errors import WorkspaceError
 from poet.learn.configuration import Bounds, Costs, LearnConfiguration
 
-__all__ = ["Configuration", "Learning", "initial_text", "read_configuration"]
+__all__ = ["Configuration", "Engine", "EngineName", "Learning", "Store", "initial_text", "read_configuration"]
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +21,28 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     half_life_days: float = 90.0
     learning_threshold: int = 10
     burst_limit: int = 50
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the feedback log is, and what its buffer does."""
+
+    address: str = ""  # the workspace's own folder
+    capacity: Annotated[int, Meta(ge=1)] = 100_000
+    on_full: Literal["block", "refuse", "drop"] = "block"
+
+    def __repr__(self) -> str:
+        """Leave the address out: it may hold a password."""
+        return f"Store(address=…, capacity={self.capacity}, on_full={self.on_full!r})"
+
+
+EngineName = Literal["duckdb", "spark"]
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What summarises the log; the answers do not depend on it."""
+
+    name: EngineName = "duckdb"
+    master: str = "local[*]"  # of Spark
 
 
 class _Costs(Costs, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +59,8 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     costs: _Costs = _Costs()
     learning: Learning = Learning()
     bounds: _Bounds = _Bounds()
+    store: Store = Store()
+    engine: Engine = Engine()
     pins: dict[str, tuple[str, ...]] = {}
     vetoes: dict[str, tuple[str, ...]] = {}
     anchors: dict[str, tuple[str, ...]] = {}
@@ -46,6 +72,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     start: str
     source: str  # the `source` of events that name none
     learn: LearnConfiguration
+    store: Store = Store()
+    engine: Engine = Engine()
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -73,7 +101,13 @@ def read_configuration(path: Path) -> Configuration:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
         raise WorkspaceError(f"{path}: {error}; correct the file and run the command again") from error
-    return Configuration(start=document.start, source=document.source, learn=learn)
+    return Configuration(
+        start=document.start,
+        source=document.source,
+        learn=learn,
+        store=document.store,
+        engine=document.engine,
+    )
 
 
 def initial_text(*, start: str, source: str = "poet") -> str:
@@ -107,6 +141,20 @@ burst_limit = 50        # votes of one source that count within one hour
 window_minimum = 100
 window_cap = 50000
 irrelevant_below = 0.2  # of what other features' drifts cost: a feature below never matters
+
+# Where the feedback log is: in this folder, or in a PostgreSQL that machines share, as in
+# "postgresql://poet@db.example.com/poet" (its password: in ~/.pgpass). When `capacity` events wait for the
+# disk, emitting blocks, is refused with an error, or drops what is not durable.
+[store]
+address = ""
+capacity = 100000
+on_full = "block"
+
+# What summarises the log: duckdb in this process, or spark, with its master ("local[4]", "yarn",
+# "spark://host:7077", "sc://host" …); the answers are the same. Every worker must reach this folder.
+[engine]
+name = "duckdb"
+master = "local[*]"
 
 # A person's word on rules, by policy: a pinned rule stays as it is, a vetoed one is never adopted.
 [pins]

@@ -10,6 +10,7 @@ from poet.compare import Flips
 from poet.decisions import Decisions
 from poet.errors import LearnError, PoetError
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.pages import share_of_risk
 from poet.policies import PolicySpec
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ def learn(
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
     learner: Learner = _imported(spec, spec.learner)
+    risk = configuration.risk * share_of_risk(summaries.first_page)
     try:
-        decided = learner(summaries, champion, configuration)
+        decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
     except PoetError:
         raise
     except Exception as error:
         raise LearnError(f"{spec.name}: its learner {spec.learner} fails: {error!r}; correct it") from error
+    decided = msgspec.structs.replace(decided, configuration=configuration.as_document())
     is_new = not decided.behaves_as(champion)
     return msgspec.structs.replace(
         decided,

@@ -33,6 +33,7 @@ __all__ = [
 
 LENGTH = 24  # readings; local enough to live with slow trends, long enough that orders say much
 _ALIKE = 8  # of readings that all have one score only the newest wait: they prove nothing by themselves
+_PIECES = 4  # of a block whose readings came over a long time
 _WAITING = 100  # readings that wait for a partner; older ones say little about today's machine
 _MOST_OTHERS = 3  # readings that one large one is compared with
 _STAKES = (0.2, 0.5, 0.9)  # of the wealth, on an outcome; fixed, so that sums of logs merge in any order
@@ -82,6 +83,27 @@ class Block:
             return self
         factors = self.again(left) if self.again and len(left) > 1 else None
         return None if factors is None else Block(self.hypothesis, self.stratum, factors, left, self.again)
+
+    def pieces(self, longest_s: float) -> tuple[tuple[float, NDArray[np.float64]], ...]:
+        """Give what was said when: times, and the log e-values that the readings up to then added.
+
+        One piece where readings lie at most `longest_s` apart or stand and fall together. What some readings
+        say is what the block says of them, so the pieces add up to it.
+        """
+        if self.again is None or self.time - self.begins <= longest_s:
+            return ((self.time, self.factors),)
+        n = len(self.readings)
+        ends = sorted({max(n * k // _PIECES, 2) for k in range(1, _PIECES + 1)})
+        found: list[tuple[float, NDArray[np.float64]]] = []
+        before = np.zeros_like(self.factors)
+        for end in ends:
+            upto = self.readings[:end]
+            after = self.factors if end == n else self.again(upto)
+            if after is None:
+                return ((self.time, self.factors),)
+            found.append((max(reading.time for reading in upto), after - before))
+            before = after
+        return tuple(found)
 
     @property
     def time(self) -> float:

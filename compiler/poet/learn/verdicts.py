@@ -12,14 +12,24 @@ from numpy.typing import NDArray
 from poet.decisions import Evidence, Interval, Replay
 from poet.learn.blocks import Block
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import mixed, spared
+from poet.learn.contrary import mixed, spared, told_apart
 from poet.learn.evidence import bar, effective_n, fading_weights, log_restarting_evidence, reject
 
-__all__ = ["LARGEST_LOG", "Verdict", "judge", "log_faded_evidence", "shares_by_appearance"]
+__all__ = [
+    "LARGEST_LOG",
+    "Verdict",
+    "apart_notes",
+    "contrary",
+    "judge",
+    "log_faded_evidence",
+    "shares_by_appearance",
+]
 
 _DAY = 86_400.0
 LARGEST_LOG = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
+_ALONE_AGAINST = 0.0  # log e-value of its own words below which a source does not say what all others do
 _SAMPLE = 5
+_PIECES_PER_HALF_LIFE = 4  # a block that is longer than this part of a half-life fades piece by piece
 _CONTRADICTED = -1.0  # a rule that stands falls only when all but one source say clearly otherwise
 
 
@@ -37,6 +47,7 @@ class Verdict:
     sources: dict[str, int]
     events_needed: int | None
     sample_events: tuple[str, ...]
+    contrary: str = ""  # the source that says the contrary of all others, where one was told apart
 
     @property
     def holds(self) -> bool:
@@ -94,11 +105,13 @@ def judge(
     everything = _by_hypothesis(compare())
     half_life = configuration.half_life_days
     e_values = {name: _e_value(blocks, half_life) for name, blocks in everything.items()}
-    parts = [_by_hypothesis(compare(voice)) for voice in spared(voices)]
-    e_values = {
-        name: mixed(e, [_e_value(part.get(name, ()), half_life) for part in parts])
-        for name, e in e_values.items()
+    parts = {voice: _by_hypothesis(compare(voice)) for voice in spared(voices)}
+    without_voice = {
+        name: {voice: _e_value(part.get(name, ()), half_life) for voice, part in parts.items()}
+        for name in e_values
     }
+    suspects = {name: told_apart(e, without_voice[name]) for name, e in e_values.items()}
+    e_values = {name: mixed(e, list(without_voice[name].values())) for name, e in e_values.items()}
     rejected = _rejected(e_values, weights, configuration.risk, together)
     fade = partial(log_faded_evidence, half_life_days=half_life, newest=newest)
     asked = sources if rejected or has_rules else ()
@@ -119,8 +132,20 @@ def judge(
             sources=dict(sorted(Counter(r.source for b in blocks for r in b.readings).items())),
             events_needed=None if name in rejected else _events_needed(blocks, height / e_values[name]),
             sample_events=tuple(r.event_id for b in blocks for r in b.readings)[:_SAMPLE],
+            contrary=suspects[name]
+            if name in rejected and left.alone(name, suspects[name], voices) < _ALONE_AGAINST
+            else "",
         )
     return verdicts
+
+
+def contrary(verdicts: Mapping[str, Verdict]) -> frozenset[str]:
+    """Give the source that says the contrary of all others of most hypotheses that are shown, at most one.
+
+    Numbers of rules are made without it. Under the null nothing is shown, and nobody is left out.
+    """
+    named = Counter(verdict.contrary for verdict in verdicts.values() if verdict.contrary)
+    return frozenset(source for source, _ in named.most_common(1))
 
 
 class _Left:
@@ -142,6 +167,10 @@ class _Left:
             blocks = _by_hypothesis(self._compare(*key))
             self._known[key] = {name: self._fade(found) for name, found in blocks.items()}
         return self._known[key]
+
+    def alone(self, name: str, source: str, voices: Sequence[str]) -> float:
+        """Give what one source says when all others are left out; 0 where it says nothing."""
+        return self._of(*(voice for voice in voices if voice != source)).get(name, 0.0) if source else 0.0
 
     def best(self, name: str, whole: float, sources: Sequence[str]) -> float:
         """Give the evidence, without the one source that says the contrary of the others where one may."""
@@ -180,6 +209,13 @@ def _by_hypothesis(blocks: Iterable[Block]) -> dict[str, list[Block]]:
     return by_name
 
 
+def apart_notes(apart: Iterable[str]) -> list[str]:
+    """Say who is left out."""
+    return [
+        f"{source} says the contrary of all others: no number is made of what it says" for source in apart
+    ]
+
+
 def shares_by_appearance(hypotheses: Iterable[str], *, share: float = 1.0) -> dict[str, float]:
     """Give the k-th hypothesis that came up 1 / (k (k + 1)) of `share`: any number fits, the first pay least.
 
@@ -203,11 +239,12 @@ def log_faded_evidence(blocks: Sequence[Block], *, half_life_days: float, newest
 
     A mean over strata and alternatives, so that strata without the effect do not hide one that has it.
     """
+    longest = half_life_days * _DAY / _PIECES_PER_HALF_LIFE
     logs: list[float] = []
     for stratum in _strata(blocks):
-        times = [block.time for block in stratum]
-        fading = fading_weights(times, half_life_days=half_life_days, newest=newest)
-        logs.extend(fading @ _factors(stratum))
+        pieces = [piece for block in stratum for piece in block.pieces(longest)]
+        fading = fading_weights([time for time, _ in pieces], half_life_days=half_life_days, newest=newest)
+        logs.extend(fading @ np.array([factors for _, factors in pieces]))
     return float(np.logaddexp.reduce(logs) - np.log(len(logs)))
 
 

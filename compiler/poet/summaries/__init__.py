@@ -2,7 +2,19 @@
 
 from poet.summaries._aggregates import Aggregates, aggregate, aggregate_range, merge
 from poet.summaries._engine import Engine
+from poet.summaries._engines import open_engine, spark_session
 from poet.summaries._seal import seal
 from poet.summaries._summaries import Summaries, summarise
 
-__all__ = ["Aggregates", "Engine", "Summaries", "aggregate", "aggregate_range", "merge", "seal", "summarise"]
+__all__ = [
+    "Aggregates",
+    "Engine",
+    "Summaries",
+    "aggregate",
+    "aggregate_range",
+    "merge",
+    "open_engine",
+    "seal",
+    "spark_session",
+    "summarise",
+]

@@ -3,10 +3,10 @@
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from poet.events import PAYLOADS
 from poet.summaries import _counts, _votes, _windows
-from poet.summaries._bounded import Bounded
-from poet.summaries._columns import EXECUTION, arrow_schema
+from poet.summaries._columns import EXECUTION, SCORES, arrow_schema
+from poet.summaries._count_events import count_events
+from poet.summaries._pages import Window
 from poet.summaries._summaries import Summaries
 
 __all__ = ["answer"]
@@ -51,6 +51,7 @@ _RECORDED = pa.schema(
         *_DECIDED,
     ]
 )
+VOTES = ("drift.validation", "drift.false_positive", "drift.detection_delay")
 _MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
 _SCORES = pa.schema(
     [("execution_id", pa.string()), ("test", pa.string()), *((name, pa.float64()) for name in _MEASURES)]
@@ -67,38 +68,39 @@ _PERFORMANCE = pa.schema(
 )
 
 
-def answer(tables: Bounded, *, log_prefix: str) -> Summaries:
-    """Summarise the tables up to their bound."""
+def answer(window: Window, *, log_prefix: str) -> Summaries:
+    """Summarise a part of the log."""
+    tables = window.tables
     executions, delayed = tables("execution.recorded"), tables("drift.detection_delay")
     cast_votes = _votes.ballots(tables("drift.validation"), tables("drift.false_positive"), delayed)
-    counts, newest_time = _count_events(tables)
+    counts, newest_time = count_events(tables)
 
-    def ask(expression: ir.Table, schema: pa.Schema) -> pa.Table:
+    def ask(expression: ir.Table, schema: pa.Schema, *needed: str) -> pa.Table:
+        if not tables.has(*needed):  # an answer about nothing takes as long to compile as any other
+            return schema.empty_table()
         return tables.engine.run(expression).select(schema.names).cast(schema).combine_chunks()
 
     denominators = tables.engine.run(_counts.denominators(cast_votes, executions)).to_pylist()[0]
     return Summaries(
         log_position=tables.until,
+        first_page=window.first_page,
         log_prefix=log_prefix,
         newest_time=newest_time,
         counts=counts,
         executions=denominators,
-        votes=ask(_votes.votes(cast_votes, executions), _VOTES),
-        recorded=ask(_votes.recorded(executions), _RECORDED),
-        scores=ask(_votes.scores(executions, tables("scores")), _SCORES),
-        delays=ask(_windows.delays(delayed), _DELAYS),
-        noise=ask(_windows.noise(tables("drift.noise_issue"), delayed, executions), _NOISE),
-        performance=ask(_windows.performance(tables("monitoring.performance")), _PERFORMANCE),
+        votes=ask(_votes.votes(cast_votes, executions), _VOTES, *VOTES),
+        recorded=ask(_votes.recorded(executions), _RECORDED, EXECUTION),
+        scores=ask(_votes.scores(executions, tables(SCORES)), _SCORES, SCORES),
+        delays=ask(_windows.delays(delayed), _DELAYS, "drift.detection_delay"),
+        noise=ask(
+            _windows.noise(tables("drift.noise_issue"), delayed, executions), _NOISE, "drift.noise_issue"
+        ),
+        performance=ask(
+            _windows.performance(tables("monitoring.performance")), _PERFORMANCE, "monitoring.performance"
+        ),
         feedback={
-            name: ask(tables(name).order_by("position"), arrow_schema(name))
+            name: ask(tables(name).order_by("position"), arrow_schema(name), name)
             for name in sorted(counts)
             if name != EXECUTION
         },
     )
-
-
-def _count_events(tables: Bounded) -> tuple[dict[str, int], float]:
-    """Give events per type (those that there are), and the newest event time, 0 without events."""
-    rows = tables.engine.run(_counts.events({name: tables(name) for name in sorted(PAYLOADS)})).to_pylist()
-    found = sorted((row["type"], row["n"], row["newest_time"]) for row in rows if row["n"])
-    return {type_: n for type_, n, _ in found}, max((newest for _, _, newest in found), default=0.0)

@@ -24,10 +24,10 @@ class DuckDBEngine:
         self._connection.raw_sql("SET enable_progress_bar = false")
         self._connection.raw_sql("SET autoinstall_known_extensions = false")  # never reaches for the network
 
-    def table(self, name: str) -> ir.Table:
+    def table(self, name: str, *, after: int = 0) -> ir.Table:
         """Give the table of an event type (or ``scores``); columns that old segments lack are null."""
         schema = ibis.schema({column.name: column.type for column in columns_of(name)})
-        files = self._index.files(self._folder, name) if self._index else []
+        files = self._index.files(self._folder, name, after=after) if self._index else []
         if not files:
             return self._connection.create_table(ibis.util.gen_name("empty"), schema=schema, temp=True)
         found = self._connection.read_parquet(files, union_by_name=True)
@@ -37,6 +37,10 @@ class DuckDBEngine:
                 for column, type_ in schema.items()
             }
         )
+
+    def sealed(self) -> frozenset[str]:
+        """Name the tables that have segments."""
+        return frozenset(self._index.tables) if self._index else frozenset()
 
     def run(self, expression: ir.Table) -> pa.Table:
         """Answer an expression."""

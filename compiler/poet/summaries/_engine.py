@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import ibis.expr.types as ir
     import pyarrow as pa
 
@@ -18,8 +20,15 @@ class Engine(Protocol):
     functions only: what DuckDB, Spark and PostgreSQL answer alike.
     """
 
-    def table(self, name: str) -> ir.Table:
-        """Give the table of an event type (or ``scores``) with all its columns, empty if never sealed."""
+    def table(self, name: str, *, after: int = 0) -> ir.Table:
+        """Give the table of an event type (or ``scores``) with all its columns, empty if never sealed.
+
+        Nobody will look at rows up to log position `after`: files that hold nothing else may be left out.
+        """
+        ...
+
+    def sealed(self) -> Collection[str]:
+        """Name the tables of which anything was sealed; nobody need ask for the others."""
         ...
 
     def run(self, expression: ir.Table) -> pa.Table:

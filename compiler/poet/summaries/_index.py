@@ -44,9 +44,9 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, tuple[Segment, ...]] = {}
     format: int = FORMAT
 
-    def files(self, folder: Path, table: str) -> list[Path]:
-        """Name the files of one table, oldest first."""
-        return [folder / segment.file for segment in self.tables.get(table, ())]
+    def files(self, folder: Path, table: str, *, after: int = 0) -> list[Path]:
+        """Name the files of one table that reach beyond log position `after`, oldest first."""
+        return [folder / segment.file for segment in self.tables.get(table, ()) if segment.last > after]
 
 
 @contextmanager

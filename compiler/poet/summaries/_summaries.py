@@ -24,7 +24,10 @@ __all__ = ["Summaries", "sealed_index", "summarise"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summaries:
-    """What the first `log_position` events of the log say, in tables ordered by log position.
+    """What the log says up to `log_position`, in tables ordered by log position.
+
+    It begins with page `first_page`, counted from 1: a page is 65 536 log positions, and of a long log the
+    newest are read, so that learning costs what is new.
 
     `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
     was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
@@ -52,6 +55,7 @@ class Summaries:
     noise: pa.Table
     performance: pa.Table
     feedback: Mapping[str, pa.Table] = field(default_factory=dict)
+    first_page: int = 1
 
     def events(self, type_: str) -> pa.Table:
         """Give every event of one type of feedback, in the columns of its segment.
@@ -75,6 +79,9 @@ class Summaries:
 def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:
     """Summarise what is sealed in a folder, up to log position `until` (default: all of it).
 
+    Of a long log the newest pages are read: the last whole one and the open one after it, and earlier ones
+    until they hold 2048 events of feedback.
+
     Raises
     ------
     SummaryError
@@ -84,15 +91,17 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
     from poet.summaries._answer import answer  # noqa: PLC0415
     from poet.summaries._bounded import Bounded  # noqa: PLC0415
     from poet.summaries._duckdb import DuckDBEngine  # noqa: PLC0415
+    from poet.summaries._pages import window_of  # noqa: PLC0415
     from poet.summaries._prefix import prefix_digest  # noqa: PLC0415
 
     with lock(folder, alone=False):
         index = sealed_index(folder, until)
         _require_known(index, folder)
         with nullcontext(engine) if engine else DuckDBEngine(folder) as used:
-            tables = Bounded(used, index.position if until is None else until)
-            prefix = index.prefix if tables.until == index.position else prefix_digest(tables)
-            return answer(tables, log_prefix=prefix)
+            position = index.position if until is None else until
+            is_whole = position == index.position
+            prefix = index.prefix if is_whole else prefix_digest(Bounded(used, position))
+            return answer(window_of(used, position), log_prefix=prefix)
 
 
 def sealed_index(folder: Path, until: int | None) -> Index:

@@ -11,13 +11,13 @@ Every hypothesis stands alone with its share of the risk.
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, After, Money
-from poet.learn.blocks import Block, about, coin
+from poet.learn.blocks import Block, about, coin, left_out
 from poet.learn.configuration import Costs
 from poet.learn.evidence import rate_interval
 
@@ -42,10 +42,18 @@ class Evidence:
     judged: Sequence[After]
 
 
-def bets(said: Evidence, *, costs: Costs, risk: float) -> list[Block]:
-    """Settle every bet."""
-    dearest = costs.miss * costs.unit_usd
-    return [*_accounts(said.accounts, dearest), *_incidents(said.judged, risk)]
+def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[Block]]:
+    """Settle every bet; what is given says how they come out without the sources it is given.
+
+    What is usual after an incident is made of verdicts too, so these bets are settled anew.
+    """
+    accounts = list(_accounts(said.accounts, costs.miss * costs.unit_usd))
+
+    def without(*sources: str) -> list[Block]:
+        judged = (row for row in said.judged if row.source not in sources)
+        return [*left_out(accounts, *sources), *_incidents(judged, risk)]
+
+    return without
 
 
 def risk_shares() -> dict[str, float]:

@@ -1,6 +1,5 @@
 """Learn strategies: accounts and verdicts, bets, rules."""
 
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from poet.decisions import Decisions
@@ -8,10 +7,10 @@ from poet.learn.adaptive_monitoring_strategy._bets import Evidence, bets, risk_s
 from poet.learn.adaptive_monitoring_strategy._features import MOST, top_features
 from poet.learn.adaptive_monitoring_strategy._readings import aftermath, money
 from poet.learn.adaptive_monitoring_strategy._rules import Case
-from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import heard
 from poet.learn.statements import statements, voices, weighty_sources
-from poet.learn.verdicts import judge
+from poet.learn.verdicts import apart_notes, contrary, judge
 from poet.policies.adaptive_monitoring_strategy import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
@@ -44,7 +43,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         judged=list(aftermath(judged)),
     )
     verdicts = judge(
-        partial(left_out, bets(everything, costs=configuration.costs, risk=configuration.risk)),
+        bets(everything, costs=configuration.costs, risk=configuration.risk),
         risk_shares(),
         sources=weighty_sources(*said[:4]),
         newest=summaries.newest_time,
@@ -59,11 +58,12 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         half_life_days=configuration.half_life_days,
         newest=summaries.newest_time,
     )
+    apart = contrary(verdicts)
     case = Case(
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
-        said=everything,
+        said=heard(everything, apart),
         verdicts=verdicts,
         features=features,
         top=top,
@@ -71,6 +71,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     (every,) = baseline(champion.start)
     rules = [case.pinned(every.id) or case.settled(every), *case.rules()]
     notes = [f"{len(everything.accounts)} accounts and {len(everything.judged)} verdicts were read"]
+    notes += apart_notes(apart)
     aside = sum(n for _, n in read)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")

@@ -71,7 +71,8 @@ def _decide(case: Case, index: int, costs: BandCosts | None) -> Band:
     if wanted != former and verdict and verdict.holds:
         return Band(index, wanted, wanted, former, "learned", verdict)
     behind = _verdict(case, index, start, former)
-    if former != start and behind and behind.has_turned:
+    is_dearer = costs is not None and costs.is_clearly_dearer(former, start)
+    if former != start and behind and (behind.has_turned or is_dearer):
         return Band(index, start, start, former, "turned", behind)
     if former != start and behind:
         return Band(index, former, wanted, former, "kept", verdict if wanted != former else behind)
@@ -107,7 +108,7 @@ def _rule(case: Case, run: Sequence[Band], costs: Mapping[int, BandCosts]) -> Ru
     if first.index == 0 and first.why != "turned":
         return msgspec.structs.replace(case.start["window"], parameters={"window": first.window})
     reason = (
-        "delays no longer grow with the window, nor do false alarms fall"
+        "what was learned no longer pays"
         if first.why == "turned"
         else f"nothing is shown above {EDGES[first.index - 1]:g} points an hour, the untuned window holds"
     )

@@ -22,7 +22,7 @@ from poet.learn.evidence import median_interval
 from poet.learn.grid import floored
 from poet.learn.rulebook import Rulebook
 from poet.learn.statements import voices
-from poet.learn.verdicts import Verdict, judge
+from poet.learn.verdicts import Verdict, apart_notes, contrary, judge
 from poet.policies.calculate_adaptive_window import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
@@ -90,6 +90,8 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
     )
     aside = late_aside + loud_aside + runs_aside
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
+    apart = contrary(verdicts)
+    notes += apart_notes(apart)
     if aside:
         notes.append(f"{aside} rows are set aside: without a window or outcome, or beyond the burst limit")
     return Case(
@@ -97,13 +99,17 @@ def gather(summaries: "Summaries", champion: Decisions, configuration: LearnConf
         configuration=configuration,
         newest=summaries.newest_time,
         log_position=summaries.log_position,
-        delays=delays,
-        noise=noise,
-        runs=runs,
+        delays=_heard(delays, apart),
+        noise=_heard(noise, apart),
+        runs=_heard(runs, apart),
         verdicts=verdicts,
         cap_sizes=sizes,
         notes=tuple(notes),
     )
+
+
+def _heard(readings: Sequence[Reading], apart: frozenset[str]) -> list[Reading]:
+    return [reading for reading in readings if reading.source not in apart]
 
 
 def _weighty_sources(*tables: Sequence[Reading]) -> list[str]:

@@ -48,12 +48,14 @@ class BandCosts:
 
     def best(self, current: int) -> int:
         """Give the cheapest window, or `current` when none is clearly cheaper."""
-        cheapest = int(np.argmin(self.cost))
-        saving = self.at(current) - float(self.cost[cheapest])
-        nearest = int(np.searchsorted(self.windows, self.nearest(current)))
-        error = _CLEARLY * float(np.hypot(self.errors[cheapest], self.errors[nearest]))
-        enough = max(error, _LEAST_SAVING * self.at(current))
-        return int(self.windows[cheapest]) if saving > enough else current
+        cheapest = int(self.windows[np.argmin(self.cost)])
+        return cheapest if self.is_clearly_dearer(current, cheapest) else current
+
+    def is_clearly_dearer(self, window: int, than: int) -> bool:
+        """Tell whether a window costs more than another one, beyond what chance does in one of twenty."""
+        saving = self.at(window) - self.at(than)
+        errors = [self.errors[np.searchsorted(self.windows, self.nearest(each))] for each in (window, than)]
+        return saving > max(_CLEARLY * float(np.hypot(*errors)), _LEAST_SAVING * self.at(window))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Learn the windows: readings, hypotheses, costs, rules."""
 
+import math
 from typing import TYPE_CHECKING, cast
 
 from poet.decisions import Decisions
@@ -14,7 +15,7 @@ from poet.learn.configuration import LearnConfiguration
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
     from poet.summaries import Summaries
 
-__all__ = ["learn"]
+__all__ = ["cost_curves", "learn"]
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
@@ -31,6 +32,19 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     windows = {band.index: band.window for band in bands}
     rules = [*bounds, *band_rules(case, bands, costs), *stable_rules(case, windows, costs)]
     return case.decisions(rules, log_prefix=summaries.log_prefix, notes=case.notes)
+
+
+def cost_curves(
+    summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
+) -> dict[str, BandCosts]:
+    """Give what the windows cost that were in use, by band of data velocity, in its words."""
+    case = gather(summaries, champion, configuration)
+    cap = cast("int", bounds_rules(case)[0].parameters["cap"])
+    ends = [0.0, *EDGES, math.inf]
+    return {
+        f"{ends[band]:g} … {ends[band + 1]:g} points an hour": costs
+        for band, costs in sorted(_costs(case, cap).items())
+    }
 
 
 def _costs(case: Case, cap: int) -> dict[int, BandCosts]:

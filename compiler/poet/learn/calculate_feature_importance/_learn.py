@@ -10,8 +10,9 @@ from poet.learn.calculate_feature_importance._effects import Effects
 from poet.learn.calculate_feature_importance._readings import impacts, memberships, reports
 from poet.learn.calculate_feature_importance._rules import Case
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import heard
 from poet.learn.statements import statements, voices, weighty_sources
-from poet.learn.verdicts import judge
+from poet.learn.verdicts import apart_notes, contrary, judge
 from poet.policies.calculate_feature_importance import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
@@ -44,9 +45,11 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         has_rules=champion.has_learned,
         voices=voices(*said),
     )
+    apart = contrary(verdicts)
+    known = heard(everything, apart)
     effects = Effects(
-        everything.impacts,
-        everything.reports,
+        known.impacts,
+        known.reports,
         configuration.half_life_days,
         summaries.newest_time,
         configuration.risk,
@@ -58,6 +61,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     notes = [
         f"{len(said[0])} drift impacts, {len(said[1])} degradations and {len(said[2])} reports were read"
     ]
+    notes += apart_notes(apart)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")
     return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -1,5 +1,6 @@
 """Learn which statistic, on which preparation, at which threshold, for which kind of data."""
 
+from poet.learn.detect_drift._curve import judged_alerts
 from poet.learn.detect_drift._describe import describe_parameters
 from poet.learn.detect_drift._learn import learn
 from poet.learn.detect_drift._replay import replay
@@ -10,6 +11,7 @@ __all__ = [
     "Role",
     "champion_fires",
     "describe_parameters",
+    "judged_alerts",
     "learn",
     "read_executions",
     "read_steps",

@@ -15,7 +15,7 @@ from poet.learn.evidence import bounded_mean_interval, rate_interval
 from poet.learn.votes import Ballots
 from poet.policies.detect_drift import Criteria, Criterion
 
-__all__ = ["Case", "describe", "describe_parameters", "evidence_of"]
+__all__ = ["Case", "describe", "describe_parameters", "evidence_of", "rate"]
 
 NAMES = {
     "ks": "KS",
@@ -100,15 +100,16 @@ class Case:
 def _alarms(case: Case, rule: NDArray[np.bool_]) -> Interval:
     alerts = case.asked & rule
     false = float((1.0 - case.steps.labels[alerts]).sum())
-    return _rate("false alarms among alerts", false, float(alerts.sum()), case.risk)
+    return rate("false alarms among alerts", false, float(alerts.sum()), case.risk)
 
 
 def _recall(case: Case, rule: NDArray[np.bool_]) -> Interval:
     labels = np.where(case.judged, np.nan_to_num(case.steps.labels), 0.0)
-    return _rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), case.risk)
+    return rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), case.risk)
 
 
-def _rate(what: str, hits: float, n: float, risk: float) -> Interval:
+def rate(what: str, hits: float, n: float, risk: float) -> Interval:
+    """Give a share with its interval."""
     low, high = rate_interval(hits, n, risk=risk)
     return Interval(
         what=what,
@@ -180,8 +181,8 @@ def _needed(standing: Standing, bar: float) -> int | None:
     """About how many more steps like those so far the bar takes; None where the capital does not grow."""
     if standing.e_value >= bar:
         return 0
-    recent = standing.leading.history[-100:]
-    growth = float(np.mean(np.log(np.maximum(recent, 1e-12)))) if recent else 0.0
+    recent = standing.leading.recent
+    growth = sum(log for log, _ in recent) / sum(steps for _, steps in recent) if recent else 0.0
     if growth <= 1e-4:
         return None
     return int(np.ceil(np.log(bar / max(standing.e_value, 1e-12)) / growth))

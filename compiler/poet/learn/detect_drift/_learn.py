@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from poet.decisions import Decisions
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.detect_drift._rules import rules_after
-from poet.learn.detect_drift._steps import Role, Steps
+from poet.learn.detect_drift._silences import count_silences, judged_executions
+from poet.learn.detect_drift._steps import Role
 from poet.learn.detect_drift._table import Table, lay
 from poet.learn.detect_drift._tournament import Scope, Standing, play
 from poet.learn.evidence import fading_weights, reject
@@ -59,27 +60,29 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
 
 def _play(table: Table) -> dict[str, Standing]:
     """Play all steps, then without each source that may be spared; pinned places do not take part."""
-    if not len(table.steps.labels):
+    plays = (table.steps, *table.spared)
+    if not any(len(steps.labels) for steps in plays):
         return {}
-    standings = _played(table, table.steps)
-    parts = [_played(table, steps) for steps in table.spared]
+    scopes = [tuple(_scope(table, name, steps.execution) for name in table.open_places()) for steps in plays]
+    silences = count_silences(list(zip(plays, scopes, strict=True)), table.alike, table.champion_firing)
+    judged = judged_executions(plays, table.firing_of, table.champion_firing)
+    played = [
+        play(
+            steps,
+            judged.of(steps),
+            silences,
+            own,
+            prior_cost=table.prior_cost(),
+            costs=table.costs,
+            half_life=table.configuration.half_life_days * SECONDS_A_DAY,
+            audit_rate=_least_propensity(table),
+        )
+        for steps, own in zip(plays, scopes, strict=True)
+    ]
+    standings, *parts = played
     for name, standing in standings.items():
         standing.spared = tuple(part[name] for part in parts)
     return standings
-
-
-def _played(table: Table, steps: Steps) -> dict[str, Standing]:
-    at = steps.execution
-    return play(
-        steps,
-        table.firing[at],
-        table.champion_firing[at],
-        tuple(_scope(table, name, at) for name in table.open_places()),
-        prior_cost=table.prior_cost(),
-        costs=table.costs,
-        half_life=table.configuration.half_life_days * SECONDS_A_DAY,
-        audit_rate=_least_propensity(table),
-    )
 
 
 def _scope(table: Table, name: str, at: NDArray[np.int64]) -> Scope:

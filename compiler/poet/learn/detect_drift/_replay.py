@@ -1,18 +1,20 @@
 """Replay two versions on everything recorded: whose answers turn, and what people said of those."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.compare import Flips, Share, Side
-from poet.decisions import Decisions
+from poet.compare import Flips, Side
+from poet.decisions import Decisions, Interval
 from poet.learn.configuration import Costs, LearnConfiguration
 from poet.learn.contrary import spared
+from poet.learn.detect_drift._describe import rate
 from poet.learn.detect_drift._scopes import champion_fires
 from poet.learn.detect_drift._steps import read_executions
-from poet.learn.evidence import fading_weights, rate_interval
+from poet.learn.evidence import fading_weights
 from poet.learn.soft_votes import with_soft_votes
 from poet.learn.votes import Ballots, count_votes
 from poet.summaries import Summaries
@@ -32,33 +34,35 @@ def replay(
 
     It may not where labelled executions would have cost more, where it would newly miss a drift that most
     sources call real and one calls grave, or where it answers an anchor otherwise than people did. What a
-    person pinned is not held against a candidate. One source that says the contrary of all others may be
-    left out of the costs, as in learning.
+    person pinned or vetoed is not held against a candidate. One source that says the contrary of all others
+    may be left out of the costs, as in learning.
     """
     executions = read_executions(summaries)
     before, after = (champion_fires(executions, each) for each in (champion, candidate))
     votes = with_soft_votes(summaries)
-    ballots = count_votes(votes, burst_limit=configuration.burst_limit)
+    count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
     row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
-    judged = _Judged(ballots, row_of, before, after, configuration, summaries.newest_time)
-    labels = {row_of[name]: label for name, label in judged.labels.items()}
-    turned: list[int] = np.flatnonzero(before != after).tolist()
-    without = (
-        count_votes(votes, burst_limit=configuration.burst_limit, without=(voice,))
-        for voice in spared(ballots.voices)
+    judge = partial(
+        _Judged,
+        row_of=row_of,
+        before=before,
+        after=after,
+        configuration=configuration,
+        newest=summaries.newest_time,
     )
+    ballots = count()
+    judged = judge(ballots)
+    by_id = dict(zip(judged.ids, judged.label.tolist(), strict=True))
+    labels = {row_of[name]: label for name, label in by_id.items()}
+    turned: list[int] = np.flatnonzero(before != after).tolist()
     refusal = ""
     if _acts_by_itself(champion, candidate):
+        answers = dict(zip(executions.ids, after.tolist(), strict=True))
+        parts = (judge(count(without=(voice,))) for voice in spared(ballots.voices))
         refusal = (
             judged.missed()
-            or _broken_anchor(configuration, judged, executions.ids, after)
-            or _dearer(
-                judged,
-                [
-                    _Judged(each, row_of, before, after, configuration, summaries.newest_time)
-                    for each in without
-                ],
-            )
+            or _broken_anchor(configuration.anchors.get(candidate.policy, ()), by_id, answers)
+            or _dearer(judged, parts)
         )
     return Flips(
         recorded=len(executions.ids),
@@ -96,11 +100,6 @@ class _Judged:
             ballots.times[known], half_life_days=configuration.half_life_days, newest=newest
         )
 
-    @property
-    def labels(self) -> dict[str, float]:
-        """Give the share of sources that call each execution a real drift."""
-        return dict(zip(self.ids, self.label.tolist(), strict=True))
-
     def cost(self, answers: Answers) -> float:
         """Give the mean cost of these answers, recent labels counting for more."""
         if not len(self.rows):
@@ -126,28 +125,28 @@ class _Judged:
 
 
 def _acts_by_itself(champion: Decisions, candidate: Decisions) -> bool:
-    """Whether anything changed that no person pinned."""
-    before = {rule.id: rule for rule in champion.active}
-    changed = [rule for rule in candidate.active if before.get(rule.id) != rule]
-    return any(rule.status != "pinned" for rule in changed) or not changed
+    """Whether anything changed that is not a person's word on a rule, or what a veto lets decide again."""
+    before, after = ({rule.id: rule for rule in each.active} for each in (champion, candidate))
+    words = {rule.id for rule in candidate.rules if rule.status in ("pinned", "vetoed")}
+    has_veto = any(rule.id in before for rule in candidate.rules if rule.status == "vetoed")
+    changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    return any(
+        name not in words and not (has_veto and name in after and after[name].status == "start")
+        for name in changed
+    )
 
 
-def _broken_anchor(
-    configuration: LearnConfiguration, judged: _Judged, ids: Sequence[str], after: Answers
-) -> str:
-    row_of = {name: row for row, name in enumerate(ids)}
-    for name in configuration.anchors.get("detect_drift", ()):
-        label = judged.labels.get(name)
-        if label is None or name not in row_of:
-            continue  # nobody has judged it yet
-        if bool(after[row_of[name]]) != (label > HALF):
-            answer = "drift" if after[row_of[name]] else "no drift"
+def _broken_anchor(anchors: Sequence[str], labels: Mapping[str, float], answers: Mapping[str, bool]) -> str:
+    for name in anchors:
+        if name in labels and name in answers and answers[name] != (labels[name] > HALF):
+            answer = "drift" if answers[name] else "no drift"
             return f"it answers {answer} on {name}, an anchor of poet.toml that people judged otherwise"
     return ""
 
 
-def _dearer(judged: _Judged, parts: Sequence[_Judged]) -> str:
-    if not judged.is_dearer or any(not part.is_dearer for part in parts):
+def _dearer(judged: _Judged, parts: Iterable[_Judged]) -> str:
+    """Say so where the candidate costs more, whichever source is left out."""
+    if not (judged.is_dearer and all(part.is_dearer for part in parts)):
         return ""
     return "what people judged would cost more than with the version in force; wait for more feedback"
 
@@ -162,10 +161,6 @@ def _side(rows: Sequence[int], labels: Mapping[int, float]) -> Side:
     )
 
 
-def _precision(answers: Answers, labels: Mapping[int, float], risk: float) -> Share:
+def _precision(answers: Answers, labels: Mapping[int, float], risk: float) -> Interval:
     alerts = [label for row, label in labels.items() if answers[row]]
-    real, n = float(sum(alerts)), float(len(alerts))
-    low, high = rate_interval(real, n, risk=risk)
-    return Share(
-        estimate=round(real / n, 4) if n else 0.0, low=round(low, 4), high=round(high, 4), n=round(n, 2)
-    )
+    return rate("real drifts among alerts", float(sum(alerts)), float(len(alerts)), risk)

@@ -8,14 +8,14 @@ is judged, and a silence that somebody volunteered a verdict on once more then.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from poet.learn.detect_drift._candidates import Candidate
     from poet.learn.votes import Ballots
     from poet.policies.detect_drift import Criterion
@@ -84,27 +84,25 @@ class Steps:
 def read_executions(summaries: "Summaries") -> Executions:
     """Bring the recorded executions and their scores into arrays."""
     table = summaries.recorded
-    ids = table["execution_id"].to_pylist()
-    row_of = {execution_id: row for row, execution_id in enumerate(ids)}
+    kinds = table["kind"].combine_chunks()
     return Executions(
-        ids=ids,
+        ids=table["execution_id"].to_pylist(),
         positions=_numbers(table, "position").astype(np.int64),
         times=_numbers(table, "time"),
         features=[feature or "" for feature in table["feature"].to_pylist()],
         drifted=_flags(table, "drifted"),
         audit=_flags(table, "audit"),
         propensity=np.nan_to_num(_numbers(table, "propensity"), nan=1.0),
-        is_categorical=np.array(
-            [kind in ("categorical", "boolean") for kind in table["kind"].to_pylist()], bool
-        ),
+        is_categorical=_truth(_looked_up("is_in", kinds, pa.array(["categorical", "boolean"]))),
         is_seasonal=_flags(table, "is_seasonal"),
         n_reference=_numbers(table, "n_reference"),
-        measures=_measures(summaries.scores, row_of),
+        measures=_measures(summaries.scores, table["execution_id"].combine_chunks()),
     )
 
 
-def _measures(scores: "pa.Table", row_of: dict[str, int]) -> dict[tuple[str, str], Floats]:
-    rows = np.array([row_of.get(name, -1) for name in scores["execution_id"].to_pylist()], np.int64)
+def _measures(scores: "pa.Table", ids: "pa.Array") -> dict[tuple[str, str], Floats]:
+    found = _looked_up("index_in", scores["execution_id"], ids).fill_null(-1)
+    rows = found.to_numpy().astype(np.int64)
     encoded = scores["test"].combine_chunks().dictionary_encode()
     codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
     order = np.argsort(codes, kind="stable")
@@ -116,10 +114,14 @@ def _measures(scores: "pa.Table", row_of: dict[str, int]) -> dict[tuple[str, str
             of_test = order[starts[code] : starts[code + 1]]
             of_test = of_test[rows[of_test] >= 0]
             if np.isfinite(values[of_test]).any():
-                wide = np.full(len(row_of), np.nan)
+                wide = np.full(len(ids), np.nan)
                 wide[rows[of_test]] = values[of_test]
                 measures[name, column] = wide
     return measures
+
+
+def _looked_up(how: str, values: Any, among: "pa.Array") -> Any:
+    return pc.call_function(how, [values], pc.SetLookupOptions(value_set=among))
 
 
 def _numbers(table: "pa.Table", column: str) -> Floats:
@@ -128,54 +130,59 @@ def _numbers(table: "pa.Table", column: str) -> Floats:
 
 
 def _flags(table: "pa.Table", column: str) -> NDArray[np.bool_]:
-    return np.array([bool(value) for value in table[column].to_pylist()], bool)
+    return _truth(table[column].combine_chunks())
 
 
-def read_steps(executions: Executions, ballots: "Ballots") -> Steps:
-    """Put judged executions and unjudged silences in the order in which they became known."""
+def _truth(flags: "pa.BooleanArray") -> NDArray[np.bool_]:
+    return np.asarray(flags.fill_null(False).to_numpy(zero_copy_only=False), bool)  # noqa: FBT003
+
+
+def read_steps(executions: Executions, ballots: "Ballots", *, after: int = 0) -> Steps:
+    """Put judged executions and unjudged silences in the order in which they became known.
+
+    Only what became known after log position `after`: earlier steps were taken when they were new.
+    """
     row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
-    judged = [(row_of[name], ballot) for ballot, name in enumerate(ballots.execution_ids) if name in row_of]
-    steps: list[tuple[int, int, float, float, Role, float, int]] = []
-    asked: set[int] = set()
-    for row, ballot in judged:
-        role = _role(executions, row)
-        if role != Role.VOLUNTEERED:
-            asked.add(row)
-        propensity = executions.propensity[row] if role == Role.AUDIT else 1.0
-        when = float(ballots.times[ballot])
-        steps.append(
-            (
-                int(ballots.positions[ballot]),
-                row,
-                when,
-                float(ballots.label[ballot]),
-                role,
-                propensity,
-                ballot,
-            )
-        )
-    for silent in np.flatnonzero(~executions.drifted & ~executions.audit):
-        row = int(silent)
-        if row not in asked:
-            when = float(executions.times[row])
-            steps.append((int(executions.positions[row]), row, when, np.nan, Role.SILENT, 1.0, -1))
-    steps.sort(key=lambda step: step[0])
-    columns: list[Sequence[float]] = list(zip(*steps, strict=True)) if steps else [()] * 7
+    known = np.array([row_of.get(str(name), -1) for name in ballots.execution_ids], np.int64)
+    ballot = np.flatnonzero((known >= 0) & (ballots.first_positions > after))
+    row = known[ballot]
+    roles = _roles(executions, row)
+    judged = Steps(
+        execution=row,
+        positions=ballots.positions[ballot],
+        times=ballots.times[ballot],
+        labels=ballots.label[ballot],
+        roles=roles,
+        propensities=np.where(roles == Role.AUDIT, executions.propensity[row], 1.0),
+        ballots=ballot,
+    )
+    return _in_order(judged, _silences(executions, after))
+
+
+def _silences(executions: Executions, after: int) -> Steps:
+    row = np.flatnonzero(~executions.drifted & ~executions.audit & (executions.positions > after))
     return Steps(
-        execution=np.array(columns[1], np.int64),
-        positions=np.array(columns[0], np.int64),
-        times=np.array(columns[2], float),
-        labels=np.array(columns[3], float),
-        roles=np.array(columns[4], np.int64),
-        propensities=np.array(columns[5], float),
-        ballots=np.array(columns[6], np.int64),
+        execution=row,
+        positions=executions.positions[row],
+        times=executions.times[row],
+        labels=np.full(row.size, np.nan),
+        roles=np.full(row.size, int(Role.SILENT)),
+        propensities=np.ones(row.size),
+        ballots=np.full(row.size, -1),
     )
 
 
-def _role(executions: Executions, row: int) -> Role:
-    if executions.drifted[row]:
-        return Role.ALERT
-    return Role.AUDIT if executions.audit[row] else Role.VOLUNTEERED
+def _in_order(*parts: Steps) -> Steps:
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in Steps.__dataclass_fields__
+    }
+    order = np.argsort(columns["positions"], kind="stable")
+    return Steps(**{name: column[order] for name, column in columns.items()})
+
+
+def _roles(executions: Executions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    silent = np.where(executions.audit[rows], int(Role.AUDIT), int(Role.VOLUNTEERED))
+    return np.where(executions.drifted[rows], int(Role.ALERT), silent)
 
 
 def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
@@ -183,26 +190,43 @@ def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
     return firing(executions, [candidate])[:, 0]
 
 
-def firing(executions: Executions, candidates: "Sequence[Candidate]") -> NDArray[np.bool_]:
-    """Tell on which of n executions each of K candidates would alert, shape (n, K)."""
-    measured: dict[tuple[str, str, str], Floats] = {}
-    holds: dict[Criterion, NDArray[np.bool_]] = {}
+def firing(
+    executions: Executions, candidates: "Sequence[Candidate]", rows: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    """Tell on which of n executions each of K candidates would alert, shape (n, K).
 
-    def held(criterion: "Criterion") -> NDArray[np.bool_]:
-        if criterion not in holds:
-            measure = (criterion.statistic, criterion.preparation, criterion.scale)
-            if measure not in measured:
-                measured[measure] = executions.value(criterion)
-            value, is_above = measured[measure], criterion.direction == "above"
-            holds[criterion] = value > criterion.threshold if is_above else value < criterion.threshold
-        return holds[criterion]
-
-    answers = np.zeros((len(executions.ids), len(candidates)), bool)
-    for column, candidate in enumerate(candidates):
+    `rows` asks for some of the executions, in this order. Candidates lie together in memory by column.
+    """
+    n = len(executions.ids) if rows is None else len(rows)
+    answers = np.zeros((len(candidates), n), bool)
+    holds = _Holds(executions, rows)
+    for answer, candidate in zip(answers, candidates, strict=True):
         if candidate.agree == 1:
             for criterion in candidate.criteria:
-                answers[:, column] |= held(criterion)
+                np.logical_or(answer, holds(criterion), out=answer)
         else:
-            count = sum(held(criterion).astype(np.int64) for criterion in candidate.criteria)
-            answers[:, column] = count >= candidate.agree
-    return answers
+            count = sum(holds(criterion).astype(np.int64) for criterion in candidate.criteria)
+            np.greater_equal(count, candidate.agree, out=answer)
+    return answers.T
+
+
+class _Holds:
+    """Where each criterion holds, worked out once."""
+
+    def __init__(self, executions: Executions, rows: NDArray[np.int64] | None) -> None:
+        self._executions, self._rows = executions, rows
+        self._measured: dict[tuple[str, str, str], Floats] = {}
+        self._known: dict[Criterion, NDArray[np.bool_]] = {}
+
+    def __call__(self, criterion: "Criterion") -> NDArray[np.bool_]:
+        if criterion not in self._known:
+            value, is_above = self._value(criterion), criterion.direction == "above"
+            self._known[criterion] = value > criterion.threshold if is_above else value < criterion.threshold
+        return self._known[criterion]
+
+    def _value(self, criterion: "Criterion") -> Floats:
+        measure = (criterion.statistic, criterion.preparation, criterion.scale)
+        if measure not in self._measured:
+            value = self._executions.value(criterion)
+            self._measured[measure] = value if self._rows is None else value[self._rows]
+        return self._measured[measure]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from poet.decisions import Decisions, Rule
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.contrary import spared
+from poet.learn.detect_drift._alike import Alike, alike, given
 from poet.learn.detect_drift._candidates import Candidate, categorical_grid, numeric_grid
 from poet.learn.detect_drift._scopes import Place, candidate_of, champion_fires, covers, places, rule_id_of
-from poet.learn.detect_drift._steps import Executions, Steps, firing, read_executions, read_steps
+from poet.learn.detect_drift._steps import Executions, Steps, fires, firing, read_executions, read_steps
 from poet.learn.detect_drift._tournament import Costs, Standing
 from poet.learn.soft_votes import with_soft_votes
 from poet.learn.votes import Ballots, count_votes
@@ -49,7 +50,6 @@ class Table:
     candidates: tuple[Candidate, ...]
     kinds: NDArray[np.str_]  # of each candidate
     ways_back: tuple[WayBack, ...]
-    firing: NDArray[np.bool_]  # (executions, candidates + ways back)
     champion_firing: NDArray[np.bool_]  # (executions,)
     fewest_bets: int = FEWEST_BETS
 
@@ -92,7 +92,7 @@ class Table:
         return found
 
     def candidates_of(self, place: Place) -> NDArray[np.bool_]:
-        """Mark the columns of `firing` that a place may change to."""
+        """Mark the columns of `firing_of` that a place may change to."""
         back = np.array([way.place == place.name for way in self.ways_back], bool)
         return np.concatenate([self.kinds == place.kind, back])
 
@@ -109,7 +109,20 @@ class Table:
 
     def answers_of(self, standing: Standing) -> NDArray[np.bool_]:
         """Give what a scope's favourite says of every execution."""
-        return self.firing[:, standing.leading.favourite]
+        pick = self.pick(standing)
+        return pick.fires if isinstance(pick, WayBack) else fires(self.executions, pick)
+
+    def alike(self, rows: NDArray[np.int64]) -> list[Alike]:
+        """Give the same in bins."""
+        back = [
+            given(way.fires[rows], len(self.candidates) + number) for number, way in enumerate(self.ways_back)
+        ]
+        return [*alike(self.executions, self.candidates, rows), *back]
+
+    def firing_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Give what candidates and ways back say of some executions, shape (rows, candidates + ways back)."""
+        back = [way.fires[rows][np.newaxis] for way in self.ways_back]
+        return np.concatenate([firing(self.executions, self.candidates, rows).T, *back]).T
 
     def changes(self, place: Place, standing: Standing) -> bool:
         """Whether the favourite answers differently from the champion anywhere in the place."""
@@ -125,7 +138,6 @@ def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfigura
     candidates, kinds = _candidates(executions, champion.policy)
     where = places(executions)
     ways_back = _ways_back(executions, champion, where)
-    back = [way.fires[:, np.newaxis] for way in ways_back]
     return Table(
         executions=executions,
         steps=read_steps(executions, ballots),
@@ -138,7 +150,6 @@ def lay(summaries: Summaries, champion: Decisions, configuration: LearnConfigura
         candidates=candidates,
         kinds=kinds,
         ways_back=ways_back,
-        firing=np.concatenate([firing(executions, candidates), *back], axis=1),
         champion_firing=champion_fires(executions, champion),
     )
 

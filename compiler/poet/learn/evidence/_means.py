@@ -4,6 +4,7 @@ Waudby-Smith and Ramdas, "Estimating means of bounded random variables by bettin
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ __all__ = ["BettingState", "betting_log_wealth", "bounded_mean_interval"]
 
 _PRIOR_N = 1.0  # one imagined outcome of mean 0 and variance 1/4, so that the first bet is nothing
 _PRIOR_VARIANCE = 0.25
+_ONE_BY_ONE = 512  # outcomes; later bets stand for a sixteenth of what came before them
+_SHARE = 16
 _GRID = 1001  # candidate means of a confidence sequence; the ends are widened by one step
 
 
@@ -64,7 +67,8 @@ def bounded_mean_interval(
 
     Hedged betting: for each candidate mean half the wealth bets on more, half on less, with
     predictable plug-in bets sqrt(2 log(2/risk) / (variance t log(t+1))); candidates at which the hedged
-    wealth ever reached 1 / `risk` are out. The grid's step is added to both sides.
+    wealth ever reached 1 / `risk` are out. The grid's step is added to both sides. In long sequences a bet
+    stands for a while, and the wealth is looked at when it changes: as valid, and it costs what is new.
     """
     x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     if x.size == 0:
@@ -76,13 +80,23 @@ def bounded_mean_interval(
     alive = np.ones(_GRID, dtype=bool)
     half = math.log(0.5)
     bar = -math.log(risk)
-    for value, bet in zip(x, bets, strict=True):
-        more = np.minimum(bet, 0.5 / np.maximum(grid, 1e-12))  # never risk more than half the wealth
-        less = np.minimum(bet, 0.5 / np.maximum(1.0 - grid, 1e-12))
-        up += np.log1p(more * (value - grid))
-        down += np.log1p(-less * (value - grid))
+    for first, last in _stretches(x.size):
+        more = np.minimum(bets[first], 0.5 / np.maximum(grid, 1e-12))  # never risk more than half the wealth
+        less = np.minimum(bets[first], 0.5 / np.maximum(1.0 - grid, 1e-12))
+        for value, count in zip(*np.unique(x[first:last], return_counts=True), strict=True):
+            up += count * np.log1p(more * (value - grid))
+            down += count * np.log1p(-less * (value - grid))
         alive &= half + np.maximum(up, down) < bar
     return _ends(grid, alive, float(x.mean()), low, high)
+
+
+def _stretches(n: int) -> Iterator[tuple[int, int]]:
+    """Cut n outcomes into stretches on which one bet stands."""
+    first = 0
+    while first < n:
+        last = min(first + (1 if first < _ONE_BY_ONE else first // _SHARE), n)
+        yield first, last
+        first = last
 
 
 def _bets(total: ArrayLike, squares: ArrayLike, n: ArrayLike, *, cap: float) -> NDArray[np.float64]:

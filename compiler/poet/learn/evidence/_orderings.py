@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = ["log_ordering_evidence"]
 
@@ -21,6 +20,8 @@ def log_ordering_evidence(ascending: ArrayLike, strengths: ArrayLike) -> NDArray
     Compared with disjoint pairs this uses all comparisons at once: sixteen readings at four separate
     levels are worth a factor of 6e7 at best, eight pairs of them 256.
     """
+    from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
     scores = np.asarray(ascending, dtype=np.float64)
     weights = np.multiply.outer(np.asarray(strengths, dtype=np.float64), scores)
     remaining = np.logaddexp.accumulate(weights, axis=1)  # of this reading and all with smaller outcomes

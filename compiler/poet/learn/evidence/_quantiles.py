@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 __all__ = ["median_interval"]
 
@@ -16,6 +15,8 @@ def median_interval(values: ArrayLike, *, risk: float) -> tuple[float, float] | 
     2^n B(1+k, 1+n-k), stays under 1 / `risk` (Howard and Ramdas 2022, by the beta mixture). None while
     there are too few values to bound it on both sides.
     """
+    from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
     x = np.sort(np.asarray(values, dtype=np.float64))
     counts = np.arange(x.size + 1)
     wealth = special.betaln(1.0 + counts, 1.0 + x.size - counts) + x.size * math.log(2.0)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 __all__ = ["log_rank_factors", "log_restarting_evidence"]
 
@@ -21,6 +20,8 @@ def log_rank_factors(one: float, others: Sequence[float]) -> NDArray[np.float64]
     ways to break ties: its mean under the null is exactly 1, ties or not. Against a single other this
     is the sign test; against three a clear win is worth 3.4 instead of 1.9.
     """
+    from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
     values = np.asarray(others, dtype=np.float64)
     m = values.size
     below = int((values < one).sum())

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = ["log_rate_evidence", "rate_interval"]
 
@@ -21,6 +20,8 @@ def log_rate_evidence(
     likelihood at `p0`. Shapes broadcast. `successes` and `n` are the whole counts so far; look as often
     as you like, act at ``>= log(1 / delta)``.
     """
+    from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
     s = np.asarray(successes, dtype=float)
     f = np.asarray(n, dtype=float) - s
     with np.errstate(divide="ignore"):  # a tail that underflows is an e-value of zero, which is one
@@ -36,6 +37,8 @@ def rate_interval(successes: float, n: float, *, risk: float) -> tuple[float, fl
     All p at which the mixture martingale B(1+s, 1+n-s) / (p^s (1-p)^(n-s)) stays below 1 / `risk`
     (Robbins 1970). It is convex in log terms with its minimum at s / n, so each end is one bisection.
     """
+    from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
     if n <= 0:
         return 0.0, 1.0
     failures = n - successes
@@ -43,6 +46,8 @@ def rate_interval(successes: float, n: float, *, risk: float) -> tuple[float, fl
     bar = -float(np.log(risk))
 
     def is_inside(p: float) -> bool:
+        from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
+
         likelihood = special.xlogy(successes, p) + special.xlog1py(failures, -p)
         return bool(mixture - likelihood < bar)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from poet.decisions import Decisions
 from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import heard
 from poet.learn.generate_alerts._bets import Evidence, bets, risk_shares
 from poet.learn.generate_alerts._readings import Alerts, caused, pairs, repeats, sizes, uses
 from poet.learn.generate_alerts._rules import Case
 from poet.learn.statements import Statement, statements, voices, weighty_sources
-from poet.learn.verdicts import judge
+from poet.learn.verdicts import apart_notes, contrary, judge
 from poet.learn.votes import count_votes
 from poet.policies.generate_alerts import baseline
 
@@ -57,12 +58,13 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         has_rules=champion.has_learned,
         voices=voices(*speakers),
     )
+    apart = contrary(verdicts)
     case = Case(
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=everything,
+        said=heard(everything, apart),
         verdicts=verdicts,
         adjustments=_raised_bars(adjusted),
         grave=frozenset(
@@ -76,6 +78,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     notes = [
         f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
     ]
+    notes += apart_notes(apart)
     aside = sum(n for _, n in read)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")

@@ -53,12 +53,15 @@ def bets(said: Evidence) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds; strategies and computations inside theirs by first appearance."""
+    """Share the risk over kinds, half to sizes, which are hardest to show.
+
+    Strategies and computations have shares inside theirs by first appearance.
+    """
     return {
-        **{about("size", str(size)): 0.3 / len(LARGE) for size in LARGE},
-        **{about("sparse", f"{cut:g}"): 0.2 / len(CUTS) for cut in CUTS},
+        **{about("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
+        **{about("sparse", f"{cut:g}"): 0.15 / len(CUTS) for cut in CUTS},
         **shares_by_appearance(
-            (about("fallback", row.error, row.strategy) for row in said.recoveries), share=0.3
+            (about("fallback", row.error, row.strategy) for row in said.recoveries), share=0.2
         ),
-        **shares_by_appearance((about("deadline", run.computation) for run in said.runs), share=0.2),
+        **shares_by_appearance((about("deadline", run.computation) for run in said.runs), share=0.15),
     }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from poet.decisions import Decisions
 from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
+from poet.learn.contrary import heard
 from poet.learn.monitor_with_recovery._bets import Evidence, bets, risk_shares
 from poet.learn.monitor_with_recovery._readings import crashes, recoveries, runs, strategy_of
 from poet.learn.monitor_with_recovery._rules import Case
 from poet.learn.statements import statements, voices, weighty_sources
-from poet.learn.verdicts import judge
+from poet.learn.verdicts import apart_notes, contrary, judge
 from poet.policies.monitor_with_recovery import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
@@ -46,12 +47,13 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         has_rules=champion.has_learned,
         voices=voices(*said),
     )
+    apart = contrary(verdicts)
     case = Case(
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=everything,
+        said=heard(everything, apart),
         verdicts=verdicts,
     )
     (full,) = baseline(champion.start)
@@ -63,6 +65,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     if unknown:
         notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
+    notes += apart_notes(apart)
     aside = sum(n for _, n in read)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")

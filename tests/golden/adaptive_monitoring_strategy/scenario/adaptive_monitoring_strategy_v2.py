@@ -54,7 +54,7 @@ def adaptive_monitoring_strategy(model_context) -> MonitoringStrategy:
             reason="incidents",
         )
     # quiet
-    if rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact not in ("high", "critical"):
+    if rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in ("none", "low", "medium"):
         return MonitoringStrategy(
             frequency=QUIET_FREQUENCY,
             features=top_features(model_context, QUIET_FEATURES, QUIET_TOP),

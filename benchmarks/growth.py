@@ -1,0 +1,281 @@
+"""What a compile costs when the log has grown: small and large logs of the same kind, then 10 000 new events.
+
+``python benchmarks/growth.py [--events 100000 10000000] [--new 10000] [--save]``
+
+The logs are written as sealed segments, by a monitor of twenty features that people answer: of 1000 events
+970 are executions with three scores each, 10 tell of windows, 20 are feedback. Measured are the first
+learning of all six policies, and a plan after the new events; each in a process of its own, with the most
+memory it held. What sealing costs is measured with the log itself (`benchmarks/log.py`).
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from poet import pipeline
+from poet.learn.configuration import LearnConfiguration
+from poet.summaries import summarise
+from poet.summaries._columns import EXECUTION, SCORES, arrow_schema
+from poet.summaries._index import Index, Segment, write_index
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.results import Row, save
+from tests.workspaces import first_workspace
+
+CHUNK = 500_000
+SPAN_S = 3 * 365.25 * 86_400.0  # three years, however many events
+FEATURES = np.array([f"feature_{k:02d}" for k in range(20)])
+SOURCES = np.array([f"user/{k}" for k in range(5)])
+LATE = 5_000  # events between an execution and what is said of it
+TESTS = ("ks/raw", "wasserstein/deseasonalised", "wasserstein/raw")
+SHARES = {
+    EXECUTION: 0.970,
+    "monitoring.performance": 0.010,
+    "drift.validation": 0.006,
+    "drift.false_positive": 0.004,
+    "feature.drift_impact": 0.004,
+    "error.occurred": 0.003,
+    "drift.noise_issue": 0.001,
+    "monitoring.value_delivered": 0.002,
+}
+Columns = dict[str, Any]
+Numbers = NDArray[np.int64]
+
+
+def main() -> None:
+    """Print what each log costs, and the ratio of the largest to the smallest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, nargs="+", default=[100_000, 10_000_000])
+    parser.add_argument("--new", type=int, default=10_000)
+    parser.add_argument("--save", action="store_true", help="keep what was found, for docs/benchmarks.md")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(planned(options.measure)))
+        return
+    found = {}
+    for events in options.events:
+        with tempfile.TemporaryDirectory() as folder:
+            found[events] = compiled(first_workspace(Path(folder) / "shop"), events, options.new)
+        print(f"{events:>12,} events: {found[events]}", flush=True)
+    least, most = min(found), max(found)
+    ratio = found[most]["again_s"] / found[least]["again_s"]
+    print(f"a compile after {options.new:,} new events: {ratio:.2f} times as long on the largest log")
+    if options.save:
+        spent = f"{found[most]['again_s']} s and {found[least]['again_s']} s"
+        rows = [
+            Row(f"a plan after {options.new:,} events, log of {most:,} over {least:,}", ratio, "x",
+                at_most=1.5, notes=spent),
+            Row(f"first learning from {most:,} events", found[most]["first_s"], "s", at_most=30.0),
+            Row(f"first learning from {most:,} events, memory", found[most]["first_gb"], "GiB", at_most=4.0),
+        ]  # fmt: skip
+        save("growth", {"rows": rows})
+
+
+def compiled(workspace: Path, events: int, new: int) -> dict[str, float]:
+    """Learn for the first time, then again after new events; each in a fresh process."""
+    log = Writer(workspace / "feedback_log" / "segments", seed=events)
+    log.write(events)
+    first = measured(workspace)
+    log.write(new)
+    again = measured(workspace)
+    return {
+        "first_s": first["seconds"],
+        "first_gb": first["gb"],
+        "again_s": again["seconds"],
+        "again_gb": again["gb"],
+        "changes": again["changes"],
+    }
+
+
+def measured(workspace: Path) -> dict[str, float]:
+    """Plan in a process of its own and give what it cost."""
+    command = [sys.executable, __file__, "--measure", str(workspace)]
+    done: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return done
+
+
+def planned(workspace: Path) -> dict[str, float]:
+    """Learn all six policies from sealed segments."""
+    begun = time.perf_counter()
+    summaries = summarise(workspace / "feedback_log" / "segments")
+    read = time.perf_counter()
+    plan = pipeline.plan(workspace / "generated", summaries, LearnConfiguration())
+    return {
+        "seconds": round(time.perf_counter() - begun, 2),
+        "read_s": round(read - begun, 2),
+        "gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "changes": len(plan.changes),
+    }
+
+
+class Writer:
+    """Writes a log as it would be sealed, in columns; a monitor whose alerts are true one time in four."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder, self._rng = folder, np.random.default_rng(seed)
+        self._segments: defaultdict[str, list[Segment]] = defaultdict(list)
+        self._position, self._time = 0, 1.6e9
+        self._answerable = np.zeros(0, np.int64)
+
+    def write(self, events: int) -> None:
+        """Append events and seal them."""
+        step_s = SPAN_S / max(events, CHUNK)
+        while events:
+            n = min(events, CHUNK)
+            for table, columns in self._chunk(n, step_s):
+                self._store(table, columns)
+            self._position, self._time, events = self._position + n, self._time + n * step_s, events - n
+        tables = {name: tuple(segments) for name, segments in self._segments.items()}
+        write_index(
+            self._folder, Index(position=self._position, prefix=f"{self._position:064d}", tables=tables)
+        )
+
+    def _chunk(self, n: int, step_s: float) -> Iterator[tuple[str, Columns]]:
+        kinds = self._rng.choice(len(SHARES), n, p=list(SHARES.values()))
+        for kind, name in enumerate(SHARES):
+            at = np.flatnonzero(kinds == kind)
+            times: NDArray[np.float64] = self._time + at.astype(np.float64) * step_s
+            envelope = self._envelope(name, at + self._position + 1, times)
+            if name == EXECUTION:
+                yield from self._executions(envelope)
+            else:
+                yield name, envelope | self._feedback(name, envelope["position"])
+
+    def _envelope(self, name: str, positions: Numbers, times: NDArray[np.float64]) -> Columns:
+        who = np.array(["poet"]) if name == EXECUTION else SOURCES
+        return {
+            "position": positions,
+            "event_id": np.char.mod("e%011d", positions),
+            "source": self._rng.choice(who, positions.size),
+            "time": times,
+            "subject": np.full(positions.size, "shop"),
+        }
+
+    def _executions(self, envelope: Columns) -> Iterator[tuple[str, Columns]]:
+        positions = envelope["position"]
+        n = positions.size
+        is_real = self._is_real(positions)
+        drifted = self._rng.random(n) < np.where(is_real, 0.9, 0.05)
+        audit = ~drifted & (self._rng.random(n) < 0.02)
+        distance = self._distance(positions)
+        told = {
+            "execution_id": np.char.mod("x%011d", positions),
+            "policy": np.full(n, "detect_drift"),
+            "version": np.ones(n, np.int64),
+            "drifted": drifted,
+            "audit": audit,
+            "propensity": np.where(audit, 0.02, 1.0),
+            "feature": FEATURES[positions % FEATURES.size],
+            "test": np.full(n, "ks/raw/p_value"),
+            "score": np.where(drifted, 1e-3, 0.5),
+            "threshold": np.full(n, 0.05),
+            "kind": np.full(n, "numeric"),
+            "n_current": np.full(n, 500),
+            "n_reference": np.full(n, 5_000),
+            "is_seasonal": positions % FEATURES.size < 10,
+            "data_velocity": np.where(positions % FEATURES.size < 5, 2_000.0, 50.0),
+        }
+        yield EXECUTION, envelope | told
+        self._answerable = positions[drifted | audit]
+        repeated = len(TESTS)
+        yield (
+            SCORES,
+            {
+                "position": positions.repeat(repeated),
+                "execution_id": told["execution_id"].repeat(repeated),
+                "ordinal": np.tile(np.arange(repeated), n),
+                "test": np.tile(np.array(TESTS), n),
+                "statistic": (distance[:, None] * self._rng.lognormal(0.0, 0.1, (n, repeated))).ravel(),
+                "p_value": np.where(drifted, 1e-3, 0.5).repeat(repeated),
+                "own_q90": np.ones(n * repeated),
+                "own_max": np.full(n * repeated, 1.3),
+                "own_mean": np.full(n * repeated, 0.5),
+                "own_sd": np.full(n * repeated, 0.3),
+            },
+        )
+
+    def _is_real(self, positions: Numbers) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = (positions * 2_654_435_761) % 1_000 < 15
+        return found
+
+    def _distance(self, positions: Numbers) -> NDArray[np.float64]:
+        chance = ((positions * 40_503) % 10_007) / 10_007
+        return np.where(self._is_real(positions), 1.5 + 2.0 * chance, 0.2 + chance)
+
+    def _feedback(self, name: str, positions: Numbers) -> Columns:
+        n = positions.size
+        spoken_of = self._answerable[
+            np.searchsorted(self._answerable, positions - LATE).clip(0, self._answerable.size - 1)
+        ]
+        features = FEATURES[self._rng.integers(0, FEATURES.size, n)]
+        size = np.full(n, 1_000)
+        found: dict[str, Columns] = {
+            "monitoring.performance": {
+                "window_size": size, "computation_time_ms": self._rng.lognormal(5.0, 0.4, n),
+                "timeout_occurred": self._rng.random(n) < 0.02, "memory_usage_mb": np.full(n, 200.0),
+                "feature": features, "feature_count": np.full(n, 20),
+            },
+            "drift.validation": {
+                "execution_id": np.char.mod("x%011d", spoken_of), "was_real_drift": self._is_real(spoken_of),
+                "feature": FEATURES[spoken_of % FEATURES.size],
+            },
+            "drift.false_positive": {
+                "execution_id": np.char.mod("x%011d", spoken_of[~self._is_real(spoken_of)]),
+                "reason": np.full(n, "a tide"),
+            },
+            "feature.drift_impact": {
+                "feature": features, "drift_score": self._rng.random(n),
+                "model_performance_drop": self._rng.lognormal(-4.0, 0.5, n),
+            },
+            "error.occurred": {
+                "data_size": self._rng.choice([5_000, 50_000, 500_000], n), "feature_count": np.full(n, 20),
+                "computation": np.full(n, "kl_divergence"), "error_type": np.full(n, "timeout"),
+                "error_id": np.char.mod("f%011d", positions),
+            },
+            "drift.noise_issue": {
+                "false_alarms_per_day": self._rng.lognormal(0.0, 0.5, n), "window_size": size,
+                "feature": features,
+            },
+            "monitoring.value_delivered": {
+                "drift_catch": features, "prevented_loss": np.full(n, 300.0),
+                "monitoring_cost": np.full(n, 20.0),
+            },
+        }  # fmt: skip
+        return found[name]
+
+    def _store(self, table: str, columns: Columns) -> None:
+        schema = arrow_schema(table)
+        rows = min(len(values) for values in columns.values())
+        whole = pa.table(
+            [
+                pa.array(columns[field.name][:rows]).cast(field.type)
+                if field.name in columns
+                else pa.nulls(rows, field.type)
+                for field in schema
+            ],
+            schema=schema,
+        )
+        first, last = whole["position"][0].as_py(), whole["position"][-1].as_py()
+        file = f"segments/{table}/{first:012d}-{last:012d}-{len(self._segments[table])}.parquet"
+        (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(whole, self._folder / file, compression="zstd")
+        self._segments[table].append(Segment(file=file, first=first, last=last, rows=rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Of a long log the newest pages are read; where they begin follows from the log alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from poet.learn import learn
+from poet.learn.configuration import LearnConfiguration
+from poet.learn.pages import share_of_risk
+from poet.policies import policy
+from poet.summaries import Summaries, seal, summarise
+from poet.summaries import _pages as pages
+from tests.builders import execution, filled_log, summaries_of, validation
+from tests.seed_scenarios import SCENARIOS
+
+PAGE = 20
+SCORES = {"ks/raw": {"statistic": 0.2, "p_value": 0.01}}
+
+
+@pytest.fixture(autouse=True)
+def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE", PAGE)
+    monkeypatch.setattr(pages, "FEWEST", 10)
+
+
+def sealed(folder: Path, executions: int, *, answered: int) -> Path:
+    """Seal executions, of which every so many have a validation behind them; sixty events at a time."""
+    events = []
+    for number in range(executions):
+        events.append(execution(number, scores=SCORES))
+        if number % answered == 0:
+            events.append(validation(number))
+    with filled_log(folder / "log", []) as log:
+        for begin in range(0, len(events), 60):
+            log.append(events[begin : begin + 60], durable=True)
+            seal(log, folder / "segments")
+    return folder / "segments"
+
+
+def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None:
+    """Votes, executions, scores and feedback of the same log positions."""
+    folder = sealed(tmp_path, 55, answered=1)
+    found = summarise(folder)
+    assert found.log_position == 110
+    assert found.first_page == 5
+    for table in (found.recorded, found.votes, found.events("drift.validation")):
+        assert min(table["position"].to_pylist()) in (81, 82)
+    assert found.counts == {"drift.validation": 15, "execution.recorded": 15}
+    assert set(found.scores["execution_id"].to_pylist()) == set(found.recorded["execution_id"].to_pylist())
+
+
+def test_a_short_log_is_read_as_a_whole(tmp_path: Path) -> None:
+    """Up to the end of its second page."""
+    folder = sealed(tmp_path, 20, answered=1)
+    assert [summarise(folder, until=until).first_page for until in (1, 20, 39, 40)] == [1, 1, 1, 2]
+    assert summarise(folder, until=39).recorded.num_rows == 20
+
+
+def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
+    """Until there is enough of it, or the log begins."""
+    folder = sealed(tmp_path, 100, answered=4)
+    found = summarise(folder)
+    assert found.counts["drift.validation"] >= 10
+    assert 1 < found.first_page < 5
+    assert summarise(sealed(tmp_path / "thinner", 110, answered=30)).first_page == 1
+
+
+def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None:
+    """Not from how far it was sealed, or in which parts: a version can be learned again."""
+    folder = sealed(tmp_path, 55, answered=1)
+    short = [
+        event for number in range(40) for event in (execution(number, scores=SCORES), validation(number))
+    ]
+    early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", short)
+    assert early.first_page == other.first_page == 4
+    for name in ("votes", "recorded", "scores", "log_prefix", "counts", "newest_time"):
+        assert _plain(early, name) == _plain(other, name)
+
+
+def test_the_shares_of_all_pages_are_the_risk() -> None:
+    """Each beginning has its own, the first the most."""
+    shares = [share_of_risk(page) for page in range(1, 100_001)]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-5)
+    assert sum(shares) <= 1.0
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
+    """By what its share of the risk is smaller; the workspace's own risk is what decisions tell of."""
+    found = summaries_of(tmp_path, SCENARIOS["generate_alerts"]()[:30])
+    spec, configuration = policy("generate_alerts"), LearnConfiguration()
+    decided = [
+        learn(spec, replace(found, first_page=page), spec.version_1(spec.starts[0]), configuration)
+        for page in (1, 3)
+    ]
+    assert {each.configuration["risk"] for each in decided} == {configuration.risk}
+    bars = [
+        {rule.id: rule.evidence.bar for rule in each.rules if rule.evidence and rule.evidence.bar}
+        for each in decided
+    ]
+    assert bars[0].keys() == bars[1].keys() != set()
+    for rule, bar in bars[0].items():
+        assert bars[1][rule] / bar == pytest.approx(share_of_risk(1) / share_of_risk(3), rel=1e-4)
+
+
+def _plain(summaries: Summaries, name: str) -> object:
+    value = getattr(summaries, name)
+    return value.to_pylist() if hasattr(value, "to_pylist") else value
