@@ -8,21 +8,21 @@ the dialect, and imports without effect. Anything else ends the run.
 """
 
 import argparse
-import importlib
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.scenarios import POLICIES, started, world
 from benchmarks.worlds.told import Told, Utterance
 from poet.check import check
 from poet.compare import loaded
 from poet.errors import EventError, PoetError
-from poet.events import make
+from poet.events import PAYLOADS, make
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy
@@ -30,14 +30,6 @@ from poet.render import render
 from tests.builders import SEED_PAYLOADS
 from tests.hostile import FAVOURITES
 
-WORLDS = (
-    "detect_drift",
-    "calculate_adaptive_window",
-    "calculate_feature_importance",
-    "generate_alerts",
-    "monitor_with_recovery",
-    "adaptive_monitoring_strategy",
-)
 EVENTS = 200  # of a world, in one module
 LONG = 65_536
 TRUSTED = ("poet.", "numpy", "scipy", "statsmodels")  # what generated code may import
@@ -66,10 +58,19 @@ def changed(value: Any, text: Callable[[str], str]) -> Any:
     return value
 
 
+def payloads() -> list[tuple[str, dict[str, Any]]]:
+    """Give a payload of every type of event: the seed's, and from a world what a monitor itself records."""
+    found = dict(SEED_PAYLOADS)
+    for name in ("detect_drift", "generate_alerts"):
+        found |= {each.type: each.data for each in world(name).history(0, 20) if each.type not in found}
+    assert found.keys() == PAYLOADS.keys()
+    return sorted(found.items())
+
+
 def fields_of_events(rng: random.Random, counted: Counter[str], n: int) -> None:
-    """Put hostile text into one field after the other of every payload of the seed."""
+    """Put hostile text into one field after the other of every type of event."""
     while counted["texts in fields"] < n:
-        for type_, payload in SEED_PAYLOADS:
+        for type_, payload in payloads():
             for name, value in payload.items():
                 told = changed(value, lambda _: _counted(hostile(rng), counted, "texts in fields"))
                 try:
@@ -89,13 +90,13 @@ def learned_modules(rng: random.Random, counted: Counter[str], n: int) -> None:
     seed = 0
     while counted["texts in worlds"] < n:
         seed += 1
-        for name in WORLDS:
+        for name in POLICIES:
             one_module(rng, counted, name, seed)
 
 
 def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) -> None:
     """Learn from one renamed history."""
-    here = importlib.import_module(f"benchmarks.worlds.{name}")
+    here = world(name)
     names: dict[str, str] = {}
 
     def renamed(text: str) -> str:
@@ -104,10 +105,8 @@ def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) 
         return names[text]
 
     said = [taken(each, renamed, rng, counted) for each in here.history(seed, EVENTS)]
-    spec = policy(name)
-    start = spec.version_1(getattr(here, "START", spec.starts[0]))
     try:
-        decided = learn(spec, cast("Any", Told(said)), start, LearnConfiguration())
+        decided = learn(policy(name), cast("Any", Told(said)), started(name), LearnConfiguration())
         rendered = render(decided)
         check(rendered)
     except PoetError:
@@ -120,7 +119,19 @@ def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) 
     assert callable(getattr(module, name))
     counted["modules"] += 1
     counted["modules with learned rules"] += decided.has_learned
-    counted["texts that reached a rule"] += sum(repr(text) in repr(decided.active) for text in names.values())
+    said_in_rules = set(texts_in([(rule.condition, rule.parameters) for rule in decided.active]))
+    ours = policy(name).words | {""}
+    counted["texts that reached a rule"] += len(said_in_rules & set(names.values()) - ours)
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Give every text that a document holds."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in texts_in(each))
+    elif isinstance(value, list | tuple):
+        yield from (text for each in value for text in texts_in(each))
 
 
 def taken(

@@ -6,6 +6,7 @@ from types import ModuleType
 import msgspec
 
 from poet.check import check
+from poet.compare import loaded
 from poet.decisions import Decisions
 from poet.policies import policy
 from poet.publish import Version, publish
@@ -50,6 +51,4 @@ def module_of(decisions: Decisions) -> ModuleType:
     """Render decisions, check the module and run it in this process."""
     rendered = render(decisions)
     check(rendered)
-    module = ModuleType(f"{decisions.policy}_v{decisions.version}")
-    exec(compile(rendered.source, module.__name__, "exec"), module.__dict__)  # noqa: S102 -- our own, checked
-    return module
+    return loaded(rendered.source, f"{decisions.policy}_v{decisions.version}")

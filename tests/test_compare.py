@@ -4,7 +4,6 @@ import importlib
 import math
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,17 +17,8 @@ from poet.decisions import Decisions, Rule, decode
 from poet.policies import policy
 from poet.render import render
 from tests.modules import module_of
+from tests.names import SIX, WINDOW
 from tests.regenerate_golden import GOLDEN
-
-WINDOW = "calculate_adaptive_window"
-OWN = (
-    "detect_drift",
-    WINDOW,
-    "calculate_feature_importance",
-    "generate_alerts",
-    "monitor_with_recovery",
-    "adaptive_monitoring_strategy",
-)
 
 
 def behaviour(name: str) -> Behaviour:
@@ -54,7 +44,7 @@ def learned(name: str) -> Comparison:
     return compare(first(name), taught(name), behaviour(name))
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", SIX)
 def test_a_version_is_equivalent_to_itself(name: str) -> None:
     """Nothing differs, and with questions enough that is a proof."""
     found = compare(taught(name), taught(name), behaviour(name))
@@ -63,7 +53,7 @@ def test_a_version_is_equivalent_to_itself(name: str) -> None:
     assert same(taught(name), taught(name), behaviour(name))
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", SIX)
 def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
     """And the other way round the directions are the other ones."""
     there = learned(name)
@@ -77,8 +67,8 @@ def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
 
 def test_only_alerts_are_compared_on_a_sample() -> None:
     """Batches and histories have no end; everything else is decided by comparisons with constants."""
-    exact = {name for name in OWN if learned(name).is_exact}
-    assert exact == {*OWN} - {"generate_alerts"}
+    exact = {name for name in SIX if learned(name).is_exact}
+    assert exact == {*SIX} - {"generate_alerts"}
 
 
 def window_decisions(bands: Mapping[float, int], everywhere: int) -> Decisions:
@@ -190,7 +180,6 @@ def test_a_comparison_survives_its_manifest() -> None:
 
 def test_golden_decisions_are_those_of_the_compared_modules() -> None:
     """What is compared here is what the scenarios render."""
-    for name in OWN:
+    for name in SIX:
         decisions: Any = decode((GOLDEN / name / "scenario" / "decisions.json").read_bytes())
         assert render(decisions).source == taught(name)
-        assert Path(GOLDEN / name).is_dir()

@@ -16,40 +16,6 @@ from poet.errors import RegistryError
 from poet.registry import Registry
 from tests.handmade import write_registry, write_version, write_versions
 
-
-def test_no_call_fails_or_sees_two_versions_in_300_swaps(tmp_path: Path) -> None:
-    """Eight threads; each answer is one version's from beginning to end, and two pinned policies agree."""
-    versions = write_versions(tmp_path, "one", "two")
-    write_registry(tmp_path, {"one": 1, "two": 1}, versions)
-    registry = Registry(tmp_path)
-    one, two = registry.policy("one"), registry.policy("two")
-    seen: set[tuple[int, ...]] = set()
-    failed: list[BaseException] = []
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            while not stop.is_set():
-                with registry.pin():
-                    seen.add((*one(50), *two(50)))
-                seen.add(one(50) * 2)
-        except BaseException as error:  # noqa: BLE001 -- shown by the assertion below
-            failed.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for swap in range(300):
-        number = 1 + swap % 2
-        write_registry(tmp_path, {"one": number, "two": number}, versions)
-        registry.refresh()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert seen == {(1, 1, 1, 1), (2, 2, 2, 2)}
-
-
 CALLING = """
 import sys, threading
 from pathlib import Path

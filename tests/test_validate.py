@@ -31,6 +31,7 @@ def broken_gate(report: ValidationReport) -> str:
     return next(gate.name for gate in report.gates if not gate.passed)
 
 
+@pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("name", [spec.name for spec in policies()])
 def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
     """Boundary table and every property."""
@@ -167,6 +168,7 @@ BAD = {
 }
 
 
+@pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("fault", [fault for fault in BAD if BAD[fault][3]])
 def test_a_bad_module_is_rejected_by_the_gate_that_should(tmp_path: Path, fault: str) -> None:
     """The contract alone finds it, without the decisions."""

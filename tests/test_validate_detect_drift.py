@@ -11,6 +11,8 @@ from poet.policies import policy
 from poet.render import RenderedModule, render
 from poet.validate import ContractBrokenError, validate
 
+pytestmark = pytest.mark.usefixtures("_forked")
+
 GOLDEN = Path(__file__).parent / "golden" / "detect_drift"
 
 

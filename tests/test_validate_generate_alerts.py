@@ -16,6 +16,8 @@ from poet.validate._values import literals
 from poet.validate.generate_alerts import CONTRACT
 from tests.million_alerts import decisions
 
+pytestmark = pytest.mark.usefixtures("_forked")
+
 DECISIONS = decisions()
 SOURCE = render(DECISIONS).source
 EFFORT = 400

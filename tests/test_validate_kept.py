@@ -9,6 +9,8 @@ from poet.policies import policy
 from poet.render import render
 from poet.validate import ValidationReport, validate_file
 
+pytestmark = pytest.mark.usefixtures("_forked")
+
 WINDOW = "calculate_adaptive_window"
 SOURCE = render(policy(WINDOW).version_1("")).source
 BROKEN = SOURCE.replace("    # bounds", "    if data_velocity > 73512.0:\n        return -1\n    # bounds")

@@ -14,6 +14,8 @@ from poet.validate._contract import Broken
 from poet.validate._recovery_table import boundary_table
 from tests.recovery_rules import deadline, decisions_of, fallback, sample, sparse
 
+pytestmark = pytest.mark.usefixtures("_forked")
+
 EFFORT = 5
 FALLBACKS = decisions_of(
     sparse(),

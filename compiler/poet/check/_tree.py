@@ -90,7 +90,7 @@ def parse(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> Tree:
     """
     try:
         wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=False)
-    except (cst.ParserSyntaxError, UnicodeError, ValueError) as error:
+    except (cst.ParserSyntaxError, cst.CSTValidationError, UnicodeError, ValueError) as error:
         raise CheckError(
             f"{policy}: not a Python module: {error}; correct the template that printed it"
         ) from error

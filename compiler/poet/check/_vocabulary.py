@@ -30,13 +30,14 @@ BUILT_IN = frozenset({
 })
 # Names inside allowed packages that lead to files, the system, other code, or state that outlives a call.
 CLOSED = frozenset({
-    "DataSource", "ag_frame", "apply_along_axis", "builtins", "cr_frame", "ctypes", "ctypeslib",
+    "DataSource", "ag_frame", "apply_along_axis", "builtins", "conftest", "cr_frame", "ctypes", "ctypeslib",
     "datasets", "distutils", "dump", "dumps", "f2py", "f_back", "f_builtins", "f_globals", "f_locals",
     "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt", "gi_code",
     "gi_frame", "importlib", "inspect", "io", "iolib", "lib", "load", "loads", "loadtxt", "memmap", "mro",
-    "open_memmap", "os", "pathlib", "pickle", "random", "save", "savetxt", "savez", "savez_compressed",
-    "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "socket", "subprocess", "sys",
-    "tb_frame", "tb_next", "testing", "threading", "tofile", "vectorize", "with_traceback",
+    "multiprocessing", "open_memmap", "os", "pathlib", "pickle", "platform", "random", "save", "savetxt",
+    "savez", "savez_compressed", "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "socket",
+    "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing", "threading", "tofile", "vectorize",
+    "webbrowser", "with_traceback",
 })
 # Methods that change what they are called on.
 CHANGES = frozenset({

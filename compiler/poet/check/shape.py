@@ -77,7 +77,7 @@ def difference(a: str, b: str) -> Difference | None:
 def _parsed(source: str) -> cst.Module:
     try:
         return cst.parse_module(source)
-    except (cst.ParserSyntaxError, UnicodeError, ValueError) as error:
+    except (cst.ParserSyntaxError, cst.CSTValidationError, UnicodeError, ValueError) as error:
         raise CheckError(f"not a Python module: {error}; correct the template that printed it") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from poet.compare._module import Spoken
 
-__all__ = ["Behaviour", "Question", "Questions"]
+__all__ = ["Behaviour", "Question", "Questions", "larger_is_stricter", "typed", "untyped"]
 
 Question = Mapping[str, Any]  # by the name that a reader of a witness sees
 
@@ -36,3 +36,20 @@ class Behaviour:
     direction: Callable[[Any, Any], int]
     stricter: str  # what that means here: "alerts on less"
     looser: str
+
+
+def typed(answer: object) -> tuple[str, object]:
+    """Give a number with its type: 1, 1.0 and True are three answers."""
+    return type(answer).__name__, answer
+
+
+def untyped(given: Any) -> Any:
+    """Give the number again; what a version raised stays as it is."""
+    return given[1] if isinstance(given, tuple) else given
+
+
+def larger_is_stricter(before: Any, after: Any) -> int:
+    """Hold two numbers against each other: 1 where it grew, -1 where it shrank, 0 where either is none."""
+    if not (isinstance(before, int | float) and isinstance(after, int | float)):
+        return 0
+    return (after > before) - (after < before)

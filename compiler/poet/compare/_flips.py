@@ -3,17 +3,9 @@
 import msgspec
 
 from poet.compare._compare import Comparison
+from poet.decisions import Interval
 
-__all__ = ["Against", "Flips", "Share", "Side"]
-
-
-class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """A share with its interval, of so many."""
-
-    estimate: float
-    low: float
-    high: float
-    n: float
+__all__ = ["Against", "Flips", "Side"]
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +28,8 @@ class Flips(msgspec.Struct, frozen=True, kw_only=True):
     quieter: Side
     louder: Side
     by_feature: dict[str, int]  # those with most flips
-    precision_before: Share
-    precision_after: Share
+    precision_before: Interval
+    precision_after: Interval
     cost_before: float
     cost_after: float
     refusal: str = ""

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Spoken", "loaded", "spoken"]
 
 LARGEST = 1e300  # beyond, what lies beside a number is an infinity
+STAND_INS = ("compare", "prepare")  # primitives that a behaviour replaces, and whose arguments it looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Spoken:
     texts: tuple[str, ...]
     fields: tuple[str, ...]  # names of what is read from a context: ``field(context, "segment")``
     held_against: Mapping[str, frozenset[float | str]]  # names that are only compared with constants: which
+    used_otherwise: frozenset[str]  # names that something else is done with
+
+    def are_only_compared(self, *names: str) -> bool:
+        """Whether nothing is done with these but comparing them with constants: then those decide alone."""
+        return self.used_otherwise.isdisjoint(names)
 
     def numbers_against(self, name: str) -> tuple[float, ...]:
         """Give the numbers that a name may be compared with: all, where it is used in any other way."""
@@ -55,16 +61,20 @@ def spoken(*sources: str) -> Spoken:
                     texts.add(value)
                 elif _is_number(value):
                     numbers.add(value)
-    return Spoken(tuple(sorted(numbers)), tuple(sorted(texts)), tuple(sorted(fields)), _held_against(trees))
+    held_against, used_otherwise = _uses(trees)
+    return Spoken(
+        tuple(sorted(numbers)), tuple(sorted(texts)), tuple(sorted(fields)), held_against, used_otherwise
+    )
 
 
-def _held_against(trees: Iterable[ast.Module]) -> dict[str, frozenset[float | str]]:
+def _uses(trees: Iterable[ast.Module]) -> tuple[dict[str, frozenset[float | str]], frozenset[str]]:
     found: dict[str, set[float | str]] = {}
     uses: Counter[str] = Counter()
     explained: Counter[str] = Counter()
     for tree in trees:
         constants = _constants(tree)
         uses.update(name for node in ast.walk(tree) if (name := _used_name(node)))
+        uses.subtract(_handed_on(tree))
         for node in ast.walk(tree):
             if isinstance(node, ast.Compare) and len(node.comparators) == 1:
                 sides = (node.left, node.comparators[0])
@@ -73,7 +83,15 @@ def _held_against(trees: Iterable[ast.Module]) -> dict[str, frozenset[float | st
                     if name and values is not None:
                         found.setdefault(name, set()).update(values)
                         explained[name] += 1
-    return {name: frozenset(values) for name, values in found.items() if uses[name] == explained[name]}
+    otherwise = frozenset(name for name, times in uses.items() if times > explained[name])
+    return {name: frozenset(values) for name, values in found.items() if name not in otherwise}, otherwise
+
+
+def _handed_on(tree: ast.Module) -> Iterator[str]:
+    """Name what is only passed to a primitive that stands in for itself in a comparison."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
+            yield from (name for each in node.keywords if (name := _used_name(each.value)))
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:

@@ -24,7 +24,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int)
         "days_since_incident": (None, *around(spoken.numbers, 0.0, LONGEST_DAYS)),
         "features": _features(modules),
     }, most=most)  # fmt: skip
-    return Questions(asked, are_all)
+    return Questions(asked, are_all and spoken.are_only_compared("impact"))
 
 
 def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | None]:

@@ -3,7 +3,17 @@
 import math
 from types import ModuleType
 
-from poet.compare.behaviours import Behaviour, Question, Questions, Spoken, around, product
+from poet.compare.behaviours import (
+    Behaviour,
+    Question,
+    Questions,
+    Spoken,
+    around,
+    larger_is_stricter,
+    product,
+    typed,
+    untyped,
+)
 
 __all__ = ["BEHAVIOUR"]
 
@@ -19,22 +29,20 @@ def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int
         "data_velocity": (*velocities, math.nan, math.inf),
         "stability_requirement": REQUIREMENTS,
     }, most=most)  # fmt: skip
-    return Questions(asked, are_all)
+    decide = spoken.are_only_compared("feature_name", "data_velocity", "stability_requirement")
+    return Questions(asked, are_all and decide)
 
 
 def answer(module: ModuleType, question: Question) -> object:
     """Give the window with its type."""
-    window = module.calculate_adaptive_window(**question)
-    return type(window).__name__, window
+    return typed(module.calculate_adaptive_window(**question))
 
 
 BEHAVIOUR = Behaviour(
     questions=questions,
     answer=answer,
-    outcome=lambda given: given[1] if isinstance(given, tuple) else given,
-    direction=lambda before, after: (
-        (after > before) - (after < before) if isinstance(after, int) and isinstance(before, int) else 0
-    ),
+    outcome=untyped,
+    direction=larger_is_stricter,
     stricter="looks at more points",
     looser="looks at fewer points",
 )

@@ -4,7 +4,16 @@ import itertools
 from types import ModuleType
 from typing import Any
 
-from poet.compare.behaviours import Behaviour, Question, Questions, Spoken, product
+from poet.compare.behaviours import (
+    Behaviour,
+    Question,
+    Questions,
+    Spoken,
+    larger_is_stricter,
+    product,
+    typed,
+    untyped,
+)
 
 __all__ = ["BEHAVIOUR"]
 
@@ -25,7 +34,8 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int)
         **dict.fromkeys(circumstances, (None, *spoken.texts, STRANGER)),
     }
     asked, are_all = product(choices, most=most)
-    return Questions(asked, are_all and len(others) <= FEW)
+    decide = spoken.are_only_compared("feature_name") and len(others) <= FEW
+    return Questions(asked, are_all and decide)
 
 
 def _others(module: ModuleType) -> list[str]:
@@ -47,17 +57,14 @@ def _companies(others: list[str]) -> list[tuple[str, ...]]:
 def answer(module: ModuleType, question: Question) -> object:
     """Give the importance with its type."""
     context = {name: value for name, value in question.items() if name != "feature_name"}
-    found = module.calculate_feature_importance(question["feature_name"], context)
-    return type(found).__name__, found
+    return typed(module.calculate_feature_importance(question["feature_name"], context))
 
 
 BEHAVIOUR = Behaviour(
     questions=questions,
     answer=answer,
-    outcome=lambda given: given[1] if isinstance(given, tuple) else given,
-    direction=lambda before, after: (
-        (after > before) - (after < before) if isinstance(after, float) and isinstance(before, float) else 0
-    ),
+    outcome=untyped,
+    direction=larger_is_stricter,
     stricter="gives features more weight",
     looser="gives features less weight",
 )

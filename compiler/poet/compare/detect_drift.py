@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from poet.compare._bound import binder
 from poet.compare.behaviours import Behaviour, Question, Questions, Spoken, around, product, whole_around
 from poet.errors import SampleError
 from poet.runtime.drift import Criterion
+from poet.runtime.drift import compare as real_compare
 
 __all__ = ["BEHAVIOUR"]
 
@@ -21,6 +23,7 @@ MOST_ROWS = 2**40
 LARGEST = 1e9  # no score that a criterion asks for lies beyond
 MOST_SCORES = 5_000  # combinations of scores under one condition
 REASON = "current is empty"
+_bound = binder(real_compare)
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
@@ -42,7 +45,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int)
         scores, is_whole = known[criteria]
         are_all = are_all and is_whole
         asked.extend({**condition, "scores": each, "reason": ""} for each in scores)
-    return Questions(asked, are_all)
+    return Questions(asked, are_all and spoken.are_only_compared("feature", "n_reference"))
 
 
 def _criteria(module: ModuleType, condition: Question) -> Iterator[Criterion]:
@@ -82,9 +85,9 @@ class _Told:
     asked: list[tuple[str, tuple[Criterion, ...], int]] = field(default_factory=list)
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def compare(self, *samples: Any, **given: Any) -> "_Told":
+    def compare(self, *arguments: Any, **keywords: Any) -> "_Told":
         """Stand in for `compare`."""
-        self.given = {"samples": samples, **given}
+        self.given = _bound(*arguments, **keywords)
         return self
 
     def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> tuple[Any, ...]:

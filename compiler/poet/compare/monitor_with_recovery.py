@@ -1,16 +1,21 @@
 """How two versions of `monitor_with_recovery` are compared: by what they do with a run, step by step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
+from poet.compare._bound import binder
 from poet.compare.behaviours import Behaviour, Question, Questions, Spoken, around, product, whole_around
+from poet.runtime.recovery import prepare as real_prepare
 from poet.runtime.results import MonitoringOutcome
 
 __all__ = ["BEHAVIOUR", "ERRORS", "asked_how"]
 
 ERRORS = ("", "timeout", "memory", "value", "io", "crash", "other")
+_bound = binder(real_prepare)
+_SAID = attrgetter(*(field.name for field in fields(MonitoringOutcome) if field.name != "results"))
 MOST_ROWS, MOST_FEATURES = 2**40, 2**20
 
 
@@ -23,10 +28,11 @@ def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int
         "computation": ("", *spoken.texts_against("computation"), "no such computation"),
         "error": ERRORS,
     }, most=most)  # fmt: skip
-    return Questions(asked, are_all)
+    decide = spoken.are_only_compared("rows", "features", "missing_share", "computation", "error")
+    return Questions(asked, are_all and decide)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Told:
     """A run that has the measures it is told to have, and remembers what was done with it."""
 
@@ -37,8 +43,15 @@ class _Told:
     error: str
     steps: tuple[Any, ...] = ()
 
-    def _then(self, step: str, *arguments: Any, **changes: Any) -> "_Told":
-        return replace(self, steps=(*self.steps, (step, *arguments)), **changes)
+    def _then(self, step: str, *arguments: Any, rows: int | None = None) -> "_Told":
+        return _Told(
+            self.rows if rows is None else rows,
+            self.features,
+            self.missing_share,
+            self.computation,
+            self.error,
+            (*self.steps, (step, *arguments)),
+        )
 
     def sparse(self, above: float, *, quality_loss: float) -> "_Told":
         """Take presence for values."""
@@ -77,15 +90,15 @@ class _Told:
         return replace(failed, results=(*failed.results, tried))
 
 
-def asked_how(module: ModuleType, question: Question) -> tuple[list[Any], MonitoringOutcome]:
+def asked_how(module: ModuleType, question: Question) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
     """Give how the run was prepared, and an outcome whose results are the steps that were taken with it.
 
     The module keeps our `prepare`.
     """
-    given: list[tuple[Any, Mapping[str, Any]]] = []
+    given: list[Mapping[str, Any]] = []
 
     def prepare(*arguments: Any, **keywords: Any) -> _Told:
-        given.append((arguments, keywords))
+        given.append(_bound(*arguments, **keywords))
         return _Told(**question)
 
     vars(module)["prepare"] = prepare
@@ -96,7 +109,7 @@ def asked_how(module: ModuleType, question: Question) -> tuple[list[Any], Monito
 def answer(module: ModuleType, question: Question) -> object:
     """Give both."""
     given, outcome = asked_how(module, question)
-    return given, outcome.results, replace(outcome, results=None)
+    return given, outcome.results, _SAID(outcome)
 
 
 def _outcome(given: Any) -> Any:

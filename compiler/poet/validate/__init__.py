@@ -3,6 +3,7 @@
 from poet.validate._report import Gate, ValidatedModule, ValidationReport
 from poet.validate._sandbox import Limits
 from poet.validate._validate import ContractBrokenError, validate, validate_file
+from poet.validate._walls import wall_strength
 
 __all__ = [
     "ContractBrokenError",
@@ -12,4 +13,5 @@ __all__ = [
     "ValidationReport",
     "validate",
     "validate_file",
+    "wall_strength",
 ]

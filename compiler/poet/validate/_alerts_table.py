@@ -3,14 +3,18 @@
 import itertools
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from poet.decisions import Decisions
 from poet.policies.generate_alerts import Calm, Pattern
 from poet.runtime.results import Alert, AlertPlan, DriftResult
 from poet.validate._alerts_book import Book, Row, lot, said, who
 from poet.validate._contract import Broken, demand
+from poet.validate._near import beside, near_misses
 
 __all__ = ["IMPACTS", "boundary_table", "demand_as_said"]
 
@@ -26,6 +30,11 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     _demand_shares(module, book)
     for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
         demand_as_said(module.generate_alerts(row.results, history=row.history, now=row.now), book, row)
+    for moment in (0.0, *_moments(book)):
+        results = [_result(STRANGER), *map(_result, book.features)]
+        for now, row in _forms(moment, results):
+            count += 1
+            demand_as_said(module.generate_alerts(results, now=now), book, row)
     return count
 
 
@@ -64,8 +73,10 @@ def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
 
 
 def _rows(book: Book) -> Iterator[Row]:
-    for now in (None, *_moments(book)):
+    for now in (None, 0.0, -1.0, *_moments(book)):
         yield Row([_result(STRANGER), *map(_result, book.features)], now=now)
+        for miss in near_misses(book.features):
+            yield Row([_result(miss), _result(miss, impact="low", k=1)], now=now)
     for _, pattern, share in book.suppressions:
         yield from _around_a_suppression(pattern, share, book)
     if book.calm is not None:
@@ -75,16 +86,20 @@ def _rows(book: Book) -> Iterator[Row]:
     for _, least in book.batches:
         for n, now in itertools.product((least - 1, least, least + 1), (None, *_moments(book))):
             yield Row([_result(STRANGER, k=k) for k in range(n)], now=now)
+        for impact in IMPACTS:
+            yield Row([_result(STRANGER, impact="low" if k else impact, k=k) for k in range(least)])
 
 
 def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterator[Row]:
-    moments = (None, *sorted({*_moments(book), *_beside(pattern.until)}))
+    moments = (None, *sorted({*_moments(book), *beside(pattern.until)}))
     for feature in pattern.features:
         for now, k in itertools.product(moments, _on_both_sides(feature, share)):
             yield Row([_result(feature, k=k)], now=now)
+            if now is not None:
+                yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
     first = pattern.features[0]
     least = _on_both_sides(first, share)[-1]  # the one that is surely held back
-    scores = (*_beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
+    scores = (*beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
     for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
         result = _result(first, score, impact, direction=direction, k=least)
         for now in moments[1:]:
@@ -92,15 +107,15 @@ def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterato
 
 
 def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
-    scores = (*_beside(calm.factor), math.nan, math.inf)
+    scores = (*beside(calm.factor), math.nan, math.inf)
     for now in _moments(book):
-        for raised_at in (*_beside(now - calm.seconds), now, now + 1.0):
+        for raised_at in (*beside(now - calm.seconds), now, now + 1.0):
             earlier = Alert(members=(_result(STRANGER),), raised_at=raised_at)
             yield Row([_result("another")], [earlier], now)
             yield Row([_result(STRANGER)], [earlier], None)
             for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
                 yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
-        for gap in _beside(calm.seconds):  # from a moment of zero no gap is rounded
+        for gap in beside(calm.seconds):  # from a moment of zero no gap is rounded
             yield Row([_result(STRANGER)], [Alert(members=(_result(STRANGER),), raised_at=0.0)], gap)
         soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
         old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
@@ -122,8 +137,18 @@ def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book
         for history in ([summed], [summed, *(Alert(members=(each,), raised_at=raised) for each in every)]):
             yield Row(every[:n], history, now)
             yield Row(every[1:2], history, now)
+    for impact in IMPACTS:
+        yield Row([_result(each.feature, impact="low" if k else impact, k=k) for k, each in enumerate(every)])
     for each in features:  # a member that is left out of the rule's features is one too few
         yield Row([_result(each, k=k) for k in range(least)])
+
+
+def _forms(moment: float, results: list[DriftResult]) -> Iterator[tuple[Any, Row]]:
+    """Give a moment as people write it, and moments that nobody knows."""
+    there = datetime.fromtimestamp(moment, UTC)
+    yield from ((now, Row(results, now=moment)) for now in (int(moment), there, there.replace(tzinfo=None)))
+    yield np.datetime64(there.replace(tzinfo=None), "us"), Row(results, now=moment)
+    yield from ((now, Row(results)) for now in (math.nan, np.datetime64("NaT")))
 
 
 def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
@@ -143,10 +168,6 @@ def _moments(book: Book) -> tuple[float, float]:
     """Give a moment before every suppression's end, and one after."""
     ends = [pattern.until for _, pattern, _ in book.suppressions]
     return min([1e6, *ends]) - 1e5, max([1e6, *ends]) + 1e6
-
-
-def _beside(value: float) -> tuple[float, ...]:
-    return (math.nextafter(value, -math.inf), value, math.nextafter(value, math.inf))
 
 
 def _result(

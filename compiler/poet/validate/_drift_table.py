@@ -1,5 +1,6 @@
 """The boundary table of `detect_drift`: the candidate decides as its decisions say, to the last bit."""
 
+import inspect
 import itertools
 import math
 from collections.abc import Iterator
@@ -8,12 +9,13 @@ from typing import Any, NamedTuple
 
 from poet.decisions import Decisions
 from poet.policies.detect_drift import Branch, branches
-from poet.runtime.drift import Criterion, Samples
+from poet.runtime.drift import Criterion, Samples, compare
 from poet.runtime.results import DriftResult
 from poet.validate._contract import Broken, demand
 
 __all__ = ["boundary_table"]
 
+COMPARE = inspect.signature(compare)
 MOST_ROWS = 256  # combinations of scores under one condition
 
 
@@ -48,45 +50,56 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
         for case in _cases(found):
             branch = next(branch for branch in found if _covers(branch, case))
             for values in _values(branch):
-                _demand_row(module, case, branch, values)
+                _demand_row(module, case, branch, values, decisions.version)
                 count += 1
-        _demand_undecided(module)
-        _demand_handed_over(module, decisions.version)
+        _demand_undecided(module, decisions.version)
     finally:
         vars(module)["compare"] = there
-    return count + 2
+    return count + 1
 
 
-def _demand_row(module: ModuleType, case: Case, branch: Branch, values: tuple[float, ...]) -> None:
+def _demand_row(
+    module: ModuleType, case: Case, branch: Branch, values: tuple[float, ...], version: int
+) -> None:
     samples = _Told(case, values)
-    vars(module)["compare"] = samples.stand_in
-    result = module.detect_drift([1.0], [1.0], feature=case.feature)
+    result = _asked(module, samples, case, version)
     says = f"{case} with scores {values}"
     expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.agree)
     demand(samples.asked == [expected], f"{says}: it asks {samples.asked}, its decisions say {expected}")
     drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.agree
     demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, its decisions say {drifted}")
     demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
+    same = result.score == values[0] or math.isnan(values[0])
+    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it answers {result}")
 
 
-def _demand_handed_over(module: ModuleType, version: int) -> None:
-    """Raise `Broken` unless all that the caller says reaches the samples."""
-    samples = _Told(Case("", 100, "numeric", seasonal=False), (), reason="current is empty")
-    vars(module)["compare"] = samples.stand_in
-    said = {name: f"the {name}" for name in ("feature", "current_times", "reference_times", "context")}
-    module.detect_drift("current", "reference", **said)
-    expected = (("current", "reference"), {**said, "version": version})
-    demand(samples.given == expected, f"it compares {samples.given}, expected {expected}")
-
-
-def _demand_undecided(module: ModuleType) -> None:
-    samples = _Told(Case("", 100, "numeric", seasonal=False), (), reason="current is empty")
-    vars(module)["compare"] = samples.stand_in
-    result = module.detect_drift([1.0], [1.0])
+def _demand_undecided(module: ModuleType, version: int) -> None:
+    case = Case("", 100, "numeric", seasonal=False)
+    samples = _Told(case, (), reason="current is empty")
+    result = _asked(module, samples, case, version)
     demand(
         result.drifted is False and result.reason == samples.reason,
         f"samples that cannot be compared: it answers {result}",
     )
+
+
+def _asked(module: ModuleType, samples: "_Told", case: Case, version: int) -> DriftResult:
+    """Ask the candidate, and demand that it compares the very things that it was given."""
+    current, reference = [1.0, 2.0], [3.0]
+    told: dict[str, Any] = {
+        "feature": case.feature,
+        "current_times": [0.0, 1.0],
+        "reference_times": [2.0],
+        "context": {"period": 24.0},
+    }
+    vars(module)["compare"] = samples.stand_in
+    result = module.detect_drift(current, reference, **told)
+    given = {"current": current, "reference": reference, "version": version, **told}
+    changed = [name for name, value in samples.compared.items() if value is not given[name]]
+    demand(
+        not changed, f"{case}: it does not compare what it was given, but for {changed} {samples.compared}"
+    )
+    return result  # type: ignore[no-any-return]
 
 
 def _cases(found: tuple[Branch, ...]) -> Iterator[Case]:
@@ -141,12 +154,14 @@ class _Told(Samples):
 
     def __init__(self, case: Case, values: tuple[float, ...], *, reason: str = "") -> None:
         self.asked: list[Asked]
-        self.given: tuple[Any, Any]
-        self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], profile=None, given=())
+        self.compared: dict[str, Any]
+        self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], compared={}, profile=None)
 
-    def stand_in(self, *samples: Any, **said: Any) -> "_Told":
+    def stand_in(self, *args: Any, **kwargs: Any) -> "_Told":
         """Stand in for `compare`."""
-        self.__dict__["given"] = samples, said
+        bound = COMPARE.bind(*args, **kwargs)
+        bound.apply_defaults()
+        self.compared.update(bound.arguments)
         return self
 
     @property

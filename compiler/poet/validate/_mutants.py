@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import libcst as cst
-import msgspec
 from libcst.metadata import MetadataWrapper, PositionProvider
+
+from poet.validate._report import Mutant
 
 __all__ = ["Mutant", "mutants"]
 
@@ -40,14 +41,6 @@ _ARITHMETIC: dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]] = {
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
 Changes = Iterator[tuple[str, cst.CSTNode]]
 _PASS = cst.SimpleStatementLine([cst.Pass()])
-
-
-class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """One wrong module: what was changed in which line, and all of its source."""
-
-    what: str
-    line: int
-    source: str
 
 
 def mutants(source: str) -> tuple[Mutant, ...]:

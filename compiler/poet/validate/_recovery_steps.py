@@ -27,7 +27,7 @@ def steps_table(module: ModuleType, book: Book) -> int:
         for count, told in enumerate(_told(book), start=1):  # noqa: B007 -- the last one is the number of rows
             given, outcome = asked_how(module, told)
             steps = outcome.results
-            wanted = [(("data", "monitor", "context"), {"version": book.version})]
+            wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": book.version}]
             demand(given == wanted, f"it prepares {given}, expected {wanted}")
             expected = tuple(_expected(book, told))
             demand(steps == expected, f"{told}: it does {steps}, its decisions say {expected}")

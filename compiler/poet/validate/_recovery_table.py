@@ -16,6 +16,7 @@ from poet.policies.monitor_with_recovery import Reach
 from poet.runtime.recovery import deadline
 from poet.runtime.results import MonitoringOutcome
 from poet.validate._contract import demand
+from poet.validate._near import near_misses
 from poet.validate._recovery_book import LACKING, Book, Expected, Table, possible
 from poet.validate._recovery_steps import steps_table
 
@@ -73,7 +74,8 @@ def _around(reach: Reach, book: Book) -> Iterator[Table]:
     sizes += [(rows[0], n) for n in (features[0] - 1, features[1], features[1] + 1)]
     yield from (Table(*size, computation=reach.computation) for size in sizes if 0 not in size)
     others = [each.computation for each, _ in book.deadlines if each.computation != reach.computation]
-    for computation in dict.fromkeys((*others, None, "no such computation")):
+    near = near_misses(filter(None, [reach.computation]))
+    for computation in dict.fromkeys((*others, None, "no such computation", *near)):
         yield from (
             Table(*size, computation=computation) for size in ((rows[0], features[0]), (rows[1], features[1]))
         )
@@ -83,7 +85,9 @@ def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
     expected = book.expected(table)
     if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S:
         return
-    outcome = _asked(module, table, _seen)
+    calls = mmap.mmap(-1, 1)  # shared with the process that the monitor may run in
+    outcome = _asked(module, table, lambda data: _seen(data, calls))
+    demand(calls[0] == 1, f"{table}: the monitor was run {calls[0]} times")
     _demand_fields(book, table, expected, outcome)
     says = f"{table}: {_short(outcome)}, its decisions say {expected}"
     rows, is_sparse, allowed = outcome.results or (None, None, None)
@@ -130,9 +134,13 @@ def _demand_words(table: Table, expected: Expected, outcome: MonitoringOutcome) 
 
 def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
     """Give runs that fail, and from which strategy of the decisions on the monitor works."""
+    largest = max(
+        (max(failed.rows_above or 0, tried.rows) + 1 for failed, tried in book.fallbacks), default=ROWS
+    )
     for error in _ERRORS:
         if error not in {failed.error for failed, _ in book.fallbacks}:
-            yield from ((table, error, 0) for table in _with_time(book, ROWS))
+            for rows in {ROWS, largest}:
+                yield from ((table, error, 0) for table in _with_time(book, rows))
     for failed, tried in book.fallbacks:
         above = failed.rows_above or 0
         for table in _with_time(book, max(above, tried.rows) + 1):
@@ -166,6 +174,8 @@ def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: st
     if tried is None or place >= len(strategies):
         demand(outcome.strategy == "failed" and outcome.results is None, f"{says}; it failed")
         demand(outcome.quality_loss == 1.0, f"{says}; a failed run has lost everything")
+        times = f"{says}; nothing is tried after it, yet the monitor was run {calls[0]} times"
+        demand(len(strategies) > 0 or calls[0] == 1, times)
         return
     works = strategies[place]
     loss = tried.quality_losses[tried.strategies.index(works)]
@@ -239,8 +249,9 @@ def _asked(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> M
     return outcome  # type: ignore[no-any-return]
 
 
-def _seen(data: Any) -> tuple[int, bool, float | None]:
+def _seen(data: Any, calls: mmap.mmap) -> tuple[int, bool, float | None]:
     """Say what a monitor sees: how many rows, whether presence for values, under which deadline."""
+    calls[0] += 1
     is_sparse = LACKING in data and not np.isnan(data[LACKING]).any()
     return _n_rows(data), bool(is_sparse), deadline()
 

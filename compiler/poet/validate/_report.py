@@ -1,12 +1,15 @@
 """What validating gives: a report for the manifest, and the module that may be published."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from poet.check import CheckedModule
+if TYPE_CHECKING:  # a worker has a file before it, and must not wait for libcst
+    from poet.check import CheckedModule
 
-__all__ = ["Gate", "Strength", "ValidatedModule", "ValidationReport"]
+
+__all__ = ["Gate", "Mutant", "Strength", "ValidatedModule", "ValidationReport"]
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +19,14 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     examples: int = 0
     counterexample: str = ""  # shrunk; empty where the gate was passed
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """One wrong module: what was changed in which line, and all of its source."""
+
+    what: str
+    line: int
+    source: str
 
 
 class Strength(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,5 +59,5 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
 class ValidatedModule:
     """A checked module that kept its contract. Only `validate` makes one."""
 
-    checked: CheckedModule
+    checked: "CheckedModule"
     report: ValidationReport

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from poet.validate._kept import Counterexample
-from poet.validate._mutants import Mutant
-from poet.validate._report import Gate, Strength
+from poet.validate._report import Gate, Mutant, Strength
 
 __all__ = ["Answer", "Job", "Limits", "run"]
 

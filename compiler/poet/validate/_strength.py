@@ -7,8 +7,7 @@ from types import ModuleType
 
 from poet.compare import loaded, same
 from poet.compare.behaviours import Behaviour
-from poet.validate._mutants import Mutant
-from poet.validate._report import Strength
+from poet.validate._report import Mutant, Strength
 
 __all__ = ["Gates", "strength_of"]
 

@@ -3,18 +3,20 @@
 import importlib.util
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from poet import decisions as documents
-from poet.check import CheckedModule
 from poet.errors import ValidationError
 from poet.policies import PolicySpec
 from poet.policies import policy as spec_of
 from poet.validate._kept import keep, load
-from poet.validate._mutants import mutants
 from poet.validate._report import ValidatedModule, ValidationReport
 from poet.validate._sandbox import Job, Limits, run
+
+if TYPE_CHECKING:
+    from poet.check import CheckedModule
 
 __all__ = ["ContractBrokenError", "validate", "validate_file"]
 
@@ -34,7 +36,7 @@ class ContractBrokenError(ValidationError):
 
 
 def validate(
-    checked: CheckedModule,
+    checked: "CheckedModule",
     *,
     staging: Path,
     effort: int = 100,
@@ -64,6 +66,8 @@ def validate(
     ContractBrokenError
         It failed a gate.
     """
+    from poet.validate._mutants import mutants  # noqa: PLC0415 -- libcst, which no worker needs
+
     decisions = checked.rendered.decisions
     source = checked.rendered.source
     job = Job(

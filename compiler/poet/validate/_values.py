@@ -1,18 +1,17 @@
 """Values to ask a policy with, as Hypothesis strategies: texts, and what the candidate itself speaks of."""
 
-import ast
 import math
 from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
+from poet.compare import spoken
 from poet.validate._contract import Policy
 
 __all__ = ["literals", "numbers", "texts"]
 
 # All of Unicode takes seconds to tabulate in a new process; these are the letters that break programs.
 LETTERS = "abz AZ_09-.'\"\\{}%#\n\r\t\x00\x85\u2028\u202eéß雪😀\ud800"
-LARGEST = 1e300  # beyond, what is beside a number is an infinity
 
 
 def texts(policy: Policy, *known: str) -> st.SearchStrategy[str]:
@@ -30,25 +29,17 @@ def numbers(policy: Policy, low: float, high: float) -> st.SearchStrategy[float]
 
 
 def literals(source: str) -> frozenset[str | float]:
-    """Give every number and every text in a module. `True` and `False` are not numbers here.
+    """Give every number and every text in a module.
 
     Hypothesis knows them too, but among those of every other module: a draw meets a given one once in a
     thousand times.
     """
-    constants = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
-    return frozenset(
-        each
-        for each in constants
-        if isinstance(each, str | int | float) and (isinstance(each, str) or _is_number(each))
-    )
+    found = spoken(source)
+    return frozenset((*found.numbers, *found.texts))
 
 
 def _spoken(policy: Policy) -> frozenset[str | float]:
     return getattr(policy, "literals", frozenset())
-
-
-def _is_number(value: float) -> bool:
-    return not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _beside(value: float) -> Iterator[float]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["build"]
+__all__ = ["build", "wall_strength"]
 
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
@@ -65,6 +65,20 @@ def build(staging: Path, *, may_fork: bool = False) -> None:
     length = ctypes.sizeof(program) // 8
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", length, ctypes.addressof(program)))
     libc.prctl(SET_SECCOMP, FILTER_MODE, ctypes.addressof(header), 0, 0)
+
+
+def wall_strength() -> tuple[int, bool]:
+    """Give which version of Landlock the kernel has, 0 for none, and whether it takes seccomp's filters.
+
+    Nothing is walled in: a filter at the address 0 is refused with EFAULT where filters are known at all.
+    """
+    if not sys.platform.startswith("linux") or platform.machine() not in ARCHITECTURES:
+        return 0, False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
+    libc.prctl(SET_SECCOMP, FILTER_MODE, 0, 0, 0)
+    return max(version, 0), ctypes.get_errno() == errno.EFAULT
 
 
 def _write_only_below(libc: ctypes.CDLL, staging: Path, *, may_fork: bool) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,11 +14,23 @@ from poet.decisions import Decisions, Rule
 from poet.policies.adaptive_monitoring_strategy import Impacts, Less, More, Quiet, Recent, Strategy
 from poet.runtime.results import MonitoringStrategy
 from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
+from poet.validate._near import beside, near_misses
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
 
 FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
+AS_OBJECT = 5  # one in so many questions of the table is asked by an object as well
+TIMES = 10  # of asking again: one that draws lots may say the same twice
+MANY = 100_000  # features of one model
+FIELDS: tuple[str, ...] = (
+    "business_impact",
+    "historical_drift_rate",
+    "recent_incidents",
+    "days_since_incident",
+    "features",
+)
+UNHEARD_OF = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
 IMPACTS = ("none", "low", "medium", "high", "critical")
 
 
@@ -115,48 +127,75 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     return test
 
 
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """Give the same question the same answer, whatever was asked in between."""
+
+    @given(_contexts(policy), _contexts(policy))
+    def test(context: dict[str, Any], other: dict[str, Any]) -> None:
+        first = policy(context)
+        policy(other)
+        again = [policy(context) for _ in range(TIMES)]
+        demand(again == [first] * TIMES, f"{first}, then {again}")
+
+    return test
+
+
+def answers_in_time_for_many_features(policy: Policy) -> Callable[[], None]:
+    """Answer for a model of very many features within the time of one call."""
+
+    @given(st.just([f"f{row}" for row in range(MANY)]))
+    def test(features: list[str]) -> None:
+        for impact in IMPACTS:
+            _thoroughness(
+                policy, {"business_impact": impact, "historical_drift_rate": 0.0, "features": features}
+            )
+
+    return test
+
+
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask on both sides of every learned constant, for every impact, with and without incidents."""
+    """Ask on both sides of every learned constant, for every impact, with and without incidents.
+
+    Also with values that no model should have, of mappings, of objects and of None.
+    """
     rules = sorted(
         (rule for rule in decisions.active if rule.kind != "strategy"),
         key=lambda rule: ("top" in rule.parameters, rule.kind != "tier", rule.id),
     )
-    rates: set[float | None] = {None, 0.0, 1.0, math.nan}
-    days: set[float | None] = {None, 0.0, 1e6}
-    for rule in rules:
-        if rule.kind == "quiet":
-            rates |= _beside(msgspec.convert(rule.condition, Quiet).drift_rate_below)
-        elif rule.kind == "incident":
-            days |= _beside(msgspec.convert(rule.condition, Recent).within_days)
-    known = {name for rule in rules for name in _names(rule)}
-    features = [
-        None,
-        (),
-        ("a", "b"),
-        tuple(sorted(known)),
-        tuple(f"f{k:02}" for k in range(30)),
-        ("z", *known),
-    ]
     count = 0
-    for impact, rate, incidents, since, own in itertools.product(
-        (None, *IMPACTS), rates, (None, 0, 2), days, features
-    ):
-        asked = {
-            "business_impact": impact,
-            "historical_drift_rate": rate,
-            "recent_incidents": incidents,
-            "days_since_incident": since,
-            "features": own,
-        }
-        count += 1
-        found = module.adaptive_monitoring_strategy(asked)
-        expected = _predicted(decisions, rules, asked)
-        demand(found == expected, f"{asked} gives {found}, its decisions say {expected}")
+    for place, asked in enumerate(_asked(rules)):
+        forms: list[Any] = [asked, *([SimpleNamespace(**asked)] if place % AS_OBJECT == 0 else [])]
+        for given_as in [*forms, *([] if any(value is not None for value in asked.values()) else [None])]:
+            count += 1
+            found = module.adaptive_monitoring_strategy(given_as)
+            expected = _predicted(decisions, rules, asked)
+            demand(found == expected, f"{given_as} gives {found}, its decisions say {expected}")
     return count
 
 
-def _beside(value: float) -> set[float | None]:
-    return {math.nextafter(value, -math.inf), value, math.nextafter(value, math.inf)}
+def _asked(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+    rates: set[Any] = {None, 0.0, 1.0, math.nan}
+    days: set[Any] = {None, 0.0, 1e6}
+    for rule in rules:
+        if rule.kind == "quiet":
+            rates.update(beside(msgspec.convert(rule.condition, Quiet).drift_rate_below))
+        elif rule.kind == "incident":
+            days.update(beside(msgspec.convert(rule.condition, Recent).within_days))
+    known = sorted({name for rule in rules for name in _names(rule)})
+    features = [None, (), ("a", "b"), tuple(known), tuple(f"f{k:02}" for k in range(30)), ("z", *known)]
+    yield from _combined((None, *IMPACTS), rates, (None, 0, 2), days, features)
+    yield from _combined(UNHEARD_OF, rates, (None, 0, 2), days, [None])
+    yield from _combined((None, *IMPACTS), (-1.0, "often"), (0, 2), (None, 1e6), [None])
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (-1, 0.5, "some", True), days, [None])
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (1,), (-1.0, math.nan, "lately"), [None])
+    again = (*known, "b", "a", *known)
+    others = ["one", list(again), frozenset(again), near_misses(known)]
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (0,), (None,), others)
+
+
+def _combined(*values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    for row in itertools.product(*values):
+        yield dict(zip(FIELDS, row, strict=True))
 
 
 def _names(rule: Rule) -> tuple[str, ...]:
@@ -174,23 +213,29 @@ def _predicted(decisions: Decisions, rules: Sequence[Rule], asked: dict[str, Any
         more = msgspec.convert(rule.parameters, More)
         return MonitoringStrategy(frequency=more.frequency, features="all", tests=more.tests, reason=rule.id)
     less = msgspec.convert(rule.parameters, Less)
-    own = set(asked["features"] or less.features)
+    features = asked["features"] or less.features
+    own = {features} if isinstance(features, str) else set(features)
     first, rest = sorted(own & set(less.features)), sorted(own - set(less.features))
     kept = tuple([*first, *rest][: less.top])
     return MonitoringStrategy(frequency=less.frequency, features=kept, tests=less.tests, reason=rule.id)
 
 
 def _holds(rule: Rule, asked: dict[str, Any]) -> bool:
-    impact = asked["business_impact"] or "critical"
+    impact = "critical" if asked["business_impact"] is None else asked["business_impact"]
     if rule.kind == "tier":
         return impact in msgspec.convert(rule.condition, Impacts).impacts
     if rule.kind == "quiet":
-        rate = asked["historical_drift_rate"]
+        rate = _number(asked["historical_drift_rate"])
         below = msgspec.convert(rule.condition, Quiet).drift_rate_below
-        return rate is not None and rate < below and impact not in ("high", "critical")
-    since = asked["days_since_incident"]
+        return rate is not None and 0.0 <= rate < below and impact in ("none", "low", "medium")
+    incidents, since = _number(asked["recent_incidents"]), _number(asked["days_since_incident"])
     within = msgspec.convert(rule.condition, Recent).within_days
-    return bool(asked["recent_incidents"]) and (since is None or since <= within)
+    return incidents is not None and incidents > 0.0 and (since is None or not since > within)
+
+
+def _number(value: Any) -> float | None:
+    """Read a number; a text is none here, nor is a truth."""
+    return None if value is None or isinstance(value, bool | str) else float(value)
 
 
 def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -200,11 +245,13 @@ def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 CONTRACT = Contract(
     properties=(
+        answers_the_same_again,
         watches_critical_models_at_least_as_before,
         never_watches_less_after_more_incidents,
         takes_the_safer_side_of_what_it_does_not_know,
         watches_graver_models_no_less,
         reads_objects_like_mappings,
+        answers_in_time_for_many_features,
     ),
     boundary_table=boundary_table,
     signature="(model_context)",

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from poet.decisions import Decisions
 from poet.policies.calculate_adaptive_window import Band, Bounds, Stability, Velocity
 from poet.validate._contract import Contract, Heavy, Policy, demand
+from poet.validate._near import beside, near_misses
 from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
 
 REQUIREMENTS = ("low", "normal", "high", "critical")
+UNHEARD_OF = ("", "High", "higher", "unheard of")
+NO_VELOCITIES = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no border, or above all of them
 SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
+TIMES = 10  # of asking again: one that draws lots may say the same twice
 MOST = 10_000_000
 
 
@@ -65,7 +69,8 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
     def test(name: str, velocity: float, requirement: str, other: str, another: float) -> None:
         first = policy(name, velocity, requirement)
         policy(other, another, "critical")
-        demand(policy(name, velocity, requirement) == first, "the answer changed")
+        again = [policy(name, velocity, requirement) for _ in range(TIMES)]
+        demand(again == [first] * TIMES, f"{first}, then {again}")
 
     return test
 
@@ -99,18 +104,17 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature."""
+    """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature.
+
+    Also at velocities that are none, by names that are nearly those of a rule, for requirements unheard of.
+    """
     borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
-    velocities = {SLOWEST, 1.0, FASTEST}
-    for border in borders:
-        velocities |= {math.nextafter(border, -math.inf), border, math.nextafter(border, math.inf)}
+    velocities = {each for border in borders for each in beside(border)} | {SLOWEST, 1.0, FASTEST}
     named = {name for each in _stability(decisions) for name in each.features}
-    names = ["no such feature", "", *sorted(named)]
+    names = ["no such feature", "", *sorted(named), *near_misses(named)]
+    asked = itertools.product(names, [*sorted(velocities), *NO_VELOCITIES], (*REQUIREMENTS, *UNHEARD_OF))
     count = 0
-    for name, velocity, requirement in itertools.product(names, sorted(velocities), REQUIREMENTS):
-        if velocity <= 0.0:
-            continue
-        count += 1
+    for count, (name, velocity, requirement) in enumerate(asked, start=1):  # noqa: B007 -- the last one is given
         expected = _predicted(decisions, name, velocity, requirement)
         window = module.calculate_adaptive_window(name, velocity, requirement)
         says = f"({name!r}, {velocity!r}, {requirement!r}) gives {window!r}, its decisions say {expected}"

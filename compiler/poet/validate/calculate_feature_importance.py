@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from poet.decisions import Decisions, Rule
 from poet.policies.calculate_feature_importance import Base, Features, Setting, Times, Together
-from poet.validate._contract import Contract, Heavy, Policy, demand
+from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
+from poet.validate._near import near_misses
 from poet.validate._values import texts
 
 __all__ = ["CONTRACT"]
 
+BASES_ASKED = (None, 1.0, 3.0, 3, 0.0)
+MANY = 100_000  # other features
 BASES = st.floats(min_value=1e-6, max_value=1e6)
 
 
@@ -99,25 +102,65 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
     return test
 
 
+def refuses_a_base_that_is_no_number(policy: Policy) -> Callable[[], None]:
+    """Raise for a base that is no number: that is the caller's error, and no answer hides it."""
+
+    @given(_names(policy), st.sampled_from(("a lot", [1.0], {}, object())))
+    def test(name: str, wrong: Any) -> None:
+        try:
+            importance = policy(name, {"base_importance": wrong})
+        except (TypeError, ValueError):
+            return
+        raise Broken(f"it takes {wrong!r} for a base and answers {importance!r}")
+
+    return test
+
+
+def answers_in_time_in_a_large_company(policy: Policy) -> Callable[[], None]:
+    """Answer for very many other features within the time of one call."""
+
+    @given(st.just([f"f{row}" for row in range(MANY)]))
+    def test(others: list[str]) -> None:
+        demand(policy("never heard of", {"other_features": others}) == 1.0, f"{MANY} other features decide")
+
+    return test
+
+
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask for every feature that the decisions name, in and out of every circumstance that they name."""
-    features, settings, others = _spoken(decisions)
+    """Ask for every feature that the decisions name, in and out of every circumstance that they name.
+
+    Also by names and in circumstances that are nearly those of a rule; of mappings, objects and None.
+    """
     count = 0
-    for name, setting, company, base in itertools.product(
-        ["no such feature", "", *features],
-        [None, *settings],
-        [(), ("no such feature",), *((other,) for other in others), tuple(others)],
-        (None, 1.0, 3.0),
-    ):
-        context: dict[str, Any] = {"other_features": company}
-        context |= {} if setting is None else dict([setting])
-        context |= {} if base is None else {"base_importance": base}
-        found = module.calculate_feature_importance(name, context)
-        expected = _predicted(decisions, name, context)
-        count += 1
-        close = math.isclose(found, expected, rel_tol=1e-12)
-        demand(close, f"({name!r}, {context}) gives {found!r}, its decisions say {expected!r}")
+    for count, (name, context) in enumerate(_asked(decisions), start=1):  # noqa: B007 -- the last one is given
+        for given_as in (context, SimpleNamespace(**context), *([] if context else [None])):
+            found = module.calculate_feature_importance(name, given_as)
+            expected = _predicted(decisions, name, context)
+            alike = type(found) is float and math.isclose(found, expected, rel_tol=1e-12)
+            demand(alike, f"({name!r}, {given_as}) gives {found!r}, its decisions say {expected!r}")
     return count
+
+
+def _asked(decisions: Decisions) -> Iterator[tuple[str, dict[str, Any]]]:
+    features, settings, others = _spoken(decisions)
+    companies = list(_companies([*others, *features]))
+    everywhere = [{}, *({key: value} for key, value in settings)]
+    yield from itertools.product(["no such feature", "", *features, *others], [{}])
+    for name, setting, company, base in itertools.product(
+        ["no such feature", "", *features, *others], everywhere, companies, BASES_ASKED
+    ):
+        given_base = {} if base is None else {"base_importance": base}
+        yield name, {"other_features": company, **setting, **given_base}
+    for name, setting, company in itertools.product(near_misses(features), everywhere, ((), tuple(others))):
+        yield name, {"other_features": company, **setting}
+
+
+def _companies(known: Sequence[str]) -> Iterator[Any]:
+    """Give other features: none, each in turn, all, in any order, in any container, and nearly those."""
+    yield from ((), None, ("no such feature",), near_misses(known))
+    for each in known:
+        yield from (each, [each], [each, "one", "another"], ["one", "another", each])
+    yield from (tuple(known), frozenset(known), f"{' '.join(known)} and more")
 
 
 def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
@@ -131,7 +174,8 @@ def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], lis
         elif rule.kind == "context":
             setting = msgspec.convert(rule.condition, Setting)
             features |= set(setting.features)
-            settings |= {(setting.key, setting.value), (setting.key, f"not {setting.value}")}
+            values = (setting.value, f"not {setting.value}", *near_misses([setting.value]))
+            settings |= {(setting.key, value) for value in values}
         elif rule.kind == "interaction":
             pair = msgspec.convert(rule.condition, Together)
             features.add(pair.feature)
@@ -156,7 +200,8 @@ def _holds(rule: Rule, name: str, context: dict[str, Any]) -> bool:
         setting = msgspec.convert(rule.condition, Setting)
         return name in setting.features and context.get(setting.key) == setting.value
     pair = msgspec.convert(rule.condition, Together)
-    return name == pair.feature and pair.other in context["other_features"]
+    company = context.get("other_features") or ()
+    return name == pair.feature and pair.other in ([company] if isinstance(company, str) else company)
 
 
 def _much_company() -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -170,6 +215,8 @@ CONTRACT = Contract(
         forgets_the_order_of_other_features,
         reads_objects_like_mappings,
         does_what_its_decisions_say,
+        refuses_a_base_that_is_no_number,
+        answers_in_time_in_a_large_company,
     ),
     boundary_table=boundary_table,
     signature="(feature_name, context)",

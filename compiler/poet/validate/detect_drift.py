@@ -91,6 +91,18 @@ def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], N
     return test
 
 
+def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]:
+    """Find a shift of 3 reference sd in very large samples, within the time of one call."""
+
+    @given(st.just((0, 1)))
+    def test(seeds: tuple[int, int]) -> None:
+        current, reference = (numeric("normal", MANY, seed) for seed in seeds)
+        result = _answer(policy, Pair(current + 3.0, reference, {}))
+        demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
+
+    return test
+
+
 def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
     """Forget the order of a current sample without times, in all that is not about order itself."""
 
@@ -203,6 +215,7 @@ def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | N
     return test
 
 
+MANY = 50_000  # values of a large sample
 QUIET_RUNS, BY_CHANCE = 200, 1e-4
 QUIET: Mapping[str, Callable[[int], Pair]] = {
     "categorical": lambda seed: Pair(letters(60, 2 * seed), letters(120, 2 * seed + 1), {}),
@@ -234,6 +247,7 @@ CONTRACT = Contract(
         refuses_wrong_types,
         never_drifts_on_identical_samples,
         finds_a_shift_of_three_standard_deviations,
+        finds_a_shift_in_large_samples_in_time,
         forgets_the_order_of_current,
         is_blind_to_unit_and_origin,
         leaves_its_arguments_alone,

@@ -17,6 +17,7 @@ from poet.validate._values import numbers, texts
 
 __all__ = ["CONTRACT"]
 
+MANY = 30_000  # results in one call
 LATE = 4e9  # seconds; every moment of interest lies before
 Situation = tuple[list[DriftResult], list[Any], float | None]
 
@@ -161,6 +162,51 @@ def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -
     return test
 
 
+def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
+    """Raise for what is no result: that is the caller's error."""
+
+    @given(st.sampled_from(("price", 1, None, {"drifted": True})))
+    def test(wrong: Any) -> None:
+        try:
+            plan = policy([_drifted(0), wrong], now=1e6)
+        except TypeError:
+            return
+        raise Broken(f"it takes {wrong!r} for a result and answers {plan}")
+
+    return test
+
+
+def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
+    """Plan the same for a list, for values of a dict and for what can be read once."""
+
+    @given(st.integers(0, 6))
+    def test(count: int) -> None:
+        results = [_drifted(k) for k in range(count)]
+        expected = _plan(policy, results, (), 1e6)
+        for given_as in (tuple(results), dict(enumerate(results)).values(), iter(results)):
+            found = policy(given_as, history=iter(()), now=1e6)
+            demand(repr(found) == repr(expected), f"{type(given_as).__name__} gives {found}, not {expected}")
+
+    return test
+
+
+def plans_very_many_results_in_time(policy: Policy) -> Callable[[], None]:
+    """Plan very many results within the time of one call, and lose none."""
+
+    @given(st.just(MANY))
+    def test(count: int) -> None:
+        found = Counter(map(id, _all(_plan(policy, results := [*map(_drifted, range(count))], (), 1e6))))
+        demand(found == Counter(map(id, results)), f"of {count} results some are lost or repeated")
+
+    return test
+
+
+def _drifted(k: int) -> DriftResult:
+    return DriftResult(
+        drifted=True, score=2.0, threshold=1.0, test="ks/raw/absolute", feature=f"f{k}", execution_id=f"x{k}"
+    )
+
+
 def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Alert, suppress and raise bars by the rules of the decisions, and by nothing else."""
     book = None if decisions is None else Book(decisions)
@@ -193,6 +239,9 @@ CONTRACT = Contract(
         forgets_the_order,
         is_as_grave_as_its_members,
         raises_bars_only_after_alerts,
+        refuses_what_is_no_result,
+        takes_results_in_any_container,
+        plans_very_many_results_in_time,
         does_what_its_decisions_say,
     ),
     boundary_table=boundary_table,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from poet.runtime.results import MonitoringOutcome
 from poet.validate._contract import Broken, Contract, Heavy, Policy, demand
 from poet.validate._recovery_table import boundary_table
+from poet.validate._samples import numeric
 
 __all__ = ["CONTRACT"]
 
@@ -90,6 +91,36 @@ def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
     return test
 
 
+def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
+    """Find, without a monitor, the drift of every column against its reference."""
+
+    @given(st.integers(0, 100), st.booleans())
+    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        reference = numeric("normal", 200, seed)
+        tables = {"same": reference, "other": reference + 9.0}, {"same": reference, "other": reference}
+        current, before = ({name: [*map(float, table[name])] for name in table} for table in tables)
+        data = current if is_apart else {"current": current, "reference": before}
+        context = {"reference": before} if is_apart else None
+        outcome = _outcome(policy, data, None, context=context)
+        found = {name: result.drifted for name, result in (outcome.results or {}).items()}
+        demand(found == {"same": False, "other": True}, f"a column 9 sd away: {outcome}")
+
+    return test
+
+
+def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
+    """Change nothing in the data, whether the monitor works or fails."""
+
+    @given(TABLES, st.booleans())
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        data = {"unsorted": [3.0, 1.0, 2.0]} | data if isinstance(data, dict) else data
+        before = repr(data)
+        _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
+        demand(repr(data) == before, f"{before} has become {data!r}")
+
+    return test
+
+
 def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
     """Refuse a monitor that cannot be called: that is the caller's error."""
 
@@ -161,6 +192,8 @@ CONTRACT = Contract(
         hands_over_what_the_monitor_found,
         never_raises_for_a_fault,
         says_where_there_is_no_reference,
+        detects_drift_without_a_monitor,
+        leaves_its_data_alone,
         refuses_what_is_no_monitor,
         answers_the_same_again,
         leaves_nothing_behind,

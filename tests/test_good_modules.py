@@ -1,0 +1,42 @@
+"""Modules that say the same in other words are accepted by every gate."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from poet.policies import policies
+from tests.variants import PASSED, Good, edited, gate_of
+
+EFFORT = 5
+POLICIES = [spec.name for spec in policies()]
+GOOD: dict[str, tuple[str, Good]] = {
+    f"{name} {each.what}": (name, each)
+    for name in POLICIES
+    for each in importlib.import_module(f"tests.good_modules.{name}").GOOD
+}
+
+
+@pytest.mark.usefixtures("_forked")
+@pytest.mark.parametrize("what", GOOD)
+def test_a_good_module_is_accepted(tmp_path: Path, what: str) -> None:
+    """By the dialect, the boundary table, every property and the sandbox."""
+    name, good = GOOD[what]
+    assert gate_of(edited(name, good), tmp_path, effort=EFFORT) == (PASSED, "")
+
+
+@pytest.mark.usefixtures("_forked")
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_golden_module_is_accepted(tmp_path: Path, name: str) -> None:
+    """Its variants, good and bad, begin with it."""
+    assert gate_of(edited(name, Good("as it is", ())), tmp_path, effort=EFFORT) == (PASSED, "")
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_there_are_five_good_modules_and_more_of_every_policy(name: str) -> None:
+    """Each another program than the golden one, and than every other."""
+    found = [good for own, good in GOOD.values() if own == name]
+    assert len(found) == len(importlib.import_module(f"tests.good_modules.{name}").GOOD) >= 5
+    trees = {ast.dump(ast.parse(edited(name, good).source)) for good in (Good("as it is", ()), *found)}
+    assert len(trees) == len(found) + 1

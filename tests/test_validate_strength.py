@@ -1,0 +1,133 @@
+"""What judges the judges: mutants that nothing stops fail a build, calls that cost too much are refused."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from poet.check import CheckedModule, check
+from poet.compare import loaded
+from poet.compare.calculate_adaptive_window import BEHAVIOUR
+from poet.policies import policy
+from poet.render import render
+from poet.validate import ContractBrokenError, validate
+from poet.validate._budget import within_budget
+from poet.validate._contract import Broken, Heavy
+from poet.validate._mutants import mutants
+from poet.validate._strength import strength_of
+from tests.names import WINDOW
+
+SOURCE = render(policy(WINDOW).version_1("")).source
+
+
+def no_gates(_module: ModuleType, _source: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Let everything through."""
+    yield from ()
+
+
+def only_slow(module: ModuleType, _source: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Look at slow features alone."""
+
+    def attempt() -> None:
+        assert module.calculate_adaptive_window("f", 10.0, "low") == 5000
+
+    yield "slow_features", attempt
+
+
+def test_every_mutant_is_another_module_that_compiles() -> None:
+    """Each differs from the candidate and from all others, and says where."""
+    found = mutants(SOURCE)
+    assert len({SOURCE, *(each.source for each in found)}) == len(found) + 1
+    for each in found:
+        compile(each.source, "mutant", "exec")
+        assert 1 <= each.line <= len(SOURCE.splitlines())
+
+
+def test_without_gates_every_mutant_that_loads_survives() -> None:
+    """What nobody stops is a survivor, by line and by what was changed."""
+    found = mutants(SOURCE)
+    strength = strength_of(SOURCE, found, no_gates, None)
+    assert strength.mutants == len(found) == len(strength.survivors) + strength.refused.get("import", 0)
+    assert any("becomes 5001" in each for each in strength.survivors)
+
+
+def test_what_a_gate_does_not_see_is_compared_before_it_survives() -> None:
+    """A cap that no window reaches is equivalent; another window is refused; what else is left survives."""
+    strength = strength_of(SOURCE, mutants(SOURCE), only_slow, BEHAVIOUR)
+    assert strength.refused["slow features"] > 0
+    assert strength.equivalent > 0
+    assert strength.mutants == sum(strength.refused.values()) + strength.equivalent + len(strength.survivors)
+    unproved = strength_of(SOURCE, mutants(SOURCE), only_slow, None)
+    assert unproved.equivalent == 0
+    assert len(unproved.survivors) == strength.equivalent + len(strength.survivors)
+
+
+def test_a_survivor_fails_the_build(tmp_path: Path) -> None:
+    """A branch that no decision knows, for names that nobody asks about: no gate would see it change."""
+    good = check(render(policy(WINDOW).version_1("")))
+    hidden = "    # bounds\n    if len(feature_name) > 40:\n        window = window + 0\n"
+    source = good.rendered.source.replace("    # bounds\n", hidden)
+    bad = CheckedModule(dataclasses.replace(good.rendered, source=source), good.sha256)
+    with pytest.raises(ContractBrokenError, match="'mutants'") as raised:
+        validate(bad, staging=tmp_path, effort=25)
+    assert "would not be noticed" in str(raised.value)
+    assert raised.value.report.strength is not None
+    assert raised.value.report.strength.survivors
+
+
+def heavy(work: str = "much") -> Heavy:
+    """Give a call that has something to do."""
+    return Heavy(work, lambda: ((), {}))
+
+
+def quick() -> int:
+    """Do next to nothing."""
+    return sum(range(1000))
+
+
+def test_a_call_may_take_ten_times_as_long_and_not_more() -> None:
+    """Beside a start of 50 ms; a version that has no champion is only held to its time."""
+
+    def slow() -> None:
+        time.sleep(0.15)
+
+    assert within_budget(quick, quick, [heavy()], call_s=5.0) == 4
+    assert within_budget(slow, slow, [heavy()], call_s=5.0) == 4
+    assert within_budget(slow, None, [heavy()], call_s=5.0) == 4
+    with pytest.raises(Broken, match="much: takes more than 10 times as long"):
+        within_budget(slow, quick, [heavy()], call_s=5.0)
+
+
+def test_a_call_may_take_four_times_the_memory_and_not_more() -> None:
+    """Beside a start of 32 MiB."""
+
+    def greedy() -> Any:
+        return bytearray(64 << 20)
+
+    def modest() -> None:
+        time.sleep(0.1)
+
+    assert within_budget(greedy, greedy, [heavy()], call_s=5.0) == 4
+    with pytest.raises(Broken, match="much: takes more than 4 times the memory"):
+        within_budget(greedy, modest, [heavy()], call_s=5.0)
+
+
+def test_a_slow_candidate_is_refused_by_its_budget(tmp_path: Path) -> None:
+    """In the sandbox, against the version in force."""
+    good = check(render(policy("calculate_feature_importance").version_1("")))
+    source = good.rendered.source
+    assert "    return base\n" in source
+    loops = "    for base in [base] * 4000:\n        for base in [base] * 4000:\n            pass\n"
+    slow = source.replace("    return base\n", f"{loops}    return base\n")
+    bad = CheckedModule(dataclasses.replace(good.rendered, source=slow), good.sha256)
+    with pytest.raises(ContractBrokenError, match="'budget'"):
+        validate(bad, staging=tmp_path, effort=1, champion=source)
+
+
+def test_the_candidate_of_these_tests_is_sound() -> None:
+    """Else they would show nothing."""
+    assert loaded(SOURCE, "window").calculate_adaptive_window("f", 10.0, "low") == 5000
