@@ -16,6 +16,7 @@ import msgspec
 from poet.by_hand import digest, edited, say, with_words
 from poet.check import check
 from poet.compare import Against, compare
+from poet.configuration import Engine
 from poet.decisions import Decisions, Rule
 from poet.edits import Edit, Word, amend, read_words
 from poet.errors import EditError, LearnError, PluginError, PublishError, RenderError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mode", "Plan", "PolicyPlan", "apply", "first_versions", "plan", "render_in", "summaries_of"]
 
+EMBEDDED = Engine()
 WORKERS = 2
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]
@@ -49,6 +51,7 @@ class PolicyPlan:
     refused: str = ""  # why this must not become a version, or not again
     against: Against | None = None  # what the new version does otherwise than the champion
     champion_source: str = ""
+    source: str = ""  # of the new version
     edits: tuple[Edit, ...] = ()  # what a person changed in the champion's module
     words: tuple[Word, ...] = ()  # what these edits say, to be added to the others
 
@@ -104,13 +107,23 @@ class Plan:
         return tuple(rule for each in self._offered for rule in each.with_status("retired"))
 
 
-def summaries_of(log: "FeedbackLog", folder: Path) -> "Summaries":
-    """Seal what is new in the log and summarise all of it."""
-    from poet.summaries import seal, summarise  # noqa: PLC0415 -- a second that only learning pays
+def summaries_of(
+    log: "FeedbackLog", folder: Path, *, until: int | None = None, engine: Engine = EMBEDDED
+) -> "Summaries":
+    """Seal what is new in the log and summarise it, up to log position `until`."""
+    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- a second that only learning pays
 
     log.flush()
     seal(log, folder)
-    return summarise(folder)
+    with open_engine(folder, engine.name, engine.master) as opened:
+        return summarise(folder, until=until, engine=opened)
+
+
+def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
+    """Give what summarises a sealed log up to a position."""
+    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
+
+    return lambda until: summarise(folder, until=until)
 
 
 def plan(
@@ -165,24 +178,9 @@ def _planned(
     entry = document.policies[name]
     champion = published_manifest(generated, name, active).decisions
     decided = learn(spec, summaries, amend(champion, words), with_words(configuration, words))
-    decided = _following(decided, champion)
     decided = _numbered(decided, champion, max(map(int, entry.versions)))
     refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
     return PolicyPlan(champion, decided, refused=refused)
-
-
-def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
-    """Give what summarises a sealed log up to a position."""
-    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
-
-    return lambda until: summarise(folder, until=until)
-
-
-def _following(decided: Decisions, champion: Decisions) -> Decisions:
-    """Give decisions the number after the champion's; what a learner began from may have been amended."""
-    if decided.behaves_as(champion):
-        return msgspec.structs.replace(decided, version=champion.version, revises=champion.revises)
-    return msgspec.structs.replace(decided, version=champion.version + 1, revises=champion.version)
 
 
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
@@ -210,7 +208,9 @@ def _compared(
     rendering: Callable[[Decisions], RenderedModule],
 ) -> PolicyPlan:
     """Hold a new version against the champion: on every input, and on what was recorded."""
-    if planned.is_first or not planned.is_change:
+    if planned.is_first:
+        return replace(planned, source=check(rendering(planned.decisions)).rendered.source)
+    if not planned.is_change:
         return planned
     spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
     published = generated / f"{module_name(planned.policy, champion.version)}.py"
@@ -218,24 +218,27 @@ def _compared(
         digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
     )
     source = published.read_text(encoding="utf-8") if is_published else rendering(champion).source
-    comparison = None
+    comparison, new = None, check(rendering(decisions)).rendered.source
     if spec.behaviour:
-        behaviour = importlib.import_module(spec.behaviour).BEHAVIOUR
-        comparison = compare(source, check(rendering(decisions)).rendered.source, behaviour)
+        comparison = compare(source, new, importlib.import_module(spec.behaviour).BEHAVIOUR)
     flips = replay(spec, summaries, champion, decisions, configuration)
     return replace(
         planned,
         refused=flips.refusal if flips else "",
         champion_source=source,
+        source=new,
         against=Against(version=champion.version, comparison=comparison, flips=flips),
     )
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
-    """Give a new version the next free number: after a rollback the active one is not the newest."""
-    if decided.version == champion.version or newest < decided.version:
-        return decided
-    return msgspec.structs.replace(decided, version=newest + 1)
+    """Give decisions the champion's number, or the next free one where they behave otherwise.
+
+    What the learner began from may have been amended, and after a rollback the champion is not the newest.
+    """
+    if decided.behaves_as(champion):
+        return msgspec.structs.replace(decided, version=champion.version, revises=champion.revises)
+    return msgspec.structs.replace(decided, version=newest + 1, revises=champion.version)
 
 
 def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:

@@ -80,6 +80,8 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
     except (OSError, SyntaxError, ValueError) as error:
         raise _unread(path, f"it cannot be read as Python: {error}") from error
     there, here = _constants(edited), _constants(original)
+    if half := [name for name, value in there.items() if _has_half_letters(value)]:
+        raise _unread(path, f"{half[0]} holds half of a surrogate pair, which no file can; write the letter")
     if new := sorted(there.keys() - here.keys()):
         raise _unread(path, f"{new[0]} is not a name that its decisions gave")
     meant, edits = _deleted(path, decisions, there, here)
@@ -194,6 +196,12 @@ def _edits(
 def _outlined(decisions: Decisions) -> tuple[Constant, ...]:
     constants = policy(decisions.policy).outline(decisions)["constants"]
     return constants if isinstance(constants, tuple) else ()
+
+
+def _has_half_letters(value: object) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, frozenset | list | tuple) and any(map(_has_half_letters, value))
 
 
 def _constants(tree: ast.Module) -> dict[str, object]:

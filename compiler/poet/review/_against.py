@@ -1,11 +1,31 @@
 """What a version does otherwise than the one it would replace: the verdict, witnesses, flips."""
 
+import importlib
 from collections.abc import Iterator
+from pathlib import Path
 
-from poet.compare import Against, Comparison, Flips, Share, Side
+from poet.compare import Against, Comparison, Flips, Side, compare
+from poet.decisions import Interval
+from poet.policies import policy as spec_of
+from poet.publish import module_name, read_manifest
 from poet.review._rules import clean
 
-__all__ = ["against_lines"]
+__all__ = ["against_lines", "compared"]
+
+
+def compared(generated: Path, policy: str, old: int, new: int) -> Against | None:
+    """Give what the newer manifest says of the older version, or compare the two now."""
+    known = read_manifest(generated, policy, new).against
+    if known is not None and known.version == old:
+        return known
+    behaviour = spec_of(policy).behaviour
+    if behaviour is None:
+        return None
+    older, newer = (
+        (generated / f"{module_name(policy, number)}.py").read_text(encoding="utf-8") for number in (old, new)
+    )
+    found = compare(older, newer, importlib.import_module(behaviour).BEHAVIOUR)
+    return Against(version=old, comparison=found)
 
 
 def against_lines(against: Against | None) -> Iterator[str]:
@@ -43,5 +63,5 @@ def _said(side: Side) -> str:
     return f"{side.false_alarms} were labelled false alarms, {side.real} real, {side.unlabelled} unlabelled"
 
 
-def _share(share: Share) -> str:
+def _share(share: Interval) -> str:
     return f"{share.estimate:.2f} [{share.low:.2f}, {share.high:.2f}]" if share.n else "unknown"

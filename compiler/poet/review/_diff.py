@@ -1,18 +1,15 @@
 """Two versions: rule by rule with evidence, then the source diff."""
 
-import difflib
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from poet.compare import Against, compare
 from poet.decisions import Rule
-from poet.policies import policy as spec_of
-from poet.publish import module_name, read_manifest
-from poet.review._against import against_lines
+from poet.publish import read_manifest
+from poet.review._against import against_lines, compared
 from poet.review._rules import in_words, rule_lines
+from poet.review._source import source_diff
 
 __all__ = ["diff_document", "diff_lines"]
 
@@ -35,8 +32,8 @@ def diff_document(generated: Path, policy: str, old: int, new: int) -> dict[str,
             {"old": msgspec.to_builtins(before[name]), "new": msgspec.to_builtins(after[name])}
             for name in sorted(changed)
         ],
-        "against": msgspec.to_builtins(_against(generated, policy, old, new)),
-        "source": list(_source(generated, policy, old, new)),
+        "against": msgspec.to_builtins(compared(generated, policy, old, new)),
+        "source": list(source_diff(generated, policy, old, new)),
     }
 
 
@@ -45,7 +42,7 @@ def diff_lines(generated: Path, policy: str, old: int, new: int) -> Iterator[str
     before = {rule.id: rule for rule in read_manifest(generated, policy, old).decisions.active}
     after = {rule.id: rule for rule in read_manifest(generated, policy, new).decisions.active}
     yield f"{policy}: version {old} → {new}"
-    yield from against_lines(_against(generated, policy, old, new))
+    yield from against_lines(compared(generated, policy, old, new))
     same = 0
     for name in sorted(before.keys() | after.keys()):
         if name in before and name in after and _acts(before[name]) == _acts(after[name]):
@@ -56,29 +53,8 @@ def diff_lines(generated: Path, policy: str, old: int, new: int) -> Iterator[str
             yield from rule_lines(after[name])
     yield f"  {same} rules are the same"
     yield ""
-    yield from _source(generated, policy, old, new)
-
-
-def _against(generated: Path, policy: str, old: int, new: int) -> Against | None:
-    """Give what the newer manifest says of the older version, or compare the two now."""
-    known = read_manifest(generated, policy, new).against
-    if known is not None and known.version == old:
-        return known
-    behaviour = spec_of(policy).behaviour
-    if behaviour is None:
-        return None
-    older, newer = (
-        (generated / f"{module_name(policy, number)}.py").read_text(encoding="utf-8") for number in (old, new)
-    )
-    compared = compare(older, newer, importlib.import_module(behaviour).BEHAVIOUR)
-    return Against(version=old, comparison=compared)
+    yield from source_diff(generated, policy, old, new)
 
 
 def _acts(rule: Rule) -> tuple[object, object]:
     return rule.condition, rule.parameters
-
-
-def _source(generated: Path, policy: str, old: int, new: int) -> Iterator[str]:
-    names = [f"{module_name(policy, number)}.py" for number in (old, new)]
-    before, after = ((generated / name).read_text(encoding="utf-8").splitlines() for name in names)
-    yield from difflib.unified_diff(before, after, fromfile=names[0], tofile=names[1], lineterm="")

@@ -7,9 +7,10 @@ import msgspec
 from poet.decisions import Rule
 from poet.pipeline import Plan, PolicyPlan
 from poet.review._against import against_lines
-from poet.review._rules import clean, rule_lines
+from poet.review._rules import clean, counted, rule_lines
+from poet.review._source import plan_diff
 
-__all__ = ["plan_document", "plan_lines"]
+__all__ = ["left_lines", "plan_document", "plan_lines", "unchanged_lines", "verdict"]
 
 FORMAT_VERSION = 1
 
@@ -34,15 +35,16 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "notes": list(each.decisions.notes),
                 "rules": msgspec.to_builtins(each.decisions.rules),
                 "against": msgspec.to_builtins(each.against),
+                "source": list(plan_diff(each)) if each.is_change else [],
             }
             for each in plan.policies
         ],
     }
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Give a plan as lines of text."""
-    yield _verdict(plan)
+def plan_lines(plan: Plan, *, with_source: bool = True) -> Iterator[str]:
+    """Give a plan as lines of text, the source diff last."""
+    yield verdict(plan)
     if plan.costs:
         yield f"costs: {'; '.join(map(str, plan.costs))}"
     for each in plan.changes:
@@ -56,7 +58,11 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         if each.decisions.learned and any(_held(each)):
             yield from _waiting(each)
     yield ""
-    yield from _unchanged(plan)
+    yield from unchanged_lines(plan)
+    yield from map(clean, left_lines(plan))
+    for each in plan.changes if with_source else ():
+        yield ""
+        yield from map(clean, plan_diff(each))
 
 
 def _changed(each: PolicyPlan) -> Iterator[str]:
@@ -79,7 +85,8 @@ def _waiting(each: PolicyPlan) -> Iterator[str]:
         yield from _notes(each)
 
 
-def _unchanged(plan: Plan) -> Iterator[str]:
+def unchanged_lines(plan: Plan) -> Iterator[str]:
+    """Say in a line which policies stay as they are."""
     same = [
         each.policy
         for each in plan.policies
@@ -90,8 +97,11 @@ def _unchanged(plan: Plan) -> Iterator[str]:
         yield f"unchanged: {', '.join(same)}"
     if unlearned:
         yield f"not learned yet: {', '.join(unlearned)}"
-    for policy, problem in plan.left.items():
-        yield f"left as it is: {policy}: {clean(problem)}"
+
+
+def left_lines(plan: Plan) -> Iterator[str]:
+    """Say which policies nothing could be learned for, and why."""
+    yield from (f"left as it is: {policy}: {problem}" for policy, problem in plan.left.items())
 
 
 def _held(each: PolicyPlan) -> Iterator[Rule]:
@@ -102,11 +112,12 @@ def _notes(each: PolicyPlan) -> Iterator[str]:
     yield from (f"    ({clean(note)})" for note in each.decisions.notes)
 
 
-def _verdict(plan: Plan) -> str:
+def verdict(plan: Plan) -> str:
+    """Say what a plan comes to, in a sentence."""
     read = f"log read to position {plan.log_position}"
     if not plan.changes and any(each.refused for each in plan.policies):
         return f"No changes: what was learned is not offered again; {read}."
     if not plan.changes:
         return f"No changes: no rule has the evidence yet; {read}."
-    counts = f"{len(plan.adopted)} rules adopted, {len(plan.retired)} retired"
+    counts = f"{counted(len(plan.adopted), 'rule')} adopted, {len(plan.retired)} retired"
     return f"{len(plan.changes)} of {len(plan.policies)} policies would change: {counts}; {read}."

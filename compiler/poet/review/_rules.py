@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from poet.decisions import Evidence, Interval, Rule
 from poet.learn.detect_drift import describe_parameters
 
-__all__ = ["SIGNS", "clean", "in_words", "rule_lines"]
+__all__ = ["SHARES", "SIGNS", "clean", "counted", "in_words", "interval_pairs", "rule_lines"]
 
 SHARES = ("false alarms among alerts", "real drifts found")  # printed in per cent
 SIGNS = {"adopted": "+", "retired": "-", "held": "?", "pinned": "=", "vetoed": "x", "start": " "}
@@ -14,6 +14,11 @@ SIGNS = {"adopted": "+", "retired": "-", "held": "?", "pinned": "=", "vetoed": "
 def clean(text: str) -> str:
     """Make text that may come from feedback safe for a terminal: no control characters."""
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def counted(n: int, what: str) -> str:
+    """Say how many there are of something whose plural takes an s."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def in_words(rule: Rule) -> str:
@@ -57,6 +62,12 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.events_needed:
         yield f"    about {evidence.events_needed} more like these would settle it"
+
+
+def interval_pairs(evidence: Evidence) -> list[tuple[str, Interval | None, Interval | None]]:
+    """Give each quantity with what it was and what it is, in the order of the evidence."""
+    before, after = ({each.what: each for each in side} for side in (evidence.before, evidence.after))
+    return [(what, before.get(what), after.get(what)) for what in (before | after)]
 
 
 def _intervals(evidence: Evidence) -> Iterator[str]:

@@ -5,7 +5,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from poet.learn.costs import informed
+from poet.learn.pages import share_of_risk
 from poet.learn.trials import TrialOutcome, judge_trial
 from poet.pipeline import summaries_of
 from poet.publish import published_manifest
@@ -36,11 +39,13 @@ def _judged(workspace: Workspace, champion: int, canary: int, since: str) -> Tri
     decisions = [
         published_manifest(workspace.generated, JUDGED, each).decisions for each in (champion, canary)
     ]
+    configuration = informed(summaries, workspace.configuration.learn)
+    risk = configuration.risk * share_of_risk(summaries.first_page)
     return judge_trial(
         summaries,
         *decisions,
         since=datetime.fromisoformat(since).timestamp(),
-        configuration=informed(summaries, workspace.configuration.learn),
+        configuration=msgspec.structs.replace(configuration, risk=risk),
     )
 
 

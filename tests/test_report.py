@@ -1,0 +1,129 @@
+"""The report: one page that opens offline, is the same for the same log, and is for everybody."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from poet import Workspace
+from poet.cli._app import app
+from poet.configuration import initial_text
+from poet.decisions import Interval, Rule
+from poet.log import import_files
+from poet.report import gather, report_page, sheet_page
+from poet.report._plots import Range, Series, curves, ranges
+from poet.review import Entry, Section, Sheet, diff_sheet
+from tests.browsed import CHROMIUM, LOG, axe_violations, chromium
+from tests.workspaces import GENERATED
+
+COUNT = 3  # moments at which the learners are asked again
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a workspace that has learned: this repository's versions and the feedback that taught them."""
+    place = tmp_path_factory.mktemp("report") / "shop"
+    shutil.copytree(GENERATED, place / "generated", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "poet.toml").write_text(initial_text(start="ks"), encoding="utf-8")
+    with Workspace.open(place) as workspace:
+        import_files([LOG], workspace.log, dead_letters=place / "dead.jsonl")
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    """Give the report of that workspace, and demand that work is told of as it goes on."""
+    told: list[tuple[int, int]] = []
+    with Workspace.open(folder) as workspace:
+        found = gather(workspace, count=COUNT, tell=lambda _what, done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+    return report_page(found)
+
+
+def test_a_report_needs_nothing_but_itself(page: str) -> None:
+    """No script, no address, a policy that would refuse both."""
+    assert "<script" not in page
+    assert not re.findall(r"(?:src|href)=[\"'](?!#)", page)
+    assert "url(" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "default-src 'none'; style-src 'sha256-" in page
+
+
+def test_a_report_tells_versions_rules_evidence_and_what_comes_next(page: str) -> None:
+    """And draws the evidence as the log grew."""
+    assert '<h2 id="detect_drift">detect_drift <span class="quiet">v2</span></h2>' in page
+    assert "Evidence of detect_drift as the log grew" in page
+    assert "Learning curve: false alarms among judged alerts" in page
+    assert "Replay: precision before and after" in page
+    assert "What a compile would change" in page
+    assert "+Version 2 of detect_drift, revises version 1." in page
+    assert page.count("<svg") == page.count('role="img"') == page.count("Numbers of this plot") >= 6
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_report_is_for_everybody(page: str, tmp_path: Path) -> None:
+    """Axe finds nothing in light or dark, nothing sticks out on a telephone, nothing is fetched."""
+    file = tmp_path / "report.html"
+    file.write_text(page, encoding="utf-8")
+    with chromium(viewport={"width": 1180, "height": 760}, offline=True) as browser:
+        asked: list[str] = []
+        browser.on("request", lambda request: asked.append(request.url))
+        for scheme in ("light", "dark"):
+            browser.emulate_media(color_scheme=scheme)
+            browser.goto(file.as_uri())
+            assert axe_violations(browser) == []
+        browser.set_viewport_size({"width": 360, "height": 740})
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+        assert set(asked) == {file.as_uri()}
+        assert [said for said in browser.complaints if "axe" not in said] == []
+
+
+def test_the_command_writes_the_page_and_the_same_log_gives_the_same_bytes(
+    folder: Path, page: str, tmp_path: Path
+) -> None:
+    """No clock and no chance in it."""
+    out = tmp_path / "told.html"
+    asked = ["--workspace", str(folder), "report", "--moments", str(COUNT), "--out", str(out)]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert "events, 7 versions" in done.output
+    assert out.read_text(encoding="utf-8") == page
+
+
+def test_a_difference_is_a_page_too(folder: Path) -> None:
+    """With what is hostile in it as text."""
+    told = sheet_page(diff_sheet(folder / "generated", "detect_drift", 1, 2))
+    assert "detect_drift: version 1 → 2, 1 changed rule" in told
+    rule = Rule(id="rule", kind="decide", status="held", reason="<script>alert(1)</script>\x1b")
+    section = Section("detect_drift", 1, 2, (Entry(rule, "<b>", "&amp;"),), source=("+<i>",))
+    told = sheet_page(Sheet("<u>", sections=(section,), rest=("<s>",)))
+    assert not re.findall(r"<(?:script|u|i|s)>", told)
+    assert "<b>&lt;b&gt;</b>" in told
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b" in told
+
+
+def test_axes_have_round_numbers_and_hold_every_point() -> None:
+    """Linear and logarithmic, one point or many, e-values beyond any scale."""
+    plot = curves(
+        "t",
+        [Series("e", [(10.0, 0.65), (500.0, 1e34), (900.0, float("1e300"))])],
+        x_label="events",
+        y_label="e",
+        is_log_y=True,
+    )
+    assert plot is not None
+    assert [name for _, name in plot.x_ticks] == ["0", "200", "400", "600", "800", "1 000"]
+    assert all(0.0 <= x <= plot.width and 0.0 <= y <= plot.height for x, y in plot.curves[0].dots)
+    assert plot.columns == ("events", "e")
+    alone = curves("t", [Series("one", [(3.0, 7.0)])], x_label="x", y_label="y")
+    assert alone is not None
+    assert curves("t", [], x_label="x", y_label="y") is None
+    one = Interval(what="w", estimate=-0.5, low=-1.0, high=2.0, n=4)
+    found = ranges("t", [Range("r", one)], x_label="w")
+    assert found is not None
+    assert found.zero is not None
+    assert found.rows == (("r", "now", "-0.5", "-1", "2", "4"),)
+    assert ranges("t", [], x_label="w") is None

@@ -1,0 +1,169 @@
+"""A plan as a comment on a pull request: one screen that says it all, with nothing in it to abuse."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from poet.compare import Against, Comparison, Flips, Side, Witness, compare
+from poet.compare.calculate_feature_importance import BEHAVIOUR
+from poet.decisions import Evidence, Interval, Replay, Rule, decode
+from poet.pipeline import Plan, PolicyPlan
+from poet.policies import policy
+from poet.render import render
+from poet.review import Entry, Section, Sheet, markdown, plan_sheet
+from tests.browsed import CHROMIUM, chromium
+from tests.hostile import hostile_text
+
+IMPORTANCE = "calculate_feature_importance"
+SCENARIO = Path(__file__).parent / "golden" / IMPORTANCE / "scenario"
+READER = MarkdownIt("commonmark").enable("table")
+OURS = {"<br>", "<sub>", "</sub>"}
+BLOCKS = re.compile(r"<details><summary>[\w ',]*</summary>|</details>")
+REFERENCE = re.compile(r"@\w|#\d|://|www\.|GH-\d|\b[0-9a-f]{7,40}\b", re.IGNORECASE)
+MARKUP = (
+    "@everyone look",
+    "fixes #1 and GH-2 and acme/shop#3",
+    "[click](https://example.org)",
+    "![x](//example.org/x.png)",
+    "<img src=x onerror=alert(1)>",
+    "</details><script>1</script>",
+    "www.example.org",
+    "mail me@example.org",
+    "a | b | c |\n| --- |",
+    "``` ` `` |` \\|",
+    "**bold** _it_ ~~no~~ __init__",
+    "# heading",
+    "> quote\n- list\n1. one",
+    "&#64;everyone &lt;b&gt;",
+    "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
+    "\\`x\\`",
+    "`",
+)
+LINES, COLUMNS = 45, 100  # what shows without scrolling
+# what a forge's own style sheet makes of a comment, near enough to measure its height
+FORGE = """<style>body{font:14px/1.5 sans-serif;width:860px;margin:16px}table{border-collapse:collapse}
+td,th{border:1px solid;padding:6px 13px}code{font:12px monospace}p,ul,table{margin:0 0 16px}</style>"""
+
+
+@pytest.fixture(scope="module")
+def three_rules() -> str:
+    """Give the comment on a plan that adopts three rules."""
+    champion = policy(IMPORTANCE).version_1("")
+    decisions = decode((SCENARIO / "decisions.json").read_bytes())
+    older, newer = render(champion).source, render(decisions).source
+    against = Against(version=1, comparison=compare(older, newer, BEHAVIOUR))
+    planned = PolicyPlan(champion, decisions, against=against, champion_source=older, source=newer)
+    others = [
+        PolicyPlan(policy(name).version_1(""), policy(name).version_1("")) for name in ("generate_alerts",)
+    ]
+    return markdown(plan_sheet(Plan((planned, *others), log_position=264)))
+
+
+def unfolded(text: str) -> str:
+    """Leave out what is folded away."""
+    return re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+
+
+def test_a_comment_on_three_rules_says_what_why_and_on_how_much_evidence(three_rules: str) -> None:
+    """All of it before anything is unfolded; the source diff last."""
+    shown = unfolded(three_rules)
+    assert "1 of 2 policies would change: 3 rules adopted, 0 retired" in shown
+    for rule in ("never-matters", "price-with-day_of_week", "time_of_year-black_friday-x3"):
+        assert f"| `+` | `{rule}` | `x 1` → `" in shown
+    assert "0.442 lost per unit of drift, the same features elsewhere 0.153, n = 96" in shown
+    assert "0.442 (0.384 … 0.514), n = 29" in shown
+    assert "e-value **5.39e+07** ≥ 9.78e+03" in shown
+    assert "`1.0` → `0.1`" in shown
+    assert shown.rstrip().splitlines()[-1].startswith("<sub>unchanged: generate_alerts")
+    assert three_rules.index("```diff") > len(shown) / 2
+    assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in three_rules
+
+
+def test_a_comment_on_three_rules_is_one_screen(three_rules: str) -> None:
+    """As lines of a hundred columns."""
+    visible = [line for line in unfolded(three_rules).splitlines() if line.strip()]
+    cells = [cell for line in visible for cell in re.split(r"<br>", line)]
+    assert sum(1 + len(cell) // COLUMNS for cell in cells) <= LINES
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_comment_on_three_rules_fits_a_window(three_rules: str) -> None:
+    """In a browser, in the width that a forge gives a comment."""
+    with chromium(viewport={"width": 1280, "height": 900}) as page:
+        page.set_content(FORGE + READER.render(three_rules))
+        assert page.locator("details").count() == 1
+        assert page.evaluate("document.body.getBoundingClientRect().height") <= 900
+        assert page.get_by_text("never-matters", exact=True).is_visible()
+
+
+def test_what_was_replayed_is_told() -> None:
+    """Flips with labels, precision and cost; what a rule would have saved."""
+    share = Interval(what="precision", estimate=0.34, low=0.2, high=0.5, n=58)
+    flips = Flips(
+        recorded=87,
+        quieter=Side(flips=39, false_alarms=37, real=2, unlabelled=0),
+        louder=Side(flips=3, false_alarms=0, real=1, unlabelled=2),
+        by_feature={},
+        precision_before=share,
+        precision_after=Interval(what="precision", estimate=0.95, low=0.7, high=1.0, n=20),
+        cost_before=0.683,
+        cost_after=0.117,
+    )
+    saves = Replay(replayed=60, of=87, left_out={}, saving_per_1000=321.8, saving_low=0.0, saving_high=582.0)
+    evidence = Evidence(e_value=32.9, bar=25.0, n_effective=58.0, replay=saves)
+    rule = Rule(id="numeric", kind="decide", status="adopted", was="KS p < 0.05", evidence=evidence)
+    section = Section(
+        "detect_drift", 1, 2, (Entry(rule, "words", rule.was),), Against(version=1, flips=flips)
+    )
+    told = markdown(Sheet("verdict", sections=(section,)))
+    assert "39 of 87 now silent (37 labelled false alarms, 2 real, 0 unlabelled)" in told
+    assert "precision 0.34 → 0.95; cost per labelled execution 0.683 → 0.117" in told
+    assert "`numeric` saves 321.8 per 1000 (0 … 582), 60 of 87 replayed" in told
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(hostile_text() | st.sampled_from(MARKUP) | st.text("`|@#\\<> a\n"), min_size=8, max_size=8))
+def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
+    """No link, image, mention, reference, heading or HTML comes of text; tables keep their columns."""
+    reason, was, words, remark, question, older, newer, rest = (text[:400] for text in texts)
+    witness = Witness(direction="stricter", question=question, older=older, newer=newer)
+    found = Comparison(
+        verdict="stricter", means="alerts on more", is_exact=True, asked=3, differ={}, witnesses=(witness,)
+    )
+    rule = Rule(id="rule", kind="decide", status="adopted", reason=reason)
+    section = Section(
+        "detect_drift",
+        1,
+        2,
+        (Entry(rule, words, was),),
+        Against(version=1, comparison=found),
+        remarks=(remark,),
+        source=("--- a", "+++ b", f"+# {reason}", f"+{words}"),
+    )
+    sheet = Sheet("verdict", sections=(section,), refused=(section,), held=(section,), rest=(rest,))
+    tokens = READER.parse(markdown(sheet))
+    assert sum(token.type == "heading_open" for token in tokens) == 1
+    assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each
+    assert sum(token.type == "td_open" for token in tokens) == 8
+    assert [token.type for token in tokens if token.type == "fence"] == ["fence"]
+    for token in tokens:
+        if token.type == "html_block":
+            assert BLOCKS.fullmatch(token.content.strip()), token.content
+        for child in token.children or ():
+            check_inline(child)
+
+
+def check_inline(token: Token) -> None:
+    """Allow text that refers to nothing, code, emphasis that is ours, and our own line breaks."""
+    if token.type == "html_inline":
+        assert token.content in OURS
+    elif token.type == "text":
+        assert not REFERENCE.search(token.content), token.content
+        assert token.content.isprintable()
+    else:
+        assert token.type in {"code_inline", "strong_open", "strong_close", "softbreak"}, token.type
