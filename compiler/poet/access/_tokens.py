@@ -1,0 +1,164 @@
+"""The file of tokens: names, roles and digests. A token itself is shown once and kept nowhere."""
+
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from poet.access._roles import ROLES, Right, Role, rights_of
+from poet.errors import AccessError
+
+__all__ = ["FILE", "Token", "Tokens"]
+
+FILE = "access.json"
+FORMAT = 1
+SECRET_BYTES = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_SECRET = re.compile(r"poet_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One token: who holds it, what it may do, and the digest by which it is known.
+
+    `sources` are the only sources that its events may name, each with all that begins with it and a slash;
+    none: any source.
+    """
+
+    id: str
+    name: str
+    role: Role
+    sha256: str
+    created: str
+    sources: tuple[str, ...] = ()
+
+    def may(self, right: Right) -> bool:
+        """Tell whether the role has a right."""
+        return right in rights_of(self.role)
+
+    def speaks_for(self, source: str) -> bool:
+        """Tell whether events of this source may come with the token."""
+        return not self.sources or any(
+            source == each or source.startswith(f"{each}/") for each in self.sources
+        )
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = FORMAT
+    tokens: tuple[Token, ...] = ()
+
+
+class Tokens:
+    """The tokens of a workspace, in a file that only its owner may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._seen: tuple[int, int, int] | None = None
+        self._document = _Document()
+
+    def all(self) -> tuple[Token, ...]:
+        """Give the tokens, oldest first; what another process wrote is seen at once.
+
+        Raises
+        ------
+        AccessError
+            The file is not one of tokens: then nobody gets in.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._seen, self._document = None, _Document()
+            return ()
+        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if seen != self._seen:
+            self._document, self._seen = self._read(), seen
+        return self._document.tokens
+
+    def find(self, secret: str) -> Token | None:
+        """Give the token that this secret is; None for one that is unknown or revoked."""
+        said = _SECRET.fullmatch(secret)
+        if said is None:
+            return None
+        digest = _digest(secret)
+        for token in self.all():
+            if token.id == said[1] and hmac.compare_digest(token.sha256, digest):
+                return token
+        return None
+
+    def create(self, name: str, role: str, *, at: str, sources: tuple[str, ...] = ()) -> tuple[str, Token]:
+        """Make a token; gives the secret, which nobody can read again, and what is kept of it.
+
+        Raises
+        ------
+        AccessError
+            The name is taken or no name, or the role is none.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise AccessError(f"{name!r:.80} is no name for a token; use up to 40 of a-z, 0-9, '.', '_', '-'")
+        if role not in ROLES:
+            raise AccessError(f"no role {role!r:.80}; choose one of {', '.join(ROLES)}")
+        with self._changing() as tokens:
+            if any(each.name == name for each in tokens):
+                raise AccessError(f"there is a token {name!r} already; revoke it, or choose another name")
+            identity = secrets.token_hex(4)
+            secret = f"poet_{identity}_{secrets.token_urlsafe(SECRET_BYTES)}"
+            token = Token(
+                id=identity, name=name, role=role, sha256=_digest(secret), created=at, sources=sources
+            )
+            self._write((*tokens, token))
+        return secret, token
+
+    def revoke(self, name: str) -> Token:
+        """Take a token back; whoever uses it is refused from the next request on.
+
+        Raises
+        ------
+        AccessError
+            There is none of this name.
+        """
+        with self._changing() as tokens:
+            gone = [each for each in tokens if each.name == name]
+            if not gone:
+                known = ", ".join(each.name for each in tokens) or "none"
+                raise AccessError(f"there is no token {name!r:.80}; there are {known}")
+            self._write(tuple(each for each in tokens if each.name != name))
+        return gone[0]
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Token, ...]]:
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._seen = None
+            yield self.all()
+
+    def _read(self) -> _Document:
+        try:
+            document = msgspec.json.decode(self.path.read_bytes(), type=_Document)
+        except (OSError, msgspec.DecodeError) as error:
+            raise AccessError(
+                f"{self.path} is not a file of tokens ({error}); restore it, or delete it and make new ones"
+            ) from error
+        if document.format != FORMAT:
+            raise AccessError(f"{self.path} has format {document.format}, this release reads {FORMAT}")
+        return document
+
+    def _write(self, tokens: tuple[Token, ...]) -> None:
+        aside = self.path.with_name(f".tmp-{self.path.name}")
+        content = msgspec.json.format(msgspec.json.encode(_Document(tokens=tokens)), indent=2) + b"\n"
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.path)
+        self._seen = None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

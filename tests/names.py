@@ -1,0 +1,11 @@
+"""The six policies, by the words that tests use for them."""
+
+__all__ = ["ALERTS", "DRIFT", "IMPORTANCE", "RECOVERY", "SIX", "STRATEGY", "WINDOW"]
+
+DRIFT = "detect_drift"
+WINDOW = "calculate_adaptive_window"
+IMPORTANCE = "calculate_feature_importance"
+ALERTS = "generate_alerts"
+RECOVERY = "monitor_with_recovery"
+STRATEGY = "adaptive_monitoring_strategy"
+SIX = (DRIFT, WINDOW, IMPORTANCE, ALERTS, RECOVERY, STRATEGY)

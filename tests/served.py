@@ -1,0 +1,95 @@
+"""A served workspace, for the tests of the web."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.testclient import TestClient
+
+from poet.access import Tokens
+from poet.log import open_log
+from poet.web import Settings, make_app
+from tests.workspaces import first_workspace
+
+VERDICT = {"execution_id": "x1", "was_real_drift": True}
+SLACK = b"a secret that Slack knows"
+HOOK = b"a secret that ci knows as well"
+SETTINGS = Settings(slack_secret=SLACK, webhooks={"ci": HOOK})
+PAGE = {"accept": "text/html"}
+
+
+class Served(TestClient):
+    """A client of the application in this process, with what tests ask of its workspace."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Any:
+        """What handlers share."""
+        return self.app.state.poet  # type: ignore[attr-defined]
+
+    def token(self, name: str, role: str, **more: Any) -> dict[str, str]:
+        """Make a token; gives the header that shows it."""
+        secret, _ = Tokens(self.folder / "feedback_log").create(name, role, at="2026-01-01", **more)
+        return {"authorization": f"Bearer {secret}"}
+
+    def held(self) -> list[Any]:
+        """Give the events in the log, as a reader of the folder sees them."""
+        with open_log(self.folder / "feedback_log") as log:
+            return [stored.event for stored in log.read()]
+
+    def form_token(self, address: str = "/plans") -> str:
+        """Load a page as a browser does, and take what its forms bring along."""
+        text = self.get(address, headers=PAGE).text
+        return text.partition('name="form_token" value="')[2].partition('"')[0]
+
+
+@contextmanager
+def served(folder: Path, settings: Settings = SETTINGS, **more: Any) -> Iterator[Served]:
+    """Serve a new workspace in this process."""
+    if not (folder / "poet.toml").exists():
+        first_workspace(folder)
+    with Served(
+        make_app(folder, settings, **more), base_url="http://localhost", follow_redirects=False
+    ) as client:
+        client.folder = folder
+        yield client
+
+
+def envelope(number: int = 1, **more: Any) -> dict[str, Any]:
+    """Make a verdict's CloudEvent."""
+    event = {"specversion": "1.0", "id": f"v{number}", "type": "drift.validation", "source": "user/ana"}
+    return event | {"data": VERDICT} | more
+
+
+def execution(number: int, **more: Any) -> dict[str, Any]:
+    """Make an execution's CloudEvent; its samples can be drawn."""
+    data = {"execution_id": f"x{number}", "policy": "detect_drift", "version": 1, "drifted": True}
+    samples = {"current": [1.0, 2.5, 4.0, 4.0], "reference": [0.0, 1.0, 2.0, 3.0]}
+    data |= {"feature": f"feature {number}", "samples": samples} | more
+    return {
+        "specversion": "1.0",
+        "id": f"x{number}",
+        "type": "execution.recorded",
+        "source": "poet",
+        "data": data,
+    }
+
+
+def slack_headers(body: bytes, now: float, secret: bytes = SLACK) -> dict[str, str]:
+    """Sign as Slack does."""
+    digest = hmac.new(secret, b"v0:%d:" % int(now) + body, hashlib.sha256).hexdigest()
+    return {
+        "x-slack-request-timestamp": f"{int(now)}",
+        "x-slack-signature": f"v0={digest}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+
+
+def encoded(document: Any) -> bytes:
+    """Give JSON."""
+    return msgspec.json.encode(document)
