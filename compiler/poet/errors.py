@@ -14,6 +14,10 @@
     ├── ExportError       a version cannot be said in another way  (poet.export)
     ├── SampleError       a policy was called with a wrong type    (poet.runtime)
     ├── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace)
+    ├── AccessError       a token cannot be made, or is refused    (poet.access)
+    ├── IngestError       what came by HTTP is no event            (poet.ingest)
+    ├── ProposalError     a plan cannot be kept or decided on      (poet.proposals)
+    ├── ServeError        the server cannot be started so          (poet.web)
     ├── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
     └── PluginError       a package's entry point cannot be used   (poet.plugins)
 
@@ -21,20 +25,24 @@ A message says what is wrong with which value, then what to do next.
 """
 
 __all__ = [
+    "AccessError",
     "BundleError",
     "CheckError",
     "EditError",
     "EventError",
     "ExportError",
+    "IngestError",
     "LearnError",
     "LogError",
     "MonitorError",
     "PluginError",
     "PoetError",
+    "ProposalError",
     "PublishError",
     "RegistryError",
     "RenderError",
     "SampleError",
+    "ServeError",
     "SummaryError",
     "ValidationError",
     "WorkspaceError",
@@ -121,3 +129,32 @@ class MonitorError(PoetError):
 
 class PluginError(PoetError):
     """A package registered something that cannot be used; names the package."""
+
+
+class AccessError(PoetError):
+    """A token cannot be made or revoked, or the file of tokens cannot be read."""
+
+
+class IngestError(PoetError):
+    """What came by HTTP is no event: names the place, what was expected and what came."""
+
+    def __init__(self, *, where: str, expected: str, got: str) -> None:
+        self.where = where
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{where}: expected {expected}, got {got}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_ingest_error, (self.where, self.expected, self.got)
+
+
+def _rebuild_ingest_error(where: str, expected: str, got: str) -> IngestError:
+    return IngestError(where=where, expected=expected, got=got)
+
+
+class ProposalError(PoetError):
+    """A plan cannot be kept, found or decided on."""
+
+
+class ServeError(PoetError):
+    """The server cannot be started like this."""

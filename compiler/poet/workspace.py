@@ -10,13 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import msgspec
+
 from poet import by_hand, pipeline, saved_plan, turns
-from poet.configuration import Configuration, initial_text, read_configuration
+from poet.configuration import Configuration, EngineName, initial_text, read_configuration
 from poet.decisions import Decisions
 from poet.edits import Word, last_words, read_words
 from poet.errors import EditError, LearnError, WorkspaceError
 from poet.events import Event, make, new_id
-from poet.log import EmbeddedLog, open_log
+from poet.log import BufferedLog, open_log
 from poet.pipeline import Plan
 from poet.policies import policy as spec_of
 from poet.publish import Difference, Version, activate, check_generated, on_trial, release, rollback
@@ -52,6 +54,8 @@ class Workspace:
         Gives seconds since 1970; a simulation hands in its own.
     new_execution_id
         Gives execution ids; random by default.
+    who
+        In whose name versions change, as ``user/ana``; by default whoever runs the process.
     """
 
     def __init__(
@@ -60,12 +64,17 @@ class Workspace:
         *,
         clock: Callable[[], float] = time.time,
         new_execution_id: Callable[[], str] = new_id,
+        who: str = "",
     ) -> None:
         self.path = path
+        self.who = who or _who()
         self.generated = path / "generated"
         self.configuration: Configuration = read_configuration(path / "poet.toml")
         self.clock = clock
-        self.log: EmbeddedLog = open_log(path / "feedback_log")
+        store = self.configuration.store
+        self.log: BufferedLog = open_log(
+            store.address or path / "feedback_log", capacity=store.capacity, on_full=store.on_full
+        )
         self._recorder = Recorder(
             self.log,
             source=self.configuration.source,
@@ -83,6 +92,7 @@ class Workspace:
         *,
         clock: Callable[[], float] = time.time,
         new_execution_id: Callable[[], str] = new_id,
+        who: str = "",
     ) -> Self:
         """Open the workspace in a folder.
 
@@ -91,7 +101,7 @@ class Workspace:
         WorkspaceError
             There is none, or its poet.toml is not usable.
         """
-        return cls(Path(path).resolve(), clock=clock, new_execution_id=new_execution_id)
+        return cls(Path(path).resolve(), clock=clock, new_execution_id=new_execution_id, who=who)
 
     @classmethod
     def create(
@@ -176,9 +186,14 @@ class Workspace:
         """Give the stable callable of a policy; its answers are recorded."""
         return self.registry.policy(name)
 
-    def record(self, policy: str, arguments: Mapping[str, Any], result: Any) -> Any:
-        """Record an answer that no version gave as an execution of a policy; gives it with its id."""
-        return self._recorder(policy, arguments, result)
+    def record(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, *, when: float | None = None
+    ) -> Any:
+        """Record an answer that no version gave as an execution of a policy; gives it with its id.
+
+        `when` it was given is now, or in seconds since 1970 where an answer about drift is older.
+        """
+        return self._recorder(policy, arguments, result, when=when)
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
@@ -192,10 +207,19 @@ class Workspace:
         """Hold the versions that answer now for everything called inside."""
         return self.registry.pin()
 
-    def plan(self, policies: Iterable[str] = ()) -> Plan:
-        """Say what a compile would do; nothing is written but sealed segments of the log."""
+    def plan(
+        self, policies: Iterable[str] = (), *, until: int | None = None, engine: EngineName | None = None
+    ) -> Plan:
+        """Say what a compile would do; nothing is written but sealed segments of the log.
+
+        With `until`, as if the log ended at this position; `engine` summarises instead of the configured one.
+        """
         self._recorder.flush()
-        summaries = pipeline.summaries_of(self.log, self.path / "feedback_log" / "segments")
+        choice = self.configuration.engine
+        if engine:
+            choice = msgspec.structs.replace(choice, name=engine)
+        segments = self.path / "feedback_log" / "segments"
+        summaries = pipeline.summaries_of(self.log, segments, until=until, engine=choice)
         return pipeline.plan(
             self.generated,
             summaries,
@@ -203,7 +227,7 @@ class Workspace:
             policies,
             start=self.configuration.start,
             overrides=self.path / "templates",
-            who=_who(),
+            who=self.who,
             at=_at(self.clock),
         )
 
@@ -212,14 +236,17 @@ class Workspace:
         policies: Iterable[str] = (),
         *,
         agreed: Path | None = None,
+        despite_news: bool = False,
         activate: bool = True,
         trial: pipeline.Mode | None = None,
         share: float = 0.1,
+        engine: EngineName | None = None,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Report:
         """Plan, then render, check, validate, publish and swap what changed.
 
-        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since.
+        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since. With
+        `despite_news` the log may have grown: the plan is made again as of its own position.
 
         With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
 
@@ -228,7 +255,11 @@ class Workspace:
         PoetError
             The subclass of the stage that refused; the active versions stay.
         """
-        planned = self.plan(policies) if agreed is None else self._as_agreed(agreed)
+        planned = (
+            self.plan(policies, engine=engine)
+            if agreed is None
+            else self._as_agreed(agreed, despite_news=despite_news)
+        )
         versions: tuple[Version, ...] = ()
         if planned.changes:
             for each in planned.changes if trial == "canary" else ():
@@ -237,7 +268,7 @@ class Workspace:
                 planned.changes,
                 self.generated,
                 overrides=self.path / "templates",
-                who=_who(),
+                who=self.who,
                 why=f"learned from feedback up to log position {planned.log_position}",
                 at=_at(self.clock),
                 activate=activate,
@@ -257,9 +288,10 @@ class Workspace:
         """Give a plan as a file that `compile` takes."""
         return saved_plan.encode(saved_plan.saved(plan, self._render()))
 
-    def _as_agreed(self, path: Path) -> Plan:
+    def _as_agreed(self, path: Path, *, despite_news: bool) -> Plan:
         agreed = saved_plan.read_plan(path)
-        now = self.plan([each.policy for each in agreed.policies])
+        until = min(agreed.log_position, self.log.position()) if despite_news else None
+        now = self.plan([each.policy for each in agreed.policies], until=until)
         if reasons := list(saved_plan.moved(agreed, now, self._render())):
             raise LearnError(f"{path} is out of date: {'; '.join(reasons)}. Plan again, and review that")
         return now
@@ -289,7 +321,7 @@ class Workspace:
             rule,
             values or {},
             self._render(),
-            who=_who(),
+            who=self.who,
             at=_at(self.clock),
             why=why,
         )
@@ -315,7 +347,7 @@ class Workspace:
         self._say(policy, rule, "release", why)
 
     def _say(self, policy: str, rule: str, word: Literal["veto", "release"], why: str) -> None:
-        said = Word(policy=policy, rule=rule, word=word, who=_who(), when=_at(self.clock), why=why)
+        said = Word(policy=policy, rule=rule, word=word, who=self.who, when=_at(self.clock), why=why)
         by_hand.say(self.generated, [said])
 
     def verify(self, policy: str, version: int) -> str:
@@ -346,7 +378,7 @@ class Workspace:
             self.generated,
             policy,
             version,
-            who=_who(),
+            who=self.who,
             why=why,
             at=_at(self.clock),
             despite_quarantine=despite_quarantine,
@@ -386,7 +418,7 @@ class Workspace:
             version,
             mode=mode,
             share=share,
-            who=_who(),
+            who=self.who,
             why=why,
             at=_at(self.clock),
             despite_quarantine=despite_quarantine,
@@ -395,12 +427,12 @@ class Workspace:
 
     def release(self, policy: str, version: int, *, why: str = "released by hand") -> None:
         """Let a quarantined version be offered and activated again."""
-        release(self.generated, policy, version, who=_who(), why=why, at=_at(self.clock))
+        release(self.generated, policy, version, who=self.who, why=why, at=_at(self.clock))
         self.registry.refresh()
 
     def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
         """Let the version before the active one answer, or end a canary; give the version that answers."""
-        number = rollback(self.generated, policy, who=_who(), why=why, at=_at(self.clock))
+        number = rollback(self.generated, policy, who=self.who, why=why, at=_at(self.clock))
         self.registry.refresh()
         return number
 

@@ -1,11 +1,26 @@
 """`poet COMMAND`: the group, its errors and its exit statuses."""
 
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from poet.cli import _bundle, _compile, _export, _feedback, _registry, _setup, _watch, _words
+from poet.cli import (
+    _bundle,
+    _compile,
+    _completion,
+    _doctor,
+    _export,
+    _feedback,
+    _registry,
+    _report,
+    _serve,
+    _setup,
+    _watch,
+    _words,
+)
 from poet.errors import PoetError
 
 __all__ = ["main"]
@@ -24,24 +39,72 @@ __all__ = ["main"]
 @click.version_option(package_name="poet-policy-compiler", prog_name="poet")
 @click.pass_context
 def app(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    """Compile monitoring policies that learn from the people who answer their alerts.
+    r"""Compile monitoring policies that learn from the people who answer their alerts.
 
     Exit status: 0 done; 1 it ran and the answer is no; 2 wrong usage or bad input.
+
+    \b
+    poet init monitors && poet status --workspace monitors
     """
     context.obj = {"folder": folder, "json": as_json}
+    if os.environ.get("NO_COLOR"):  # no-color.org; in a pipe click leaves colours out by itself
+        context.color = False
+
+
+def _note_folder(context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    if folder is not None:
+        context.obj["folder"] = folder
+
+
+def _note_json(context: click.Context, _option: click.Parameter, as_json: Any) -> None:
+    context.obj["json"] = context.obj["json"] or as_json
+
+
+def _finished(command: click.Command) -> click.Command:
+    """Let --workspace and --json stand behind a command too, and keep the lines of its examples.
+
+    In a raw docstring stands a backslash and a b where click looks for a backspace.
+    """
+    command.help = (command.help or "").replace("\\b", "\b")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _finished(each)
+    if not isinstance(command, click.Group):
+        path = click.Path(path_type=Path, file_okay=False)
+        command.params += [
+            click.Option(
+                ["--workspace"],
+                type=path,
+                expose_value=False,
+                callback=_note_folder,
+                help="The workspace to work in.",
+            ),
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_note_json,
+                help="One JSON document on standard output.",
+            ),
+        ]
+    return command
 
 
 for command in (
     *_setup.COMMANDS,
+    *_doctor.COMMANDS,
     *_feedback.COMMANDS,
     *_compile.COMMANDS,
+    *_report.COMMANDS,
     *_registry.COMMANDS,
     *_words.COMMANDS,
     *_watch.COMMANDS,
     *_bundle.COMMANDS,
     *_export.COMMANDS,
+    *_serve.COMMANDS,
+    *_completion.COMMANDS,
 ):
     app.add_command(command)
+_finished(app)
 
 
 def main() -> None:

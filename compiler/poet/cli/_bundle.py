@@ -15,7 +15,11 @@ __all__ = ["COMMANDS"]
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
 def key(settings: dict[str, Any], file: Path) -> None:
-    """Make a key pair: the private key goes into FILE, the public one is printed for `poet pull --trust`."""
+    r"""Make a key pair: the private key goes into FILE, the public one is printed for `poet pull --trust`.
+
+    \b
+    poet key signing.pem > trusted
+    """
     from poet.bundle import make_key  # noqa: PLC0415 -- `poet --help` must not import what it does not need
 
     public = make_key(file)
@@ -29,9 +33,12 @@ def key(settings: dict[str, Any], file: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.pass_obj
 def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, out: Path) -> None:
-    """Write the active and the previous version of all policies, or of some, as one signed file.
+    r"""Write the active and the previous version of all policies, or of some, as one signed file.
 
     Nothing is compiled and nothing is read but generated/; the same versions give the same bytes.
+
+    \b
+    poet bundle --key signing.pem --out drift.poet
     """
     from poet.bundle import pack, read_key, sign  # noqa: PLC0415
     from poet.registry import place, sync_folder  # noqa: PLC0415
@@ -86,9 +93,12 @@ def pull(
     *,
     allow_older: bool,
 ) -> None:
-    """Take a bundle from a path or an http address, verify it, and let its versions answer.
+    r"""Take a bundle from a path or an http address, verify it, and let its versions answer.
 
     Exit status 1: it was refused or did not come, and what answered before goes on.
+
+    \b
+    poet pull https://example.com/drift.poet --trust "$(cat trusted)" --into served
     """
     import msgspec  # noqa: PLC0415
 

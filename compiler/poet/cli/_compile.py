@@ -6,9 +6,15 @@ from typing import Any, Literal
 
 import click
 
-from poet.cli._output import note, note_broken_packages, show
+from poet.cli._output import PAGES, Format, as_format, note, note_broken_packages, show, show_page
 
 __all__ = ["COMMANDS"]
+
+with_engine = click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    help="What summarises the log; default: as poet.toml says.",
+)
 
 
 @click.command()
@@ -17,18 +23,38 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `poet compile FILE`."
 )
+@with_engine
+@as_format
 @click.pass_obj
-def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool, out: Path | None) -> None:
-    """Say what a compile would change, and why; nothing is written but the plan that you ask for."""
-    from poet.review import plan_document, plan_lines  # noqa: PLC0415
+def plan(
+    settings: dict[str, Any],
+    policies: tuple[str, ...],
+    *,
+    exit_code: bool,
+    out: Path | None,
+    engine: Literal["duckdb", "spark"] | None,
+    format_: Format | None,
+) -> None:
+    r"""Say what a compile would change, and why; nothing is written but the plan that you ask for.
+
+    \b
+    poet plan                     of all policies
+    poet plan detect_drift --out plan.json && poet compile plan.json
+    poet plan --format markdown   for a comment on a pull request
+    """
+    from poet.review import plan_document, plan_lines, plan_sheet  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
-        found = workspace.plan(policies)
+        found = workspace.plan(policies, engine=engine)
         if out is not None:
             out.write_bytes(workspace.saved(found))
-    show(as_json=settings["json"], document=plan_document(found), lines=plan_lines(found))
+    if format_ in PAGES:
+        show_page(plan_sheet(found), format_)
+    else:
+        as_json = settings["json"] or format_ == "json"
+        show(as_json=as_json, document=plan_document(found), lines=plan_lines(found))
     if exit_code and found.changes:
         raise click.exceptions.Exit(1)
 
@@ -41,6 +67,8 @@ def plan(settings: dict[str, Any], policies: tuple[str, ...], *, exit_code: bool
 @click.option(
     "--canary", type=float, default=None, metavar="SHARE", help="Publish, and let them answer for a share."
 )
+@with_engine
+@as_format
 @click.pass_obj
 def compile_(
     settings: dict[str, Any],
@@ -50,13 +78,21 @@ def compile_(
     no_activate: bool,
     shadow: bool,
     canary: float | None,
+    engine: Literal["duckdb", "spark"] | None,
+    format_: Format | None,
 ) -> None:
-    """Learn, render, check, validate, publish and swap what changed.
+    r"""Learn, render, check, validate, publish and swap what changed.
 
     In place of POLICIES, a plan that `poet plan --out FILE.json` saved is applied exactly, or not at all.
+
+    \b
+    poet compile                  everything that feedback taught
+    poet compile --canary 0.1     answer for a tenth of the features first
+    poet compile --check          in CI
+    poet compile --format markdown > comment.md
     """
     from poet.errors import ValidationError  # noqa: PLC0415
-    from poet.review import plan_document, plan_lines  # noqa: PLC0415
+    from poet.review import plan_document, plan_lines, plan_sheet  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     if shadow + no_activate + (canary is not None) > 1:
@@ -74,18 +110,22 @@ def compile_(
                 activate=not no_activate,
                 trial=trial,
                 share=0.1 if canary is None else canary,
+                engine=engine,
                 progress=lambda stage: note(f"  {stage}"),
             )
         except ValidationError as error:
             note(f"poet: {error}")
             raise click.exceptions.Exit(1) from error
-    lines = list(plan_lines(report.plan))
+    lines = list(plan_lines(report.plan, with_source=False))
     now = f", on trial as a {trial}" if trial else "" if no_activate else ", active now"
     lines += [
         f"published {policy} version {number}{now}" for policy, number in sorted(report.versions.items())
     ]
     document = plan_document(report.plan) | {"published": dict(report.versions)}
-    show(as_json=settings["json"], document=document, lines=lines)
+    if format_ in PAGES:
+        show_page(plan_sheet(report.plan), format_)
+    else:
+        show(as_json=settings["json"] or format_ == "json", document=document, lines=lines)
     if report.plan.left:
         raise click.exceptions.Exit(1)
 
@@ -114,19 +154,32 @@ def _check(settings: dict[str, Any], workspace: Any) -> None:
 @click.argument("policy")
 @click.argument("old", type=int, required=False)
 @click.argument("new", type=int, required=False)
+@as_format
 @click.pass_obj
-def diff(settings: dict[str, Any], policy: str, old: int | None, new: int | None) -> None:
-    """Show what changed between two versions; default: the active one against the one it revises."""
+def diff(
+    settings: dict[str, Any], policy: str, old: int | None, new: int | None, *, format_: Format | None
+) -> None:
+    r"""Show what changed between two versions; default: the active one against the one it revises.
+
+    \b
+    poet diff detect_drift        what the active version changed
+    poet diff detect_drift 1 3
+    poet diff detect_drift --format markdown > comment.md
+    """
     from poet.publish import read_manifest  # noqa: PLC0415
-    from poet.review import diff_document, diff_lines  # noqa: PLC0415
+    from poet.review import diff_document, diff_lines, diff_sheet  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
         generated = workspace.generated
         newer = workspace.registry.active(policy) if new is None else new
         older = (read_manifest(generated, policy, newer).revises or newer) if old is None else old
+        if format_ in PAGES:
+            show_page(diff_sheet(generated, policy, older, newer), format_)
+            return
         document = diff_document(generated, policy, older, newer)
-        show(as_json=settings["json"], document=document, lines=diff_lines(generated, policy, older, newer))
+        as_json = settings["json"] or format_ == "json"
+        show(as_json=as_json, document=document, lines=diff_lines(generated, policy, older, newer))
 
 
 @click.command()
@@ -134,7 +187,11 @@ def diff(settings: dict[str, Any], policy: str, old: int | None, new: int | None
 @click.argument("rule", required=False)
 @click.pass_obj
 def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
-    """Say why a policy's rules are there, or why a candidate is held."""
+    r"""Say why a policy's rules are there, or why a candidate is held.
+
+    \b
+    poet explain detect_drift numeric
+    """
     from poet.review import explain_document, explain_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
@@ -152,7 +209,11 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
 @click.option("--effort", default=100, show_default=True, help="Examples a property.")
 @click.pass_obj
 def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: int) -> None:
-    """Put any module through the contract of a policy."""
+    r"""Put any module through the contract of a policy.
+
+    \b
+    poet validate generated/detect_drift_v2.py
+    """
     import msgspec  # noqa: PLC0415
 
     from poet.validate import validate_file  # noqa: PLC0415

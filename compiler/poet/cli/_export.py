@@ -28,7 +28,12 @@ def export(
     number: int | None,
     out: Path | None,
 ) -> None:
-    """Write a published version for a place without POET."""
+    r"""Write a published version for a place without POET.
+
+    \b
+    poet export detect_drift --standalone --out detect_drift.py
+    poet export generate_alerts --alertmanager
+    """
     if standalone == alertmanager:
         raise click.UsageError("say what to write: either --standalone or --alertmanager")
     from poet import export as exports  # noqa: PLC0415 -- `poet --help` must not import the compiler

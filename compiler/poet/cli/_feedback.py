@@ -77,10 +77,13 @@ def _emit(
 @click.option("--source", default="import", show_default=True, help="The source of events that name none.")
 @click.pass_obj
 def import_(settings: dict[str, Any], files: tuple[Path, ...], source: str) -> None:
-    """Import events in bulk: JSON lines, CSV, Parquet.
+    r"""Import events in bulk: JSON lines, CSV, Parquet.
 
     Refused lines go to feedback_log/dead-letters.jsonl with their reasons; the rest land. Importing a file
     twice changes nothing.
+
+    \b
+    poet import verdicts.csv executions.parquet --source tickets
     """
     from poet.log import import_files  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415

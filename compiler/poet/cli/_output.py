@@ -2,12 +2,28 @@
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-__all__ = ["note", "note_broken_packages", "show"]
+if TYPE_CHECKING:
+    from poet.review import Sheet
+
+__all__ = [
+    "PAGES",
+    "Format",
+    "as_format",
+    "note",
+    "note_broken_packages",
+    "progress_bar",
+    "show",
+    "show_page",
+]
+
+Format = Literal["terminal", "markdown", "html", "json"]
+PAGES = ("markdown", "html")
 
 COLOURS = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
 
@@ -22,10 +38,40 @@ def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:
         click.echo(click.style(line, fg=colour) if colour else line)
 
 
+as_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["terminal", "markdown", "html", "json"]),
+    default=None,
+    help="Markdown is a comment on a pull request, HTML one page that opens offline.",
+)
+
+
+def show_page(sheet: "Sheet", as_: str | None) -> None:
+    """Print a sheet as Markdown or as a page."""
+    from poet.report import sheet_page  # noqa: PLC0415
+    from poet.review import markdown  # noqa: PLC0415
+
+    click.echo(markdown(sheet) if as_ == "markdown" else sheet_page(sheet), nl=False)
+
+
 def note(text: str) -> None:
     """Say something that is no result."""
     click.echo(text, err=True)
     sys.stderr.flush()
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar on a terminal; a pipe gets none. Gives what tells it how far the work is."""
+    from rich.console import Console  # noqa: PLC0415 -- a command that is quick must not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, now="")
+        yield lambda now, done, of: bar.update(task, completed=done, total=of, now=now)
 
 
 def note_broken_packages() -> None:

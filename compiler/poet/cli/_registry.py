@@ -20,7 +20,11 @@ _DESPITE = "Also where a guard has quarantined it; that releases it."
 def activate(
     settings: dict[str, Any], policy: str, version: int, *, why: str, despite_quarantine: bool
 ) -> None:
-    """Let a published version answer, at once and in every process; what is on trial ends."""
+    r"""Let a published version answer, at once and in every process; what is on trial ends.
+
+    \b
+    poet activate detect_drift 3 --why 'reviewed by ana'
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -33,7 +37,11 @@ def activate(
 @click.option("--why", default="rolled back by hand", help="For the journal.")
 @click.pass_obj
 def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
-    """Let the version before the active one answer again; while a canary is out, end the canary."""
+    r"""Let the version before the active one answer again; while a canary is out, end the canary.
+
+    \b
+    poet rollback detect_drift --why 'too many alerts'
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -48,7 +56,11 @@ def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
 @click.option("--why", default="shadow by hand", help="For the journal.")
 @click.pass_obj
 def shadow(settings: dict[str, Any], policy: str, version: int, share: float, why: str) -> None:
-    """Run a version beside the active one; it never answers. `poet status` says how they differ."""
+    r"""Run a version beside the active one; it never answers. `poet status` says how they differ.
+
+    \b
+    poet shadow detect_drift 3 --share 0.2
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -74,7 +86,12 @@ def canary(
     why: str,
     despite_quarantine: bool,
 ) -> None:
-    """Let a version answer for a share of the features; without VERSION, say how the canary stands."""
+    r"""Let a version answer for a share of the features; without VERSION, say how the canary stands.
+
+    \b
+    poet canary detect_drift 3 --share 0.1
+    poet canary detect_drift         how does it stand?
+    """
     from poet.review import canary_document, canary_line  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 

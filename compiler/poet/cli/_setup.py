@@ -41,9 +41,12 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("poet-demo"))
 @click.pass_obj
 def demo(settings: dict[str, Any], folder: Path) -> None:
-    """Watch a drift monitor learn from the answers to its alerts, on real series.
+    r"""Watch a drift monitor learn from the answers to its alerts, on real series.
 
     A folder that an earlier demo made is made anew.
+
+    \b
+    poet demo                     in ./poet-demo
     """
     from poet.demo import run_demo  # noqa: PLC0415
     from poet.demo.show import document, learned_lines, lines  # noqa: PLC0415
@@ -67,7 +70,11 @@ def demo(settings: dict[str, Any], folder: Path) -> None:
 @click.command()
 @click.pass_obj
 def status(settings: dict[str, Any]) -> None:
-    """Say where the workspace stands: events, versions, what is nearest to adoption."""
+    r"""Say where the workspace stands: events, versions, what is nearest to adoption.
+
+    \b
+    poet status --workspace monitors
+    """
     from poet.review import status_document, status_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 

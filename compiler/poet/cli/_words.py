@@ -17,7 +17,11 @@ __all__ = ["COMMANDS"]
 @click.option("--why", default="", help="For the file of pins.")
 @click.pass_obj
 def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...], why: str) -> None:
-    """Keep a rule as it is, or with these values (JSON), whatever feedback says, until it is released."""
+    r"""Keep a rule as it is, or with these values (JSON), whatever feedback says, until it is released.
+
+    \b
+    poet pin detect_drift numeric --why 'agreed with the auditors'
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     given = dict(map(_value, values))
@@ -33,7 +37,11 @@ def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...
 @click.option("--why", default="", help="For the file of pins.")
 @click.pass_obj
 def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
-    """Never let a rule act, until it is released."""
+    r"""Never let a rule act, until it is released.
+
+    \b
+    poet veto generate_alerts suppress-age --why 'never hold age back'
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -47,7 +55,12 @@ def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
 @click.option("--why", default="released by hand", help="For the journal, or the file of pins.")
 @click.pass_obj
 def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
-    """Take a pin or a veto from a rule, or the quarantine from a version; what answers does not change."""
+    r"""Take a pin or a veto from a rule, or the quarantine from a version; what answers does not change.
+
+    \b
+    poet release detect_drift numeric   a rule
+    poet release detect_drift 3         a version
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -63,7 +76,11 @@ def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
 @click.command()
 @click.pass_obj
 def pins(settings: dict[str, Any]) -> None:
-    """List people's last words on rules: what, who, when, why."""
+    r"""List people's last words on rules: what, who, when, why.
+
+    \b
+    poet pins
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
@@ -82,7 +99,11 @@ def pins(settings: dict[str, Any]) -> None:
 @click.argument("version", type=int)
 @click.pass_obj
 def verify(settings: dict[str, Any], policy: str, version: int) -> None:
-    """Learn a version again from the log that it was learned from, and compare every byte."""
+    r"""Learn a version again from the log that it was learned from, and compare every byte.
+
+    \b
+    poet verify detect_drift 2
+    """
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:

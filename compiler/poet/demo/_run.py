@@ -17,7 +17,7 @@ from poet.policies import policy
 from poet.registry import Registry
 from poet.workspace import Report, Workspace
 
-__all__ = ["Demo", "Score", "Taught", "run_demo"]
+__all__ = ["Demo", "Score", "Taught", "run_demo", "split_cases"]
 
 PATTERN = "detect_drift"
 STARTS_AT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -101,7 +101,7 @@ def run_demo(
     Only what a person would have been asked is answered: alerts, audited silences, and half of the
     drifts that went unseen. Everything is seeded; two runs write the same events.
     """
-    teaching, held_out = _split(load_cases())
+    teaching, held_out = split_cases(load_cases())
     clock, ids = _Clock(), itertools.count(1)
     say("making a workspace that monitors as most people do today: KS, p < 0.05")
     with Workspace.create(
@@ -115,8 +115,11 @@ def run_demo(
     return demo
 
 
-def _split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-    """Part by group; the teaching cases in an order that mixes the series, as a fleet of monitors would."""
+def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """Part cases by group into those to learn from and those to judge by.
+
+    The first come in an order that mixes the series, as a fleet of monitors would.
+    """
 
     def share(text: str) -> float:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32

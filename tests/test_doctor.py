@@ -1,0 +1,142 @@
+"""`poet doctor`: what it finds where something was broken on purpose, and that it changes nothing."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from packaging.requirements import Requirement
+
+from poet import Workspace
+from poet.cli._app import app
+from poet.doctor import Finding, examine
+from poet.doctor._libraries import shortcomings
+from poet.doctor._machine import examine_clock, examine_walls
+from tests.workspaces import first_workspace
+
+NOW = 1_790_000_000.0
+
+
+def found(folder: Path) -> dict[str, Finding]:
+    """Give the findings by what was looked at."""
+    return {each.check: each for each in examine(folder, now=NOW)}
+
+
+@pytest.fixture(name="shop")
+def _shop(tmp_path: Path) -> Path:
+    folder = first_workspace(tmp_path / "shop")
+    with Workspace.open(folder, clock=lambda: NOW) as workspace:
+        workspace.emit("drift.validation", {"execution_id": "x", "was_real_drift": True}, durable=True)
+    return folder
+
+
+def test_a_workspace_that_is_well_has_no_problem_and_stays_as_it_is(shop: Path) -> None:
+    """No file is written by looking."""
+    before = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
+    findings = found(shop)
+    assert [each for each in findings.values() if each.severity == "problem"] == []
+    assert findings["log"].says == "1 events, position 1"
+    assert findings["detect_drift"].says == "version 1 of 1 active, digests as published"
+    assert {f"extra {name}" for name in ("serve", "bundle", "postgres")} <= findings.keys()
+    after = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
+    assert {p: t for p, t in after.items() if "sqlite3-" not in p.name} == {
+        p: t for p, t in before.items() if "sqlite3-" not in p.name
+    }
+
+
+def edit_module(shop: Path) -> None:
+    """Change a published version."""
+    with (shop / "generated" / "detect_drift_v1.py").open("a") as file:
+        file.write("# by hand\n")
+
+
+def damage_log(shop: Path) -> None:
+    """Write over the log's middle."""
+    file = shop / "feedback_log" / "log.sqlite3"
+    content = bytearray(file.read_bytes())
+    content[4096:8192] = b"x" * 4096
+    file.write_bytes(content)
+
+
+def misspell_setting(shop: Path) -> None:
+    """Say what POET does not know."""
+    (shop / "poet.toml").write_text("stat = 'ks'\n")
+
+
+def lose_registry(shop: Path) -> None:
+    """Leave half of the registry."""
+    (shop / "generated" / "registry.json").write_text('{"format": 1')
+
+
+def lose_folder(shop: Path) -> None:
+    """Move a folder away."""
+    (shop / "generated").rename(shop / "moved")
+
+
+@pytest.mark.parametrize(
+    ("harm", "check", "says"),
+    [
+        (edit_module, "detect_drift", "detect_drift_v1.py was changed after it was published"),
+        (damage_log, "log", ""),
+        (misspell_setting, "poet.toml", "stat"),
+        (lose_registry, "registry", "is not a registry"),
+        (lose_folder, "generated/", "is no folder"),
+    ],
+)
+def test_what_is_broken_is_a_problem_with_a_next_step(
+    shop: Path, harm: Callable[[Path], None], check: str, says: str
+) -> None:
+    """Each by its name."""
+    harm(shop)
+    finding = found(shop)[check]
+    assert finding.severity == "problem"
+    assert says in finding.says
+    assert finding.next_step
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_a_problem(shop: Path) -> None:
+    """Before an event is lost in it."""
+    (shop / "feedback_log").chmod(0o500)
+    assert found(shop)["feedback_log/"].severity == "problem"
+
+
+def test_events_from_a_clock_ahead_and_refused_ones_are_warned_of(shop: Path) -> None:
+    """They make evidence fade wrongly, or are not there at all."""
+    with Workspace.open(shop) as workspace:
+        data = {"execution_id": "y", "was_real_drift": True}
+        workspace.emit("drift.validation", data, source="user/bo", time=NOW + 7200, durable=True)
+    (shop / "feedback_log" / "dead-letters.jsonl").write_text("{}\n")
+    findings = found(shop)
+    assert (
+        findings["event times"].says == "drift.validation of user/bo is dated 2.0 hours ahead of this clock"
+    )
+    assert findings["event times"].severity == findings["dead letters"].severity == "warning"
+
+
+def test_a_kernel_without_walls_is_a_warning_and_a_clock_of_1970_a_problem() -> None:
+    """Validation goes on with the audit hook alone."""
+    severities = [each.severity for each in examine_walls(0, has_seccomp=False)]
+    assert severities == ["warning", "warning"]
+    assert [each.severity for each in examine_walls(3, has_seccomp=True)] == ["ok", "ok"]
+    assert examine_clock(0.0).severity == "problem"
+
+
+def test_libraries_are_missing_or_of_a_wrong_version() -> None:
+    """Each with what was asked for."""
+    wanted = [Requirement("numpy<1"), Requirement("no-such-library>=1"), Requirement("click>=8")]
+    missing, absent = shortcomings(wanted)
+    assert missing.startswith("numpy is 2")
+    assert absent == "no-such-library is not installed"
+
+
+def test_the_exit_status_is_1_where_there_is_a_problem(shop: Path, tmp_path: Path) -> None:
+    """With --json one document says all; where there is no workspace it says what to run."""
+    done = CliRunner().invoke(app, ["--workspace", str(shop), "doctor", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["healthy"]) == (0, True)
+    done = CliRunner().invoke(app, ["--workspace", str(tmp_path), "doctor"])
+    assert done.exit_code == 1
+    assert f"next: run `poet init {tmp_path}` first" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 problem, ")
