@@ -1,0 +1,205 @@
+"""What was measured of POET and the other tools, as a section of the page."""
+
+from typing import Any
+
+from benchmarks.peers.tools import TOOLS
+from benchmarks.tables import table
+
+__all__ = ["section"]
+
+Found = dict[str, Any]
+NOTHING = "-"
+POETS = ("POET", "start=ks")
+
+
+def section(document: Found) -> list[str]:
+    """Give the lines of the section, tables and all."""
+    return [
+        *_about(document),
+        "",
+        "### How often each is right",
+        "",
+        "![False alarms and hits of each tool](images/peers-quality.svg)",
+        "",
+        *_quality(document),
+        "",
+        "### What a call costs",
+        "",
+        "![Time of a call by tool and length](images/peers-speed.svg)",
+        "",
+        *_calls(document["calls"]),
+        "",
+        "### A table of many features",
+        "",
+        *_tables(document["tables"]),
+        "",
+        "### Import and memory",
+        "",
+        *_footprints(document["footprints"]),
+        "",
+        "### Who learns from the answers",
+        "",
+        *_verdicts(),
+    ]
+
+
+def _about(document: Found) -> list[str]:
+    lines = [
+        "Every tool has an environment of its own with the newest release that installs there, is",
+        "used as its",
+        "documentation shows, at its own defaults (`benchmarks/peers/adapters/`), and reports to nobody.",
+        "",
+    ]
+    versions = document["versions"]
+    for name, own in versions.items():
+        lines.append(f"- {name}: " + ", ".join(f"{package} {version}" for package, version in own.items()))
+    lines += [f"- {name}: left out, {why}" for name, why in document["skipped"].items()]
+    return lines
+
+
+def _quality(document: Found) -> list[str]:
+    lines = [
+        "A window of a real series beside what came before it; people or the makers of the data said whether",
+        "anything changed. *False alarms*: share of the quiet windows with an alarm; *hits*: share",
+        "of the changed",
+        "ones; *balanced*: the mean of hits and of quiet windows left quiet, .5 for a coin. In brackets 95 %",
+        "intervals from a bootstrap over series. The other tools and POET without times get the",
+        "values alone;",
+        "*with times* also when they came and how long a season is, which only POET takes.",
+        "*Learned* begins at",
+        "start=ks, sees the answers to its own alerts, and is judged only on groups of series that",
+        "gave none.",
+        "ADWIN is a stream of single values: it is fed the reference, then the window, and alarms",
+        "where it says",
+        "drift at any value of the window. NannyML parts the reference into chunks as long as the window.",
+    ]
+    for name, title in (
+        ("collected", "The collection (not in this repository)"),
+        ("shipped", "Series that ship with POET"),
+    ):
+        found = document[name]
+        if "skipped" in found:
+            lines += ["", f"{title}: not measured, {found['skipped']}."]
+            continue
+        lines += [
+            "",
+            f"{title}: {found['windows']} windows of {found['series']} series, {found['changed']} changed.",
+            "",
+            *table(
+                ("tool", "method", "false alarms", "hits", "balanced", ""),
+                [
+                    (row["tool"], row["method"], *_measured(row), _raised(row))
+                    for row in sorted(found["rows"], key=_worst_first)
+                ],
+            ),
+        ]
+    return lines
+
+
+def _worst_first(row: Found) -> float:
+    return -float(row["measures"]["balanced"][0]) if "measures" in row else 1.0
+
+
+def _measured(row: Found) -> tuple[str, ...]:
+    if "measures" not in row:
+        return (NOTHING,) * 3
+    return tuple(
+        f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        for value, low, high in (row["measures"][name] for name in ("false_alarms", "hits", "balanced"))
+    )
+
+
+def _raised(row: Found) -> str:
+    if "failed" in row:
+        return str(row["failed"])
+    times = sum(row["raised"].values())
+    return f"raised {times} times, counted as silence" if times else ""
+
+
+def _calls(rows: list[Found]) -> list[str]:
+    sizes = sorted({row["values"] for row in rows})
+    methods = list(dict.fromkeys((row["tool"], row["method"]) for row in rows))
+    found = {(row["tool"], row["method"], row["values"]): row for row in rows}
+    lines = [
+        "Milliseconds of one answer for one column of normal values, the reference as long and",
+        "prepared where the",
+        "tool has a way to; in brackets how many times POET's start=ks. river goes on with its",
+        "stream from call",
+        "to call. IncrementalKSTest answers for every value; longer streams take minutes.",
+        "",
+    ]
+    body = []
+    for tool, method in methods:
+        cells = [tool, method]
+        for size in sizes:
+            row, own = found.get((tool, method, size)), found.get((*POETS, size))
+            cells.append(_time(row, own))
+        body.append(cells)
+    return lines + table(("tool", "method", *(f"{size:,} values" for size in sizes)), body)
+
+
+def _time(row: Found | None, own: Found | None) -> str:
+    if row is None or "ms" not in row:
+        return NOTHING if row is None else str(row.get("failed", NOTHING))
+    if own is None or "ms" not in own or own is row:
+        return _digits(row["ms"])
+    return f"{_digits(row['ms'])} ({_digits(row['ms'] / own['ms'])} x)"
+
+
+def _digits(value: float) -> str:
+    """Give three digits that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _tables(rows: list[Found]) -> list[str]:
+    own = next((row for row in rows if (row["tool"], row["method"]) == POETS), None)
+    columns, length = (rows[0]["columns"], rows[0]["values"]) if rows else (0, 0)
+    return [
+        f"{columns} numeric features of {length:,} rows: milliseconds of one answer for all of them.",
+        "",
+        *table(
+            ("tool", "method", "an answer", "the first", "preparing"),
+            [
+                (
+                    row["tool"],
+                    row["method"],
+                    _time(row, own),
+                    *(_digits(row[name]) if name in row else NOTHING for name in ("first_ms", "prepared_ms")),
+                )
+                for row in rows
+            ],
+        ),
+    ]
+
+
+def _footprints(rows: list[Found]) -> list[str]:
+    return [
+        "Fresh processes with warm caches, over one of the same Python that imports nothing;",
+        "memory is the most",
+        "that the process ever had. The table is the one above, prepared and asked once, over a process that",
+        "imports numpy and holds the same arrays.",
+        "",
+        *table(
+            ("tool", "import, ms", "import, MiB", "import and table, MiB"),
+            [
+                (
+                    row["tool"],
+                    _digits(row["import_ms"]),
+                    _digits(row["import_mib"]),
+                    _digits(row["table_mib"]),
+                )
+                for row in sorted(rows, key=lambda row: float(row["import_ms"]))
+            ],
+        ),
+    ]
+
+
+def _verdicts() -> list[str]:
+    return [
+        "What becomes of a person's *this was a false alarm*, by each tool's documentation.",
+        "",
+        *table(
+            ("tool", "learns from verdicts", "what its documentation says", "where"),
+            [(tool.name, tool.learns, tool.says, f"[source]({tool.source})") for tool in TOOLS],
+        ),
+    ]
