@@ -4,12 +4,12 @@ DANA_PYTHON ?= 3.12
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check format bench dana lock clean workspace
+.PHONY: demo test check format bench peers dana images lock clean site workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
 	@$(BIN)/poet demo
 
-test: .venv/developed  ## the whole suite, two processes, warnings as errors
+test: .venv/developed .venv/pythons  ## the whole suite, two processes, warnings as errors
 	$(BIN)/python -m pytest
 
 check: .venv/developed  ## lint and types
@@ -22,14 +22,29 @@ format: .venv/developed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/developed  ## every printed guarantee, simulated; learning on real data
+bench: .venv/developed  ## every printed guarantee, simulated; learning on real data; what calls and the log cost
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/window.py
 	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/scenarios.py
+	$(BIN)/python benchmarks/call.py --save
+	$(BIN)/python benchmarks/growth.py --save
+	$(BIN)/python benchmarks/log.py --save
+	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python benchmarks/serve.py
+
+peers: .venv/developed  ## POET beside other drift detectors, each in an environment of its own; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.peers
 
 dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Python 3.12 and the network
 	$(BIN)/python -m tests.run_dana $(DANA_PYTHON)
+
+images: .venv/developed  ## the pictures of the documentation; needs Debian's chromium
+	$(BIN)/python -m tests.screenshots
+
+site: .venv/developed  ## the documentation as pages that open offline, in build/site
+	$(BIN)/python docs/reference.py build/docs
+	$(BIN)/zensical build --strict --clean
 
 lock: .venv/developed  ## write down the versions that the suite passed with
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock
@@ -43,6 +58,18 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --group dev
 	@touch $@
+
+# Other Pythons that are installed render the golden modules too: the bytes must be the same.
+.venv/pythons: .venv/installed
+	@for version in 3.12 3.13; do \
+	  for python in $$(command -v python$$version) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
+	    "$$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null || continue; \
+	    "$$python" -m venv .venv/python$$version && \
+	    .venv/python$$version/bin/python -m pip install --quiet --constraint requirements.lock jinja2 msgspec && \
+	    .venv/python$$version/bin/python -m pip install --quiet --no-deps --editable . && break; \
+	    rm -rf .venv/python$$version; \
+	  done; \
+	done; touch $@
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

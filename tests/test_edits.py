@@ -1,5 +1,6 @@
 """A person's edit of a generated module becomes a pin or a veto, or stops with the place."""
 
+import json
 import re
 from pathlib import Path
 from typing import Literal
@@ -11,17 +12,10 @@ from poet.edits import Edit, Word, add_words, amend, find_edits, last_words, rea
 from poet.errors import EditError, LearnError, ValidationError
 from poet.render import render
 from poet.workspace import Workspace
+from tests.names import ALERTS, DRIFT, IMPORTANCE, RECOVERY, STRATEGY, WINDOW
 from tests.regenerate_golden import GOLDEN
+from tests.test_cli import run
 from tests.workspaces import first_workspace
-
-DRIFT, WINDOW, IMPORTANCE, ALERTS, RECOVERY, STRATEGY = (
-    "detect_drift",
-    "calculate_adaptive_window",
-    "calculate_feature_importance",
-    "generate_alerts",
-    "monitor_with_recovery",
-    "adaptive_monitoring_strategy",
-)
 
 
 def taught(policy: str) -> Decisions:
@@ -122,6 +116,7 @@ REFUSED = {
     "a window below one": ("\nFAST_WINDOW = 500", "\nFAST_WINDOW = -5", "cannot be said"),
     "another version": ("VERSION = 2", "VERSION = 3", "belongs to no rule"),
     "only a comment": ("  # as above\nFAST_ABOVE", "  # mine\nFAST_ABOVE", "only comments"),
+    "half a letter": ('"conversions", "revenue"', '"conversions", "\\ud800"', "half of a surrogate pair"),
     "no Python": ("CAP = 45000", "CAP = = 45000", "cannot be read as Python"),
     "half a rule": ("\nFAST_WINDOW = 500", "\n# nothing", "only a part was deleted"),
 }
@@ -198,6 +193,8 @@ def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> No
         assert path.read_bytes() == edited
         assert not (workspace.generated / "pins.json").exists()
         assert workspace.registry.versions("detect_drift") == (1,)
+        kept = workspace.path / "feedback_log" / "counterexamples" / "detect_drift"
+        assert list(kept.glob("*.json"))  # tried first on every later candidate
 
 
 def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> None:
@@ -265,3 +262,30 @@ def test_verify_tells_of_another_log_and_of_another_module(tmp_path: Path) -> No
         text = manifest.read_text(encoding="utf-8")
         manifest.write_text(re.sub(r'"log_prefix": "[^"]*"', '"log_prefix": "feed"', text), encoding="utf-8")
         assert "is not the one that version 2 was learned from" in workspace.verify(WINDOW, 2)
+
+
+def test_the_commands_of_the_page_on_reviews(tmp_path: Path) -> None:
+    """`docs/review.md`: pin with a value, plan, apply the plan, list, verify, veto, release."""
+    folder = first_workspace(tmp_path / "shop")
+
+    def poet(*words: str) -> str:
+        code, out, errors = run(folder, *words)
+        assert code == 0, errors
+        return out
+
+    poet("pin", WINDOW, "window", "window=3000", "--why", "our batches are small")
+    assert f"{WINDOW} window: pin, user/" in poet("pins")
+    assert "window 3000" in poet("plan", WINDOW, "--out", "plan.json")
+    assert f"published {WINDOW} version 2, active now" in poet("compile", "plan.json")
+    code, _, errors = run(folder, "compile", "plan.json")
+    assert code == 2
+    assert "version 1 was in force, now 2 is" in errors
+    assert "the same bytes, learned and rendered again" in poet("verify", WINDOW, "2")
+    diff = poet("diff", WINDOW)
+    assert "looser, on every input: looks at fewer points" in diff
+    poet("release", WINDOW, "window")
+    poet("veto", "generate_alerts", "useless-latency_p50")
+    assert json.loads(poet("--json", "pins"))[0]["word"] == "veto"
+    assert run(folder, "pin", WINDOW, "window", "window")[0] == 2
+    (folder / "generated" / f"{WINDOW}_v2.py").write_text("# gone\n", encoding="utf-8")
+    assert run(folder, "verify", WINDOW, "2")[0] == 1

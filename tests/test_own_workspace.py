@@ -7,12 +7,13 @@ import pytest
 from poet.configuration import read_configuration
 from poet.learn import learn
 from poet.learn.costs import informed
-from poet.log import import_files, open_log
+from poet.log import import_files
 from poet.pipeline import render_in
 from poet.policies import policy
 from poet.publish import check_generated, read_manifest
 from poet.registry import read_document
 from poet.summaries import Summaries, seal, summarise
+from tests.stores import STORES, in_store, opened
 
 ROOT = Path(__file__).parents[1]
 GENERATED = ROOT / "generated"
@@ -24,11 +25,11 @@ LEARNED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Import and seal the log that ships with the repository."""
+@pytest.fixture(scope="module", params=STORES)
+def segments(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Import and seal the log that ships with the repository, in each store."""
     folder = tmp_path_factory.mktemp("own")
-    with open_log(folder / "log") as log:
+    with in_store(request.param), opened(folder / "log") as log:
         import_files([ROOT / "feedback_log" / "demo.jsonl"], log, dead_letters=folder / "dead.jsonl")
         seal(log, folder / "segments")
     assert not (folder / "dead.jsonl").exists()

@@ -408,7 +408,7 @@ def test_a_bad_template_is_refused(tmp_path: Path, old: str, new: str, message: 
 # hostile text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(hostile_text(), min_size=1, max_size=4), hostile_text(), hostile_text())
 def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str, reason: str) -> None:
     """Names, reasons and former values of any content pass the check and mean what they say."""

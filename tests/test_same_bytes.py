@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ for path in sorted(Path(sys.argv[1]).glob("*/*/decisions.json")):
 """
 PYTHONS = [
     *os.environ.get("POET_PYTHONS", "").split(),
-    *(found for name in ("python3.12", "python3.13") if (found := shutil.which(name))),
+    *sorted(map(str, (ROOT / ".venv").glob("python3.*/bin/python"))),  # as `make test` makes them
 ]
 
 
@@ -50,7 +49,7 @@ def test_nothing_around_a_process_changes_the_bytes(tmp_path: Path) -> None:
 def test_another_python_gives_the_same_bytes(tmp_path: Path, python: str) -> None:
     """Those that are installed with jinja2 and msgspec; ``POET_PYTHONS`` names more."""
     if python == "none":
-        pytest.skip("no other Python is on the path; POET_PYTHONS names interpreters to try")
+        pytest.skip("no other Python is installed; POET_PYTHONS names interpreters to try")
     needs = subprocess.run([python, "-c", "import jinja2, msgspec"], capture_output=True, check=False)
     if needs.returncode:
         pytest.skip(f"{python} has no jinja2 and msgspec")

@@ -25,6 +25,7 @@ def first_workspace(folder: Path, *, without: tuple[str, ...] = (), threshold: i
     for name in policies:
         for suffix in (".py", ".json"):
             shutil.copy(GENERATED / f"{name}_v1{suffix}", folder / "generated")
+    shutil.copy(GENERATED / "__init__.py", folder / "generated")
     registry = msgspec.structs.replace(document, policies=policies)
     (folder / "generated" / "registry.json").write_bytes(msgspec.json.encode(registry))
     text = initial_text(start="ks").replace("learning_threshold = 10", f"learning_threshold = {threshold}")

@@ -1,0 +1,86 @@
+"""`poet serve` and `poet token` on the command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from poet.access import Tokens
+from poet.cli._app import app
+from poet.errors import AccessError, PoetError, ServeError, WorkspaceError
+from tests.workspaces import first_workspace
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a workspace."""
+    return first_workspace(tmp_path / "ws")
+
+
+def poet(folder: Path, *arguments: str) -> Any:
+    """Run a command; gives what it printed, its status and what it raised."""
+    return CliRunner().invoke(app, ["--workspace", str(folder), *arguments])
+
+
+def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
+    """It is printed once, on standard output; the list shows no digest."""
+    made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--source", "monitor/shop")
+    secret = json.loads(made.stdout)["token"]
+    found = Tokens(folder / "feedback_log").find(secret)
+    assert found is not None
+    assert (found.name, found.role, found.sources) == ("ci", "emit", ("monitor/shop",))
+    listed = poet(folder, "--json", "token", "list").stdout
+    assert found.sha256 not in listed
+    assert secret not in listed
+    assert "ci  emit" in poet(folder, "token", "list").stdout
+    assert "revoked" in poet(folder, "token", "revoke", "ci").stdout
+    assert Tokens(folder / "feedback_log").find(secret) is None
+    assert "no tokens" in poet(folder, "token", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        (["token", "revoke", "nobody"], AccessError, "there are none"),
+        (["token", "create", "ana", "--role", "boss"], AccessError, "emit, review, operate"),
+        (["serve", "--host", "192.0.2.1"], ServeError, "poet token create"),
+        (["serve", "--slack-secret", "nowhere"], ServeError, "cannot be read"),
+    ],
+)
+def test_wrong_usage_says_what_to_do(
+    folder: Path, arguments: list[str], error: type[PoetError], says: str
+) -> None:
+    """Nothing is started and nothing is written."""
+    ended = poet(folder, *arguments)
+    assert isinstance(ended.exception, error)
+    assert says in str(ended.exception)
+    assert not (folder / "feedback_log" / "access.json").exists()
+
+
+def test_there_has_to_be_a_workspace(tmp_path: Path) -> None:
+    """For tokens as well."""
+    ended = poet(tmp_path, "token", "list")
+    assert isinstance(ended.exception, WorkspaceError)
+
+
+def test_a_webhook_is_named(folder: Path) -> None:
+    """NAME=FILE, else exit status 2."""
+    ended = poet(folder, "serve", "--webhook", "ci")
+    assert (ended.exit_code, "expected NAME=FILE" in ended.output) == (2, True)
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything else works without it."""
+    for name in [each for each in sys.modules if each.startswith("poet.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [each for each in sys.modules if each.startswith("starlette.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    ended = poet(folder, "serve")
+    assert (ended.exit_code, "poet-policy-compiler[serve]" in ended.output) == (2, True)

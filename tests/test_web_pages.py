@@ -1,0 +1,221 @@
+"""What pages show and forms do, without a browser."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from poet.events import new_id
+from poet.inbox import read_sketch, sketch
+from poet.proposals import Proposal
+from poet.registry import read_document, read_journal
+from tests.served import PAGE, Served, envelope, execution, served
+from tests.workspaces import GENERATED
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Served]:
+    """Serve a workspace."""
+    with served(tmp_path / "ws") as client:
+        yield client
+
+
+def with_second_version(generated: Path) -> None:
+    """Publish this repository's own second version of detect_drift, which does not answer yet."""
+    own = read_document(GENERATED).policies["detect_drift"].versions
+    for suffix in (".py", ".json"):
+        shutil.copy(GENERATED / f"detect_drift_v2{suffix}", generated)
+    document = read_document(generated)
+    entry = msgspec.structs.replace(document.policies["detect_drift"], versions=own)
+    document = msgspec.structs.replace(document, policies=document.policies | {"detect_drift": entry})
+    (generated / "registry.json").write_bytes(msgspec.json.encode(document))
+
+
+def text_of(client: Served, address: str) -> str:
+    """Load a page."""
+    answered = client.get(address, headers=PAGE)
+    assert answered.status_code == 200, answered.text
+    return answered.text
+
+
+def test_an_empty_workspace_says_how_to_begin(client: Served) -> None:
+    """On the overview, and in the inbox."""
+    assert "curl" in text_of(client, "/")
+    assert "Nothing waits" in text_of(client, "/inbox")
+
+
+def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
+    """In the name of whoever answers; then it asks the next."""
+    for number in (1, 2):
+        client.post("/v1/events", json=execution(number))
+    token = client.form_token()
+    assert "feature 2" in text_of(client, "/inbox")
+    data = {"form_token": token, "verdict": "false", "reason": "deployment", "following": "1"}
+    answered = client.post("/executions/2", data=data)
+    assert answered.headers["location"] == "/inbox?at=1&told=false"
+    said = client.held()[-1]
+    assert (said.type, said.data.execution_id, said.data.reason) == (
+        "drift.false_positive",
+        "x2",
+        "deployment",
+    )
+    assert said.source == client.state.workspace.who
+    client.post("/executions/1", data={"form_token": token, "verdict": "real"})
+    assert "Nothing waits" in text_of(client, "/inbox")
+    assert "drift.validation" in text_of(client, "/executions/1")
+
+
+@pytest.mark.parametrize("fields", [{}, {"verdict": "perhaps"}, {"verdict": "real", "reason": "x" * 201}])
+def test_what_is_no_verdict_is_refused(client: Served, fields: dict[str, str]) -> None:
+    """And nothing is written."""
+    client.post("/v1/events", json=execution(1))
+    answered = client.post("/executions/1", data=fields | {"form_token": client.form_token()})
+    assert (answered.status_code, len(client.held())) == (422, 1)
+
+
+def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
+    """Numbers as a histogram, words as bars; hostile sketches as nothing."""
+    client.post("/v1/events", json=execution(1))
+    client.post("/v1/events", json=execution(2, samples={"current": ["a", "b"], "reference": ["a", "a"]}))
+    scores = {"ks/raw": {"statistic": 0.4, "p_value": 0.01, "own_max": 0.2}}
+    client.post("/v1/events", json=execution(3, samples=None, scores=scores))
+    client.post("/v1/events", json=execution(4, sketch={"edges": [2, 1], "current": [1], "reference": [1]}))
+    assert '<path class="current"' in text_of(client, "/executions/1")
+    assert '<rect class="current"' in text_of(client, "/executions/2")
+    assert "2.00 \N{MULTIPLICATION SIGN}" in text_of(client, "/executions/3")
+    assert "holds no samples" in text_of(client, "/executions/4")
+
+
+def test_a_sketch_keeps_the_shape_of_both_samples() -> None:
+    """Everything is counted, also beyond the edges; what cannot be drawn is no sketch."""
+    drawn = sketch([0.0] * 5 + [10.0] * 5 + [1e9], [0.0] * 20)
+    assert drawn is not None
+    assert (sum(drawn.current), sum(drawn.reference), drawn.is_sound) == (11, 20, True)
+    assert sketch([1.0], []) is None
+    assert sketch([1.0], ["a"]) is None
+    many = sketch([str(number) for number in range(40)], ["0"])
+    assert many is not None
+    assert (len(many.values), many.values[-1], sum(many.current)) == (13, "(other)", 40)
+    private = sketch(["ana@example.org", *["mail"] * 9], ["bo@example.org", "\ud800"], least=5)
+    assert private is not None
+    assert private.values == ("mail", "(other)")
+    assert read_sketch({"sketch": {"values": ["a"], "current": [1], "reference": [2]}}) is not None
+    for bad in (
+        {},
+        {"sketch": 1},
+        {"samples": {"current": [1], "reference": ["a"]}},
+        {"samples": {"current": 3}},
+    ):
+        assert read_sketch(bad) is None
+
+
+def test_the_log_filters_and_goes_on(client: Served) -> None:
+    """By type, source, text, feedback alone; new rows come where something new came."""
+    client.post("/v1/events", json=[execution(1), envelope(1), envelope(2, source="user/bo")])
+    assert text_of(client, "/log").count('class="says"') == 3
+    for query, count in (
+        ("type=drift.validation", 2),
+        ("source=user/b", 1),
+        ("only=feedback", 2),
+        ("text=feature%201", 1),
+        ("text=%25", 0),
+        ("before=2", 1),
+        ("before=x", 3),
+    ):
+        assert text_of(client, f"/log?{query}").count('class="says"') == count, query
+    assert client.get("/log/rows?seen=3").status_code == 204
+    assert client.get("/log/rows?seen=2").status_code == 200
+
+
+def test_times_beyond_the_calendar_are_shown(client: Served) -> None:
+    """An event may say any number of seconds."""
+    client.post("/v1/events", json=execution(1) | {"time": 1e30})
+    client.post("/v1/events", json=envelope(1, time=-1e300))
+    for address in ("/log", "/log/1", "/inbox", "/executions/1"):
+        assert text_of(client, address)
+
+
+def test_versions_change_with_a_reason_in_ones_own_name(client: Served) -> None:
+    """Activated, rolled back, told in the journal; without a reason, or without one before, refused."""
+    with_second_version(client.folder / "generated")
+    fields = {"form_token": client.form_token(), "why": "a try"}
+    assert client.post("/versions/detect_drift/rollback", data=fields).status_code == 409
+    nothing = client.post("/versions/detect_drift/1/activate", data=fields | {"why": " "})
+    assert nothing.status_code == 422
+    answered = client.post("/versions/detect_drift/2/activate", data=fields)
+    assert answered.headers["location"] == "/versions/detect_drift"
+    assert client.post("/versions/detect_drift/rollback", data=fields | {"why": "back"}).status_code == 303
+    moves = [(move.from_, move.to, move.why, move.who) for move in read_journal(client.folder / "generated")]
+    who = client.state.workspace.who
+    assert moves[-2:] == [(1, 2, "a try", who), (2, 1, "back", who)]
+    assert "a try" in text_of(client, "/versions/detect_drift")
+
+
+def proposed(client: Served, *, has_changes: bool = True) -> Proposal:
+    """Keep a plan as if it had been made."""
+    proposal = Proposal(
+        id=new_id(),
+        made_by="user/bo",
+        made_at="2026-01-01T00:00:00+00:00",
+        log_position=0,
+        has_changes=has_changes,
+        document={"policies": []},
+        lines=("1 of 6 policies would change",),
+        diffs={"detect_drift": ("--- a", "+++ b", "@@ -1 +1 @@", "-x = 1", "+x = 2")},
+    )
+    client.state.proposals.add(proposal, b"{}")
+    return proposal
+
+
+def test_a_plan_is_rejected_with_a_comment(client: Served) -> None:
+    """Once, and with the reason why; without changes there is nothing to decide."""
+    token = {"form_token": client.form_token("/plans")}
+    plan, nothing = proposed(client), proposed(client, has_changes=False)
+    assert client.post(f"/plans/{plan.id}/reject", data=token).status_code == 422
+    answered = client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "not before Monday"})
+    assert answered.headers["location"] == f"/plans/{plan.id}"
+    text = text_of(client, f"/plans/{plan.id}")
+    assert "not before Monday" in text
+    assert '<span class="plus">+x = 2' in text
+    for each, decision in ((plan, "approve"), (plan, "reject"), (nothing, "approve")):
+        answered = client.post(f"/plans/{each.id}/{decision}", data=token | {"comment": "no"})
+        assert answered.status_code == 409, answered.text
+    assert read_document(client.folder / "generated").active("detect_drift") == 1
+
+
+def test_a_plan_that_cannot_be_applied_says_why(client: Served) -> None:
+    """What is not the plan that was saved changes nothing, and can be rejected still."""
+    token = {"form_token": client.form_token("/plans")}
+    plan = proposed(client)
+    assert client.post(f"/plans/{plan.id}/approve", data=token).status_code == 303
+    assert client.post("/plans", data=token).status_code == 409  # one at a time
+    client.state.worker.wait()
+    assert client.state.proposals.get(plan.id).state == "failed"
+    assert "no saved plan" in text_of(client, f"/plans/{plan.id}")
+    assert client.get("/plans/work").headers["hx-refresh"] == "true"
+    assert client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "no"}).status_code == 303
+
+
+def test_of_many_plans_the_oldest_that_are_decided_go(client: Served) -> None:
+    """What is open stays."""
+    plans = [proposed(client) for _ in range(52)]
+    for plan in plans[1:]:
+        client.state.proposals.move(plan.id, "rejected")
+    proposed(client)
+    kept = [plan.id for plan in client.state.proposals.all()]
+    assert plans[0].id in kept
+    assert len(kept) == 51
+
+
+def test_who_reviews_judges_and_plans_but_does_not_decide(client: Served) -> None:
+    """The buttons are not there, and what they would send is refused."""
+    client.post("/v1/events", json=execution(1))
+    secret = client.token("ana", "review")["authorization"].removeprefix("Bearer ")
+    client.post("/login", data={"token": secret})
+    token = {"form_token": client.form_token("/inbox"), "why": "x"}
+    assert client.post("/versions/detect_drift/1/activate", data=token).status_code == 403
+    assert "Let v1 answer" not in text_of(client, "/versions/detect_drift/1")
+    assert client.post("/executions/1", data=token | {"verdict": "real"}).status_code == 303
+    assert client.held()[-1].source == "user/ana"

@@ -1,0 +1,75 @@
+"""Hand-written modules: each a few edits of a golden one, and the gate that they come to."""
+
+import dataclasses
+from pathlib import Path
+
+from poet.check import CheckedModule, check_dialect
+from poet.decisions import decode
+from poet.errors import CheckError
+from poet.policies import policy
+from poet.render import RenderedModule
+from poet.validate import ContractBrokenError, Limits, validate
+
+__all__ = ["PASSED", "Bad", "Good", "edited", "gate_of"]
+
+GOLDEN = Path(__file__).parent / "golden"
+PASSED = "none"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Good:
+    """A module that says the same in other words."""
+
+    what: str
+    edits: tuple[tuple[str, str], ...]
+    case: str = "scenario"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bad:
+    """A module that must never answer a call.
+
+    `gate` is the first that refuses it; `behind` the one that would, were there no dialect.
+    """
+
+    what: str
+    danger: str
+    gate: str
+    edits: tuple[tuple[str, str], ...]
+    behind: str = ""
+    case: str = "scenario"
+
+
+def edited(name: str, variant: Bad | Good) -> RenderedModule:
+    """Give the golden module of a policy with the edits; one that does not fit exactly once is an error."""
+    folder = GOLDEN / name / variant.case
+    decisions = decode((folder / "decisions.json").read_bytes())
+    source = (folder / f"{name}_v{decisions.version}.py").read_text(encoding="utf-8")
+    for old, new in variant.edits:
+        count = source.count(old)
+        assert count == 1, f"{variant.what!r}: {old!r} is there {count} times, expected once; edit the table"
+        source = source.replace(old, new)
+    return RenderedModule(decisions, source, "", "")
+
+
+def gate_of(
+    module: RenderedModule,
+    staging: Path,
+    *,
+    effort: int,
+    limits: Limits | None = None,
+    has_dialect: bool = True,
+) -> tuple[str, str]:
+    """Give the gate that refuses a module and what it says, or `PASSED`."""
+    name = module.decisions.policy
+    if has_dialect:
+        try:
+            check_dialect(module.source, name, imports=policy(name).imports)
+        except CheckError as error:
+            return "dialect", str(error)
+    try:
+        validate(CheckedModule(module, ""), staging=staging, effort=effort, limits=limits)
+    except ContractBrokenError as error:
+        (broken, *_) = (gate for gate in error.report.gates if not gate.passed)
+        return broken.name, broken.counterexample
+    return PASSED, ""
