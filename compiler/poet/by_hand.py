@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from poet.check import check
 from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
 from poet.errors import EditError, PoetError
@@ -141,6 +140,8 @@ def pinned(
         when=at,
         why=why,
     )
+    from poet.check import check  # noqa: PLC0415 -- see `poet.pipeline`
+
     try:
         check(rendering(amend(champion, [word])))
     except PoetError as error:

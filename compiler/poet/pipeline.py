@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from poet.by_hand import digest, edited, say, with_words
-from poet.check import check
 from poet.compare import Against, compare
 from poet.configuration import Engine
 from poet.decisions import Decisions, Rule
@@ -30,6 +29,7 @@ from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
 if TYPE_CHECKING:
+    from poet.check import CheckedModule
     from poet.log import FeedbackLog
     from poet.summaries import Summaries
 
@@ -200,6 +200,12 @@ def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
     return ""
 
 
+def _checked(rendered: RenderedModule) -> "CheckedModule":
+    from poet.check import check  # noqa: PLC0415 -- libcst takes its time; who changes nothing does not wait
+
+    return check(rendered)
+
+
 def _compared(
     planned: PolicyPlan,
     generated: Path,
@@ -209,7 +215,7 @@ def _compared(
 ) -> PolicyPlan:
     """Hold a new version against the champion: on every input, and on what was recorded."""
     if planned.is_first:
-        return replace(planned, source=check(rendering(planned.decisions)).rendered.source)
+        return replace(planned, source=_checked(rendering(planned.decisions)).rendered.source)
     if not planned.is_change:
         return planned
     spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
@@ -218,7 +224,7 @@ def _compared(
         digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
     )
     source = published.read_text(encoding="utf-8") if is_published else rendering(champion).source
-    comparison, new = None, check(rendering(decisions)).rendered.source
+    comparison, new = None, _checked(rendering(decisions)).rendered.source
     if spec.behaviour:
         comparison = compare(source, new, importlib.import_module(spec.behaviour).BEHAVIOUR)
     flips = replay(spec, summaries, champion, decisions, configuration)
@@ -280,7 +286,7 @@ def apply(
         The subclass of the stage that refused.
     """
     rendering = render_in(overrides)
-    checked = [check(rendering(each.decisions)) for each in changes]
+    checked = [_checked(rendering(each.decisions)) for each in changes]
     progress("rendered and checked")
     with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging, ThreadPoolExecutor(WORKERS) as pool:
 

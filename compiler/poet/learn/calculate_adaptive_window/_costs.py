@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from poet.learn.calculate_adaptive_window._readings import Reading
 from poet.learn.configuration import LearnConfiguration
@@ -152,7 +151,9 @@ def _curve(
     means, weights, counts, variation = _moments(readings, sizes, newest, configuration)
     if pool is not None:
         means = _shrunk(readings, pool, sizes, newest, configuration)
-    fitted = isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
+    from scipy import optimize  # noqa: PLC0415 -- a third of a second that only learning pays
+
+    fitted = optimize.isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
     level = np.asarray(fitted.x)
     return _Curve(sizes, level, counts, variation * level / np.sqrt(np.maximum(weights, 1e-12)))
 

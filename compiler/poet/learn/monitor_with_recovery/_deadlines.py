@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, sparse
 
 from poet.errors import LearnError
 from poet.learn.blocks import Block, about, wager
@@ -65,6 +64,8 @@ def fitted(completed: Sequence[Run]) -> Deadline | None:
 
 def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
     """Give intercept and slopes that minimise the pinball loss."""
+    from scipy import optimize, sparse  # noqa: PLC0415 -- a third of a second that only learning pays
+
     n, k = y.size, len(columns) + 1
     design = np.column_stack([np.ones(n), *columns])
     one = sparse.identity(n, format="csr")
