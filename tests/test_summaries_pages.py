@@ -1,10 +1,13 @@
 """Of a long log the newest pages are read; where they begin follows from the log alone."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from poet import pipeline
+from poet.events import Event, make
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.pages import share_of_risk
@@ -38,6 +41,12 @@ def sealed(folder: Path, executions: int, *, answered: int) -> Path:
     return folder / "segments"
 
 
+def lot(first: int, last: int) -> list[Event]:
+    """Give executions with a validation each."""
+    numbers = range(first, last)
+    return [event for number in numbers for event in (execution(number, scores=SCORES), validation(number))]
+
+
 def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None:
     """Votes, executions, scores and feedback of the same log positions."""
     folder = sealed(tmp_path, 55, answered=1)
@@ -69,10 +78,7 @@ def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
 def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None:
     """Not from how far it was sealed, or in which parts: a version can be learned again."""
     folder = sealed(tmp_path, 55, answered=1)
-    short = [
-        event for number in range(40) for event in (execution(number, scores=SCORES), validation(number))
-    ]
-    early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", short)
+    early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", lot(0, 40))
     assert early.first_page == other.first_page == 4
     for name in ("votes", "recorded", "scores", "log_prefix", "counts", "newest_time"):
         assert _plain(early, name) == _plain(other, name)
@@ -80,10 +86,39 @@ def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None
 
 def test_the_shares_of_all_pages_are_the_risk() -> None:
     """Each beginning has its own, the first the most."""
-    shares = [share_of_risk(page) for page in range(1, 100_001)]
+    shares = [share_of_risk(beginning) for beginning in range(1, 100_001)]
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
     assert sum(shares) <= 1.0
     assert shares == sorted(shares, reverse=True)
+
+
+def test_the_first_beginning_elsewhere_is_told_to_the_log_once(tmp_path: Path) -> None:
+    """Its number is 2, whichever page it is, and the page after it is number 3."""
+    with filled_log(tmp_path / "log", lot(0, 55)) as log:
+        assert [pipeline.summaries_of(log, tmp_path / "segments").beginning for _ in range(2)] == [2, 2]
+        (begun,) = (each.event for each in log.read() if each.event.type == "learning.begun")
+        assert (begun.source, json.loads(begun.raw)["data"]) == ("poet", {"page": 5})
+        log.append(lot(55, 65), durable=True)
+        later = pipeline.summaries_of(log, tmp_path / "segments")
+        assert (later.first_page, later.beginning, later.has_begun) == (6, 3, True)
+        assert log.position() == 131
+    assert summarise(tmp_path / "segments", until=110).beginning == 2
+    assert summarise(tmp_path / "segments", until=30).beginning == 1
+
+
+def test_reading_never_goes_back_behind_where_it_first_began(tmp_path: Path) -> None:
+    """However thin feedback becomes: where it began there was enough."""
+    with filled_log(tmp_path / "log", lot(0, 55)) as log:
+        pipeline.summaries_of(log, tmp_path / "segments")
+        log.append([execution(number) for number in range(100, 300)], durable=True)
+        found = pipeline.summaries_of(log, tmp_path / "segments")
+        assert (found.first_page, found.beginning) == (5, 2)
+
+
+def test_a_page_that_is_not_there_yet_is_not_heard_of(tmp_path: Path) -> None:
+    """Nobody can say beforehand where learners began."""
+    lie = make("learning.begun", {"page": 5}, source="user/anybody")
+    assert not summaries_of(tmp_path, [lie, *lot(0, 55)]).has_begun
 
 
 def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
@@ -91,8 +126,8 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
     found = summaries_of(tmp_path, SCENARIOS["generate_alerts"]()[:30])
     spec, configuration = policy("generate_alerts"), LearnConfiguration()
     decided = [
-        learn(spec, replace(found, first_page=page), spec.version_1(spec.starts[0]), configuration)
-        for page in (1, 3)
+        learn(spec, replace(found, beginning=number), spec.version_1(spec.starts[0]), configuration)
+        for number in (1, 3)
     ]
     assert {each.configuration["risk"] for each in decided} == {configuration.risk}
     bars = [

@@ -19,6 +19,7 @@ from poet.configuration import Engine
 from poet.decisions import Decisions, Rule
 from poet.edits import Edit, Word, amend, read_words
 from poet.errors import EditError, LearnError, PluginError, PublishError, RenderError
+from poet.events import make
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import Spent, learned_costs
@@ -110,13 +111,20 @@ class Plan:
 def summaries_of(
     log: "FeedbackLog", folder: Path, *, until: int | None = None, engine: Engine = EMBEDDED
 ) -> "Summaries":
-    """Seal what is new in the log and summarise it, up to log position `until`."""
+    """Seal what is new in the log and summarise it, up to log position `until`.
+
+    The first time that this does not begin at the start of a long log, the log is told where it began.
+    """
     from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- a second that only learning pays
 
     log.flush()
     seal(log, folder)
     with open_engine(folder, engine.name, engine.master) as opened:
-        return summarise(folder, until=until, engine=opened)
+        summaries = summarise(folder, until=until, engine=opened)
+    if not summaries.has_begun and until is None:
+        begun = make("learning.begun", {"page": summaries.first_page}, source="poet", id="learning.begun")
+        log.append([begun], durable=True)
+    return summaries
 
 
 def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:

@@ -17,11 +17,11 @@ from typing import IO, Self
 
 import msgspec
 
+from poet.events import TELEMETRY
 from poet.log import FeedbackLog
 
-__all__ = ["TELEMETRY", "TURN", "WATCH", "Lock", "NewFeedback", "learned_until", "remember", "was_refused"]
+__all__ = ["TURN", "WATCH", "Lock", "NewFeedback", "learned_until", "remember", "was_refused"]
 
-TELEMETRY = frozenset({"execution.recorded", "alert.raised"})  # what monitors write themselves teaches nobody
 TURN = Path("feedback_log") / "learning.lock"
 WATCH = Path("feedback_log") / "watch.lock"
 STATE = Path("feedback_log") / "learned.json"

@@ -11,18 +11,20 @@ from poet.events._accuracy import (
 )
 from poet.events._event import LIMIT_BYTES, Event, make, new_id, parse
 from poet.events._payload import Payload
-from poet.events._telemetry import AlertRaised, ExecutionRecorded, RecordedScore
-from poet.events.schema import PAYLOADS, json_schema, register
+from poet.events._telemetry import AlertRaised, ExecutionRecorded, LearningBegun, RecordedScore
+from poet.events.schema import PAYLOADS, TELEMETRY, json_schema, register
 
 __all__ = [
     "LIMIT_BYTES",
     "PAYLOADS",
+    "TELEMETRY",
     "AlertRaised",
     "DetectionDelay",
     "Event",
     "ExecutionRecorded",
     "FalsePositive",
     "Impact",
+    "LearningBegun",
     "ModelRetrained",
     "MonitoringPerformance",
     "NoiseIssue",

@@ -1,4 +1,4 @@
-"""What the runtime itself writes: executions and alerts."""
+"""What POET itself writes: executions, alerts, and from where in a long log it has begun to read."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from poet.events._payload import Count, Fraction, Name, NotNegative, Payload, Positive
 
-__all__ = ["AlertRaised", "ExecutionProfile", "ExecutionRecorded", "RecordedScore"]
+__all__ = ["AlertRaised", "ExecutionProfile", "ExecutionRecorded", "LearningBegun", "RecordedScore"]
 
 
 class RecordedScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +66,9 @@ class AlertRaised(Payload, frozen=True, kw_only=True):
     group: str | None = None
     suppressed: bool = False
     reason: str | None = None
+
+
+class LearningBegun(Payload, frozen=True, kw_only=True):
+    """Learners first began to read later than at the start of the log: at this page of 65 536 positions."""
+
+    page: Annotated[int, Meta(ge=2)]

@@ -7,11 +7,12 @@ from poet.events import _accuracy, _operations, _telemetry, _usefulness
 from poet.events._known import KnownTypes
 from poet.events._payload import Payload
 
-__all__ = ["PAYLOADS", "json_schema", "register", "units_of"]
+__all__ = ["PAYLOADS", "TELEMETRY", "json_schema", "register", "units_of"]
 
 _OWN: dict[str, type[Payload]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
     "alert.raised": _telemetry.AlertRaised,
+    "learning.begun": _telemetry.LearningBegun,
     "drift.validation": _accuracy.Validation,
     "model.retrained": _accuracy.ModelRetrained,
     "drift.false_positive": _accuracy.FalsePositive,
@@ -32,6 +33,8 @@ _OWN: dict[str, type[Payload]] = {
     "resource.optimization_needed": _operations.OptimizationNeeded,
 }
 PAYLOADS = KnownTypes(_OWN)
+# what POET writes itself: it teaches nobody
+TELEMETRY = frozenset({"execution.recorded", "alert.raised", "learning.begun"})
 _ON_THE_WIRE = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
     "seconds": {"type": ["number", "string"], "description": 'seconds, or "2_hours", "90min", "PT2H"'},

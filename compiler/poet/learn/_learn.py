@@ -39,7 +39,7 @@ def learn(
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
     learner: Learner = _imported(spec, spec.learner)
-    risk = configuration.risk * share_of_risk(summaries.first_page)
+    risk = configuration.risk * share_of_risk(summaries.beginning)
     try:
         decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
     except PoetError:

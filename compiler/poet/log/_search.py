@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator
 
+from poet.events import TELEMETRY
 from poet.log._interface import Reader, Wanted, Written
 
 __all__ = ["SEARCHED", "at", "named", "newest"]
 
 SEARCHED = 200_000  # positions that one question goes back
 STEP = 2_000  # positions that are read at once, going back
-TELEMETRY = frozenset({"execution.recorded", "alert.raised"})
 
 
 def newest(reader: Reader, wanted: Wanted, count: int, *, before: int, within: int) -> list[Written]:

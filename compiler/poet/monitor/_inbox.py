@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from poet.errors import MonitorError, PoetError
-from poet.events import Event
+from poet.events import TELEMETRY, Event
 from poet.monitor._recent import Recent
-from poet.turns import TELEMETRY
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace

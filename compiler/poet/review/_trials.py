@@ -40,7 +40,7 @@ def _judged(workspace: Workspace, champion: int, canary: int, since: str) -> Tri
         published_manifest(workspace.generated, JUDGED, each).decisions for each in (champion, canary)
     ]
     configuration = informed(summaries, workspace.configuration.learn)
-    risk = configuration.risk * share_of_risk(summaries.first_page)
+    risk = configuration.risk * share_of_risk(summaries.beginning)
     return judge_trial(
         summaries,
         *decisions,

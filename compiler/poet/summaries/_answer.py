@@ -84,6 +84,8 @@ def answer(window: Window, *, log_prefix: str) -> Summaries:
     return Summaries(
         log_position=tables.until,
         first_page=window.first_page,
+        beginning=window.beginning,
+        has_begun=window.has_begun,
         log_prefix=log_prefix,
         newest_time=newest_time,
         counts=counts,

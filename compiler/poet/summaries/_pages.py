@@ -1,7 +1,8 @@
 """Pages: which part of a long log a learner reads, so that a compile costs what is new and not what is old.
 
 A page is `PAGE` log positions. Learners read the newest whole page and the open one after it, and earlier
-ones where these hold less than `FEWEST` events of feedback. It depends on the log alone.
+ones where these hold less than `FEWEST` events of feedback. Who begins later than at the start tells the
+log the first time, so where reading begins, and the number of that beginning, depend on the log alone.
 """
 
 from typing import NamedTuple
@@ -11,30 +12,50 @@ from poet.summaries._columns import EXECUTION
 from poet.summaries._count_events import count_events
 from poet.summaries._engine import Engine
 
-__all__ = ["FEWEST", "PAGE", "Window", "window_of"]
+__all__ = ["BEGUN", "FEWEST", "PAGE", "Window", "window_of"]
 
 PAGE = 65_536  # log positions
-FEWEST = 2_048  # events of feedback
+FEWEST = 4_096  # events of feedback
+BEGUN = "learning.begun"
 
 
 class Window(NamedTuple):
-    """The part of a log that is read."""
+    """The part of a log that is read, from the beginning of a page on.
+
+    The beginning has a number: 1 is the start of the log, 2 the page at which learners first began elsewhere,
+    3 the page after that one. After the first time nothing that anybody does can change which page has which.
+    """
 
     tables: Bounded
-    first_page: int  # that it begins with, counted from 1
+    first_page: int = 1  # counted from 1
+    beginning: int = 1
+    has_begun: bool = True  # False: the log does not tell of that first time yet
 
 
 def window_of(engine: Engine, until: int) -> Window:
-    """Give the tables from the beginning of a page on, up to log position `until`."""
-    newest = max(until // PAGE - 1, 0)
-    back, first = 1, newest
+    """Give the part to be read of a log that ends at position `until`."""
+    newest = max(until // PAGE - 1, 0)  # pages that are passed over, at most
+    first = _first_begun(Bounded(engine, until)) if newest else None
+    at_least = 0 if first is None else min(first - 1, newest)  # from there on it was enough before
+    passed, back = newest, 1
     while True:
-        tables = Bounded(engine, until, after=first * PAGE)
-        if first == 0 or _feedback(tables) >= FEWEST:
-            return Window(tables, first + 1)
-        first, back = max(newest - back, 0), 2 * back
+        tables = Bounded(engine, until, after=passed * PAGE)
+        if passed == 0:
+            return Window(tables)
+        if passed == at_least or _feedback(tables) >= FEWEST:
+            page = passed + 1
+            return Window(tables, page, 2 + page - (first or page), has_begun=first is not None)
+        passed, back = max(newest - back, at_least), 2 * back
+
+
+def _first_begun(log: Bounded) -> int | None:
+    """Give the page that the log tells of first; a page that was not there yet is not heard of."""
+    if not log.has(BEGUN):
+        return None
+    rows = log.engine.run(log(BEGUN).order_by("position").select("position", "page")).to_pylist()
+    return next((row["page"] for row in rows if (row["page"] - 1) * PAGE < row["position"]), None)
 
 
 def _feedback(tables: Bounded) -> int:
     counts, _ = count_events(tables)
-    return sum(n for type_, n in counts.items() if type_ != EXECUTION)
+    return sum(n for type_, n in counts.items() if type_ not in (EXECUTION, BEGUN))

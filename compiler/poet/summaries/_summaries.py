@@ -27,7 +27,9 @@ class Summaries:
     """What the log says up to `log_position`, in tables ordered by log position.
 
     It begins with page `first_page`, counted from 1: a page is 65 536 log positions, and of a long log the
-    newest are read, so that learning costs what is new.
+    newest are read, so that learning costs what is new. `beginning` is the number of that page among all at
+    which learners may begin: 1 is the start of the log, 2 where they first began elsewhere. `has_begun` is
+    false where the log does not tell of that first time yet.
 
     `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
     was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
@@ -56,6 +58,8 @@ class Summaries:
     performance: pa.Table
     feedback: Mapping[str, pa.Table] = field(default_factory=dict)
     first_page: int = 1
+    beginning: int = 1
+    has_begun: bool = True
 
     def events(self, type_: str) -> pa.Table:
         """Give every event of one type of feedback, in the columns of its segment.
@@ -80,7 +84,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
     """Summarise what is sealed in a folder, up to log position `until` (default: all of it).
 
     Of a long log the newest pages are read: the last whole one and the open one after it, and earlier ones
-    until they hold 2048 events of feedback.
+    until they hold 4096 events of feedback.
 
     Raises
     ------
