@@ -33,7 +33,7 @@ from poet.compare import loaded
 from poet.decisions import decode
 from poet.render import render
 from poet.runtime import _compiled
-from poet.runtime.drift import Reference
+from poet.runtime.drift import Reference, compare
 from poet.runtime.table import detect_drift_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +128,19 @@ def compiled_calls(rounds: int) -> list[Row]:
     finally:
         del os.environ["POET_COMPILED"]
         _compiled.placing.cache_clear()
+
+
+def other_statistics(rounds: int) -> list[Row]:
+    """Measure statistics that other versions may use, of a million values; nobody asked for a number."""
+    rng, n = np.random.default_rng(3), 1_000_000
+    current, prepared = rng.normal(size=n), Reference.prepare(rng.normal(size=n))
+    names = ("psi", "jensen_shannon", "wasserstein", "mean_shift", "scale_shift", "median_shift", "roughness")
+    ways = {
+        name: lambda name=name: compare(current, prepared).score(name, "raw", calibrated=False)
+        for name in names
+    }
+    found = milliseconds(ways, _fewer(rounds, n))
+    return [Row(f"{name}, 1,000,000 values", found[name], "ms") for name in names]
 
 
 def _times_ks(work: str, n: int, found: Mapping[str, float], way: str, at_most: float | None) -> Row:
@@ -247,7 +260,7 @@ def _fewer(rounds: int, n: int) -> int:
 
 def measured(rounds: int) -> list[Row]:
     """Measure everything."""
-    parts = (calls, compiled_calls, hard_shapes, preparing, tables, imports)
+    parts = (calls, compiled_calls, hard_shapes, other_statistics, preparing, tables, imports)
     return [row for part in parts for row in part(rounds)]
 
 

@@ -1,6 +1,7 @@
 """The statistics against scipy, and their own ranges."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from scipy.spatial import distance
 
-from poet.runtime._baseline import Baseline, Counts, Rows, Windows
+from poet.runtime._baseline import LONG, Baseline, Counts, Rows, Windows, counts_between
+from poet.runtime._grid import BLOCK
 from poet.runtime.statistics import COUNTS, NUMERIC, p_value
 from poet.runtime.statistics.p_values import kolmogorov
 
@@ -162,6 +164,19 @@ def test_a_value_that_fills_bins_has_one_of_its_own(moved: float) -> None:
     reference = np.full(50, 7.0)
     assert value("hellinger", reference + moved, reference) == 1.0
     assert value("hellinger", reference, reference) == 0.0
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("n", [LONG, 2 * BLOCK + 17])
+def test_long_samples_are_binned_and_halved_without_a_sort_alike(n: int, kind: type) -> None:
+    """Counts between the edges and the median are those of the sorted sample, with ties and without."""
+    rng = np.random.default_rng(n)
+    for scale in (1.0, 20.0):
+        given: NDArray[Any] = (rng.normal(size=n) * scale).astype(kind)
+        baseline = Baseline((rng.normal(size=5_000) * scale).astype(kind).astype(np.float64))
+        unsorted, ordered = Rows(given[None], baseline), Rows(given[None], baseline)
+        assert np.array_equal(unsorted.counts.current[0], counts_between(ordered.sorted[0], baseline.edges))
+        assert unsorted.median[0] == ordered.median[0] == np.median(given.astype(np.float64))
 
 
 def test_roughness_is_the_growth_of_the_mean_step() -> None:

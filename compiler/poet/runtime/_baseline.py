@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from poet.runtime._grid import Grid, blocks, cells_for
+from poet.runtime._grid import BLOCK, Grid, blocks, cells_for
 from poet.runtime._gridded import Gridded
 
-__all__ = ["Baseline", "Counts", "Rows", "Windows", "mean_step"]
+__all__ = ["LONG", "Baseline", "Counts", "Rows", "Windows", "counts_between", "mean_step"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+LONG = 3000  # values: from here on a sort costs more than what does without one
 BINS = 10
 
 
@@ -150,6 +151,17 @@ def counts_between(ordered: FloatArray, edges: FloatArray) -> FloatArray:
     return np.diff(np.concatenate(([0], below, [len(ordered)]))).astype(np.float64)
 
 
+def counts_compared(values: npt.NDArray[Any], edges: FloatArray) -> FloatArray:
+    """Count values in the same bins in any order, a block that fits the cache at a time."""
+    at_most = np.zeros(len(edges), np.int64)
+    flags = np.empty(min(len(values), BLOCK), np.bool_)
+    for block in blocks(len(values)):
+        here, small = values[block].astype(np.float64, copy=False), flags[: block.stop - block.start]
+        for place, edge in enumerate(edges):
+            at_most[place] += np.count_nonzero(np.less_equal(here, edge, out=small))
+    return np.diff(np.concatenate(([0], at_most, [len(values)]))).astype(np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Samples of one length, one a row, against a baseline. A current sample is a single row."""
@@ -211,8 +223,12 @@ class Rows:
     @cached_property
     def median(self) -> FloatArray:
         """Median of each row."""
-        middle = self.sorted[:, [(self.length - 1) // 2, self.length // 2]]
-        return np.asarray(middle.mean(axis=1), np.float64)
+        middle = [(self.length - 1) // 2, self.length // 2]
+        return np.asarray(self._ordered_at(middle)[:, middle].astype(np.float64).mean(axis=1), np.float64)
+
+    def _ordered_at(self, places: list[int]) -> npt.NDArray[Any]:
+        """Give the rows with the values at these places where a sort would put them."""
+        return self.sorted if "sorted" in self.__dict__ else np.partition(self.given, places, axis=1)
 
     @cached_property
     def sd(self) -> FloatArray:
@@ -222,9 +238,14 @@ class Rows:
     @cached_property
     def counts(self) -> Counts:
         """Each row over the bins of the baseline."""
-        edges = self.baseline.edges
-        rows = np.array([counts_between(row, edges) for row in self.sorted])
+        rows = self._counts_sorted() if self.length < LONG else self._counts_compared()
         return Counts(rows, self.baseline.bin_counts)
+
+    def _counts_sorted(self) -> FloatArray:
+        return np.array([counts_between(row, self.baseline.edges) for row in self.sorted])
+
+    def _counts_compared(self) -> FloatArray:
+        return np.array([counts_compared(row, self.baseline.edges) for row in self.given])
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +263,12 @@ class Windows(Rows):
     def sorted(self) -> FloatArray:
         """Each row in increasing order."""
         return self.baseline.sorted[self.places]
+
+    def _ordered_at(self, places: list[int]) -> npt.NDArray[Any]:  # noqa: ARG002 -- all are, at no cost
+        return self.sorted
+
+    def _counts_compared(self) -> FloatArray:
+        return self._counts_sorted()
 
     @cached_property
     def at_most(self) -> IntArray:

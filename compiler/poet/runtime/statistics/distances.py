@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from poet.runtime._baseline import FloatArray, Rows
+from poet.runtime._baseline import LONG, FloatArray, Rows
 from poet.runtime.statistics._on_grid import area_on_grid, ks_on_grid
 from poet.runtime.statistics._units import in_units
 
 __all__ = ["ks", "wasserstein"]
-
-LONG = 3000  # from here on a grid costs less than a sort and its searches
 
 
 def ks(rows: Rows) -> FloatArray:
