@@ -1,8 +1,16 @@
-"""Tables in Markdown."""
+"""Tables and paragraphs in Markdown."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
-__all__ = ["table"]
+__all__ = ["paragraph", "table"]
+
+WIDTH = 110
+
+
+def paragraph(text: str) -> list[str]:
+    """Give the lines of a paragraph and an empty one."""
+    return [*textwrap.wrap(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False), ""]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

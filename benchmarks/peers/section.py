@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.peers.tools import TOOLS
-from benchmarks.tables import table
+from benchmarks.tables import paragraph, table
 
 __all__ = ["section"]
 
@@ -44,12 +44,10 @@ def section(document: Found) -> list[str]:
 
 
 def _about(document: Found) -> list[str]:
-    lines = [
-        "Every tool has an environment of its own with the newest release that installs there, is",
-        "used as its",
-        "documentation shows, at its own defaults (`benchmarks/peers/adapters/`), and reports to nobody.",
-        "",
-    ]
+    lines = paragraph("""
+        Every tool has an environment of its own with the newest release that installs there, is used as its
+        documentation shows, at its own defaults (`benchmarks/peers/adapters/`), and reports to nobody.
+    """)
     versions = document["versions"]
     for name, own in versions.items():
         lines.append(f"- {name}: " + ", ".join(f"{package} {version}" for package, version in own.items()))
@@ -58,31 +56,26 @@ def _about(document: Found) -> list[str]:
 
 
 def _quality(document: Found) -> list[str]:
-    lines = [
-        "A window of a real series beside what came before it; people or the makers of the data said whether",
-        "anything changed. *False alarms*: share of the quiet windows with an alarm; *hits*: share",
-        "of the changed",
-        "ones; *balanced*: the mean of hits and of quiet windows left quiet, .5 for a coin. In brackets 95 %",
-        "intervals from a bootstrap over series. The other tools and POET without times get the",
-        "values alone;",
-        "*with times* also when they came and how long a season is, which only POET takes.",
-        "*Learned* begins at",
-        "start=ks, sees the answers to its own alerts, and is judged only on groups of series that",
-        "gave none.",
-        "ADWIN is a stream of single values: it is fed the reference, then the window, and alarms",
-        "where it says",
-        "drift at any value of the window. NannyML parts the reference into chunks as long as the window.",
-    ]
+    lines = paragraph("""
+        A window of a real series beside what came before it; people or the makers of the data said whether
+        anything changed. *False alarms*: share of the quiet windows with an alarm; *hits*: share of the
+        changed ones; *balanced*: the mean of hits and of quiet windows left quiet, .5 for a coin. In brackets
+        95 % intervals from a bootstrap over series. The other tools and POET without times get the values
+        alone; *with times* also when they came and how long a season is, which only POET takes. *Learned*
+        begins at start=ks, sees the answers to its own alerts, and is judged only on groups of series that
+        gave none. ADWIN is a stream of single values: it is fed the reference, then the window, and alarms
+        where it says drift at any value of the window. NannyML parts the reference into chunks as long as the
+        window.
+    """)
     for name, title in (
         ("collected", "The collection (not in this repository)"),
         ("shipped", "Series that ship with POET"),
     ):
         found = document[name]
         if "skipped" in found:
-            lines += ["", f"{title}: not measured, {found['skipped']}."]
+            lines += [f"{title}: not measured, {found['skipped']}.", ""]
             continue
         lines += [
-            "",
             f"{title}: {found['windows']} windows of {found['series']} series, {found['changed']} changed.",
             "",
             *table(
@@ -92,8 +85,9 @@ def _quality(document: Found) -> list[str]:
                     for row in sorted(found["rows"], key=_worst_first)
                 ],
             ),
+            "",
         ]
-    return lines
+    return lines[:-1]
 
 
 def _worst_first(row: Found) -> float:
@@ -120,14 +114,11 @@ def _calls(rows: list[Found]) -> list[str]:
     sizes = sorted({row["values"] for row in rows})
     methods = list(dict.fromkeys((row["tool"], row["method"]) for row in rows))
     found = {(row["tool"], row["method"], row["values"]): row for row in rows}
-    lines = [
-        "Milliseconds of one answer for one column of normal values, the reference as long and",
-        "prepared where the",
-        "tool has a way to; in brackets how many times POET's start=ks. river goes on with its",
-        "stream from call",
-        "to call. IncrementalKSTest answers for every value; longer streams take minutes.",
-        "",
-    ]
+    lines = paragraph("""
+        Milliseconds of one answer for one column of normal values, the reference as long and prepared where
+        the tool has a way to; in brackets how many times POET's start=ks. river goes on with its stream from
+        call to call. IncrementalKSTest answers for every value; longer streams take minutes.
+    """)
     body = []
     for tool, method in methods:
         cells = [tool, method]
@@ -174,11 +165,11 @@ def _tables(rows: list[Found]) -> list[str]:
 
 def _footprints(rows: list[Found]) -> list[str]:
     return [
-        "Fresh processes with warm caches, over one of the same Python that imports nothing;",
-        "memory is the most",
-        "that the process ever had. The table is the one above, prepared and asked once, over a process that",
-        "imports numpy and holds the same arrays.",
-        "",
+        *paragraph("""
+            Fresh processes with warm caches, over one of the same Python that imports nothing; memory is the
+            most that the process ever had. The table is the one above, prepared and asked once, over one that
+            imports numpy and holds the same arrays.
+        """),
         *table(
             ("tool", "import, ms", "import, MiB", "import and table, MiB"),
             [
