@@ -177,7 +177,7 @@ def test_every_page_keeps_a_strict_policy(client: Served, address: str) -> None:
 
 def test_hostile_texts_stay_texts(client: Served) -> None:
     """In every place of every page where something that came is shown."""
-    hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}' OR 1=1 --"
+    hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 12345679 * 9 }}' OR 1=1 --"
     client.post("/v1/events", json=execution(1, execution_id=hostile, feature=hostile, test=hostile))
     client.post("/v1/events", json=envelope(1, source=hostile, id=hostile, subject=hostile))
     client.post(
@@ -188,7 +188,7 @@ def test_hostile_texts_stay_texts(client: Served) -> None:
         text = client.get(address, headers=PAGE).text
         assert "<script>alert" not in text
         assert "<img" not in text
-        assert "49" not in re.sub(r"\d{3,}|\?[0-9a-f]{12}|[0-9a-f]{64}", "", text)
+        assert "111111111" not in text
 
 
 @pytest.mark.parametrize(
