@@ -75,6 +75,14 @@ def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
     assert summarise(sealed(tmp_path / "thinner", 110, answered=30)).first_page == 1
 
 
+def test_what_poet_writes_itself_is_no_feedback(tmp_path: Path) -> None:
+    """However many alerts were raised: feedback is sought further back all the same."""
+    alerts = [make("alert.raised", {"alert_id": f"a{number}"}, source="poet") for number in range(60)]
+    found = summaries_of(tmp_path, [*lot(0, 30), *alerts])
+    assert found.first_page < 5
+    assert found.counts["drift.validation"] >= 10
+
+
 def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None:
     """Not from how far it was sealed, or in which parts: a version can be learned again."""
     folder = sealed(tmp_path, 55, answered=1)

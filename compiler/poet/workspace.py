@@ -210,7 +210,9 @@ class Workspace:
     def plan(
         self, policies: Iterable[str] = (), *, until: int | None = None, engine: EngineName | None = None
     ) -> Plan:
-        """Say what a compile would do; nothing is written but sealed segments of the log.
+        """Say what a compile would do; no version is written, only sealed segments of the log.
+
+        The first time that a long log is not read from its start, the log is told where reading began.
 
         With `until`, as if the log ended at this position; `engine` summarises instead of the configured one.
         """

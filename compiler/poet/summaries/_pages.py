@@ -7,12 +7,12 @@ log the first time, so where reading begins, and the number of that beginning, d
 
 from typing import NamedTuple
 
+from poet.events import TELEMETRY
 from poet.summaries._bounded import Bounded
-from poet.summaries._columns import EXECUTION
 from poet.summaries._count_events import count_events
 from poet.summaries._engine import Engine
 
-__all__ = ["BEGUN", "FEWEST", "PAGE", "Window", "window_of"]
+__all__ = ["FEWEST", "PAGE", "Window", "window_of"]
 
 PAGE = 65_536  # log positions
 FEWEST = 4_096  # events of feedback
@@ -58,4 +58,4 @@ def _first_begun(log: Bounded) -> int | None:
 
 def _feedback(tables: Bounded) -> int:
     counts, _ = count_events(tables)
-    return sum(n for type_, n in counts.items() if type_ not in (EXECUTION, BEGUN))
+    return sum(n for type_, n in counts.items() if type_ not in TELEMETRY)

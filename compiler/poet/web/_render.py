@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from poet.events import TELEMETRY
 from poet.review import in_words
 from poet.web._plots import bars, histogram, meter, span
 from poet.web._state import State
@@ -105,7 +106,13 @@ def _templates() -> jinja2.Environment:
         "words": in_words,
         "number": lambda value: f"{value:,}".replace(",", "\u202f"),
     }
-    environment.globals |= {"histogram": histogram, "bars": bars, "meter": meter, "span": span}
+    environment.globals |= {
+        "histogram": histogram,
+        "bars": bars,
+        "meter": meter,
+        "span": span,
+        "telemetry": TELEMETRY,
+    }
     return environment
 
 
