@@ -76,7 +76,7 @@ class PolicyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a compile would do; nothing is written."""
+    """What a compile would do."""
 
     policies: tuple[PolicyPlan, ...]
     log_position: int

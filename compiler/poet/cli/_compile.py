@@ -35,7 +35,7 @@ def plan(
     engine: Literal["duckdb", "spark"] | None,
     format_: Format | None,
 ) -> None:
-    r"""Say what a compile would change, and why; nothing is written but the plan that you ask for.
+    r"""Say what a compile would change, and why; no version is written, only the plan that you ask for.
 
     \b
     poet plan                     of all policies
