@@ -5,7 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from poet.check import check
+from poet.decisions import Decisions
+from poet.publish import publish
 from poet.registry import PolicyEntry, RegistryDocument, VersionEntry
+from poet.render import render
+from poet.validate import Gate, ValidatedModule, ValidationReport
 
 MODULE = """
 VERSION = {number}
@@ -53,3 +58,12 @@ def write_versions(
         policy: {str(number): write_version(generated, policy, number) for number in numbers}
         for policy in policies
     }
+
+
+def publish_case(case: Path, generated: Path) -> tuple[str, int]:
+    """Publish the decisions of a golden folder without validating them; return the policy and its version."""
+    decisions = msgspec.json.decode((case / "decisions.json").read_bytes(), type=Decisions)
+    report = ValidationReport(policy=decisions.policy, gates=(Gate(name="import", passed=True),))
+    module = ValidatedModule(check(render(decisions)), report)
+    publish([module], generated, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    return decisions.policy, decisions.version

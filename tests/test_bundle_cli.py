@@ -87,16 +87,15 @@ def test_a_refused_pull_leaves_with_1_and_wrong_usage_with_2(home: Path) -> None
 
 
 def test_export_writes_to_a_file_or_to_standard_output(home: Path) -> None:
-    """One of the two kinds has to be named."""
-    words = ("--workspace", "checkout", "export", "calculate_adaptive_window")
-    code, out, _ = run(home, *words, "--standalone")
+    """The format has to be named, and the policy has to be one that it can express."""
+    words = ("--workspace", "checkout", "export", "generate_alerts")
+    code, out, _ = run(home, *words, "--alertmanager")
     assert code == 0
-    assert "def calculate_adaptive_window(" in out
-    assert run(home, *words, "--standalone", "--out", "window.py")[0] == 0
-    assert (home / "window.py").read_text(encoding="utf-8") == out
+    assert 'receiver: "drift"' in out
+    assert run(home, *words, "--alertmanager", "--out", "alertmanager.yml")[0] == 0
+    assert (home / "alertmanager.yml").read_text(encoding="utf-8") == out
     assert run(home, *words)[0] == 2
-    assert run(home, *words, "--standalone", "--alertmanager")[0] == 2
-    code, _, errors = run(home, *words, "--alertmanager")
+    assert run(home, *words, "--alertmanager", "--version", "7")[0] == 2
+    code, _, errors = run(home, "--workspace", "checkout", "export", "detect_drift", "--alertmanager")
     assert code == 2
     assert "export generate_alerts" in errors
-    assert run(home, *words, "--standalone", "--version", "7")[0] == 2

@@ -24,6 +24,7 @@ from poet.registry import PolicyEntry, Registry, RegistryDocument, VersionEntry
 from poet.render import render
 from poet.runtime.results import DriftResult
 from poet.validate import Gate, ValidatedModule, ValidationReport
+from tests.handmade import publish_case
 from tests.hostile import FAVOURITES, hostile_text
 from tests.workspaces import GENERATED
 
@@ -208,9 +209,7 @@ def is_within(interval: dict[str, Any], now: datetime) -> bool:
 
 def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
     """The golden scenario: what is held back, a group, a cool-down, a batch."""
-    from tests.test_export import published_case
-
-    published_case(GOLDEN / "scenario", tmp_path)
+    publish_case(GOLDEN / "scenario", tmp_path)
     found = read(tmp_path)
     held_back, gathered, waiting = found["route"]["routes"]
     assert found["route"]["group_by"] == ["alertname"]

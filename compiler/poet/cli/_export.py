@@ -12,7 +12,6 @@ __all__ = ["COMMANDS"]
 
 @click.command()
 @click.argument("policy")
-@click.option("--standalone", is_flag=True, help="One Python file that needs numpy and scipy alone.")
 @click.option(
     "--alertmanager", is_flag=True, help="What generate_alerts learned, for Prometheus Alertmanager."
 )
@@ -20,26 +19,18 @@ __all__ = ["COMMANDS"]
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
 @click.pass_obj
 def export(
-    settings: dict[str, Any],
-    policy: str,
-    *,
-    standalone: bool,
-    alertmanager: bool,
-    number: int | None,
-    out: Path | None,
+    settings: dict[str, Any], policy: str, *, alertmanager: bool, number: int | None, out: Path | None
 ) -> None:
-    r"""Write a published version for a place without POET.
+    r"""Write a published version as configuration of another system.
 
     \b
-    poet export detect_drift --standalone --out detect_drift.py
     poet export generate_alerts --alertmanager
     """
-    if standalone == alertmanager:
-        raise click.UsageError("say what to write: either --standalone or --alertmanager")
-    from poet import export as exports  # noqa: PLC0415 -- `poet --help` must not import the compiler
+    if not alertmanager:
+        raise click.UsageError("say what to write: --alertmanager")
+    from poet.export import alertmanager as configuration_of  # noqa: PLC0415 -- `poet --help` stays cheap
 
-    write = exports.standalone if standalone else exports.alertmanager
-    text = write(settings["folder"] / "generated", policy, number=number)
+    text = configuration_of(settings["folder"] / "generated", policy, number=number)
     if out is None:
         show(as_json=settings["json"], document={"text": text}, lines=text.splitlines())
         return

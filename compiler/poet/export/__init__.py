@@ -1,6 +1,5 @@
-"""Versions for places without POET: one file of Python, or another system's configuration."""
+"""Published versions as configuration of other systems."""
 
 from poet.export._alertmanager import alertmanager
-from poet.export._standalone import standalone
 
-__all__ = ["alertmanager", "standalone"]
+__all__ = ["alertmanager"]

@@ -27,7 +27,6 @@ from pathlib import Path
 
 from poet.decisions import Decisions, Rule
 from poet.errors import ExportError
-from poet.export._standalone import published
 from poet.policies import read
 from poet.policies.generate_alerts import Calm, Floor, Group, Many, Members, Pattern, Share
 from poet.publish import module_name, read_manifest
@@ -53,11 +52,8 @@ def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = 
         that were published.
     """
     if policy != POLICY:
-        raise ExportError(
-            f"Alertmanager can do nothing of what {policy} does; export {POLICY}, or --standalone"
-        )
-    number, _ = published(generated, policy, number)
-    decisions = _decisions(generated, number)
+        raise ExportError(f"Alertmanager can do nothing of what {policy} does; export {POLICY}")
+    number, decisions = _published(generated, number)
     lines = [
         f"# {POLICY} version {number}, exported by poet {release_of('poet-policy-compiler')}.",
         "# Alerts need the labels feature and severity (low, medium, high, critical). Say how the receiver",
@@ -67,12 +63,22 @@ def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = 
     return "\n".join(lines) + "\n"
 
 
-def _decisions(generated: Path, number: int) -> Decisions:
-    path = generated / f"{module_name(POLICY, number)}.json"
-    wanted = read_document(generated).policies[POLICY].versions[str(number)].manifest_sha256
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+def _published(generated: Path, number: int | None) -> tuple[int, Decisions]:
+    """Return the number and the decisions of a published version, the active one by default."""
+    policies = read_document(generated).policies
+    if POLICY not in policies:
+        known = ", ".join(sorted(policies)) or "none"
+        raise ExportError(f"no policy {POLICY!r} is published; published are {known}")
+    entry = policies[POLICY]
+    wanted = entry.active if number is None else number
+    if str(wanted) not in entry.versions:
+        known = ", ".join(sorted(entry.versions, key=int))
+        raise ExportError(f"{POLICY} has no version {wanted}; published are {known}")
+    path = generated / f"{module_name(POLICY, wanted)}.json"
+    sha256 = entry.versions[str(wanted)].manifest_sha256
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise ExportError(f"{path} is not the manifest that was published; restore it from version control")
-    return read_manifest(generated, POLICY, number).decisions
+    return wanted, read_manifest(generated, POLICY, wanted).decisions
 
 
 def _configuration(decisions: Decisions) -> Iterator[str]:

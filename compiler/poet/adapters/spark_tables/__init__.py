@@ -2,7 +2,7 @@
 
 `pip install 'poet-policy-compiler[spark]'`; the workers need the package as well. A version of a policy
 reaches them as Python sends functions: a workspace's `policy("detect_drift")` through a folder that they
-share, or a module of `poet export --standalone` by `SparkContext.addPyFile`.
+share.
 """
 
 from poet.adapters.spark_tables._detect import detect_drift_table

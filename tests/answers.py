@@ -223,7 +223,7 @@ def told(function: Callable[..., Any], question: Question) -> str:
         return f"{type(error).__name__}: {error}"
     if hasattr(answer, "duration_ms"):
         answer = dataclasses.replace(answer, duration_ms=0.0)
-    return repr(answer).replace("exported.<locals>", "")
+    return repr(answer).replace("answers.<locals>", "")
 
 
 def main(how: str, folder: str, name: str) -> None:
