@@ -14,9 +14,9 @@ version. CPU time is that of the calling thread: the process's CPU time would in
 do in the meantime. Work that a version hands to other threads is therefore not held against it.
 
 A caller waits while a call is repeated. So each time a version is cleared, the guard leaves twice as many
-suspicious calls alone before it looks again. A call is not repeated if an argument can be read only once or
-is code of the caller. A policy that runs the caller's own code under deadlines of its own is not timed. A
-slow call is answered by the new version: the answer is late, not wrong.
+suspicious calls alone before it looks again, up to `MOST_LEFT_ALONE`. A call is not repeated if an argument
+can be read only once or is code of the caller. A policy that runs the caller's own code under deadlines of its
+own is not timed. A slow call is answered by the new version: the answer is late, not wrong.
 
 Slow calls and failures are counted apart. Failures quarantine a version. Slow calls only activate the version
 before, since the same code may be fast enough on other data or on another machine.
@@ -42,7 +42,7 @@ SLOW_S: Final = 1.0
 SLOWER: Final = 20.0
 ROUNDS: Final = 2  # of both versions: the fastest of two runs is rarely one that was interrupted
 LONGEST_S: Final = 5.0  # of repeating one call, after which no further round begins
-MOST_LEFT_ALONE: Final = 1023  # suspicious calls between two that are repeated
+MOST_LEFT_ALONE: Final = 63  # suspicious calls between two that are repeated
 PROVEN_AFTER: Final = (
     100_000  # calls without a failure, after which a version that nobody records is called directly
 )

@@ -231,7 +231,7 @@ class Registry:
                     for number in sorted(map(int, entry.versions))
                     if (word := entry.quarantined(number)) is not None
                 ],
-                "slow": msgspec.to_builtins(entry.slow),
+                "slow": [msgspec.to_builtins(each) for each in entry.slow],
             }
         return found
 
