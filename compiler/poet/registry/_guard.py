@@ -15,8 +15,8 @@ do in the meantime. Work that a version hands to other threads is therefore not 
 
 A caller waits while a call is repeated. So each time a version is cleared, the guard leaves twice as many
 suspicious calls alone before it looks again, up to `MOST_LEFT_ALONE`. A call is not repeated if an argument
-can be read only once or is code of the caller. A policy that runs the caller's own code under deadlines of its
-own is not timed. A slow call is answered by the new version: the answer is late, not wrong.
+can be read only once or is code of the caller. A policy that runs the caller's own code under deadlines of
+its own is not timed. A slow call is answered by the new version: the answer is late, not wrong.
 
 Slow calls and failures are counted apart. Failures quarantine a version. Slow calls only activate the version
 before, since the same code may be fast enough on other data or on another machine.
