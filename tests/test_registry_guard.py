@@ -1,4 +1,4 @@
-"""A new version is answered for by the one before it, and rolled back when it keeps failing."""
+"""A new version is guarded by the one before it, and rolled back if it keeps failing or is far slower."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from poet.errors import PublishError, SampleError
-from poet.publish import activate, read_journal, release, rollback
-from poet.registry import Registry, read_document
+from poet.publish import activate, on_trial, read_journal, release, rollback
+from poet.registry import Registry, Timers, read_document
+from poet.registry._alias import withdraw
 from poet.registry._evidence import ALLOWED, ENOUGH, FailureEvidence
 from tests.handmade import write_registry, write_version
 
@@ -110,18 +111,362 @@ def test_an_unannotated_policy_is_compared_with_what_the_version_before_gives(tm
     assert registry.status()["one"]["guard"] == []
 
 
-def test_a_call_that_takes_far_longer_than_before_is_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Clocks:
+    """Clocks that move only when a test says so."""
+
+    def __init__(self) -> None:
+        self.wall_s = self.cpu_s = 0.0
+        self.timers = Timers(wall=lambda: self.wall_s, cpu=lambda: self.cpu_s)
+
+    def spend(self, *, waiting: float = 0.0, computing: float = 0.0) -> None:
+        """Let time pass; computing takes wall time as well."""
+        self.wall_s += waiting + computing
+        self.cpu_s += computing
+
+
+class Column:
+    """A column whose first read costs more than later ones, and on which the two versions differ in speed."""
+
+    def __init__(
+        self,
+        clocks: Clocks,
+        *,
+        first_read: dict[str, float] | None = None,
+        every_read: dict[str, float] | None = None,
+        old: dict[str, float] | None = None,
+        new: dict[str, float] | None = None,
+    ) -> None:
+        self._clocks, self._first, self._every = clocks, first_read, every_read
+        self._work = {1: old or {"computing": 0.001}, 2: new or {"computing": 0.001}}
+        self.runs: list[int] = []
+
+    def work(self, version: int) -> None:
+        """Spend what a version spends on this column."""
+        self.runs.append(version)
+        self._clocks.spend(**(self._first or {}))
+        self._first = None
+        self._clocks.spend(**(self._every or {}))
+        self._clocks.spend(**self._work[version])
+
+
+WORKING = "    value.work({number})\n    return {number}\n"
+FIFTY_TIMES = {"old": {"computing": 0.04}, "new": {"computing": 2.0}}
+SLOW_WHY = "took 2 s (2 s of CPU time) on data already read, version 1 0.04 s (0.04 s of CPU time)"
+
+
+def timed_versions(generated: Path, clocks: Clocks, *, body: str = WORKING) -> Registry:
+    """Publish two versions that work on a `Column`; version 2 is active and timed by these clocks."""
+    two_versions(generated, body.format(number=2), old=body.format(number=1))
+    return Registry(generated, timers=clocks.timers)
+
+
+def test_a_version_that_is_fifty_times_slower_is_returned_from_and_not_quarantined(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Counted afterwards; data that takes its time in both versions is nobody's fault."""
-    monkeypatch.setattr("poet.registry._guard.SLOW_S", 0.02)
-    one = two_versions(tmp_path, "    import time\n    time.sleep(0.05)\n    return 2\n").policy("one")
-    assert [one() for _ in range(3)] == [1] * 3
-    assert "took 0.05" in read_document(tmp_path).policies["one"].quarantine[0].why
-    both = tmp_path / "both"
-    old = "    import time\n    time.sleep(0.03)\n    return 1\n"
-    two = two_versions(both, "    import time\n    time.sleep(0.05)\n    return 2\n", old=old).policy("one")
-    assert [two() for _ in range(5)] == [2] * 5
+    """Its late answers are its own; log, status and journal say what happened."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(4)] == [2, 2, 1, 1]
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.active, entry.previous, entry.quarantine) == (1, None, ())
+    found = entry.slowness(2)
+    assert found is not None
+    assert (found.who, found.why) == ("guard", SLOW_WHY)
+    told = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
+    assert told == [("active", 2, 1, "guard", SLOW_WHY)]
+    (slow,) = registry.status()["one"]["slow"]
+    assert (slow["version"], slow["why"]) == (2, SLOW_WHY)
+    assert caplog.messages == [
+        f"one version 2 is slow: {SLOW_WHY}",
+        f"one: version 2 is set aside as slow by this process: {SLOW_WHY}",
+    ]
+
+
+def test_one_slow_call_is_shown_but_proves_nothing(tmp_path: Path) -> None:
+    """The status counts it apart from failures."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    assert one(Column(clocks, **FIFTY_TIMES)) == 2
+    assert all(one(Column(clocks)) == 2 for _ in range(100))
+    (guard,) = registry.status()["one"]["guard"]
+    assert (guard["failures"], guard["slow_calls"], guard["first_slow_call"]) == (0, 1, SLOW_WHY)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"first_read": {"waiting": 1.3}},
+        {"first_read": {"computing": 30.0}},  # such as a lazy table that is computed by the caller's thread
+        {"every_read": {"waiting": 1.3}},
+        {"every_read": {"computing": 1.3}},
+        {"first_read": {"waiting": 5.0}, "every_read": {"waiting": 0.5}},
+        {"first_read": {"waiting": 60.0}, "new": {"computing": 0.05}},
+    ],
+)
+def test_a_slow_read_is_not_the_versions_fault(tmp_path: Path, column: dict[str, Any]) -> None:
+    """Whether the first read is slow or every read, and whether it waits or computes."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    assert [one(Column(clocks, **column)) for _ in range(50)] == [2] * 50
+    status = registry.status()["one"]
+    assert (status["active"], status["guard"], status["slow"]) == (2, [], [])
+
+
+def test_a_starved_machine_is_not_the_versions_fault(tmp_path: Path) -> None:
+    """Every run of version 2 is interrupted for two seconds, and no run of version 1: CPU time clears it."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    starved = {"new": {"waiting": 2.0, "computing": 0.05}}
+    assert [one(Column(clocks, **starved)) for _ in range(50)] == [2] * 50
+    assert registry.status()["one"]["guard"] == []
+
+
+def test_a_run_that_another_load_slows_down_is_not_the_versions_fault(tmp_path: Path) -> None:
+    """The fastest of two runs counts."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+
+    class Disturbed(Column):
+        def work(self, version: int) -> None:
+            """Slow down all runs of version 2 but its last."""
+            super().work(version)
+            if version == 2 and self.runs.count(2) < 3:
+                clocks.spend(computing=3.0)
+
+    columns = [Disturbed(clocks) for _ in range(20)]
+    assert [one(column) for column in columns] == [2] * 20
+    assert columns[0].runs == [2, 1, 2, 1, 2]
+    assert registry.status()["one"]["guard"] == []
+
+
+def test_a_slow_version_is_found_after_many_slow_reads(tmp_path: Path) -> None:
+    """The pauses that slow reads left delay it only."""
+    clocks = Clocks()
+    one = timed_versions(tmp_path, clocks).policy("one")
+    assert all(one(Column(clocks, first_read={"waiting": 1.3})) == 2 for _ in range(20))
+    slow = [one(Column(clocks, **FIFTY_TIMES, first_read={"waiting": 1.3})) for _ in range(50)]
+    assert slow[-1] == 1
+    assert read_document(tmp_path).policies["one"].quarantine == ()
+
+
+def test_calls_that_take_long_in_both_versions_are_hardly_ever_repeated(tmp_path: Path) -> None:
+    """Of a thousand calls twenty are repeated, by the version before only: the pauses between them double."""
+    clocks = Clocks()
+    one = timed_versions(tmp_path, clocks).policy("one")
+    column = Column(clocks, old={"computing": 3.0}, new={"computing": 3.0})
+    assert all(one(column) == 2 for _ in range(1_000))
+    assert (column.runs.count(2), column.runs.count(1)) == (1_000, 20)
+
+
+def test_one_call_is_repeated_for_a_few_seconds_at_most_before_the_last_round(tmp_path: Path) -> None:
+    """A version that takes a minute is run once more, not twice."""
+    clocks = Clocks()
+    one = timed_versions(tmp_path, clocks).policy("one")
+    for seconds, runs in ((2.0, [2, 1, 2, 1, 2]), (60.0, [2, 1, 2])):
+        column = Column(clocks, new={"computing": seconds})
+        one(column)
+        assert column.runs == runs
+
+
+def test_a_generator_that_is_slow_to_produce_is_not_the_versions_fault(tmp_path: Path) -> None:
+    """It is read once; every repeat sees all of it."""
+    clocks = Clocks()
+    counting = "    return {number} * 100 + sum(value)\n"
+    registry = timed_versions(tmp_path, clocks, body=counting)
+    one = registry.policy("one")
+
+    def rows() -> Iterator[int]:
+        for row in (1, 2, 3):
+            clocks.spend(computing=0.5)
+            yield row
+
+    assert [one(rows()) for _ in range(10)] == [206] * 10
+    assert registry.status()["one"]["guard"] == []
+
+
+def test_a_generator_is_whole_for_every_repeat(tmp_path: Path) -> None:
+    """Version 2 is slow in reading, and sees the same rows three times."""
+    clocks = Clocks()
+    body = WORKING.replace("    return", "    value.runs.append(list(more[0]))\n    return")
+    one = timed_versions(tmp_path, clocks, body=body).policy("one")
+    column = Column(clocks, **FIFTY_TIMES)
+    assert one(column, iter([1, 2])) == 2
+    assert column.runs == [2, [1, 2], 1, [1, 2], 2, [1, 2], 1, [1, 2], 2, [1, 2]]
+
+
+def test_what_cannot_or_must_not_be_repeated_is_not_timed(tmp_path: Path) -> None:
+    """Iterators of an unknown kind, and code of the caller."""
+    clocks = Clocks()
+    one = timed_versions(tmp_path, clocks).policy("one")
+    for argument in (enumerate([1]), print):
+        column = Column(clocks, **FIFTY_TIMES)
+        assert [one(column, argument) for _ in range(5)] == [2] * 5
+        assert column.runs == [2] * 5
+
+
+def test_a_call_that_cannot_be_repeated_well_proves_nothing(tmp_path: Path) -> None:
+    """The new version raises the second time: the caller has its first answer, and no failure is counted."""
+    clocks = Clocks()
+    body = "    value.work({number})\n    return {number} if len(value.runs) < 3 else 1 // 0\n"
+    registry = timed_versions(tmp_path, clocks, body=body)
+    one = registry.policy("one")
+    assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(5)] == [2] * 5
+    assert registry.status()["one"]["guard"] == []
+
+
+def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
+    """Time excuses nothing."""
+    clocks = Clocks()
+    two_versions(tmp_path, "    value.work(2)\n    return None\n", old="    value.work(1)\n    return 1\n")
+    one = Registry(tmp_path, timers=clocks.timers).policy("one")
+    assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(5)] == [1] * 5
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.slow, [word.version for word in entry.quarantine]) == ((), [2])
+
+
+def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_path: Path) -> None:
+    """It says so by what it returns."""
+    clocks = Clocks()
+    versions = {
+        "one": {
+            str(number): write_version(
+                tmp_path,
+                "one",
+                number,
+                source=(
+                    "from poet.runtime.results import MonitoringOutcome\n"
+                    f"VERSION = {number}\n\n\ndef one(value) -> MonitoringOutcome:\n"
+                    f"    value.work({number})\n"
+                    "    return MonitoringOutcome.__new__(MonitoringOutcome)\n"
+                ),
+            )
+            for number in (1, 2)
+        }
+    }
+    write_registry(tmp_path, {"one": 2}, versions, previous=1)
+    column = Column(clocks, **FIFTY_TIMES)
+    one = Registry(tmp_path, timers=clocks.timers).policy("one")
+    for _ in range(5):
+        one(column)
+    assert column.runs == [2] * 5
+
+
+def test_a_slow_version_is_activated_without_a_flag_and_watched_again(tmp_path: Path) -> None:
+    """Activating it takes back what was said of its speed; another two slow calls say it again."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    for _ in range(2):
+        assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(3)] == [2, 2, 1]
+        assert len(read_document(tmp_path).policies["one"].slow) == 1
+        activate(tmp_path, "one", 2, **SAID)
+        assert read_document(tmp_path).policies["one"].slow == ()
+        registry.refresh()
+        assert one(Column(clocks)) == 2
+
+
+def test_a_slow_canary_ends(tmp_path: Path) -> None:
+    """The active version stays; the registry says why the canary ended."""
+    clocks = Clocks()
+    body = "VERSION = {0}\n\n\ndef one(value=0, feature='') -> int:\n    value.work({0})\n    return {0}\n"
+    versions = {
+        "one": {
+            str(number): write_version(tmp_path, "one", number, source=body.format(number))
+            for number in (1, 2)
+        }
+    }
+    write_registry(tmp_path, {"one": 1}, versions)
+    on_trial(tmp_path, "one", 2, mode="canary", share=0.999999, **SAID)
+    one = Registry(tmp_path, timers=clocks.timers).policy("one")
+    assert [one(Column(clocks, **FIFTY_TIMES), "age") for _ in range(3)] == [2, 2, 1]
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.active, entry.canary, entry.quarantine, len(entry.slow)) == (1, None, (), 1)
+    assert [move.mode for move in read_journal(tmp_path)] == ["canary", "canary ends"]
+
+
+def test_a_slow_version_is_set_aside_in_this_process_where_the_folder_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    """As a failed one; the status says why."""
+    clocks = Clocks()
+    registry = timed_versions(tmp_path, clocks)
+    one = registry.policy("one")
+    lock = tmp_path / ".lock"
+    lock.mkdir()
+    assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(3)] == [2, 2, 1]
+    status = registry.status()["one"]
+    assert (status["active"], status["answering"]) == (2, 1)
+    assert f"set aside as slow by this process: {SLOW_WHY}; registry.json cannot say so" in status["refused"]
+    lock.rmdir()
+    status = registry.status()["one"]
+    assert (status["active"], status["refused"], status["quarantine"]) == (1, "", [])
+
+
+def test_two_processes_that_find_a_version_slow_return_once(tmp_path: Path) -> None:
+    """The second finds that it is done."""
+    clocks = Clocks()
+    first = timed_versions(tmp_path, clocks).policy("one")
+    second = Registry(tmp_path, timers=clocks.timers).policy("one")
+    for one in (first, second):
+        one(Column(clocks, **FIFTY_TIMES))
+    sha256 = read_document(tmp_path).policies["one"].versions["2"].sha256
+    for _ in range(2):
+        withdraw(
+            tmp_path, "one", 2, sha256=sha256, to=1, why="slow", at=SAID["at"], patience_s=1.0, is_slow=True
+        )
+    assert len(read_journal(tmp_path)) == 1
+
+
+def test_a_slow_version_is_not_what_a_later_rollback_returns_to(tmp_path: Path) -> None:
+    """Version 3 fails: the version before it answers, and behind that is none."""
+    versions = {"one": {}}  # type: dict[str, dict[str, Any]]
+    for number in (1, 2, 3, 4):
+        versions["one"][str(number)] = write_version(
+            tmp_path, "one", number, source=SOUND.format(number=number)
+        )
+    write_registry(tmp_path, {"one": 2}, versions, previous=1)
+    sha256 = {number: each.sha256 for number, each in versions["one"].items()}
+    said: dict[str, Any] = {"at": SAID["at"], "patience_s": 1.0}
+    withdraw(tmp_path, "one", 2, sha256=sha256["2"], to=1, why="slow", is_slow=True, **said)
+    activate(tmp_path, "one", 3, **SAID)
+    activate(tmp_path, "one", 4, **SAID)
+    withdraw(tmp_path, "one", 4, sha256=sha256["4"], to=3, why="KeyError", **said)
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.active, entry.previous) == (3, 1)
+
+
+def test_only_one_thread_at_a_time_repeats_a_call(tmp_path: Path) -> None:
+    """The others answer without waiting."""
+    clocks = Clocks()
+    one = timed_versions(tmp_path, clocks).policy("one")
+    inner: list[Column] = []
+
+    class Nested(Column):
+        def work(self, version: int) -> None:
+            """While the call is repeated, another thread makes a slow call."""
+            super().work(version)
+            if version == 1 and not inner:
+                inner.append(Column(clocks, **FIFTY_TIMES))
+                thread = threading.Thread(target=one, args=(inner[0],))
+                thread.start()
+                thread.join()
+
+    one(Nested(clocks, **FIFTY_TIMES))
+    assert inner[0].runs == [2]
+
+
+def test_the_systems_clocks_find_a_slow_version_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that burns CPU time beside one that does nothing."""
+    monkeypatch.setattr("poet.registry._guard.SLOW_S", 0.01)
+    one = two_versions(tmp_path, "    return 2 if sum(range(2_000_000)) else 0\n").policy("one")
+    assert any(one() == 1 for _ in range(300))
+    entry = read_document(tmp_path).policies["one"]
+    assert (entry.active, entry.quarantine, len(entry.slow)) == (1, (), 1)
 
 
 def test_arguments_that_can_be_read_once_are_whole_for_the_version_before(tmp_path: Path) -> None:

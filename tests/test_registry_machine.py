@@ -20,6 +20,7 @@ from poet.registry import (
     Change,
     PolicyEntry,
     Registry,
+    Timers,
     VersionEntry,
     exclusive,
     is_on_canary,
@@ -33,9 +34,11 @@ SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00
 SOURCE = """VERSION = {number}
 
 
-def one(feature="", fails=()) -> int:
+def one(feature="", fails=(), spend=None) -> int:
     if VERSION in fails:
         raise OSError(VERSION)
+    if spend is not None:
+        spend.by(VERSION)
     return VERSION
 """
 SHARE = 0.5
@@ -45,6 +48,18 @@ STEPS = ("place", "sync_folder")
 
 class Crash(BaseException):
     """The process ends here."""
+
+
+class Spending:
+    """Clocks, and an argument that moves them by two seconds for one version."""
+
+    def __init__(self) -> None:
+        self.seconds, self.slow = 0.0, 0
+        self.timers = Timers(wall=lambda: self.seconds, cpu=lambda: self.seconds)
+
+    def by(self, version: int) -> None:
+        """Let time pass for a version."""
+        self.seconds += 2.0 if version == self.slow else 0.001
 
 
 @dataclass
@@ -57,6 +72,7 @@ class Model:
     shadow: int | None = None
     versions: list[int] = field(default_factory=list)
     quarantined: set[int] = field(default_factory=set)
+    slow: set[int] = field(default_factory=set)
     tampered: set[int] = field(default_factory=set)
     answering: int = 0  # in the process of the registry under test
 
@@ -65,6 +81,7 @@ class Model:
         if number != self.active:
             self.active, self.previous = number, self.active or None
         self.canary = self.shadow = None
+        self.slow.discard(number)
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -77,7 +94,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="poet-machine-"))
         self.model = Model()
         self.publish()
-        self.registry = Registry(self.folder)
+        self.spending = Spending()
+        self.registry = Registry(self.folder, timers=self.spending.timers)
         self.one = self.registry.policy("one")
 
     def teardown(self) -> None:
@@ -210,21 +228,44 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def fail_in_production(self) -> None:
         """Have the active version raise in every call: the one before answers, and it is withdrawn."""
-        model = self.model
-        self._settle()
-        entry = read_document(self.folder).policies["one"]
-        newer = model.previous is not None and model.previous < model.active
-        if not newer or model.previous in model.quarantined | model.tampered or model.canary is not None:
+        failed, to = self.model.active, self._guarding()
+        if to is None:
             return
-        assert model.previous is not None
-        failed, to = model.active, model.previous
         for _ in range(5):
             assert self.one(fails=(failed,)) == to
-        older = [each for each in model.versions if each < to and each not in model.quarantined]
+        self._withdraw(to)
+        self.model.quarantined.add(failed)
+
+    @rule()
+    def be_slow_in_production(self) -> None:
+        """Have the active version take far longer: the one before is activated, nothing is quarantined."""
+        slow, to = self.model.active, self._guarding()
+        if to is None:
+            return
+        self.spending.slow = slow
+        for _ in range(50):
+            if self.one(spend=self.spending) == to:
+                break
+        assert self.one() == to
+        self._withdraw(to)
+        self.model.slow.add(slow)
+
+    def _guarding(self) -> int | None:
+        """Return the version that guards the active one; None if there is none, or it must not answer."""
+        model = self.model
+        self._settle()
+        assert read_document(self.folder).policies["one"].active == model.active
+        is_newer = model.previous is not None and model.previous < model.active
+        if not is_newer or model.previous in model.quarantined | model.tampered or model.canary is not None:
+            return None
+        return model.previous
+
+    def _withdraw(self, to: int) -> None:
+        model = self.model
+        out = model.quarantined | model.slow
+        older = [each for each in model.versions if each < to and each not in out]
         model.active, model.previous = to, max(older, default=None)
         model.canary = model.shadow = None
-        model.quarantined.add(failed)
-        assert entry.active == failed
 
     def _is_done(self, allowed: bool, act: Any) -> bool:  # noqa: FBT001 -- the two always stand together
         if allowed:
@@ -260,6 +301,7 @@ class RegistryMachine(RuleBasedStateMachine):
         trials = [None if each is None else each.version for each in (entry.canary, entry.shadow)]
         assert trials == [model.canary, model.shadow]
         assert {each for each in model.versions if entry.quarantined(each)} == model.quarantined
+        assert {each for each in model.versions if entry.slowness(each)} == model.slow
         answered = [move.to for move in read_journal(self.folder) if move.mode == "active"]
         assert answered[-1] == model.active
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from poet import Workspace
@@ -12,7 +13,7 @@ from poet.decisions import Decisions
 from poet.errors import PublishError, RegistryError
 from poet.pipeline import Plan, plan
 from poet.publish import activate, on_trial, publish, release
-from poet.registry import Registry, read_document
+from poet.registry import Registry, Timers, read_document
 from poet.registry._alias import withdraw
 from poet.review import canary_document, plan_document, plan_lines, status_lines
 from tests.handmade import write_version
@@ -73,6 +74,53 @@ def test_what_was_rejected_is_not_offered_again(workspace: Workspace) -> None:
     release(workspace.generated, DRIFT, 2, **SAID)
     (again,) = learned(workspace).changes
     assert again.decisions.version == 3
+
+
+def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(workspace: Workspace) -> None:
+    """Its module is not quarantined: `poet activate` takes no flag."""
+    (planned,) = learned(workspace).changes
+    published_as(workspace, planned.decisions)
+    sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
+    withdraw(
+        workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="took 2 s", at=SAID["at"], patience_s=1.0,
+        is_slow=True,
+    )  # fmt: skip
+    found = learned(workspace)
+    assert found.changes == ()
+    since = f"set aside as slow by guard since {SAID['at']}: took 2 s"
+    told = "\n".join(plan_lines(found))
+    assert f"it would be version 2 again, which is {since}; `poet activate detect_drift 2` lets it" in told
+    workspace.registry.refresh()
+    told = "\n".join(status_lines(workspace, found))
+    assert f"SLOW version 2, set aside by guard since {SAID['at']}: took 2 s" in told
+    workspace.activate(DRIFT, 2)
+    entry = read_document(workspace.generated).policies[DRIFT]
+    assert (entry.active, entry.quarantine, entry.slow) == (2, (), ())
+
+
+def test_a_slow_first_read_of_a_column_does_not_withdraw_a_version(workspace: Workspace) -> None:
+    """Of the policy that people use, with columns that are arrays once they are asked for."""
+    published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
+    wall_s = [0.0]
+    draw = np.random.default_rng(0)
+
+    class Lazy:
+        """A column that arrives over a network: its first read takes 1.3 s."""
+
+        def __init__(self) -> None:
+            self.values, self.is_cold = draw.normal(size=500), True
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            wall_s[0] += 1.3 * self.is_cold
+            self.is_cold = False
+            return self.values
+
+    registry = Registry(workspace.generated, timers=Timers(wall=lambda: wall_s[0], cpu=lambda: wall_s[0]))
+    detect_drift, reference = registry.policy(DRIFT), draw.normal(size=2000)
+    answers = [detect_drift(Lazy(), reference, feature="a") for _ in range(12)]
+    assert [answer.policy_version for answer in answers] == [2] * 12
+    assert wall_s[0] == pytest.approx(12 * 1.3)
+    assert registry.status()[DRIFT]["guard"] == []
 
 
 def test_other_decisions_are_offered_all_the_same(workspace: Workspace) -> None:

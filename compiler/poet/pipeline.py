@@ -192,13 +192,20 @@ def _planned(
 
 
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
-    """Say which version says the same already and must not answer, or is on trial; empty if none does."""
+    """Return which version decides the same and was withdrawn or is on trial; empty if there is none."""
     reasons = {
         number: f"quarantined by {word.who} since {word.when}: {word.why}; "
         f"`poet release {decided.policy} {number}` lets it be offered again"
         for number in sorted(map(int, entry.versions))
         if (word := entry.quarantined(number)) is not None
     }
+    for number in sorted(map(int, entry.versions)):
+        if (found := entry.slowness(number)) is not None:
+            reasons.setdefault(
+                number,
+                f"set aside as slow by {found.who} since {found.when}: {found.why}; "
+                f"`poet activate {decided.policy} {number}` lets it answer again",
+            )
     for mode, trial in (("canary", entry.canary), ("shadow", entry.shadow)):
         if trial is not None:
             reasons.setdefault(trial.version, f"on trial as a {mode} since {trial.since}")

@@ -7,12 +7,14 @@ from poet.registry._document import (
     PolicyEntry,
     Quarantine,
     RegistryDocument,
+    Slowness,
     Trial,
     VersionEntry,
     decode_document,
     read_document,
 )
 from poet.registry._files import exclusive, place, sync_folder
+from poet.registry._guard import Timers
 from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
 from poet.registry._policy import Policy
@@ -28,7 +30,9 @@ __all__ = [
     "Quarantine",
     "Registry",
     "RegistryDocument",
+    "Slowness",
     "Tally",
+    "Timers",
     "Trial",
     "VersionEntry",
     "activate",

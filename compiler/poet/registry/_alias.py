@@ -129,11 +129,21 @@ def release(generated: Path, policy: str, number: int, *, who: str, why: str, at
 
 
 def withdraw(
-    generated: Path, policy: str, number: int, *, sha256: str, to: int, why: str, at: str, patience_s: float
+    generated: Path,
+    policy: str,
+    number: int,
+    *,
+    sha256: str,
+    to: int,
+    why: str,
+    at: str,
+    patience_s: float,
+    is_slow: bool = False,
 ) -> None:
-    """Quarantine a version that failed, and let `to` answer where it was the one that answers.
+    """Quarantine a version that failed, and activate `to` if the version is the active one.
 
-    Nothing changes where somebody else has withdrawn it already.
+    A slow version is not quarantined: the registry only notes why it returned to `to`.
+    Nothing changes if another process has withdrawn the version already.
 
     Raises
     ------
@@ -146,21 +156,28 @@ def withdraw(
         known = entry.versions.get(str(number))
         if known is None or known.sha256 != sha256 or entry.quarantined(number) is not None:
             return
-        after = change.quarantine(entry, number)
+        on_canary = entry.canary.version if entry.canary is not None else None
+        if is_slow and number not in (entry.active, on_canary):
+            return
+        after = change.mark_slow(entry, number) if is_slow else change.quarantine(entry, number)
         if entry.active == number:
             change.published(policy, to)
-            # not `moved`: what is rolled back to next must not be the version that failed
+            # not `moved`: the next rollback must not go to the version that was withdrawn
             after = msgspec.structs.replace(
                 after, active=to, previous=_before(entry, to), shadow=None, canary=None
             )
-        elif entry.canary is not None and entry.canary.version == number:
+        elif number == on_canary:
             after = msgspec.structs.replace(after, canary=None)
         change.commit_one(policy, after)
 
 
 def _before(entry: PolicyEntry, number: int) -> int | None:
-    """Give the newest sound version that is older than `number`."""
-    older = (each for each in map(int, entry.versions) if each < number and entry.quarantined(each) is None)
+    """Return the newest version older than `number` that no guard has withdrawn."""
+    older = (
+        each
+        for each in map(int, entry.versions)
+        if each < number and entry.quarantined(each) is None and entry.slowness(each) is None
+    )
     return max(older, default=None)
 
 

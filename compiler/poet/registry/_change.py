@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from poet.errors import PublishError
-from poet.registry._document import PolicyEntry, Quarantine, RegistryDocument, VersionEntry
+from poet.registry._document import PolicyEntry, Quarantine, RegistryDocument, Slowness, VersionEntry
 from poet.registry._files import place, sync_folder
 from poet.registry._journal import Mode, Move, append
 from poet.registry._recover import recovered
@@ -62,6 +62,18 @@ class Change:
         )
         return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, word))
 
+    def mark_slow(self, entry: PolicyEntry, number: int) -> PolicyEntry:
+        """Return the entry with the reason of this change as what is known of a version's speed."""
+        found = Slowness(
+            sha256=entry.versions[str(number)].sha256,
+            version=number,
+            who=self.who,
+            why=self.why,
+            when=self.at,
+        )
+        others = entry.without_slowness(number).slow
+        return msgspec.structs.replace(entry, slow=(*others, found))
+
     def commit(self, after: Mapping[str, PolicyEntry]) -> None:
         """Write the journal, then the registry; nothing where nothing changes."""
         changed = [policy for policy in sorted(after) if self.before.policies.get(policy) != after[policy]]
@@ -95,8 +107,8 @@ class Change:
 
 
 def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
-    """Let a version answer, remember the one before it, and end what was on trial."""
-    ended = msgspec.structs.replace(entry, shadow=None, canary=None)
+    """Return the entry with another active version: trials end, and the guard judges its speed afresh."""
+    ended = msgspec.structs.replace(entry.without_slowness(number), shadow=None, canary=None)
     if entry.active == number:
         return ended
     return msgspec.structs.replace(ended, active=number, previous=entry.active)

@@ -11,6 +11,7 @@ __all__ = [
     "PolicyEntry",
     "Quarantine",
     "RegistryDocument",
+    "Slowness",
     "Trial",
     "VersionEntry",
     "decode_document",
@@ -48,10 +49,21 @@ class Quarantine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_release: bool = False
 
 
+class Slowness(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a guard set a version aside for its speed alone, without quarantining it."""
+
+    sha256: str
+    version: int
+    who: str
+    why: str
+    when: str
+
+
 class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A policy's versions by number, the active one, the one before it, and those on trial.
 
-    `quarantine` only ever grows; the last word on a digest counts.
+    `quarantine` only ever grows; the last word on a digest counts. `slow` loses its entry on a version
+    when that version is activated.
     """
 
     active: int
@@ -60,12 +72,25 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     shadow: Trial | None = None
     canary: Trial | None = None
     quarantine: tuple[Quarantine, ...] = ()
+    slow: tuple[Slowness, ...] = ()
 
     def quarantined(self, number: int) -> Quarantine | None:
         """Give why a version must not answer; None for one that may."""
         version = self.versions.get(str(number))
         words = [each for each in self.quarantine if version is not None and each.sha256 == version.sha256]
         return words[-1] if words and not words[-1].is_release else None
+
+    def slowness(self, number: int) -> Slowness | None:
+        """Return why a guard returned from this version; None if no guard did since its last activation."""
+        version = self.versions.get(str(number))
+        found = (each for each in self.slow if version is not None and each.sha256 == version.sha256)
+        return next(found, None)
+
+    def without_slowness(self, number: int) -> "PolicyEntry":
+        """Return the entry without what guards said about the speed of a version."""
+        version = self.versions[str(number)]
+        kept = tuple(each for each in self.slow if each.sha256 != version.sha256)
+        return msgspec.structs.replace(self, slow=kept)
 
 
 class RegistryDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,36 +1,52 @@
 """A new version is watched by the one before it, in the same call.
 
-A failure is a call that the new version raises in, answers with a wrong type, or takes far too long for,
-while the version before it answers the same call well. What both fail at is the caller's doing: the new
-version's error is raised as it is, and nothing is counted.
+A failure is a call that the new version raises in, or answers with a wrong type, while the version before it
+answers the same call well. What both fail at is the caller's doing: the new version's error is raised as it
+is, and nothing is counted. A wrong type is one that neither the function before says it returns nor actually
+returned to the same call.
 
-A wrong type is one that neither the function before says it returns nor actually returned to the same call.
-Too long is over `SLOW_S` and over `SLOWER` times what the version before took for the same call; a running
-call cannot be stopped from here, so it is counted afterwards. A policy that runs the caller's own code under
-deadlines of its own is not timed.
+A call is slow if the new version takes over `SLOW_S` and over `SLOWER` times as long as the version before,
+both in wall time and in CPU time, when both repeat it on data that has been read. The first run of a call
+proves nothing: it may wait for a lazy column, a cold cache, or a machine that is busy with other work. A
+first run that took over `SLOW_S` only makes a call suspicious. The guard then runs both versions in turn, up
+to `ROUNDS` times each, and compares the fastest runs. It stops at the first comparison that clears the new
+version. CPU time is that of the calling thread: the process's CPU time would include whatever other threads
+do in the meantime. Work that a version hands to other threads is therefore not held against it.
+
+A caller waits while a call is repeated. So each time a version is cleared, the guard leaves twice as many
+suspicious calls alone before it looks again, up to `MOST_LEFT_ALONE`. A call is not repeated if an argument
+can be read only once or is code of the caller. A policy that runs the caller's own code under deadlines of
+its own is not timed. A slow call is answered by the new version: the answer is late, not wrong.
+
+Slow calls and failures are counted apart. Failures quarantine a version. Slow calls only activate the version
+before, since the same code may be fast enough on other data or on another machine.
 """
 
+import copy
 import itertools
 import logging
 import threading
 from collections.abc import Callable
 from functools import wraps
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import GeneratorType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from poet.registry._evidence import ENOUGH, FailureEvidence
 from poet.registry._load import LoadedVersion
 from poet.runtime.results import MonitoringOutcome
 
-__all__ = ["PROVEN_AFTER", "Guard", "plain"]
+__all__ = ["PROVEN_AFTER", "Guard", "Timers", "plain"]
 
-SLOW_S = 1.0
-SLOWER = 20.0
-PROVEN_AFTER = (
+SLOW_S: Final = 1.0
+SLOWER: Final = 20.0
+ROUNDS: Final = 2  # of both versions: the fastest of two runs is rarely one that was interrupted
+LONGEST_S: Final = 5.0  # of repeating one call, after which no further round begins
+MOST_LEFT_ALONE: Final = 63  # suspicious calls between two that are repeated
+PROVEN_AFTER: Final = (
     100_000  # calls without a failure, after which a version that nobody records is called directly
 )
-LONGEST_REASON = 200  # characters
+LONGEST_REASON: Final = 200  # characters
 _log = logging.getLogger("poet.registry")
 _TEE: type = type(itertools.tee(())[0])
 _READ_ONCE = frozenset(
@@ -38,6 +54,47 @@ _READ_ONCE = frozenset(
 )
 _FAILED_TOO = object()
 _Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Timers(NamedTuple):
+    """The clocks of a guard, both in seconds from any start: wall time and the calling thread's CPU time."""
+
+    wall: Callable[[], float] = perf_counter
+    cpu: Callable[[], float] = thread_time
+
+
+SYSTEM_TIMERS: Final = Timers()
+
+
+class _Spent(NamedTuple):
+    """What runs of the same call took in seconds; of several runs, the least of each."""
+
+    wall: float = float("inf")
+    cpu: float = float("inf")
+
+    def least(self, other: "_Spent") -> "_Spent":
+        return _Spent(min(self.wall, other.wall), min(self.cpu, other.cpu))
+
+    def is_far_above(self, other: "_Spent") -> bool:
+        return all(mine > max(SLOW_S, SLOWER * theirs) for mine, theirs in zip(self, other, strict=True))
+
+    def __str__(self) -> str:
+        return f"{self.wall:.3g} s ({self.cpu:.3g} s of CPU time)"
+
+
+class _Counted:
+    """How often something was held against a version, what it was first, and what that proves."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = ""
+        self._evidence = FailureEvidence()
+
+    def add(self, call: int, reason: str) -> bool:
+        """Count a call, numbered from 1; return whether there is enough evidence to withdraw the version."""
+        self.count += 1
+        self.first = self.first or reason
+        return self._evidence.failed_at(call) >= ENOUGH
 
 
 class Guard:
@@ -52,22 +109,24 @@ class Guard:
         previous: LoadedVersion,
         *,
         on_broken: Callable[[str], None],
-        on_proven: Callable[[], None] | None = None,
+        on_slow: Callable[[str], None],
+        on_proven: Callable[[], None] | None,
+        timers: Timers,
     ) -> None:
         self.loaded, self.previous = loaded, previous
-        self.failures = 0
-        self.first_failure = ""
+        self.failures, self.slow_calls = _Counted(), _Counted()
         self.is_broken = self.is_proven = False
-        self._on_broken, self._on_proven = on_broken, on_proven
+        self._on_broken, self._on_slow, self._on_proven = on_broken, on_slow, on_proven
         self._types: frozenset[type] = _said_types(previous)
         self._budget_s = float("inf") if MonitoringOutcome in self._types else SLOW_S
+        self._timers = timers
+        self._cleared = self._left_alone = 0
         self._count = itertools.count(1)
-        self._evidence = FailureEvidence()
-        self._failing = threading.Lock()
+        self.forked()
 
     def call(self) -> Callable[..., Any]:
-        """Give the version's function, answered by the one before where it fails."""
-        function, count = self.loaded.function, self._count.__next__
+        """Return the version's function, answered by the one before where it fails."""
+        function, count, wall = self.loaded.function, self._count.__next__, self._timers.wall
 
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -76,7 +135,7 @@ class Guard:
                 _READ_ONCE.isdisjoint(map(type, args)) and _READ_ONCE.isdisjoint(map(type, kwargs.values()))
             ):
                 (args, kwargs), again = _twice(args, kwargs)
-            begun = perf_counter()
+            begun = wall()
             try:
                 result = function(*args, **kwargs)
             except Exception as error:
@@ -84,9 +143,9 @@ class Guard:
                 if answer is _FAILED_TOO:
                     raise
                 return answer
-            took = perf_counter() - begun
+            took = wall() - begun
             if took > self._budget_s or type(result) not in self._types:
-                return self._compared(result, took, again)
+                return self._examined(result, took, again)
             if count() == PROVEN_AFTER:
                 self._prove()
             return result
@@ -101,56 +160,104 @@ class Guard:
             self._failed(f"{type(error).__name__}: {error}")
         return answer
 
-    def _compared(self, result: object, took: float, arguments: _Arguments) -> object:
-        begun = perf_counter()
-        answer = self._ask_previous(arguments)
-        allowed = SLOWER * (perf_counter() - begun)
-        if answer is _FAILED_TOO:
+    def _examined(self, result: object, took: float, arguments: _Arguments) -> object:
+        """Return the answer to a call that took long or was answered with a type not seen before."""
+        if type(result) not in self._types:
+            answer = self._ask_previous(arguments)
+            if answer is _FAILED_TOO:
+                next(self._count)
+                return result
+            if not isinstance(result, type(answer)):
+                self._failed(f"answered with {type(result).__name__}, expected {type(answer).__name__}")
+                return answer
+            self._types |= {type(result)}
+        reason = self._slowness(took, arguments) if took > self._budget_s else ""
+        if reason:
+            self._was_slow(reason)
+        else:
             next(self._count)
-            return result
-        if type(result) not in self._types and not isinstance(result, type(answer)):
-            self._failed(f"answered with {type(result).__name__}, expected {type(answer).__name__}")
-            return answer
-        if took > max(self._budget_s, allowed):
-            self._failed(f"took {took:.3g} s, version {self.previous.number} {allowed / SLOWER:.3g} s")
-            return answer
-        self._types |= {type(result)}
-        self._budget_s = max(self._budget_s, allowed)  # data of that size takes its time in any version
-        next(self._count)
         return result
 
     def _ask_previous(self, arguments: _Arguments) -> object:
-        args, kwargs = arguments
         # an iterator of an unknown kind is spent by now: answering from what is left of it would be wrong
-        if any(hasattr(value, "__next__") and type(value) is not _TEE for value in (*args, *kwargs.values())):
+        if _is_spent(arguments):
             return _FAILED_TOO
+        args, kwargs = _unread(arguments)
         try:
             return self.previous.function(*args, **kwargs)
         except Exception:  # noqa: BLE001 -- both fail: the caller's doing, and the new version's error is raised
             return _FAILED_TOO
 
+    def _slowness(self, took: float, arguments: _Arguments) -> str:
+        """Return why a suspicious call counts as slow; empty if it does not, or is not repeated.
+
+        Only one thread at a time repeats a call. The others do not wait for it.
+        """
+        if _is_spent(arguments) or _holds_code(arguments) or not self._timing.acquire(blocking=False):
+            return ""
+        try:
+            if self._left_alone:
+                self._left_alone -= 1
+                return ""
+            reason = self._repeated(took, arguments)
+            self._cleared = 0 if reason else self._cleared + 1
+            self._left_alone = min(2**self._cleared - 1, MOST_LEFT_ALONE)
+            return reason
+        finally:
+            self._timing.release()
+
+    def _repeated(self, took: float, arguments: _Arguments) -> str:
+        """Run both versions in turn and compare their fastest runs; return how they differ if one is slow."""
+        begun = self._timers.wall()
+        new, old = _Spent(wall=took), _Spent()
+        for _ in range(ROUNDS):
+            for version in (self.previous, self.loaded):
+                spent = self._timed(version, arguments)
+                if spent is None:
+                    return ""
+                new, old = (new, old.least(spent)) if version is self.previous else (new.least(spent), old)
+                if not new.is_far_above(old):
+                    return ""
+            if self._timers.wall() - begun > LONGEST_S:
+                break
+        return f"took {new} on data already read, version {self.previous.number} {old}"
+
+    def _timed(self, version: LoadedVersion, arguments: _Arguments) -> _Spent | None:
+        """Run a call once more and return what it took; None if it raises."""
+        args, kwargs = _unread(arguments)
+        wall, cpu = self._timers
+        begun, cpu_begun = wall(), cpu()
+        try:
+            version.function(*args, **kwargs)
+        except Exception:  # noqa: BLE001 -- the caller has an answer; a call that cannot be repeated proves nothing
+            return None
+        cpu_spent = cpu() - cpu_begun
+        return _Spent(wall() - begun, cpu_spent)
+
     def _failed(self, why: str) -> None:
+        self._count_against(self.failures, f"failed, version {self.previous.number} answered", why)
+
+    def _was_slow(self, why: str) -> None:
+        self._count_against(self.slow_calls, "is slow", why)
+
+    def _count_against(self, counted: _Counted, what: str, why: str) -> None:
         reason = plain(why)
         with self._failing:
-            self.failures += 1
-            self.first_failure = self.first_failure or reason
-            e_value = self._evidence.failed_at(next(self._count))
-            is_news = e_value >= ENOUGH and not self.is_broken
+            is_enough = counted.add(next(self._count), reason)
+            is_first = counted.count == 1
+            is_news = is_enough and not self.is_broken
             self.is_broken = self.is_broken or is_news
-        if self.failures == 1:
-            name, number = self.loaded.policy, self.loaded.number
-            _log.warning(
-                "%s version %d failed, version %d answered: %s", name, number, self.previous.number, reason
-            )
+        if is_first:
+            _log.warning("%s version %d %s: %s", self.loaded.policy, self.loaded.number, what, reason)
         if is_news:
-            self._on_broken(self.first_failure)
+            (self._on_broken if counted is self.failures else self._on_slow)(counted.first)
 
     def forked(self) -> None:
-        """Make the lock anew in a forked child: nobody is left there to let go of it."""
-        self._failing = threading.Lock()
+        """Replace the locks, in a forked child: the threads that held them do not exist there."""
+        self._failing, self._timing = threading.Lock(), threading.Lock()
 
     def _prove(self) -> None:
-        if self._on_proven is not None and self.failures == 0:
+        if self._on_proven is not None and self.failures.count == self.slow_calls.count == 0:
             self.is_proven = True
             self._on_proven()
 
@@ -169,7 +276,7 @@ def _said_types(version: LoadedVersion) -> frozenset[type]:
 
 
 def _twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Arguments, _Arguments]:
-    """Give the arguments for two calls where some can be read once only."""
+    """Return the arguments for two calls where some can be read once only."""
     pairs = [itertools.tee(value) if type(value) in _READ_ONCE else (value, value) for value in args]
     named = {
         name: itertools.tee(value) if type(value) in _READ_ONCE else (value, value)
@@ -180,3 +287,24 @@ def _twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Arguments, _
         for side in (0, 1)
     )
     return first, second
+
+
+def _unread(arguments: _Arguments) -> _Arguments:
+    """Return the arguments for one more call; what is kept of an iterator stays at its beginning."""
+    args, kwargs = arguments
+    return (
+        tuple(copy.copy(value) if type(value) is _TEE else value for value in args),
+        {name: copy.copy(value) if type(value) is _TEE else value for name, value in kwargs.items()},
+    )
+
+
+def _is_spent(arguments: _Arguments) -> bool:
+    """Return whether an argument is an iterator that is not kept for a second call."""
+    args, kwargs = arguments
+    return any(hasattr(value, "__next__") and type(value) is not _TEE for value in (*args, *kwargs.values()))
+
+
+def _holds_code(arguments: _Arguments) -> bool:
+    """Return whether an argument is code of the caller, which may do more than answer."""
+    args, kwargs = arguments
+    return any(map(callable, (*args, *kwargs.values())))

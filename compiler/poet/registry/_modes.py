@@ -2,18 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from poet.registry._canary import split
 from poet.registry._document import PolicyEntry, RegistryDocument
-from poet.registry._guard import Guard
+from poet.registry._guard import Guard, Timers
 from poet.registry._load import LoadedVersion
 from poet.registry._shadow import Shadow
 from poet.registry._tally import Tally, read_tallies
 
 __all__ = ["Modes"]
 
-OnBroken = Callable[[LoadedVersion, LoadedVersion, str], None]
+
+class OnBroken(Protocol):
+    """Called when a guard withdraws a version: with the version, the one before it, and the reason."""
+
+    def __call__(
+        self, failed: LoadedVersion, previous: LoadedVersion, why: str, /, *, is_slow: bool
+    ) -> None: ...
 
 
 class Modes:
@@ -26,15 +32,24 @@ class Modes:
     is_recorded
         Whether every answer is recorded: then a guard costs next to nothing, and stays.
     on_broken, on_proven
-        Called when a version failed too often, and when one needs no guard any more.
+        Called when a version failed or was slow too often, and when one needs no guard any more.
+    timers
+        The clocks by which guards judge the speed of a new version.
     """
 
     def __init__(
-        self, log: Path, *, is_recorded: bool, on_broken: OnBroken, on_proven: Callable[[], None]
+        self,
+        log: Path,
+        *,
+        is_recorded: bool,
+        on_broken: OnBroken,
+        on_proven: Callable[[], None],
+        timers: Timers,
     ) -> None:
         self._log = log if log.is_dir() else None
         self._on_broken = on_broken
         self._on_proven = None if is_recorded else on_proven
+        self._timers = timers
         self._guards: dict[tuple[str, str, str], Guard] = {}
         self._shadows: dict[tuple[str, str, str, float], Shadow] = {}
 
@@ -69,15 +84,17 @@ class Modes:
             self._guards[key] = Guard(
                 loaded,
                 previous,
-                on_broken=lambda why: self._broken(key, why),
+                on_broken=lambda why: self._broken(key, why, is_slow=False),
+                on_slow=lambda why: self._broken(key, why, is_slow=True),
                 on_proven=self._on_proven,
+                timers=self._timers,
             )
         guard = self._guards[key]
         return loaded.function if guard.is_proven else guard.call()
 
-    def _broken(self, key: tuple[str, str, str], why: str) -> None:
-        guard = self._guards.pop(key)  # if the version is ever released, it is watched from the beginning
-        self._on_broken(guard.loaded, guard.previous, why)
+    def _broken(self, key: tuple[str, str, str], why: str, *, is_slow: bool) -> None:
+        guard = self._guards.pop(key)  # a version that is activated again is watched from the beginning
+        self._on_broken(guard.loaded, guard.previous, why, is_slow=is_slow)
 
     def _shadow(self, loaded: LoadedVersion, champion: LoadedVersion, share: float) -> Shadow:
         key = loaded.policy, loaded.sha256, champion.sha256, share
@@ -86,16 +103,18 @@ class Modes:
         return self._shadows[key]
 
     def guard_document(self, policy: str) -> list[dict[str, object]]:
-        """Give what the guards of a policy counted in this process, as plain data."""
+        """Return what the guards of a policy counted in this process, as plain data."""
         return [
             {
                 "version": guard.loaded.number,
                 "answered_by": guard.previous.number,
-                "failures": guard.failures,
-                "first_failure": guard.first_failure,
+                "failures": guard.failures.count,
+                "first_failure": guard.failures.first,
+                "slow_calls": guard.slow_calls.count,
+                "first_slow_call": guard.slow_calls.first,
             }
             for (name, _, _), guard in sorted(self._guards.items(), key=lambda item: item[1].loaded.number)
-            if name == policy and guard.failures
+            if name == policy and (guard.failures.count or guard.slow_calls.count)
         ]
 
     def tallies(self, document: RegistryDocument) -> list[Tally]:

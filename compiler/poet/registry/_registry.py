@@ -27,6 +27,7 @@ import msgspec
 from poet.errors import RegistryError
 from poet.registry._canary import has_sides
 from poet.registry._document import FILE, PolicyEntry, RegistryDocument, decode_document, read_document
+from poet.registry._guard import SYSTEM_TIMERS, Timers
 from poet.registry._load import LoadedVersion, load
 from poet.registry._modes import Modes
 from poet.registry._policy import PINNED, OnResult, Policy, Snapshot, recorded
@@ -50,7 +51,9 @@ class Registry:
     on_result
         Called with policy, arguments by name and result of every call; what it returns is the answer.
     clock
-        Gives seconds since 1970, for what is written down when a version fails.
+        Returns seconds since 1970, for what is written down when a version fails.
+    timers
+        The clocks by which guards judge the speed of a new version.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Registry:
         *,
         on_result: OnResult | None = None,
         clock: Callable[[], float] = time.time,
+        timers: Timers = SYSTEM_TIMERS,
     ) -> None:
         self.generated = Path(generated).absolute()
         self.snapshot = Snapshot({}, {})
@@ -80,6 +84,7 @@ class Registry:
             is_recorded=on_result is not None,
             on_broken=self._broken,
             on_proven=self._proven,
+            timers=timers,
         )
         _registries.add(self)
 
@@ -226,6 +231,7 @@ class Registry:
                     for number in sorted(map(int, entry.versions))
                     if (word := entry.quarantined(number)) is not None
                 ],
+                "slow": [msgspec.to_builtins(each) for each in entry.slow],
             }
         return found
 
@@ -304,10 +310,10 @@ class Registry:
         if why is not None:
             raise RegistryError(f"version {number} is {why}")
 
-    def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
-        """Let the version before answer in this process at once, and in all others by the registry."""
+    def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str, *, is_slow: bool) -> None:
+        """Return to the previous version: in this process at once, in all others through the registry."""
         with self._following:
-            self._withdrawn.add(failed, previous, why)
+            self._withdrawn.add(failed, previous, why, is_slow=is_slow)
             self._swap(self._document)
             self._withdrawn.settle(patience_s=PATIENCE_S)
             self._follow()

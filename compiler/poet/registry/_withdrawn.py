@@ -1,4 +1,4 @@
-"""The versions that failed in this process, until ``registry.json`` says so to all."""
+"""The versions that failed or were slow in this process, until ``registry.json`` says so to all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ class _Failure:
     to: int
     why: str
     at: str
+    is_slow: bool
     unwritten: str = ""  # why the registry could not be told, if it could not
 
 
@@ -30,18 +31,19 @@ class Withdrawn:
         self._generated, self._clock = generated, clock
         self._failures: dict[tuple[str, int], _Failure] = {}
 
-    def add(self, failed: LoadedVersion, previous: LoadedVersion, why: str) -> None:
-        """Remember a version that failed, and which one answers instead."""
+    def add(self, failed: LoadedVersion, previous: LoadedVersion, why: str, *, is_slow: bool) -> None:
+        """Record that a version failed or was slow, and which version answers instead."""
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
         key = failed.policy, failed.number
-        self._failures[key] = _Failure(failed.sha256, previous.number, why, at)
+        self._failures[key] = _Failure(failed.sha256, previous.number, why, at, is_slow)
 
     def why(self, policy: str, number: int, entry: PolicyEntry) -> str | None:
         """Say why a version does not answer here; None for one that may."""
         failure, version = self._failures.get((policy, number)), entry.versions.get(str(number))
         if failure is None or version is None or version.sha256 != failure.sha256:
             return None
-        said = f"withdrawn by this process: {failure.why}"
+        kind = "set aside as slow" if failure.is_slow else "withdrawn"
+        said = f"{kind} by this process: {failure.why}"
         return f"{said}; registry.json cannot say so: {failure.unwritten}" if failure.unwritten else said
 
     def instead(self, policy: str, number: int) -> int | None:
@@ -65,6 +67,7 @@ class Withdrawn:
                     why=failure.why,
                     at=failure.at,
                     patience_s=patience_s,
+                    is_slow=failure.is_slow,
                 )
             except (PoetError, OSError) as error:
                 reason = error.strerror or "" if isinstance(error, OSError) else str(error)

@@ -1,4 +1,4 @@
-"""What is on trial and what is quarantined, for the status."""
+"""Which versions are on trial, quarantined or set aside as slow, for the status."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -68,7 +68,7 @@ def canary_line(canary: dict[str, Any]) -> str:
 
 
 def trial_lines(entry: dict[str, Any]) -> Iterator[str]:
-    """Give what is on trial and what is quarantined of one policy, as `status_document` says it."""
+    """Yield what is on trial, quarantined or set aside as slow of one policy in `status_document`."""
     if entry["canary"]:
         yield canary_line(entry["canary"])
     if entry["shadow"]:
@@ -81,4 +81,9 @@ def trial_lines(entry: dict[str, Any]) -> Iterator[str]:
     for word in entry["quarantine"]:
         yield clean(
             f"QUARANTINED version {word['version']} by {word['who']} since {word['when']}: {word['why']}"
+        )
+    for found in entry["slow"]:
+        yield clean(
+            f"SLOW version {found['version']}, set aside by {found['who']} since {found['when']}: "
+            f"{found['why']}"
         )
