@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from poet.learn.calculate_adaptive_window._readings import Reading
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.evidence import fading_weights, shrunk_means
-from poet.learn.statements import weighted_median
-
-__all__ = ["BandCosts", "band_costs"]
+from poet.stats import decay_weights, shrunk_means, weighted_median
 
 _FEWEST = 2  # readings of a window before it may be chosen
 _FAR = 4.0  # times the median: three standard deviations of what reports scatter by
@@ -202,7 +199,7 @@ def _moments(
     """
     at = np.array([reading.size for reading in readings])[:, None] == sizes
     values = np.array([reading.outcome for reading in readings])
-    fading = fading_weights(
+    fading = decay_weights(
         [reading.time for reading in readings], half_life_days=configuration.half_life_days, newest=newest
     )
     values = _clipped(values, fading, at)

@@ -1,20 +1,17 @@
 """What was said about windows: one reading per event, on fixed bands and a fixed grid."""
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from poet.learn.grid import around, floored
-
-__all__ = ["EDGES", "Reading", "band_of", "read", "snapped"]
+from poet.learn.feedback_rows import around, cap_bursts, floored
 
 # Fixed before any data came, so that no border is picked by looking.
 EDGES = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
-_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +57,26 @@ def read(
     one clock hour of event time. A run that took more than `memory_cap_mb` counts as one that timed out.
     """
     rows = sorted(table.to_pylist(), key=lambda row: row["position"])
-    readings: list[Reading] = []
-    taken: Counter[tuple[str, int]] = Counter()
+    usable: list[dict[str, Any]] = []
     for row in rows:
         value, window = row[outcome], row["window_size"]
         if memory_cap_mb is not None and (row["memory_usage_mb"] or 0.0) > memory_cap_mb:
             value = 1.0
-        if value is None or not math.isfinite(value) or not window or window < 1:
-            continue
-        hour = (row["source"], int(row["time"] // _HOUR))
-        taken[hour] += 1
-        if taken[hour] > burst_limit:
-            continue
-        readings.append(
-            Reading(
-                position=row["position"],
-                event_id=row["event_id"],
-                source=row["source"],
-                time=row["time"],
-                feature=row["feature"] or "",
-                window=int(window),
-                size=grid(int(window)),
-                band=band_of(row.get("data_velocity")),
-                outcome=float(value),
-            )
+        if value is not None and math.isfinite(value) and window and window >= 1:
+            usable.append({**row, outcome: value})
+    counted, _ = cap_bursts(usable, burst_limit)
+    readings = [
+        Reading(
+            position=row["position"],
+            event_id=row["event_id"],
+            source=row["source"],
+            time=row["time"],
+            feature=row["feature"] or "",
+            window=int(row["window_size"]),
+            size=grid(int(row["window_size"])),
+            band=band_of(row.get("data_velocity")),
+            outcome=float(row[outcome]),
         )
+        for row in counted
+    ]
     return readings, len(rows) - len(readings)

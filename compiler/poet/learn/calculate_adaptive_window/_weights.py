@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from poet.learn.calculate_adaptive_window._readings import EDGES
 
-__all__ = ["hypothesis_weights", "is_with_others"]
-
 _BANDS_SHARE = 0.4
 _CAPS_SHARE = 0.3
 _FEATURES_SHARE = 0.3

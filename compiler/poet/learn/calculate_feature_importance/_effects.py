@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 from poet.decisions import Interval
 from poet.learn.calculate_feature_importance._readings import Impact, Report
-from poet.learn.evidence import fading_weights, median_interval
-from poet.learn.statements import weighted_median
-
-__all__ = ["MULTIPLIERS", "Effects", "drawn"]
+from poet.stats import decay_weights, median_interval, weighted_median
 
 MULTIPLIERS = (1.5, 2.0, 3.0, 5.0, 10.0)
 _FEWEST = 3  # slopes behind a median
@@ -91,7 +88,7 @@ class Effects:
         return weighted_median([row.slope for row in rows], self._weights([row.time for row in rows]))
 
     def _weights(self, times: Sequence[float]) -> list[float]:
-        weights = fading_weights(times, half_life_days=self.half_life_days, newest=self.newest)
+        weights = decay_weights(times, half_life_days=self.half_life_days, newest=self.newest)
         return [float(weight) for weight in weights]
 
 

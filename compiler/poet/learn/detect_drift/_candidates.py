@@ -12,8 +12,6 @@ import msgspec
 
 from poet.policies.detect_drift import Criterion, Preparation, Scale, Statistic
 
-__all__ = ["Candidate", "categorical_grid", "numeric_grid"]
-
 RATIOS = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0, 9.0)
 KS_RATIO_LIMIT = 6.0
 MAXIMA = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)

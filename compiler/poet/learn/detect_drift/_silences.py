@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from poet.learn.detect_drift._alike import Alike
 from poet.learn.detect_drift._steps import Role, Steps
 
-__all__ = ["Counted", "Judged", "Silences", "count_silences", "judged_executions"]
-
 Counts = NDArray[np.int64]
 Answers = NDArray[np.bool_]
 Firing = Callable[[NDArray[np.int64]], Answers]  # rows of executions → whether each candidate alerts, (n, K)
@@ -53,12 +51,12 @@ class Judged:
         return Judged(steps, self.row_of, self.answers, self.champion_answers)
 
 
-def judged_executions(plays: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
+def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
     """Let every candidate answer every execution that is judged in one of the plays; the first is kept."""
-    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in plays]))
+    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
     row_of = np.full(champion.size, -1)
     row_of[rows] = np.arange(rows.size)
-    return Judged(plays[0], row_of, np.ascontiguousarray(firing(rows)), champion)
+    return Judged(runs[0], row_of, np.ascontiguousarray(firing(rows)), champion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ class Silences:
 
 
 def count_silences(
-    plays: Sequence[tuple[Steps, Iterable[_Scope]]],
+    runs: Sequence[tuple[Steps, Iterable[_Scope]]],
     answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
     champion: Answers,
 ) -> Silences:
@@ -151,15 +149,15 @@ def count_silences(
     champion
         Whether the champion alerts, by execution.
     """
-    steps, scopes = plays[0]
+    steps, scopes = runs[0]
     silent = np.flatnonzero(steps.roles == Role.SILENT)
     rows, positions = steps.execution[silent], steps.positions[silent]
     found_answers, alerts = answers(rows), champion[rows]
     bounds: dict[str, list[Counts]] = {}
-    for play, in_play in plays:
-        for scope in in_play:
-            judged = scope.members & (play.roles != Role.SILENT)
-            bounds.setdefault(scope.name, []).append(play.positions[judged])
+    for run, in_run in runs:
+        for scope in in_run:
+            judged = scope.members & (run.roles != Role.SILENT)
+            bounds.setdefault(scope.name, []).append(run.positions[judged])
     found = Silences({name: np.unique(np.concatenate(each)) for name, each in bounds.items()}, {}, {})
 
     def segments(scope: _Scope, inside: Answers) -> _Segments:

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from poet.learn.detect_drift._candidates import Candidate
-    from poet.learn.votes import Ballots
+    from poet.learn.labels import Ballots
     from poet.policies.detect_drift import Criterion
     from poet.summaries import Summaries
-
-__all__ = ["Executions", "Role", "Steps", "fires", "firing", "read_executions", "read_steps"]
 
 Floats = NDArray[np.float64]
 

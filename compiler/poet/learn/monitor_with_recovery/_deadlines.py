@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.errors import LearnError
-from poet.learn.blocks import Block, about, wager
+from poet.learn.e_factors import EFactor, bounded_mean_factor, hypothesis_key
 from poet.learn.monitor_with_recovery._readings import Run
-
-__all__ = ["FEWEST", "Deadline", "deadline_bets", "fitted", "shortest"]
 
 FEWEST = 20  # completed runs before a quantile is fitted
 _QUANTILE = 0.95
@@ -78,7 +76,7 @@ def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
     return [float(value) for value in solved.x[:k]]
 
 
-def deadline_bets(runs: Sequence[Run]) -> Iterator[Block]:
+def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
     """Bet that runs over the deadline, as fitted on the runs before, mostly do not end well.
 
     The deadline is fitted anew after every `FEWEST` completed runs. A failed run of unknown length counts
@@ -89,7 +87,9 @@ def deadline_bets(runs: Sequence[Run]) -> Iterator[Block]:
         deadline: Deadline | None = None
         for run in (each for each in runs if each.computation == computation):
             if deadline and (run.seconds is None or run.seconds > deadline.of(run)):
-                yield wager(about("deadline", computation), run, 1.0 if run.has_failed else -1.0)
+                yield bounded_mean_factor(
+                    hypothesis_key("deadline", computation), run, 1.0 if run.has_failed else -1.0
+                )
             if not run.has_failed:
                 completed.append(run)
                 if len(completed) % FEWEST == 0:
