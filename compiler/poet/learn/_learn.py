@@ -60,7 +60,7 @@ def replay(
     candidate: Decisions,
     configuration: LearnConfiguration,
 ) -> Flips | None:
-    """Say what a candidate would have answered otherwise than the champion; None where nobody knows.
+    """Return where a candidate answers differently from the champion; None for a policy without a replay.
 
     Raises
     ------

@@ -70,6 +70,6 @@ class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
         return rule in self.vetoes.get(policy, ())
 
     def as_document(self) -> dict[str, object]:
-        """Give the canonical plain form, sorted, for `Decisions.configuration`."""
+        """Return the canonical plain form, sorted, for `Decisions.configuration`."""
         compact = msgspec.json.encode(self, order="sorted")
         return msgspec.json.decode(compact, type=dict[str, object])

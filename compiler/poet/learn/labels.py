@@ -153,7 +153,7 @@ def _ballots(
 
 
 def _label(group: list[dict[str, Any]]) -> float:
-    """Give the mean of what people said; what was only done about it counts where nobody said anything."""
+    """Return the mean of what people said; what was only done about it counts where nobody said anything."""
     said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
     done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
     told = said or done
@@ -200,7 +200,7 @@ def _gravity(impact: str) -> int:
 
 
 def with_soft_votes(summaries: "Summaries") -> pa.Table:
-    """Give `Summaries.votes` with the soft ones among them, by position.
+    """Return `Summaries.votes` with the soft ones among them, by position.
 
     A retraining votes on the execution that triggered it: real when the model did better afterwards. A
     threshold moved by hand votes on earlier executions of its feature at the old threshold whose answer

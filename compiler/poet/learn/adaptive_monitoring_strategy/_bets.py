@@ -45,7 +45,7 @@ class Evidence:
 
 
 def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFactor]]:
-    """Settle every bet; what is given says how they come out without the sources it is given.
+    """Return a function from excluded sources to the e-factors of all other rows.
 
     What is usual after an incident is made of verdicts too, so these bets are settled anew.
     """
@@ -59,7 +59,7 @@ def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFa
 
 
 def risk_shares() -> dict[str, float]:
-    """Share the risk, fixed before any data."""
+    """Return the weights of the hypotheses, fixed before any data."""
     return {
         **{hypothesis_key("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
         **{
@@ -72,7 +72,7 @@ def risk_shares() -> dict[str, float]:
 
 
 def _accounts(accounts: Iterable[CostRecord], dearest: float) -> Iterator[EFactor]:
-    """Bet in money: a stake risks at most its part of the wealth, whatever the account holds.
+    """Yield bets in money: a stake risks at most its part of the wealth, whatever the account holds.
 
     On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
     cost, which can only lose. On costs: by stake x (cost - gain) / largest gain. That these models never
@@ -104,7 +104,7 @@ def _hypotheses(row: CostRecord) -> Iterator[str]:
 
 
 def _incidents(judged: Iterable[PostIncidentExecution], risk: float) -> Iterator[EFactor]:
-    """Bet that soon after an incident drifts are real more often than an upper bound of the later rate."""
+    """Yield bets that soon after an incident drifts are real more often than a bound of the later rate."""
     later: dict[float, tuple[int, int]] = dict.fromkeys(
         DAYS, (0, 0)
     )  # real and all of those judged longer after an incident
@@ -130,7 +130,7 @@ def _soon_after(days: float, row: PostIncidentExecution, real: int, n: int, risk
 
 
 def return_on(accounts: Iterable[CostRecord]) -> float:
-    """Give dollars gained per dollar spent; infinite where nothing was spent."""
+    """Return dollars gained per dollar spent; infinite where nothing was spent."""
     rows = list(accounts)
     cost = sum(row.cost for row in rows)
     gain = sum(row.gain for row in rows)

@@ -22,7 +22,7 @@ def top_features(
     half_life_days: float,
     newest: float,
 ) -> tuple[tuple[str, ...], int]:
-    """Give the features that matter most, sorted by name, and how many of them are enough.
+    """Return the features that matter most, sorted by name, and how many of them are enough.
 
     By what their drifts cost models; without a word on that, by how often their drifts were real; without
     any word, those in force.

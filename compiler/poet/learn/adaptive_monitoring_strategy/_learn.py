@@ -76,7 +76,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
 
 
 def _in_force(champion: Decisions) -> tuple[list[str], int]:
-    """Give the features that stay where a model is monitored less now, and how many."""
+    """Return the features that stay where a model is monitored less now, and how many."""
     for rule in champion.active:
         if "top" in rule.parameters:
             return cast("list[str]", rule.parameters["features"]), cast("int", rule.parameters["top"])

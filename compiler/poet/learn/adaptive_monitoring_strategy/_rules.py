@@ -25,7 +25,7 @@ class StrategyRuleUpdate(RuleUpdate):
     top: int
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the one for every model."""
+        """Return all rules but the one for every model."""
         return [*self._thorough(), *self._lesser(), *self._quiet(), *self._incidents()]
 
     def _thorough(self) -> list[Rule]:
@@ -54,7 +54,7 @@ class StrategyRuleUpdate(RuleUpdate):
     def _tiers(
         self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
     ) -> list[Rule]:
-        """Give the rule of the tiers that are shown or stand, else of the one that is nearest."""
+        """Return the rule of the tiers that are shown or stand, else of the one that is nearest."""
         old = self.in_force.get(kind)
         former = cast("list[str]", old.condition["impacts"]) if old else []
         tests = {tier: self.tests.get(hypothesis_key(kind, tier)) for tier in tiers}
@@ -129,7 +129,7 @@ class StrategyRuleUpdate(RuleUpdate):
         return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
 
     def _saved(self, accounts: Sequence[CostRecord], sign: float) -> Replay | None:
-        """Reckon what these accounts would have brought more (1), or cost less without monitoring (-1)."""
+        """Return what these accounts would have brought more (1), or cost less without monitoring (-1)."""
         unit = self.configuration.costs.unit_usd
         savings = [sign * (row.gain - row.cost) / unit for row in accounts]
         return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
@@ -166,7 +166,7 @@ class StrategyRuleUpdate(RuleUpdate):
 
 
 def _paying(accounts: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
-    """Give the share of accounts with more gained than spent, with its interval."""
+    """Return the share of accounts with more gained than spent, with its interval."""
     n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
     if not n:
         return ()

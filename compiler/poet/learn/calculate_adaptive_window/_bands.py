@@ -78,7 +78,7 @@ def _decide(update: WindowRuleUpdate, index: int, costs: BandCosts | None) -> Ba
 
 
 def _test(update: WindowRuleUpdate, index: int, old: int, new: int) -> HypothesisTest | None:
-    """Give what a change stands on: smaller on "delay grows", larger on "false alarms fall"."""
+    """Return what a change stands on: smaller on "delay grows", larger on "false alarms fall"."""
     if old == new:
         return None
     return update.tests.get(f"{'delay' if new < old else 'noise'}/{index}")
@@ -121,7 +121,7 @@ def _rule(update: WindowRuleUpdate, run: Sequence[Band], costs: Mapping[int, Ban
 
 
 def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts) -> Rule:
-    """Say what a window saves against the champion's, at the observed sizes nearest to both."""
+    """Return what a window saves against the champion's, at the observed sizes nearest to both."""
     old, new = costs.nearest(band.former), costs.nearest(window)
     n = sum(reading.band == band.index for reading in (*update.delays, *update.noise))
     return Rule(
@@ -161,7 +161,7 @@ def _start_window(update: WindowRuleUpdate) -> int:
 
 
 def _window_in_force(update: WindowRuleUpdate, index: int) -> int:
-    """Give the champion's window at the upper end of a band, where no border of its own lies."""
+    """Return the champion's window at the upper end of a band, where no border of its own lies."""
     top = EDGES[index] if index < len(EDGES) else float("inf")
     rules = [rule for rule in update.champion.active if rule.kind == "band"]
     holding = [rule for rule in rules if _above(rule) < top]

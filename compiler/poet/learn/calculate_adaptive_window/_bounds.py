@@ -15,7 +15,7 @@ _STRAYS = 0.1  # share of bites that may be flukes of a loaded machine
 
 
 def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
-    """Give the bounds in force and, where runs seem to bite without proof, the cap that waits."""
+    """Return the bounds in force and, where runs seem to bite without proof, the cap that waits."""
     pinned = update.pinned("bounds")
     if pinned:
         return [pinned]

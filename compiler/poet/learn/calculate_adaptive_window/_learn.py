@@ -35,7 +35,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
 def cost_curves(
     summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
 ) -> dict[str, BandCosts]:
-    """Give what the windows cost that were in use, by band of data velocity, in its words."""
+    """Return what the windows cost that were in use, by band of data velocity, in its words."""
     update = gather(summaries, champion, configuration)
     cap = cast("int", bounds_rules(update)[0].parameters["cap"])
     ends = [0.0, *EDGES, math.inf]

@@ -30,14 +30,14 @@ class Reading:
 
 
 def snapped(window: int) -> int:
-    """Give the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
+    """Return the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
     below = floored(window)
     above = min(size for size in around(window) if size >= window)
     return below if window * window <= below * above else above
 
 
 def band_of(velocity: float | None) -> int | None:
-    """Give the band of a velocity in points per hour; a band's upper edge belongs to it."""
+    """Return the band of a velocity in points per hour; a band's upper edge belongs to it."""
     if velocity is None or math.isnan(velocity):
         return None
     return int(np.searchsorted(EDGES, velocity, side="left"))
@@ -51,7 +51,7 @@ def read(
     memory_cap_mb: float | None = None,
     grid: Callable[[int], int] = snapped,
 ) -> tuple[list[Reading], int]:
-    """Give the readings of a table by position, and how many rows were left aside.
+    """Return the readings of a table by position, and how many rows were left aside.
 
     Left aside: rows without a window or outcome, and what one source says beyond `burst_limit` times in
     one clock hour of event time. A run that took more than `memory_cap_mb` counts as one that timed out.

@@ -53,7 +53,7 @@ class WindowRuleUpdate(RuleUpdate):
         return {rule.id: rule for rule in baseline(self.champion.start)}
 
     def interval(self, what: str, readings: Sequence[Reading]) -> tuple[Interval, ...]:
-        """Give the median outcome with an interval, or nothing while there are too few readings."""
+        """Return the median outcome with an interval, or nothing while there are too few readings."""
         values = [reading.outcome for reading in readings]
         ends = median_interval(values, risk=self.configuration.risk) if values else None
         if ends is None:
@@ -121,7 +121,7 @@ def _by_band(*tables: Sequence[Reading]) -> list[list[Reading]]:
 
 
 def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:
-    """Give the sizes that may turn out too large: above the untuned window, up to the untuned cap."""
+    """Return the sizes that may turn out too large: above the untuned window, up to the untuned cap."""
     start = {rule.id: rule.parameters for rule in baseline(champion.start)}
     window = cast("int", start["window"]["window"])
     cap = min(cast("int", start["bounds"]["cap"]), configuration.bounds.window_cap)

@@ -22,7 +22,7 @@ _WELL_ABOVE = 1.5  # times the others: less is not worth a longer delay
 
 
 def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
-    """Give the features that get more than their band's window, sorted."""
+    """Return the features that get more than their band's window, sorted."""
     old = _features(update.in_force.get("stable"))
     if update.pinned("stable"):
         return old
@@ -38,7 +38,7 @@ def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
 def stable_rules(
     update: WindowRuleUpdate, windows: Mapping[int, int], costs: Mapping[int, BandCosts]
 ) -> list[Rule]:
-    """Give the rule for the stable features, or the one that waits for more evidence.
+    """Return the rule for the stable features, or the one that waits for more evidence.
 
     `windows` and `costs` are those of the bands, by band.
     """
@@ -65,7 +65,7 @@ def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:
 
 
 def _loud(update: WindowRuleUpdate) -> dict[str, float]:
-    """Give the features well above the others at the same windows, with the log of what shows each.
+    """Return the features well above the others at the same windows, with the log of what shows each.
 
     That some features differ is the verdict's business, at any time. Which ones is asked afterwards, of
     each against those that are not loud.
@@ -82,7 +82,7 @@ def _loud(update: WindowRuleUpdate) -> dict[str, float]:
 
 
 def _levels(noise: Sequence[Reading]) -> dict[str, float]:
-    """Give each feature's false alarms over the median of the features at the same bands and windows.
+    """Return each feature's false alarms over the median of the features at the same bands and windows.
 
     The largest ratio over the windows counts, of means over at least `_FEWEST` readings.
     """

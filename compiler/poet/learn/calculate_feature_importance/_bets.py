@@ -36,7 +36,7 @@ class Evidence:
 
 
 def bets(said: Evidence, *, matters: float) -> list[EFactor]:
-    """Settle every bet; `matters` is the share of the others' median slope below which nothing does."""
+    """Return all e-factors; `matters` is the share of the others' median slope below which nothing does."""
     return [
         *_more(said.impacts),
         *_listed(said.memberships),
@@ -47,7 +47,7 @@ def bets(said: Evidence, *, matters: float) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk: a quarter to each kind of hypothesis, inside a kind by first appearance.
+    """Return the weights: a quarter to each kind of hypothesis, inside a kind by first appearance.
 
     Pairs that somebody reported have a share of their own: lists name every pair sooner or later.
     """
@@ -87,7 +87,7 @@ def _more(impacts: Sequence[Impact]) -> Iterator[EFactor]:
 
 
 def _listed(memberships: Iterable[Membership]) -> Iterator[EFactor]:
-    """Bet on who is on which list: by chance, a feature is as likely on the first as its length says."""
+    """Yield bets on the lists: by chance, a feature is as likely on the first as its length says."""
     for row in memberships:
         if 0.0 < row.share < 1.0:
             for hypothesis, odds in (("more", _ODDS), ("never", tuple(1.0 / each for each in _ODDS))):
@@ -114,7 +114,7 @@ def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) ->
 
 
 def _never(impacts: Sequence[Impact], matters: float) -> Iterator[EFactor]:
-    """Bet that most slopes of a feature lie below what matters, as the other features said so far."""
+    """Yield bets that most slopes of a feature lie below what matters, as the other features said so far."""
     past: defaultdict[str, list[float]] = defaultdict(list)
     for row in impacts:
         others = [slope for feature, slopes in past.items() if feature != row.feature for slope in slopes]

@@ -37,7 +37,7 @@ class ImportanceRuleUpdate(RuleUpdate):
     tests: dict[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the base."""
+        """Return all rules but the base."""
         return [*self._never(), *self._features(), *self._contexts(), *self._pairs()]
 
     def _features(self) -> list[Rule]:
@@ -114,7 +114,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         ]
 
     def _former(self, kind: str, place: tuple[str, ...]) -> dict[str, float]:
-        """Give the multipliers in force, by feature."""
+        """Return the multipliers in force, by feature."""
         return {
             feature: cast("float", rule.parameters["multiplier"])
             for rule in self.in_force.values()
@@ -150,7 +150,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         condition: dict[str, object],
         against: str,
     ) -> list[Rule]:
-        """Give one rule per multiplier."""
+        """Return one rule per multiplier."""
         rules: list[Rule] = []
         for multiplier in sorted({each.multiplier for each in members if each.multiplier != 1.0}):
             identity = slug(*place, f"x{multiplier:g}".replace(".", "_"))
@@ -162,7 +162,7 @@ class ImportanceRuleUpdate(RuleUpdate):
     def _named(
         self, identity: str, members: Sequence[_Member], make: Callable[[Sequence[_Member]], Rule]
     ) -> list[Rule]:
-        """Give the rule of those that are in it, and the nearest of those that wait."""
+        """Return the rule of those that are in it, and the nearest of those that wait."""
         pinned = self.pinned(identity)
         if pinned:
             return [pinned]
@@ -211,7 +211,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         )
 
     def _said(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
-        """Say in a few words what was seen."""
+        """Return a short text of what was observed."""
         own = self.effects.median(_is_one_of(features, condition))
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
@@ -232,6 +232,6 @@ def _is_against(features: Sequence[str], condition: dict[str, object]) -> Callab
 
 
 def _judged(tests: Iterable[str], kind: str) -> set[tuple[str, ...]]:
-    """Give what the judged hypotheses of a kind are about."""
+    """Return what the judged hypotheses of a kind are about."""
     found = map(parse_key, tests)
     return {words[1:] for words in found if words[0] == kind}

@@ -18,7 +18,7 @@ from poet.summaries import Summaries
 def judged_alerts(
     summaries: Summaries, stretches: Sequence[tuple[int, int]], configuration: LearnConfiguration
 ) -> dict[int, list[tuple[int, Interval]]]:
-    """Give the share of false alarms among judged alerts, by version, stretch by stretch of the log.
+    """Return the share of false alarms among judged alerts, by version, stretch by stretch of the log.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def _recall(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
 
 
 def rate(what: str, hits: float, n: float, risk: float) -> Interval:
-    """Give a share with its interval."""
+    """Return a share with its interval."""
     low, high = rate_interval(hits, n, risk=risk)
     return Interval(
         what=what,

@@ -26,7 +26,7 @@ HALF = 0.5  # of the sources that judged
 def replay(
     summaries: Summaries, champion: Decisions, candidate: Decisions, configuration: LearnConfiguration
 ) -> Flips:
-    """Say what a candidate would have answered otherwise than the champion, and whether it may replace it.
+    """Return where a candidate answers differently from the champion, and whether it may replace it.
 
     It may not where labelled executions would have cost more, where it would newly miss a drift that most
     sources call real and one calls grave, or where it answers an anchor otherwise than people did. What a
@@ -99,7 +99,7 @@ class _Judged:
         )
 
     def cost(self, answers: Answers) -> float:
-        """Give the mean cost of these answers, recent labels counting for more."""
+        """Return the mean cost of these answers, recent labels counting for more."""
         if not len(self.rows):
             return 0.0
         alarm = self._costs.false_alarm * (1.0 - self.label)

@@ -77,7 +77,7 @@ def _features(executions: Executions) -> list[Scope]:
 
 
 def rule_id_of(scope: Scope) -> str:
-    """Give the id that a rule of this scope has in every version."""
+    """Return the id that a rule of this scope has in every version."""
     if scope.feature:
         plain = re.sub(r"[^a-z0-9]+", "-", scope.feature.lower()).strip("-")[:32]
         digest = hashlib.sha256(scope.feature.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -86,7 +86,7 @@ def rule_id_of(scope: Scope) -> str:
 
 
 def condition_of(scope: Scope) -> dict[str, object]:
-    """Give the condition under which a rule of this scope decides."""
+    """Return the condition under which a rule of this scope decides."""
     if scope.feature:
         return {"kind": scope.kind, "features": [scope.feature]}
     if scope.name in ("seasonal", "steady"):
@@ -112,7 +112,7 @@ def champion_fires(executions: Executions, champion: Decisions) -> NDArray[np.bo
 
 
 def covers(executions: Executions, condition: Condition) -> NDArray[np.bool_]:
-    """Tell which executions a condition speaks of, shape (n,)."""
+    """Return which executions a condition speaks of, shape (n,)."""
     covered = np.ones(len(executions.ids), bool)
     if condition.kind is not None:
         covered &= executions.is_categorical == (condition.kind == "categorical")

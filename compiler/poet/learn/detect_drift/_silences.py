@@ -47,12 +47,12 @@ class Judged:
         return bool(self.champion_answers[self.steps.execution[step]])
 
     def of(self, steps: Steps) -> "Judged":
-        """Give the same for other steps of these executions."""
+        """Return the same for other steps of these executions."""
         return Judged(steps, self.row_of, self.answers, self.champion_answers)
 
 
 def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
-    """Let every candidate answer every execution that is judged in one of the plays; the first is kept."""
+    """Let every candidate answer every execution that is judged in one of the runs; the first is kept."""
     rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
     row_of = np.full(champion.size, -1)
     row_of[rows] = np.arange(rows.size)
@@ -119,15 +119,15 @@ class Silences:
     staked: dict[str, _Segments]  # what came after the scope's champion had been learned
 
     def before(self, scope: str, position: int) -> int:
-        """Give the segments that end at or before a verdict's position."""
+        """Return the segments that end at or before a verdict's position."""
         return int(np.searchsorted(self.bounds[scope], position)) + 1
 
     def last(self, scope: str) -> int:
-        """Give all segments of a scope."""
+        """Return all segments of a scope."""
         return int(self.bounds[scope].size) + 1
 
     def between(self, scope: str, first: int, last: int) -> tuple[Counted, Counted]:
-        """Give all silences in these segments, and those that are bet on."""
+        """Return all silences in these segments, and those that are bet on."""
         every = self.every[scope].between(first, last)
         staked = self.staked[scope]
         return every, every if staked is self.every[scope] else staked.between(first, last)
@@ -138,11 +138,11 @@ def count_silences(
     answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
     champion: Answers,
 ) -> Silences:
-    """Count silences between the verdicts of any of the plays, which have the same silences and scopes.
+    """Count silences between the verdicts of any of the runs, which have the same silences and scopes.
 
     Parameters
     ----------
-    plays
+    runs
         Steps, each with the scopes in terms of these steps.
     answers
         Gives what candidates say of executions, by their rows; see `poet.learn.detect_drift._alike`.

@@ -33,13 +33,13 @@ class Evidence:
 
 
 def break_even(costs: Costs) -> float:
-    """Give the share of useless alerts from which on reading them costs more than missing the others."""
+    """Return the share of useless alerts from which on reading them costs more than missing the others."""
     share = costs.miss / (costs.miss + costs.false_alarm)
     return min(max(share, 0.5), 0.98)
 
 
 def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
-    """Settle every bet."""
+    """Return all e-factors."""
     rate = break_even(costs)
     return [
         *(
@@ -69,7 +69,7 @@ def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds, half to what is hardest to show; inside a kind by first appearance."""
+    """Return the weights, half to what is hardest to show; inside a kind by first appearance."""
     return {
         **alpha_spending((hypothesis_key("pair", *row.features) for row in said.pairs), share=0.25),
         **alpha_spending((hypothesis_key("useless", row.feature) for row in said.uses), share=0.5),

@@ -92,7 +92,7 @@ _RECORDED = ["execution_id", "feature", "time", "score", "threshold"]
 
 
 def _ratio(row: dict[str, Any]) -> float | None:
-    """Give how far a score lies beyond its threshold, on either side."""
+    """Return how far a score lies beyond its threshold, on either side."""
     score, threshold = row["score"], row["threshold"]
     if not score or not threshold or score * threshold <= 0.0:
         return None
@@ -100,7 +100,7 @@ def _ratio(row: dict[str, Any]) -> float | None:
 
 
 def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
-    """Give by how many times people moved a bar that let too much through."""
+    """Return by how many times people moved a bar that let too much through."""
     bars = []
     for each in adjusted:
         old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
@@ -110,7 +110,7 @@ def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
 
 
 def _voters(votes: Sequence[dict[str, Any]]) -> list[FeedbackRow]:
-    """Give the voters as statements, for who says how much."""
+    """Return the voters as statements, for who says how much."""
     return [
         FeedbackRow(row["position"], row["event_id"], row["source"], row["time"], "", row, {})
         for row in votes

@@ -80,7 +80,7 @@ class Alerts:
                 last |= dict.fromkeys(features, each.time)
 
     def features(self, alert_id: str) -> tuple[str, ...]:
-        """Give the features of an alert, of the execution that its id names, or none."""
+        """Return the features of an alert, of the execution that its id names, or none."""
         if alert_id in self._raised:
             return self._raised[alert_id].features
         for prefix in ("", *_PREFIXES):
@@ -90,7 +90,7 @@ class Alerts:
         return ()
 
     def gap_s(self, alert_id: str) -> float | None:
-        """Give the seconds since a similar alert; the common gap where the alert was never recorded."""
+        """Return the seconds since a similar alert; the common gap where the alert was never recorded."""
         return self._raised[alert_id].gap_s if alert_id in self._raised else _DEFAULT_GAP_S
 
 
@@ -195,7 +195,7 @@ def repeats(
 
 
 def _one_cause(each: FeedbackRow) -> bool | None:
-    """Tell whether a batch was one thing; None when what was said leaves it open."""
+    """Return whether a batch was one thing; None when what was said leaves it open."""
     if _says(each["feedback"] or "", _SAME_CAUSE):
         return True
     batch, looked_at = set(each["alert_batch"]), set(each["investigated"] or ())
@@ -214,7 +214,7 @@ def _part(each: FeedbackRow, *features: str) -> str:
 
 
 def by_feature(rows: Iterable[Use]) -> dict[str, list[Use]]:
-    """Sort uses by feature."""
+    """Return uses by feature."""
     found: defaultdict[str, list[Use]] = defaultdict(list)
     for row in rows:
         found[row.feature].append(row)

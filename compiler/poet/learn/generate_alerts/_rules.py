@@ -35,7 +35,7 @@ class AlertRuleUpdate(RuleUpdate):
     grave: frozenset[str]  # features that had a real drift of high or critical impact
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the one for every drift."""
+        """Return all rules but the one for every drift."""
         return [*self._suppressions(), *self._cool_down(), *self._groups(), *self._batch()]
 
     def _suppressions(self) -> list[Rule]:
@@ -78,7 +78,7 @@ class AlertRuleUpdate(RuleUpdate):
         )
 
     def _saved(self, uses: Sequence[Use]) -> Replay | None:
-        """Reckon what holding back would have saved: a false alarm each time, a miss where it mattered."""
+        """Return what holding back would have saved: a false alarm each time, a miss where it mattered."""
         costs = self.configuration.costs
         savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
         return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
@@ -147,7 +147,7 @@ class AlertRuleUpdate(RuleUpdate):
         return [*rules, *nearest(self._waiting_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
-        """Give the pairs that belong together: shown, or in a group in force and not turned."""
+        """Return the pairs that belong together: shown, or in a group in force and not turned."""
         pairs = [
             (one, other)
             for rule in self.in_force.values()
@@ -197,7 +197,7 @@ class AlertRuleUpdate(RuleUpdate):
         return min(shown, key=lambda test: test.e_value / test.e_value_threshold, default=None)
 
     def _at_least(self, old: Rule | None) -> int:
-        """Give the smallest number of members from which on a summary is known to be better."""
+        """Return the smallest number of members from which on a summary is known to be better."""
         known = {size: v for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))}
         if old and not known:
             return cast("int", old.parameters["at_least"])
@@ -229,7 +229,7 @@ class AlertRuleUpdate(RuleUpdate):
 
 
 def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
-    """Give the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
+    """Return the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
     ratios = [use.ratio for use in uses if use.is_useless and use.ratio is not None]
     former = cast("float | None", old.condition["ratio_at_most"]) if old else None
     if not ratios:

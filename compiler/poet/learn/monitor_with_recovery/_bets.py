@@ -31,7 +31,7 @@ class Evidence:
 
 
 def bets(said: Evidence) -> list[EFactor]:
-    """Settle every bet."""
+    """Return all e-factors."""
     return [
         *threshold_factors(
             "size", said.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
@@ -53,7 +53,7 @@ def bets(said: Evidence) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds, half to sizes, which are hardest to show.
+    """Return the weights of the hypotheses, half to sizes, which are hardest to show.
 
     Strategies and computations have shares inside theirs by first appearance.
     """

@@ -27,7 +27,7 @@ class Deadline:
     per_features: float
 
     def of(self, run: Run) -> float:
-        """Give the deadline of a run of this size, in seconds."""
+        """Return the deadline of a run of this size, in seconds."""
         return float(
             self.seconds * max(run.rows, 1) ** self.per_rows * max(run.features, 1) ** self.per_features
         )
@@ -61,7 +61,7 @@ def fitted(completed: Sequence[Run]) -> Deadline | None:
 
 
 def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
-    """Give intercept and slopes that minimise the pinball loss."""
+    """Return intercept and slopes that minimise the pinball loss."""
     from scipy import optimize, sparse  # noqa: PLC0415 -- a third of a second that only learning pays
 
     n, k = y.size, len(columns) + 1
@@ -77,7 +77,7 @@ def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
 
 
 def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
-    """Bet that runs over the deadline, as fitted on the runs before, mostly do not end well.
+    """Yield bets that runs over the deadline, as fitted on the runs before, mostly do not end well.
 
     The deadline is fitted anew after every `FEWEST` completed runs. A failed run of unknown length counts
     as one over it.

@@ -133,12 +133,12 @@ def crashes(issues: Iterable[FeedbackRow]) -> Iterator[Crash]:
 
 
 def error_kind(text: str) -> str:
-    """Give the kind of an error that people named in their own words: "other" where no word is known."""
+    """Return the kind of an error that people named in their own words: "other" where no word is known."""
     return next((kind for kind, words in _KINDS if _has_any(text, words)), "other")
 
 
 def strategy_of(text: str) -> str | None:
-    """Give the known strategy that people named in their own words, None where it is none of them."""
+    """Return the known strategy that people named in their own words, None where it is none of them."""
     return next((name for name, words in _STRATEGIES if _has_any(text, words)), None)
 
 

@@ -36,11 +36,11 @@ class RecoveryRuleUpdate(RuleUpdate):
     tests: Mapping[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the plain run."""
+        """Return all rules but the plain run."""
         return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
 
     def _sparse(self) -> list[Rule]:
-        """Give the lowest cut above which data mostly crashes, right above it as well as far above."""
+        """Return the lowest cut above which data mostly crashes, right above it as well as far above."""
         tests = {cut: v for cut in CUTS if (v := self.tests.get(hypothesis_key("sparse", f"{cut:g}")))}
         if not tests:
             return self.carry_unmentioned((), kinds=("sparse",))
@@ -65,7 +65,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         return self.decided(rule, tests.get(cut))
 
     def _crashes_above(self, cut: float) -> bool:
-        """Tell whether what lies between a cut and the next one crashes mostly; unknown is no."""
+        """Return whether what lies between a cut and the next one crashes mostly; unknown is no."""
         following = next((each for each in CUTS if each > cut), 1.0)
         said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
         return len(said) >= _FEWEST and 2 * sum(said) > len(said)
@@ -109,7 +109,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         )
 
     def _target(self) -> tuple[int, float | None]:
-        """Give the sample size that costs least: chance of failing at that size, plus quality lost."""
+        """Return the sample size that costs least: chance of failing at that size, plus quality lost."""
         sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
         by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
         for row in sampled:
@@ -252,7 +252,7 @@ class RecoveryRuleUpdate(RuleUpdate):
 
 
 def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
-    """Say where feedback was: inside, at round sizes, so that one more run changes nothing."""
+    """Return the range of the feedback: inside, at round sizes, so that one more run changes nothing."""
     rows = [run.rows for run in runs]
     features = [max(run.features, 1) for run in runs]
     return {
@@ -273,7 +273,7 @@ def _seconds(deadline: Deadline) -> dict[str, object]:
 
 
 def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -> bool:
-    """Tell whether the deadline in force gives about the same for all of these runs."""
+    """Return whether the deadline in force gives about the same for all of these runs."""
     if 2 * cast("int", old.condition["rows_to"]) < max(run.rows for run in runs):
         return False
     former = Deadline(**cast("dict[str, float]", old.parameters))
