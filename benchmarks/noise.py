@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.replayed import People, World, run
-from poet.learn.evidence import rate_interval
+from poet.stats import rate_interval
 
 TESTS = (
     *((f"{name}/{preparation}", True) for preparation in ("raw", "deseasonalised")

@@ -37,6 +37,7 @@ API = (
     "poet.summaries",
     "poet.decisions",
     "poet.learn",
+    "poet.stats",
     "poet.render",
     "poet.check",
     "poet.validate",

@@ -12,7 +12,7 @@ from poet.decisions import Decisions, decode, encode
 from poet.events import Event, parse
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import informed
+from poet.learn.costs import with_estimated_costs
 from poet.policies import policy
 from poet.render import render
 from tests.builders import summaries_of
@@ -45,7 +45,7 @@ def learned(case: Path) -> Decisions:
     champion = spec.version_1(START.get(spec.name, spec.starts[0]))
     with tempfile.TemporaryDirectory() as folder:
         summaries = summaries_of(Path(folder), map(parse, lines))
-    return learn(spec, summaries, champion, informed(summaries, LearnConfiguration()))
+    return learn(spec, summaries, champion, with_estimated_costs(summaries, LearnConfiguration()))
 
 
 def line(event: Event) -> bytes:

@@ -22,11 +22,11 @@ from benchmarks.window import (
 )
 from poet.decisions import Decisions, Rule, decode, encode
 from poet.learn.calculate_adaptive_window import learn
-from poet.learn.calculate_adaptive_window._case import gather
 from poet.learn.calculate_adaptive_window._readings import band_of, snapped
+from poet.learn.calculate_adaptive_window._rule_update import gather
 from poet.learn.calculate_adaptive_window._weights import hypothesis_weights
 from poet.learn.configuration import Bounds, LearnConfiguration
-from poet.learn.grid import floored
+from poet.learn.feedback_rows import floored
 from poet.policies.calculate_adaptive_window import SPEC
 
 POLICY = "calculate_adaptive_window"
@@ -97,7 +97,7 @@ def _weighted_evidence(seed: int) -> float:
     rng = np.random.default_rng([5, seed])
     case = gather(summaries_of([noise_event(rng) for _ in range(40)]), START, LearnConfiguration())
     weights = hypothesis_weights(case.cap_sizes)
-    stakes = [(weights[name], verdict.e_value) for name, verdict in case.verdicts.items()]
+    stakes = [(weights[name], verdict.e_value) for name, verdict in case.tests.items()]
     return 1.0 + sum(weight * (e_value - 1.0) for weight, e_value in stakes)
 
 

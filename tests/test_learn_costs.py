@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from poet.events import Event, make
 from poet.learn.configuration import Costs, LearnConfiguration
 from poet.learn.costs import learned_costs
-from poet.learn.soft_votes import with_soft_votes
-from poet.learn.votes import count_votes
+from poet.learn.labels import count_votes, with_soft_votes
 from tests.builders import execution, summaries_of, validation
 
 VALUE = "monitoring.value_delivered"
@@ -44,7 +44,7 @@ def test_no_cost_leaves_its_limits(tmp_path: Path) -> None:
     """Twice what is configured, unless poet.toml allows more."""
     many = told(VALUE, 40, drift_catch="drift-1", prevented_loss=50_000, monitoring_cost=1)
     assert costs_of(tmp_path / "a", many)["miss"] == 6.0
-    assert costs_of(tmp_path / "b", many, within=100.0)["miss"] == 300.0
+    assert costs_of(tmp_path / "b", many, max_adjustment_factor=100.0)["miss"] == 300.0
 
 
 def test_wasted_hours_and_vain_retrainings_are_what_false_alarms_cost(tmp_path: Path) -> None:
@@ -64,10 +64,17 @@ def test_wild_claims_of_one_source_do_not_move_a_cost(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("costs", [{"miss": 0.0}, {"within": 0.5}, {"unit_usd": -1.0}])
-def test_costs_that_make_no_sense_are_refused(costs: dict[str, float]) -> None:
-    """Positive, and limits that leave room for what is configured."""
-    with pytest.raises(ValueError, match=next(iter(costs))):
-        Costs(**costs)
+def test_invalid_costs_are_refused_by_their_name_in_the_configuration(costs: dict[str, float]) -> None:
+    """Costs are positive, and the largest adjustment is at least 1."""
+    with pytest.raises(ValueError, match=rf"costs\.{next(iter(costs))} must be"):
+        msgspec.convert(costs, Costs)
+
+
+def test_the_largest_adjustment_keeps_its_name_in_documents() -> None:
+    """Logs and manifests of earlier versions say `within`."""
+    document = LearnConfiguration(costs=Costs(max_adjustment_factor=3.0)).as_document()
+    assert document["costs"] == msgspec.to_builtins(Costs()) | {"within": 3.0}
+    assert list(msgspec.to_builtins(Costs()))[-1] == "within"
 
 
 def retrained(number: int, after: float) -> Event:

@@ -6,25 +6,24 @@ from itertools import permutations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import integrate, stats
 
 from poet.errors import LearnError
-from poet.learn.evidence import (
+from poet.stats import (
     BettingState,
-    bar,
-    betting_log_wealth,
+    StakeRule,
     bounded_mean_interval,
-    effective_n,
-    fading_weights,
+    decay_weights,
+    e_value_threshold,
+    effective_sample_size,
+    log_likelihood_ratios,
     log_ordering_evidence,
     log_rank_factors,
-    log_rate_evidence,
-    log_restarting_evidence,
+    log_restarting_mixture,
+    log_wealth_factors,
     median_interval,
     rate_interval,
     reject,
     shrunk_means,
-    shrunk_rates,
 )
 
 HISTORIES = 2_000
@@ -38,44 +37,17 @@ def coins(p: float, *, seed: int) -> NDArray[np.float64]:
     return (np.random.default_rng(seed).random((HISTORIES, EVENTS)) < p).astype(float)
 
 
-def wilson_lower(successes: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the lower end of the one-sided 95 % Wilson interval."""
-    z = stats.norm.ppf(1 - RISK)
-    rate = successes / n
-    centre, spread = rate + z**2 / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return np.asarray((centre - spread) / (1 + z**2 / n))
+def betting_log_wealth(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log wealth after every outcome, by history; the last axis is time."""
+    return np.array([_wealth_path(history) for history in outcomes.tolist()])
 
 
-def test_rate_evidence_is_the_cut_beta_mixture_over_the_null_likelihood() -> None:
-    """The closed form equals the integral it stands for."""
-    s, n, p0 = 14, 20, 0.4
-    mixture, _ = integrate.quad(lambda p: p**s * (1 - p) ** (n - s), p0, 1.0)
-    expected = mixture / (1 - p0) / (p0**s * (1 - p0) ** (n - s))
-    assert np.exp(log_rate_evidence(s, n, p0=p0)) == pytest.approx(expected, rel=1e-9)
-
-
-def test_peeking_at_rate_evidence_after_every_event_keeps_the_risk() -> None:
-    """At the edge of the null at most 5 % of histories ever reach 1 / risk, while a Wilson bound breaks."""
-    successes = coins(0.25, seed=1).cumsum(axis=1)
-    n = np.arange(1, EVENTS + 1)
-    ever = (log_rate_evidence(successes, n, p0=0.25) >= -math.log(RISK)).any(axis=1).mean()
-    wilson = (wilson_lower(successes, n) > 0.25)[:, 9:].any(axis=1).mean()
-    assert ever <= ALLOWED
-    assert wilson > 4 * RISK
-
-
-def test_rate_evidence_finds_a_rate_above_the_null() -> None:
-    """At twice the null rate nearly every history gets there."""
-    successes = coins(0.5, seed=2).cumsum(axis=1)
-    reached = log_rate_evidence(successes[:, 119], 120, p0=0.25) >= -math.log(RISK)
-    assert reached.mean() > 0.95
-
-
-def test_rate_evidence_survives_counts_at_which_probabilities_underflow() -> None:
-    """Far inside the null evidence falls to zero and is no error; far outside it stays finite."""
-    logs = log_rate_evidence([0.0, 50_000.0], [50_000.0, 50_000.0], p0=0.5)
-    assert logs[0] < -5
-    assert np.isfinite(logs[1])
+def _wealth_path(history: list[float]) -> list[float]:
+    state, path = BettingState(), []
+    for outcome in history:
+        state = state.updated(outcome)
+        path.append(state.log_wealth)
+    return path
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.5])
@@ -116,17 +88,36 @@ def test_betting_wealth_grows_where_the_mean_is_positive() -> None:
 def test_a_bet_never_looks_at_the_outcome_it_is_settled_at() -> None:
     """Changing the last outcome leaves its bet as it was."""
     state = BettingState().updated(0.5).updated(0.25)
-    assert state.updated(-1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(-state.bet))
-    assert state.updated(1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(state.bet))
+    assert state.updated(-1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(-state.stake))
+    assert state.updated(1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(state.stake))
 
 
-def test_the_state_and_the_vector_are_the_same_gambler() -> None:
-    """One outcome at a time or all at once: the same wealth."""
-    outcomes = np.random.default_rng(6).uniform(-1.0, 1.0, 50)
-    state = BettingState()
-    for outcome in outcomes:
-        state = state.updated(float(outcome))
-    assert state.log_wealth == pytest.approx(float(betting_log_wealth(outcomes)[-1]))
+def test_a_stake_follows_the_outcomes_and_stays_within_its_cap() -> None:
+    """Mean over mean square: nothing before an outcome, never below 0 or above the cap."""
+    rule = StakeRule(cap=0.5)
+    assert rule.stake(0.0, 0.0, 0) == 0.0
+    assert rule.stake(-5.0, 5.0, 5) == 0.0
+    assert rule.stake(5.0, 5.0, 5) == 0.5
+    assert rule.stake(1.0, 9.75, 9) == pytest.approx(0.1)
+
+
+def test_a_prior_counts_as_so_many_outcomes() -> None:
+    """Five imagined outcomes of mean 0.1 and square 0.4; a parent's moments take their place."""
+    rule = StakeRule(cap=0.9, prior_n=5.0, prior_mean=0.1, prior_square=0.4, least_square=0.01)
+    assert rule.stake(0.0, 0.0, 0.0) == pytest.approx(0.25)
+    assert rule.stake(0.5, 2.0, 5.0) == pytest.approx(0.25)
+    assert rule.with_prior(0.3, 0.4).stake(0.0, 0.0, 0.0) == pytest.approx(0.75)
+    assert rule.with_prior(0.002, 0.0).stake(0.0, 0.0, 0.0) == pytest.approx(0.2)
+
+
+def test_fixed_stakes_and_likelihood_ratios_have_mean_one_under_the_null() -> None:
+    """Each alternative is fair where the outcome has mean 0, or the event its stated probability."""
+    wins, losses = (np.exp(log_wealth_factors(x, (0.2, 0.5, 0.9))) for x in (0.75, -0.25))
+    assert 0.25 * wins + 0.75 * losses == pytest.approx(np.ones(3))
+    happened, absent = (
+        np.exp(log_likelihood_ratios((0.5, 0.9), happened=each, chance=0.3)) for each in (True, False)
+    )
+    assert 0.3 * happened + 0.7 * absent == pytest.approx(np.ones(2))
 
 
 def test_a_mean_interval_covers_at_all_times_at_once() -> None:
@@ -193,12 +184,12 @@ def test_restarting_evidence_finds_an_effect_that_began_late() -> None:
     factors = np.array([[-1.0]] * 30 + [[1.0]] * 15)
     epochs = np.array([0] * 30 + [1] * 15)
     assert factors.sum() < 0
-    assert log_restarting_evidence(factors, epochs) == pytest.approx(15 + math.log(0.25), abs=1e-3)
+    assert log_restarting_mixture(factors, epochs) == pytest.approx(15 + math.log(0.25), abs=1e-3)
 
 
 def test_restarting_evidence_splits_a_whole_fortune() -> None:
     """Factors that say nothing leave exactly one, in any number of epochs."""
-    assert log_restarting_evidence(np.zeros((4, 3)), np.array([0, 1, 1, 5])) == pytest.approx(0.0)
+    assert log_restarting_mixture(np.zeros((4, 3)), np.array([0, 1, 1, 5])) == pytest.approx(0.0)
 
 
 def test_ebh_takes_the_largest_set_that_supports_itself() -> None:
@@ -212,7 +203,7 @@ def test_ebh_takes_the_largest_set_that_supports_itself() -> None:
 
 def test_the_bar_is_where_ebh_turns() -> None:
     """At the bar a hypothesis is rejected, just below it is not."""
-    height = bar(0.5, delta=RISK, others=1)
+    height = e_value_threshold(0.5, delta=RISK, others=1)
     halves = {"a": 0.5, "b": 0.5}
     assert reject({"a": height, "b": 1e6}, halves, RISK) == {"a", "b"}
     assert reject({"a": height * 0.999, "b": 1e6}, halves, RISK) == {"b"}
@@ -243,21 +234,6 @@ def test_a_running_maximum_is_no_e_value() -> None:
     assert e.max(axis=1).mean() > 2.0
 
 
-def test_small_groups_are_drawn_to_the_common_rate_and_large_ones_keep_theirs() -> None:
-    """One in two of two says less than fifty in a hundred."""
-    small, large, empty, other = shrunk_rates([2, 90, 0, 10], [2, 100, 0, 100])
-    assert 0.5 < small < 0.99
-    assert large == pytest.approx(0.9, abs=0.02)
-    assert empty == pytest.approx(0.5, abs=0.02)
-    assert other == pytest.approx(0.1, abs=0.02)
-
-
-def test_groups_that_differ_by_chance_alone_become_one() -> None:
-    """Binomial scatter around one rate leaves next to no spread."""
-    successes = np.random.default_rng(11).binomial(20, 0.3, size=12)
-    assert np.ptp(shrunk_rates(successes, np.full(12, 20))) < 0.5 * np.ptp(successes / 20)
-
-
 def test_means_shrink_by_the_variance_within_over_between() -> None:
     """Far apart groups stay, an unseen one takes the common mean."""
     near, far, unseen = shrunk_means([1.0, 9.0, 0.0], [10, 10, 0], 1.0)
@@ -268,7 +244,7 @@ def test_means_shrink_by_the_variance_within_over_between() -> None:
 def test_evidence_fades_by_half_every_half_life_of_event_time() -> None:
     """Weights count from the newest event; nothing weighs more than one."""
     day = 86_400.0
-    assert fading_weights([0.0, 90 * day, 200 * day], half_life_days=90, newest=90 * day).tolist() == [
+    assert decay_weights([0.0, 90 * day, 200 * day], half_life_days=90, newest=90 * day).tolist() == [
         0.5,
         1.0,
         1.0,
@@ -277,9 +253,9 @@ def test_evidence_fades_by_half_every_half_life_of_event_time() -> None:
 
 def test_effective_n_is_kish() -> None:
     """Equal weights count whole, a single heavy one counts as one."""
-    assert effective_n([0.5] * 8) == pytest.approx(8.0)
-    assert effective_n([1.0, 0.0]) == pytest.approx(1.0)
-    assert effective_n([]) == 0.0
+    assert effective_sample_size([0.5] * 8) == pytest.approx(8.0)
+    assert effective_sample_size([1.0, 0.0]) == pytest.approx(1.0)
+    assert effective_sample_size([]) == 0.0
 
 
 def _covers(interval: tuple[float, float], truth: float) -> bool:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from poet.learn.configuration import Costs, LearnConfiguration
-from poet.learn.trials import TrialOutcome, _Bets, judge_trial
+from poet.learn.trials import TrialOutcome, _Bets, evaluate_trial
 from poet.policies import policy
 from poet.summaries import Summaries
 
@@ -85,7 +85,7 @@ def world(
 
 def judged(summaries: Summaries, *, since: float = 0.0) -> TrialOutcome:
     """Judge with the default configuration."""
-    return judge_trial(summaries, CHAMPION, CANARY, since=since, configuration=LearnConfiguration())
+    return evaluate_trial(summaries, CHAMPION, CANARY, since=since, configuration=LearnConfiguration())
 
 
 def test_a_canary_that_spares_false_alarms_and_finds_drifts_is_promoted() -> None:

@@ -11,10 +11,17 @@ import pytest
 from benchmarks.worlds.told import Told, run
 from poet.decisions import Decisions, Rule
 from poet.learn import learn
-from poet.learn.blocks import contrasts
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import heard, mixed, spared, told_apart
+from poet.learn.e_factors import contrasts
+from poet.learn.feedback_rows import excluding
 from poet.policies import policy
+from poet.stats import (
+    best_excluding_one,
+    excludable_sources,
+    leave_one_out_mixture,
+    leave_one_source_out,
+    outlier_source,
+)
 
 POLICIES = (
     "calculate_feature_importance",
@@ -153,14 +160,14 @@ def test_a_contrary_source_adds_no_rule_and_keeps_the_others_from_few(name: str)
     assert here.loss(with_them) <= here.loss(without) + 0.15 * here.loss(start)
 
 
-def test_a_source_is_told_apart_by_more_than_sparing_it_costs() -> None:
+def test_an_outlier_source_is_one_that_costs_more_than_the_mixture() -> None:
     """A factor of sixteen; what it said is then left out."""
-    assert told_apart(1.0, {"ana": 15.9, "bob": 0.1}) == ""
-    assert told_apart(1.0, {"ana": 0.2, "bob": 16.1}) == "bob"
-    assert told_apart(1.0, {}) == ""
+    assert outlier_source(1.0, {"ana": 15.9, "bob": 0.1}) == ""
+    assert outlier_source(1.0, {"ana": 0.2, "bob": 16.1}) == "bob"
+    assert outlier_source(1.0, {}) == ""
     said = Rows((Row("ana"), Row("bob")), (Row("bob"),))
-    assert heard(said, ("bob",)) == Rows([Row("ana")], [])
-    assert heard(said, ()) is said
+    assert excluding(said, ("bob",)) == Rows([Row("ana")], [])
+    assert excluding(said, ()) is said
 
 
 def test_pieces_of_a_block_add_up_to_it_and_are_dated() -> None:
@@ -173,11 +180,24 @@ def test_pieces_of_a_block_add_up_to_it_and_are_dated() -> None:
     assert block.pieces(longest_s=30.0 * 86_400.0) == ((block.time, block.factors),)
 
 
-def test_sparing_one_source_never_makes_wealth_from_nothing() -> None:
+def test_the_leave_one_out_mixture_of_ones_is_one() -> None:
     """The mean of e-values is one: shares add up to the whole, however many sources spoke."""
     for n in range(9):
-        assert mixed(1.0, [1.0] * n) == 1.0
-    assert mixed(10.0, []) == 10.0
-    assert mixed(0.0, [16.0]) == 1.0
-    assert not spared(["ana", "ben"])
-    assert spared([f"user/{k}" for k in range(20)]) == [f"user/{k}" for k in range(8)]
+        assert leave_one_out_mixture(1.0, [1.0] * n) == 1.0
+    assert leave_one_out_mixture(10.0, []) == 10.0
+    assert leave_one_out_mixture(0.0, [16.0]) == 1.0
+    assert not excludable_sources(["ana", "ben"])
+    assert excludable_sources([f"user/{k}" for k in range(20)]) == [f"user/{k}" for k in range(8)]
+
+
+def test_one_adversarial_source_may_be_left_out_of_the_others() -> None:
+    """Without ana the rest opposes, but only because of eve; without bob nobody reports enough."""
+    values = {("ana",): -1.0, ("ana", "eve"): 2.0, ("ana", "bob"): -3.0, ("eve",): 4.0}
+
+    def value(*excluded: str) -> float | None:
+        return values.get(excluded)
+
+    assert list(leave_one_source_out(value, ["ana", "bob", "eve"], ["ana", "bob", "eve"])) == [2.0, 4.0]
+    assert list(leave_one_source_out(value, ["ana", "bob", "eve"], [])) == [-1.0, 4.0]
+    assert best_excluding_one(1.0, lambda _source: 5.0, ["ana"]) == 1.0
+    assert best_excluding_one(-1.0, lambda _source: None, ["ana"]) == -1.0

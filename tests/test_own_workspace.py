@@ -6,7 +6,7 @@ import pytest
 
 from poet.configuration import read_configuration
 from poet.learn import learn
-from poet.learn.costs import informed
+from poet.learn.costs import with_estimated_costs
 from poet.log import import_files
 from poet.pipeline import render_in
 from poet.policies import policy
@@ -56,7 +56,7 @@ def test_a_version_is_learned_again_from_the_log_prefix_in_its_manifest(
     assert summaries.log_prefix == manifest.log_prefix
     assert manifest.revises is not None
     champion = read_manifest(GENERATED, name, manifest.revises).decisions
-    configuration = informed(summaries, read_configuration(ROOT / "poet.toml").learn)
+    configuration = with_estimated_costs(summaries, read_configuration(ROOT / "poet.toml").learn)
     decided = learn(policy(name), summaries, champion, configuration)
     assert decided == manifest.decisions
     source = render_in(None)(decided).source

@@ -10,8 +10,8 @@ from poet import pipeline
 from poet.events import Event, make
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.pages import share_of_risk
 from poet.policies import policy
+from poet.stats import epoch_alpha
 from poet.summaries import Summaries, seal, summarise
 from poet.summaries import _pages as pages
 from tests.builders import execution, filled_log, summaries_of, validation
@@ -94,7 +94,7 @@ def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None
 
 def test_the_shares_of_all_pages_are_the_risk() -> None:
     """Each beginning has its own, the first the most."""
-    shares = [share_of_risk(beginning) for beginning in range(1, 100_001)]
+    shares = [epoch_alpha(beginning) for beginning in range(1, 100_001)]
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
     assert sum(shares) <= 1.0
     assert shares == sorted(shares, reverse=True)
@@ -144,7 +144,7 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
     ]
     assert bars[0].keys() == bars[1].keys() != set()
     for rule, bar in bars[0].items():
-        assert bars[1][rule] / bar == pytest.approx(share_of_risk(1) / share_of_risk(3), rel=1e-4)
+        assert bars[1][rule] / bar == pytest.approx(epoch_alpha(1) / epoch_alpha(3), rel=1e-4)
 
 
 def _plain(summaries: Summaries, name: str) -> object:

@@ -14,7 +14,7 @@ from poet.decisions import Decisions
 from poet.events import make
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import informed
+from poet.learn.costs import with_estimated_costs
 from poet.log import StoredEvent
 from poet.policies import policy
 from poet.render import render
@@ -173,7 +173,7 @@ def run(
     for k in range(1, plans + 1):
         n = len(utterances) * k // plans
         part = told.first(n, page=page)
-        costed = informed(cast("Any", part), configuration or LearnConfiguration())
+        costed = with_estimated_costs(cast("Any", part), configuration or LearnConfiguration())
         decided = learn(spec, cast("Any", part), champion, costed)
         if not decided.behaves_as(champion):
             champion = decided

@@ -22,7 +22,7 @@ from poet.errors import EditError, LearnError, PluginError, PublishError, Render
 from poet.events import make
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import Spent, learned_costs
+from poet.learn.costs import CostEstimate, learned_costs
 from poet.policies import PolicySpec, policies, policy
 from poet.publish import Version, module_name, publish, published_manifest, read_manifest
 from poet.registry import PolicyEntry, RegistryDocument, place, read_document
@@ -80,7 +80,7 @@ class Plan:
 
     policies: tuple[PolicyPlan, ...]
     log_position: int
-    costs: tuple[Spent, ...] = ()  # what everything here is reckoned in
+    costs: tuple[CostEstimate, ...] = ()  # what everything here is reckoned in
     left: Mapping[str, str] = field(default_factory=dict)  # policies that stay as they are, and why
 
     @property
@@ -152,7 +152,7 @@ def plan(
     are for what edits say where git names nobody.
     """
     costs, spent = learned_costs(summaries, configuration)
-    informed = msgspec.structs.replace(configuration, costs=costs)
+    costed = msgspec.structs.replace(configuration, costs=costs)
     document = read_document(generated)
     rendering, words = render_in(overrides), read_words(generated)
     named = sorted(names)
@@ -161,9 +161,9 @@ def plan(
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
             edits, said = edited(name, document, generated, rendering, who, at)
-            planned = _planned(name, document, generated, summaries, informed, start, (*words, *said))
+            planned = _planned(name, document, generated, summaries, costed, start, (*words, *said))
             planned = replace(planned, edits=edits, words=said)
-            found.append(_compared(planned, generated, summaries, informed, rendering))
+            found.append(_compared(planned, generated, summaries, costed, rendering))
         except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
             if named:
                 raise

@@ -10,13 +10,11 @@ from poet.compare import Flips
 from poet.decisions import Decisions
 from poet.errors import LearnError, PoetError
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.pages import share_of_risk
 from poet.policies import PolicySpec
+from poet.stats import epoch_alpha
 
 if TYPE_CHECKING:
     from poet.summaries import Summaries
-
-__all__ = ["learn", "replay"]
 
 Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
 Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Flips]
@@ -27,9 +25,9 @@ def learn(
 ) -> Decisions:
     """Decide the rules of a policy.
 
-    It decides by the costs of the configuration; `poet.learn.costs.informed` gives those that feedback tells
-    of. The version number moves on only when the rules behave differently from the champion's. A policy
-    without a learner keeps its rules and says so.
+    It decides by the costs of the configuration; `poet.learn.costs.with_estimated_costs` returns those
+    estimated from feedback. The version number moves on only when the rules behave differently from the
+    champion's. A policy without a learner keeps its rules and says so.
 
     Raises
     ------
@@ -39,7 +37,7 @@ def learn(
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
     learner: Learner = _imported(spec, spec.learner)
-    risk = configuration.risk * share_of_risk(summaries.beginning)
+    risk = configuration.risk * epoch_alpha(summaries.beginning)
     try:
         decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
     except PoetError:
@@ -62,7 +60,7 @@ def replay(
     candidate: Decisions,
     configuration: LearnConfiguration,
 ) -> Flips | None:
-    """Say what a candidate would have answered otherwise than the champion; None where nobody knows.
+    """Return where a candidate answers differently from the champion; None for a policy without a replay.
 
     Raises
     ------

@@ -2,8 +2,6 @@
 
 import msgspec
 
-__all__ = ["Bounds", "Costs", "LearnConfiguration"]
-
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """What things cost, in one unit of the workspace's choice."""
@@ -14,14 +12,15 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     run: float = 0.001  # one execution of a monitor
     unit_usd: float = 100.0  # dollars that one unit is worth, for money that feedback names
     hour_usd: float = 50.0  # dollars that an hour of investigation is worth
-    within: float = 2.0  # times: how far feedback may move a cost from what is said here; 1 keeps it
+    # Feedback may move a cost from the configured value by at most this factor, up or down; 1 keeps it.
+    max_adjustment_factor: float = msgspec.field(default=2.0, name="within")
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"costs.{name} must be positive, got {getattr(self, name)}")
-        if self.within < 1.0:
-            raise ValueError(f"costs.within must be at least 1, got {self.within}")
+        for field, name in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
+            if not getattr(self, field) > 0.0:
+                raise ValueError(f"costs.{name} must be positive, got {getattr(self, field)}")
+        if self.max_adjustment_factor < 1.0:
+            raise ValueError(f"costs.within must be at least 1, got {self.max_adjustment_factor}")
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +70,6 @@ class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
         return rule in self.vetoes.get(policy, ())
 
     def as_document(self) -> dict[str, object]:
-        """Give the canonical plain form, sorted, for `Decisions.configuration`."""
+        """Return the canonical plain form, sorted, for `Decisions.configuration`."""
         compact = msgspec.json.encode(self, order="sorted")
         return msgspec.json.decode(compact, type=dict[str, object])

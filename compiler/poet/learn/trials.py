@@ -24,7 +24,7 @@ probability at most risk / 2. Alerts are taken to be judged as readily whatever 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,14 @@ from numpy.typing import NDArray
 from poet.decisions import Decisions
 from poet.learn.configuration import Costs, LearnConfiguration
 from poet.learn.detect_drift import Role, champion_fires, read_executions, read_steps
-from poet.learn.evidence import BettingState
-from poet.learn.votes import count_votes
+from poet.learn.labels import count_votes
+from poet.stats import BettingState
 from poet.summaries import Summaries
 
-__all__ = ["TrialOutcome", "judge_trial"]
-
-SHARES = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
-KINDS = ("louder", "quieter")
-MOST = 700.0  # of a log wealth: what still has a finite exponential
-Verdict = Literal["promote", "roll back", "inconclusive"]
+SHARES: Final = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
+KINDS: Final = ("louder", "quieter")
+MOST: Final = 700.0  # of a log wealth: what still has a finite exponential
+TrialDecision = Literal["promote", "roll back", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ class TrialOutcome:
     `saved` is by the canary, on the judged executions that differ, in the workspace's cost unit.
     """
 
-    outcome: Verdict
+    outcome: TrialDecision
     for_promotion: float
     for_rollback: float
     bar: float
@@ -62,7 +60,7 @@ class TrialOutcome:
     saved: float
 
 
-def judge_trial(
+def evaluate_trial(
     summaries: Summaries,
     champion: Decisions,
     canary: Decisions,
@@ -70,7 +68,7 @@ def judge_trial(
     since: float,
     configuration: LearnConfiguration,
 ) -> TrialOutcome:
-    """Judge a canary of `detect_drift` by the verdicts on what either side answered.
+    """Return how a canary of `detect_drift` compares with the champion, by the labels of both sides.
 
     Parameters
     ----------
@@ -111,7 +109,7 @@ def judge_trial(
     )
 
 
-def _outcome(bets: "_Bets", bar: float) -> Verdict:
+def _outcome(bets: "_Bets", bar: float) -> TrialDecision:
     if bets.rollback.value >= bar:
         return "roll back"
     return "promote" if bets.promotion.value >= bar else "inconclusive"

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from poet.learn.costs import informed
-from poet.learn.pages import share_of_risk
-from poet.learn.trials import TrialOutcome, judge_trial
+from poet.learn.costs import with_estimated_costs
+from poet.learn.trials import TrialOutcome, evaluate_trial
 from poet.pipeline import summaries_of
 from poet.publish import published_manifest
 from poet.registry import read_document
 from poet.review._rules import clean
+from poet.stats import epoch_alpha
 from poet.workspace import Workspace
 
 __all__ = ["canary_document", "canary_line", "trial_lines"]
@@ -39,9 +39,9 @@ def _judged(workspace: Workspace, champion: int, canary: int, since: str) -> Tri
     decisions = [
         published_manifest(workspace.generated, JUDGED, each).decisions for each in (champion, canary)
     ]
-    configuration = informed(summaries, workspace.configuration.learn)
-    risk = configuration.risk * share_of_risk(summaries.beginning)
-    return judge_trial(
+    configuration = with_estimated_costs(summaries, workspace.configuration.learn)
+    risk = configuration.risk * epoch_alpha(summaries.beginning)
+    return evaluate_trial(
         summaries,
         *decisions,
         since=datetime.fromisoformat(since).timestamp(),

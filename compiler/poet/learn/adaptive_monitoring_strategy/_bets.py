@@ -14,14 +14,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, After, Money
-from poet.learn.blocks import Block, about, coin, left_out
+from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, CostRecord, PostIncidentExecution
 from poet.learn.configuration import Costs
-from poet.learn.evidence import rate_interval
-
-__all__ = ["DAYS", "LESSER", "Evidence", "bets", "return_on", "risk_shares"]
+from poet.learn.e_factors import (
+    EFactor,
+    bernoulli_factor,
+    bounded_mean_factor,
+    factors_excluding,
+    hypothesis_key,
+)
+from poet.stats import rate_interval
 
 DAYS = (1.0, 3.0, 7.0, 14.0, 30.0)
 LESSER = TIERS[:3]  # no model of high or critical impact is ever monitored less
@@ -38,39 +40,39 @@ _HIGHEST = 0.95  # usual rate that leaves room for more
 class Evidence:
     """All that was said, by kind."""
 
-    accounts: Sequence[Money]
-    judged: Sequence[After]
+    accounts: Sequence[CostRecord]
+    judged: Sequence[PostIncidentExecution]
 
 
-def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[Block]]:
-    """Settle every bet; what is given says how they come out without the sources it is given.
+def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFactor]]:
+    """Return a function from excluded sources to the e-factors of all other rows.
 
     What is usual after an incident is made of verdicts too, so these bets are settled anew.
     """
     accounts = list(_accounts(said.accounts, costs.miss * costs.unit_usd))
 
-    def without(*sources: str) -> list[Block]:
+    def without(*sources: str) -> list[EFactor]:
         judged = (row for row in said.judged if row.source not in sources)
-        return [*left_out(accounts, *sources), *_incidents(judged, risk)]
+        return [*factors_excluding(accounts, *sources), *_incidents(judged, risk)]
 
     return without
 
 
 def risk_shares() -> dict[str, float]:
-    """Share the risk, fixed before any data."""
+    """Return the weights of the hypotheses, fixed before any data."""
     return {
-        **{about("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
+        **{hypothesis_key("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
         **{
-            about("light", f"{band:g}"): 0.3 * share
+            hypothesis_key("light", f"{band:g}"): 0.3 * share
             for band, share in zip(BANDS, (0.7, 0.2, 0.1), strict=True)
         },
-        **{about("lesser", tier): 0.15 / len(LESSER) for tier in LESSER},
-        **{about("incident", f"{days:g}"): 0.25 / len(DAYS) for days in DAYS},
+        **{hypothesis_key("lesser", tier): 0.15 / len(LESSER) for tier in LESSER},
+        **{hypothesis_key("incident", f"{days:g}"): 0.25 / len(DAYS) for days in DAYS},
     }
 
 
-def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
-    """Bet in money: a stake risks at most its part of the wealth, whatever the account holds.
+def _accounts(accounts: Iterable[CostRecord], dearest: float) -> Iterator[EFactor]:
+    """Yield bets in money: a stake risks at most its part of the wealth, whatever the account holds.
 
     On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
     cost, which can only lose. On costs: by stake x (cost - gain) / largest gain. That these models never
@@ -80,33 +82,29 @@ def _accounts(accounts: Iterable[Money], dearest: float) -> Iterator[Block]:
     largest_cost: defaultdict[str, float] = defaultdict(float)
     largest_gain: defaultdict[str, float] = defaultdict(lambda: dearest)
     for row in accounts:
-        for hypothesis in _about(row):
+        for hypothesis in _hypotheses(row):
             if hypothesis.startswith("thorough"):
                 most = largest_cost[hypothesis] = max(largest_cost[hypothesis], row.cost)
                 if most > 0.0:
                     surplus = min((row.gain - row.cost) / most, _MOST)
-                    yield _staked(hypothesis, row, surplus, _STAKES_ON_GAIN)
+                    yield bounded_mean_factor(hypothesis, row, surplus, stakes=_STAKES_ON_GAIN)
             else:
                 most = largest_gain[hypothesis] = max(largest_gain[hypothesis], row.gain)
                 deficit = (row.cost - row.gain) / max(most, _RECKONED * row.cost)
-                yield _staked(hypothesis, row, deficit, _STAKES_ON_COST)
+                yield bounded_mean_factor(hypothesis, row, deficit, stakes=_STAKES_ON_COST)
 
 
-def _about(row: Money) -> Iterator[str]:
+def _hypotheses(row: CostRecord) -> Iterator[str]:
     if row.tier:
-        yield about("thorough", row.tier)
+        yield hypothesis_key("thorough", row.tier)
     if row.tier in LESSER:
-        yield about("lesser", str(row.tier))
+        yield hypothesis_key("lesser", str(row.tier))
     if row.band is not None and row.tier not in TIERS[3:]:
-        yield about("light", f"{row.band:g}")
+        yield hypothesis_key("light", f"{row.band:g}")
 
 
-def _staked(hypothesis: str, row: Money, surplus: float, stakes: tuple[float, ...]) -> Block:
-    return Block(hypothesis, (), np.log1p(np.multiply(stakes, surplus)), (row,))
-
-
-def _incidents(judged: Iterable[After], risk: float) -> Iterator[Block]:
-    """Bet that soon after an incident drifts are real more often than an upper bound of the later rate."""
+def _incidents(judged: Iterable[PostIncidentExecution], risk: float) -> Iterator[EFactor]:
+    """Yield bets that soon after an incident drifts are real more often than a bound of the later rate."""
     later: dict[float, tuple[int, int]] = dict.fromkeys(
         DAYS, (0, 0)
     )  # real and all of those judged longer after an incident
@@ -119,11 +117,11 @@ def _incidents(judged: Iterable[After], risk: float) -> Iterator[Block]:
             later[days] = real + row.is_real, n + 1
 
 
-def _soon_after(days: float, row: After, real: int, n: int, risk: float) -> Iterator[Block]:
+def _soon_after(days: float, row: PostIncidentExecution, real: int, n: int, risk: float) -> Iterator[EFactor]:
     usual = rate_interval(real, n, risk=risk / (2.0 * len(DAYS)))[1] if n >= _FEWEST else 1.0
     if usual < _HIGHEST:
-        yield coin(
-            about("incident", f"{days:g}"),
+        yield bernoulli_factor(
+            hypothesis_key("incident", f"{days:g}"),
             row,
             happened=row.is_real,
             chance=usual,
@@ -131,8 +129,8 @@ def _soon_after(days: float, row: After, real: int, n: int, risk: float) -> Iter
         )
 
 
-def return_on(accounts: Iterable[Money]) -> float:
-    """Give dollars gained per dollar spent; infinite where nothing was spent."""
+def return_on(accounts: Iterable[CostRecord]) -> float:
+    """Return dollars gained per dollar spent; infinite where nothing was spent."""
     rows = list(accounts)
     cost = sum(row.cost for row in rows)
     gain = sum(row.gain for row in rows)

@@ -3,10 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from poet.learn.evidence import fading_weights
-from poet.learn.statements import Statement
-
-__all__ = ["MOST", "top_features"]
+from poet.learn.feedback_rows import FeedbackRow
+from poet.stats import decay_weights
 
 MOST = 10
 _FEWEST = 3
@@ -16,15 +14,15 @@ _KNOWN = 30  # events before fewer than `MOST` features are thought to be enough
 
 
 def top_features(
-    impacts: Sequence[Statement],
-    verdicts: Sequence[Statement],
+    impacts: Sequence[FeedbackRow],
+    verdicts: Sequence[FeedbackRow],
     former: Iterable[str],
     former_top: int,
     *,
     half_life_days: float,
     newest: float,
 ) -> tuple[tuple[str, ...], int]:
-    """Give the features that matter most, sorted by name, and how many of them are enough.
+    """Return the features that matter most, sorted by name, and how many of them are enough.
 
     By what their drifts cost models; without a word on that, by how often their drifts were real; without
     any word, those in force.
@@ -35,7 +33,7 @@ def top_features(
         told = [(each, float(each["was_real_drift"])) for each in verdicts if each["feature"]]
     if not told:
         return tuple(sorted(former)), former_top
-    weights = fading_weights([each.time for each, _ in told], half_life_days=half_life_days, newest=newest)
+    weights = decay_weights([each.time for each, _ in told], half_life_days=half_life_days, newest=newest)
     for (each, value), weight in zip(told, weights, strict=True):
         worth[each["feature"]] += value * float(weight)
     kept = set(former)

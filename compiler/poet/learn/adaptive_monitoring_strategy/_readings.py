@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from poet.learn.configuration import Costs
-from poet.learn.statements import Spoken, Statement
-
-__all__ = ["BANDS", "TIERS", "After", "Money", "aftermath", "money"]
+from poet.learn.feedback_rows import FeedbackRow, Observation
 
 TIERS = ("none", "low", "medium", "high", "critical")
 BANDS = (0.01, 0.05, 0.2)  # historical drift rates below which a model counts as that quiet
@@ -18,7 +16,7 @@ _GRAVE = frozenset({"", "high", "critical"})  # an impact that nobody named may 
 
 
 @dataclass(frozen=True, slots=True)
-class Money(Spoken):
+class CostRecord(Observation):
     """One account: what was gained and what it cost, in dollars; both at least 0."""
 
     tier: str | None
@@ -28,20 +26,20 @@ class Money(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class After(Spoken):
+class PostIncidentExecution(Observation):
     """A judged execution: whether its drift was real, and how many days after the last incident it ran."""
 
     is_real: bool
     days: float | None
 
 
-def money(
-    runs: Sequence[Statement],
-    catches: Sequence[Statement],
-    months: Sequence[Statement],
-    verdicts: Sequence[Statement],
+def cost_records(
+    runs: Sequence[FeedbackRow],
+    catches: Sequence[FeedbackRow],
+    months: Sequence[FeedbackRow],
+    verdicts: Sequence[FeedbackRow],
     costs: Costs,
-) -> list[Money]:
+) -> list[CostRecord]:
     """Bring all accounts into dollars, by position.
 
     A run costs its compute and gains the value named with it; a catch gains the loss it prevented; a month
@@ -66,7 +64,7 @@ def money(
         if "business_impact" in e.context or "historical_drift_rate" in e.context
     ]
     return [
-        Money(
+        CostRecord(
             event_id=e.event_id,
             source=e.source,
             time=e.time,
@@ -79,14 +77,14 @@ def money(
     ]
 
 
-def _tier(each: Statement, impacts: Mapping[str, str]) -> str | None:
+def _tier(each: FeedbackRow, impacts: Mapping[str, str]) -> str | None:
     named = each.context.get("business_impact")
     if named is None and "drift_catch" in each.data:
         named = impacts.get(str(each["drift_catch"]).removeprefix(_PREFIX))
     return named if named in TIERS else None
 
 
-def _band(each: Statement) -> float | None:
+def _band(each: FeedbackRow) -> float | None:
     rate = each.context.get("historical_drift_rate")
     if rate is None and each.data.get("drifts_caught") is not None:
         rate = each["drifts_caught"] / _RUNS_A_MONTH
@@ -96,7 +94,7 @@ def _band(each: Statement) -> float | None:
     return BANDS[place] if place < len(BANDS) else None
 
 
-def aftermath(verdicts: Sequence[Statement]) -> Iterator[After]:
+def post_incident_executions(verdicts: Sequence[FeedbackRow]) -> Iterator[PostIncidentExecution]:
     """Read ``drift.validation`` in order of event time: how long after an incident each drift was judged.
 
     An incident is a real drift of high or critical impact, or of one that nobody named.
@@ -104,6 +102,6 @@ def aftermath(verdicts: Sequence[Statement]) -> Iterator[After]:
     last: float | None = None
     for each in sorted(verdicts, key=lambda row: (row.time, row.position)):
         days = (each.time - last) / _DAY if last is not None else None
-        yield After(each.event_id, each.source, each.time, each["was_real_drift"], days)
+        yield PostIncidentExecution(each.event_id, each.source, each.time, each["was_real_drift"], days)
         if each["was_real_drift"] and (each["business_impact"] or "") in _GRAVE:
             last = each.time

@@ -6,28 +6,26 @@ from typing import cast
 
 from poet.decisions import Interval, Replay, Rule
 from poet.learn.adaptive_monitoring_strategy._bets import DAYS, LESSER, Evidence, return_on
-from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, Money
-from poet.learn.blocks import about
-from poet.learn.evidence import rate_interval
-from poet.learn.rulebook import Rulebook, evidence_of, replayed
-from poet.learn.verdicts import Verdict
-
-__all__ = ["Case"]
+from poet.learn.adaptive_monitoring_strategy._readings import BANDS, TIERS, CostRecord
+from poet.learn.e_factors import hypothesis_key
+from poet.learn.hypothesis_tests import HypothesisTest
+from poet.learn.rule_updates import RuleUpdate, evidence_of, replayed
+from poet.stats import rate_interval
 
 _MUCH: dict[str, object] = {"frequency": "real_time", "tests": "multiple"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case(Rulebook):
+class StrategyRuleUpdate(RuleUpdate):
     """The book with what was said about cost and value."""
 
     said: Evidence
-    verdicts: Mapping[str, Verdict]
+    tests: Mapping[str, HypothesisTest]
     features: tuple[str, ...]  # the ones that stay when a model is monitored less
     top: int
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the one for every model."""
+        """Return all rules but the one for every model."""
         return [*self._thorough(), *self._lesser(), *self._quiet(), *self._incidents()]
 
     def _thorough(self) -> list[Rule]:
@@ -56,22 +54,22 @@ class Case(Rulebook):
     def _tiers(
         self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
     ) -> list[Rule]:
-        """Give the rule of the tiers that are shown or stand, else of the one that is nearest."""
+        """Return the rule of the tiers that are shown or stand, else of the one that is nearest."""
         old = self.in_force.get(kind)
         former = cast("list[str]", old.condition["impacts"]) if old else []
-        verdicts = {tier: self.verdicts.get(about(kind, tier)) for tier in tiers}
+        tests = {tier: self.tests.get(hypothesis_key(kind, tier)) for tier in tiers}
         standing = [
             tier
-            for tier, verdict in verdicts.items()
-            if (verdict and verdict.holds) or (tier in former and not (verdict and verdict.has_turned))
+            for tier, test in tests.items()
+            if (test and test.holds) or (tier in former and not (test and test.has_turned))
         ]
-        judged = {tier: verdict for tier, verdict in verdicts.items() if verdict}
-        chosen = standing or sorted(judged, key=lambda t: judged[t].bar / judged[t].e_value)[:1]
+        judged = {tier: test for tier, test in tests.items() if test}
+        chosen = standing or sorted(judged, key=lambda t: judged[t].e_value_threshold / judged[t].e_value)[:1]
         if not chosen:
             return []
         weakest = min(
             (judged[tier] for tier in chosen if tier in judged),
-            key=lambda verdict: verdict.e_value / verdict.bar,
+            key=lambda test: test.e_value / test.e_value_threshold,
             default=None,
         )
         accounts = [row for row in self.said.accounts if row.tier in chosen]
@@ -94,19 +92,21 @@ class Case(Rulebook):
             ),
         )
         if standing and not self.pinned(kind) and not self.is_vetoed(kind):
-            return [self.settled(rule)]
+            return [self.carry_over(rule)]
         return self.decided(rule, weakest)
 
     def _quiet(self) -> list[Rule]:
-        known = [(band, v) for band in BANDS if (v := self.verdicts.get(about("light", f"{band:g}")))]
+        known = [(band, v) for band in BANDS if (v := self.tests.get(hypothesis_key("light", f"{band:g}")))]
         if not known:
-            return self.kept((), kinds=("quiet",))
+            return self.carry_unmentioned((), kinds=("quiet",))
         shown = [pair for pair in known if pair[1].holds]
         old = self.in_force.get("quiet")
         former = cast("float", old.condition["drift_rate_below"]) if old else None
-        band, verdict = shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        band, test = (
+            shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
         if former and not shown:
-            band, verdict = former, dict(known).get(former, verdict)
+            band, test = former, dict(known).get(former, test)
         accounts = [row for row in self.said.accounts if row.band is not None and row.band <= band]
         rule = Rule(
             id="quiet",
@@ -118,34 +118,34 @@ class Case(Rulebook):
             reason=f"monitoring returned only {return_on(accounts):.2g} dollars for each dollar, "
             f"{len(accounts)} accounts",
             evidence=evidence_of(
-                verdict,
+                test,
                 before=_paying(accounts, self.configuration.risk),
                 replay=self._saved(accounts, -1.0),
             ),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, test)
 
     def _little(self) -> dict[str, object]:
         return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
 
-    def _saved(self, accounts: Sequence[Money], sign: float) -> Replay | None:
-        """Reckon what these accounts would have brought more (1), or cost less without monitoring (-1)."""
+    def _saved(self, accounts: Sequence[CostRecord], sign: float) -> Replay | None:
+        """Return what these accounts would have brought more (1), or cost less without monitoring (-1)."""
         unit = self.configuration.costs.unit_usd
         savings = [sign * (row.gain - row.cost) / unit for row in accounts]
         return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
 
     def _incidents(self) -> list[Rule]:
-        known = [(days, v) for days in DAYS if (v := self.verdicts.get(about("incident", f"{days:g}")))]
+        known = [(days, v) for days in DAYS if (v := self.tests.get(hypothesis_key("incident", f"{days:g}")))]
         if not known:
-            return self.kept((), kinds=("incident",))
-        shown: list[tuple[float, Verdict]] = []
+            return self.carry_unmentioned((), kinds=("incident",))
+        shown: list[tuple[float, HypothesisTest]] = []
         for pair in known:  # as long as it lasts without a break
             if not pair[1].holds:
                 break
             shown.append(pair)
         old = self.in_force.get("incidents")
         former = cast("float", old.condition["within_days"]) if old else None
-        days, verdict = shown[-1] if shown else known[0]
+        days, test = shown[-1] if shown else known[0]
         if former and not shown:
             days = former
         soon = [row for row in self.said.judged if row.days is not None and row.days <= days]
@@ -160,13 +160,13 @@ class Case(Rulebook):
             was=f"for {former:g} days" if former else "as at other times",
             reason=f"{real} of {len(soon)} drifts this soon after an incident were real, "
             f"{usual} of {len(later)} at other times",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(test),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, test)
 
 
-def _paying(accounts: Sequence[Money], risk: float) -> tuple[Interval, ...]:
-    """Give the share of accounts with more gained than spent, with its interval."""
+def _paying(accounts: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
+    """Return the share of accounts with more gained than spent, with its interval."""
     n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
     if not n:
         return ()

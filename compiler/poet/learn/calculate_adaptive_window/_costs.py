@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from poet.learn.calculate_adaptive_window._readings import Reading
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.evidence import fading_weights, shrunk_means
-from poet.learn.statements import weighted_median
-
-__all__ = ["BandCosts", "band_costs"]
+from poet.stats import decay_weights, shrunk_means, weighted_median
 
 _FEWEST = 2  # readings of a window before it may be chosen
 _FAR = 4.0  # times the median: three standard deviations of what reports scatter by
@@ -30,28 +27,28 @@ class BandCosts:
     errors: NDArray[np.float64]  # standard errors of the costs
 
     def at(self, window: int) -> float:
-        """Give the cost of a window, of the nearest that was observed when it lies outside."""
+        """Return the cost of a window, of the nearest that was observed when it lies outside."""
         return float(np.interp(np.log(window), np.log(self.windows), self.cost))
 
     def hours_at(self, window: int) -> float:
-        """Give the delay of a window in hours, inside the observed range."""
+        """Return the delay of a window in hours, inside the observed range."""
         return float(np.interp(np.log(window), np.log(self.windows), self.delay_hours))
 
     def alarms_at(self, window: int) -> float:
-        """Give the false alarms per day of a window, inside the observed range."""
+        """Return the false alarms per day of a window, inside the observed range."""
         return float(np.interp(np.log(window), np.log(self.windows), self.alarms_per_day))
 
     def nearest(self, window: int) -> int:
-        """Give the window that was observed and lies nearest, by ratio."""
+        """Return the window that was observed and lies nearest, by ratio."""
         return int(self.windows[np.argmin(np.abs(np.log(self.windows / window)))])
 
     def best(self, current: int) -> int:
-        """Give the cheapest window, or `current` when none is clearly cheaper."""
+        """Return the cheapest window, or `current` when none is clearly cheaper."""
         cheapest = int(self.windows[np.argmin(self.cost)])
         return cheapest if self.is_clearly_dearer(current, cheapest) else current
 
     def is_clearly_dearer(self, window: int, than: int) -> bool:
-        """Tell whether a window costs more than another one, beyond what chance does in one of twenty."""
+        """Return whether a window costs more than another one, beyond what chance does in one of twenty."""
         saving = self.at(window) - self.at(than)
         errors = [self.errors[np.searchsorted(self.windows, self.nearest(each))] for each in (window, than)]
         return saving > max(_CLEARLY * float(np.hypot(*errors)), _LEAST_SAVING * self.at(window))
@@ -125,7 +122,7 @@ def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> ND
 
 
 def _tried(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
-    """Give for each size the window nearest to it that somebody really used."""
+    """Return for each size the window nearest to it that somebody really used."""
     used = [[reading.window for reading in readings if reading.size == size] for size in sizes]
     return np.array(
         [min(ws, key=lambda w: abs(w - s)) for ws, s in zip(used, sizes, strict=True)], dtype=np.int64
@@ -184,7 +181,7 @@ def _shrunk(
 def _clipped(
     values: NDArray[np.float64], fading: NDArray[np.float64], at: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Bring what lies further from its size's median than `_FAR` times to there: one voice may be wild."""
+    """Return the values clipped to `_FAR` times their size's median: one source may be wildly wrong."""
     clipped = values.copy()
     for column in at.T:
         middle = weighted_median(values[column], fading[column])
@@ -196,13 +193,13 @@ def _clipped(
 def _moments(
     readings: Sequence[Reading], sizes: NDArray[np.int64], newest: float, configuration: LearnConfiguration
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
-    """Give mean, weight and count at each size, and the coefficient of variation within sizes.
+    """Return mean, weight and count at each size, and the coefficient of variation within sizes.
 
     Hours and counts scatter in proportion to their level, so one coefficient serves all sizes.
     """
     at = np.array([reading.size for reading in readings])[:, None] == sizes
     values = np.array([reading.outcome for reading in readings])
-    fading = fading_weights(
+    fading = decay_weights(
         [reading.time for reading in readings], half_life_days=configuration.half_life_days, newest=newest
     )
     values = _clipped(values, fading, at)

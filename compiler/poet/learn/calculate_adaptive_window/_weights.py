@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 from poet.learn.calculate_adaptive_window._readings import EDGES
 
-__all__ = ["hypothesis_weights", "is_with_others"]
-
 _BANDS_SHARE = 0.4
 _CAPS_SHARE = 0.3
 _FEATURES_SHARE = 0.3
 
 
 def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
-    """Give each hypothesis its share of the risk: to every band two slopes, to caps, to features."""
+    """Return each hypothesis its share of the risk: to every band two slopes, to caps, to features."""
     weights = {
         f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
         for band in range(len(EDGES) + 1)

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poet.learn.blocks import Block, about, coin, contrasts
 from poet.learn.calculate_feature_importance._readings import Impact, Membership, Report
-from poet.learn.verdicts import shares_by_appearance
-
-__all__ = ["Evidence", "bets", "risk_shares"]
+from poet.learn.e_factors import EFactor, bernoulli_factor, contrasts, hypothesis_key
+from poet.stats import alpha_spending
 
 _ODDS = (2.0, 4.0, 16.0)  # of being on the list of what moved with the metric
 _MOSTLY = (0.7, 0.85, 0.97)  # how often a slope below what matters is met, against one half
@@ -37,8 +35,8 @@ class Evidence:
     reports: Sequence[Report]
 
 
-def bets(said: Evidence, *, matters: float) -> list[Block]:
-    """Settle every bet; `matters` is the share of the others' median slope below which nothing does."""
+def bets(said: Evidence, *, matters: float) -> list[EFactor]:
+    """Return all e-factors; `matters` is the share of the others' median slope below which nothing does."""
     return [
         *_more(said.impacts),
         *_listed(said.memberships),
@@ -49,37 +47,37 @@ def bets(said: Evidence, *, matters: float) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk: a quarter to each kind of hypothesis, inside a kind by first appearance.
+    """Return the weights: a quarter to each kind of hypothesis, inside a kind by first appearance.
 
     Pairs that somebody reported have a share of their own: lists name every pair sooner or later.
     """
     rows: list[Impact | Membership] = sorted(
         [*said.impacts, *said.memberships], key=lambda row: (row.position, row.feature)
     )
-    contexts = [about("context", *setting, row.feature) for row in rows for setting in row.setting]
-    reported = shares_by_appearance(
-        (about("interaction", report.feature, report.other) for report in said.reports), share=0.15
+    contexts = [hypothesis_key("context", *setting, row.feature) for row in rows for setting in row.setting]
+    reported = alpha_spending(
+        (hypothesis_key("interaction", report.feature, report.other) for report in said.reports), share=0.15
     )
-    listed = shares_by_appearance(
+    listed = alpha_spending(
         (
-            about("interaction", row.feature, other)
+            hypothesis_key("interaction", row.feature, other)
             for row in said.memberships
             for other in sorted(row.others)
         ),
         share=0.1,
     )
     return {
-        **shares_by_appearance((about("more", row.feature) for row in rows), share=0.25),
-        **shares_by_appearance((about("never", row.feature) for row in rows), share=0.25),
-        **shares_by_appearance(contexts, share=0.25),
+        **alpha_spending((hypothesis_key("more", row.feature) for row in rows), share=0.25),
+        **alpha_spending((hypothesis_key("never", row.feature) for row in rows), share=0.25),
+        **alpha_spending(contexts, share=0.25),
         **{pair: reported.get(pair, 0.0) + listed.get(pair, 0.0) for pair in {*reported, *listed}},
     }
 
 
-def _more(impacts: Sequence[Impact]) -> Iterator[Block]:
+def _more(impacts: Sequence[Impact]) -> Iterator[EFactor]:
     for feature in sorted({row.feature for row in impacts}):
         yield from contrasts(
-            about("more", feature),
+            hypothesis_key("more", feature),
             impacts,
             _is_about(feature),
             outcome=_slope,
@@ -88,13 +86,13 @@ def _more(impacts: Sequence[Impact]) -> Iterator[Block]:
         )
 
 
-def _listed(memberships: Iterable[Membership]) -> Iterator[Block]:
-    """Bet on who is on which list: by chance, a feature is as likely on the first as its length says."""
+def _listed(memberships: Iterable[Membership]) -> Iterator[EFactor]:
+    """Yield bets on the lists: by chance, a feature is as likely on the first as its length says."""
     for row in memberships:
         if 0.0 < row.share < 1.0:
             for hypothesis, odds in (("more", _ODDS), ("never", tuple(1.0 / each for each in _ODDS))):
-                yield coin(
-                    about(hypothesis, row.feature),
+                yield bernoulli_factor(
+                    hypothesis_key(hypothesis, row.feature),
                     row,
                     happened=row.is_correlated,
                     chance=row.share,
@@ -103,28 +101,28 @@ def _listed(memberships: Iterable[Membership]) -> Iterator[Block]:
                 )
 
 
-def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) -> Iterator[Block]:
+def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) -> Iterator[EFactor]:
     drifted = {row.feature for row in impacts} | {row.feature for row in memberships}
     for feature in sorted(drifted):
         slopes = [row for row in impacts if row.feature == feature]
         lists = [row for row in memberships if row.feature == feature]
         settings = {pair for row in slopes for pair in row.setting}
         for setting in sorted(settings | {pair for row in lists for pair in row.setting}):
-            name, has = about("context", *setting, feature), _is_in(setting)
+            name, has = hypothesis_key("context", *setting, feature), _is_in(setting)
             yield from contrasts(name, slopes, has, outcome=_slope, label="impact")
             yield from contrasts(name, lists, has, outcome=_correlated, label="listed")
 
 
-def _never(impacts: Sequence[Impact], matters: float) -> Iterator[Block]:
-    """Bet that most slopes of a feature lie below what matters, as the other features said so far."""
+def _never(impacts: Sequence[Impact], matters: float) -> Iterator[EFactor]:
+    """Yield bets that most slopes of a feature lie below what matters, as the other features said so far."""
     past: defaultdict[str, list[float]] = defaultdict(list)
     for row in impacts:
         others = [slope for feature, slopes in past.items() if feature != row.feature for slope in slopes]
         insort(past[row.feature], row.slope)
         median = float(np.median(others)) if len(others) >= _FEWEST_OTHERS else 0.0
         if median > 0.0:
-            yield coin(
-                about("never", row.feature),
+            yield bernoulli_factor(
+                hypothesis_key("never", row.feature),
                 row,
                 happened=row.slope < matters * median and not row.is_grave,
                 chance=_EVEN,
@@ -133,11 +131,11 @@ def _never(impacts: Sequence[Impact], matters: float) -> Iterator[Block]:
             )
 
 
-def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> Iterator[Block]:
+def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> Iterator[EFactor]:
     for report in reports:
         if report.gap:
-            yield coin(
-                about("interaction", report.feature, report.other),
+            yield bernoulli_factor(
+                hypothesis_key("interaction", report.feature, report.other),
                 report,
                 happened=report.gap > 0,
                 chance=_EVEN,
@@ -147,7 +145,7 @@ def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> I
     for feature in sorted({row.feature for row in memberships}):
         own = [row for row in memberships if row.feature == feature]
         for other in sorted({each for row in own for each in row.others}):
-            name, has = about("interaction", feature, other), _drifts_with(other)
+            name, has = hypothesis_key("interaction", feature, other), _drifts_with(other)
             yield from contrasts(name, own, has, outcome=_correlated, label="listed")
 
 

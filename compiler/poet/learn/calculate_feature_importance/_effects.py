@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 from poet.decisions import Interval
 from poet.learn.calculate_feature_importance._readings import Impact, Report
-from poet.learn.evidence import fading_weights, median_interval
-from poet.learn.statements import weighted_median
-
-__all__ = ["MULTIPLIERS", "Effects", "drawn"]
+from poet.stats import decay_weights, median_interval, weighted_median
 
 MULTIPLIERS = (1.5, 2.0, 3.0, 5.0, 10.0)
 _FEWEST = 3  # slopes behind a median
@@ -31,7 +28,7 @@ class Effects:
     risk: float
 
     def of_feature(self, feature: str) -> float | None:
-        """Give a feature's slope over the others', the least over the settings in which both were seen."""
+        """Return a feature's slope over the others', the least over the settings in which both were seen."""
         ratios = [
             self._ratio(
                 [row for row in same if row.feature == feature],
@@ -42,7 +39,7 @@ class Effects:
         return min((ratio for ratio in ratios if ratio is not None), default=None)
 
     def of_context(self, feature: str, setting: tuple[str, str]) -> float | None:
-        """Give a feature's slope in a setting over its slope elsewhere."""
+        """Return a feature's slope in a setting over its slope elsewhere."""
         own = [row for row in self.impacts if row.feature == feature]
         return self._ratio(
             [row for row in own if setting in row.setting],
@@ -50,7 +47,7 @@ class Effects:
         )
 
     def of_pair(self, feature: str, other: str) -> float | None:
-        """Give a multiplier for two features together: a quarter for each level of impact that they add."""
+        """Return a multiplier for two features together: a quarter for each level of impact that they add."""
         said = [row for row in self.reports if (row.feature, row.other) == (feature, other)]
         if not said:
             return None
@@ -58,7 +55,7 @@ class Effects:
         return 1.0 + _PER_LEVEL * max(gap, 0.0)
 
     def slopes(self, what: str, chosen: Callable[[Impact], bool]) -> tuple[Interval, ...]:
-        """Give the median slope of the chosen readings with its interval, nothing while they are too few."""
+        """Return the median slope of the chosen readings with its interval, () while they are too few."""
         values = [row.slope for row in self.impacts if chosen(row)]
         ends = median_interval(values, risk=self.risk) if values else None
         if ends is None:
@@ -67,7 +64,7 @@ class Effects:
         return (Interval(what=what, estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
 
     def median(self, chosen: Callable[[Impact], bool]) -> float | None:
-        """Give the faded median slope of the chosen readings, None while they are too few."""
+        """Return the faded median slope of the chosen readings, None while they are too few."""
         return self._median([row for row in self.impacts if chosen(row)])
 
     def _by_setting(self) -> dict[object, list[Impact]]:
@@ -91,7 +88,7 @@ class Effects:
         return weighted_median([row.slope for row in rows], self._weights([row.time for row in rows]))
 
     def _weights(self, times: Sequence[float]) -> list[float]:
-        weights = fading_weights(times, half_life_days=self.half_life_days, newest=self.newest)
+        weights = decay_weights(times, half_life_days=self.half_life_days, newest=self.newest)
         return [float(weight) for weight in weights]
 
 

@@ -4,21 +4,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from poet.decisions import Decisions
-from poet.learn.blocks import left_out
 from poet.learn.calculate_feature_importance._bets import Evidence, bets, risk_shares
 from poet.learn.calculate_feature_importance._effects import Effects
 from poet.learn.calculate_feature_importance._readings import impacts, memberships, reports
-from poet.learn.calculate_feature_importance._rules import Case
+from poet.learn.calculate_feature_importance._rules import ImportanceRuleUpdate
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import heard
-from poet.learn.statements import statements, voices, weighty_sources
-from poet.learn.verdicts import apart_notes, contrary, judge
+from poet.learn.e_factors import factors_excluding
+from poet.learn.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
+from poet.learn.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
 from poet.policies.calculate_feature_importance import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
     from poet.summaries import Summaries
-
-__all__ = ["learn"]
 
 _TYPES = ("feature.drift_impact", "business.metric_degradation", "feature.interaction_discovered")
 
@@ -30,23 +27,23 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     reports have nothing to do with features and settings, the chance of *ever* adopting a rule is at most
     ``configuration.risk``, however often this runs.
     """
-    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
 
     drifts, falls, pairs = said
     everything = Evidence(impacts(drifts), memberships(falls), reports(pairs))
     blocks = bets(everything, matters=configuration.bounds.irrelevant_below)
-    verdicts = judge(
-        partial(left_out, blocks),
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, blocks),
         risk_shares(everything),
-        sources=weighty_sources(*said),
+        sources=dominant_sources(*said),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        voices=voices(*said),
+        sources_by_first_event=sources_by_first_event(*said),
     )
-    apart = contrary(verdicts)
-    known = heard(everything, apart)
+    adversarial = adversarial_sources(tests)
+    known = excluding(everything, adversarial)
     effects = Effects(
         known.impacts,
         known.reports,
@@ -54,14 +51,14 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         summaries.newest_time,
         configuration.risk,
     )
-    case = Case(champion, configuration, summaries.log_position, effects, verdicts)
+    update = ImportanceRuleUpdate(champion, configuration, summaries.log_position, effects, tests)
     (base,) = baseline(champion.start)
-    rules = [case.pinned(base.id) or case.settled(base), *case.rules()]
+    rules = [update.pinned(base.id) or update.carry_over(base), *update.rules()]
     aside = sum(n for _, n in read)
     notes = [
         f"{len(said[0])} drift impacts, {len(said[1])} degradations and {len(said[2])} reports were read"
     ]
-    notes += apart_notes(apart)
+    notes += adversarial_notes(adversarial)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")
-    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from poet.learn.statements import Statement
-
-__all__ = ["LEVELS", "Impact", "Membership", "Report", "impacts", "memberships", "reports"]
+from poet.learn.feedback_rows import FeedbackRow
 
 LEVELS = ("none", "low", "medium", "high", "critical")
 _ARGUMENTS = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
@@ -54,7 +52,7 @@ class Report:
     gap: int  # levels from the individual to the combined impact
 
 
-def impacts(said: Sequence[Statement]) -> list[Impact]:
+def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
     """Read ``feature.drift_impact``; drifts too small for a slope are left out."""
     return [
         Impact(
@@ -72,16 +70,16 @@ def impacts(said: Sequence[Statement]) -> list[Impact]:
     ]
 
 
-def memberships(said: Sequence[Statement]) -> list[Membership]:
+def memberships(said: Sequence[FeedbackRow]) -> list[Membership]:
     """Read ``business.metric_degradation``: a row per feature that is on one of the lists."""
     return [row for each in said for row in _rows(each)]
 
 
-def _setting(each: Statement) -> tuple[tuple[str, str], ...]:
+def _setting(each: FeedbackRow) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in each.setting if pair[0] not in _ARGUMENTS)
 
 
-def _rows(each: Statement) -> Iterator[Membership]:
+def _rows(each: FeedbackRow) -> Iterator[Membership]:
     moved = set(each["correlated_drifted_features"] or ())
     still = set(each["uncorrelated_drifted_features"] or ())
     moved, still = moved - still, still - moved
@@ -100,7 +98,7 @@ def _rows(each: Statement) -> Iterator[Membership]:
         )
 
 
-def reports(said: Sequence[Statement]) -> list[Report]:
+def reports(said: Sequence[FeedbackRow]) -> list[Report]:
     """Read ``feature.interaction_discovered``; without an individual impact there is nothing to compare."""
     return [
         Report(

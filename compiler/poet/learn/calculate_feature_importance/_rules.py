@@ -9,13 +9,11 @@ from typing import cast
 import msgspec
 
 from poet.decisions import Rule
-from poet.learn.blocks import about, parts
 from poet.learn.calculate_feature_importance._effects import Effects, drawn
 from poet.learn.calculate_feature_importance._readings import Impact
-from poet.learn.rulebook import Rulebook, evidence_of, nearest, slug
-from poet.learn.verdicts import Verdict
-
-__all__ = ["Case"]
+from poet.learn.e_factors import hypothesis_key, parse_key
+from poet.learn.hypothesis_tests import HypothesisTest
+from poet.learn.rule_updates import RuleUpdate, evidence_of, nearest, slug
 
 _NEVER = "never-matters"
 _TENTH = 0.1
@@ -27,34 +25,34 @@ class _Member:
 
     feature: str
     multiplier: float
-    verdict: Verdict | None
+    test: HypothesisTest | None
     is_in: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Case(Rulebook):
+class ImportanceRuleUpdate(RuleUpdate):
     """The book with what was learned of slopes, lists and reports."""
 
     effects: Effects
-    verdicts: dict[str, Verdict]
+    tests: dict[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the base."""
+        """Return all rules but the base."""
         return [*self._never(), *self._features(), *self._contexts(), *self._pairs()]
 
     def _features(self) -> list[Rule]:
         irrelevant = {each.feature for each in self._irrelevant() if each.is_in}
         former = self._former("feature", ())
-        judged = {feature for (feature,) in _judged(self.verdicts, "more")}
+        judged = {feature for (feature,) in _judged(self.tests, "more")}
         members = [
-            self._member(each, about("more", each), self.effects.of_feature(each), former)
+            self._member(each, hypothesis_key("more", each), self.effects.of_feature(each), former)
             for each in sorted({*judged, *former} - irrelevant)
         ]
         return self._grouped(members, ("matters",), "feature", {}, "other features in the same setting")
 
     def _contexts(self) -> list[Rule]:
         pairs: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for key, value, feature in _judged(self.verdicts, "context"):
+        for key, value, feature in _judged(self.tests, "context"):
             pairs[key, value].add(feature)
         for rule in self.in_force.values():
             if rule.kind == "context":
@@ -66,7 +64,7 @@ class Case(Rulebook):
             members = [
                 self._member(
                     each,
-                    about("context", key, value, each),
+                    hypothesis_key("context", key, value, each),
                     self.effects.of_context(each, (key, value)),
                     former,
                 )
@@ -80,15 +78,15 @@ class Case(Rulebook):
         old = [rule.condition for rule in self.in_force.values() if rule.kind == "interaction"]
         former = {(str(each["feature"]), str(each["other"])) for each in old}
         rules: list[Rule] = []
-        for feature, other in sorted({*_judged(self.verdicts, "interaction"), *former}):
-            verdict = self.verdicts.get(about("interaction", feature, other))
+        for feature, other in sorted({*_judged(self.tests, "interaction"), *former}):
+            test = self.tests.get(hypothesis_key("interaction", feature, other))
             identity = slug(feature, "with", other)
             before = self.in_force.get(identity)
             factor = cast("float", before.parameters["multiplier"]) if before else None
             multiplier = drawn(self.effects.of_pair(feature, other), factor)
             if multiplier <= 1.0:
                 continue
-            n = sum(verdict.sources.values()) if verdict else 0
+            n = sum(test.sources.values()) if test else 0
             rule = Rule(
                 id=identity,
                 kind="interaction",
@@ -97,9 +95,9 @@ class Case(Rulebook):
                 status="adopted",
                 was=f"x {factor:g}" if factor else "x 1",
                 reason=f"{feature} and {other} together matter more than {feature} alone, n = {n}",
-                evidence=evidence_of(verdict),
+                evidence=evidence_of(test),
             )
-            rules += self.decided(rule, verdict)
+            rules += self.decided(rule, test)
         waiting = [rule for rule in rules if rule.status == "held"]
         return [*(rule for rule in rules if rule.status != "held"), *nearest(waiting)]
 
@@ -110,11 +108,13 @@ class Case(Rulebook):
     def _irrelevant(self) -> list[_Member]:
         old = self.in_force.get(_NEVER)
         former = dict.fromkeys(cast("list[str]", old.condition["features"]), _TENTH) if old else {}
-        names = sorted({*(feature for (feature,) in _judged(self.verdicts, "never")), *former})
-        return [self._member(each, about("never", each), _TENTH, former, exact=True) for each in names]
+        names = sorted({*(feature for (feature,) in _judged(self.tests, "never")), *former})
+        return [
+            self._member(each, hypothesis_key("never", each), _TENTH, former, exact=True) for each in names
+        ]
 
     def _former(self, kind: str, place: tuple[str, ...]) -> dict[str, float]:
-        """Give the multipliers in force, by feature."""
+        """Return the multipliers in force, by feature."""
         return {
             feature: cast("float", rule.parameters["multiplier"])
             for rule in self.in_force.values()
@@ -133,14 +133,14 @@ class Case(Rulebook):
         *,
         exact: bool = False,
     ) -> _Member:
-        verdict = self.verdicts.get(hypothesis)
+        test = self.tests.get(hypothesis)
         multiplier = _TENTH if exact else drawn(effect, former.get(feature))
-        if verdict and verdict.holds:
+        if test and test.holds:
             is_in = True
         else:
-            is_in = feature in former and not (verdict and verdict.has_turned)
+            is_in = feature in former and not (test and test.has_turned)
             multiplier = former.get(feature, multiplier) if is_in else multiplier
-        return _Member(feature, multiplier, verdict, is_in and multiplier != 1.0)
+        return _Member(feature, multiplier, test, is_in and multiplier != 1.0)
 
     def _grouped(
         self,
@@ -150,7 +150,7 @@ class Case(Rulebook):
         condition: dict[str, object],
         against: str,
     ) -> list[Rule]:
-        """Give one rule per multiplier."""
+        """Return one rule per multiplier."""
         rules: list[Rule] = []
         for multiplier in sorted({each.multiplier for each in members if each.multiplier != 1.0}):
             identity = slug(*place, f"x{multiplier:g}".replace(".", "_"))
@@ -162,15 +162,15 @@ class Case(Rulebook):
     def _named(
         self, identity: str, members: Sequence[_Member], make: Callable[[Sequence[_Member]], Rule]
     ) -> list[Rule]:
-        """Give the rule of those that are in it, and the nearest of those that wait."""
+        """Return the rule of those that are in it, and the nearest of those that wait."""
         pinned = self.pinned(identity)
         if pinned:
             return [pinned]
         if self.is_vetoed(identity):
             return [Rule(id=identity, kind="feature", status="vetoed", reason="a person removed it")]
         chosen = [each for each in members if each.is_in]
-        rules = [self.settled(make(chosen))] if chosen else []
-        waiting = [each for each in members if not each.is_in and each.verdict and each.verdict.e_value > 1.0]
+        rules = [self.carry_over(make(chosen))] if chosen else []
+        waiting = [each for each in members if not each.is_in and each.test and each.test.e_value > 1.0]
         held = [msgspec.structs.replace(make([each]), status="held") for each in waiting]
         named = [
             msgspec.structs.replace(rule, id=slug(identity, *cast("list[str]", rule.condition["features"])))
@@ -190,11 +190,13 @@ class Case(Rulebook):
         features = sorted(each.feature for each in members)
         old = self.in_force.get(identity)
         weakest = min(
-            (each.verdict for each in members if each.verdict), key=lambda v: v.e_value / v.bar, default=None
+            (each.test for each in members if each.test),
+            key=lambda v: v.e_value / v.e_value_threshold,
+            default=None,
         )
         own = self.effects.slopes("performance lost per unit of drift", _is_one_of(features, condition))
         others = self.effects.slopes(f"the same of {against}", _is_against(features, condition))
-        n = sum(sum(each.verdict.sources.values()) for each in members if each.verdict)
+        n = sum(sum(each.test.sources.values()) for each in members if each.test)
         said = self._said(features, condition, against)
         former = sorted(cast("list[str]", old.condition["features"])) if old else []
         return Rule(
@@ -209,7 +211,7 @@ class Case(Rulebook):
         )
 
     def _said(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
-        """Say in a few words what was seen."""
+        """Return a short text of what was observed."""
         own = self.effects.median(_is_one_of(features, condition))
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
@@ -229,7 +231,7 @@ def _is_against(features: Sequence[str], condition: dict[str, object]) -> Callab
     return lambda row: row.feature in features and place not in row.setting
 
 
-def _judged(verdicts: Iterable[str], kind: str) -> set[tuple[str, ...]]:
-    """Give what the judged hypotheses of a kind are about."""
-    found = map(parts, verdicts)
+def _judged(tests: Iterable[str], kind: str) -> set[tuple[str, ...]]:
+    """Return what the judged hypotheses of a kind are about."""
+    found = map(parse_key, tests)
     return {words[1:] for words in found if words[0] == kind}

@@ -17,8 +17,6 @@ from poet.learn.detect_drift._candidates import Candidate
 from poet.learn.detect_drift._steps import Executions
 from poet.policies.detect_drift import Criterion
 
-__all__ = ["Alike", "alike", "given"]
-
 _Measure = tuple[str, str, str, str]  # statistic, preparation, scale, direction
 
 

@@ -12,8 +12,6 @@ import msgspec
 
 from poet.policies.detect_drift import Criterion, Preparation, Scale, Statistic
 
-__all__ = ["Candidate", "categorical_grid", "numeric_grid"]
-
 RATIOS = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0, 9.0)
 KS_RATIO_LIMIT = 6.0
 MAXIMA = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)
@@ -139,7 +137,7 @@ def _both() -> Iterator[Candidate]:
 
 
 def _with_prior(candidates: Iterator[Candidate], default: Candidate) -> tuple[Candidate, ...]:
-    """Put the default first at no cost, its kin next to it, and drop what stands there twice."""
+    """Return the default first at no cost, its variants next, without duplicates."""
     kin = _measures(default)
     listed = {(default.criteria, default.agree)}
     ordered = [Candidate(default.criteria, default.agree, prior_cost=0.0)]
@@ -161,12 +159,12 @@ def _is_blind(candidate: Candidate) -> bool:
 
 
 def _measures(candidate: Candidate) -> list[tuple[str, str, str]]:
-    """Name what a candidate compares, whatever the thresholds."""
+    """Return what a candidate compares, whatever the thresholds."""
     return sorted((c.statistic, c.preparation, c.scale) for c in candidate.criteria)
 
 
 def _tuned(default: Candidate) -> Iterator[Candidate]:
-    """Give the default's own statistics at every pair of grid thresholds."""
+    """Return the default's own statistics at every pair of grid thresholds."""
     grids = [RATIOS if c.scale == "own_q90" else MAXIMA for c in default.criteria]
     for thresholds in product(*grids):
         criteria = tuple(
@@ -177,7 +175,7 @@ def _tuned(default: Candidate) -> Iterator[Candidate]:
 
 
 def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
-    """Give every rule for numeric features; the first is `default`."""
+    """Return every rule for numeric features; the first is `default`."""
 
     def candidates() -> Iterator[Candidate]:
         yield from _tuned(default)
@@ -190,7 +188,7 @@ def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
 
 
 def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
-    """Give every rule for categorical features; the first is `default`."""
+    """Return every rule for categorical features; the first is `default`."""
 
     def criteria() -> Iterator[Criterion]:
         measured: dict[Statistic, tuple[float, ...]] = {**SHARES, **DIVERGENCES}

@@ -11,17 +11,14 @@ import numpy as np
 from poet.decisions import Interval
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.detect_drift._describe import rate
-from poet.learn.soft_votes import with_soft_votes
-from poet.learn.votes import count_votes
+from poet.learn.labels import count_votes, with_soft_votes
 from poet.summaries import Summaries
-
-__all__ = ["judged_alerts"]
 
 
 def judged_alerts(
     summaries: Summaries, stretches: Sequence[tuple[int, int]], configuration: LearnConfiguration
 ) -> dict[int, list[tuple[int, Interval]]]:
-    """Give the share of false alarms among judged alerts, by version, stretch by stretch of the log.
+    """Return the share of false alarms among judged alerts, by version, stretch by stretch of the log.
 
     Parameters
     ----------

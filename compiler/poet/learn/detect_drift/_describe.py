@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from poet.decisions import Evidence, Interval, Replay, Rule
 from poet.learn.detect_drift._candidates import Candidate
 from poet.learn.detect_drift._steps import Executions, Role, Steps
-from poet.learn.detect_drift._tournament import Costs, Standing
-from poet.learn.evidence import bounded_mean_interval, rate_interval
-from poet.learn.votes import Ballots
+from poet.learn.detect_drift._tournament import Costs, ScopeState
+from poet.learn.labels import Ballots
 from poet.policies.detect_drift import Criteria, Criterion
-
-__all__ = ["Case", "describe", "describe_parameters", "evidence_of", "rate"]
+from poet.stats import bounded_mean_interval, rate_interval
 
 NAMES = {
     "ks": "KS",
@@ -61,8 +59,8 @@ def _criterion(criterion: Criterion) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A scope's judged steps with what the old and the new rule say of them, all of shape (n,)."""
+class ScopeReplay:
+    """A scope's labeled steps with the answers of the old and the new rule, all of shape (n,)."""
 
     steps: Steps
     inside: NDArray[np.bool_]
@@ -97,19 +95,19 @@ class Case:
         return np.where(removed, -lost, gain)
 
 
-def _alarms(case: Case, rule: NDArray[np.bool_]) -> Interval:
-    alerts = case.asked & rule
-    false = float((1.0 - case.steps.labels[alerts]).sum())
-    return rate("false alarms among alerts", false, float(alerts.sum()), case.risk)
+def _alarms(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
+    alerts = replay.asked & rule
+    false = float((1.0 - replay.steps.labels[alerts]).sum())
+    return rate("false alarms among alerts", false, float(alerts.sum()), replay.risk)
 
 
-def _recall(case: Case, rule: NDArray[np.bool_]) -> Interval:
-    labels = np.where(case.judged, np.nan_to_num(case.steps.labels), 0.0)
-    return rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), case.risk)
+def _recall(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
+    labels = np.where(replay.judged, np.nan_to_num(replay.steps.labels), 0.0)
+    return rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), replay.risk)
 
 
 def rate(what: str, hits: float, n: float, risk: float) -> Interval:
-    """Give a share with its interval."""
+    """Return a share with its interval."""
     low, high = rate_interval(hits, n, risk=risk)
     return Interval(
         what=what,
@@ -120,19 +118,19 @@ def rate(what: str, hits: float, n: float, risk: float) -> Interval:
     )
 
 
-def _replay(case: Case, executions: Executions, covers: NDArray[np.bool_]) -> Replay:
-    gains = case.gains()
-    scale = case.costs.largest
+def _replay(replay: ScopeReplay, executions: Executions, covers: NDArray[np.bool_]) -> Replay:
+    gains = replay.gains()
+    scale = replay.costs.largest
     saving = float(gains.mean()) if len(gains) else 0.0
     low, high = (
-        bounded_mean_interval(gains / scale, risk=case.risk, low=-1.0, high=1.0)
+        bounded_mean_interval(gains / scale, risk=replay.risk, low=-1.0, high=1.0)
         if len(gains)
         else (-1.0, 1.0)
     )
     recorded = int(covers.sum())
-    judged = len(set(case.steps.execution[case.judged].tolist()))
+    judged = len(set(replay.steps.execution[replay.judged].tolist()))
     alerts_unjudged = int((covers & executions.drifted).sum()) - int(
-        (case.judged & (case.steps.roles == Role.ALERT)).sum()
+        (replay.judged & (replay.steps.roles == Role.ALERT)).sum()
     )
     silences = recorded - judged - alerts_unjudged
     left_out = {"alerts nobody judged": alerts_unjudged, "silences, counted at their worst case": silences}
@@ -147,27 +145,27 @@ def _replay(case: Case, executions: Executions, covers: NDArray[np.bool_]) -> Re
 
 
 def evidence_of(
-    case: Case,
-    standing: Standing,
+    replay: ScopeReplay,
+    state: ScopeState,
     ballots: Ballots,
     executions: Executions,
     covers: NDArray[np.bool_],
     *,
-    bar: float,
+    threshold: float,
 ) -> Evidence:
-    """Gather what speaks for a rule, rounded so that it is the same everywhere."""
-    asked = case.asked
-    votes = case.steps.ballots[case.judged]
-    speak = case.steps.ballots[asked & (case.old != case.new)]
+    """Return the evidence for a rule, rounded so that it is the same on every machine."""
+    asked = replay.asked
+    votes = replay.steps.ballots[replay.judged]
+    speak = replay.steps.ballots[asked & (replay.old != replay.new)]
     return Evidence(
-        e_value=float(f"{min(standing.e_value, 1e12):.4g}"),
-        bar=float(f"{bar:.4g}"),
-        before=(_alarms(case, case.old), _recall(case, case.old)),
-        after=(_alarms(case, case.new), _recall(case, case.new)),
+        e_value=float(f"{min(state.e_value, 1e12):.4g}"),
+        bar=float(f"{threshold:.4g}"),
+        before=(_alarms(replay, replay.old), _recall(replay, replay.old)),
+        after=(_alarms(replay, replay.new), _recall(replay, replay.new)),
         n_effective=float(asked.sum()),
         sources=_sources(ballots, votes),
-        replay=_replay(case, executions, covers),
-        events_needed=_needed(standing, bar),
+        replay=_replay(replay, executions, covers),
+        events_needed=_needed(state, threshold),
         sample_events=tuple(str(ballots.event_ids[ballot]) for ballot in speak[:SAMPLE]),
     )
 
@@ -177,12 +175,12 @@ def _sources(ballots: Ballots, rows: NDArray[np.int64]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _needed(standing: Standing, bar: float) -> int | None:
-    """About how many more steps like those so far the bar takes; None where the capital does not grow."""
-    if standing.e_value >= bar:
+def _needed(state: ScopeState, threshold: float) -> int | None:
+    """Return about how many more steps like the recent ones are needed, None if the wealth does not grow."""
+    if state.e_value >= threshold:
         return 0
-    recent = standing.leading.recent
+    recent = state.leading.recent
     growth = sum(log for log, _ in recent) / sum(steps for _, steps in recent) if recent else 0.0
     if growth <= 1e-4:
         return None
-    return int(np.ceil(np.log(bar / max(standing.e_value, 1e-12)) / growth))
+    return int(np.ceil(np.log(threshold / max(state.e_value, 1e-12)) / growth))

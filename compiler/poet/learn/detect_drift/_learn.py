@@ -1,5 +1,7 @@
 """Summaries and a champion → the decisions of `detect_drift`."""
 
+from typing import Final
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +11,13 @@ from poet.learn.configuration import LearnConfiguration
 from poet.learn.detect_drift._rules import rules_after
 from poet.learn.detect_drift._silences import count_silences, judged_executions
 from poet.learn.detect_drift._steps import Role
-from poet.learn.detect_drift._table import Table, lay
-from poet.learn.detect_drift._tournament import Scope, Standing, play
-from poet.learn.evidence import fading_weights, reject
-from poet.learn.soft_votes import with_soft_votes
-from poet.learn.votes import count_votes
+from poet.learn.detect_drift._table import Table, prepare
+from poet.learn.detect_drift._tournament import BettingScope, ScopeState, run
+from poet.learn.labels import count_votes, with_soft_votes
+from poet.stats import decay_weights, leave_one_source_out, reject
 from poet.summaries import Summaries
 
-__all__ = ["learn"]
-
-SECONDS_A_DAY = 86_400.0
+SECONDS_A_DAY: Final = 86_400.0
 
 
 def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Decisions:
@@ -39,15 +38,15 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
         The champion's rules with what was adopted, retired and held. Without a change of behaviour the
         version is the champion's own.
     """
-    table = lay(summaries, champion, configuration)
-    standings = _play(table)
-    adopted = _adopted(table, standings, summaries)
+    table = prepare(summaries, champion, configuration)
+    states = _run(table)
+    adopted = _adopted(table, states, summaries)
     outcome = Decisions(
         policy=champion.policy,
         start=champion.start,
         version=champion.version,
         revises=champion.revises,
-        rules=rules_after(table, adopted, standings),
+        rules=rules_after(table, adopted, states),
         log_position=summaries.log_position,
         log_prefix=summaries.log_prefix,
         configuration=configuration.as_document(),
@@ -58,16 +57,18 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
     return msgspec.structs.replace(outcome, version=champion.version + 1, revises=champion.version)
 
 
-def _play(table: Table) -> dict[str, Standing]:
-    """Play all steps, then without each source that may be spared; pinned places do not take part."""
-    plays = (table.steps, *table.spared)
-    if not any(len(steps.labels) for steps in plays):
+def _run(table: Table) -> dict[str, ScopeState]:
+    """Bet on all steps, then without each excludable source; pinned scopes do not take part."""
+    runs = (table.steps, *table.leave_one_out)
+    if not any(len(steps.labels) for steps in runs):
         return {}
-    scopes = [tuple(_scope(table, name, steps.execution) for name in table.open_places()) for steps in plays]
-    silences = count_silences(list(zip(plays, scopes, strict=True)), table.alike, table.champion_firing)
-    judged = judged_executions(plays, table.firing_of, table.champion_firing)
-    played = [
-        play(
+    scopes = [
+        tuple(_betting_scope(table, name, steps.execution) for name in table.open_scopes()) for steps in runs
+    ]
+    silences = count_silences(list(zip(runs, scopes, strict=True)), table.alike, table.champion_firing)
+    judged = judged_executions(runs, table.firing_of, table.champion_firing)
+    finished = [
+        run(
             steps,
             judged.of(steps),
             silences,
@@ -77,22 +78,22 @@ def _play(table: Table) -> dict[str, Standing]:
             half_life=table.configuration.half_life_days * SECONDS_A_DAY,
             audit_rate=_least_propensity(table),
         )
-        for steps, own in zip(plays, scopes, strict=True)
+        for steps, own in zip(runs, scopes, strict=True)
     ]
-    standings, *parts = played
-    for name, standing in standings.items():
-        standing.spared = tuple(part[name] for part in parts)
-    return standings
+    states, *parts = finished
+    for name, state in states.items():
+        state.leave_one_out = tuple(part[name] for part in parts)
+    return states
 
 
-def _scope(table: Table, name: str, at: NDArray[np.int64]) -> Scope:
-    place = table.place(name)
-    return Scope(
+def _betting_scope(table: Table, name: str, at: NDArray[np.int64]) -> BettingScope:
+    scope = table.scope(name)
+    return BettingScope(
         name,
-        members=table.covered(place)[at],
-        candidates=table.candidates_of(place),
-        since=max((rule.since_position for rule in table.rules_in(place)), default=0),
-        pooled_with=place.pooled_with,
+        members=table.covered(scope)[at],
+        candidates=table.candidates_of(scope),
+        since=max((rule.since_position for rule in table.rules_in(scope)), default=0),
+        pooled_with=scope.pooled_with,
     )
 
 
@@ -101,43 +102,42 @@ def _least_propensity(table: Table) -> float:
     return float(min(table.configuration.audit_rate, audits.min() if len(audits) else 1.0))
 
 
-def _adopted(table: Table, standings: dict[str, Standing], summaries: Summaries) -> list[str]:
-    """Name the places whose evidence clears the bar and that nothing else speaks against, widest first.
+def _adopted(table: Table, states: dict[str, ScopeState], summaries: Summaries) -> list[str]:
+    """Return the scopes that reach the e-value threshold without anything against them, widest first.
 
-    A narrow place that would only say what a wider one has just adopted needs no rule of its own.
+    A narrow scope that would only repeat what a wider one has just adopted does not need its own rule.
     """
-    weights = {place.name: place.weight for place in table.places}
-    values = {name: standing.e_value for name, standing in standings.items()}
+    weights = {scope.name: scope.weight for scope in table.scopes}
+    values = {name: state.e_value for name, state in states.items()}
     cleared = reject(values, weights, table.configuration.risk)
     answers = table.champion_firing.copy()
     adopted = []
-    for place in table.places:
-        if place.name not in cleared or table.is_vetoed(place):
+    for scope in table.scopes:
+        if scope.name not in cleared or table.is_vetoed(scope):
             continue
-        covered, new = table.covered(place), table.answers_of(standings[place.name])
+        covered, new = table.covered(scope), table.answers_of(states[scope.name])
         is_news = bool((new != answers)[covered].any())
-        if is_news and not _stands_on_one_source(table, place.name, standings[place.name], summaries):
-            adopted.append(place.name)
+        if is_news and not _depends_on_one_source(table, scope.name, states[scope.name], summaries):
+            adopted.append(scope.name)
             answers[covered] = new[covered]
     return adopted
 
 
-def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries: Summaries) -> bool:
-    """Tell whether all sources but one, taken together, speak against a change.
+def _depends_on_one_source(table: Table, name: str, state: ScopeState, summaries: Summaries) -> bool:
+    """Return whether all sources but one, taken together, oppose a change.
 
-    Only executions on which the change matters are asked about, old verdicts count for less, and the others
-    must have judged enough of them to be heard. A source that says the contrary of all others may be left
-    out of those others.
+    Only executions on which the change matters count, old labels decay, and the others must have labeled
+    enough of them. One adversarial source may be left out of those others as well.
     """
-    place, new = table.place(name), table.answers_of(standing)
-    changed = table.covered(place) & (new != table.champion_firing)
+    scope, new = table.scope(name), table.answers_of(state)
+    changed = table.covered(scope) & (new != table.champion_firing)
     row_of = {execution_id: row for row, execution_id in enumerate(table.executions.ids) if changed[row]}
     votes = with_soft_votes(summaries)
 
-    def worth(*without: str) -> float | None:
-        """Give what the change saves as the others see it; None where they judged too little."""
-        others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=without)
-        fading = fading_weights(
+    def saving(*excluded: str) -> float | None:
+        """Return what the change saves by the labels of the others; None where they are too few."""
+        others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=excluded)
+        fading = decay_weights(
             others.times, half_life_days=table.configuration.half_life_days, newest=summaries.newest_time
         )
         rows = np.array([row_of.get(str(i), -1) for i in others.execution_ids], np.int64)
@@ -148,13 +148,7 @@ def _stands_on_one_source(table: Table, name: str, standing: Standing, summaries
         return float(np.where(new[rows[rows >= 0]], saved, -saved).sum())
 
     sources = sorted(table.ballots.votes_by_source)
-    for source in sources:
-        rest = worth(source)
-        if rest is not None and rest < 0.0:
-            pairs = [worth(source, other) for other in table.may_be_contrary if other != source]
-            if all(pair is None or pair < 0.0 for pair in pairs):
-                return True
-    return False
+    return any(rest < 0.0 for rest in leave_one_source_out(saving, sources, table.excludable))
 
 
 def _notes(table: Table) -> tuple[str, ...]:

@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 from poet.compare import Flips, Side
 from poet.decisions import Decisions, Interval
 from poet.learn.configuration import Costs, LearnConfiguration
-from poet.learn.contrary import spared
 from poet.learn.detect_drift._describe import rate
 from poet.learn.detect_drift._scopes import champion_fires
 from poet.learn.detect_drift._steps import read_executions
-from poet.learn.evidence import fading_weights
-from poet.learn.soft_votes import with_soft_votes
-from poet.learn.votes import Ballots, count_votes
+from poet.learn.labels import Ballots, count_votes, with_soft_votes
+from poet.stats import decay_weights, excludable_sources
 from poet.summaries import Summaries
-
-__all__ = ["replay"]
 
 Answers = NDArray[np.bool_]
 GRAVE = ("high", "critical")
@@ -30,7 +26,7 @@ HALF = 0.5  # of the sources that judged
 def replay(
     summaries: Summaries, champion: Decisions, candidate: Decisions, configuration: LearnConfiguration
 ) -> Flips:
-    """Say what a candidate would have answered otherwise than the champion, and whether it may replace it.
+    """Return where a candidate answers differently from the champion, and whether it may replace it.
 
     It may not where labelled executions would have cost more, where it would newly miss a drift that most
     sources call real and one calls grave, or where it answers an anchor otherwise than people did. What a
@@ -58,7 +54,9 @@ def replay(
     refusal = ""
     if _acts_by_itself(champion, candidate):
         answers = dict(zip(executions.ids, after.tolist(), strict=True))
-        parts = (judge(count(without=(voice,))) for voice in spared(ballots.voices))
+        parts = (
+            judge(count(without=(source,))) for source in excludable_sources(ballots.sources_by_first_vote)
+        )
         refusal = (
             judged.missed()
             or _broken_anchor(configuration.anchors.get(candidate.policy, ()), by_id, answers)
@@ -96,12 +94,12 @@ class _Judged:
         self.impact = ballots.impact[known]
         self._before, self._after = before, after
         self._costs: Costs = configuration.costs
-        self._weights = fading_weights(
+        self._weights = decay_weights(
             ballots.times[known], half_life_days=configuration.half_life_days, newest=newest
         )
 
     def cost(self, answers: Answers) -> float:
-        """Give the mean cost of these answers, recent labels counting for more."""
+        """Return the mean cost of these answers, recent labels counting for more."""
         if not len(self.rows):
             return 0.0
         alarm = self._costs.false_alarm * (1.0 - self.label)

@@ -6,29 +6,27 @@ import msgspec
 
 from poet.decisions import Evidence, Rule
 from poet.learn.detect_drift._candidates import Candidate
-from poet.learn.detect_drift._describe import Case, describe, evidence_of
-from poet.learn.detect_drift._scopes import Place, candidate_of, condition_of, rule_id_of
-from poet.learn.detect_drift._table import Table, WayBack
-from poet.learn.detect_drift._tournament import Standing
-from poet.learn.evidence import bar
+from poet.learn.detect_drift._describe import ScopeReplay, describe, evidence_of
+from poet.learn.detect_drift._scopes import Scope, candidate_of, condition_of, rule_id_of
+from poet.learn.detect_drift._table import RevertCandidate, Table
+from poet.learn.detect_drift._tournament import ScopeState
 from poet.policies.detect_drift import Criteria
-
-__all__ = ["rules_after"]
+from poet.stats import e_value_threshold
 
 SHOWN_HELD = 3
 
 
-def rules_after(table: Table, adopted: Sequence[str], standings: dict[str, Standing]) -> tuple[Rule, ...]:
-    """Give the champion's rules with the adopted changes, what they retired, and what is held, by id."""
+def rules_after(table: Table, adopted: Sequence[str], states: dict[str, ScopeState]) -> tuple[Rule, ...]:
+    """Return the champion's rules with the adopted changes, the retired rules and the candidates, by id."""
     rules = {rule.id: _kept(table, rule) for rule in table.champion.active}
     for name in adopted:
-        place, standing = table.place(name), standings[name]
-        for rule_id in [rule.id for rule in rules.values() if _is_replaced(rule, place)]:
+        scope, state = table.scope(name), states[name]
+        for rule_id in [rule.id for rule in rules.values() if _is_replaced(rule, scope)]:
             del rules[rule_id]
-        for rule in _introduced(table, place, standing):
+        for rule in _introduced(table, scope, state):
             rules[rule.id] = rule
     retired = [_retired(rule, adopted, table) for rule in table.champion.active if rule.id not in rules]
-    held = _held(table, {name: s for name, s in standings.items() if name not in adopted})
+    held = _held(table, {name: s for name, s in states.items() if name not in adopted})
     return tuple(sorted([*rules.values(), *retired, *held], key=lambda rule: rule.id))
 
 
@@ -38,30 +36,30 @@ def _kept(table: Table, rule: Rule) -> Rule:
     return rule
 
 
-def _is_replaced(rule: Rule, place: Place) -> bool:
-    """Tell whether a change in a place takes a rule's work: a whole kind takes all but features' own."""
-    if rule.id == rule_id_of(place):
+def _is_replaced(rule: Rule, scope: Scope) -> bool:
+    """Return whether a change in a scope replaces a rule; a whole kind keeps features' own rules only."""
+    if rule.id == rule_id_of(scope):
         return True
-    is_of_kind = rule.condition.get("kind") == place.kind and not rule.condition.get("features")
-    return is_of_kind and not place.is_narrow and rule.status != "pinned"
+    is_of_kind = rule.condition.get("kind") == scope.kind and not rule.condition.get("features")
+    return is_of_kind and not scope.is_narrow and rule.status != "pinned"
 
 
-def _introduced(table: Table, place: Place, standing: Standing) -> tuple[Rule, ...]:
-    pick = table.pick(standing)
-    if isinstance(pick, WayBack):
+def _introduced(table: Table, scope: Scope, state: ScopeState) -> tuple[Rule, ...]:
+    pick = table.pick(state)
+    if isinstance(pick, RevertCandidate):
         last = int(table.steps.positions[-1])
         return tuple(msgspec.structs.replace(rule, since_position=last) for rule in pick.rules)
-    return (_rule(table, place, standing, pick),)
+    return (_rule(table, scope, state, pick),)
 
 
-def _rule(table: Table, place: Place, standing: Standing, candidate: Candidate) -> Rule:
-    evidence = _evidence(table, place, standing)
+def _rule(table: Table, scope: Scope, state: ScopeState, candidate: Candidate) -> Rule:
+    evidence = _evidence(table, scope, state)
     alarms, recall = evidence.before[0], evidence.after[1]
-    before = [candidate_of(msgspec.convert(rule.parameters, Criteria)) for rule in table.rules_in(place)]
+    before = [candidate_of(msgspec.convert(rule.parameters, Criteria)) for rule in table.rules_in(scope)]
     return Rule(
-        id=rule_id_of(place),
+        id=rule_id_of(scope),
         kind="decide",
-        condition=condition_of(place),
+        condition=condition_of(scope),
         parameters=candidate.parameters,
         status="adopted",
         was="; ".join(dict.fromkeys(describe(was) for was in before)),
@@ -76,42 +74,42 @@ def _rule(table: Table, place: Place, standing: Standing, candidate: Candidate) 
     )
 
 
-def _evidence(table: Table, place: Place, standing: Standing) -> Evidence:
+def _evidence(table: Table, scope: Scope, state: ScopeState) -> Evidence:
     at = table.steps.execution
-    covered = table.covered(place)
-    case = Case(
+    covered = table.covered(scope)
+    replay = ScopeReplay(
         steps=table.steps,
         inside=covered[at],
         old=table.champion_firing[at],
-        new=table.answers_of(standing)[at],
+        new=table.answers_of(state)[at],
         costs=table.costs,
         risk=table.configuration.risk,
     )
-    needed = bar(place.weight, delta=table.configuration.risk)
-    return evidence_of(case, standing, table.ballots, table.executions, covered, bar=needed)
+    needed = e_value_threshold(scope.weight, delta=table.configuration.risk)
+    return evidence_of(replay, state, table.ballots, table.executions, covered, threshold=needed)
 
 
 def _retired(rule: Rule, adopted: Sequence[str], table: Table) -> Rule:
-    now = ", ".join(rule_id_of(table.place(name)) for name in adopted)
+    now = ", ".join(rule_id_of(table.scope(name)) for name in adopted)
     reason = f"verdicts since version {rule.since_version} favour what decides now ({now})"
     return msgspec.structs.replace(rule, status="retired", reason=reason)
 
 
-def _held(table: Table, standings: dict[str, Standing]) -> list[Rule]:
-    """Give the candidates nearest to adoption, one a place."""
-    near = sorted(standings, key=lambda name: -table.place(name).weight * standings[name].e_value)
+def _held(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
+    """Return the candidates nearest to adoption, one per scope."""
+    near = sorted(states, key=lambda name: -table.scope(name).weight * states[name].e_value)
     held: list[Rule] = []
     for name in near:
-        place, standing = table.place(name), standings[name]
-        pick = table.pick(standing)
+        scope, state = table.scope(name), states[name]
+        pick = table.pick(state)
         if (
-            standing.bets < table.fewest_bets
-            or isinstance(pick, WayBack)
-            or not table.changes(place, standing)
+            state.bets < table.fewest_bets
+            or isinstance(pick, RevertCandidate)
+            or not table.changes(scope, state)
         ):
             continue
-        rule = _rule(table, place, standing, pick)
-        status = "vetoed" if table.is_vetoed(place) else "held"
+        rule = _rule(table, scope, state, pick)
+        status = "vetoed" if table.is_vetoed(scope) else "held"
         held.append(msgspec.structs.replace(rule, id=f"held-{rule.id}", status=status, since_position=0))
         if len(held) == SHOWN_HELD:
             break

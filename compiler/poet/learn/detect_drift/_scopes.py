@@ -16,15 +16,13 @@ from poet.learn.detect_drift._candidates import Candidate
 from poet.learn.detect_drift._steps import Executions, fires
 from poet.policies.detect_drift import Condition, Criteria, branches
 
-__all__ = ["Place", "candidate_of", "champion_fires", "condition_of", "covers", "places", "rule_id_of"]
-
 WEIGHTS = {"numeric": 0.8, "seasonal": 0.05, "steady": 0.05, "categorical": 0.05}
 FEATURES_WEIGHT = 0.05
 MOST_FEATURES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Scope:
     """One scope: its name, what it covers, its share of the risk, the scope it borrows strength from."""
 
     name: str
@@ -40,8 +38,8 @@ class Place:
         return self.name not in ("numeric", "categorical")
 
 
-def places(executions: Executions) -> tuple[Place, ...]:
-    """Give the scopes of a log, widest first; features in the order in which they first appeared."""
+def scopes_of(executions: Executions) -> tuple[Scope, ...]:
+    """Return the scopes of a log, widest first; features in the order in which they first appeared."""
     numeric = ~executions.is_categorical
     by_name = {
         "numeric": numeric,
@@ -50,7 +48,7 @@ def places(executions: Executions) -> tuple[Place, ...]:
         "categorical": executions.is_categorical,
     }
     wide = [
-        Place(
+        Scope(
             name,
             "categorical" if name == "categorical" else "numeric",
             covers,
@@ -62,7 +60,7 @@ def places(executions: Executions) -> tuple[Place, ...]:
     return (*wide, *_features(executions))
 
 
-def _features(executions: Executions) -> list[Place]:
+def _features(executions: Executions) -> list[Scope]:
     """One scope a feature. Weights 1/(r(r+1)) over the rank of first appearance sum to one at most."""
     features = np.array(executions.features, dtype=object)
     named = [name for name in dict.fromkeys(executions.features) if name]
@@ -74,26 +72,26 @@ def _features(executions: Executions) -> list[Place]:
             continue  # a feature that changes its kind has no one grid
         kind = "categorical" if kinds.pop() else "numeric"
         weight = FEATURES_WEIGHT / (rank * (rank + 1))
-        found.append(Place(f"feature:{name}", kind, covers, weight, feature=name, pooled_with=kind))
+        found.append(Scope(f"feature:{name}", kind, covers, weight, feature=name, pooled_with=kind))
     return found
 
 
-def rule_id_of(place: Place) -> str:
-    """Give the id that a rule of this scope has in every version."""
-    if place.feature:
-        plain = re.sub(r"[^a-z0-9]+", "-", place.feature.lower()).strip("-")[:32]
-        digest = hashlib.sha256(place.feature.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+def rule_id_of(scope: Scope) -> str:
+    """Return the id that a rule of this scope has in every version."""
+    if scope.feature:
+        plain = re.sub(r"[^a-z0-9]+", "-", scope.feature.lower()).strip("-")[:32]
+        digest = hashlib.sha256(scope.feature.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         return f"feature-{plain}-{digest}" if plain else f"feature-{digest}"
-    return {"seasonal": "numeric-seasonal", "steady": "numeric-steady"}.get(place.name, place.name)
+    return {"seasonal": "numeric-seasonal", "steady": "numeric-steady"}.get(scope.name, scope.name)
 
 
-def condition_of(place: Place) -> dict[str, object]:
-    """Give the condition under which a rule of this scope decides."""
-    if place.feature:
-        return {"kind": place.kind, "features": [place.feature]}
-    if place.name in ("seasonal", "steady"):
-        return {"kind": "numeric", "seasonal": place.name == "seasonal"}
-    return {"kind": place.kind}
+def condition_of(scope: Scope) -> dict[str, object]:
+    """Return the condition under which a rule of this scope decides."""
+    if scope.feature:
+        return {"kind": scope.kind, "features": [scope.feature]}
+    if scope.name in ("seasonal", "steady"):
+        return {"kind": "numeric", "seasonal": scope.name == "seasonal"}
+    return {"kind": scope.kind}
 
 
 def candidate_of(criteria: Criteria) -> Candidate:
@@ -114,7 +112,7 @@ def champion_fires(executions: Executions, champion: Decisions) -> NDArray[np.bo
 
 
 def covers(executions: Executions, condition: Condition) -> NDArray[np.bool_]:
-    """Tell which executions a condition speaks of, shape (n,)."""
+    """Return which executions a condition speaks of, shape (n,)."""
     covered = np.ones(len(executions.ids), bool)
     if condition.kind is not None:
         covered &= executions.is_categorical == (condition.kind == "categorical")

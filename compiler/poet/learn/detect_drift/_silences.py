@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from poet.learn.detect_drift._alike import Alike
 from poet.learn.detect_drift._steps import Role, Steps
 
-__all__ = ["Counted", "Judged", "Silences", "count_silences", "judged_executions"]
-
 Counts = NDArray[np.int64]
 Answers = NDArray[np.bool_]
 Firing = Callable[[NDArray[np.int64]], Answers]  # rows of executions → whether each candidate alerts, (n, K)
@@ -49,16 +47,16 @@ class Judged:
         return bool(self.champion_answers[self.steps.execution[step]])
 
     def of(self, steps: Steps) -> "Judged":
-        """Give the same for other steps of these executions."""
+        """Return the same for other steps of these executions."""
         return Judged(steps, self.row_of, self.answers, self.champion_answers)
 
 
-def judged_executions(plays: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
-    """Let every candidate answer every execution that is judged in one of the plays; the first is kept."""
-    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in plays]))
+def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
+    """Let every candidate answer every execution that is judged in one of the runs; the first is kept."""
+    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
     row_of = np.full(champion.size, -1)
     row_of[rows] = np.arange(rows.size)
-    return Judged(plays[0], row_of, np.ascontiguousarray(firing(rows)), champion)
+    return Judged(runs[0], row_of, np.ascontiguousarray(firing(rows)), champion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,45 +119,45 @@ class Silences:
     staked: dict[str, _Segments]  # what came after the scope's champion had been learned
 
     def before(self, scope: str, position: int) -> int:
-        """Give the segments that end at or before a verdict's position."""
+        """Return the segments that end at or before a verdict's position."""
         return int(np.searchsorted(self.bounds[scope], position)) + 1
 
     def last(self, scope: str) -> int:
-        """Give all segments of a scope."""
+        """Return all segments of a scope."""
         return int(self.bounds[scope].size) + 1
 
     def between(self, scope: str, first: int, last: int) -> tuple[Counted, Counted]:
-        """Give all silences in these segments, and those that are bet on."""
+        """Return all silences in these segments, and those that are bet on."""
         every = self.every[scope].between(first, last)
         staked = self.staked[scope]
         return every, every if staked is self.every[scope] else staked.between(first, last)
 
 
 def count_silences(
-    plays: Sequence[tuple[Steps, Iterable[_Scope]]],
+    runs: Sequence[tuple[Steps, Iterable[_Scope]]],
     answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
     champion: Answers,
 ) -> Silences:
-    """Count silences between the verdicts of any of the plays, which have the same silences and scopes.
+    """Count silences between the verdicts of any of the runs, which have the same silences and scopes.
 
     Parameters
     ----------
-    plays
+    runs
         Steps, each with the scopes in terms of these steps.
     answers
         Gives what candidates say of executions, by their rows; see `poet.learn.detect_drift._alike`.
     champion
         Whether the champion alerts, by execution.
     """
-    steps, scopes = plays[0]
+    steps, scopes = runs[0]
     silent = np.flatnonzero(steps.roles == Role.SILENT)
     rows, positions = steps.execution[silent], steps.positions[silent]
     found_answers, alerts = answers(rows), champion[rows]
     bounds: dict[str, list[Counts]] = {}
-    for play, in_play in plays:
-        for scope in in_play:
-            judged = scope.members & (play.roles != Role.SILENT)
-            bounds.setdefault(scope.name, []).append(play.positions[judged])
+    for run, in_run in runs:
+        for scope in in_run:
+            judged = scope.members & (run.roles != Role.SILENT)
+            bounds.setdefault(scope.name, []).append(run.positions[judged])
     found = Silences({name: np.unique(np.concatenate(each)) for name, each in bounds.items()}, {}, {})
 
     def segments(scope: _Scope, inside: Answers) -> _Segments:

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from poet.learn.detect_drift._candidates import Candidate
-    from poet.learn.votes import Ballots
+    from poet.learn.labels import Ballots
     from poet.policies.detect_drift import Criterion
     from poet.summaries import Summaries
-
-__all__ = ["Executions", "Role", "Steps", "fires", "firing", "read_executions", "read_steps"]
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +50,7 @@ class Executions:
     measures: dict[tuple[str, str], Floats]  # (test, column of the scores table): values, NaN where missing
 
     def value(self, criterion: "Criterion") -> Floats:
-        """Give what a criterion compares, by execution, as the runtime would; NaN where not recorded."""
+        """Return what a criterion compares, by execution, as the runtime would; NaN where not recorded."""
         test = f"{criterion.statistic}/{criterion.preparation}"
         if criterion.scale == "p_value":
             return self._column(test, "p_value")
@@ -186,14 +184,14 @@ def _roles(executions: Executions, rows: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
-    """Tell on which executions a candidate would alert, shape (n,). A missing score never fires."""
+    """Return on which executions a candidate would alert, shape (n,). A missing score never fires."""
     return firing(executions, [candidate])[:, 0]
 
 
 def firing(
     executions: Executions, candidates: "Sequence[Candidate]", rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.bool_]:
-    """Tell on which of n executions each of K candidates would alert, shape (n, K).
+    """Return on which of n executions each of K candidates would alert, shape (n, K).
 
     `rows` asks for some of the executions, in this order. Candidates lie together in memory by column.
     """

@@ -22,25 +22,24 @@ shrunk by the audit rate. This wins slowly, and is what lets a rule that adds al
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.learn.contrary import VOICES, mixed
 from poet.learn.detect_drift._silences import Counted, Judged, Silences
 from poet.learn.detect_drift._steps import Role, Steps
-
-__all__ = ["Costs", "Scope", "Standing", "play"]
+from poet.stats import StakeRule, leave_one_out_mixture
+from poet.stats.pooling import MAX_EXCLUDABLE
 
 Floats = NDArray[np.float64]
 
-WORST_CASE_SHARE = 0.9  # of the starting capital; the rest is bet on audits
-STAKE_CAP = 0.9
-PRIOR_GAIN = 0.1  # before any step: the mean gain and mean square of a bet worth making …
-PRIOR_STEPS = 5.0  # … counted as this many steps
-LEAST_SQUARE = 0.01
-REMEMBERED = 100  # bets
-_SILENT, _VOLUNTEERED = int(Role.SILENT), int(Role.VOLUNTEERED)  # plain: compared once a step
+WORST_CASE_SHARE: Final = 0.9  # of the starting capital; the rest is bet on audits
+# Before any step a bet counts as worth making: five steps with a mean gain and a mean square of 0.1.
+STAKE_RULE: Final = StakeRule(cap=0.9, prior_n=5.0, prior_mean=0.1, prior_square=0.1, least_square=0.01)
+REMEMBERED: Final = 100  # bets
+_SILENT: Final = int(Role.SILENT)  # a plain integer: compared once per step
+_VOLUNTEERED: Final = int(Role.VOLUNTEERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class BettingScope:
     """The executions a rule would speak for.
 
     `members` marks the steps of the scope, `since` the log position after which steps are bet on: the
@@ -72,8 +71,8 @@ class Scope:
 
 
 @dataclass(slots=True)
-class Standing:
-    """How far a scope has come: capital, favourite, and the sums both are made from."""
+class ScopeState:
+    """The state of a scope: wealth, favorite, and the sums both are computed from."""
 
     prior: Floats  # cost by candidate before any step; infinite where it is no candidate
     spent: Floats  # faded cost by candidate
@@ -85,16 +84,16 @@ class Standing:
     audited: float = 1.0
     recent: list[tuple[float, int]] = field(default_factory=list)  # log factors, each of so many steps
     newest: float = -math.inf  # event time up to which what is known has faded
-    wager: tuple[int, float] | None = None  # candidate and stake of what nobody will have judged
-    spared: tuple["Standing", ...] = ()  # the same scope with one source left out each
+    open_bet: tuple[int, float] | None = None  # candidate and stake of what nobody will have judged
+    leave_one_out: tuple["ScopeState", ...] = ()  # the same scope with one source left out each
 
     @classmethod
-    def at_start(cls, prior: Floats) -> "Standing":
-        """Give the standing of a scope of which nothing is known."""
+    def at_start(cls, prior: Floats) -> "ScopeState":
+        """Return the state of a scope without any step."""
         return cls(prior, np.zeros(prior.size), np.zeros(prior.size), np.zeros(prior.size))
 
     def fade(self, newest: float, half_life: float) -> None:
-        """Let what is known count for less: who was best long ago is neither favourite nor staked on."""
+        """Decay the sums: a candidate that was best long ago is neither the favorite nor staked on."""
         if self.newest < newest < math.inf:
             kept = 2.0 ** ((self.newest - newest) / half_life)  # nothing of what came before the first step
             self.spent *= kept
@@ -109,39 +108,39 @@ class Standing:
         return int(np.argmin(self.spent + self.prior))
 
     @property
-    def leading(self) -> "Standing":
-        """Give this standing, or the one without a source if that has made more of its smaller share."""
-        best = max(self.spared, key=lambda each: each.own_e_value, default=self)
-        return best if best.own_e_value > VOICES * self.own_e_value else self
+    def leading(self) -> "ScopeState":
+        """Return this state, or the one without a source if that has earned more from its smaller share."""
+        best = max(self.leave_one_out, key=lambda each: each.own_e_value, default=self)
+        return best if best.own_e_value > MAX_EXCLUDABLE * self.own_e_value else self
 
     @property
     def own_e_value(self) -> float:
-        """The capital that betting against the champion has made of 1, all sources of this standing heard."""
+        """The wealth from betting against the champion, with all sources of this state."""
         return WORST_CASE_SHARE * self.worst_case + (1.0 - WORST_CASE_SHARE) * self.audited
 
     @property
     def e_value(self) -> float:
-        """The same with a share of the wealth on each source being the one that is wrong."""
-        return mixed(self.own_e_value, [each.own_e_value for each in self.spared])
+        """The leave-one-source-out mixture: part of the wealth bets that one source is adversarial."""
+        return leave_one_out_mixture(self.own_e_value, [each.own_e_value for each in self.leave_one_out])
 
     def remember(self, log_factor: float, steps: int) -> None:
-        """Keep how the newest bets went, to tell how many more there must be."""
+        """Keep the results of the newest bets, to estimate how many more are needed."""
         self.recent = [*self.recent[1 - REMEMBERED :], (log_factor, steps)]
 
 
-def play(
+def run(
     steps: Steps,
     judged: Judged,
     silences: Silences,
-    scopes: tuple[Scope, ...],
+    scopes: tuple[BettingScope, ...],
     *,
     prior_cost: Floats,
     costs: Costs,
     half_life: float,
     audit_rate: float,
-    before: Mapping[str, Standing] | None = None,
-) -> dict[str, Standing]:
-    """Play every step in order and give each scope's standing.
+    before: Mapping[str, ScopeState] | None = None,
+) -> dict[str, ScopeState]:
+    """Bet on every step in order and return each scope's state.
 
     Parameters
     ----------
@@ -162,84 +161,87 @@ def play(
     audit_rate
         The least probability with which a silent execution was audited.
     before
-        The standings that the steps before these left.
+        The states after the steps before these.
     """
     known = before or {}
-    standings = {
-        scope.name: known.get(scope.name) or Standing.at_start(np.where(scope.candidates, prior_cost, np.inf))
+    states = {
+        scope.name: known.get(scope.name)
+        or ScopeState.at_start(np.where(scope.candidates, prior_cost, np.inf))
         for scope in scopes
     }
     newest = np.maximum.accumulate(steps.times)
-    game = _Game(standings, scopes, silences, costs, half_life, audit_rate)
+    betting = Betting(states, scopes, silences, costs, half_life, audit_rate)
     for step in np.flatnonzero(steps.roles != _SILENT).tolist():
-        game.judge(
+        betting.settle(
             steps, step, judged.fires(step), newest=float(newest[step]), champion=judged.champion(step)
         )
-    game.close(float(newest[-1]) if newest.size else -math.inf)
-    return standings
+    betting.close(float(newest[-1]) if newest.size else -math.inf)
+    return states
 
 
-class _Game:
-    """One play: scopes wait until a verdict speaks of them."""
+class Betting:
+    """One run: a scope waits until a label falls into it."""
 
     def __init__(
         self,
-        standings: dict[str, Standing],
-        scopes: tuple[Scope, ...],
+        states: dict[str, ScopeState],
+        scopes: tuple[BettingScope, ...],
         silences: Silences,
         costs: Costs,
         half_life: float,
         audit_rate: float,
     ) -> None:
-        self._standings, self._scopes, self._silences = standings, scopes, silences
+        self._states, self._scopes, self._silences = states, scopes, silences
         self._costs, self._half_life, self._audit_rate = costs, half_life, audit_rate
-        self._counted = dict.fromkeys(standings, 0)
+        self._counted = dict.fromkeys(states, 0)
         for scope in scopes:
-            self._standings[scope.name].wager = self._standings[scope.name].wager or self._wager(scope)
+            self._states[scope.name].open_bet = self._states[scope.name].open_bet or self._next_bet(scope)
 
-    def judge(
+    def settle(
         self, steps: Steps, step: int, fires: NDArray[np.bool_], *, newest: float, champion: bool
     ) -> None:
-        """Settle a verdict in every scope that its execution lies in."""
+        """Settle a label in every scope that contains its execution."""
         inside = [scope for scope in self._scopes if scope.members[step]]
         for scope in inside:
             self._catch_up(scope, self._silences.before(scope.name, int(steps.positions[step])), newest)
         outcome = _outcome(steps, step, fires, champion=champion, costs=self._costs)
         bets = int(steps.roles[step]) != _VOLUNTEERED
-        wagers = {scope.name: self._wager(scope) for scope in inside if steps.positions[step] > scope.since}
+        open_bets = {
+            scope.name: self._next_bet(scope) for scope in inside if steps.positions[step] > scope.since
+        }
         for scope in inside:
-            standing = self._standings[scope.name]
-            if bets and scope.name in wagers:
-                _bet(standing, outcome, *wagers[scope.name], audit_rate=self._audit_rate)
-            standing.spent += outcome.cost
+            state = self._states[scope.name]
+            if bets and scope.name in open_bets:
+                _bet(state, outcome, *open_bets[scope.name], audit_rate=self._audit_rate)
+            state.spent += outcome.cost
         for scope in inside:
-            self._standings[scope.name].wager = self._wager(scope)
+            self._states[scope.name].open_bet = self._next_bet(scope)
 
     def close(self, newest: float) -> None:
-        """Settle the silences after the last verdicts."""
+        """Settle the non-alerts after the last labels."""
         for scope in self._scopes:
             self._catch_up(scope, self._silences.last(scope.name), newest)
         for scope in self._scopes:
-            self._standings[scope.name].wager = self._wager(scope)
+            self._states[scope.name].open_bet = self._next_bet(scope)
 
-    def _catch_up(self, scope: Scope, upto: int, newest: float) -> None:
-        """Settle what nobody judged since the scope's last verdict, at the stake of that time."""
-        standing = self._standings[scope.name]
-        standing.fade(newest, self._half_life)
+    def _catch_up(self, scope: BettingScope, upto: int, newest: float) -> None:
+        """Settle the non-alerts since the scope's last label, at the stake of that time."""
+        state = self._states[scope.name]
+        state.fade(newest, self._half_life)
         if upto == self._counted[scope.name]:
             return
         every, staked = self._silences.between(scope.name, self._counted[scope.name], upto)
         self._counted[scope.name] = upto
-        standing.spent += self._costs.false_alarm * (every.alone + every.beside)
+        state.spent += self._costs.false_alarm * (every.alone + every.beside)
         if staked.steps:
-            assert standing.wager is not None  # noqa: S101 -- given when the game began
-            _bet_on_silences(standing, staked, *standing.wager, costs=self._costs)
+            assert state.open_bet is not None  # noqa: S101 -- set when the run starts
+            _bet_on_silences(state, staked, *state.open_bet, costs=self._costs)
 
-    def _wager(self, scope: Scope) -> tuple[int, float]:
-        standing = self._standings[scope.name]
-        favourite = standing.favourite
-        parent = self._standings.get(scope.pooled_with or "")
-        return favourite, _stake(standing, favourite, parent)
+    def _next_bet(self, scope: BettingScope) -> tuple[int, float]:
+        state = self._states[scope.name]
+        favourite = state.favourite
+        parent = self._states.get(scope.pooled_with or "")
+        return favourite, _stake(state, favourite, parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,20 +262,20 @@ def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: boo
     return _Outcome(cost, gain, gain / steps.propensities[step])
 
 
-def _bet(standing: Standing, outcome: _Outcome, favourite: int, stake: float, *, audit_rate: float) -> None:
+def _bet(state: ScopeState, outcome: _Outcome, favourite: int, stake: float, *, audit_rate: float) -> None:
     factor = 1.0 + stake * float(outcome.worst_case[favourite])
-    standing.worst_case *= factor
+    state.worst_case *= factor
     if outcome.judged is not None:
-        standing.audited *= 1.0 + stake * audit_rate * float(outcome.judged[favourite])
-    standing.remember(math.log(factor), 1)
-    standing.gains += outcome.worst_case
-    standing.squares += outcome.worst_case**2
-    standing.steps += 1.0
-    standing.bets += 1
+        state.audited *= 1.0 + stake * audit_rate * float(outcome.judged[favourite])
+    state.remember(math.log(factor), 1)
+    state.gains += outcome.worst_case
+    state.squares += outcome.worst_case**2
+    state.steps += 1.0
+    state.bets += 1
 
 
 def _bet_on_silences(
-    standing: Standing, silent: Counted, favourite: int, stake: float, *, costs: Costs
+    state: ScopeState, silent: Counted, favourite: int, stake: float, *, costs: Costs
 ) -> None:
     """Settle silences at the worst case: an alert added was false, an alert of the champion's was true."""
     alarm, miss = costs.false_alarm / costs.largest, costs.miss / costs.largest
@@ -281,25 +283,23 @@ def _bet_on_silences(
     log_factor = float(
         added[favourite] * math.log1p(-stake * alarm) + dropped[favourite] * math.log1p(-stake * miss)
     )
-    standing.worst_case *= math.exp(log_factor)
-    standing.remember(log_factor, silent.steps)
-    standing.gains -= alarm * added + miss * dropped
-    standing.squares += alarm**2 * added + miss**2 * dropped
-    standing.steps += silent.steps
-    standing.bets += silent.steps
+    state.worst_case *= math.exp(log_factor)
+    state.remember(log_factor, silent.steps)
+    state.gains -= alarm * added + miss * dropped
+    state.squares += alarm**2 * added + miss**2 * dropped
+    state.steps += silent.steps
+    state.bets += silent.steps
 
 
-def _stake(standing: Standing, favourite: int, parent: Standing | None) -> float:
-    """Give the share of the capital to bet: mean over mean square of the gains so far (near Kelly's).
+def _stake(state: ScopeState, favorite: int, parent: ScopeState | None) -> float:
+    """Return the share of the wealth to bet, from the gains so far.
 
-    A scope that is pooled borrows its parent's mean as the prior: a feature with three answers is taken
-    to be like its kind.
+    A pooled scope takes its parent's moments as the prior: a feature with three labels is assumed to be like
+    its kind.
     """
-    mean = square = PRIOR_GAIN
+    rule = STAKE_RULE
     if parent is not None and parent.steps:
-        mean = float(parent.gains[favourite]) / parent.steps
-        square = float(parent.squares[favourite]) / parent.steps
-    weight = standing.steps + PRIOR_STEPS
-    mean = (float(standing.gains[favourite]) + PRIOR_STEPS * mean) / weight
-    square = (float(standing.squares[favourite]) + PRIOR_STEPS * square) / weight
-    return min(max(mean / max(square, LEAST_SQUARE), 0.0), STAKE_CAP)
+        rule = rule.with_prior(
+            float(parent.gains[favorite]) / parent.steps, float(parent.squares[favorite]) / parent.steps
+        )
+    return rule.stake(float(state.gains[favorite]), float(state.squares[favorite]), state.steps)

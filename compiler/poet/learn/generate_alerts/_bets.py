@@ -12,12 +12,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from poet.learn.blocks import Block, about, coin, wager
 from poet.learn.configuration import Costs
+from poet.learn.e_factors import EFactor, bernoulli_factor, bounded_mean_factor, hypothesis_key
 from poet.learn.generate_alerts._readings import Pair, Repeat, Size, Use
-from poet.learn.verdicts import shares_by_appearance
-
-__all__ = ["SIZES", "SPANS", "Evidence", "bets", "break_even", "risk_shares"]
+from poet.stats import alpha_spending
 
 SIZES = (2, 3, 5, 10)  # members
 SPANS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
@@ -35,20 +33,26 @@ class Evidence:
 
 
 def break_even(costs: Costs) -> float:
-    """Give the share of useless alerts from which on reading them costs more than missing the others."""
+    """Return the share of useless alerts from which on reading them costs more than missing the others."""
     share = costs.miss / (costs.miss + costs.false_alarm)
     return min(max(share, 0.5), 0.98)
 
 
-def bets(said: Evidence, *, costs: Costs) -> list[Block]:
-    """Settle every bet."""
+def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
+    """Return all e-factors."""
     rate = break_even(costs)
     return [
-        *(wager(about("pair", *row.features), row, 1.0 if row.is_one else -1.0) for row in said.pairs),
-        *(wager(about("size", str(_size(row.n))), row, 1.0 if row.is_one else -1.0) for row in said.sizes),
         *(
-            coin(
-                about("useless", row.feature),
+            bounded_mean_factor(hypothesis_key("pair", *row.features), row, 1.0 if row.is_one else -1.0)
+            for row in said.pairs
+        ),
+        *(
+            bounded_mean_factor(hypothesis_key("size", str(_size(row.n))), row, 1.0 if row.is_one else -1.0)
+            for row in said.sizes
+        ),
+        *(
+            bernoulli_factor(
+                hypothesis_key("useless", row.feature),
                 row,
                 happened=row.is_useless,
                 chance=rate,
@@ -57,7 +61,7 @@ def bets(said: Evidence, *, costs: Costs) -> list[Block]:
             for row in said.uses
         ),
         *(
-            wager(about("repeat", f"{span:g}"), row, 1.0 if row.is_too_much else -1.0)
+            bounded_mean_factor(hypothesis_key("repeat", f"{span:g}"), row, 1.0 if row.is_too_much else -1.0)
             for row in said.repeats
             if (span := _span(row.gap_s))
         ),
@@ -65,12 +69,12 @@ def bets(said: Evidence, *, costs: Costs) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds, half to what is hardest to show; inside a kind by first appearance."""
+    """Return the weights, half to what is hardest to show; inside a kind by first appearance."""
     return {
-        **shares_by_appearance((about("pair", *row.features) for row in said.pairs), share=0.25),
-        **shares_by_appearance((about("useless", row.feature) for row in said.uses), share=0.5),
-        **{about("size", str(size)): 0.1 / len(SIZES) for size in SIZES},
-        **{about("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
+        **alpha_spending((hypothesis_key("pair", *row.features) for row in said.pairs), share=0.25),
+        **alpha_spending((hypothesis_key("useless", row.feature) for row in said.uses), share=0.5),
+        **{hypothesis_key("size", str(size)): 0.1 / len(SIZES) for size in SIZES},
+        **{hypothesis_key("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
     }
 
 

@@ -5,21 +5,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poet.decisions import Decisions
-from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import heard
+from poet.learn.e_factors import factors_excluding
+from poet.learn.feedback_rows import (
+    FeedbackRow,
+    dominant_sources,
+    excluding,
+    feedback_rows,
+    sources_by_first_event,
+)
 from poet.learn.generate_alerts._bets import Evidence, bets, risk_shares
 from poet.learn.generate_alerts._readings import Alerts, caused, pairs, repeats, sizes, uses
-from poet.learn.generate_alerts._rules import Case
-from poet.learn.statements import Statement, statements, voices, weighty_sources
-from poet.learn.verdicts import apart_notes, contrary, judge
-from poet.learn.votes import count_votes
+from poet.learn.generate_alerts._rules import AlertRuleUpdate
+from poet.learn.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
+from poet.learn.labels import count_votes
 from poet.policies.generate_alerts import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
     from poet.summaries import Summaries
-
-__all__ = ["learn"]
 
 _TYPES = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
 _GRAVE = frozenset({"high", "critical"})
@@ -33,7 +36,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     as often right as wrong by the workspace's costs, whatever the alert, the chance of *ever* adopting a
     rule is at most ``configuration.risk``, however often this runs.
     """
-    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     useful, answered, raised, adjusted = (rows for rows, _ in read)
     recorded = summaries.recorded.select(_RECORDED).to_pylist()
     votes = summaries.votes.to_pylist()
@@ -49,23 +52,23 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         repeats=list(repeats(useful, answered, alerts)),
     )
     speakers = (useful, answered, _voters(votes))
-    verdicts = judge(
-        partial(left_out, bets(everything, costs=configuration.costs)),
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, bets(everything, costs=configuration.costs)),
         risk_shares(everything),
-        sources=weighty_sources(*speakers),
+        sources=dominant_sources(*speakers),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        voices=voices(*speakers),
+        sources_by_first_event=sources_by_first_event(*speakers),
     )
-    apart = contrary(verdicts)
-    case = Case(
+    adversarial = adversarial_sources(tests)
+    update = AlertRuleUpdate(
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=heard(everything, apart),
-        verdicts=verdicts,
+        said=excluding(everything, adversarial),
+        tests=tests,
         adjustments=_raised_bars(adjusted),
         grave=frozenset(
             row["feature"]
@@ -74,30 +77,30 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         ),
     )
     (every,) = baseline(champion.start)
-    rules = [case.pinned(every.id) or case.settled(every), *case.rules()]
+    rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
     notes = [
         f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
     ]
-    notes += apart_notes(apart)
+    notes += adversarial_notes(adversarial)
     aside = sum(n for _, n in read)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")
-    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 
 _RECORDED = ["execution_id", "feature", "time", "score", "threshold"]
 
 
 def _ratio(row: dict[str, Any]) -> float | None:
-    """Give how far a score lies beyond its threshold, on either side."""
+    """Return how far a score lies beyond its threshold, on either side."""
     score, threshold = row["score"], row["threshold"]
     if not score or not threshold or score * threshold <= 0.0:
         return None
     return float(max(score / threshold, threshold / score))
 
 
-def _raised_bars(adjusted: Sequence[Statement]) -> list[float]:
-    """Give by how many times people moved a bar that let too much through."""
+def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
+    """Return by how many times people moved a bar that let too much through."""
     bars = []
     for each in adjusted:
         old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
@@ -106,8 +109,9 @@ def _raised_bars(adjusted: Sequence[Statement]) -> list[float]:
     return bars
 
 
-def _voters(votes: Sequence[dict[str, Any]]) -> list[Statement]:
-    """Give the voters as statements, for who says how much."""
+def _voters(votes: Sequence[dict[str, Any]]) -> list[FeedbackRow]:
+    """Return the voters as statements, for who says how much."""
     return [
-        Statement(row["position"], row["event_id"], row["source"], row["time"], "", row, {}) for row in votes
+        FeedbackRow(row["position"], row["event_id"], row["source"], row["time"], "", row, {})
+        for row in votes
     ]

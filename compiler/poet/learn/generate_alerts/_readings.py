@@ -11,22 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from poet.learn.statements import Spoken, Statement
-from poet.learn.votes import Ballots
-
-__all__ = [
-    "Alerts",
-    "Pair",
-    "Repeat",
-    "Size",
-    "Use",
-    "by_feature",
-    "caused",
-    "pairs",
-    "repeats",
-    "sizes",
-    "uses",
-]
+from poet.learn.feedback_rows import FeedbackRow, Observation
+from poet.learn.labels import Ballots
 
 _SAME_CAUSE = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
 _TOO_MANY = ("too_many", "similar", "repeated", "again")
@@ -38,7 +24,7 @@ _DEFAULT_GAP_S = 3600.0  # of a complaint about similar alerts whose alert was n
 
 
 @dataclass(frozen=True, slots=True)
-class Pair(Spoken):
+class Pair(Observation):
     """Two features that fired together: whether it was for one cause."""
 
     features: tuple[str, str]
@@ -46,7 +32,7 @@ class Pair(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class Size(Spoken):
+class Size(Observation):
     """A batch of so many alerts: whether one summary would have done."""
 
     n: int
@@ -54,7 +40,7 @@ class Size(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class Use(Spoken):
+class Use(Observation):
     """An alert about a feature: whether it was of no use."""
 
     feature: str
@@ -64,7 +50,7 @@ class Use(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat(Spoken):
+class Repeat(Observation):
     """An alert so soon after a similar one: whether it was one too many."""
 
     gap_s: float
@@ -81,7 +67,7 @@ class _Raised:
 class Alerts:
     """Which features an alert id is about, and how long before there was a similar one."""
 
-    def __init__(self, raised: Sequence[Statement], features_of: Mapping[str, str]) -> None:
+    def __init__(self, raised: Sequence[FeedbackRow], features_of: Mapping[str, str]) -> None:
         self._raised: dict[str, _Raised] = {}
         self._features_of = features_of
         last: dict[str, float] = {}
@@ -94,7 +80,7 @@ class Alerts:
                 last |= dict.fromkeys(features, each.time)
 
     def features(self, alert_id: str) -> tuple[str, ...]:
-        """Give the features of an alert, of the execution that its id names, or none."""
+        """Return the features of an alert, of the execution that its id names, or none."""
         if alert_id in self._raised:
             return self._raised[alert_id].features
         for prefix in ("", *_PREFIXES):
@@ -104,11 +90,11 @@ class Alerts:
         return ()
 
     def gap_s(self, alert_id: str) -> float | None:
-        """Give the seconds since a similar alert; the common gap where the alert was never recorded."""
+        """Return the seconds since a similar alert; the common gap where the alert was never recorded."""
         return self._raised[alert_id].gap_s if alert_id in self._raised else _DEFAULT_GAP_S
 
 
-def pairs(usefulness: Iterable[Statement], alerts: Alerts) -> Iterator[Pair]:
+def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
     """Read ``alert.usefulness``: which features of a batch had one cause, which were looked at apart."""
     for each in usefulness:
         is_one = _one_cause(each)
@@ -144,7 +130,7 @@ def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> It
                 )
 
 
-def sizes(usefulness: Iterable[Statement]) -> Iterator[Size]:
+def sizes(usefulness: Iterable[FeedbackRow]) -> Iterator[Size]:
     """Read ``alert.usefulness``: whether a batch of this size had better been one summary."""
     for each in usefulness:
         n, is_one = len(set(each["alert_batch"])), _one_cause(each)
@@ -153,8 +139,8 @@ def sizes(usefulness: Iterable[Statement]) -> Iterator[Size]:
 
 
 def uses(
-    usefulness: Iterable[Statement],
-    responses: Iterable[Statement],
+    usefulness: Iterable[FeedbackRow],
+    responses: Iterable[FeedbackRow],
     alerts: Alerts,
     ballots: Ballots,
     ratios: Mapping[str, float],
@@ -193,7 +179,7 @@ def _voted(ballots: Ballots, ratios: Mapping[str, float]) -> Iterator[Use]:
 
 
 def repeats(
-    usefulness: Iterable[Statement], responses: Iterable[Statement], alerts: Alerts
+    usefulness: Iterable[FeedbackRow], responses: Iterable[FeedbackRow], alerts: Alerts
 ) -> Iterator[Repeat]:
     """Read responses to alerts that came soon after a similar one."""
     for each in responses:
@@ -208,8 +194,8 @@ def repeats(
             yield Repeat(each.event_id, each.source, each.time, max(gaps), is_complaint)
 
 
-def _one_cause(each: Statement) -> bool | None:
-    """Tell whether a batch was one thing; None when what was said leaves it open."""
+def _one_cause(each: FeedbackRow) -> bool | None:
+    """Return whether a batch was one thing; None when what was said leaves it open."""
     if _says(each["feedback"] or "", _SAME_CAUSE):
         return True
     batch, looked_at = set(each["alert_batch"]), set(each["investigated"] or ())
@@ -223,12 +209,12 @@ def _says(text: str, words: Iterable[str]) -> bool:
     return any(word in plain for word in words)
 
 
-def _part(each: Statement, *features: str) -> str:
+def _part(each: FeedbackRow, *features: str) -> str:
     return "/".join((each.event_id, *features))
 
 
 def by_feature(rows: Iterable[Use]) -> dict[str, list[Use]]:
-    """Sort uses by feature."""
+    """Return uses by feature."""
     found: defaultdict[str, list[Use]] = defaultdict(list)
     for row in rows:
         found[row.feature].append(row)

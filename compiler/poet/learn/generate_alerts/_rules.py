@@ -9,14 +9,12 @@ from typing import cast
 import numpy as np
 
 from poet.decisions import Interval, Replay, Rule
-from poet.learn.blocks import about, parts
-from poet.learn.evidence import rate_interval
+from poet.learn.e_factors import hypothesis_key, parse_key
 from poet.learn.generate_alerts._bets import SIZES, SPANS, Evidence, break_even
 from poet.learn.generate_alerts._readings import Use, by_feature
-from poet.learn.rulebook import Rulebook, evidence_of, nearest, replayed, slug
-from poet.learn.verdicts import Verdict
-
-__all__ = ["Case"]
+from poet.learn.hypothesis_tests import HypothesisTest
+from poet.learn.rule_updates import RuleUpdate, evidence_of, nearest, replayed, slug
+from poet.stats import rate_interval
 
 _DAY = 86_400.0
 _HOLDOUT = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
@@ -27,25 +25,25 @@ _FACTOR = 1.5  # times the threshold, where nobody moved one by hand
 
 
 @dataclass(frozen=True, slots=True)
-class Case(Rulebook):
+class AlertRuleUpdate(RuleUpdate):
     """The book with what was said about alerts."""
 
     newest: float
     said: Evidence
-    verdicts: Mapping[str, Verdict]
+    tests: Mapping[str, HypothesisTest]
     adjustments: Sequence[float]  # by how many times people moved a bar that was too low, oldest first
     grave: frozenset[str]  # features that had a real drift of high or critical impact
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the one for every drift."""
+        """Return all rules but the one for every drift."""
         return [*self._suppressions(), *self._cool_down(), *self._groups(), *self._batch()]
 
     def _suppressions(self) -> list[Rule]:
         rules: list[Rule] = []
         spoken = by_feature(self.said.uses)
         for feature in sorted({*spoken, *self._suppressed()} - self.grave):
-            verdict = self.verdicts.get(about("useless", feature))
-            rules += self.decided(self._suppression(feature, spoken.get(feature, []), verdict), verdict)
+            test = self.tests.get(hypothesis_key("useless", feature))
+            rules += self.decided(self._suppression(feature, spoken.get(feature, []), test), test)
         standing = [rule for rule in rules if rule.status != "held"]
         return [*standing, *nearest(rule for rule in rules if rule.status == "held")]
 
@@ -53,7 +51,7 @@ class Case(Rulebook):
         rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
         return {feature for rule in rules for feature in cast("list[str]", rule.condition["features"])}
 
-    def _suppression(self, feature: str, uses: Sequence[Use], verdict: Verdict | None) -> Rule:
+    def _suppression(self, feature: str, uses: Sequence[Use], test: HypothesisTest | None) -> Rule:
         identity = slug("useless", feature)
         old = self.in_force.get(identity)
         n, useless = len(uses), sum(use.is_useless for use in uses)
@@ -76,11 +74,11 @@ class Case(Rulebook):
             status="adopted",
             was="alerted",
             reason=f"{useless} of {n} alerts useless{mostly}; {even:.0%} would be even",
-            evidence=evidence_of(verdict, before=(rate,), replay=self._saved(uses)),
+            evidence=evidence_of(test, before=(rate,), replay=self._saved(uses)),
         )
 
     def _saved(self, uses: Sequence[Use]) -> Replay | None:
-        """Reckon what holding back would have saved: a false alarm each time, a miss where it mattered."""
+        """Return what holding back would have saved: a false alarm each time, a miss where it mattered."""
         costs = self.configuration.costs
         savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
         return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
@@ -94,16 +92,18 @@ class Case(Rulebook):
         return math.ceil((self.newest + length) / _DAY) * _DAY
 
     def _cool_down(self) -> list[Rule]:
-        spans = {span: self.verdicts.get(about("repeat", f"{span:g}")) for span in SPANS}
-        known = [(span, verdict) for span, verdict in spans.items() if verdict]
+        spans = {span: self.tests.get(hypothesis_key("repeat", f"{span:g}")) for span in SPANS}
+        known = [(span, test) for span, test in spans.items() if test]
         if not known:
-            return self.kept((), kinds=("cool_down",))
+            return self.carry_unmentioned((), kinds=("cool_down",))
         shown = [pair for pair in known if pair[1].holds]
         old = self.in_force.get("cool-down")
         former = cast("float", old.parameters["seconds"]) if old else None
-        span, verdict = shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        span, test = (
+            shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
         if former and not shown:
-            span, verdict = former, spans.get(former, verdict) or verdict
+            span, test = former, spans.get(former, test) or test
         said = [row for row in self.said.repeats if row.gap_s <= span]
         too_much = sum(row.is_too_much for row in said)
         rule = Rule(
@@ -114,9 +114,9 @@ class Case(Rulebook):
             status="adopted",
             was=f"{former:g} s" if former else "no pause",
             reason=f"{too_much} of {len(said)} answers to alerts this soon after a similar one: too many",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(test),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, test)
 
     def _factor(self, old: Rule | None) -> float:
         if not self.adjustments:
@@ -128,7 +128,7 @@ class Case(Rulebook):
         rules: list[Rule] = []
         for features in _connected(self._united()):
             identity = self._identity(features)
-            verdict = self._weakest(features)
+            test = self._weakest(features)
             old = self.in_force.get(identity)
             said = [row for row in self.said.pairs if set(row.features) <= set(features)]
             rule = Rule(
@@ -139,15 +139,15 @@ class Case(Rulebook):
                 status="adopted",
                 was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
                 reason=f"{sum(row.is_one for row in said)} of {len(said)} times two of them had one cause",
-                evidence=evidence_of(verdict),
+                evidence=evidence_of(test),
             )
             pinned = self.pinned(identity)
             vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
-            rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.settled(rule)))
+            rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.carry_over(rule)))
         return [*rules, *nearest(self._waiting_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
-        """Give the pairs that belong together: shown, or in a group in force and not turned."""
+        """Return the pairs that belong together: shown, or in a group in force and not turned."""
         pairs = [
             (one, other)
             for rule in self.in_force.values()
@@ -157,15 +157,15 @@ class Case(Rulebook):
             if one < other
         ]
         kept = [pair for pair in pairs if not self._has_turned(pair)]
-        return sorted({*kept, *(pair for pair, verdict in self._pair_verdicts() if verdict.holds)})
+        return sorted({*kept, *(pair for pair, test in self._pair_tests() if test.holds)})
 
     def _has_turned(self, pair: tuple[str, str]) -> bool:
-        verdict = self.verdicts.get(about("pair", *pair))
-        return verdict is not None and verdict.has_turned
+        test = self.tests.get(hypothesis_key("pair", *pair))
+        return test is not None and test.has_turned
 
-    def _pair_verdicts(self) -> list[tuple[tuple[str, str], Verdict]]:
-        named = ((parts(name), verdict) for name, verdict in self.verdicts.items())
-        return [((words[1], words[2]), verdict) for words, verdict in named if words[0] == "pair"]
+    def _pair_tests(self) -> list[tuple[tuple[str, str], HypothesisTest]]:
+        named = ((parse_key(name), test) for name, test in self.tests.items())
+        return [((words[1], words[2]), test) for words, test in named if words[0] == "pair"]
 
     def _waiting_pairs(self) -> list[Rule]:
         united = set(self._united())
@@ -178,10 +178,10 @@ class Case(Rulebook):
                 status="held",
                 was="an alert each",
                 reason="they seem to fire for one cause",
-                evidence=evidence_of(verdict),
+                evidence=evidence_of(test),
             )
-            for pair, verdict in self._pair_verdicts()
-            if pair not in united and verdict.e_value > 1.0 and not verdict.has_turned
+            for pair, test in self._pair_tests()
+            if pair not in united and test.e_value > 1.0 and not test.has_turned
         ]
 
     def _identity(self, features: Sequence[str]) -> str:
@@ -191,28 +191,30 @@ class Case(Rulebook):
                 return rule.id
         return slug("group", features[0])
 
-    def _weakest(self, features: Sequence[str]) -> Verdict | None:
-        inside = [verdict for pair, verdict in self._pair_verdicts() if set(pair) <= set(features)]
-        shown = [verdict for verdict in inside if verdict.holds] or inside
-        return min(shown, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
+    def _weakest(self, features: Sequence[str]) -> HypothesisTest | None:
+        inside = [test for pair, test in self._pair_tests() if set(pair) <= set(features)]
+        shown = [test for test in inside if test.holds] or inside
+        return min(shown, key=lambda test: test.e_value / test.e_value_threshold, default=None)
 
     def _at_least(self, old: Rule | None) -> int:
-        """Give the smallest number of members from which on a summary is known to be better."""
-        known = {size: v for size in SIZES if (v := self.verdicts.get(about("size", str(size))))}
+        """Return the smallest number of members from which on a summary is known to be better."""
+        known = {size: v for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))}
         if old and not known:
             return cast("int", old.parameters["at_least"])
-        return next((size for size, verdict in known.items() if verdict.holds), SIZES[0])
+        return next((size for size, test in known.items() if test.holds), SIZES[0])
 
     def _batch(self) -> list[Rule]:
-        known = [(size, v) for size in SIZES if (v := self.verdicts.get(about("size", str(size))))]
+        known = [(size, v) for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))]
         if not known:
-            return self.kept((), kinds=("batch",))
+            return self.carry_unmentioned((), kinds=("batch",))
         shown = [pair for pair in known if pair[1].holds]
         old = self.in_force.get("batch")
         former = cast("int", old.condition["at_least"]) if old else None
-        size, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        size, test = (
+            shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
         if former and not shown:
-            size, verdict = former, dict(known).get(former, verdict)
+            size, test = former, dict(known).get(former, test)
         said = [row for row in self.said.sizes if row.n >= size]
         rule = Rule(
             id="batch",
@@ -221,13 +223,13 @@ class Case(Rulebook):
             status="adopted",
             was=f"from {former}" if former else "an alert each",
             reason=f"{sum(row.is_one for row in said)} of {len(said)} batches this large had one cause",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(test),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, test)
 
 
 def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
-    """Give the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
+    """Return the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
     ratios = [use.ratio for use in uses if use.is_useless and use.ratio is not None]
     former = cast("float | None", old.condition["ratio_at_most"]) if old else None
     if not ratios:

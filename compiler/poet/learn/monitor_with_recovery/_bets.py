@@ -12,12 +12,10 @@ must not make a rule about size. Every hypothesis stands alone with its share of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from poet.learn.blocks import Block, about, limits, wager
+from poet.learn.e_factors import EFactor, bounded_mean_factor, hypothesis_key, threshold_factors
 from poet.learn.monitor_with_recovery._deadlines import deadline_bets
 from poet.learn.monitor_with_recovery._readings import SIZES, Crash, Recovery, Run
-from poet.learn.verdicts import shares_by_appearance
-
-__all__ = ["CUTS", "LARGE", "Evidence", "bets", "risk_shares"]
+from poet.stats import alpha_spending
 
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
 LARGE = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
@@ -32,20 +30,22 @@ class Evidence:
     crashes: Sequence[Crash]
 
 
-def bets(said: Evidence) -> list[Block]:
-    """Settle every bet."""
+def bets(said: Evidence) -> list[EFactor]:
+    """Return all e-factors."""
     return [
-        *limits(
+        *threshold_factors(
             "size", said.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
         ),
         *(
-            wager(about("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
+            bounded_mean_factor(hypothesis_key("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
             for row in said.crashes
             for cut in CUTS
             if row.missing_share > cut
         ),
         *(
-            wager(about("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0)
+            bounded_mean_factor(
+                hypothesis_key("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0
+            )
             for row in said.recoveries
         ),
         *deadline_bets(said.runs),
@@ -53,15 +53,15 @@ def bets(said: Evidence) -> list[Block]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Share the risk over kinds, half to sizes, which are hardest to show.
+    """Return the weights of the hypotheses, half to sizes, which are hardest to show.
 
     Strategies and computations have shares inside theirs by first appearance.
     """
     return {
-        **{about("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
-        **{about("sparse", f"{cut:g}"): 0.15 / len(CUTS) for cut in CUTS},
-        **shares_by_appearance(
-            (about("fallback", row.error, row.strategy) for row in said.recoveries), share=0.2
+        **{hypothesis_key("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
+        **{hypothesis_key("sparse", f"{cut:g}"): 0.15 / len(CUTS) for cut in CUTS},
+        **alpha_spending(
+            (hypothesis_key("fallback", row.error, row.strategy) for row in said.recoveries), share=0.2
         ),
-        **shares_by_appearance((about("deadline", run.computation) for run in said.runs), share=0.15),
+        **alpha_spending((hypothesis_key("deadline", run.computation) for run in said.runs), share=0.15),
     }

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.errors import LearnError
-from poet.learn.blocks import Block, about, wager
+from poet.learn.e_factors import EFactor, bounded_mean_factor, hypothesis_key
 from poet.learn.monitor_with_recovery._readings import Run
-
-__all__ = ["FEWEST", "Deadline", "deadline_bets", "fitted", "shortest"]
 
 FEWEST = 20  # completed runs before a quantile is fitted
 _QUANTILE = 0.95
@@ -29,7 +27,7 @@ class Deadline:
     per_features: float
 
     def of(self, run: Run) -> float:
-        """Give the deadline of a run of this size, in seconds."""
+        """Return the deadline of a run of this size, in seconds."""
         return float(
             self.seconds * max(run.rows, 1) ** self.per_rows * max(run.features, 1) ** self.per_features
         )
@@ -63,7 +61,7 @@ def fitted(completed: Sequence[Run]) -> Deadline | None:
 
 
 def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
-    """Give intercept and slopes that minimise the pinball loss."""
+    """Return intercept and slopes that minimise the pinball loss."""
     from scipy import optimize, sparse  # noqa: PLC0415 -- a third of a second that only learning pays
 
     n, k = y.size, len(columns) + 1
@@ -78,8 +76,8 @@ def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
     return [float(value) for value in solved.x[:k]]
 
 
-def deadline_bets(runs: Sequence[Run]) -> Iterator[Block]:
-    """Bet that runs over the deadline, as fitted on the runs before, mostly do not end well.
+def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
+    """Yield bets that runs over the deadline, as fitted on the runs before, mostly do not end well.
 
     The deadline is fitted anew after every `FEWEST` completed runs. A failed run of unknown length counts
     as one over it.
@@ -89,7 +87,9 @@ def deadline_bets(runs: Sequence[Run]) -> Iterator[Block]:
         deadline: Deadline | None = None
         for run in (each for each in runs if each.computation == computation):
             if deadline and (run.seconds is None or run.seconds > deadline.of(run)):
-                yield wager(about("deadline", computation), run, 1.0 if run.has_failed else -1.0)
+                yield bounded_mean_factor(
+                    hypothesis_key("deadline", computation), run, 1.0 if run.has_failed else -1.0
+                )
             if not run.has_failed:
                 completed.append(run)
                 if len(completed) % FEWEST == 0:

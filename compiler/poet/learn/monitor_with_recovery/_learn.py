@@ -4,20 +4,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from poet.decisions import Decisions
-from poet.learn.blocks import left_out
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.contrary import heard
+from poet.learn.e_factors import factors_excluding
+from poet.learn.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
+from poet.learn.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
 from poet.learn.monitor_with_recovery._bets import Evidence, bets, risk_shares
 from poet.learn.monitor_with_recovery._readings import crashes, recoveries, runs, strategy_of
-from poet.learn.monitor_with_recovery._rules import Case
-from poet.learn.statements import statements, voices, weighty_sources
-from poet.learn.verdicts import apart_notes, contrary, judge
+from poet.learn.monitor_with_recovery._rules import RecoveryRuleUpdate
 from poet.policies.monitor_with_recovery import baseline
 
 if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
     from poet.summaries import Summaries
-
-__all__ = ["learn"]
 
 _TYPES = ("monitoring.performance", "error.occurred", "error.recovery", "data.quality_issue")
 
@@ -29,7 +26,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     depend on size and strategies give half of what a full run does, the chance of *ever* adopting a rule
     is at most ``configuration.risk``, however often this runs.
     """
-    read = [statements(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
 
     performed, failed, tried, issues = said
@@ -38,26 +35,26 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         recoveries=list(recoveries(tried, failed)),
         crashes=list(crashes(issues)),
     )
-    verdicts = judge(
-        partial(left_out, bets(everything)),
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, bets(everything)),
         risk_shares(everything),
-        sources=weighty_sources(*said),
+        sources=dominant_sources(*said),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        voices=voices(*said),
+        sources_by_first_event=sources_by_first_event(*said),
     )
-    apart = contrary(verdicts)
-    case = Case(
+    adversarial = adversarial_sources(tests)
+    update = RecoveryRuleUpdate(
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=heard(everything, apart),
-        verdicts=verdicts,
+        said=excluding(everything, adversarial),
+        tests=tests,
     )
     (full,) = baseline(champion.start)
-    rules = [case.pinned(full.id) or case.settled(full), *case.rules()]
+    rules = [update.pinned(full.id) or update.carry_over(full), *update.rules()]
     counts = len(everything.runs), len(everything.recoveries), len(everything.crashes)
     notes = ["{} runs, {} recoveries and {} reports of missing values were read".format(*counts)]
     unknown = sorted(
@@ -65,8 +62,8 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     if unknown:
         notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
-    notes += apart_notes(apart)
+    notes += adversarial_notes(adversarial)
     aside = sum(n for _, n in read)
     if aside:
         notes.append(f"{aside} beyond the burst limit of their source are set aside")
-    return case.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

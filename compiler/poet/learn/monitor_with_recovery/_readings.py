@@ -3,20 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from poet.learn.grid import floored
-from poet.learn.statements import Spoken, Statement
-
-__all__ = [
-    "SIZES",
-    "Crash",
-    "Recovery",
-    "Run",
-    "crashes",
-    "error_kind",
-    "recoveries",
-    "runs",
-    "strategy_of",
-]
+from poet.learn.feedback_rows import FeedbackRow, Observation, floored
 
 SIZES = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
 _KINDS = (
@@ -37,7 +24,7 @@ _SAMPLE_ROWS = ("sample_rows", "sample_size", "target_size")
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Spoken):
+class Run(Observation):
     """A run of a monitor: rows, features (0: unknown), seconds (None: it never ended), whether it failed."""
 
     rows: int
@@ -53,7 +40,7 @@ class Run(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery(Spoken):
+class Recovery(Observation):
     """Something that was tried after an error."""
 
     error: str
@@ -64,14 +51,14 @@ class Recovery(Spoken):
 
 
 @dataclass(frozen=True, slots=True)
-class Crash(Spoken):
+class Crash(Observation):
     """A feature that lacked so much, and whether the monitor crashed on it."""
 
     missing_share: float
     has_crashed: bool
 
 
-def runs(performance: Sequence[Statement], errors: Sequence[Statement]) -> list[Run]:
+def runs(performance: Sequence[FeedbackRow], errors: Sequence[FeedbackRow]) -> list[Run]:
     """Read ``monitoring.performance`` and the errors of time and memory, by position.
 
     Errors count beside runs only where their source also tells of runs: who logs failures alone says
@@ -89,7 +76,7 @@ def runs(performance: Sequence[Statement], errors: Sequence[Statement]) -> list[
     return [run for _, run in sorted(told, key=lambda pair: pair[0])]
 
 
-def _performed(each: Statement) -> Run:
+def _performed(each: FeedbackRow) -> Run:
     count = each.context.get("feature_count")
     return Run(
         event_id=each.event_id,
@@ -103,7 +90,7 @@ def _performed(each: Statement) -> Run:
     )
 
 
-def _failed(each: Statement) -> Run:
+def _failed(each: FeedbackRow) -> Run:
     return Run(
         event_id=each.event_id,
         source=each.source,
@@ -116,7 +103,7 @@ def _failed(each: Statement) -> Run:
     )
 
 
-def recoveries(tried: Iterable[Statement], errors: Iterable[Statement]) -> Iterator[Recovery]:
+def recoveries(tried: Iterable[FeedbackRow], errors: Iterable[FeedbackRow]) -> Iterator[Recovery]:
     """Read ``error.recovery``, joined with its error; of an error never told, the kind is "other"."""
     kinds = {each["error_id"]: error_kind(each["error_type"]) for each in errors if each["error_id"]}
     for each in tried:
@@ -136,7 +123,7 @@ def recoveries(tried: Iterable[Statement], errors: Iterable[Statement]) -> Itera
         )
 
 
-def crashes(issues: Iterable[Statement]) -> Iterator[Crash]:
+def crashes(issues: Iterable[FeedbackRow]) -> Iterator[Crash]:
     """Read ``data.quality_issue`` where it speaks of missing values."""
     for each in issues:
         if each["percent_missing"] is not None and _has_any(each["issue_type"], _MISSING):
@@ -146,12 +133,12 @@ def crashes(issues: Iterable[Statement]) -> Iterator[Crash]:
 
 
 def error_kind(text: str) -> str:
-    """Give the kind of an error that people named in their own words: "other" where no word is known."""
+    """Return the kind of an error that people named in their own words: "other" where no word is known."""
     return next((kind for kind, words in _KINDS if _has_any(text, words)), "other")
 
 
 def strategy_of(text: str) -> str | None:
-    """Give the known strategy that people named in their own words, None where it is none of them."""
+    """Return the known strategy that people named in their own words, None where it is none of them."""
     return next((name for name, words in _STRATEGIES if _has_any(text, words)), None)
 
 

@@ -10,16 +10,14 @@ import msgspec
 import numpy as np
 
 from poet.decisions import Interval, Rule
-from poet.learn.blocks import about, parts
-from poet.learn.evidence import bounded_mean_interval, fading_weights
-from poet.learn.grid import floored
+from poet.learn.e_factors import hypothesis_key, parse_key
+from poet.learn.feedback_rows import floored
+from poet.learn.hypothesis_tests import HypothesisTest
 from poet.learn.monitor_with_recovery._bets import CUTS, LARGE, Evidence
 from poet.learn.monitor_with_recovery._deadlines import Deadline, fitted, shortest
 from poet.learn.monitor_with_recovery._readings import SIZES, Recovery, Run
-from poet.learn.rulebook import Rulebook, evidence_of, slug
-from poet.learn.verdicts import Verdict
-
-__all__ = ["Case"]
+from poet.learn.rule_updates import RuleUpdate, evidence_of, slug
+from poet.stats import bounded_mean_interval, decay_weights
 
 _ROWS = 10_000  # a sample's, where nobody told of another
 _TENTHS_KEPT = 9  # sampling begins at nine tenths of the size that bit
@@ -30,26 +28,26 @@ _STAYS = 1.3  # times: a deadline this near to the one in force changes nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Case(Rulebook):
+class RecoveryRuleUpdate(RuleUpdate):
     """The book with what was said about runs."""
 
     newest: float
     said: Evidence
-    verdicts: Mapping[str, Verdict]
+    tests: Mapping[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Give all rules but the plain run."""
+        """Return all rules but the plain run."""
         return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
 
     def _sparse(self) -> list[Rule]:
-        """Give the lowest cut above which data mostly crashes, right above it as well as far above."""
-        verdicts = {cut: v for cut in CUTS if (v := self.verdicts.get(about("sparse", f"{cut:g}")))}
-        if not verdicts:
-            return self.kept((), kinds=("sparse",))
+        """Return the lowest cut above which data mostly crashes, right above it as well as far above."""
+        tests = {cut: v for cut in CUTS if (v := self.tests.get(hypothesis_key("sparse", f"{cut:g}")))}
+        if not tests:
+            return self.carry_unmentioned((), kinds=("sparse",))
         old = self.in_force.get("sparse")
         former = cast("float", old.condition["missing_above"]) if old else None
-        shown = [cut for cut, verdict in verdicts.items() if verdict.holds and self._crashes_above(cut)]
-        nearest = max(verdicts, key=lambda cut: verdicts[cut].e_value / verdicts[cut].bar)
+        shown = [cut for cut, test in tests.items() if test.holds and self._crashes_above(cut)]
+        nearest = max(tests, key=lambda cut: tests[cut].e_value / tests[cut].e_value_threshold)
         cut = shown[0] if shown else former or nearest
         said = [row for row in self.said.crashes if row.missing_share > cut]
         loss = self._loss([row for row in self.said.recoveries if row.strategy == "sparse"])
@@ -62,39 +60,41 @@ class Case(Rulebook):
             was=f"above {former:g}" if former else "run in full",
             reason=f"{sum(row.has_crashed for row in said)} of {len(said)} features that lacked this much "
             "crashed the monitor",
-            evidence=evidence_of(verdicts.get(cut)),
+            evidence=evidence_of(tests.get(cut)),
         )
-        return self.decided(rule, verdicts.get(cut))
+        return self.decided(rule, tests.get(cut))
 
     def _crashes_above(self, cut: float) -> bool:
-        """Tell whether what lies between a cut and the next one crashes mostly; unknown is no."""
+        """Return whether what lies between a cut and the next one crashes mostly; unknown is no."""
         following = next((each for each in CUTS if each > cut), 1.0)
         said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
         return len(said) >= _FEWEST and 2 * sum(said) > len(said)
 
     def _sample(self) -> list[Rule]:
-        known = [(size, v) for size in LARGE if (v := self.verdicts.get(about("size", str(size))))]
+        known = [(size, v) for size in LARGE if (v := self.tests.get(hypothesis_key("size", str(size))))]
         if not known:
-            return self.kept((), kinds=("sample",))
+            return self.carry_unmentioned((), kinds=("sample",))
         shown = [pair for pair in known if pair[1].holds]
         old = self.in_force.get("sample")
         if old and not shown:
             former = cast("int", old.condition["rows_above"])
             known = [pair for pair in known if pair[0] <= former * 10 // _TENTHS_KEPT] or known
             return self.decided(old, known[-1][1])
-        size, verdict = shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].bar)
+        size, test = (
+            shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
         rows, loss = self._target()
         if loss is None:  # nobody told what a sample loses: a fallback may try, up front it is a guess
-            return [msgspec.structs.replace(self._sampled(size, verdict, rows, 0.0), status="held")]
-        return self.decided(self._sampled(size, verdict, rows, loss), verdict)
+            return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="held")]
+        return self.decided(self._sampled(size, test, rows, loss), test)
 
-    def _sampled(self, size: int, verdict: Verdict, rows: int, loss: float) -> Rule:
+    def _sampled(self, size: int, test: HypothesisTest, rows: int, loss: float) -> Rule:
         step = [run for run in self.said.runs if run.size == size or (run.size > size == LARGE[-1])]
         failed = [run.rows for run in step if run.has_failed]
         smallest = int(np.quantile(failed, _STRAYS, method="lower")) if failed else size
         old = self.in_force.get("sample")
         above = max(smallest * _TENTHS_KEPT // 10, rows)
-        if old and verdict.holds and cast("int", old.condition["rows_above"]) >= size:
+        if old and test.holds and cast("int", old.condition["rows_above"]) >= size:
             above = min(above, cast("int", old.condition["rows_above"]))
         return Rule(
             id="sample",
@@ -105,11 +105,11 @@ class Case(Rulebook):
             was=f"above {old.condition['rows_above']} to {old.parameters['rows']}" if old else "run in full",
             reason=f"{len(failed)} of {len(step)} runs of this size failed of time or memory; "
             f"a sample loses {loss:g}",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(test),
         )
 
     def _target(self) -> tuple[int, float | None]:
-        """Give the sample size that costs least: chance of failing at that size, plus quality lost."""
+        """Return the sample size that costs least: chance of failing at that size, plus quality lost."""
         sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
         by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
         for row in sampled:
@@ -137,19 +137,21 @@ class Case(Rulebook):
 
     def _mean(self, values: Sequence[float], told: Sequence[Recovery]) -> float:
         half_life = self.configuration.half_life_days
-        weights = fading_weights([row.time for row in told], half_life_days=half_life, newest=self.newest)
+        weights = decay_weights([row.time for row in told], half_life_days=half_life, newest=self.newest)
         return float(np.average(values, weights=np.maximum(weights, 1e-12)))
 
     def _deadlines(self) -> list[Rule]:
-        named = [words[1] for words in map(parts, self.verdicts) if words[0] == "deadline"]
+        named = [words[1] for words in map(parse_key, self.tests) if words[0] == "deadline"]
         rules = [rule for each in sorted(named) for rule in self._deadline(each)]
         return [
             *rules,
-            *self.kept((slug("deadline", n) if n else "deadline" for n in named), kinds=("deadline",)),
+            *self.carry_unmentioned(
+                (slug("deadline", n) if n else "deadline" for n in named), kinds=("deadline",)
+            ),
         ]
 
     def _deadline(self, computation: str) -> list[Rule]:
-        verdict = self.verdicts[about("deadline", computation)]
+        test = self.tests[hypothesis_key("deadline", computation)]
         runs = [run for run in self.said.runs if run.computation == computation]
         fit = fitted([run for run in runs if not run.has_failed])
         if fit is None:
@@ -157,7 +159,7 @@ class Case(Rulebook):
         identity = slug("deadline", computation) if computation else "deadline"
         old = self.in_force.get(identity)
         condition, parameters = _reach(runs, computation), _seconds(shortest(fit, runs))
-        if old and verdict.holds and _is_near(old, parameters, runs):
+        if old and test.holds and _is_near(old, parameters, runs):
             condition, parameters = old.condition, old.parameters
         over = [run for run in runs if run.seconds is None or run.seconds > fit.of(run)]
         rule = Rule(
@@ -169,20 +171,20 @@ class Case(Rulebook):
             was="another deadline" if old else "no deadline",
             reason=f"{sum(run.has_failed for run in over)} of {len(over)} runs that took longer did not end "
             f"well; twice what 95 % of {len(runs)} runs take",
-            evidence=evidence_of(verdict),
+            evidence=evidence_of(test),
         )
-        return self.decided(rule, verdict)
+        return self.decided(rule, test)
 
     def _fallbacks(self) -> list[Rule]:
         by_error: defaultdict[str, list[str]] = defaultdict(list)
-        for words in map(parts, self.verdicts):
+        for words in map(parse_key, self.tests):
             if words[0] == "fallback":
                 by_error[words[1]].append(words[2])
         rules: list[Rule] = []
         for error, strategies in sorted(by_error.items()):
             rules += self._fallback(error, sorted(strategies))
         seen = {f"fallback-{error}" for error in by_error}
-        return [*rules, *self.kept(seen, kinds=("fallback",))]
+        return [*rules, *self.carry_unmentioned(seen, kinds=("fallback",))]
 
     def _fallback(self, error: str, strategies: Sequence[str]) -> list[Rule]:
         identity = f"fallback-{error}"
@@ -190,24 +192,24 @@ class Case(Rulebook):
         former = cast("list[str]", old.parameters["strategies"]) if old else []
         told = {name: [r for r in self.said.recoveries if (r.error, r.strategy) == (error, name)]
                 for name in {*strategies, *former}}  # fmt: skip
-        verdicts = {name: self.verdicts.get(about("fallback", error, name)) for name in told}
+        tests = {name: self.tests.get(hypothesis_key("fallback", error, name)) for name in told}
         standing = [
             name
-            for name, verdict in verdicts.items()
-            if (verdict and verdict.holds) or (name in former and not (verdict and verdict.has_turned))
+            for name, test in tests.items()
+            if (test and test.holds) or (name in former and not (test and test.has_turned))
         ]
         bounds = {name: self._worth(rows) for name, rows in told.items()}
         ordered = sorted(standing, key=lambda name: (-bounds[name].low, name))
-        waiting = [n for n, v in verdicts.items() if n not in standing and v and v.e_value > 1.0]
+        waiting = [n for n, v in tests.items() if n not in standing and v and v.e_value > 1.0]
         pinned = self.pinned(identity)
         if pinned:
             return [pinned]
         if self.is_vetoed(identity):
             return [Rule(id=identity, kind="fallback", status="vetoed", reason="a person removed it")]
         rules = (
-            [self.settled(self._tried(identity, error, ordered, told, bounds, verdicts))] if ordered else []
+            [self.carry_over(self._tried(identity, error, ordered, told, bounds, tests))] if ordered else []
         )
-        held = [self._tried(identity, error, [name], told, bounds, verdicts) for name in sorted(waiting)]
+        held = [self._tried(identity, error, [name], told, bounds, tests) for name in sorted(waiting)]
         return rules + [
             msgspec.structs.replace(rule, id=f"{identity}-{name}", status="held")
             for rule, name in zip(held, sorted(waiting), strict=True)
@@ -220,7 +222,7 @@ class Case(Rulebook):
         strategies: Sequence[str],
         told: Mapping[str, Sequence[Recovery]],
         bounds: Mapping[str, Interval],
-        verdicts: Mapping[str, Verdict | None],
+        tests: Mapping[str, HypothesisTest | None],
     ) -> Rule:
         old = self.in_force.get(identity)
         rows, _ = self._target()
@@ -228,8 +230,8 @@ class Case(Rulebook):
             self._loss([row for row in told[name] if row.sample_rows in (None, rows)]) or 0.0
             for name in strategies
         ]
-        known = [verdict for name in strategies if (verdict := verdicts[name])]
-        weakest = min(known, key=lambda verdict: verdict.e_value / verdict.bar, default=None)
+        known = [test for name in strategies if (test := tests[name])]
+        weakest = min(known, key=lambda test: test.e_value / test.e_value_threshold, default=None)
         said = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
         return Rule(
             id=identity,
@@ -250,7 +252,7 @@ class Case(Rulebook):
 
 
 def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
-    """Say where feedback was: inside, at round sizes, so that one more run changes nothing."""
+    """Return the range of the feedback: inside, at round sizes, so that one more run changes nothing."""
     rows = [run.rows for run in runs]
     features = [max(run.features, 1) for run in runs]
     return {
@@ -271,7 +273,7 @@ def _seconds(deadline: Deadline) -> dict[str, object]:
 
 
 def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -> bool:
-    """Tell whether the deadline in force gives about the same for all of these runs."""
+    """Return whether the deadline in force gives about the same for all of these runs."""
     if 2 * cast("int", old.condition["rows_to"]) < max(run.rows for run in runs):
         return False
     former = Deadline(**cast("dict[str, float]", old.parameters))

@@ -1,27 +1,26 @@
-"""What stands in a policy's rules, and what may be done to them: people's word first, then evidence."""
+"""Updates of a policy's rules: pins and vetoes first, then evidence."""
 
 import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from poet.decisions import Decisions, Evidence, Interval, Replay, Rule
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.evidence import bounded_mean_interval
-from poet.learn.verdicts import Verdict
+from poet.learn.hypothesis_tests import HypothesisTest
+from poet.stats import bounded_mean_interval
 
-__all__ = ["Rulebook", "evidence_of", "nearest", "replayed", "slug"]
-
-_LONGEST = 60  # characters of a rule's id
-_HELD = 5  # candidates of a kind that are shown while they wait
-_PLAIN = re.compile(r"[a-z0-9_]{1,40}")
+_LONGEST: Final = 60  # characters of a rule's id
+_MOST_SHOWN: Final = 5  # candidates of a kind that are shown
+_PLAIN: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def slug(*parts: str) -> str:
-    """Make a rule's id of what it is about; what had to be changed or cut for that is told by a digest."""
+    """Return a rule's id made of these parts; a digest tells apart what had to be replaced or cut."""
     kept = ["".join(c if c.isascii() and c.isalnum() else "_" for c in part.lower()) for part in parts]
     identity = "-".join(kept)
     if len(identity) <= _LONGEST and all(map(_PLAIN.fullmatch, parts)):
@@ -31,8 +30,8 @@ def slug(*parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rulebook:
-    """The version in force, the workspace's word on it, and how far the log was read."""
+class RuleUpdate:
+    """The champion, the workspace's configuration, and the log position that was read."""
 
     champion: Decisions
     configuration: LearnConfiguration
@@ -44,7 +43,7 @@ class Rulebook:
         return {rule.id: rule for rule in self.champion.active}
 
     def pinned(self, rule: str) -> Rule | None:
-        """Give the champion's rule as it stands when a person pinned it."""
+        """Return the champion's rule if a person pinned it."""
         found = self.in_force.get(rule)
         if found is None:
             return None
@@ -58,8 +57,8 @@ class Rulebook:
         carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
         return carried or self.configuration.is_vetoed(self.champion.policy, rule)
 
-    def settled(self, rule: Rule) -> Rule:
-        """Keep what the champion says of a rule that does the same; else date it to the next version."""
+    def carry_over(self, rule: Rule) -> Rule:
+        """Return the champion's rule if it does the same; otherwise the rule, dated to the next version."""
         old = self.in_force.get(rule.id)
         if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
             return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
@@ -67,43 +66,43 @@ class Rulebook:
             rule, since_version=self.champion.version + 1, since_position=self.log_position
         )
 
-    def stands(self, rule: str, verdict: Verdict | None) -> bool:
-        """Whether a rule acts: shown now, or shown once and not turned since."""
-        if verdict and verdict.holds:
+    def is_supported(self, rule: str, test: HypothesisTest | None) -> bool:
+        """Return whether a rule is active: shown now, or shown once and not turned since."""
+        if test and test.holds:
             return True
-        return rule in self.in_force and not (verdict and verdict.has_turned)
+        return rule in self.in_force and not (test and test.has_turned)
 
-    def decided(self, rule: Rule, verdict: Verdict | None) -> list[Rule]:
-        """Give what becomes of a candidate: itself, as a person left it, vetoed, held, or nothing.
+    def decided(self, rule: Rule, test: HypothesisTest | None) -> list[Rule]:
+        """Return the outcome for a candidate: adopted, as a person left it, vetoed, held, or nothing.
 
-        `rule` is the candidate as it would be adopted. A rule in force whose verdict does not hold any
-        more, but has not turned, stays as it is.
+        `rule` is the candidate as it would be adopted. An active rule whose test no longer holds, but
+        has not turned, stays unchanged.
         """
         pinned = self.pinned(rule.id)
         if pinned:
             return [pinned]
         if self.is_vetoed(rule.id):
             return [Rule(id=rule.id, kind=rule.kind, status="vetoed", reason="a person removed it")]
-        if verdict and verdict.holds:
-            return [self.settled(rule)]
-        if self.stands(rule.id, verdict):
-            return [self.settled(self._as_it_was(rule))]
-        if verdict and verdict.e_value > 1.0 and not verdict.has_turned:
+        if test and test.holds:
+            return [self.carry_over(rule)]
+        if self.is_supported(rule.id, test):
+            return [self.carry_over(self._unchanged(rule))]
+        if test and test.e_value > 1.0 and not test.has_turned:
             return [msgspec.structs.replace(rule, status="held")]
         return []
 
-    def _as_it_was(self, rule: Rule) -> Rule:
+    def _unchanged(self, rule: Rule) -> Rule:
         old = self.in_force[rule.id]
         return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
 
-    def kept(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
-        """Give rules in force that nothing was said about any more: silence takes nothing back."""
+    def carry_unmentioned(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
+        """Return active rules without recent feedback: silence retires nothing."""
         known = set(seen)
         silent = [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
         return [left for rule in silent for left in self.decided(rule, None)]
 
     def retired(self, rules: Sequence[Rule]) -> list[Rule]:
-        """Give what the champion had and the new version has not, with the reason."""
+        """Return the rules that the champion has and the new version does not, with the reason."""
         taken = {rule.id for rule in rules}
         gone: list[Rule] = []
         for rule in self.champion.rules:
@@ -115,7 +114,7 @@ class Rulebook:
         return gone
 
     def decisions(self, rules: Iterable[Rule], *, log_prefix: str, notes: Iterable[str]) -> Decisions:
-        """Close the book: the next version with these rules, and what became of the others."""
+        """Return the next version with these rules and with the retired ones."""
         new = list(rules)
         return Decisions(
             policy=self.champion.policy,
@@ -131,18 +130,18 @@ class Rulebook:
 
 
 def evidence_of(
-    verdict: Verdict | None,
+    test: HypothesisTest | None,
     *,
     before: tuple[Interval, ...] = (),
     after: tuple[Interval, ...] = (),
     replay: Replay | None = None,
 ) -> Evidence | None:
-    """Give the statistics of a verdict, None when there is none."""
-    return verdict.evidence(before=before, after=after, replay=replay) if verdict else None
+    """Return the statistics of a test, None without a test."""
+    return test.evidence(before=before, after=after, replay=replay) if test else None
 
 
 def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None:
-    """Say what a rule would have saved on what it speaks of, in units of cost per 1000 such cases.
+    """Return what a rule would have saved where it applies, in units of cost per 1000 such cases.
 
     The interval is for the mean of savings within the range that was seen, and holds at all times at once.
     """
@@ -164,9 +163,9 @@ def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None
 
 
 def nearest(held: Iterable[Rule]) -> list[Rule]:
-    """Give the candidates that lack least, nearest to adoption first."""
+    """Return the candidates nearest to adoption, nearest first."""
 
     def lack(rule: Rule) -> tuple[float, str]:
         return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)
 
-    return sorted(held, key=lack)[:_HELD]
+    return sorted(held, key=lack)[:_MOST_SHOWN]

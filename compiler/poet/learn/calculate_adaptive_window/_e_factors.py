@@ -13,11 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.learn.blocks import Block, chunks, drawn_order, limits, ordered
 from poet.learn.calculate_adaptive_window._readings import Reading
-from poet.learn.evidence import log_ordering_evidence
-
-__all__ = ["cap_blocks", "delay_blocks", "feature_blocks", "loud_blocks", "noise_blocks"]
+from poet.learn.e_factors import EFactor, chunks, drawn_order, ordering_factor, threshold_factors
+from poet.stats import log_ordering_evidence
 
 _PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
@@ -26,11 +24,11 @@ _PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last a
 _Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
 
 
-def delay_blocks(readings: Iterable[Reading]) -> list[Block]:
+def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
     """Compare windows within a band: "delay grows with the window"."""
     known = (reading for reading in readings if reading.band is not None)
     return [
-        ordered(
+        ordering_factor(
             f"delay/{block[0].band}",
             (),
             block,
@@ -42,11 +40,11 @@ def delay_blocks(readings: Iterable[Reading]) -> list[Block]:
     ]
 
 
-def noise_blocks(readings: Iterable[Reading]) -> list[Block]:
+def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
     """Compare windows within a feature and band: "false alarms fall with the window"."""
     known = (reading for reading in readings if reading.band is not None)
     return [
-        ordered(
+        ordering_factor(
             f"noise/{block[0].band}",
             (block[0].feature,),
             block,
@@ -58,7 +56,7 @@ def noise_blocks(readings: Iterable[Reading]) -> list[Block]:
     ]
 
 
-def feature_blocks(readings: Iterable[Reading]) -> list[Block]:
+def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
     """Compare features within a band and window: "some raise more false alarms than others".
 
     Which ones is not picked by looking: each reading's place among those before it is bet on with scores
@@ -66,22 +64,22 @@ def feature_blocks(readings: Iterable[Reading]) -> list[Block]:
     """
     named = (reading for reading in readings if reading.feature)
     past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
-    found: list[Block] = []
+    found: list[EFactor] = []
     for block in chunks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
         stratum = (block[0].band, block[0].size)
         factors = sum(
             (_placed(block[:n], past[stratum]) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
         )
-        found.append(Block("features", stratum, factors, tuple(block)))
+        found.append(EFactor("features", stratum, factors, tuple(block)))
         past[stratum] = _with_places(past[stratum], block)
     return found
 
 
-def loud_blocks(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[Block]:
+def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[EFactor]:
     """Compare one feature with those that are not `loud`, within a band and window."""
     ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
     return [
-        ordered(
+        ordering_factor(
             feature,
             (block[0].band, block[0].size),
             block,
@@ -93,9 +91,9 @@ def loud_blocks(readings: Iterable[Reading], feature: str, loud: Collection[str]
     ]
 
 
-def cap_blocks(readings: Iterable[Reading], sizes: Sequence[int]) -> list[Block]:
+def cap_factors(readings: Iterable[Reading], sizes: Sequence[int]) -> list[EFactor]:
     """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on"."""
-    return limits("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
+    return threshold_factors("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
 
 
 def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:

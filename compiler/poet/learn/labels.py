@@ -10,20 +10,29 @@ valid like the first and sound like the second. Bets run in the order of the row
 that is settled later never moves before one on which a bet was already made.
 """
 
+import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["Ballots", "count_votes"]
+from poet.learn.feedback_rows import cap_bursts
 
-_HOUR = 3600.0
-_SOFT = {"retrained": 0.25, "adjusted": 0.25}  # how far such a vote is from certainty, either way
-_IMPACTS = ("", "none", "low", "medium", "high", "critical")
+if TYPE_CHECKING:  # the tables are all that is used; the engine behind them stays out of the way
+    from poet.summaries import Summaries
+
+_SOFT: Final = {"retrained": 0.25, "adjusted": 0.25}  # how far such a vote is from certainty, either way
+_IMPACTS: Final = ("", "none", "low", "medium", "high", "critical")
+_ALERT_PREFIX: Final = "drift_alert_"
+_SAME_THRESHOLD: Final = 0.01  # of a threshold: how far from it "the old threshold" may lie
+_MOST_PER_ADJUSTMENT: Final = 20  # executions that one moved threshold speaks of, the newest before it
+_EXECUTION: Final = (
+    "policy_version", "drifted", "audit", "propensity", "kind", "is_seasonal", "n_current", "n_reference",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ class Ballots:
     is_seasonal: NDArray[np.bool_]
     n_current: NDArray[np.int64]
     n_reference: NDArray[np.int64]
-    voices: tuple[str, ...]  # the sources in the order in which they first spoke
+    sources_by_first_vote: tuple[str, ...]  # all sources in the order of their first vote
     votes_by_source: dict[str, int]
     set_aside: dict[str, int]  # source: votes beyond its burst limit
     notes: tuple[str, ...]
@@ -82,7 +91,7 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
         key = row["source"], row["execution_id"]
         if key not in last or row["origin"] not in _SOFT or last[key]["origin"] in _SOFT:
             last[key] = row  # what was done takes back nothing that was said
-    counted, set_aside = _capped(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
+    counted, set_aside = cap_bursts(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
     first: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         first.setdefault((row["source"], row["execution_id"]), row)
@@ -94,29 +103,15 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
         min((first[row["source"], row["execution_id"]] for row in group), key=lambda row: row["position"])
         for group in groups
     ]
-    voices = tuple(dict.fromkeys(row["source"] for row in rows))
-    return _ballots(groups, openings, counted, voices, set_aside, n_votes=votes.num_rows)
-
-
-def _capped(rows: list[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    taken: Counter[tuple[str, int]] = Counter()
-    counted: list[dict[str, Any]] = []
-    set_aside: Counter[str] = Counter()
-    for row in rows:
-        hour = (row["source"], int(row["time"] // _HOUR))
-        if taken[hour] < limit:
-            taken[hour] += 1
-            counted.append(row)
-        else:
-            set_aside[row["source"]] += 1
-    return counted, dict(sorted(set_aside.items()))
+    sources_by_first_vote = tuple(dict.fromkeys(row["source"] for row in rows))
+    return _ballots(groups, openings, counted, sources_by_first_vote, set_aside, n_votes=votes.num_rows)
 
 
 def _ballots(
     groups: list[list[dict[str, Any]]],
     openings: list[dict[str, Any]],
     counted: list[dict[str, Any]],
-    voices: tuple[str, ...],
+    sources_by_first_vote: tuple[str, ...],
     set_aside: dict[str, int],
     *,
     n_votes: int,
@@ -150,7 +145,7 @@ def _ballots(
         is_seasonal=_flags(settled, "is_seasonal"),
         n_current=_numbers(settled, "n_current"),
         n_reference=_numbers(settled, "n_reference"),
-        voices=voices,
+        sources_by_first_vote=sources_by_first_vote,
         votes_by_source=by_source,
         set_aside=set_aside,
         notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),
@@ -158,7 +153,7 @@ def _ballots(
 
 
 def _label(group: list[dict[str, Any]]) -> float:
-    """Give the mean of what people said; what was only done about it counts where nobody said anything."""
+    """Return the mean of what people said; what was only done about it counts where nobody said anything."""
     said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
     done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
     told = said or done
@@ -202,3 +197,71 @@ def _or_nan(value: float | None) -> float:
 
 def _gravity(impact: str) -> int:
     return _IMPACTS.index(impact) if impact in _IMPACTS else 0
+
+
+def with_soft_votes(summaries: "Summaries") -> pa.Table:
+    """Return `Summaries.votes` with the soft ones among them, by position.
+
+    A retraining votes on the execution that triggered it: real when the model did better afterwards. A
+    threshold moved by hand votes on earlier executions of its feature at the old threshold whose answer
+    the new one would have turned: an alert that it silences was false, a silence that it breaks a miss.
+    """
+    votes: pa.Table = summaries.votes
+    soft = [*_retrained(summaries), *_adjusted(summaries)]
+    if not soft:
+        return votes
+    told = pa.Table.from_pylist(soft, schema=votes.schema)
+    return pa.concat_tables([votes, told]).sort_by([("position", "ascending"), ("execution_id", "ascending")])
+
+
+def _retrained(summaries: "Summaries") -> Iterator[dict[str, Any]]:
+    rows = summaries.events("model.retrained").to_pylist()
+    if not rows:
+        return
+    recorded = {row["execution_id"]: row for row in summaries.recorded.to_pylist()}
+    for row in rows:
+        identity = row["trigger"].removeprefix(_ALERT_PREFIX)
+        has_helped = row["performance_after"] > row["performance_before"]
+        yield _vote(row, identity, recorded.get(identity), was_real=has_helped, origin="retrained")
+
+
+def _adjusted(summaries: "Summaries") -> Iterator[dict[str, Any]]:
+    rows = summaries.events("threshold.adjustment").to_pylist()
+    if not rows:
+        return
+    decided = [
+        row
+        for row in summaries.recorded.to_pylist()
+        if row["score"] is not None and row["threshold"] is not None and row["feature"]
+    ]
+    for row in rows:
+        turned = [
+            run
+            for run in decided
+            if run["feature"] == row["feature"]
+            and run["position"] < row["position"]
+            and math.isclose(run["threshold"], row["old_threshold"], rel_tol=_SAME_THRESHOLD)
+            and _would_drift(run, row["manually_adjusted_to"]) != run["drifted"]
+        ]
+        for run in turned[-_MOST_PER_ADJUSTMENT:]:
+            yield _vote(row, run["execution_id"], run, was_real=not run["drifted"], origin="adjusted")
+
+
+def _would_drift(run: dict[str, Any], threshold: float) -> bool:
+    is_above = (run["score"] > run["threshold"]) == run["drifted"]
+    return bool(run["score"] > threshold if is_above else run["score"] < threshold)
+
+
+def _vote(
+    event: dict[str, Any], execution_id: str, run: dict[str, Any] | None, *, was_real: bool, origin: str
+) -> dict[str, Any]:
+    return {
+        **{name: event[name] for name in ("position", "event_id", "source", "time")},
+        "execution_id": execution_id,
+        "feature": run["feature"] if run else None,
+        "was_real": was_real,
+        "origin": origin,
+        "reason": event.get("reason"),
+        "business_impact": None,
+        **{name: run[name] if run else None for name in _EXECUTION},
+    }

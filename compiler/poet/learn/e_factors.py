@@ -1,0 +1,262 @@
+"""E-factors: single bets on hypotheses, formed without looking at the outcomes they bet on.
+
+An e-factor is fair under the null of its hypothesis. There are three kinds: an *order* (readings that are
+exchangeable under the null, sorted by outcome), a *bounded mean* (an outcome in [-1, 1] whose mean is at most
+zero), and a *Bernoulli* outcome (an event with at most a given probability). E-factors of one stratum
+multiply.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.stats import log_likelihood_ratios, log_ordering_evidence, log_rank_factors, log_wealth_factors
+
+LENGTH: Final = 24  # readings: few enough to tolerate slow trends, enough for orders to carry evidence
+_ALIKE: Final = 8  # of readings that all have one score only the newest wait: alone they prove nothing
+_PIECES: Final = 4  # of a block whose readings span a long time
+_WAITING: Final = 100  # readings that wait for a partner; older ones say little about today's machine
+_MOST_OTHERS: Final = 3  # readings that one large one is compared with
+_STAKES: Final = (0.2, 0.5, 0.9)  # of the wealth; fixed, so that sums of logs merge in any order
+_STRENGTHS: Final = (1.0, 2.0, 4.0)  # of the marked readings: every kind of bet has three alternatives
+
+
+class ObservationLike(Protocol):
+    """The fields of a reading that every e-factor needs."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The event's source."""
+        ...
+
+    @property
+    def time(self) -> float:
+        """Event time, seconds."""
+        ...
+
+
+V = TypeVar("V", bound=ObservationLike)
+Recompute = Callable[[Sequence[Any]], NDArray[np.float64] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class EFactor:
+    """One bet on a hypothesis: its log e-values and the readings behind them."""
+
+    hypothesis: str
+    stratum: tuple[object, ...]  # e-factors of one stratum multiply; the truth may differ between strata
+    factors: NDArray[np.float64]  # log e-values, one per alternative
+    readings: tuple[ObservationLike, ...]
+    recompute: Recompute | None = None  # the same bet on some of the readings; None: it cannot be split
+
+    def without(self, source: str) -> "EFactor | None":
+        """Return the e-factor without one source's readings, None when nothing is left.
+
+        The block was not formed by outcomes, so the same bet on a part of its readings is fair as well.
+        """
+        left = tuple(reading for reading in self.readings if reading.source != source)
+        if len(left) == len(self.readings):
+            return self
+        factors = self.recompute(left) if self.recompute and len(left) > 1 else None
+        return (
+            None if factors is None else EFactor(self.hypothesis, self.stratum, factors, left, self.recompute)
+        )
+
+    def pieces(self, longest_s: float) -> tuple[tuple[float, NDArray[np.float64]], ...]:
+        """Return the evidence over time: times, and the log e-values that the readings up to each added.
+
+        There is one piece where readings lie at most `longest_s` apart or cannot be split. The bet on a part
+        of the readings is fair as well, so the pieces add up to the whole.
+        """
+        if self.recompute is None or self.time - self.begins <= longest_s:
+            return ((self.time, self.factors),)
+        n = len(self.readings)
+        ends = sorted({max(n * k // _PIECES, 2) for k in range(1, _PIECES + 1)})
+        found: list[tuple[float, NDArray[np.float64]]] = []
+        before = np.zeros_like(self.factors)
+        for end in ends:
+            upto = self.readings[:end]
+            after = self.factors if end == n else self.recompute(upto)
+            if after is None:
+                return ((self.time, self.factors),)
+            found.append((max(reading.time for reading in upto), after - before))
+            before = after
+        return tuple(found)
+
+    @property
+    def time(self) -> float:
+        """Event time of the newest reading, seconds."""
+        return max(reading.time for reading in self.readings)
+
+    @property
+    def begins(self) -> float:
+        """Event time of the oldest reading, seconds."""
+        return min(reading.time for reading in self.readings)
+
+
+def hypothesis_key(*words: str) -> str:
+    """Return the key of a hypothesis; `parse_key` restores the words, whatever characters they contain."""
+    return "/".join(word.replace("%", "%25").replace("/", "%2F") for word in words)
+
+
+def parse_key(hypothesis: str) -> tuple[str, ...]:
+    """Return the words that `hypothesis_key` joined."""
+    return tuple(word.replace("%2F", "/").replace("%25", "%") for word in hypothesis.split("/"))
+
+
+def contrasts(
+    hypothesis: str,
+    readings: Iterable[V],
+    has: Callable[[V], bool],
+    *,
+    outcome: Callable[[V], float],
+    stratum: Callable[[V], tuple[Hashable, ...]] = lambda _reading: (),
+    label: str = "",
+) -> Iterator[EFactor]:
+    """Yield e-factors, inside each stratum, for larger outcomes of the readings that `has` marks."""
+    for block in chunks(readings, stratum=stratum, level=has):
+        yield ordering_factor(
+            hypothesis,
+            (label, *stratum(block[0])),
+            block,
+            outcome=outcome,
+            score=lambda reading: float(has(reading)),
+            strengths=_STRENGTHS,
+        )
+
+
+def chunks(
+    readings: Iterable[V], *, stratum: Callable[[V], Hashable], level: Callable[[V], object]
+) -> Iterator[list[V]]:
+    """Yield blocks of `LENGTH` from each stratum with at least two levels.
+
+    Neither `stratum` nor `level` may depend on outcomes.
+    """
+    open_blocks: defaultdict[Hashable, list[V]] = defaultdict(list)
+    for reading in readings:
+        block = open_blocks[stratum(reading)]
+        block.append(reading)
+        if _is_alike(block, level):
+            del block[:-_ALIKE]
+        elif len(block) == LENGTH:
+            yield open_blocks.pop(stratum(reading))
+    yield from (block for block in open_blocks.values() if not _is_alike(block, level))
+
+
+def _is_alike(block: Sequence[V], level: Callable[[V], object]) -> bool:
+    return len({level(reading) for reading in block}) == 1
+
+
+def ordering_factor(
+    hypothesis: str,
+    stratum: tuple[object, ...],
+    block: Sequence[V],
+    *,
+    outcome: Callable[[V], float],
+    score: Callable[[V], float],
+    strengths: tuple[float, ...],
+) -> EFactor:
+    """Return the e-factor of "outcomes grow with scores" in a block; with a negative strength they fall."""
+
+    def evidence(readings: Sequence[V]) -> NDArray[np.float64]:
+        ascending = [score(readings[k]) for k in drawn_order(readings, outcome)]
+        return log_ordering_evidence(ascending, strengths)
+
+    return EFactor(hypothesis, stratum, evidence(block), tuple(block), evidence)
+
+
+def bounded_mean_factor(
+    hypothesis: str,
+    reading: ObservationLike,
+    outcome: float,
+    *,
+    stakes: tuple[float, ...] = _STAKES,
+    stratum: tuple[object, ...] = (),
+) -> EFactor:
+    """Return the e-factor of "outcomes above -1 / max(stakes) have a mean above zero"."""
+    return EFactor(hypothesis, stratum, log_wealth_factors(outcome, stakes), (reading,))
+
+
+def bernoulli_factor(
+    hypothesis: str,
+    reading: ObservationLike,
+    *,
+    happened: bool,
+    chance: float,
+    alternatives: tuple[float, ...],
+    stratum: tuple[object, ...] = (),
+) -> EFactor:
+    """Return the e-factor of "the probability is one of `alternatives`, not `chance` (in (0, 1))"."""
+    ratios = log_likelihood_ratios(alternatives, happened=happened, chance=chance)
+    return EFactor(hypothesis, stratum, ratios, (reading,))
+
+
+def threshold_factors(
+    kind: str,
+    readings: Iterable[V],
+    sizes: Sequence[int],
+    *,
+    size: Callable[[V], int],
+    outcome: Callable[[V], float],
+) -> list[EFactor]:
+    """Return e-factors of readings compared with smaller ones: ``kind/S`` means larger outcomes from S on.
+
+    `sizes` ascend; larger sizes count as the last one. Every reading goes into at most one block of one
+    larger and up to three smaller readings. Outcomes are mostly tied, and these ties are averaged out.
+    """
+    pool: list[tuple[int, V]] = []
+    blocks: list[EFactor] = []
+    for reading in readings:
+        own = min(size(reading), sizes[-1])
+        smaller = [entry for entry in reversed(pool) if entry[0] < own][:_MOST_OTHERS]
+        larger = [entry for entry in reversed(pool) if entry[0] > own and entry[0] in sizes][:1]
+        if own in sizes and smaller:
+            blocks.append(
+                _ranked(hypothesis_key(kind, str(own)), reading, [other for _, other in smaller], outcome)
+            )
+            pool = [entry for entry in pool if entry not in smaller]
+        elif larger:
+            blocks.append(_ranked(hypothesis_key(kind, str(larger[0][0])), larger[0][1], [reading], outcome))
+            pool.remove(larger[0])
+        else:
+            pool = [*pool[1 - _WAITING :], (own, reading)]
+    return blocks
+
+
+def _ranked(hypothesis: str, one: V, others: Sequence[V], outcome: Callable[[V], float]) -> EFactor:
+    def evidence(readings: Sequence[V]) -> NDArray[np.float64] | None:
+        if readings[0] is not one:
+            return None
+        return log_rank_factors(outcome(one), [outcome(other) for other in readings[1:]])
+
+    ranked = (one, *others)
+    return EFactor(
+        hypothesis, (), log_rank_factors(outcome(one), [outcome(o) for o in others]), ranked, evidence
+    )
+
+
+def factors_excluding(blocks: Iterable[EFactor], *sources: str) -> list[EFactor]:
+    """Return the e-factors without these sources."""
+    kept = list(blocks)
+    for source in sources:
+        kept = [left for block in kept if (left := block.without(source))]
+    return kept
+
+
+def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:
+    """Return the order by outcome; ties are broken by the digest of source and id, which never changes."""
+    return sorted(range(len(block)), key=lambda k: (outcome(block[k]), _lot(block[k])))
+
+
+def _lot(reading: ObservationLike) -> bytes:
+    return hashlib.sha256(f"{reading.source}\n{reading.event_id}".encode()).digest()
