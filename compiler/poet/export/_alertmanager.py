@@ -16,7 +16,6 @@ through, but for the share that it asks about: a suppression that also depends o
 its threshold is not written at all. A cool-down delays, and mutes nothing.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -31,7 +30,7 @@ from poet.export._standalone import published
 from poet.policies import read
 from poet.policies.generate_alerts import Calm, Floor, Group, Many, Members, Pattern, Share
 from poet.publish import module_name, read_manifest
-from poet.registry import read_document
+from poet.registry import as_published, read_document
 
 __all__ = ["alertmanager"]
 
@@ -70,7 +69,7 @@ def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = 
 def _decisions(generated: Path, number: int) -> Decisions:
     path = generated / f"{module_name(POLICY, number)}.json"
     wanted = read_document(generated).policies[POLICY].versions[str(number)].manifest_sha256
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+    if not path.is_file() or as_published(path.read_bytes(), wanted) is None:
         raise ExportError(f"{path} is not the manifest that was published; restore it from version control")
     return read_manifest(generated, POLICY, number).decisions
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import libcst as cst
 from libcst import matchers
 
-from poet.errors import ExportError
+from poet.errors import ExportError, RegistryError
 from poet.export._names import Names, name_all
 from poet.export._reach import Reached, reach
 from poet.export._rewrite import rewritten
 from poet.export._source import Library, Source
-from poet.registry import read_document
+from poet.registry import PublishedVersion, read_document, read_published
 
 __all__ = ["published", "standalone"]
 
@@ -46,8 +46,8 @@ def standalone(generated: Path, policy: str, *, number: int | None = None) -> st
         There is no such version, its file is not the one that was published, or it needs more than numpy
         and scipy: says what.
     """
-    number, sha256 = published(generated, policy, number)
-    text = (generated / f"{policy}_v{number}.py").read_text(encoding="utf-8")
+    number, version = published(generated, policy, number)
+    sha256, text = hashlib.sha256(version.source).hexdigest(), version.source.decode()
     library = Library(Source(f"{policy}_v{number}", text))
     reached = reach(library)
     names = name_all(library, reached)
@@ -59,13 +59,13 @@ def standalone(generated: Path, policy: str, *, number: int | None = None) -> st
     return written
 
 
-def published(generated: Path, policy: str, number: int | None) -> tuple[int, str]:
-    """Give the number and the digest of a published version, the active one by default.
+def published(generated: Path, policy: str, number: int | None) -> tuple[int, PublishedVersion]:
+    """Return the number of a version, by default the active one, and what was published of it.
 
     Raises
     ------
     ExportError
-        There is no such version, or its file is not the one that was published.
+        There is no such version, or what was published of it cannot be read.
     """
     policies = read_document(generated).policies
     if policy not in policies:
@@ -76,12 +76,10 @@ def published(generated: Path, policy: str, number: int | None) -> tuple[int, st
     if str(wanted) not in entry.versions:
         known = ", ".join(sorted(entry.versions, key=int))
         raise ExportError(f"{policy} has no version {wanted}; published are {known}")
-    version = entry.versions[str(wanted)]
-    path = generated / version.module
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != version.sha256:
-        raise ExportError(f"{path} is not the file that was published; restore it from version control")
-    return wanted, version.sha256
+    try:
+        return wanted, read_published(generated, entry.versions[str(wanted)])
+    except RegistryError as error:
+        raise ExportError(str(error)) from error
 
 
 def _head(source: Source, policy: str, number: int, sha256: str) -> str:
