@@ -260,6 +260,15 @@ def add_manifest_of_another(held: dict[str, Any]) -> None:
     entry["manifest_sha256"] = hashlib.sha256(manifest.encode()).hexdigest()
 
 
+def add_another_source(held: dict[str, Any]) -> None:
+    """Let a manifest keep another source than the module that it is of."""
+    name = f"{WINDOW}_v1.json"
+    told = msgspec.json.decode(held["files"][name])
+    held["files"][name] = msgspec.json.encode(told | {"source": "evil"}).decode()
+    entry = held["registry"]["policies"][WINDOW]["versions"]["1"]
+    entry["manifest_sha256"] = hashlib.sha256(held["files"][name].encode()).hexdigest()
+
+
 def set_too_large(held: dict[str, Any]) -> None:
     """Let a module be larger than any is."""
     source = "#" * (LARGEST_FILE + 1)
@@ -278,6 +287,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "is not the file that the bundle's registry names",
     ),
     "the manifest of another module": (add_manifest_of_another, "is the manifest of another module"),
+    "a manifest with another source": (add_another_source, "keeps another source than"),
     "a module that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.py"), "the bundle lacks"),
     "a manifest that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.json"), "the bundle lacks"),
     "a file too many": (lambda held: held["files"].update({"registry.json": "{}"}), "does not name"),

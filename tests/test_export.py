@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,7 +141,9 @@ def handmade(folder: Path, source: str, policy: str = "own") -> Path:
     folder.mkdir()
     (folder / f"{policy}_v1.py").write_text(source, encoding="utf-8")
     digest = hashlib.sha256(source.encode()).hexdigest()
-    entry = VersionEntry(module=f"{policy}_v1.py", sha256=digest, manifest_sha256="")
+    (folder / f"{policy}_v1.json").write_bytes(b"{}")
+    told = hashlib.sha256(b"{}").hexdigest()
+    entry = VersionEntry(module=f"{policy}_v1.py", sha256=digest, manifest_sha256=told)
     document = RegistryDocument(
         generation=1, policies={policy: PolicyEntry(active=1, previous=None, versions={"1": entry})}
     )
@@ -217,5 +220,8 @@ def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
         standalone(GENERATED, "detect_drift", number=9)
     generated = handmade(tmp_path / "generated", "VERSION = 1\n")
     (generated / "own_v1.py").write_text("VERSION = 2\n")
-    with pytest.raises(ExportError, match=r"own_v1\.py is not the file that was published"):
+    with pytest.raises(ExportError, match=r"own_v1\.py is not the module that was published"):
         standalone(generated, "own")
+    copied = shutil.copytree(GENERATED, tmp_path / "edited")
+    (copied / "generate_alerts_v1.py").write_text("# edited\n")
+    assert standalone(copied, "generate_alerts") == standalone(GENERATED, "generate_alerts")

@@ -102,8 +102,13 @@ def published_bytes(path: Path, sha256: str) -> bytes:
     published = as_published(content, sha256)
     if published is None:
         digest = hashlib.sha256(content).hexdigest()
+        told = f"its sha256 is {digest[:12]}…, published was {sha256[:12]}…"
+        if path.suffix == ".json":
+            raise RegistryError(
+                f"{path} is not the manifest that was published ({told}); restore it from version control"
+            )
         raise RegistryError(
-            f"{path} has sha256 {digest[:12]}…, published was {sha256[:12]}…; "
+            f"{path} is not the module that was published ({told}), and its manifest keeps no source; "
             "an edited version never runs: restore it from version control"
         )
     return published
