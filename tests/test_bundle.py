@@ -81,9 +81,7 @@ def test_an_edited_version_does_not_travel(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("5000", "6000"))
     assert there.bundle() == before
     forget_source(there.generated, WINDOW)
-    with pytest.raises(
-        BundleError, match=f"{WINDOW}_v1.py is not the module that was published.*bundle again"
-    ):
+    with pytest.raises(BundleError, match=f"{WINDOW}_v1.py is not the module that was published"):
         there.bundle()
 
 

@@ -351,7 +351,8 @@ def test_a_module_of_hostile_text_arrives_as_it_is(tmp_path: Path) -> None:
     (entry,) = held.registry.policies.values()
     source = held.files[f"{WINDOW}_v1.py"] + "# \u2028 \x85 \t é\r\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
-    manifest = held.files[f"{WINDOW}_v1.json"].replace(entry.versions["1"].sha256, digest)
+    told = msgspec.json.decode(held.files[f"{WINDOW}_v1.json"])
+    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
     version = VersionEntry(
         module=f"{WINDOW}_v1.py", sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )

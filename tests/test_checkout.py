@@ -1,6 +1,7 @@
 """Workspaces as a checkout, a person or an accident leaves them: what was published goes on answering."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -24,12 +25,16 @@ EDIT = (b"WINDOW = 5000", b"WINDOW = 3000")
 
 def git(folder: Path, *words: str) -> str:
     """Run git as nobody in particular, without the settings of this machine."""
-    settings = ["user.name=ana", "user.email=ana@example.org", "commit.gpgsign=false", "core.autocrlf=false"]
+    settings = ["user.name=ana", "user.email=ana@example.org", "commit.gpgsign=false"]
     options = [each for setting in settings for each in ("-c", setting)]
     ended = subprocess.run(
         ["git", *options, *words],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin:/usr/local/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(folder)},
+        env={
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -154,7 +159,7 @@ def test_whatever_becomes_of_a_module_its_version_stays_in_production(
     with Workspace.open(shop) as workspace:
         assert workspace.policy(WINDOW)(*ASKED) == 4000
         assert workspace.registry.active(WINDOW) == 2
-        assert [each.file for each in workspace.check()][0] == module.name
+        assert workspace.check()[0].file == module.name
         assert workspace.verify(WINDOW, 2)
         # what is shown of a version is what was published, too
         assert diff_document(workspace.generated, WINDOW, 1, 2) == diff

@@ -168,9 +168,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
     assert "detect_drift_v2.json is not the manifest that was published" in told
     with pytest.raises(PublishError, match="is not the manifest that was published"):
         learned(workspace)
-    with pytest.raises(
-        PublishError, match=r"v2\.json is not the manifest that was published.*then try again"
-    ):
+    with pytest.raises(PublishError, match=r"v2\.json is not the manifest .*then try again"):
         activate(workspace.generated, DRIFT, 2, **SAID)
 
 

@@ -54,7 +54,7 @@ def published_source(generated: Path, policy: str, number: int) -> str:
     Raises
     ------
     PublishError
-        There is no such version, or its manifest was changed; or its module, and the manifest keeps no source.
+        There is no such version, or what was published of it cannot be read.
     """
     try:
         return read_published(generated, _entry(generated, policy, number)).source.decode()
