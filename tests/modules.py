@@ -1,5 +1,6 @@
 """Modules to publish, as if they had passed validation."""
 
+import hashlib
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +10,9 @@ from poet.check import check
 from poet.compare import loaded
 from poet.decisions import Decisions
 from poet.policies import policy
-from poet.publish import Version, publish
+from poet.publish import Version, publish, read_manifest
+from poet.publish._manifest import encode
+from poet.registry import read_document
 from poet.render import render
 from poet.validate import Gate, ValidatedModule, ValidationReport
 
@@ -38,6 +41,24 @@ def published(generated: Path, *numbers: int) -> tuple[Version, ...]:
             [validated(number)], generated, who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00"
         )
     return last
+
+
+def retell(generated: Path, name: str, number: int = 1, *, source: str | None) -> None:
+    """Let the manifest of a version keep another source, and the registry name that manifest."""
+    manifest = encode(msgspec.structs.replace(read_manifest(generated, name, number), source=source))
+    (generated / f"{name}_v{number}.json").write_bytes(manifest)
+    document = read_document(generated)
+    entry = document.policies[name]
+    told = hashlib.sha256(manifest).hexdigest()
+    version = msgspec.structs.replace(entry.versions[str(number)], manifest_sha256=told)
+    entry = msgspec.structs.replace(entry, versions={**entry.versions, str(number): version})
+    after = msgspec.structs.replace(document, policies={**document.policies, name: entry})
+    (generated / "registry.json").write_bytes(msgspec.json.encode(after))
+
+
+def forget_source(generated: Path, name: str, number: int = 1) -> None:
+    """Make the manifest of a version one of a release that kept no source in it."""
+    retell(generated, name, number, source=None)
 
 
 def validated_first(name: str) -> ValidatedModule:

@@ -17,7 +17,7 @@ from poet.bundle import BundleRuntime, make_key, open_bundle, pack, pull, read_k
 from poet.errors import BundleError, RegistryError
 from poet.registry import Registry, read_document
 from tests.bundles import key, publisher, served, tree
-from tests.modules import WINDOW
+from tests.modules import WINDOW, forget_source
 from tests.workspaces import GENERATED
 
 VELOCITY = ("age", 10.0, "normal")
@@ -74,12 +74,23 @@ def test_named_policies_travel_alone(tmp_path: Path) -> None:
 
 
 def test_an_edited_version_does_not_travel(tmp_path: Path) -> None:
-    """It is not the file that was published, and the error says which."""
+    """What was published does; where its manifest keeps no source, the error says which file is another."""
     there = publisher(tmp_path / "there", 1)
+    before = there.bundle()
     path = there.generated / f"{WINDOW}_v1.py"
     path.write_text(path.read_text().replace("5000", "6000"))
-    with pytest.raises(BundleError, match=f"{WINDOW}_v1.py is not the file that was published"):
+    assert there.bundle() == before
+    forget_source(there.generated, WINDOW)
+    with pytest.raises(BundleError, match=f"{WINDOW}_v1.py is not the module that was published"):
         there.bundle()
+
+
+def test_a_pulled_module_that_is_edited_does_not_run(tmp_path: Path) -> None:
+    """The machine without the workspace goes on by what was signed."""
+    served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
+    path = tmp_path / "here" / f"{WINDOW}_v1.py"
+    path.write_text(path.read_text().replace("5000", "6000"))
+    assert answer(tmp_path / "here") == 5000
 
 
 def test_running_programs_follow_a_pull(tmp_path: Path) -> None:
@@ -250,7 +261,8 @@ def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None
     source = packed.files[f"{name}.py"] + "\nimport no_such_package\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
     entry = packed.registry.policies[WINDOW]
-    manifest = packed.files[f"{name}.json"].replace(entry.versions["2"].sha256, digest)
+    told = msgspec.json.decode(packed.files[f"{name}.json"])
+    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
     version = msgspec.structs.replace(
         entry.versions["2"], sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )

@@ -260,6 +260,15 @@ def add_manifest_of_another(held: dict[str, Any]) -> None:
     entry["manifest_sha256"] = hashlib.sha256(manifest.encode()).hexdigest()
 
 
+def add_another_source(held: dict[str, Any]) -> None:
+    """Let a manifest keep another source than the module that it is of."""
+    name = f"{WINDOW}_v1.json"
+    told = msgspec.json.decode(held["files"][name])
+    held["files"][name] = msgspec.json.encode(told | {"source": "evil"}).decode()
+    entry = held["registry"]["policies"][WINDOW]["versions"]["1"]
+    entry["manifest_sha256"] = hashlib.sha256(held["files"][name].encode()).hexdigest()
+
+
 def set_too_large(held: dict[str, Any]) -> None:
     """Let a module be larger than any is."""
     source = "#" * (LARGEST_FILE + 1)
@@ -278,6 +287,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "is not the file that the bundle's registry names",
     ),
     "the manifest of another module": (add_manifest_of_another, "is the manifest of another module"),
+    "a manifest with another source": (add_another_source, "keeps another source than"),
     "a module that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.py"), "the bundle lacks"),
     "a manifest that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.json"), "the bundle lacks"),
     "a file too many": (lambda held: held["files"].update({"registry.json": "{}"}), "does not name"),
@@ -341,7 +351,8 @@ def test_a_module_of_hostile_text_arrives_as_it_is(tmp_path: Path) -> None:
     (entry,) = held.registry.policies.values()
     source = held.files[f"{WINDOW}_v1.py"] + "# \u2028 \x85 \t é\r\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
-    manifest = held.files[f"{WINDOW}_v1.json"].replace(entry.versions["1"].sha256, digest)
+    told = msgspec.json.decode(held.files[f"{WINDOW}_v1.json"])
+    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
     version = VersionEntry(
         module=f"{WINDOW}_v1.py", sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )

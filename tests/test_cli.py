@@ -87,7 +87,13 @@ def test_compile_check_finds_an_edit(home: Path, tmp_path: Path) -> None:
     module.write_text(module.read_text().replace("0.05", "0.01"))
     code, out, _ = run(tmp_path / "w", "compile", "--check")
     assert code == 1
-    assert "detect_drift_v1.py: was changed after it was published" in out
+    assert "- generated/detect_drift_v1.py: was edited after it was published; the published" in out
+    assert "`poet compile` makes the edit a rule" in out
+    code, out, _ = run(tmp_path / "w", "--json", "compile", "--check")
+    assert json.loads(out)["differences"][0]["path"] == str(module)
+    code, out, _ = run(tmp_path / "w", "status")
+    assert code == 0
+    assert f"  {module} was edited after it was published; the published source runs; `poet compile`" in out
 
 
 def test_explain_diff_and_validate(home: Path) -> None:

@@ -14,6 +14,7 @@ from poet.cli._app import app
 from poet.doctor import Finding, examine
 from poet.doctor._libraries import shortcomings
 from poet.doctor._machine import examine_clock, examine_walls
+from tests.modules import forget_source
 from tests.workspaces import first_workspace
 
 NOW = 1_790_000_000.0
@@ -52,6 +53,18 @@ def edit_module(shop: Path) -> None:
         file.write("# by hand\n")
 
 
+def edit_old_module(shop: Path) -> None:
+    """Change a version whose manifest keeps no source."""
+    forget_source(shop / "generated", "detect_drift")
+    edit_module(shop)
+
+
+def edit_manifest(shop: Path) -> None:
+    """Change what vouches for a version."""
+    with (shop / "generated" / "detect_drift_v1.json").open("a") as file:
+        file.write(" ")
+
+
 def damage_log(shop: Path) -> None:
     """Write over the log's middle."""
     file = shop / "feedback_log" / "log.sqlite3"
@@ -78,7 +91,8 @@ def lose_folder(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "check", "says"),
     [
-        (edit_module, "detect_drift", "detect_drift_v1.py was changed after it was published"),
+        (edit_old_module, "detect_drift", "detect_drift_v1.py was changed after it was published"),
+        (edit_manifest, "detect_drift", "detect_drift_v1.json was changed after it was published"),
         (damage_log, "log", ""),
         (misspell_setting, "poet.toml", "stat"),
         (lose_registry, "registry", "is not a registry"),
@@ -94,6 +108,20 @@ def test_what_is_broken_is_a_problem_with_a_next_step(
     assert finding.severity == "problem"
     assert says in finding.says
     assert finding.next_step
+
+
+def test_an_edited_module_is_a_warning_with_its_path(shop: Path) -> None:
+    """Production goes on by what was published; the file is somebody's to see to."""
+    edit_module(shop)
+    finding = found(shop)["detect_drift"]
+    path = shop / "generated" / "detect_drift_v1.py"
+    assert finding.severity == "warning"
+    assert f"{path} was edited after it was published; the published source runs" in finding.says
+    assert finding.next_step.startswith("`poet compile` makes the edit a rule")
+    path.write_bytes(path.read_bytes().replace(b"# by hand\n", b"").replace(b"\n", b"\r\n"))
+    assert "has other line ends than were published" in found(shop)["detect_drift"].says
+    path.unlink()
+    assert f"{path} is missing; the published source runs" in found(shop)["detect_drift"].says
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

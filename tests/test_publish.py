@@ -12,9 +12,9 @@ import pytest
 from poet.decisions import Decisions
 from poet.errors import PublishError
 from poet.publish import activate, check_generated, publish, read_journal, read_manifest, rollback
-from poet.registry import read_document
+from poet.registry import Registry, read_document
 from poet.render import RenderedModule, render
-from tests.modules import WINDOW, published, validated, validated_first
+from tests.modules import WINDOW, forget_source, published, retell, validated, validated_first
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 
@@ -25,6 +25,7 @@ def test_a_version_is_a_module_a_manifest_and_an_entry(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path, "calculate_adaptive_window", 1)
     entry = read_document(tmp_path).policies["calculate_adaptive_window"]
     assert manifest.source_sha256 == version.sha256 == entry.versions["1"].sha256
+    assert manifest.source == version.path.read_text(encoding="utf-8")
     assert (entry.active, entry.previous) == (1, None)
 
 
@@ -39,8 +40,29 @@ def test_a_changed_module_is_found_with_its_line(tmp_path: Path) -> None:
     (version,) = published(tmp_path, 1)
     version.path.write_text(version.path.read_text().replace("5000", "6000"))
     says = [difference.says for difference in check_generated(tmp_path, render)]
-    assert says[0] == "was changed after it was published"
+    assert says[0].startswith("was edited after it was published; the published source runs; `poet compile`")
     assert "6000" in says[1]
+
+
+def test_a_module_of_a_manifest_without_source_is_found_as_ever(tmp_path: Path) -> None:
+    """An older release kept none, so nothing runs in its place: the file has to come back."""
+    (version,) = published(tmp_path, 1)
+    forget_source(tmp_path, WINDOW)
+    assert check_generated(tmp_path, render) == []
+    version.path.write_text(version.path.read_text().replace("5000", "6000"))
+    says = [difference.says for difference in check_generated(tmp_path, render)]
+    assert says[0] == "was changed after it was published"
+    version.path.unlink()
+    (found,) = check_generated(tmp_path, render)
+    assert found.says == "is missing; restore it from version control"
+
+
+def test_a_manifest_that_keeps_the_source_of_another_module_is_found(tmp_path: Path) -> None:
+    """Also where the registry names its digest."""
+    published(tmp_path, 1)
+    retell(tmp_path, WINDOW, source="VERSION = 1\n")
+    (found,) = check_generated(tmp_path, render)
+    assert found.says == "is the manifest of another module than calculate_adaptive_window_v1.py"
 
 
 def test_a_changed_manifest_and_a_stranger_are_found(tmp_path: Path) -> None:
@@ -177,12 +199,25 @@ def test_publishing_the_same_again_writes_no_registry(tmp_path: Path) -> None:
     assert (read_document(tmp_path), len(read_journal(tmp_path))) == (before, 1)
 
 
-def test_a_changed_file_is_not_activated(tmp_path: Path) -> None:
-    """It is said to the person who asks, and the active version stays."""
+def test_an_edited_version_is_activated_as_it_was_published(tmp_path: Path) -> None:
+    """The published source answers, so a rollback does not wait for the file."""
     (first,) = published(tmp_path, 1)
     published(tmp_path, 2)
     first.path.write_text("# edited")
-    with pytest.raises(PublishError, match="is not the file that was published"):
+    assert rollback(tmp_path, WINDOW, **SAID) == 1
+    assert Registry(tmp_path).policy(WINDOW)("f", 10.0, "normal") == 5000
+
+
+def test_a_version_that_cannot_run_is_not_activated(tmp_path: Path) -> None:
+    """It is said to the person who asks, and the active version stays."""
+    (first,) = published(tmp_path, 1)
+    published(tmp_path, 2)
+    forget_source(tmp_path, WINDOW)
+    first.path.write_text("# edited")
+    with pytest.raises(PublishError, match=r"_v1\.py is not the module that was published.*then try again"):
+        rollback(tmp_path, WINDOW, **SAID)
+    first.path.with_suffix(".json").write_text("{}")
+    with pytest.raises(PublishError, match=r"_v1\.json is not the manifest that was published"):
         rollback(tmp_path, WINDOW, **SAID)
     assert read_document(tmp_path).active(WINDOW) == 2
 

@@ -14,7 +14,7 @@ import pytest
 from poet.errors import RegistryError
 from poet.publish import activate, rollback
 from poet.registry import Registry
-from tests.modules import WINDOW, published
+from tests.modules import WINDOW, forget_source, published, retell
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 ASKED = ("f", 10.0, "normal")
@@ -86,23 +86,114 @@ def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
         assert time.monotonic() - swapped < 1.0
 
 
-def test_a_tampered_module_is_refused_and_the_last_good_one_stays(tmp_path: Path) -> None:
-    """The reason stands in the status."""
+def test_an_edited_module_neither_runs_nor_gives_way_to_the_version_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was published runs, here and in a new process; the status and the program's log name the file."""
+    published(tmp_path, 1)
+    (version,) = published(tmp_path, 2)
+    version.path.write_text(version.path.read_text().replace("2000", "2001"))
+    registry = Registry(tmp_path)
+    assert registry.policy(WINDOW)(*ASKED) == 2000
+    status = registry.status()[WINDOW]
+    assert (status["active"], status["answering"], status["refused"]) == (2, 2, "")
+    (changed,) = status["changed_files"]
+    assert (changed["version"], changed["file"], changed["state"]) == (2, str(version.path), "edited")
+    assert "makes the edit a rule" in changed["next"]
+    assert f"{version.path} was edited after it was published; the published source runs" in caplog.text
+
+
+def test_a_module_that_is_missing_is_answered_by_its_manifest(tmp_path: Path) -> None:
+    """A checkout that is half done serves already."""
+    (version,) = published(tmp_path, 1)
+    version.path.unlink()
+    registry = Registry(tmp_path)
+    assert registry.policy(WINDOW)(*ASKED) == 5000
+    assert [each["state"] for each in registry.status()[WINDOW]["changed_files"]] == ["missing"]
+
+
+def test_a_module_that_cannot_be_read_is_answered_by_its_manifest(tmp_path: Path) -> None:
+    """A folder in its place is as good as a file without permissions, which root could read."""
+    (version,) = published(tmp_path, 1)
+    version.path.unlink()
+    version.path.mkdir()
+    registry = Registry(tmp_path)
+    assert registry.policy(WINDOW)(*ASKED) == 5000
+    assert [each["state"] for each in registry.status()[WINDOW]["changed_files"]] == ["unreadable"]
+
+
+def test_other_line_ends_are_no_edit(tmp_path: Path) -> None:
+    """Module, manifest and registry as a checkout on Windows leaves them; an edit is one all the same."""
+    (version,) = published(tmp_path, 1)
+    for path in (version.path, version.path.with_suffix(".json"), tmp_path / "registry.json"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    registry = Registry(tmp_path)
+    assert registry.policy(WINDOW)(*ASKED) == 5000
+    (changed,) = registry.status()[WINDOW]["changed_files"]
+    assert changed["state"] == "line ends"
+    assert changed["says"] == "has other line ends than were published and is the same otherwise"
+    version.path.write_bytes(version.path.read_bytes().replace(b"5000", b"5001"))
+    assert registry.status()[WINDOW]["changed_files"][0]["state"] == "edited"
+    assert Registry(tmp_path).policy(WINDOW)(*ASKED) == 5000
+
+
+def test_a_manifest_without_source_has_the_version_before_answer(tmp_path: Path) -> None:
+    """As releases did that kept none: an edited version never runs."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
     (version,) = published(tmp_path, 2)
+    forget_source(tmp_path, WINDOW, 2)
     version.path.write_text(version.path.read_text().replace("2000", "2001"))
     registry.refresh()
     assert window(*ASKED) == 5000
     status = registry.status()[WINDOW]
-    assert (status["active"], status["answering"]) == (2, 1)
+    assert (status["active"], status["answering"], status["changed_files"]) == (2, 1, [])
     assert "an edited version never runs" in status["refused"]
 
 
-def test_nothing_good_at_first_load_is_an_error_with_a_next_step(tmp_path: Path) -> None:
-    """There is no last good one to fall back on."""
+def test_a_manifest_that_keeps_another_source_is_refused(tmp_path: Path) -> None:
+    """The digest of the module decides what may run under its name."""
     (version,) = published(tmp_path, 1)
+    retell(tmp_path, WINDOW, source="def calculate_adaptive_window(*_): return 9\nVERSION = 1\n")
+    version.path.unlink()
+    with pytest.raises(RegistryError, match="keeps the source of another module"):
+        Registry(tmp_path).policy(WINDOW)
+
+
+def test_a_traceback_shows_what_ran_and_an_import_what_is_on_disk(tmp_path: Path) -> None:
+    """Two sources with one file name never show each other's lines."""
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    (version,) = published(generated, 1)
+    edited = version.path.read_text().replace("VERSION = 1", "VERSION = 1\nMINE = 1")
+    version.path.write_text(edited + "\nMINE = 2\n")
+    code = (
+        "import inspect, sys, traceback; sys.path.insert(0, sys.argv[1])\n"
+        "from generated import calculate_adaptive_window as stable\n"
+        "stable('f', 10.0, 'normal')\n"
+        "from generated import calculate_adaptive_window_v1 as here\n"
+        "assert here.MINE == 2\n"
+        "ran = stable.__call__.__wrapped__ if hasattr(stable.__call__, '__wrapped__') else stable.__call__\n"
+        "assert not hasattr(sys.modules[ran.__module__], 'MINE')\n"
+        "assert 'MINE' in inspect.getsource(here)\n"
+        "assert inspect.getsource(ran).startswith('def calculate_adaptive_window(')\n"
+        "frame = traceback.FrameSummary(ran.__code__.co_filename, ran.__code__.co_firstlineno, 'f')\n"
+        "print(frame.filename, frame.line, sep='\\n')\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    name, line = answer.stdout.splitlines()
+    assert name == f"{version.path} (as published)"
+    assert line.startswith("def calculate_adaptive_window(")
+
+
+def test_nothing_good_at_first_load_is_an_error_with_a_next_step(tmp_path: Path) -> None:
+    """There is no last good one to fall back on, and an older manifest keeps no source."""
+    (version,) = published(tmp_path, 1)
+    forget_source(tmp_path, WINDOW)
     version.path.unlink()
     with pytest.raises(RegistryError, match="restore it from version control"):
         Registry(tmp_path).policy(WINDOW)

@@ -208,7 +208,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
     manifest.write_bytes(manifest.read_bytes().replace(b'"gates"', b'"gates" '))
     status = workspace.registry.status()[DRIFT]
     assert (status["active"], status["answering"]) == (2, 1)
-    assert "detect_drift_v2.json has sha256" in status["refused"]
+    assert "detect_drift_v2.json is not the manifest that was published" in status["refused"]
     found = plan(workspace.generated, summarised(crying_wolf(60)), workspace.configuration.learn)
     assert "is not the manifest that was published" in found.left[DRIFT]
     told = "\n".join(status_lines(workspace, found))
@@ -216,7 +216,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
     assert "detect_drift_v2.json is not the manifest that was published" in told
     with pytest.raises(PublishError, match="is not the manifest that was published"):
         learned(workspace)
-    with pytest.raises(PublishError, match=r"v2\.json is not the file that was published"):
+    with pytest.raises(PublishError, match=r"v2\.json is not the manifest .*then try again"):
         activate(workspace.generated, DRIFT, 2, **SAID)
 
 

@@ -9,20 +9,52 @@ import msgspec
 
 from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
-from poet.errors import EditError, PoetError
+from poet.errors import EditError, PoetError, RegistryError
 from poet.learn.configuration import LearnConfiguration
 from poet.publish import module_name, published_manifest, read_manifest
-from poet.registry import RegistryDocument, exclusive, read_document
+from poet.registry import (
+    PublishedVersion,
+    RegistryDocument,
+    VersionEntry,
+    as_published,
+    exclusive,
+    place,
+    read_document,
+    read_published,
+    sync_folder,
+)
 from poet.render import RenderedModule
 
-__all__ = ["adjustments", "digest", "edited", "pinned", "say", "with_words"]
+__all__ = ["adjustments", "edited", "pinned", "put_back", "say", "with_words"]
 
 PATIENCE_S = 30.0
 
 
-def digest(path: Path) -> str:
-    """Give the sha256 of a file, empty where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def put_back(generated: Path) -> None:
+    """Write the modules again that are missing, or that differ from what was published in line ends alone.
+
+    A module that a person edited stays as it is.
+    """
+    lost = [
+        published
+        for entry in read_document(generated).policies.values()
+        for version in entry.versions.values()
+        if (published := _published(generated, version)) is not None
+        and published.state in ("missing", "line ends")
+    ]
+    if not lost:
+        return
+    with exclusive(generated, patience_s=PATIENCE_S):
+        for each in lost:
+            place(each.path, each.source)
+        sync_folder(generated)
+
+
+def _published(generated: Path, version: VersionEntry) -> PublishedVersion | None:
+    try:
+        return read_published(generated, version)
+    except RegistryError:
+        return None  # whoever needs the version says what is wrong with it
 
 
 def edited(
@@ -39,13 +71,14 @@ def edited(
         return (), ()
     manifest = read_manifest(generated, name, active)
     path = generated / f"{module_name(name, active)}.py"
-    if digest(path) in ("", manifest.source_sha256):
+    if not path.is_file() or as_published(path.read_bytes(), manifest.source_sha256) is not None:
         return (), ()
     published = rendering(manifest.decisions).source.encode()
     if hashlib.sha256(published).hexdigest() != manifest.source_sha256:
         raise EditError(
-            f"{path} was edited by hand, and its template has changed since it was published, so nobody can "
-            f"tell what was edited; restore the file (`git checkout -- {path.name}`) and compile first"
+            f"{path} was edited by hand, and its template has changed since it was published, so the edit "
+            f"cannot be rendered; restore the file (`git checkout -- {path.name}`, or delete it) and compile "
+            "first"
         )
     edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
     who = author(path, otherwise=who)

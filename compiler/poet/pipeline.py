@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from poet.by_hand import digest, edited, say, with_words
+from poet.by_hand import edited, say, with_words
 from poet.compare import Against, compare
 from poet.configuration import Engine
 from poet.decisions import Decisions, Rule
@@ -24,7 +24,14 @@ from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import CostEstimate, learned_costs
 from poet.policies import PolicySpec, policies, policy
-from poet.publish import Version, module_name, publish, published_manifest, read_manifest
+from poet.publish import (
+    Version,
+    module_name,
+    publish,
+    published_manifest,
+    published_source,
+    read_manifest,
+)
 from poet.registry import PolicyEntry, RegistryDocument, place, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
@@ -234,11 +241,10 @@ def _compared(
     if not planned.is_change:
         return planned
     spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
-    published = generated / f"{module_name(planned.policy, champion.version)}.py"
-    is_published = (
-        digest(published) == read_manifest(generated, planned.policy, champion.version).source_sha256
-    )
-    source = published.read_text(encoding="utf-8") if is_published else rendering(champion).source
+    try:
+        source = published_source(generated, planned.policy, champion.version)
+    except PublishError:  # an edited module, and a manifest that keeps no source
+        source = rendering(champion).source
     comparison, new = None, _checked(rendering(decisions)).rendered.source
     if spec.behaviour:
         comparison = compare(source, new, importlib.import_module(spec.behaviour).BEHAVIOUR)

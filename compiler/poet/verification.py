@@ -13,7 +13,8 @@ from poet.edits import Word, amend
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy as spec_of
-from poet.publish import module_name, read_manifest
+from poet.publish import Manifest, module_name, read_manifest
+from poet.registry import as_published
 from poet.render import RenderedModule
 
 if TYPE_CHECKING:
@@ -56,9 +57,21 @@ def verify(
         again = _learned(
             manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
         )
-    return _difference(documents.encode(manifest.decisions), documents.encode(again)) or _difference(
-        (generated / f"{module_name(policy, number)}.py").read_bytes(), render(again).source.encode()
+    rendered = render(again).source.encode()
+    kept = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
+    return (
+        _difference(documents.encode(manifest.decisions), documents.encode(again))
+        or _difference(kept, rendered)
+        or _difference_on_disk(generated / f"{module_name(policy, number)}.py", manifest, rendered)
     )
+
+
+def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:
+    """Say where the module on disk differs; line ends that a checkout changed are none of its lines."""
+    if not path.is_file():
+        return f"{path} is missing; `poet compile` writes it again from its manifest"
+    content = path.read_bytes()
+    return _difference(as_published(content, manifest.source_sha256) or content, rendered)
 
 
 def _learned(wanted: Decisions, champion: Decisions, summaries: "Summaries") -> Decisions:

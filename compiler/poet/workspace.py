@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
@@ -32,7 +32,10 @@ __all__ = ["Report", "Workspace"]
 
 FIRST_EFFORT = 25  # examples a property for version 1, which the package's own tests have proved at length
 IGNORED = "*\n!.gitignore\n"
-ATTRIBUTES = "*.py linguist-generated=false\n*.json linguist-generated=true\n"
+ATTRIBUTES: Final = (
+    "# A checkout must not change a byte: versions are known by their digests.\n"
+    "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,8 @@ class Workspace:
     ) -> Report:
         """Plan, then render, check, validate, publish and swap what changed.
 
+        Modules that are missing, or that a checkout gave other line ends, are written again as published.
+
         `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since. With
         `despite_news` the log may have grown: the plan is made again as of its own position.
 
@@ -257,6 +262,7 @@ class Workspace:
         PoetError
             The subclass of the stage that refused; the active versions stay.
         """
+        by_hand.put_back(self.generated)
         planned = (
             self.plan(policies, engine=engine)
             if agreed is None

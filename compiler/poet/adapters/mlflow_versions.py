@@ -1,11 +1,13 @@
 """Versions of policies beside the models they watch, and retrained models as feedback: MLflow."""
 
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from poet.errors import EventError, RegistryError
 from poet.events import Event
-from poet.publish import published_manifest
+from poet.publish import module_name, published_manifest, published_source
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace
@@ -40,11 +42,15 @@ def log_policy_version(
     if number is None:
         raise RegistryError(f"no version of {policy} answers; name the one to log")
     manifest = published_manifest(workspace.generated, policy, number)
-    module = workspace.generated / f"{policy}_v{number}.py"
+    source = published_source(workspace.generated, policy, number)
+    manifest_path = workspace.generated / f"{module_name(policy, number)}.json"
     folder = f"poet/{policy}"
     client, run = mlflow.MlflowClient(), run_id or _active_run(mlflow)
-    for path in (module, module.with_suffix(".json")):
-        client.log_artifact(run, str(path), folder)
+    with TemporaryDirectory(prefix="poet-mlflow-") as staging:
+        module = Path(staging) / f"{module_name(policy, number)}.py"
+        module.write_bytes(source.encode())  # what was published, which the file on disk need not be
+        for path in (module, manifest_path):
+            client.log_artifact(run, str(path), folder)
     client.set_tag(run, f"poet.{policy}.version", str(number))
     client.set_tag(run, f"poet.{policy}.sha256", manifest.source_sha256)
     return folder

@@ -55,6 +55,7 @@ class _Told(msgspec.Struct, frozen=True):
     policy: str
     version: int
     source_sha256: str
+    source: str | None = None  # None in a manifest of a release before it was kept
 
 
 def encode(document: BundleDocument) -> bytes:
@@ -137,13 +138,15 @@ def _refuse_names(document: BundleDocument) -> None:
 
 def _refuse_another(document: BundleDocument, policy: str, number: int, entry: VersionEntry) -> None:
     manifest = _content(document, _manifest_name(entry), entry.manifest_sha256)
-    _content(document, entry.module, entry.sha256)
+    module = _content(document, entry.module, entry.sha256)
     try:
         told = msgspec.json.decode(manifest, type=_Told)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{_manifest_name(entry)} is not a manifest: {error}") from error
     if (told.policy, told.version, told.source_sha256) != (policy, number, entry.sha256):
         raise BundleError(f"{_manifest_name(entry)} is the manifest of another module than {entry.module}")
+    if told.source is not None and told.source.encode("utf-8", "surrogatepass") != module:
+        raise BundleError(f"{_manifest_name(entry)} keeps another source than {entry.module} has; refused")
 
 
 def _content(document: BundleDocument, name: str, sha256: str) -> bytes:

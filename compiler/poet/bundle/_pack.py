@@ -7,8 +7,15 @@ from pathlib import Path
 import msgspec
 
 from poet.bundle._document import BundleDocument, encode
-from poet.errors import BundleError
-from poet.registry import PolicyEntry, RegistryDocument, read_document
+from poet.errors import BundleError, RegistryError
+from poet.registry import (
+    PolicyEntry,
+    PublishedVersion,
+    RegistryDocument,
+    VersionEntry,
+    read_document,
+    read_published,
+)
 
 __all__ = ["pack"]
 
@@ -18,10 +25,12 @@ _JOURNAL = "journal.jsonl"
 def pack(generated: Path, policies: Iterable[str] = ()) -> BundleDocument:
     """Put together the active and the previous version of every policy, or of those named.
 
+    What travels is what was published, also where a module on disk was edited or is missing.
+
     Raises
     ------
     BundleError
-        Nothing is published, a policy is unknown, or a file is not the one that was published.
+        Nothing is published, a policy is unknown, or what was published cannot be read.
     """
     document = read_document(generated)
     if not document.policies:
@@ -50,22 +59,25 @@ def _acting(entry: PolicyEntry) -> PolicyEntry:
 def _files(generated: Path, policies: dict[str, PolicyEntry]) -> Iterable[tuple[str, str]]:
     for _, entry in sorted(policies.items()):
         for _, version in sorted(entry.versions.items()):
-            yield _file(generated / version.module, version.sha256)
-            yield _file((generated / version.module).with_suffix(".json"), version.manifest_sha256)
+            published = _published(generated, version)
+            yield _file(published.path, published.source)
+            yield _file(published.path.with_suffix(".json"), published.manifest)
 
 
-def _file(path: Path, sha256: str) -> tuple[str, str]:
-    advice = "restore it from version control, then bundle again"
+def _published(generated: Path, version: VersionEntry) -> PublishedVersion:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}); {advice}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise BundleError(f"{path} is not the file that was published; {advice}")
+        return read_published(generated, version)
+    except RegistryError as error:
+        raise BundleError(f"{error}, then bundle again") from error
+
+
+def _file(path: Path, content: bytes) -> tuple[str, str]:
     try:
         return path.name, content.decode()
     except UnicodeDecodeError as error:
-        raise BundleError(f"{path} is not UTF-8 ({error}); {advice}") from error
+        raise BundleError(
+            f"{path} is not UTF-8 ({error}); restore it from version control, then bundle again"
+        ) from error
 
 
 def _origin(generated: Path) -> str:
@@ -77,4 +89,4 @@ def _origin(generated: Path) -> str:
         first = b""
     except OSError as error:
         raise BundleError(f"{generated / _JOURNAL} cannot be read ({error.strerror})") from error
-    return hashlib.sha256(b"poet workspace\0" + first).hexdigest()[:32]
+    return hashlib.sha256(b"poet workspace\0" + first.replace(b"\r\n", b"\n")).hexdigest()[:32]

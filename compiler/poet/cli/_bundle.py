@@ -41,10 +41,14 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
     poet bundle --key signing.pem --out drift.poet
     """
     from poet.bundle import pack, read_key, sign  # noqa: PLC0415
-    from poet.registry import place, sync_folder  # noqa: PLC0415
+    from poet.registry import changed_modules, place, sync_folder  # noqa: PLC0415
 
     private = read_key(key_file)
-    document = pack(settings["folder"] / "generated", policies)
+    generated = settings["folder"] / "generated"
+    document = pack(generated, policies)
+    for policy in document.active:
+        for each in changed_modules(generated, policy, document.registry):
+            note(f"poet: {each.path} {each.says}, and is what the bundle holds")
     content = sign(document, private)
     try:
         place(out, content)

@@ -139,8 +139,13 @@ def _saved(policies: tuple[str, ...]) -> Path | None:
 
 def _check(settings: dict[str, Any], workspace: Any) -> None:
     differences = workspace.check()
-    document = {"differences": [{"file": each.file, "says": each.says} for each in differences]}
-    lines = [f"- {each.file}: {each.says}" for each in differences]
+    folder = workspace.generated
+    document = {
+        "differences": [
+            {"file": each.file, "path": str(folder / each.file), "says": each.says} for each in differences
+        ]
+    }
+    lines = [f"- {folder.name}/{each.file}: {each.says}" for each in differences]
     show(
         as_json=settings["json"],
         document=document,

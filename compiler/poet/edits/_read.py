@@ -261,5 +261,6 @@ def _unread(path: Path, why: str) -> EditError:
     return EditError(
         f"{path} was edited by hand, and {why}. Another number or list of a rule becomes a pin and a deleted "
         f"rule a veto; anything else belongs into templates/. Restore the file "
-        f"(`git checkout -- {path.name}`), or edit a constant of it"
+        f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit a constant "
+        "of it"
     )

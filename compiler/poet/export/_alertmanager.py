@@ -16,7 +16,6 @@ through, but for the share that it asks about: a suppression that also depends o
 its threshold is not written at all. A cool-down delays, and mutes nothing.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -30,7 +29,7 @@ from poet.errors import ExportError
 from poet.policies import read
 from poet.policies.generate_alerts import Calm, Floor, Group, Many, Members, Pattern, Share
 from poet.publish import module_name, read_manifest
-from poet.registry import read_document
+from poet.registry import as_published, read_document
 
 __all__ = ["alertmanager"]
 
@@ -76,7 +75,7 @@ def _published(generated: Path, number: int | None) -> tuple[int, Decisions]:
         raise ExportError(f"{POLICY} has no version {wanted}; published are {known}")
     path = generated / f"{module_name(POLICY, wanted)}.json"
     sha256 = entry.versions[str(wanted)].manifest_sha256
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if not path.is_file() or as_published(path.read_bytes(), sha256) is None:
         raise ExportError(f"{path} is not the manifest that was published; restore it from version control")
     return wanted, read_manifest(generated, POLICY, wanted).decisions
 

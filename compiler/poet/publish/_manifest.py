@@ -24,6 +24,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     revises: int | None
     source_sha256: str
+    source: str | None = None  # the module; None in a manifest of a release before it was kept
     template_sha256: str
     compiler: str
     log_position: int
@@ -56,6 +57,7 @@ def manifest_of(module: ValidatedModule, against: Against | None = None) -> Mani
         version=decisions.version,
         revises=decisions.revises,
         source_sha256=hashlib.sha256(rendered.source.encode()).hexdigest(),
+        source=rendered.source,
         template_sha256=rendered.template_sha256,
         compiler=version("poet-policy-compiler"),
         log_position=decisions.log_position,

@@ -18,15 +18,25 @@ from poet.registry._guard import Timers
 from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
 from poet.registry._policy import Policy
+from poet.registry._published import (
+    ChangedModule,
+    PublishedVersion,
+    as_published,
+    changed_modules,
+    published_bytes,
+    read_published,
+)
 from poet.registry._registry import Registry
 from poet.registry._tally import Tally
 
 __all__ = [
     "Change",
+    "ChangedModule",
     "LoadedVersion",
     "Move",
     "Policy",
     "PolicyEntry",
+    "PublishedVersion",
     "Quarantine",
     "Registry",
     "RegistryDocument",
@@ -36,6 +46,8 @@ __all__ = [
     "Trial",
     "VersionEntry",
     "activate",
+    "as_published",
+    "changed_modules",
     "decode_document",
     "exclusive",
     "has_sides",
@@ -43,8 +55,10 @@ __all__ = [
     "moved",
     "on_trial",
     "place",
+    "published_bytes",
     "read_document",
     "read_journal",
+    "read_published",
     "refuse_share",
     "release",
     "rollback",

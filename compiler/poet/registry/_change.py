@@ -1,15 +1,15 @@
 """One change of the registry: told to the journal, then made by one rename."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from poet.errors import PublishError
+from poet.errors import PublishError, RegistryError
 from poet.registry._document import PolicyEntry, Quarantine, RegistryDocument, Slowness, VersionEntry
 from poet.registry._files import place, sync_folder
 from poet.registry._journal import Mode, Move, append
+from poet.registry._published import read_published
 from poet.registry._recover import recovered
 
 __all__ = ["Change", "moved"]
@@ -32,22 +32,17 @@ class Change:
         return self.before.policies[policy]
 
     def published(self, policy: str, number: int) -> VersionEntry:
-        """Give a version that is fit to run: published, and unchanged since."""
+        """Return a version that is fit to run: what was published of it can be read and trusted."""
         entry = self.entry(policy)
         if str(number) not in entry.versions:
             known = ", ".join(sorted(entry.versions, key=int))
             raise PublishError(f"{policy} has no version {number}; published are {known}")
         version = entry.versions[str(number)]
         # Said now, to the person who asks, what every process would say when it is told to run the version.
-        for path, sha256 in (
-            (self._generated / version.module, version.sha256),
-            ((self._generated / version.module).with_suffix(".json"), version.manifest_sha256),
-        ):
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-                raise PublishError(
-                    f"{path} is not the file that was published; "
-                    "restore it from version control, then try again"
-                )
+        try:
+            read_published(self._generated, version)
+        except RegistryError as error:
+            raise PublishError(f"{error}, then try again") from error
         return version
 
     def quarantine(self, entry: PolicyEntry, number: int, *, is_release: bool = False) -> PolicyEntry:

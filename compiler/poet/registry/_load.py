@@ -1,8 +1,8 @@
 """A version's files → a fresh module, from the very bytes whose digest was checked."""
 
-import hashlib
 import itertools
 import linecache
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from typing import Any
 
 from poet.errors import RegistryError
 from poet.registry._document import VersionEntry
+from poet.registry._published import ChangedModule, read_published
 
 __all__ = ["LoadedVersion", "load"]
 
 _serial = itertools.count(1)
+_log = logging.getLogger("poet.registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,21 @@ class LoadedVersion:
 def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> LoadedVersion:
     """Load a version under a name of its own; nothing that runs sees it before it is whole.
 
+    What runs is what was published, also where the module on disk was edited or is missing.
+
     Raises
     ------
     RegistryError
-        A file is missing, is not the one that was published, or has no such function.
+        What was published cannot be read or cannot be trusted, or has no such function.
     """
-    path = generated / entry.module
-    source = _published_bytes(path, entry.sha256)
-    # The manifest is why the module may be trusted: what it was validated by, and what it was learned from.
-    _published_bytes(path.with_suffix(".json"), entry.manifest_sha256)
-    module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, source)
+    published = read_published(generated, entry)
+    path, source, filename = published.path, published.source, str(published.path)
+    if published.state not in ("published", "line ends"):
+        # Whoever imports the file itself runs other lines under its name.
+        filename = f"{path} (as published)"
+        changed = ChangedModule(number, path, published.state, is_active=False)
+        _log.warning("%s %s", path, changed.says)
+    module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, filename, source)
     function, said = getattr(module, policy, None), getattr(module, "VERSION", None)
     if not callable(function) or said != number:
         del sys.modules[module.__name__]
@@ -52,33 +59,17 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
         )
     # A traceback shows what ran, even when somebody edits the file afterwards.
     lines = source.decode(errors="replace").splitlines(keepends=True)
-    linecache.cache[str(path)] = (len(source), None, lines, str(path))
+    linecache.cache[filename] = (len(source), None, lines, filename)
     return LoadedVersion(policy, number, entry.sha256, module, function)
 
 
-def _published_bytes(path: Path, sha256: str) -> bytes:
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise RegistryError(
-            f"{path} cannot be read ({error.strerror}); restore it from version control"
-        ) from error
-    digest = hashlib.sha256(source).hexdigest()
-    if digest != sha256:
-        raise RegistryError(
-            f"{path} has sha256 {digest[:12]}…, published was {sha256[:12]}…; "
-            "an edited version never runs: restore it from version control"
-        )
-    return source
-
-
-def _executed(name: str, path: Path, source: bytes) -> ModuleType:
+def _executed(name: str, path: Path, filename: str, source: bytes) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(path)
     # dataclasses, pickling and tracebacks look a module up by name while it is still being executed
     sys.modules[name] = module
     try:
-        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- digest checked
+        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- digest checked
     except BaseException as error:
         del sys.modules[name]
         if not isinstance(error, Exception):

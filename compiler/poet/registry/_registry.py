@@ -31,6 +31,7 @@ from poet.registry._guard import SYSTEM_TIMERS, Timers
 from poet.registry._load import LoadedVersion, load
 from poet.registry._modes import Modes
 from poet.registry._policy import PINNED, OnResult, Policy, Snapshot, recorded
+from poet.registry._published import changed_modules
 from poet.registry._tally import Tally
 from poet.registry._withdrawn import Withdrawn
 
@@ -206,7 +207,10 @@ class Registry:
                 self._pins -= 1
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Give, by policy, the versions, which one answers here, and why another was refused."""
+        """Return, by policy, the versions, which one answers here, and why another was refused.
+
+        ``changed_files`` lists the modules on disk that differ from the published source that runs.
+        """
         self.refresh()
         found: dict[str, dict[str, Any]] = {}
         for name, entry in sorted(self._document.policies.items()):
@@ -223,6 +227,16 @@ class Registry:
                     for key, reason in sorted(self._refusals.items())
                     if key.startswith(f"{name}/")
                 },
+                "changed_files": [
+                    {
+                        "version": each.version,
+                        "file": str(each.path),
+                        "state": each.state,
+                        "says": each.says,
+                        "next": each.next_step,
+                    }
+                    for each in changed_modules(self.generated, name, self._document)
+                ],
                 "guard": self._modes.guard_document(name),
                 "shadow": msgspec.to_builtins(entry.shadow),
                 "canary": msgspec.to_builtins(entry.canary),

@@ -7,7 +7,7 @@ from pathlib import Path
 from poet.compare import Against, Comparison, Flips, Side, compare
 from poet.decisions import Interval
 from poet.policies import policy as spec_of
-from poet.publish import module_name, read_manifest
+from poet.publish import published_source, read_manifest
 from poet.review._rules import clean
 
 __all__ = ["against_lines", "compared"]
@@ -21,9 +21,7 @@ def compared(generated: Path, policy: str, old: int, new: int) -> Against | None
     behaviour = spec_of(policy).behaviour
     if behaviour is None:
         return None
-    older, newer = (
-        (generated / f"{module_name(policy, number)}.py").read_text(encoding="utf-8") for number in (old, new)
-    )
+    older, newer = (published_source(generated, policy, number) for number in (old, new))
     found = compare(older, newer, importlib.import_module(behaviour).BEHAVIOUR)
     return Against(version=old, comparison=found)
 

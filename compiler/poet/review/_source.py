@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from poet.pipeline import PolicyPlan
-from poet.publish import module_name
+from poet.publish import module_name, published_source
 
 __all__ = ["plan_diff", "source_diff"]
 
@@ -13,7 +13,7 @@ __all__ = ["plan_diff", "source_diff"]
 def source_diff(generated: Path, policy: str, old: int, new: int) -> Iterator[str]:
     """Give the unified diff of two published versions."""
     names = [f"{module_name(policy, number)}.py" for number in (old, new)]
-    before, after = ((generated / name).read_text(encoding="utf-8").splitlines() for name in names)
+    before, after = (published_source(generated, policy, number).splitlines() for number in (old, new))
     yield from difflib.unified_diff(before, after, fromfile=names[0], tofile=names[1], lineterm="")
 
 

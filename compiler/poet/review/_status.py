@@ -61,6 +61,8 @@ def status_lines(workspace: Workspace, plan: Plan) -> Iterator[str]:
         yield f"{name}: version {entry['active']} of {len(entry['versions'])} active{previous}; {behind}"
         if entry["refused"]:
             yield f"  REFUSED, version {entry['answering']} answers instead: {clean(entry['refused'])}"
+        for each in entry["changed_files"]:
+            yield f"  {clean(each['file'])} {each['says']}; {each['next']}"
         for role, reason in entry["refused_beside"].items():
             yield f"  REFUSED as {role}: {clean(reason)}"
         yield from (f"  {line}" for line in trial_lines(entry))

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from poet.publish import module_name, published_manifest
+from poet.publish import published_manifest, published_source
 from poet.registry import read_document
 from poet.review import diff_document, history_document, rule_document, standing_document
 from poet.web._pages import number_of, told_of
@@ -41,13 +41,12 @@ async def version(request: Request, state: State, caller: Caller) -> Response:
 
     def read() -> dict[str, Any]:
         manifest = published_manifest(state.workspace.generated, name, number)
-        path = state.workspace.generated / f"{module_name(name, number)}.py"
         older = manifest.revises
         changed = diff_document(state.workspace.generated, name, older, number) if older else None
         active = read_document(state.workspace.generated).active(name)
         return {
             "manifest": manifest,
-            "source": path.read_text(encoding="utf-8", errors="replace"),
+            "source": published_source(state.workspace.generated, name, number),
             "diff": changed["source"] if changed else [],
             "is_active": active == number,
         }

@@ -1,0 +1,233 @@
+"""Workspaces as a checkout, a person or an accident leaves them: what was published goes on answering."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from poet.errors import EditError
+from poet.registry import read_document
+from poet.review import diff_document
+from poet.workspace import ATTRIBUTES, Workspace
+from tests.modules import forget_source
+from tests.names import WINDOW
+from tests.test_cli import run
+from tests.workspaces import first_workspace
+
+ROOT = Path(__file__).parents[1]
+ASKED = ("f", 10.0, "normal")
+EDIT = (b"WINDOW = 5000", b"WINDOW = 3000")
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as nobody in particular, without the settings of this machine."""
+    settings = ["user.name=ana", "user.email=ana@example.org", "commit.gpgsign=false"]
+    options = [each for setting in settings for each in ("-c", setting)]
+    ended = subprocess.run(
+        ["git", *options, *words],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout
+
+
+def checked_out(source: Path, target: Path, *, autocrlf: str = "true") -> Path:
+    """Commit a folder, and check it out as git does where it is told to write CRLF."""
+    git(source, "init", "--quiet")
+    git(source, "add", "--all")
+    git(source, "commit", "--quiet", "--message", "all")
+    git(source, "clone", "--quiet", "--config", f"core.autocrlf={autocrlf}", str(source), str(target))
+    for folder in ("feedback_log", "templates"):
+        (target / folder).mkdir(exist_ok=True)  # git keeps no empty folder
+    return target
+
+
+def answers(folder: Path) -> dict[str, int]:
+    """Say which version of every policy answers in a new process, which has nothing in memory."""
+    with Workspace.open(folder) as workspace:
+        return {name: workspace.registry.active(name) for name in workspace.registry.names()}
+
+
+@pytest.fixture(name="shop")
+def _shop(tmp_path: Path) -> Path:
+    """Make a workspace with the attributes that `poet init` writes."""
+    folder = first_workspace(tmp_path / "shop")
+    (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+    return folder
+
+
+def test_a_checkout_that_writes_crlf_changes_no_byte_of_a_workspace(shop: Path, tmp_path: Path) -> None:
+    """The settings outside generated/ are converted, so the conversion is at work."""
+    there = checked_out(shop, tmp_path / "there")
+    assert b"\r\n" in (there / "poet.toml").read_bytes()
+    for path in (shop / "generated").iterdir():
+        assert (there / "generated" / path.name).read_bytes() == path.read_bytes(), path.name
+    assert answers(there) == answers(shop)
+    code, out, _ = run(there, "compile", "--check")
+    assert (code, out) == (0, "every generated file follows from its manifest\n")
+
+
+def test_attributes_around_the_workspace_do_not_convert_it(shop: Path, tmp_path: Path) -> None:
+    """A repository may ask for CRLF everywhere; the nearer file decides."""
+    (shop / ".gitattributes").write_text("* text eol=crlf\n", encoding="utf-8")
+    there = checked_out(shop, tmp_path / "there", autocrlf="false")
+    assert b"\r\n" in (there / "poet.toml").read_bytes()
+    assert b"\r\n" not in (there / "generated" / f"{WINDOW}_v1.py").read_bytes()
+
+
+def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
+    shop: Path, tmp_path: Path
+) -> None:
+    """As those of older releases are: other line ends are no edit of a rule, and a compile undoes them."""
+    (shop / "generated" / ".gitattributes").unlink()
+    there = checked_out(shop, tmp_path / "there")
+    module = there / "generated" / f"{WINDOW}_v1.py"
+    assert b"\r\n" in module.read_bytes()
+    assert answers(there) == answers(shop)
+    status = run(there, "status")[1]
+    assert f"{module} has other line ends than were published and is the same otherwise" in status
+    assert "edited" not in status
+    code, out, _ = run(there, "compile", "--check")
+    assert code == 1
+    assert f"- generated/{WINDOW}_v1.py: has other line ends than were published" in out
+    assert "its manifest gives" not in out
+    with Workspace.open(there) as workspace:
+        assert not workspace.verify(WINDOW, 1)
+        assert workspace.compile([WINDOW]).versions == {}
+        assert not workspace.check()
+    assert module.read_bytes() == (shop / "generated" / module.name).read_bytes()
+
+
+def test_this_repository_is_checked_out_byte_for_byte(tmp_path: Path) -> None:
+    """Its own versions, templates, log and expected modules, under the attributes at its root."""
+    copy = tmp_path / "copy"
+    for name in ("generated", "templates", "feedback_log", "tests/golden"):
+        unwanted = shutil.ignore_patterns("__pycache__", ".lock", "log.sqlite3*", "segments")
+        shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
+    shutil.copy(ROOT / ".gitattributes", copy)
+    (copy / "README.md").write_text("a line\n", encoding="utf-8")
+    there = checked_out(copy, tmp_path / "there")
+    assert (there / "README.md").read_bytes() == b"a line\r\n"
+    files = [path for path in copy.glob("*/**/*") if path.is_file() and ".git" not in path.parts]
+    assert len(files) > 50
+    for path in files:
+        assert (there / path.relative_to(copy)).read_bytes() == path.read_bytes(), path
+
+
+def delete(path: Path) -> None:
+    """Lose a module."""
+    path.unlink()
+
+
+def write_nonsense(path: Path) -> None:
+    """Leave what is no Python."""
+    path.write_bytes(b"<<<<<<< ours\n")
+
+
+def edit(path: Path) -> None:
+    """Give a rule another value."""
+    content = path.read_bytes()
+    assert EDIT[0] in content
+    path.write_bytes(content.replace(*EDIT))
+
+
+@pytest.mark.parametrize("harm", [delete, write_nonsense, edit])
+def test_whatever_becomes_of_a_module_its_version_stays_in_production(
+    shop: Path, harm: Callable[[Path], None]
+) -> None:
+    """The second version goes on in a new process, neither the first nor what stands on disk."""
+    with Workspace.open(shop) as workspace:
+        workspace.pin_rule(WINDOW, "window", values={"window": 4000})
+        assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
+        diff = diff_document(workspace.generated, WINDOW, 1, 2)
+    module = shop / "generated" / f"{WINDOW}_v2.py"
+    module.write_bytes(module.read_bytes().replace(b"WINDOW = 4000", EDIT[0]))
+    harm(module)
+    with Workspace.open(shop) as workspace:
+        assert workspace.policy(WINDOW)(*ASKED) == 4000
+        assert workspace.registry.active(WINDOW) == 2
+        assert workspace.check()[0].file == module.name
+        assert workspace.verify(WINDOW, 2)
+        # what is shown of a version is what was published, too
+        assert diff_document(workspace.generated, WINDOW, 1, 2) == diff
+
+
+def test_a_compile_makes_an_edit_a_rule_and_writes_missing_modules_again(shop: Path) -> None:
+    """Nothing runs unproved in between; the module of another policy that was deleted comes back."""
+    module = shop / "generated" / f"{WINDOW}_v1.py"
+    published = module.read_bytes()
+    edit(module)
+    lost = shop / "generated" / "detect_drift_v1.py"
+    content = lost.read_bytes()
+    lost.unlink()
+    with Workspace.open(shop) as workspace:
+        assert workspace.policy(WINDOW)(*ASKED) == 5000
+        assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
+        assert workspace.policy(WINDOW)(*ASKED) == 3000
+        assert not workspace.check()
+        status = workspace.registry.status()
+    assert (module.read_bytes(), lost.read_bytes()) == (published, content)
+    assert [entry["changed_files"] for entry in status.values()] == [[]] * len(status)
+
+
+def test_an_edit_under_other_line_ends_is_read_as_the_edit_alone(shop: Path) -> None:
+    """An editor on Windows changes one value and every line end."""
+    module = shop / "generated" / f"{WINDOW}_v1.py"
+    edit(module)
+    module.write_bytes(module.read_bytes().replace(b"\n", b"\r\n"))
+    with Workspace.open(shop) as workspace:
+        (found,) = workspace.plan([WINDOW]).policies[0].edits
+        assert str(found) == "window was edited, WINDOW 5000 → 3000: it becomes a pin"
+
+
+def test_an_edit_that_no_rule_can_say_is_dropped_by_deleting_the_file(shop: Path) -> None:
+    """That is the way out that the error and the check name, and it needs no version control."""
+    module = shop / "generated" / f"{WINDOW}_v1.py"
+    published = module.read_bytes()
+    module.write_bytes(published + b"print('mine')\n")
+    with Workspace.open(shop) as workspace:
+        with pytest.raises(EditError, match="or delete it: `poet compile` writes it again"):
+            workspace.compile([WINDOW])
+        assert module.read_bytes().endswith(b"print('mine')\n")
+        module.unlink()
+        assert workspace.compile([WINDOW]).versions == {}
+    assert module.read_bytes() == published
+
+
+def test_an_edit_of_a_version_that_does_not_answer_is_told_as_one(shop: Path) -> None:
+    """No compile reads it, so none is promised."""
+    with Workspace.open(shop) as workspace:
+        workspace.pin_rule(WINDOW, "window", values={"window": 4000})
+        workspace.compile([WINDOW])
+    edit(shop / "generated" / f"{WINDOW}_v1.py")
+    (changed,) = json.loads(run(shop, "--json", "status")[1])["policies"][WINDOW]["changed_files"]
+    assert (changed["version"], changed["state"]) == (1, "edited")
+    assert changed["next"].startswith("an edit is read from the active version alone")
+    code, out, _ = run(shop, "compile", "--check")
+    assert code == 1
+    assert "an edit is read from the active version alone" in out
+
+
+def test_a_workspace_of_an_older_release_is_read_as_ever(shop: Path) -> None:
+    """Its manifests keep no source: it compiles, and its modules have to be there."""
+    for name in read_document(shop / "generated").policies:
+        forget_source(shop / "generated", name)
+    assert run(shop, "compile", "--check")[0] == 0
+    module = shop / "generated" / f"{WINDOW}_v1.py"
+    edit(module)
+    with Workspace.open(shop) as workspace:
+        assert "an edited version never runs" in workspace.registry.status()[WINDOW]["refused"]
+        assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
+        assert workspace.policy(WINDOW)(*ASKED) == 3000
+        assert not workspace.check()
