@@ -14,9 +14,10 @@ from poet.learn.pages import share_of_risk
 from poet.policies import PolicySpec
 
 if TYPE_CHECKING:
+    from poet.learn.trials import TrialOutcome
     from poet.summaries import Summaries
 
-__all__ = ["learn", "replay"]
+__all__ = ["imported", "learn", "replay", "trial"]
 
 Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
 Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Flips]
@@ -38,7 +39,7 @@ def learn(
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
-    learner: Learner = _imported(spec, spec.learner)
+    learner: Learner = imported(spec, spec.learner)
     risk = configuration.risk * share_of_risk(summaries.beginning)
     try:
         decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
@@ -71,11 +72,42 @@ def replay(
     """
     if spec.replay is None:
         return None
-    replayed: Replayer = _imported(spec, spec.replay)
+    replayed: Replayer = imported(spec, spec.replay)
     return replayed(summaries, champion, candidate, configuration)
 
 
-def _imported(spec: PolicySpec, point: str) -> Any:
+def trial(
+    spec: PolicySpec,
+    summaries: "Summaries",
+    champion: Decisions,
+    canary: Decisions,
+    *,
+    since: float,
+    configuration: LearnConfiguration,
+) -> "TrialOutcome | None":
+    """Return how a canary stands by the labels of its answers; None where the policy cannot say.
+
+    Raises
+    ------
+    LearnError
+        The policy's trial cannot be imported.
+    """
+    if spec.trial is None:
+        return None
+    judged: TrialOutcome = imported(spec, spec.trial)(
+        summaries, champion, canary, since=since, configuration=configuration
+    )
+    return judged
+
+
+def imported(spec: PolicySpec, point: str) -> Any:
+    """Import what a policy names as "package.module:function".
+
+    Raises
+    ------
+    LearnError
+        It cannot be imported.
+    """
     module, _, name = point.partition(":")
     try:
         return getattr(import_module(module), name)

@@ -70,7 +70,7 @@ def judge_trial(
     since: float,
     configuration: LearnConfiguration,
 ) -> TrialOutcome:
-    """Judge a canary of `detect_drift` by the verdicts on what either side answered.
+    """Judge a canary by the verdicts on what either side answered.
 
     Parameters
     ----------
