@@ -135,8 +135,8 @@ def names_of_policies(file: Path) -> set[str]:
     """Return the built-in policies that a module's code names; docstrings and comments may."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if ast.get_docstring(node, clean=False) if isinstance(node, DOCUMENTED) else None:
-            node.body[0] = ast.Pass()  # type: ignore[union-attr]
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
+            node.body[0] = ast.Pass()
     code = ast.unparse(tree)
     return {name for name in BUILT_IN if re.search(rf"(?<![a-z]){name}(?![a-z]|_v)", code)}
 
