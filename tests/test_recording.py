@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from poet.errors import LogError
 from poet.events import LIMIT_BYTES, Event
 from poet.log import BufferedLog
 from poet.recording import Recorder
-from poet.runtime.policies import scalars
+from poet.runtime.policies import RuntimePolicy, scalars
 from poet.runtime.results import (
     Alert,
     AlertPlan,
@@ -154,6 +155,22 @@ def test_a_large_answer_is_cut() -> None:
     first: Any = log.events[0].data
     assert first.answer["numbers"] == "<list>"
     assert all(len(event.raw) <= LIMIT_BYTES for event in log.events)
+
+
+def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution is recorded by the defaults, and the next flush raises what failed."""
+
+    def broken(_answer: object, _recording: object) -> object:
+        raise KeyError("no such field")
+
+    policy = RuntimePolicy(name="of_a_package", identify=broken)
+    monkeypatch.setattr("poet.recording.runtime_policy", lambda _name: policy)
+    log = Log()
+    record = recorder(log)
+    assert record("of_a_package", {"a": 1}, 7) == 7
+    with pytest.raises(LogError, match="no such field"):
+        record.flush()
+    assert [event.id for event in log.events] == ["id-0"]
 
 
 def test_flushing_waits_for_what_came_before_and_not_for_what_comes_meanwhile() -> None:

@@ -81,24 +81,35 @@ class Recorder:
         `version` is the version that was asked, for answers that do not name it. `when` is when the policy
         answered, in seconds since 1970, where that was not just now.
         """
-        asked = runtime_policy(policy).for_answer(result)
         recording = Recording(self._new_id(), self._new_id, self._is_audited)
-        answer = asked.identify(result, recording)
+        asked, answer, held, told = self._identified(policy, arguments, result, recording)
         now = self._clock() if when is None else when
         execution = Execution(
             execution_id=recording.execution_id,
             policy=policy,
             version=version,
-            arguments=asked.hold(arguments),
+            arguments=held,
             answer=answer,
             audit_rate=self._audit_rate,
         )
-        self._append(asked.consequences(answer, recording), now)
+        self._append(told, now)
         self._after_fork()
         self._start()
         self._waiting.put((asked, execution, now))
         self._last.set(recording.execution_id)
         return answer
+
+    def _identified(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, recording: Recording
+    ) -> tuple[RuntimePolicy, Any, Mapping[str, Any], tuple[RecordedEvent, ...]]:
+        """Ask the policy about its answer. Where its code fails, the caller still gets the answer."""
+        asked = runtime_policy(policy).for_answer(result)
+        try:
+            answer = asked.identify(result, recording)
+            return asked, answer, asked.hold(arguments), tuple(asked.consequences(answer, recording))
+        except Exception as failure:  # noqa: BLE001 -- kept, and raised by the next flush
+            self._failure = failure
+            return RuntimePolicy(name=policy), result, {}, ()
 
     def last_execution_id(self) -> str:
         """Return the id of the last execution recorded in this thread or task; empty before the first."""

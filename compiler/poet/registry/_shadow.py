@@ -148,7 +148,9 @@ class Shadow:
         policy = runtime_policy(self.loaded.policy)
         feature = policy.feature_of(bound.arguments)
         found: str
+        was = ""
         try:
+            was = policy.for_answer(answer).brief(answer)
             shadowed = self.loaded.function(*bound.args, **bound.kwargs)
             found, said = (
                 difference(policy.name, answer, shadowed),
@@ -169,7 +171,7 @@ class Shadow:
                     Witness(
                         difference=found,
                         feature=plain(feature),
-                        champion=plain(policy.for_answer(answer).brief(answer)),
+                        champion=plain(was),
                         shadow=plain(said),
                     )
                 )
