@@ -1,8 +1,10 @@
 """`SmartMonitor`: buffer, threshold, tracking ids, feedback awaited, learning behind the caller's back."""
 
+import ast
 import asyncio
 import inspect
 import os
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +89,25 @@ def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: S
     assert "has drifted from" in str(SmartMonitor.detect_drift.__doc__)
     with pytest.raises(AttributeError, match="'detect_cats'"):
         monitor.detect_cats  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_editors_see_the_methods_as_the_policies_have_them() -> None:
+    """Parameter for parameter, with types and text."""
+    from poet.monitor import _methods
+    from poet.runtime.policies import BUILT_IN, runtime_policy
+
+    def methods(source: str, *, named: str = "") -> dict[str, str]:
+        found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+        for node in found:
+            node.name = named or node.name
+        return {node.name: ast.unparse(node) for node in found}
+
+    seen = methods(inspect.getsource(_methods))
+    for name in BUILT_IN:
+        protocol = runtime_policy(name).protocol
+        assert protocol is not None
+        source = textwrap.dedent(inspect.getsource(protocol.__call__))
+        assert methods(source, named=name) == {name: seen[name]}
 
 
 def test_the_decorator_says_how_an_agent_learns(folder: Path) -> None:

@@ -9,12 +9,9 @@ from poet.runtime.policies import BUILT_IN, RuntimePolicy, runtime_policy
 from poet.runtime.results import DriftResult
 
 if TYPE_CHECKING:
-    from poet.runtime.adaptive_monitoring_strategy import AdaptiveMonitoringStrategy
-    from poet.runtime.calculate_adaptive_window import CalculateAdaptiveWindow
-    from poet.runtime.calculate_feature_importance import CalculateFeatureImportance
-    from poet.runtime.detect_drift import DetectDrift
-    from poet.runtime.generate_alerts import GenerateAlerts
-    from poet.runtime.monitor_with_recovery import MonitorWithRecovery
+    from collections.abc import Iterable, Mapping
+
+    from poet.runtime.results import AlertPlan, MonitoringOutcome, MonitoringStrategy
     from poet.workspace import Workspace
 
 
@@ -28,13 +25,47 @@ class PolicyMethods:
     workspace: "Workspace"
     _callables: dict[str, Any]
 
-    if TYPE_CHECKING:  # for editors and type checkers, which do not run the loop below
-        detect_drift: DetectDrift
-        calculate_adaptive_window: CalculateAdaptiveWindow
-        calculate_feature_importance: CalculateFeatureImportance
-        generate_alerts: GenerateAlerts
-        monitor_with_recovery: MonitorWithRecovery
-        adaptive_monitoring_strategy: AdaptiveMonitoringStrategy
+    # For editors and type checkers, which do not run the loop below. As methods they can be overridden in a
+    # subclass; a test compares them with the runtime parts.
+    if TYPE_CHECKING:
+
+        def detect_drift(
+            self,
+            current: Any,
+            reference: Any,
+            *,
+            feature: str = "",
+            current_times: Any = None,
+            reference_times: Any = None,
+            context: Mapping[str, Any] | None = None,
+        ) -> DriftResult:
+            """Return whether `current` has drifted from `reference`, and the statistic that decided."""
+
+        def calculate_adaptive_window(
+            self, feature_name: str, data_velocity: float, stability_requirement: str
+        ) -> int:
+            """Return the window in points; `data_velocity` is in points per hour."""
+
+        def calculate_feature_importance(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
+            """Return the importance of a feature in a context."""
+
+        def generate_alerts(
+            self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
+        ) -> AlertPlan:
+            """Plan the alerts about the results that drifted."""
+
+        def monitor_with_recovery(
+            self,
+            data: Any,
+            *,
+            monitor: Callable[[Any], Any] | None = None,
+            context: Mapping[str, Any] | None = None,
+        ) -> MonitoringOutcome:
+            """Run a monitor so that it comes back."""
+
+        def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
+            """Return how often, how much and how thoroughly to monitor a model."""
+
     else:
 
         def __getattr__(self, name: str) -> Any:
