@@ -40,19 +40,23 @@ class PolicyMethods:
             context: Mapping[str, Any] | None = None,
         ) -> DriftResult:
             """Return whether `current` has drifted from `reference`, and the statistic that decided."""
+            ...
 
         def calculate_adaptive_window(
             self, feature_name: str, data_velocity: float, stability_requirement: str
         ) -> int:
             """Return the window in points; `data_velocity` is in points per hour."""
+            ...
 
         def calculate_feature_importance(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
             """Return the importance of a feature in a context."""
+            ...
 
         def generate_alerts(
             self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
         ) -> AlertPlan:
             """Plan the alerts about the results that drifted."""
+            ...
 
         def monitor_with_recovery(
             self,
@@ -62,9 +66,11 @@ class PolicyMethods:
             context: Mapping[str, Any] | None = None,
         ) -> MonitoringOutcome:
             """Run a monitor so that it comes back."""
+            ...
 
         def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
             """Return how often, how much and how thoroughly to monitor a model."""
+            ...
 
     else:
 

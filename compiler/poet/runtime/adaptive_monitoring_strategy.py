@@ -12,6 +12,7 @@ class AdaptiveMonitoringStrategy(Protocol):
 
     def __call__(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
         """Return how often, how much and how thoroughly to monitor a model."""
+        ...
 
 
 RUNTIME: Final = RuntimePolicy(

@@ -10,6 +10,7 @@ class CalculateAdaptiveWindow(Protocol):
 
     def __call__(self, feature_name: str, data_velocity: float, stability_requirement: str) -> int:
         """Return the window in points; `data_velocity` is in points per hour."""
+        ...
 
 
 RUNTIME: Final = RuntimePolicy(name="calculate_adaptive_window", protocol=CalculateAdaptiveWindow)

@@ -11,6 +11,7 @@ class CalculateFeatureImportance(Protocol):
 
     def __call__(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
         """Return the importance of a feature in a context."""
+        ...
 
 
 RUNTIME: Final = RuntimePolicy(name="calculate_feature_importance", protocol=CalculateFeatureImportance)

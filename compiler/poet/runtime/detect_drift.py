@@ -36,6 +36,7 @@ class DetectDrift(Protocol):
         context: Mapping[str, Any] | None = None,
     ) -> DriftResult:
         """Return whether `current` has drifted from `reference`, and the statistic that decided."""
+        ...
 
 
 def _difference(champion: DriftResult, shadow: DriftResult) -> Difference:

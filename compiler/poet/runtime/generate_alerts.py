@@ -25,6 +25,7 @@ class GenerateAlerts(Protocol):
         self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
     ) -> AlertPlan:
         """Plan the alerts about the results that drifted."""
+        ...
 
 
 def _difference(champion: AlertPlan, shadow: AlertPlan) -> Difference:

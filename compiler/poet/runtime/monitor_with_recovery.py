@@ -25,6 +25,7 @@ class MonitorWithRecovery(Protocol):
         context: Mapping[str, Any] | None = None,
     ) -> MonitoringOutcome:
         """Run a monitor so that it comes back."""
+        ...
 
 
 def _consequences(outcome: MonitoringOutcome, recording: Recording) -> Iterator[RecordedEvent]:
