@@ -59,7 +59,7 @@ def _versions(folder: Path, *, active: int = 1, previous: int | None = None) -> 
     return folder
 
 
-def _hook(_policy: str, _arguments: object, result: object) -> object:
+def _hook(_policy: str, _arguments: object, result: object, _version: int) -> object:
     return result
 
 

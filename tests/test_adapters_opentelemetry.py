@@ -74,8 +74,12 @@ def test_the_observed_callable_looks_like_the_policy(collected: Collected) -> No
     """Other policies' answers are told too."""
     alerts = collected.observed.policy("generate_alerts")
     assert alerts.__name__ == "generate_alerts"
-    alerts([])
-    assert collected.spans()[0].attributes["poet.alerts"] == 0
+    plan = alerts([])
+    told = collected.spans()[0].attributes
+    assert (told["poet.alerts"], told["poet.execution_id"]) == (0, plan.execution_id)
+    collected.observed.policy("calculate_adaptive_window")("age", 1000.0, "normal")
+    last = collected.observed.workspace.last_execution_id()
+    assert collected.spans()[1].attributes["poet.execution_id"] == last
 
 
 def test_an_error_marks_its_span_and_goes_on(collected: Collected) -> None:

@@ -1,11 +1,15 @@
 """Data flows one way: no stage imports one downstream of it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+from poet.runtime.policies import BUILT_IN
+
 ROOT = Path(__file__).parents[1] / "compiler" / "poet"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PURE = {"errors", "decisions"}
 MAY_IMPORT = {
     "plugins": set(),
@@ -13,9 +17,9 @@ MAY_IMPORT = {
     "log": {"events"},
     "summaries": {"events", "log"},
     "decisions": set(),
-    "runtime": set(),
+    "runtime": {"plugins"},
     "compare": {"decisions", "runtime"},
-    "policies": {"decisions", "plugins"},
+    "policies": {"decisions", "plugins", "runtime"},
     "stats": set(),
     "learn": {"decisions", "summaries", "policies", "learn", "compare", "stats"},
     "render": {"decisions", "policies"},
@@ -94,3 +98,68 @@ def test_what_runs_in_production_imports_neither_compiler_nor_data_frames(module
         [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT.parents[1]
     )
     assert ended.stdout.strip() == "[]"
+
+
+NAMES_A_POLICY = {  # outside a policy's own modules: who names a built-in policy, and why
+    "runtime/policies.py": "the one list of the built-in policies",
+    "runtime/table.py": "runs detect_drift over the columns of two tables",
+    "runtime/recovery/_default.py": "monitor_with_recovery runs detect_drift's calibrated start by default",
+    "runtime/alerts.py": "what generated generate_alerts calls: its messages name the answers it takes",
+    "runtime/_columns.py": "a message that recommends detect_drift_table",
+    "policies/_drift_rules.py": "part of detect_drift",
+    "policies/_drift_starts.py": "part of detect_drift",
+    "validate/_alerts_book.py": "part of the contract of generate_alerts",
+    "validate/_alerts_table.py": "part of the contract of generate_alerts",
+    "validate/_drift_table.py": "part of the contract of detect_drift",
+    "validate/_recovery_book.py": "part of the contract of monitor_with_recovery",
+    "validate/_recovery_steps.py": "part of the contract of monitor_with_recovery",
+    "validate/_recovery_table.py": "part of the contract of monitor_with_recovery",
+    "learn/trials.py": "the trial that detect_drift's spec names",
+    "monitor/_methods.py": "the types of the methods, for editors; and detect_drift on tables",
+    "monitor/_smart.py": "monitoring_with_feedback detects drift",
+    "workspace.py": "detect_drift on tables",
+    "adapters/_answers.py": "other tools' answers about drift",
+    "adapters/spark_tables/__init__.py": "detect_drift on data frames",
+    "adapters/spark_tables/_detect.py": "detect_drift on data frames",
+    "adapters/spark_tables/_record.py": "detect_drift on data frames",
+    "export/_alertmanager.py": "what generate_alerts learned, as Alertmanager's configuration",
+    "configuration.py": "a comment in the poet.toml that it writes",
+    "cli/_export.py": "an example in a message",
+    "cli/_bundle.py": "an example in a message",
+    "cli/_setup.py": "the first step that is recommended",
+    "demo/_run.py": "a day of detect_drift",
+    "demo/show.py": "a day of detect_drift",
+}
+
+
+def names_of_policies(file: Path) -> set[str]:
+    """Return the built-in policies that a module's code names; docstrings and comments may."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
+            node.body[0] = ast.Pass()
+    code = ast.unparse(tree)
+    return {name for name in BUILT_IN if re.search(rf"(?<![a-z]){name}(?![a-z]|_v)", code)}
+
+
+def is_of_a_policy(path: Path) -> bool:
+    """Return whether a module is one of a policy's own, by its name or its folder's."""
+    return not {path.stem, *path.parts}.isdisjoint(BUILT_IN)
+
+
+def test_engines_name_no_policy() -> None:
+    """Whoever needs to know something about a policy asks `PolicySpec` or `RuntimePolicy`."""
+    found = {}
+    for file in sorted(ROOT.rglob("*.py")):
+        path = file.relative_to(ROOT)
+        if not is_of_a_policy(path) and (names := names_of_policies(file)):
+            found[path.as_posix()] = sorted(names)
+    assert found.keys() == NAMES_A_POLICY.keys()
+
+
+def test_the_runtime_parts_of_policies_import_no_compiler() -> None:
+    """Production finds them by name."""
+    for name in BUILT_IN:
+        tree = ast.parse((ROOT / "runtime" / f"{name}.py").read_text(encoding="utf-8"))
+        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert {each.split(".")[1] for each in modules if each and each.startswith("poet.")} == {"runtime"}

@@ -364,12 +364,12 @@ def test_what_cannot_be_a_policys_body_is_refused_at_decoration(target: Any, say
 
 def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_path: Path) -> None:
     """Which is where the decorator learns them before there is a version."""
-    from poet.monitor._six import signature_of
+    from poet.runtime.policies import runtime_policy
 
     with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
         for name in workspace.registry.names():
             version = inspect.signature(workspace.policy(name)).parameters.values()
-            ours = signature_of(name)
+            ours = runtime_policy(name).signature
             assert ours is not None
             assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
                 (p.name, p.kind, p.default) for p in version

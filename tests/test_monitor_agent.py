@@ -1,7 +1,10 @@
 """`SmartMonitor`: buffer, threshold, tracking ids, feedback awaited, learning behind the caller's back."""
 
+import ast
 import asyncio
+import inspect
 import os
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +65,49 @@ def test_the_six_policies_are_methods(monitor: SmartMonitor) -> None:
     assert len(monitor.generate_alerts([result]).alerts) == 1
     assert monitor.monitor_with_recovery(3, monitor=lambda data: data + 1).results == 4
     assert monitor.adaptive_monitoring_strategy({}).frequency == "hourly"
+
+
+def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> None:
+    """In its field, or from the workspace where it is a number."""
+    plan = monitor.generate_alerts([])
+    strategy = monitor.adaptive_monitoring_strategy({})
+    window = monitor.calculate_adaptive_window("age", 1000.0, "normal")
+    told = [monitor.track_execution(each) for each in (plan, strategy)]
+    told.append(monitor.track_execution(monitor.workspace.last_execution_id()))
+    assert len(set(told)) == 3
+    monitor.flush()
+    executions = [e.event.data for e in monitor.workspace.log.read() if e.event.type == "policy.executed"]
+    assert [each.execution_id for each in executions] == told  # type: ignore[attr-defined]
+    with pytest.raises(MonitorError, match="5000 has no execution_id"):
+        monitor.track_execution(window)  # type: ignore[call-overload]
+
+
+def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: SmartMonitor) -> None:
+    """Taken from what production knows about each; what no policy is called is no attribute."""
+    parameters = inspect.signature(monitor.detect_drift).parameters
+    assert list(parameters)[:3] == ["current", "reference", "feature"]
+    assert "has drifted from" in str(SmartMonitor.detect_drift.__doc__)
+    with pytest.raises(AttributeError, match="'detect_cats'"):
+        monitor.detect_cats  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_editors_see_the_methods_as_the_policies_have_them() -> None:
+    """Parameter for parameter, with types and text."""
+    from poet.monitor import _methods
+    from poet.runtime.policies import BUILT_IN, runtime_policy
+
+    def methods(source: str, *, named: str = "") -> dict[str, str]:
+        found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+        for node in found:
+            node.name = named or node.name
+        return {node.name: ast.unparse(node) for node in found}
+
+    seen = methods(inspect.getsource(_methods))
+    for name in BUILT_IN:
+        protocol = runtime_policy(name).protocol
+        assert protocol is not None
+        source = textwrap.dedent(inspect.getsource(protocol.__call__))
+        assert methods(source, named=name) == {name: seen[name]}
 
 
 def test_the_decorator_says_how_an_agent_learns(folder: Path) -> None:

@@ -1,20 +1,27 @@
 """Packages that bring policies and event types, whole and broken."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from poet import plugins
+from poet import Workspace, plugins
 from poet.check import check, refusals
+from poet.compare import compare
 from poet.errors import CheckError, EventError, PluginError
 from poet.events import PAYLOADS, json_schema, make
 from poet.events._known import KnownTypes
+from poet.pipeline import summaries_of as summaries_of_log
 from poet.policies import _registered, broken_policies, domains, policies, policy
+from poet.publish import on_trial
 from poet.render import render
+from poet.runtime.policies import runtime_policy
 from poet.validate import validate
 from tests.builders import summaries_of
+from tests.handmade import write_version
+from tests.workspaces import first_workspace
 
 Bring = Callable[..., None]
 POLICY = """
@@ -71,6 +78,7 @@ def bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
     def forget() -> None:
         plugins.entries.cache_clear()
         _registered._installed.cache_clear()
+        runtime_policy.cache_clear()
         PAYLOADS._known.clear()
         PAYLOADS._known.update(known)
         PAYLOADS._refused.clear()
@@ -177,6 +185,115 @@ def test_a_name_of_poets_own_or_of_two_packages_is_refused(bring: Bring) -> None
     assert "package usurper" in str(broken_policies()["detect_drift"])
     with pytest.raises(PluginError, match=r"more than once: package greeter_e .* package greeter_f "):
         policy("greet")
+
+
+RUNTIME = """
+from poet.runtime.policies import RuntimePolicy, difference_of_counts
+RUNTIME = RuntimePolicy(
+    name="greet",
+    difference=lambda champion, shadow: difference_of_counts(len(champion), len(shadow)),
+    feature_arguments=("who",),
+    span_attributes=lambda answer: {"greet.length": len(answer)},
+)
+"""
+LABEL = """
+from poet.events import Payload
+class Returned(Payload, frozen=True, kw_only=True):
+    execution_id: str
+    was_polite: bool
+"""
+
+
+def greetings(folder: Path) -> Path:
+    """Publish two versions of `greet` in a workspace, the second as a shadow of the first."""
+    generated = first_workspace(folder) / "generated"
+    source = "VERSION = {0}\n\n\ndef greet(who) -> str:\n    return 'hello' * VERSION\n"
+    document = msgspec.json.decode((generated / "registry.json").read_bytes())
+    entries = {
+        str(number): msgspec.to_builtins(
+            write_version(generated, "greet", number, source=source.format(number))
+        )
+        for number in (1, 2)
+    }
+    document["policies"]["greet"] = {"active": 1, "previous": None, "versions": entries}
+    (generated / "registry.json").write_bytes(msgspec.json.encode(document))
+    on_trial(
+        generated, "greet", 2, mode="shadow", share=1.0, who="user/ana", why="test", at="2026-01-01T00:00:00Z"
+    )
+    return generated.parent
+
+
+def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tmp_path: Path) -> None:
+    """Without a word about it in POET: its answer has an execution id, which its label cites."""
+    points = {
+        "poet.policies": {"greet": "greeter_h.policy:SPEC"},
+        "poet.runtime": {"greet": "greeter_h.runtime:RUNTIME"},
+        "poet.events": {"greeting.returned": "greeter_h.events:Returned"},
+    }
+    policy_py = POLICY.replace("NAME", "greeter_h").replace("imports=IMPORTS", "runtime=RUNTIME")
+    policy_py = "from greeter_h.runtime import RUNTIME\n" + policy_py
+    bring("greeter_h", points, policy_py=policy_py, runtime_py=RUNTIME, events_py=LABEL)
+    spec = policy("greet")
+    assert spec.runtime is runtime_policy("greet")
+    with Workspace.open(greetings(tmp_path / "w")) as workspace:
+        assert workspace.policy("greet")("ana") == "hello"
+        identity = workspace.last_execution_id()
+        workspace.emit("greeting.returned", {"execution_id": identity, "was_polite": True}, source="user/ana")
+        workspace.flush()
+        (tally,) = workspace.registry.tallies()
+        assert (tally.compared, tally.louder, tally.witnesses[0].feature) == (1, 1, "ana")
+        summaries = summaries_of_log(workspace.log, tmp_path / "segments")
+    (execution,) = summaries.events("policy.executed").to_pylist()
+    (label,) = summaries.events("greeting.returned").to_pylist()
+    assert execution["execution_id"] == label["execution_id"] == identity
+    recorded = tuple(execution[name] for name in ("policy", "version", "arguments", "answer"))
+    assert recorded == ("greet", 1, '{"who":"ana"}', '"hello"')
+
+
+def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
+    """As its behaviour says."""
+    behaviour = """
+from poet.compare.behaviours import Behaviour, Questions
+BEHAVIOUR = Behaviour(
+    questions=lambda modules, spoken, most: Questions(({"who": "ana"},), True),
+    answer=lambda module, question: module.greet(**question),
+    outcome=len, direction=lambda before, after: (after > before) - (after < before),
+    stricter="says more", looser="says less",
+)
+"""
+    policy_py = POLICY.replace("NAME", "greeter_i").replace(
+        "imports=IMPORTS", "behaviour='greeter_i.behaviour'"
+    )
+    bring(
+        "greeter_i",
+        {"poet.policies": {"greet": "greeter_i.policy:SPEC"}},
+        policy_py=policy_py,
+        behaviour_py=behaviour,
+    )
+    source = "VERSION = {0}\ndef greet(who) -> str:\n    return 'hello' * VERSION\n"
+    found = compare(
+        source.format(1), source.format(2), import_module(str(policy("greet").behaviour)).BEHAVIOUR
+    )
+    assert (found.verdict, found.means) == ("stricter", "says more")
+
+
+@pytest.mark.parametrize("part", ["missing", "another", "broken"])
+def test_a_runtime_part_that_production_would_not_find_is_refused(bring: Bring, part: str) -> None:
+    """The compiler names the package; production goes on with the defaults."""
+    name = f"greeter_{part}"
+    policy_py = POLICY.replace("NAME", name).replace("imports=IMPORTS", "runtime=RUNTIME") + (
+        "from poet.runtime.policies import RuntimePolicy\nOTHER = RuntimePolicy(name='greet')\n"
+    )
+    policy_py = (
+        "from poet.runtime.policies import RuntimePolicy\nRUNTIME = RuntimePolicy(name='greet')\n" + policy_py
+    )
+    points = {"poet.policies": {"greet": f"{name}.policy:SPEC"}}
+    registered = {"missing": None, "another": f"{name}.policy:OTHER", "broken": f"{name}.policy:SPEC"}[part]
+    bring(name, points | ({"poet.runtime": {"greet": registered}} if registered else {}), policy_py=policy_py)
+    with pytest.raises(PluginError, match=rf"package {name}"):
+        policy("greet")
+    assert runtime_policy("greet").name == "greet"
+    assert runtime_policy("greet").feature_arguments == ("feature", "feature_name")
 
 
 # event types

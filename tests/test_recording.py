@@ -1,15 +1,27 @@
 """What alerts and monitored runs leave in the log, for people to answer and learners to read."""
 
+import math
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from poet.events import Event
+from poet.errors import LogError
+from poet.events import LIMIT_BYTES, Event
 from poet.log import BufferedLog
 from poet.recording import Recorder
-from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcome, Suppressed
+from poet.runtime.policies import RuntimePolicy, scalars
+from poet.runtime.results import (
+    Alert,
+    AlertPlan,
+    DriftResult,
+    MonitoringOutcome,
+    MonitoringStrategy,
+    Suppressed,
+)
 from tests.stores import opened
 
 
@@ -50,10 +62,14 @@ def test_every_alert_gets_an_id_that_answers_can_name() -> None:
         alerts=(Alert(members=(drift("a"), drift("b")), group="group-a", rule="group-a", is_summary=True),),
         suppressed=(Suppressed(member=drift("c"), rule="useless-c"),),
     )
-    told = recorder(log)("generate_alerts", {}, plan)
-    assert [alert.alert_id for alert in told.alerts] == ["id-0"]
-    shown, held = (event.data for event in log.events)
-    assert (shown.alert_id, shown.features, shown.execution_ids) == ("id-0", ("a", "b"), ("x-a", "x-b"))  # type: ignore[attr-defined]
+    record = recorder(log)
+    told = record("generate_alerts", {"now": 5.0}, plan)
+    record.close()
+    assert [alert.alert_id for alert in told.alerts] == ["id-1"]
+    shown, held, execution = (event.data for event in log.events)
+    assert told.execution_id == execution.execution_id == "id-0"  # type: ignore[attr-defined]
+    assert execution.answer == {"alerts": 1, "suppressed": 1}  # type: ignore[attr-defined]
+    assert (shown.alert_id, shown.features, shown.execution_ids) == ("id-1", ("a", "b"), ("x-a", "x-b"))  # type: ignore[attr-defined]
     assert (held.suppressed, held.features, held.reason) == (True, ("c",), "useless-c")  # type: ignore[attr-defined]
 
 
@@ -74,8 +90,87 @@ def test_a_run_tells_of_its_size_its_time_and_its_error(fields: dict[str, Any], 
     """Only runs that end well, or run out of time or memory, say what a size costs."""
     log = Log()
     outcome = MonitoringOutcome(results=None, rows=500, features=3, duration_ms=20.0, **fields)
-    assert recorder(log)("monitor_with_recovery", {}, outcome).execution_id == "id-0"
-    assert [event.type for event in log.events] == types
+    record = recorder(log)
+    assert record("monitor_with_recovery", {}, outcome).execution_id == "id-0"
+    record.close()
+    assert [event.type for event in log.events] == [*types, "policy.executed"]
+    assert "results" not in log.events[-1].data.answer  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments", "answer"),
+    [
+        ("calculate_adaptive_window", {"feature_name": "age", "data_velocity": 10.0}, 5000),
+        ("calculate_feature_importance", {"feature_name": "age", "context": {"season": "winter"}}, 0.5),
+        ("a_policy_of_a_package", {"day": date(2026, 1, 2), "rows": np.zeros(9)}, ["a", "b"]),
+    ],
+)
+def test_any_answer_becomes_an_execution(policy: str, arguments: dict[str, Any], answer: Any) -> None:
+    """An answer without a field for the id is returned unchanged; the recorder tells the id."""
+    log = Log()
+    record = recorder(log)
+    assert record.last_execution_id() == ""
+    assert record(policy, arguments, answer, 3) is answer
+    assert record.last_execution_id() == "id-0"
+    record.close()
+    (event,) = log.events
+    data: Any = event.data
+    assert (event.type, event.id) == ("policy.executed", "id-0")
+    assert (data.execution_id, data.policy, data.version, data.answer) == ("id-0", policy, 3, answer)
+
+
+def test_scalar_arguments_are_recorded_and_nothing_else() -> None:
+    """Those of a mapping under its name; numbers that JSON cannot hold become null."""
+    given = {
+        "a": np.float64(2.0),
+        "b": math.nan,
+        "rows": np.zeros(3),
+        "context": {"c": True, "d": [1]},
+        "e": {},
+    }
+    assert scalars(given) == {"a": 2.0, "b": None, "context.c": True}
+
+
+def test_a_strategy_has_an_id_and_compares_without_it() -> None:
+    """The id is not part of what is said about monitoring."""
+    log = Log()
+    record = recorder(log)
+    strategy = MonitoringStrategy(frequency="daily", features="all", tests="single")
+    answered = record("adaptive_monitoring_strategy", {"model_context": {"name": "churn"}}, strategy)
+    record.close()
+    assert (answered.execution_id, answered, repr(answered)) == ("id-0", strategy, repr(strategy))
+    data: Any = log.events[0].data
+    assert data.arguments == {"model_context.name": "churn"}
+    assert data.answer["frequency"] == "daily"
+
+
+def test_a_large_answer_is_cut() -> None:
+    """So that the event is never larger than an event may be."""
+    log = Log()
+    record = recorder(log)
+    record("of_a_package", {"text": "x" * 10_000}, {"numbers": list(range(100_000)), "text": "é" * 100_000})
+    record("of_a_package", {}, [["é" * 1000] * 400] * 400)
+    record("of_a_package", {}, object())
+    record.close()
+    first: Any = log.events[0].data
+    assert first.answer["numbers"] == "<list>"
+    assert all(len(event.raw) <= LIMIT_BYTES for event in log.events)
+
+
+def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution is recorded by the defaults, and the next flush raises what failed."""
+
+    def broken(_answer: object, _recording: object) -> object:
+        raise KeyError("no such field")
+
+    policy = RuntimePolicy(name="of_a_package", identify=broken)
+    monkeypatch.setattr("poet.recording.runtime_policy", lambda _name: policy)
+    log = Log()
+    record = recorder(log)
+    assert record("of_a_package", {"a": 1}, 7) == 7
+    with pytest.raises(LogError, match="no such field"):
+        record.flush()
+    assert [event.id for event in log.events] == ["id-0"]
 
 
 def test_flushing_waits_for_what_came_before_and_not_for_what_comes_meanwhile() -> None:

@@ -286,11 +286,11 @@ def test_every_answer_passes_the_hook(tmp_path: Path) -> None:
     published(tmp_path, 1)
     seen: list[object] = []
 
-    def hook(policy: str, arguments: object, result: object) -> object:
-        seen.append((policy, arguments, result))
+    def hook(policy: str, arguments: object, result: object, version: int) -> object:
+        seen.append((policy, arguments, result, version))
         return "answered"
 
     window = Registry(tmp_path, on_result=hook).policy(WINDOW)
     assert window("f", data_velocity=10.0, stability_requirement="low") == "answered"
     arguments = {"feature_name": "f", "data_velocity": 10.0, "stability_requirement": "low"}
-    assert seen == [(WINDOW, arguments, 5000)]
+    assert seen == [(WINDOW, arguments, 5000, 1)]

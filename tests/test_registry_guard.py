@@ -622,7 +622,9 @@ def test_a_version_that_has_proved_itself_is_called_directly_where_nobody_record
     assert one.__call__ is registry.version("one", 2)
     with pytest.raises(ZeroDivisionError):
         one(0)
-    recorded = Registry(tmp_path, on_result=lambda _policy, _arguments, result: result).policy("one")
+    recorded = Registry(tmp_path, on_result=lambda _policy, _arguments, result, _version: result).policy(
+        "one"
+    )
     assert all(recorded(1) == 2 for _ in range(50))
     assert recorded(0) == 1
 

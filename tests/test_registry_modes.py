@@ -22,18 +22,23 @@ CALLED = "def detect(current, *, feature='', context=None) -> int:\n    {body}\n
 FEATURES = [f"feature {number}" for number in range(400)]
 
 
-def published(generated: Path, *bodies: str, active: int = 1) -> Path:
-    """Publish a version of `detect` for each body."""
+def published(generated: Path, *bodies: str, active: int = 1, policy: str = "detect") -> Path:
+    """Publish a version of `detect`, or of another policy, for each body."""
     generated.mkdir(parents=True, exist_ok=True)
     versions = {
-        "detect": {
+        policy: {
             str(number): write_version(
-                generated, "detect", number, source=f"VERSION = {number}\n{CALLED.format(body=body)}"
+                generated,
+                policy,
+                number,
+                source=f"VERSION = {number}\n{CALLED.format(body=body)}".replace(
+                    "def detect(", f"def {policy}("
+                ),
             )
             for number, body in enumerate(bodies, start=1)
         }
     }
-    write_registry(generated, {"detect": active}, versions)
+    write_registry(generated, {policy: active}, versions)
     return generated
 
 
@@ -89,17 +94,17 @@ def test_answers_are_recorded_with_the_version_that_gave_them(tmp_path: Path) ->
     """The hook sees what the side answered."""
     published(tmp_path, "return VERSION", "return VERSION")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, int]] = {}
 
-    def hook(_policy: str, arguments: Any, result: int) -> int:
-        seen[arguments["feature"]] = result
+    def hook(_policy: str, arguments: Any, result: int, version: int) -> int:
+        seen[arguments["feature"]] = result, version
         return result
 
     detect = Registry(tmp_path, on_result=hook).policy("detect")
     for feature in FEATURES:
         detect(0, feature=feature)
     expected = {f: 2 if is_on_canary("detect", 2, f, "", 0.5) else 1 for f in FEATURES}
-    assert seen == expected
+    assert seen == {feature: (number, number) for feature, number in expected.items()}
 
 
 def test_a_canary_that_fails_is_answered_by_the_champion_and_ends(tmp_path: Path) -> None:
@@ -199,10 +204,10 @@ def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, 
     assert registry.status()["detect"]["refused_beside"] == {}
 
 
-def shadowed(folder: Path, *bodies: str, share: float = 1.0) -> Registry:
+def shadowed(folder: Path, *bodies: str, share: float = 1.0, policy: str = "detect") -> Registry:
     """Publish versions 1 and 2 and run the second as a shadow."""
-    generated = published(with_log(folder), *bodies)
-    on_trial(generated, "detect", 2, mode="shadow", share=share, **SAID)
+    generated = published(with_log(folder), *bodies, policy=policy)
+    on_trial(generated, policy, 2, mode="shadow", share=share, **SAID)
     return Registry(generated)
 
 
@@ -210,15 +215,16 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
     """By direction, with witnesses; another process adds to the counts."""
     answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
     result = f"from poet.runtime.results import DriftResult as R; return {answer}"
-    registry = shadowed(tmp_path, result.format("current > 2"), result.format("current > 4 or current < 0"))
-    detect = registry.policy("detect")
+    bodies = result.format("current > 2"), result.format("current > 4 or current < 0")
+    registry = shadowed(tmp_path, *bodies, policy="detect_drift")
+    detect = registry.policy("detect_drift")
     answers = [detect(number, feature="age").drifted for number in range(-1, 7)]
     assert answers == [number > 2 for number in range(-1, 7)]
     (tally,) = registry.tallies()
     assert str(tally) == "8 compared, 3 differ (2 quieter, 1 louder), 0 failed"
     assert {witness.feature for witness in tally.witnesses} == {"age"}
     other = Registry(registry.generated)
-    other.policy("detect")(3)
+    other.policy("detect_drift")(3)
     (tally,) = other.tallies()
     assert (tally.compared, tally.quieter) == (9, 3)
 

@@ -11,6 +11,7 @@ from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
 from poet.errors import EditError, PoetError, RegistryError
 from poet.learn.configuration import LearnConfiguration
+from poet.policies import policy as spec_of
 from poet.publish import module_name, published_manifest, read_manifest
 from poet.registry import (
     PublishedVersion,
@@ -108,7 +109,7 @@ def adjustments(
 
     A rule that names no feature holds for every one, which is told as the feature ``*``.
     """
-    if champion.policy != "detect_drift":  # other policies have no thresholds; their pins say all of it
+    if not spec_of(champion.policy).emits_threshold_adjustments:
         return
     who = {word.rule: word.who for word in words}
     for edit in edits:

@@ -1,38 +1,36 @@
 """Perceive: every answer of a policy becomes an execution that feedback can cite.
 
-The caller gets an execution id and, on a uniform share of silent answers, the mark that a person should be
-asked. What is costly, scoring every candidate statistic so that any other rule can be replayed later, is
-done on a background thread.
+The caller gets an execution id and, on a uniform share of non-alerts, the mark that a person should be
+asked. How an execution is recorded is the policy's own part in production (`poet.runtime.policies`), and
+no policy is known here. What is costly, scoring every candidate statistic so that any other rule can be
+replayed later, is done on a background thread.
 """
 
 import hashlib
-import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
 
-import numpy as np
 from msgspec import to_builtins
 
 from poet.errors import LogError
 from poet.events import make
 from poet.inbox import sketch
 from poet.log import FeedbackLog
-from poet.runtime.drift import score_all
-from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringOutcome, Score, Suppressed
+from poet.runtime.policies import Execution, RecordedEvent, Recording, RuntimePolicy, runtime_policy
 
 __all__ = ["Recorder", "is_audited"]
 
-_Waiting = tuple[str, DriftResult, Mapping[str, Any], float]
-SHOWN_FROM = 5  # rows that have a value, for it to be named in a sketch
-CAPACITY = 10_000  # answers waiting to be scored; beyond it the caller waits
+_Waiting = tuple[RuntimePolicy, Execution, float]
+SHOWN_FROM: Final = 5  # rows that have a value, for it to be named in a sketch
+CAPACITY: Final = 10_000  # answers waiting to be scored; beyond it the caller waits
 
 
 def is_audited(execution_id: str, rate: float) -> bool:
-    """Tell whether a silent execution is one that a person is asked about.
+    """Return whether a non-alert is one that a person is asked about.
 
     Uniform in the id, so it depends on nothing the samples hold, and anyone can check it afterwards.
     """
@@ -57,6 +55,7 @@ class Recorder:
         self._audit_rate = audit_rate
         self._clock = clock
         self._new_id = new_id
+        self._last: ContextVar[str] = ContextVar("poet_last_execution_id", default="")
         self._begin()
 
     def _begin(self) -> None:
@@ -69,44 +68,59 @@ class Recorder:
         self._starting = threading.Lock()
 
     def __call__(
-        self, policy: str, arguments: Mapping[str, Any], result: Any, *, when: float | None = None
+        self,
+        policy: str,
+        arguments: Mapping[str, Any],
+        result: Any,
+        version: int = 0,
+        *,
+        when: float | None = None,
     ) -> Any:
-        """Give the result back with its ids and audit mark, and record it behind the caller.
+        """Return the answer with its ids and audit mark, and record it behind the caller.
 
-        `when` is when the policy answered, in seconds since 1970, where that was not just now.
+        `version` is the version that was asked, for answers that do not name it. `when` is when the policy
+        answered, in seconds since 1970, where that was not just now.
         """
-        if isinstance(result, AlertPlan):
-            return self._alerted(result)
-        if isinstance(result, MonitoringOutcome):
-            return self._ended(result)
-        if not isinstance(result, DriftResult):
-            return result
-        execution_id = self._new_id()
-        audit = not result.drifted and is_audited(execution_id, self._audit_rate)
-        marked = replace(result, execution_id=execution_id, audit=audit)
+        recording = Recording(self._new_id(), self._new_id, self._is_audited)
+        asked, answer, held, told = self._identified(policy, arguments, result, recording)
+        now = self._clock() if when is None else when
+        execution = Execution(
+            execution_id=recording.execution_id,
+            policy=policy,
+            version=version,
+            arguments=held,
+            answer=answer,
+            audit_rate=self._audit_rate,
+        )
+        self._append(told, now)
         self._after_fork()
         self._start()
-        self._waiting.put((policy, marked, _held(arguments), self._clock() if when is None else when))
-        return marked
+        self._waiting.put((asked, execution, now))
+        self._last.set(recording.execution_id)
+        return answer
 
-    def _alerted(self, plan: AlertPlan) -> AlertPlan:
-        """Give every alert an id that answers can name, and tell the log what went out and what did not."""
-        alerts = tuple(replace(alert, alert_id=self._new_id()) for alert in plan.alerts)
-        now = self._clock()
-        self._say("alert.raised", [_alert(alert) for alert in alerts], now)
-        self._say("alert.raised", [_held_back(each, self._new_id()) for each in plan.suppressed], now)
-        return replace(plan, alerts=alerts)
+    def _identified(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, recording: Recording
+    ) -> tuple[RuntimePolicy, Any, Mapping[str, Any], tuple[RecordedEvent, ...]]:
+        """Ask the policy about its answer. Where its code fails, the caller still gets the answer."""
+        asked = runtime_policy(policy).for_answer(result)
+        try:
+            answer = asked.identify(result, recording)
+            return asked, answer, asked.hold(arguments), tuple(asked.consequences(answer, recording))
+        except Exception as failure:  # noqa: BLE001 -- kept, and raised by the next flush
+            self._failure = failure
+            return RuntimePolicy(name=policy), result, {}, ()
 
-    def _ended(self, outcome: MonitoringOutcome) -> MonitoringOutcome:
-        """Tell the log how long a monitored run took, what failed and what helped."""
-        identity = self._new_id()
-        for type_, data in _outcome(outcome, identity):
-            self._say(type_, [data], self._clock())
-        return replace(outcome, execution_id=identity)
+    def last_execution_id(self) -> str:
+        """Return the id of the last execution recorded in this thread or task; empty before the first."""
+        return self._last.get()
 
-    def _say(self, type_: str, told: list[dict[str, Any]], when: float) -> None:
-        if told:
-            self._log.append([make(type_, data, source=self._source, time=when) for data in told])
+    def _is_audited(self, execution_id: str) -> bool:
+        return is_audited(execution_id, self._audit_rate)
+
+    def _append(self, told: Iterable[RecordedEvent], when: float) -> None:
+        if events := [make(type_, data, source=self._source, time=when) for type_, data in told]:
+            self._log.append(events)
 
     def flush(self) -> None:
         """Wait until everything recorded so far is in the log's hands, whatever else comes meanwhile.
@@ -154,104 +168,19 @@ class Recorder:
             except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
                 self._failure = failure
 
-    def _record(self, policy: str, result: DriftResult, arguments: Mapping[str, Any], when: float) -> None:
-        # the answer's own scores come last: on whatever scale it was given, it can be replayed
-        scores = score_all(**arguments) | dict(result.scores)
-        event = make(
-            "execution.recorded",
-            {
-                "execution_id": result.execution_id,
-                "policy": policy,
-                "version": result.policy_version,
-                "feature": result.feature,
-                "drifted": result.drifted,
-                "test": result.test,
-                "score": _finite(result.score),
-                "threshold": _finite(result.threshold),
-                "scores": {
-                    test: _score(score) for test, score in scores.items() if math.isfinite(score.statistic)
-                },
-                "profile": {} if result.profile is None else asdict(result.profile),
-                "audit": result.audit,
-                "propensity": self._audit_rate if result.audit else 1.0,
-            }
-            | (_drawn(arguments) if result.drifted or result.audit else {}),
-            source=self._source,
-            id=result.execution_id,
-            time=when,
-        )
+    def _record(self, asked: RuntimePolicy, execution: Execution, when: float) -> None:
+        type_, data = asked.execution(execution)
+        if asked.sketched is not None and (data.get("drifted") or data.get("audit")):
+            data |= _drawn(execution.arguments, asked.sketched)
+        event = make(type_, data, source=self._source, id=execution.execution_id, time=when)
         self._log.append([event])
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
-    return {
-        "alert_id": alert.alert_id,
-        "execution_ids": [member.execution_id for member in alert.members if member.execution_id],
-        "features": sorted({member.feature for member in alert.members if member.feature}),
-        "severity": alert.severity,
-        "group": alert.group or None,
-        "reason": alert.rule or None,
-    }
-
-
-def _held_back(each: Suppressed, alert_id: str) -> dict[str, Any]:
-    member = each.member
-    return {
-        "alert_id": alert_id,
-        "execution_ids": [member.execution_id] if member.execution_id else [],
-        "features": [member.feature] if member.feature else [],
-        "suppressed": True,
-        "reason": each.rule,
-    }
-
-
-def _outcome(outcome: MonitoringOutcome, identity: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Say of an outcome what the learner of recovery reads: a run that shows what sizes cost, what helped."""
-    size = {"data_size": outcome.rows, "feature_count": outcome.features, "computation": outcome.computation}
-    is_out_of_room = outcome.error in ("timeout", "memory")
-    if outcome.rows and (is_out_of_room or not outcome.error):
-        yield (
-            "monitoring.performance",
-            {
-                "window_size": outcome.rows,
-                "computation_time_ms": outcome.duration_ms,
-                "timeout_occurred": is_out_of_room,
-                "context": {"feature_count": outcome.features, "computation": outcome.computation},
-            },
-        )
-    if outcome.error:
-        known = {name: value for name, value in size.items() if value}
-        yield "error.occurred", {"error_id": identity, "error_type": outcome.error, "context": known}
-        if outcome.strategy != "failed":
-            yield (
-                "error.recovery",
-                {"error_id": identity, "recovery_strategy": outcome.strategy, "success": True},
-            )
-
-
-def _held(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the samples as they are now: the caller may fill its buffers again."""
-    kept = dict(arguments)
-    for name in ("current", "reference", "current_times", "reference_times"):
-        if isinstance(kept.get(name), np.ndarray):
-            kept[name] = kept[name].copy()
-    return kept
-
-
-def _drawn(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Give both samples as whoever is asked sees them; values of single rows are nobody's business."""
+def _drawn(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+    """Return both samples as a reviewer sees them; values of single rows are kept out."""
+    current, reference = names
     try:
-        drawn = sketch(arguments.get("current"), arguments.get("reference"), least=SHOWN_FROM)
+        drawn = sketch(arguments.get(current), arguments.get(reference), least=SHOWN_FROM)
     except Exception:  # noqa: BLE001 -- what cannot be drawn must not cost the record
         return {}
     return {} if drawn is None else {"sketch": to_builtins(drawn)}
-
-
-def _score(score: Score) -> dict[str, float]:
-    return {
-        name: value for name, value in asdict(score).items() if value is not None and math.isfinite(value)
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -20,6 +20,7 @@ from poet.errors import EditError, LearnError, WorkspaceError
 from poet.events import Event, make, new_id
 from poet.log import BufferedLog, open_log
 from poet.pipeline import Plan
+from poet.policies import policies
 from poet.policies import policy as spec_of
 from poet.publish import Difference, Version, activate, check_generated, on_trial, release, rollback
 from poet.recording import Recorder
@@ -124,7 +125,7 @@ class Workspace:
             There is one already, or `start` is unknown.
         """
         folder = Path(path).resolve()
-        starts = spec_of("detect_drift").starts
+        starts = [start for spec in policies() if len(spec.starts) > 1 for start in spec.starts]
         if start not in starts:
             raise WorkspaceError(f"no start {start!r}; choose one of {', '.join(starts)}")
         if (folder / "poet.toml").exists():
@@ -197,6 +198,13 @@ class Workspace:
         `when` it was given is now, or in seconds since 1970 where an answer about drift is older.
         """
         return self._recorder(policy, arguments, result, when=when)
+
+    def last_execution_id(self) -> str:
+        """Return the id of the last execution that was recorded in this thread or task.
+
+        Feedback cites it. An answer with a field `execution_id` has it there as well; numbers have none.
+        """
+        return self._recorder.last_execution_id()
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""

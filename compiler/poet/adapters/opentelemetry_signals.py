@@ -12,7 +12,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, TracerProvider
 
-from poet.runtime.results import AlertPlan, DriftResult, MonitoringOutcome
+from poet.runtime.policies import Attributes, runtime_policy
 
 if TYPE_CHECKING:
     from poet.workspace import Report, Workspace
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Observed"]
 
 SCOPE = "poet"
-Attributes = dict[str, str | bool | int | float]
 
 
 class Observed:
@@ -64,8 +63,10 @@ class Observed:
                 counted,
             ):
                 result = answer(*args, **kwargs)
-                counted.update(_counted(result))
-                span.set_attributes(_told(result))
+                asked = runtime_policy(name).for_answer(result)
+                counted.update(asked.metric_attributes(result))
+                span.set_attributes(asked.metric_attributes(result) | asked.span_attributes(result))
+                span.set_attribute("poet.execution_id", self.workspace.last_execution_id())
                 return result
 
         call.__name__ = call.__qualname__ = name
@@ -98,29 +99,3 @@ class Observed:
         finally:
             seconds.record(perf_counter() - begin, attributes)
             counter.add(1, counted)
-
-
-def _counted(result: Any) -> Attributes:
-    """Give what calls are told apart by; nothing of which there are many, as features and ids."""
-    version = getattr(result, "policy_version", None)
-    counted: Attributes = {} if version is None else {"poet.version": version}
-    if isinstance(result, DriftResult):
-        counted |= {"poet.drifted": result.drifted, "poet.audit": result.audit}
-    return counted
-
-
-def _told(result: Any) -> Attributes:
-    told = _counted(result)
-    if isinstance(result, DriftResult):
-        told |= {
-            "poet.feature": result.feature,
-            "poet.rule": result.rule,
-            "poet.score": result.score,
-            "poet.threshold": result.threshold,
-            "poet.execution_id": result.execution_id,
-        }
-    elif isinstance(result, AlertPlan):
-        told |= {"poet.alerts": len(result.alerts), "poet.suppressed": len(result.suppressed)}
-    elif isinstance(result, MonitoringOutcome):
-        told |= {"poet.strategy": result.strategy, "poet.timed_out": result.timed_out}
-    return told

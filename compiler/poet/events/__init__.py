@@ -11,7 +11,13 @@ from poet.events._accuracy import (
 )
 from poet.events._event import LIMIT_BYTES, Event, make, new_id, parse
 from poet.events._payload import Payload
-from poet.events._telemetry import AlertRaised, ExecutionRecorded, LearningBegun, RecordedScore
+from poet.events._telemetry import (
+    AlertRaised,
+    ExecutionRecorded,
+    LearningBegun,
+    PolicyExecuted,
+    RecordedScore,
+)
 from poet.events.schema import PAYLOADS, TELEMETRY, json_schema, register
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "MonitoringPerformance",
     "NoiseIssue",
     "Payload",
+    "PolicyExecuted",
     "RecordedScore",
     "Validation",
     "json_schema",

@@ -1,13 +1,20 @@
 """What POET itself writes: executions, alerts, and from where in a long log it has begun to read."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from poet.events._payload import Count, Fraction, Name, NotNegative, Payload, Positive
+from poet.events._payload import Count, Fraction, Name, NotNegative, Payload, Positive, Scalar
 
-__all__ = ["AlertRaised", "ExecutionProfile", "ExecutionRecorded", "LearningBegun", "RecordedScore"]
+__all__ = [
+    "AlertRaised",
+    "ExecutionProfile",
+    "ExecutionRecorded",
+    "LearningBegun",
+    "PolicyExecuted",
+    "RecordedScore",
+]
 
 
 class RecordedScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +61,16 @@ class ExecutionRecorded(Payload, frozen=True, kw_only=True):
     computation_time_ms: NotNegative | None = None
     audit: bool = False
     propensity: Annotated[float, Meta(gt=0, le=1)] = 1.0
+
+
+class PolicyExecuted(Payload, frozen=True, kw_only=True):
+    """One run of a policy, recorded as plain data: what feedback cites by `execution_id`."""
+
+    execution_id: Name
+    policy: Name
+    version: Count = 0
+    arguments: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    answer: Any = None
 
 
 class AlertRaised(Payload, frozen=True, kw_only=True):

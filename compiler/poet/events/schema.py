@@ -11,6 +11,7 @@ __all__ = ["PAYLOADS", "TELEMETRY", "json_schema", "register", "units_of"]
 
 _OWN: dict[str, type[Payload]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
+    "policy.executed": _telemetry.PolicyExecuted,
     "alert.raised": _telemetry.AlertRaised,
     "learning.begun": _telemetry.LearningBegun,
     "drift.validation": _accuracy.Validation,
@@ -34,7 +35,7 @@ _OWN: dict[str, type[Payload]] = {
 }
 PAYLOADS = KnownTypes(_OWN)
 # what POET writes itself: it teaches nobody
-TELEMETRY = frozenset({"execution.recorded", "alert.raised", "learning.begun"})
+TELEMETRY = frozenset({"execution.recorded", "policy.executed", "alert.raised", "learning.begun"})
 _ON_THE_WIRE = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
     "seconds": {"type": ["number", "string"], "description": 'seconds, or "2_hours", "90min", "PT2H"'},

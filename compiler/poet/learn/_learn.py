@@ -14,6 +14,7 @@ from poet.policies import PolicySpec
 from poet.stats import epoch_alpha
 
 if TYPE_CHECKING:
+    from poet.learn.trials import TrialOutcome
     from poet.summaries import Summaries
 
 Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
@@ -36,7 +37,7 @@ def learn(
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
-    learner: Learner = _imported(spec, spec.learner)
+    learner: Learner = imported(spec, spec.learner)
     risk = configuration.risk * epoch_alpha(summaries.beginning)
     try:
         decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
@@ -69,11 +70,42 @@ def replay(
     """
     if spec.replay is None:
         return None
-    replayed: Replayer = _imported(spec, spec.replay)
+    replayed: Replayer = imported(spec, spec.replay)
     return replayed(summaries, champion, candidate, configuration)
 
 
-def _imported(spec: PolicySpec, point: str) -> Any:
+def trial(
+    spec: PolicySpec,
+    summaries: "Summaries",
+    champion: Decisions,
+    canary: Decisions,
+    *,
+    since: float,
+    configuration: LearnConfiguration,
+) -> "TrialOutcome | None":
+    """Return how a canary stands by the labels of its answers; None where the policy cannot say.
+
+    Raises
+    ------
+    LearnError
+        The policy's trial cannot be imported.
+    """
+    if spec.trial is None:
+        return None
+    judged: TrialOutcome = imported(spec, spec.trial)(
+        summaries, champion, canary, since=since, configuration=configuration
+    )
+    return judged
+
+
+def imported(spec: PolicySpec, point: str) -> Any:
+    """Import what a policy names as "package.module:function".
+
+    Raises
+    ------
+    LearnError
+        It cannot be imported.
+    """
     module, _, name = point.partition(":")
     try:
         return getattr(import_module(module), name)

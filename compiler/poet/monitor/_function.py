@@ -12,8 +12,8 @@ from poet.errors import PoetError, RegistryError
 from poet.monitor._arguments import Arguments, Call
 from poet.monitor._connection import Connection, connect
 from poet.monitor._options import Options
-from poet.monitor._six import signature_of
 from poet.registry import Policy
+from poet.runtime.policies import runtime_policy
 
 __all__ = ["PolicyFunction"]
 
@@ -44,7 +44,7 @@ class PolicyFunction(Generic[P, R]):
         self._next_look = 0.0
         self._said = ""
         self._lock = threading.Lock()
-        known = signature_of(policy)
+        known = runtime_policy(policy).signature
         self._arguments = None if known is None else Arguments(function, policy, known)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

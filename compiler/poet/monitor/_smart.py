@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, overload
 
 from poet.errors import MonitorError
 from poet.events import Event, make
 from poet.monitor._connection import connect
+from poet.monitor._methods import PolicyMethods
 from poet.monitor._options import Options
 from poet.monitor._recent import Recent
-from poet.monitor._six import SixPolicies
-from poet.runtime.results import DriftResult, MonitoringOutcome
+from poet.runtime.results import DriftResult
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace
@@ -24,7 +24,14 @@ __all__ = ["SmartMonitor"]
 REMEMBERED = 10_000
 
 
-class SmartMonitor(SixPolicies):
+class _Recorded(Protocol):
+    """An answer that was recorded."""
+
+    @property
+    def execution_id(self) -> str: ...
+
+
+class SmartMonitor(PolicyMethods):
     """An agent on a workspace; a subclass names it, `@poet` sets how it learns.
 
     Parameters
@@ -83,19 +90,25 @@ class SmartMonitor(SixPolicies):
         return event
 
     @overload
-    def track_execution(self, result: DriftResult | MonitoringOutcome) -> str: ...
+    def track_execution(self, result: Mapping[str, _Recorded]) -> tuple[str, ...]: ...
     @overload
-    def track_execution(self, result: Mapping[str, DriftResult]) -> tuple[str, ...]: ...
-    def track_execution(
-        self, result: DriftResult | MonitoringOutcome | Mapping[str, DriftResult]
-    ) -> str | tuple[str, ...]:
-        """Give the tracking id that feedback on this result cites; of a table, one for each column."""
+    def track_execution(self, result: _Recorded | str) -> str: ...
+    def track_execution(self, result: _Recorded | str | Mapping[str, _Recorded]) -> str | tuple[str, ...]:
+        """Return the tracking id that feedback on this result cites; of a table, one for each column.
+
+        An execution id is taken as well: of an answer without a field for it, `last_execution_id` of the
+        workspace gives it.
+        """
         if isinstance(result, Mapping):
             return tuple(self.track_execution(each) for each in result.values())
-        if not result.execution_id:
-            raise MonitorError(f"{result!r} was not recorded and has no execution_id; let a policy answer")
-        self._connection.inbox.track(result.execution_id)
-        return result.execution_id
+        identity = result if isinstance(result, str) else getattr(result, "execution_id", "")
+        if not identity:
+            raise MonitorError(
+                f"{result!r} has no execution_id; let a policy answer, or pass workspace.last_execution_id() "
+                "for an answer that is a number"
+            )
+        self._connection.inbox.track(identity)
+        return identity
 
     async def on_feedback_received(
         self,

@@ -4,24 +4,20 @@ import functools
 import keyword
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import EntryPoint
+from typing import Final
 
 from poet import plugins
 from poet.errors import PluginError, RenderError
 from poet.policies._spec import PolicySpec
+from poet.runtime.policies import BUILT_IN, load_runtime_policy
+from poet.runtime.policies import GROUP as RUNTIME_GROUP
 
 __all__ = ["broken_policies", "domains", "policies", "policy"]
 
-_GROUP = "poet.policies"
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-_OWN = (
-    "detect_drift",
-    "calculate_adaptive_window",
-    "calculate_feature_importance",
-    "generate_alerts",
-    "monitor_with_recovery",
-    "adaptive_monitoring_strategy",
-)
+_GROUP: Final = "poet.policies"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 def policies() -> tuple[PolicySpec, ...]:
@@ -64,23 +60,19 @@ def policy(name: str) -> PolicySpec:
 def _installed() -> tuple[Mapping[str, PolicySpec], Mapping[str, PluginError]]:
     specs: dict[str, PolicySpec] = {}
     broken: dict[str, PluginError] = {}
-    for name in sorted(plugins.entries(_GROUP), key=_place):
+    for name in BUILT_IN:
+        specs[name] = import_module(f"poet.policies.{name}").SPEC
+        if others := plugins.entries(_GROUP).get(name):
+            brought = " and ".join(map(plugins.described, others))
+            broken[name] = PluginError(
+                f"{brought} takes a name that is POET's own; call the policy otherwise"
+            )
+    for name in sorted(plugins.entries(_GROUP).keys() - set(BUILT_IN)):
         try:
             specs[name] = _load(name)
-            _refuse_usurpers(name)
         except PluginError as error:
             broken[name] = error
     return specs, broken
-
-
-def _refuse_usurpers(name: str) -> None:
-    if others := plugins.entries(_GROUP)[name][1:]:
-        brought = " and ".join(map(plugins.described, others))
-        raise PluginError(f"{brought} takes a name that is POET's own; call the policy otherwise")
-
-
-def _place(name: str) -> tuple[int, str]:
-    return (_OWN.index(name) if name in _OWN else len(_OWN), name)
 
 
 def _load(name: str) -> PolicySpec:
@@ -96,6 +88,12 @@ def _load(name: str) -> PolicySpec:
             spec.version_1(start)
     except Exception as error:
         raise _unusable(point, f"its rules of version 1 cannot be made: {error!r}") from error
+    if load_runtime_policy(name) is not spec.runtime:
+        raise _unusable(
+            point,
+            f"runtime is not what the entry point {name} of the group {RUNTIME_GROUP} names; register the "
+            "same object there, so that production finds it without the compiler",
+        )
     return spec
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from poet.decisions import Decisions, Rule
+from poet.runtime.policies import RuntimePolicy
 
 __all__ = ["PolicySpec"]
 
@@ -16,6 +17,9 @@ class PolicySpec:
     choices). Every other text in a decision came from feedback, and the compiler proves that it cannot
     change the shape of the code. `imports` are packages that the generated code may import beside numpy,
     scipy, statsmodels and ``poet.runtime``: a plug-in's own primitives, which it answers for.
+
+    `runtime` is what production asks about the policy, which works without the compiler. A package registers
+    the same object under the entry point group ``poet.runtime``; without it the defaults hold.
     """
 
     name: str
@@ -29,7 +33,12 @@ class PolicySpec:
     domain: str = "ml_monitoring"
     behaviour: str | None = None  # "package.module": how two versions are compared
     replay: str | None = None  # "package.module:function": what a version would have answered
+    trial: str | None = None  # "package.module:function": how a canary stands by the labels of its answers
+    plots: str | None = None  # "package.module:function": what a report draws besides the evidence
+    rule_words: tuple[tuple[str, str], ...] = ()  # kind of rule, "package.module:function": it in words
     imports: tuple[str, ...] = ()
+    emits_threshold_adjustments: bool = False  # whether thresholds edited by hand become feedback events
+    runtime: RuntimePolicy | None = None
 
     def version_1(self, start: str) -> Decisions:
         """Give the untuned decisions that a workspace with this `start` begins with."""

@@ -17,6 +17,7 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
+from poet.runtime.calculate_adaptive_window import RUNTIME
 
 __all__ = ["SPEC", "Anywhere", "Band", "Bounds", "Stability", "Velocity", "baseline", "outline"]
 
@@ -157,5 +158,7 @@ SPEC = PolicySpec(
     learner="poet.learn.calculate_adaptive_window:learn",
     contract="poet.validate.calculate_adaptive_window",
     behaviour="poet.compare.calculate_adaptive_window",
+    plots="poet.report.calculate_adaptive_window:plots",
+    runtime=RUNTIME,
     words=frozenset({"velocity_above", "window", "features", "multiplier", "minimum", "cap"}),
 )

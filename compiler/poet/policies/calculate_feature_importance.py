@@ -15,6 +15,7 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
+from poet.runtime.calculate_feature_importance import RUNTIME
 
 __all__ = ["SPEC", "Base", "Features", "Setting", "Times", "Together", "baseline", "outline"]
 
@@ -157,5 +158,6 @@ SPEC = PolicySpec(
     learner="poet.learn.calculate_feature_importance:learn",
     contract="poet.validate.calculate_feature_importance",
     behaviour="poet.compare.calculate_feature_importance",
+    runtime=RUNTIME,
     words=frozenset({"importance", "features", "feature", "key", "value", "other", "multiplier"}),
 )

@@ -19,6 +19,7 @@ from poet.policies._drift_rules import (
 from poet.policies._drift_starts import STARTS, baseline
 from poet.policies._outline import Constant, constant_name, in_rule_order, why
 from poet.policies._spec import PolicySpec
+from poet.runtime.detect_drift import RUNTIME
 
 __all__ = [
     "SPEC",
@@ -118,6 +119,11 @@ SPEC = PolicySpec(
     learner="poet.learn.detect_drift:learn",
     contract="poet.validate.detect_drift",
     behaviour="poet.compare.detect_drift",
+    trial="poet.learn.trials:evaluate_trial",
+    plots="poet.report.detect_drift:plots",
+    rule_words=(("decide", "poet.learn.detect_drift:describe_parameters"),),
+    emits_threshold_adjustments=True,
+    runtime=RUNTIME,
     replay="poet.learn.detect_drift:replay",
     words=frozenset(
         word

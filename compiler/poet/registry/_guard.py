@@ -34,7 +34,7 @@ from typing import Any, Final, NamedTuple
 
 from poet.registry._evidence import ENOUGH, FailureEvidence
 from poet.registry._load import LoadedVersion
-from poet.runtime.results import MonitoringOutcome
+from poet.runtime.policies import runtime_policy
 
 __all__ = ["PROVEN_AFTER", "Guard", "Timers", "plain"]
 
@@ -118,7 +118,7 @@ class Guard:
         self.is_broken = self.is_proven = False
         self._on_broken, self._on_slow, self._on_proven = on_broken, on_slow, on_proven
         self._types: frozenset[type] = _said_types(previous)
-        self._budget_s = float("inf") if MonitoringOutcome in self._types else SLOW_S
+        self._budget_s = SLOW_S if runtime_policy(loaded.policy).is_timed else float("inf")
         self._timers = timers
         self._cleared = self._left_alone = 0
         self._count = itertools.count(1)

@@ -8,6 +8,7 @@ from poet.registry._canary import split
 from poet.registry._document import PolicyEntry, RegistryDocument
 from poet.registry._guard import Guard, Timers
 from poet.registry._load import LoadedVersion
+from poet.registry._policy import OnResult, recorded
 from poet.registry._shadow import Shadow
 from poet.registry._tally import Tally, read_tallies
 
@@ -29,8 +30,8 @@ class Modes:
     ----------
     log
         The folder that shadows tell what they saw to, if it is there.
-    is_recorded
-        Whether every answer is recorded: then a guard costs next to nothing, and stays.
+    on_result
+        The hook that records every answer, if there is one: then a guard costs next to nothing, and stays.
     on_broken, on_proven
         Called when a version failed or was slow too often, and when one needs no guard any more.
     timers
@@ -41,14 +42,15 @@ class Modes:
         self,
         log: Path,
         *,
-        is_recorded: bool,
+        on_result: OnResult | None,
         on_broken: OnBroken,
         on_proven: Callable[[], None],
         timers: Timers,
     ) -> None:
         self._log = log if log.is_dir() else None
         self._on_broken = on_broken
-        self._on_proven = None if is_recorded else on_proven
+        self._on_result = on_result
+        self._on_proven = None if on_result is not None else on_proven
         self._timers = timers
         self._guards: dict[tuple[str, str, str], Guard] = {}
         self._shadows: dict[tuple[str, str, str, float], Shadow] = {}
@@ -63,18 +65,23 @@ class Modes:
         shadow: LoadedVersion | None,
     ) -> Callable[..., Any]:
         """Give the call: guarded, split with the canary, the shadow beside both."""
-        function = self._guarded(champion, previous)
+        function = self._recorded(champion, previous)
         if canary is not None and entry.canary is not None:
             function = split(
                 champion.policy,
                 version=canary.number,
                 share=entry.canary.share,
                 champion=function,
-                canary=self._guarded(canary, champion),
+                canary=self._recorded(canary, champion),
             )
         if shadow is not None and entry.shadow is not None and shadow is not champion:
             function = self._shadow(shadow, champion, entry.shadow.share).beside(function)
         return function
+
+    def _recorded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:
+        """Return the guarded call within the hook, which is told which version was asked."""
+        function = self._guarded(loaded, previous)
+        return function if self._on_result is None else recorded(loaded, function, self._on_result)
 
     def _guarded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:
         if previous is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PINNED", "OnResult", "Policy", "Snapshot", "recorded", "reopened"]
 
-OnResult = Callable[[str, Mapping[str, Any], Any], Any]
+OnResult = Callable[[str, Mapping[str, Any], Any, int], Any]  # policy, arguments, result, version
 Function = Callable[..., Any]
 
 
@@ -77,12 +77,12 @@ class Policy:
 
 def recorded(loaded: LoadedVersion, function: Function, on_result: OnResult) -> Function:
     """Run what answers for a version within the hook, which sees the arguments by name."""
-    policy, signature = loaded.policy, inspect.signature(loaded.function)
+    policy, number, signature = loaded.policy, loaded.number, inspect.signature(loaded.function)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        return on_result(policy, signature.bind(*args, **kwargs).arguments, result)
+        return on_result(policy, signature.bind(*args, **kwargs).arguments, result, number)
 
     return call
 

@@ -30,7 +30,7 @@ from poet.registry._document import FILE, PolicyEntry, RegistryDocument, decode_
 from poet.registry._guard import SYSTEM_TIMERS, Timers
 from poet.registry._load import LoadedVersion, load
 from poet.registry._modes import Modes
-from poet.registry._policy import PINNED, OnResult, Policy, Snapshot, recorded
+from poet.registry._policy import PINNED, OnResult, Policy, Snapshot
 from poet.registry._published import changed_modules
 from poet.registry._tally import Tally
 from poet.registry._withdrawn import Withdrawn
@@ -50,7 +50,8 @@ class Registry:
     generated
         The folder of versions.
     on_result
-        Called with policy, arguments by name and result of every call; what it returns is the answer.
+        Called with policy, arguments by name, result and version number of every call; what it returns is
+        the answer.
     clock
         Returns seconds since 1970, for what is written down when a version fails.
     timers
@@ -72,7 +73,6 @@ class Registry:
         self._due = 0.0
         self._pins = 0
         self._pinning = threading.Lock()
-        self._on_result = on_result
         self._document = RegistryDocument()  # the last one that could be read
         self._seen: bytes | None = None
         self._refusals: dict[str, str] = {}  # by policy, "policy/what stands beside it", or FILE
@@ -82,7 +82,7 @@ class Registry:
         self._withdrawn = Withdrawn(self.generated, clock)
         self._modes = Modes(
             self.generated.parent / "feedback_log",
-            is_recorded=on_result is not None,
+            on_result=on_result,
             on_broken=self._broken,
             on_proven=self._proven,
             timers=timers,
@@ -150,7 +150,7 @@ class Registry:
         RegistryError
             No argument of it is a feature, a model or a context; or it is not published.
         """
-        if not has_sides(self.loaded(name).function):
+        if not has_sides(name, self.loaded(name).function):
             raise RegistryError(
                 f"calls of {name} name no feature and no model, so a canary has nothing to split them by; "
                 f"`poet shadow {name} N` compares a version beside the active one"
@@ -386,14 +386,13 @@ class Registry:
             for role, number in numbers.items()
             if number != champion.number
         }
-        function = self._modes.call(
+        return self._modes.call(
             champion,
             entry,
             previous=beside.get("previous"),
             canary=beside.get("canary"),
             shadow=beside.get("shadow"),
         )
-        return function if self._on_result is None else recorded(champion, function, self._on_result)
 
     def _forked(self) -> None:
         self._following = threading.RLock()

@@ -23,12 +23,11 @@ from weakref import WeakSet
 
 import msgspec
 
-from poet.registry._canary import FEATURE
-from poet.registry._compared import difference, in_brief
 from poet.registry._guard import plain
 from poet.registry._load import LoadedVersion
 from poet.registry._tally import Tally, Witness, add_to_file
-from poet.runtime.results import Alert, AlertPlan, DriftResult, MonitoringStrategy
+from poet.runtime.policies import difference, runtime_policy
+from poet.runtime.results import IMMUTABLE_ANSWERS
 
 __all__ = ["Shadow"]
 
@@ -48,10 +47,7 @@ _PLAIN = (
     type(None),
     date,
     timedelta,
-    DriftResult,
-    Alert,
-    AlertPlan,
-    MonitoringStrategy,
+    *IMMUTABLE_ANSWERS,
 )
 _log = logging.getLogger("poet.registry")
 
@@ -149,10 +145,17 @@ class Shadow:
             time.sleep(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
 
     def _compare(self, bound: inspect.BoundArguments, answer: Any) -> None:
-        feature = next((str(bound.arguments[name]) for name in FEATURE if name in bound.arguments), "")
+        policy = runtime_policy(self.loaded.policy)
+        feature = policy.feature_of(bound.arguments)
+        found: str
+        was = ""
         try:
+            was = policy.for_answer(answer).brief(answer)
             shadowed = self.loaded.function(*bound.args, **bound.kwargs)
-            found, said = difference(answer, shadowed), in_brief(shadowed)
+            found, said = (
+                difference(policy.name, answer, shadowed),
+                policy.for_answer(shadowed).brief(shadowed),
+            )
         except Exception as error:  # noqa: BLE001 -- counted; nobody waits for this answer
             found, said = "failed", f"{type(error).__name__}: {error}"
         with self._guarding:
@@ -168,7 +171,7 @@ class Shadow:
                     Witness(
                         difference=found,
                         feature=plain(feature),
-                        champion=plain(in_brief(answer)),
+                        champion=plain(was),
                         shadow=plain(said),
                     )
                 )

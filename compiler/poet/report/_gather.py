@@ -8,17 +8,17 @@ from typing import Any
 
 from poet.decisions import Interval, Rule
 from poet.errors import PoetError
-from poet.learn.calculate_adaptive_window import cost_curves
+from poet.learn import imported
 from poet.pipeline import summaries_until
+from poet.policies import policy as spec_of
 from poet.registry import read_document
-from poet.report._history import MOMENTS, evidence_plots, learning_curve, moments, past_of
-from poet.report._plots import Plot, Range, Ranges, Series, curves, ranges
+from poet.report._history import MOMENTS, evidence_plots, moments, past_of
+from poet.report._plots import Plot, Range, Ranges, ranges
 from poet.review import Section, Sheet, diff_sheet, history_document, plan_sheet
 from poet.workspace import Workspace
 
 __all__ = ["Found", "OfPolicy", "gather"]
 
-JUDGED = "detect_drift"  # the policy whose answers people judge one by one
 Told = Callable[[str, int, int], None]  # what is done, how many of how many
 
 
@@ -105,10 +105,9 @@ def _policy(
     except PoetError as error:
         return OfPolicy(name, history, None, problem=str(error))
     plots = [*evidence_plots(past)]
-    if at and name == JUDGED:
-        plots += [plot for plot in [learning_curve(past, known(at[-1]), at)] if plot]
-    if at and name == "calculate_adaptive_window":
-        plots += _windows(cost_curves(known(at[-1]), past.champion, past.configuration))
+    spec = spec_of(name)
+    if at and spec.plots is not None:
+        plots += imported(spec, spec.plots)(past, known(at[-1]), at)
     rules = past.now.active
     return OfPolicy(
         policy=name,
@@ -169,25 +168,3 @@ def _groups(rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str, ...], str
                 f"e-value {rule.evidence.e_value:.3g} ≥ {rule.evidence.bar:.3g}" if rule.evidence else "start"
             )
             yield rule.id, tuple(map(str, members)), said
-
-
-def _windows(bands: dict[str, Any]) -> Iterator[Plot]:
-    """Draw the cost of windows by band; the band is what may be chosen, so far as it was tried."""
-    for band, costs in bands.items():
-        windows = costs.windows.tolist()
-        points = list(zip(windows, costs.cost.tolist(), strict=True))
-        ends = [
-            (window, max(cost - 2.0 * error, 0.0), cost + 2.0 * error)
-            for (window, cost), error in zip(points, costs.errors.tolist(), strict=True)
-        ]
-        late = Series("hours of delay", list(zip(windows, costs.delay_hours.tolist(), strict=True)))
-        loud = Series("false alarms a day", list(zip(windows, costs.alarms_per_day.tolist(), strict=True)))
-        drawn = curves(
-            f"Cost of a window at {band}",
-            [Series("cost, with two standard errors", points, ends), late, loud],
-            x_label="points in the window",
-            y_label="cost; hours; alarms",
-            is_log_x=True,
-            has_zero=True,
-        )
-        yield from [drawn] if drawn else []

@@ -10,7 +10,6 @@ import msgspec
 from poet.decisions import Decisions, Evidence
 from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
-from poet.learn.detect_drift import judged_alerts
 from poet.policies import policy as spec_of
 from poet.publish import published_manifest
 from poet.report._plots import Plot, Series, curves
@@ -19,7 +18,7 @@ from poet.workspace import Workspace
 if TYPE_CHECKING:
     from poet.summaries import Summaries
 
-__all__ = ["MOMENTS", "Past", "evidence_plots", "learning_curve", "moments", "past_of"]
+__all__ = ["EVENTS", "MOMENTS", "MOST_RULES", "Past", "evidence_plots", "moments", "past_of"]
 
 MOMENTS = 8  # of the whole log; half as many from one version to the next
 MOST_RULES = 5  # in one plot
@@ -139,23 +138,3 @@ def _sequence(name: str, track: Sequence[tuple[int, Evidence]]) -> Iterator[Plot
     ]
     drawn = curves(f"{name}: {what}", series, x_label=EVENTS, y_label="estimate and interval", has_zero=True)
     yield from [drawn] if drawn else []
-
-
-def learning_curve(past: Past, summaries: "Summaries", at: Sequence[int]) -> Plot | None:
-    """Draw the share of false alarms among the alerts that people judged, by the version that raised them."""
-    found = judged_alerts(summaries, list(pairwise([0, *at])), past.configuration)
-    series = [
-        Series(
-            f"v{version}",
-            [(until, share.estimate) for until, share in shares],
-            [(until, share.low, share.high) for until, share in shares],
-        )
-        for version, shares in sorted(found.items())[-MOST_RULES:]
-    ]
-    return curves(
-        "Learning curve: false alarms among judged alerts",
-        series,
-        x_label=EVENTS,
-        y_label="share, with interval",
-        has_zero=True,
-    )

@@ -1,9 +1,11 @@
 """One rule in words: what it does, what it was, on how much evidence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 from poet.decisions import Evidence, Interval, Rule
-from poet.learn.detect_drift import describe_parameters
+from poet.learn import imported
+from poet.policies import policies
 
 __all__ = ["SHARES", "SIGNS", "clean", "counted", "in_words", "interval_pairs", "rule_lines"]
 
@@ -24,8 +26,18 @@ def counted(n: int, what: str) -> str:
 def in_words(rule: Rule) -> str:
     """Say when a rule applies and what it then does."""
     when = ", ".join(f"{name} {_value(value)}" for name, value in sorted(rule.condition.items()))
-    does = describe_parameters(rule) if rule.kind == "decide" else _parameters(rule)
+    does = (_words_of(rule.kind) or _parameters)(rule)
     return clean(f"{does} (where {when})" if when else does)
+
+
+@cache
+def _words_of(kind: str) -> Callable[[Rule], str] | None:
+    """Return what describes rules of this kind, where a policy brings it."""
+    for spec in policies():
+        if point := dict(spec.rule_words).get(kind):
+            found: Callable[[Rule], str] = imported(spec, point)
+            return found
+    return None
 
 
 def _parameters(rule: Rule) -> str:

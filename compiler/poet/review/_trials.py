@@ -3,22 +3,25 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from poet.learn import trial
 from poet.learn.costs import with_estimated_costs
-from poet.learn.trials import TrialOutcome, evaluate_trial
 from poet.pipeline import summaries_of
+from poet.policies import PolicySpec
+from poet.policies import policy as spec_of
 from poet.publish import published_manifest
 from poet.registry import read_document
 from poet.review._rules import clean
 from poet.stats import epoch_alpha
 from poet.workspace import Workspace
 
-__all__ = ["canary_document", "canary_line", "trial_lines"]
+if TYPE_CHECKING:
+    from poet.learn.trials import TrialOutcome
 
-JUDGED = "detect_drift"  # the policy whose answers people judge one by one
+__all__ = ["canary_document", "canary_line", "trial_lines"]
 
 
 def canary_document(workspace: Workspace, policy: str) -> dict[str, Any] | None:
@@ -28,20 +31,26 @@ def canary_document(workspace: Workspace, policy: str) -> dict[str, Any] | None:
         return None
     said = {"policy": policy, "version": entry.canary.version, "champion": entry.active}
     said |= {"share": entry.canary.share, "since": entry.canary.since}
-    if policy != JUDGED:
+    outcome = _judged(workspace, spec_of(policy), entry.active, entry.canary.version, entry.canary.since)
+    if outcome is None:
         return said | {"outcome": "inconclusive", "why": f"nobody judges single answers of {policy}"}
-    return said | asdict(_judged(workspace, entry.active, entry.canary.version, entry.canary.since))
+    return said | asdict(outcome)
 
 
-def _judged(workspace: Workspace, champion: int, canary: int, since: str) -> TrialOutcome:
+def _judged(
+    workspace: Workspace, spec: PolicySpec, champion: int, canary: int, since: str
+) -> "TrialOutcome | None":
+    if spec.trial is None:
+        return None
     workspace.flush()
     summaries = summaries_of(workspace.log, workspace.path / "feedback_log" / "segments")
     decisions = [
-        published_manifest(workspace.generated, JUDGED, each).decisions for each in (champion, canary)
+        published_manifest(workspace.generated, spec.name, each).decisions for each in (champion, canary)
     ]
     configuration = with_estimated_costs(summaries, workspace.configuration.learn)
     risk = configuration.risk * epoch_alpha(summaries.beginning)
-    return evaluate_trial(
+    return trial(
+        spec,
         summaries,
         *decisions,
         since=datetime.fromisoformat(since).timestamp(),

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 __all__ = [
+    "IMMUTABLE_ANSWERS",
     "Alert",
     "AlertPlan",
     "DriftResult",
@@ -115,6 +116,7 @@ class AlertPlan:
     suppressed: tuple[Suppressed, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)  # feature: its bar for now
     policy_version: int = 0
+    execution_id: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,3 +146,8 @@ class MonitoringStrategy:
     features: tuple[str, ...] | Literal["all"]
     tests: Literal["multiple", "single"]
     reason: str = ""
+    execution_id: str = field(default="", repr=False, compare=False)
+
+
+# answers that nothing can change: whoever keeps the arguments of a call needs no copy of them
+IMMUTABLE_ANSWERS: Final = (DriftResult, Alert, AlertPlan, MonitoringStrategy)
