@@ -10,9 +10,10 @@ import msgspec
 from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
 from poet.errors import EditError, PoetError
+from poet.files import lock
 from poet.learn.configuration import LearnConfiguration
 from poet.publish import module_name, published_manifest, read_manifest
-from poet.registry import RegistryDocument, exclusive, read_document
+from poet.registry import RegistryDocument, read_document
 from poet.render import RenderedModule
 
 __all__ = ["adjustments", "digest", "edited", "pinned", "say", "with_words"]
@@ -97,7 +98,7 @@ def adjustments(
 def say(generated: Path, words: Sequence[Word]) -> None:
     """Keep people's words on rules beside the versions."""
     if words:
-        with exclusive(generated, patience_s=PATIENCE_S):
+        with lock(generated, timeout_s=PATIENCE_S):
             add_words(generated, words)
 
 

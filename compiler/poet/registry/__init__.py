@@ -12,7 +12,6 @@ from poet.registry._document import (
     decode_document,
     read_document,
 )
-from poet.registry._files import exclusive, place, sync_folder
 from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
 from poet.registry._policy import Policy
@@ -33,16 +32,13 @@ __all__ = [
     "VersionEntry",
     "activate",
     "decode_document",
-    "exclusive",
     "has_sides",
     "is_on_canary",
     "moved",
     "on_trial",
-    "place",
     "read_document",
     "read_journal",
     "refuse_share",
     "release",
     "rollback",
-    "sync_folder",
 ]
