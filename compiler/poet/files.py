@@ -31,8 +31,9 @@ IS_WINDOWS: Final = os.name == "nt"
 TEMPORARY: Final = ".tmp-"  # how the name of an unfinished file starts
 FIRST_POLL_S: Final = 0.0001
 LONGEST_POLL_S: Final = 0.05
-LONGEST_POLL_IN_QUEUE_S: Final = 0.002
-LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0003  # one process at a time polls so often
+FIRST_POLL_IN_QUEUE_S: Final = 0.004
+SHORTEST_POLL_IN_QUEUE_S: Final = 0.0005
+LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0005  # one process at a time polls so often
 HOLDER_BYTES: Final = 300
 WINDOWS_REPLACE_ATTEMPTS: Final = 20
 
@@ -94,11 +95,11 @@ class FileLock:
         """
         deadline = time.monotonic() + timeout_s
         if self._queue is None:
-            self._poll(deadline, LONGEST_POLL_S, error)
+            self._poll(deadline, _growing_pauses(LONGEST_POLL_S), error)
             return
-        self._queue._poll(deadline, LONGEST_POLL_IN_QUEUE_S, error)  # noqa: SLF001 -- of this class
+        self._queue._poll(deadline, _shrinking_pauses(), error)  # noqa: SLF001 -- of this class
         try:
-            self._poll(deadline, LONGEST_POLL_NEXT_IN_LINE_S, error)
+            self._poll(deadline, _growing_pauses(LONGEST_POLL_NEXT_IN_LINE_S), error)
         finally:
             self._queue.release()
 
@@ -146,16 +147,14 @@ class FileLock:
     def __del__(self) -> None:
         self._close_descriptor()
 
-    def _poll(self, deadline: float, longest_s: float, error: ErrorType) -> None:
-        pause_s = FIRST_POLL_S
+    def _poll(self, deadline: float, pauses_s: Iterator[float], error: ErrorType) -> None:
         while not self.try_acquire():
             if time.monotonic() >= deadline:
                 raise error(
                     f"{self.path} is locked by {self.holder()}; "
                     "wait until it is done, or end it, then try again"
                 )
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, longest_s)
+            time.sleep(next(pauses_s))
 
     def _open(self) -> int:
         with _OPENING:  # a fork in between would leave the child a descriptor that it does not know of
@@ -174,6 +173,21 @@ class FileLock:
             self._close_descriptor()
         self._is_held = False
         self._threads = threading.Lock()
+
+
+def _growing_pauses(longest_s: float) -> Iterator[float]:
+    pause_s = FIRST_POLL_S
+    while True:
+        yield pause_s
+        pause_s = min(2.0 * pause_s, longest_s)
+
+
+def _shrinking_pauses() -> Iterator[float]:
+    """Yield pauses that give the place in the queue rather to those that have waited long."""
+    pause_s = FIRST_POLL_IN_QUEUE_S
+    while True:
+        yield pause_s
+        pause_s = max(0.7 * pause_s, SHORTEST_POLL_IN_QUEUE_S)
 
 
 _LOCKS: Final["weakref.WeakSet[FileLock]"] = weakref.WeakSet()
