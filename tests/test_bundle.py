@@ -287,7 +287,7 @@ def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
     before = there.bundle()
     there.publish(2)
     after = there.bundle()
-    place: Callable[[Path, bytes], None] = vars(_pull)["place"]
+    atomic_write: Callable[[Path, bytes], None] = vars(_pull)["atomic_write"]
     seen: set[int] = set()
     for kills_at in range(6):
         here = tmp_path / f"here-{kills_at}"
@@ -298,10 +298,10 @@ def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
             if next(writes) == at:
                 path.with_name(f".tmp-{path.name}").write_bytes(content[: len(content) // 2])
                 raise KeyboardInterrupt
-            place(path, content)
+            atomic_write(path, content)
 
         with monkeypatch.context() as patched:
-            patched.setattr(_pull, "place", killed)
+            patched.setattr(_pull, "atomic_write", killed)
             with contextlib.suppress(KeyboardInterrupt):
                 served(after, here)
         is_committed = state(here).generation == 2

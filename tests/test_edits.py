@@ -153,7 +153,7 @@ def test_the_last_word_on_a_rule_counts(tmp_path: Path) -> None:
 def test_a_broken_file_of_words_is_an_error(tmp_path: Path) -> None:
     """It names the file and what to do."""
     (tmp_path / "pins.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(EditError, match=r"pins\.json cannot be read.*version control"):
+    with pytest.raises(EditError, match=r"pins\.json is not a file of pins and vetoes.*version control"):
         read_words(tmp_path)
 
 
@@ -245,7 +245,7 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(LearnError, match="version 1 was in force, now 2 is"):
             workspace.compile(agreed=path)
         path.write_text("{}", encoding="utf-8")
-        with pytest.raises(LearnError, match=r"plan\.json is no saved plan.*poet plan --out"):
+        with pytest.raises(LearnError, match=r"plan\.json is not a saved plan.*poet plan --out"):
             workspace.compile(agreed=path)
 
 

@@ -1,5 +1,6 @@
 """The feedback log: one event per (source, id), in order, durable when it says so."""
 
+import contextlib
 import hashlib
 import resource
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 from poet.errors import LogError
 from poet.events import Event
 from poet.log import Wanted, open_log
-from poet.log._file import connected, exclusive, lock_file
+from poet.log._file import commit_lock, connected
 from poet.log._store import Writer
 from tests.builders import execution, filled_log, validation
 from tests.stores import opened
@@ -224,7 +225,7 @@ def test_a_full_buffer_refuses_when_told_to(tmp_path: Path) -> None:
     """The caller is told which event was not taken, and what to do; those before it are kept."""
     log = open_log(tmp_path, capacity=10, on_full="refuse")
     told = r"'v10-user/ana' was not taken: 10 events wait .* flush"
-    with lock_file(tmp_path) as other, exclusive(other), pytest.raises(LogError, match=told):
+    with contextlib.closing(commit_lock(tmp_path)) as other, other, pytest.raises(LogError, match=told):
         log.append(validation(number) for number in range(20))
     log.flush()
     assert (log.position(), log.dropped) == (10, 1)
@@ -365,7 +366,7 @@ def test_a_commit_waits_for_the_disk_and_for_its_turn(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-    with lock_file(tmp_path) as other, exclusive(other):
+    with contextlib.closing(commit_lock(tmp_path)) as other, other:
         waiting = threading.Thread(target=lambda: log.append([validation(1)], durable=True))
         waiting.start()
         waiting.join(timeout=0.2)

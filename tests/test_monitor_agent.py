@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import os
 import textwrap
@@ -17,7 +18,8 @@ import pytest
 from poet import SmartMonitor, Workspace, poet
 from poet.errors import EventError, MonitorError, WorkspaceError
 from poet.events import Event, make
-from poet.turns import TURN, Lock, remember
+from poet.files import FileLock
+from poet.turns import TURN, remember
 from tests.workspaces import first_workspace
 
 CHANCE = np.random.default_rng(7)
@@ -154,7 +156,7 @@ def test_the_threshold_starts_a_learning_and_empties_the_buffer(
     learned: list[int] = []
     go_on = threading.Event()
 
-    def compile_slowly(learner: Any, _turn: Lock) -> None:
+    def compile_slowly(learner: Any, _turn: FileLock) -> None:
         learned.append(learner._workspace.log.position())
         assert go_on.wait(10.0)
         remember(learner._workspace.path, learned[-1])
@@ -219,8 +221,8 @@ def test_a_compile_process_that_fails_says_why(monitor: SmartMonitor) -> None:
 def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A monitor waits for another process's compile, and does not repeat what that has read."""
     monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("compiled what was covered"))
-    with Lock(monitor.workspace.path / TURN) as others:
-        assert others.take()
+    with contextlib.closing(FileLock(monitor.workspace.path / TURN)) as others:
+        assert others.try_acquire()
         for number in range(3):
             monitor.collect_feedback(verdict(f"x{number}"))
         time.sleep(0.3)

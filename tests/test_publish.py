@@ -113,9 +113,9 @@ def test_unknown_versions_and_policies_are_refused_with_the_known_ones(tmp_path:
 
 def test_a_held_lock_is_named(tmp_path: Path) -> None:
     """A second compiler waits as long as it is told, then says who holds it."""
-    from poet.registry import exclusive
+    from poet.files import lock
 
-    with exclusive(tmp_path, patience_s=0.0), pytest.raises(PublishError, match="locked by process"):
+    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match="locked by process"):
         publish([validated(1)], tmp_path, **SAID, patience_s=0.1)
 
 

@@ -58,6 +58,8 @@ def mortal(path, mode="r", *arguments, **keywords):
         return opened(path, mode, *arguments, **keywords)
     raw = Mortal(str(path), mode.replace("b", ""))
     return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+def mortal_fdopen(descriptor, mode):
+    return io.BufferedWriter(Mortal(descriptor, mode.replace("b", "")))
 fsync = os.fsync
 for line in sys.stdin:
     command, k, folder = line.split(maxsplit=2)
@@ -65,6 +67,7 @@ for line in sys.stdin:
     if child == 0:
         left = int(k)
         Path.open = mortal
+        os.fdopen = mortal_fdopen
         sys.addaudithook(step)
         os.fsync = lambda handle: (sys.audit("fsync"), fsync(handle))
         commands[command](Path(folder.strip()))

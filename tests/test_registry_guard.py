@@ -330,17 +330,17 @@ def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_path: Path) -> None:
-    """It says so by what it returns."""
+    """Its runtime part says so."""
     clocks = Clocks()
     versions = {
-        "one": {
+        "monitor_with_recovery": {
             str(number): write_version(
                 tmp_path,
-                "one",
+                "monitor_with_recovery",
                 number,
                 source=(
                     "from poet.runtime.results import MonitoringOutcome\n"
-                    f"VERSION = {number}\n\n\ndef one(value) -> MonitoringOutcome:\n"
+                    f"VERSION = {number}\n\n\ndef monitor_with_recovery(value) -> MonitoringOutcome:\n"
                     f"    value.work({number})\n"
                     "    return MonitoringOutcome.__new__(MonitoringOutcome)\n"
                 ),
@@ -348,9 +348,9 @@ def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_pa
             for number in (1, 2)
         }
     }
-    write_registry(tmp_path, {"one": 2}, versions, previous=1)
+    write_registry(tmp_path, {"monitor_with_recovery": 2}, versions, previous=1)
     column = Column(clocks, **FIFTY_TIMES)
-    one = Registry(tmp_path, timers=clocks.timers).policy("one")
+    one = Registry(tmp_path, timers=clocks.timers).policy("monitor_with_recovery")
     for _ in range(5):
         one(column)
     assert column.runs == [2] * 5

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import pkgutil
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from poet.errors import PublishError
+from poet.files import atomic_write, lock
 from poet.publish import activate, on_trial, read_journal, release, rollback
 from poet.registry import (
     Change,
@@ -22,13 +24,10 @@ from poet.registry import (
     Registry,
     Timers,
     VersionEntry,
-    exclusive,
     is_on_canary,
     moved,
-    place,
     read_document,
 )
-from poet.registry import _files as files
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 SOURCE = """VERSION = {number}
@@ -43,7 +42,12 @@ def one(feature="", fails=(), spend=None) -> int:
 """
 SHARE = 0.5
 FEATURES = ("age", "income", "city")
-STEPS = ("place", "sync_folder")
+STEPS = (
+    "poet.registry._change.fsync_directory",
+    "poet.registry._change.atomic_write",
+    "poet.files._replace",
+    "poet.files.fsync_directory",
+)
 
 
 class Crash(BaseException):
@@ -116,10 +120,10 @@ class RegistryMachine(RuleBasedStateMachine):
             sha256=hashlib.sha256(source).hexdigest(),
             manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         )
-        with exclusive(self.folder, patience_s=1.0):
+        with lock(self.folder, timeout_s=1.0):
             change = Change(self.folder, **SAID)
-            place(self.folder / f"one_v{number}.json", manifest)
-            place(self.folder / entry.module, source)
+            atomic_write(self.folder / f"one_v{number}.json", manifest)
+            atomic_write(self.folder / entry.module, source)
             known = change.before.policies.get("one")
             if known is None:
                 after = PolicyEntry(active=number, previous=None, versions={str(number): entry})
@@ -207,7 +211,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def crash_while_activating(self, number: int, step: str, skip: int) -> None:
         """Die before one of the writes: all of the change is there, or nothing of it."""
         left = skip
-        real = getattr(files, step)
+        real = pkgutil.resolve_name(step)
 
         def dying(*arguments: Any) -> Any:
             nonlocal left
@@ -218,7 +222,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
         before = read_document(self.folder)
         # a crash, or a refusal: either way the folder is what the model says, or the change was made whole
-        with contextlib.suppress(Crash, PublishError), mock.patch(f"poet.registry._change.{step}", dying):
+        with contextlib.suppress(Crash, PublishError), mock.patch(step, dying):
             activate(self.folder, "one", number, **SAID)
         after = read_document(self.folder)
         if after != before:

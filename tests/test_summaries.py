@@ -11,6 +11,7 @@ import pytest
 
 from poet.errors import SummaryError
 from poet.events import Event, make
+from poet.files import FileLock
 from poet.summaries import Summaries, aggregate, aggregate_range, merge, seal, summarise
 from poet.summaries._duckdb import DuckDBEngine
 from poet.summaries._index import Index, read_index, write_index
@@ -206,3 +207,61 @@ def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Pa
         "delay_hours": sum(round(1_000_000 * row["delay_hours"]) for row in counted["delays"]),
         "false_alarms_per_day": sum(round(1_000_000 * r["false_alarms_per_day"]) for r in counted["noise"]),
     }
+
+
+def test_reading_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
+    """So a folder that is only read can be on a read-only mount."""
+    folder = tmp_path / "segments"
+    with filled_log(tmp_path / "log", random_log(3)) as log:
+        seal(log, folder)
+    (folder / "segments.lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    summarise(folder)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_reader_that_is_overtaken_by_a_sealing_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """However often: in its last attempt it keeps others from sealing."""
+    from poet.summaries import _duckdb
+
+    folder, events = tmp_path / "segments", iter(random_log(3))
+    sealed = list(itertools.islice(events, 50))
+    overtaken = 0
+    with filled_log(tmp_path / "log", sealed) as log:
+        seal(log, folder)
+
+        def read_late(folder: Path) -> Index | None:
+            nonlocal overtaken
+            index = read_index(folder)
+            held = FileLock(folder / "segments.lock")
+            if overtaken < times and held.try_acquire():
+                overtaken += 1
+                held.close()
+                log.append([new := next(events)], durable=True)
+                sealed.append(new)
+                seal(log, folder)  # removes the small segments that the reader is about to open
+            return index
+
+        monkeypatch.setattr(_duckdb, "read_index", read_late)
+        assert said(summarise(folder)) == plain_count(sealed)
+    assert 1 <= overtaken <= min(times, 5)
+
+
+def test_aggregates_of_an_index_that_was_replaced_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They might be of another log; the next call counts again and keeps what it finds."""
+    folder, kept = tmp_path / "segments", tmp_path / "segments" / "aggregates.parquet"
+    with filled_log(tmp_path / "log", random_log(3)) as log:
+        seal(log, folder)
+        real = read_index
+        another = Index(position=1, prefix="another")
+        monkeypatch.setattr("poet.summaries._aggregates.read_index", lambda _folder: another)
+        first = aggregate(folder)
+        assert not kept.exists()
+        monkeypatch.setattr("poet.summaries._aggregates.read_index", real)
+        assert aggregate(folder).cells.equals(first.cells)
+        assert kept.exists()

@@ -1,13 +1,14 @@
 """Counterexamples are kept and tried first on later candidates."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from poet.errors import ValidationError
 from poet.policies import policy
 from poet.render import render
 from poet.validate import ValidationReport, validate_file
+from poet.validate._kept import Counterexample, keep, load
 
 pytestmark = pytest.mark.usefixtures("_forked")
 
@@ -59,10 +60,38 @@ def test_the_shown_counterexample_holds_no_blob(tmp_path: Path) -> None:
     assert "velocity=" in told
 
 
-def test_an_unreadable_counterexample_is_an_error(tmp_path: Path) -> None:
-    """It names the file and what to do."""
+@pytest.mark.parametrize("content", [b"", b'{"policy": "calculate_adap', b"{}", b"[1]", b"\xff\xfe"])
+def test_a_damaged_counterexample_is_set_aside_and_the_compile_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    """The warning names the file, what is wrong and where it is now; the next compile does not see it."""
+    report_on(tmp_path, BROKEN)
     folder = tmp_path / "kept" / WINDOW
-    folder.mkdir(parents=True)
-    (folder / "x.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ValidationError, match=r"x\.json is not a counterexample .*; delete it"):
-        report_on(tmp_path, SOURCE)
+    (folder / "x.json").write_bytes(content)
+    assert report_on(tmp_path, BROKEN, effort=1).gates[-1].name == "kept counterexamples"
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "poet.validate"]
+    assert re.search(r"x\.json is not a counterexample \(.+\); .*it is now .*x\.json\.damaged", told)
+    assert (folder / "x.json.damaged").read_bytes() == content
+    caplog.clear()
+    assert [gate.examples for gate in report_on(tmp_path, SOURCE, effort=1).gates if "kept" in gate.name] == [
+        1
+    ]
+    assert caplog.records == []
+
+
+def test_a_kill_while_a_counterexample_is_kept_leaves_no_torn_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name only when it is whole and on disk."""
+    found = Counterexample(policy=WINDOW, gate="g", told="t", hypothesis="6", blob="b" * 1000)
+
+    def killed(_handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        keep(tmp_path, (found,))
+    monkeypatch.undo()
+    assert load(tmp_path, WINDOW) == ()
+    keep(tmp_path, (found,))
+    assert load(tmp_path, WINDOW) == (found,)

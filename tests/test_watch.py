@@ -16,8 +16,9 @@ from poet import Workspace
 from poet.cli._app import app
 from poet.errors import LogError, ValidationError, WorkspaceError
 from poet.events import make
+from poet.files import FileLock
 from poet.pipeline import Plan
-from poet.turns import TURN, WATCH, Lock, NewFeedback, learned_until, remember, was_refused
+from poet.turns import TURN, WATCH, NewFeedback, learned_until, remember, was_refused
 from poet.watch import watch
 from poet.workspace import Report
 from tests.builders import execution, validation
@@ -159,10 +160,10 @@ def test_once_raises_what_was_refused(watched: Watched) -> None:
 def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
     """Who had the turn before us may have read all there is."""
     watched.append(1, 2, 3)
-    turn = Lock(watched.folder / TURN)
-    assert turn.take()
+    turn = FileLock(watched.folder / TURN)
+    assert turn.try_acquire()
     watched.script.append((7.0, lambda: remember(watched.folder, 3)))
-    watched.script.append((8.0, lambda: turn.__exit__(None, None, None)))
+    watched.script.append((8.0, turn.close))
     watched.run(30.0)
     assert watched.compiled_at == []
     assert any("being compiled by process" in said for said in watched.said)
@@ -171,9 +172,9 @@ def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
 def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
     """Until that one ends, however it ends."""
     watched.append(1, 2, 3)
-    first = Lock(watched.folder / WATCH)
-    assert first.take()
-    watched.script.append((3.0, lambda: first.__exit__(None, None, None)))
+    first = FileLock(watched.folder / WATCH)
+    assert first.try_acquire()
+    watched.script.append((3.0, first.close))
     watched.run(30.0)
     assert watched.said[0].startswith("the workspace is being watched by process ")
     assert watched.said[0].endswith("; waiting until that ends")

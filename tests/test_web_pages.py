@@ -193,7 +193,7 @@ def test_a_plan_that_cannot_be_applied_says_why(client: Served) -> None:
     assert client.post("/plans", data=token).status_code == 409  # one at a time
     client.state.worker.wait()
     assert client.state.proposals.get(plan.id).state == "failed"
-    assert "no saved plan" in text_of(client, f"/plans/{plan.id}")
+    assert "not a saved plan" in text_of(client, f"/plans/{plan.id}")
     assert client.get("/plans/work").headers["hx-refresh"] == "true"
     assert client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "no"}).status_code == 303
 

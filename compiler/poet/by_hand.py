@@ -10,6 +10,7 @@ import msgspec
 from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
 from poet.errors import EditError, PoetError, RegistryError
+from poet.files import lock
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy as spec_of
 from poet.publish import module_name, published_manifest, read_manifest
@@ -18,11 +19,8 @@ from poet.registry import (
     RegistryDocument,
     VersionEntry,
     as_published,
-    exclusive,
-    place,
     read_document,
     read_published,
-    sync_folder,
 )
 from poet.render import RenderedModule
 
@@ -45,10 +43,9 @@ def put_back(generated: Path) -> None:
     ]
     if not lost:
         return
-    with exclusive(generated, patience_s=PATIENCE_S):
+    with lock(generated, timeout_s=PATIENCE_S):
         for each in lost:
-            place(each.path, each.source)
-        sync_folder(generated)
+            atomic_write(each.path, each.source)
 
 
 def _published(generated: Path, version: VersionEntry) -> PublishedVersion | None:
@@ -131,7 +128,7 @@ def adjustments(
 def say(generated: Path, words: Sequence[Word]) -> None:
     """Keep people's words on rules beside the versions."""
     if words:
-        with exclusive(generated, patience_s=PATIENCE_S):
+        with lock(generated, timeout_s=PATIENCE_S):
             add_words(generated, words)
 
 

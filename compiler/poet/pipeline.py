@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from poet.decisions import Decisions, Rule
 from poet.edits import Edit, Word, amend, read_words
 from poet.errors import EditError, LearnError, PluginError, PublishError, RenderError
 from poet.events import make
+from poet.files import atomic_write, lock
 from poet.learn import learn, replay
 from poet.learn.configuration import LearnConfiguration
 from poet.learn.costs import CostEstimate, learned_costs
@@ -32,7 +33,7 @@ from poet.publish import (
     published_source,
     read_manifest,
 )
-from poet.registry import PolicyEntry, RegistryDocument, place, read_document
+from poet.registry import PolicyEntry, RegistryDocument, read_document
 from poet.render import RenderedModule, render
 from poet.validate import ValidatedModule, validate
 
@@ -45,6 +46,7 @@ __all__ = ["Mode", "Plan", "PolicyPlan", "apply", "first_versions", "plan", "ren
 
 EMBEDDED = Engine()
 WORKERS = 2
+PATIENCE_S: Final = 30.0
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]
 
@@ -339,5 +341,6 @@ def apply(
     for each in changes:
         if each.edits:  # what the person meant is in the new version; the old one is again what it was
             name = f"{module_name(each.policy, each.champion.version)}.py"
-            place(generated / name, rendering(each.champion).source.encode())
+            with lock(generated, timeout_s=PATIENCE_S):
+                atomic_write(generated / name, rendering(each.champion).source.encode())
     return versions

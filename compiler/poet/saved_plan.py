@@ -7,6 +7,7 @@ import msgspec
 
 from poet.decisions import Decisions
 from poet.errors import LearnError
+from poet.files import JsonDocument, to_json
 from poet.pipeline import Plan
 from poet.render import RenderedModule
 
@@ -49,7 +50,7 @@ def saved(plan: Plan, render: Rendering) -> SavedPlan:
 
 def encode(plan: SavedPlan) -> bytes:
     """Give the canonical JSON: sorted keys, two-space indent."""
-    return msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2) + b"\n"
+    return to_json(plan)
 
 
 def read_plan(path: Path) -> SavedPlan:
@@ -60,15 +61,13 @@ def read_plan(path: Path) -> SavedPlan:
     LearnError
         It is not one.
     """
-    try:
-        plan = msgspec.json.decode(path.read_bytes(), type=SavedPlan)
-    except (OSError, msgspec.DecodeError) as error:
-        raise LearnError(
-            f"{path} is no saved plan: {error}; write one by `poet plan --out {path.name}`"
-        ) from error
-    if plan.format != FORMAT:
-        raise LearnError(f"{path} has format {plan.format}, this release reads {FORMAT}; plan again")
-    return plan
+    return JsonDocument(
+        type=SavedPlan,
+        name="a saved plan",
+        next_step=f"write one with `poet plan --out {path.name}`",
+        error=LearnError,
+        format=FORMAT,
+    ).read(path)
 
 
 def moved(plan: SavedPlan, now: Plan, render: Rendering) -> Iterator[str]:

@@ -8,19 +8,17 @@ that changes nothing publishes nothing, and those that came with a checkout spea
 A file that is lost, or that belongs to a log since replaced, costs one compile too many and no event.
 """
 
-import fcntl
-import os
-import socket
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import Final
 
 import msgspec
 
+from poet.errors import LogError
 from poet.events import TELEMETRY
+from poet.files import JsonDocument, atomic_write, to_json
 from poet.log import FeedbackLog
 
-__all__ = ["TURN", "WATCH", "Lock", "NewFeedback", "learned_until", "remember", "was_refused"]
+__all__ = ["TURN", "WATCH", "NewFeedback", "learned_until", "remember", "was_refused"]
 
 TURN = Path("feedback_log") / "learning.lock"
 WATCH = Path("feedback_log") / "watch.lock"
@@ -32,6 +30,14 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     log_position: int
     refused: str = ""  # why the compile up to there published nothing: it would be refused again
     format: int = 1
+
+
+_DOCUMENT: Final = JsonDocument(
+    type=_State,
+    name="a compile's checkpoint",
+    next_step="delete it; one more compile follows",
+    error=LogError,
+)
 
 
 def learned_until(workspace: Path, newest: int) -> int:
@@ -50,16 +56,14 @@ def was_refused(workspace: Path) -> str:
 
 def remember(workspace: Path, log_position: int, *, refused: str = "") -> None:
     """Write down up to where a compile read."""
-    path = workspace / STATE
-    aside = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    aside.write_bytes(msgspec.json.encode(_State(log_position=log_position, refused=refused), order="sorted"))
-    aside.replace(path)
+    atomic_write(workspace / STATE, to_json(_State(log_position=log_position, refused=refused)))
 
 
 def _state(workspace: Path) -> _State:
+    path = workspace / STATE
     try:
-        return msgspec.json.decode((workspace / STATE).read_bytes(), type=_State)
-    except (FileNotFoundError, msgspec.DecodeError):
+        return _DOCUMENT.read_if_exists(path) or _State(log_position=0)
+    except LogError:
         return _State(log_position=0)
 
 
@@ -94,41 +98,3 @@ class NewFeedback:
     def _feedback(self, *, after: int) -> int:
         counts = self._log.count_by_type(after=after)
         return sum(count for type_, count in counts.items() if type_ not in TELEMETRY)
-
-
-class Lock:
-    """A file that one process holds at a time; the kernel lets go of it when its holders have ended.
-
-    A child process that is handed the descriptor holds it too, and keeps it should its parent be killed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("a+b")
-
-    def take(self) -> bool:
-        """Take the lock if nobody holds it, and leave word who does."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
-        self._file.flush()
-        return True
-
-    def holder(self) -> str:
-        """Say who holds the lock."""
-        self._file.seek(0)
-        return self._file.read(200).decode(errors="replace") or "another process"
-
-    def fileno(self) -> int:
-        """Give the descriptor, for a child."""
-        return self._file.fileno()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()

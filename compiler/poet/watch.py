@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from poet.errors import LogError, PoetError, PublishError, RegistryError, SummaryError, WorkspaceError
-from poet.turns import TURN, WATCH, Lock, NewFeedback, remember
+from poet.files import FileLock
+from poet.turns import TURN, WATCH, NewFeedback, remember
 from poet.workspace import Report, Workspace
 
 __all__ = ["compile_and_remember", "watch"]
@@ -65,7 +67,7 @@ def watch(
         There is no workspace to watch.
     """
     Workspace.open(folder).close()
-    with Lock(folder / WATCH) as lock:
+    with closing(FileLock(folder / WATCH)) as lock:
         _take(lock, "watched", say, sleep)
         said = ""
         while True:
@@ -103,7 +105,7 @@ def _round(
         sleep(interval_s)
     if not once:
         count = _settled(new, count, debounce_s, sleep)
-    with Lock(workspace.path / TURN) as turn:
+    with closing(FileLock(workspace.path / TURN)) as turn:
         _take(turn, "compiled", say, sleep)
         if new.count() >= threshold:  # who had the turn before us may have done it
             say(f"{count} feedback events since the last compile: compiling")
@@ -119,9 +121,9 @@ def _settled(new: NewFeedback, count: int, debounce_s: float, sleep: Callable[[f
     return count
 
 
-def _take(lock: Lock, what: str, say: Say, sleep: Callable[[float], None]) -> None:
+def _take(lock: FileLock, what: str, say: Say, sleep: Callable[[float], None]) -> None:
     is_said = False
-    while not lock.take():
+    while not lock.try_acquire():
         if not is_said:
             say(f"the workspace is being {what} by {lock.holder()}; waiting until that ends")
             is_said = True

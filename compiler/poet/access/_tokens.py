@@ -1,23 +1,25 @@
 """The file of tokens: names, roles and digests. A token itself is shown once and kept nowhere."""
 
-import fcntl
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.access._roles import ROLES, Right, Role, rights_of
 from poet.errors import AccessError
+from poet.files import JsonDocument, atomic_write, lock, to_json
 
 __all__ = ["FILE", "Token", "Tokens"]
 
 FILE = "access.json"
+LOCK: Final = "access.lock"
+PATIENCE_S: Final = 30.0
 FORMAT = 1
 SECRET_BYTES = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -54,6 +56,15 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[Token, ...] = ()
 
 
+_DOCUMENT: Final = JsonDocument(
+    type=_Document,
+    name="a file of tokens",
+    next_step="restore it, or delete it and make new ones",
+    error=AccessError,
+    format=FORMAT,
+)
+
+
 class Tokens:
     """The tokens of a workspace, in a file that only its owner may read."""
 
@@ -77,7 +88,7 @@ class Tokens:
             return ()
         seen = (found.st_ino, found.st_mtime_ns, found.st_size)
         if seen != self._seen:
-            self._document, self._seen = self._read(), seen
+            self._document, self._seen = _DOCUMENT.read(self.path), seen
         return self._document.tokens
 
     def find(self, secret: str) -> Token | None:
@@ -132,31 +143,12 @@ class Tokens:
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Token, ...]]:
-        with self.path.with_suffix(".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock(self.path.parent, timeout_s=PATIENCE_S, file_name=LOCK, error=AccessError):
             self._seen = None
             yield self.all()
 
-    def _read(self) -> _Document:
-        try:
-            document = msgspec.json.decode(self.path.read_bytes(), type=_Document)
-        except (OSError, msgspec.DecodeError) as error:
-            raise AccessError(
-                f"{self.path} is not a file of tokens ({error}); restore it, or delete it and make new ones"
-            ) from error
-        if document.format != FORMAT:
-            raise AccessError(f"{self.path} has format {document.format}, this release reads {FORMAT}")
-        return document
-
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        aside = self.path.with_name(f".tmp-{self.path.name}")
-        content = msgspec.json.format(msgspec.json.encode(_Document(tokens=tokens)), indent=2) + b"\n"
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.path)
+        atomic_write(self.path, to_json(_Document(tokens=tokens), is_sorted=False), mode=0o600)
         self._seen = None
 
 

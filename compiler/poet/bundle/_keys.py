@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poet.errors import BundleError
+from poet.files import is_open_to_others, write_new
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -75,12 +76,7 @@ def make_key(path: Path) -> TrustedKey:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o600)  # whatever the umask takes or leaves
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
+        write_new(path, content, mode=0o600)
     except FileExistsError as error:
         raise BundleError(
             f"{path} is there already; a key is never overwritten: name another file"
@@ -107,7 +103,7 @@ def read_key(path: Path) -> PrivateKey:
         raise BundleError(
             f"{path} cannot be read ({error.strerror}); `poet key {path}` makes a key"
         ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if is_open_to_others(mode):
         raise BundleError(f"{path} is open to others than its owner; run `chmod 600 {path}`")
     try:
         key = serialization.load_pem_private_key(content, password=None)

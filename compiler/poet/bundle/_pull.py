@@ -21,8 +21,9 @@ from poet.bundle._envelope import Opened, open_bundle
 from poet.bundle._fetch import TIMEOUT_S, Fetched, fetch, is_url
 from poet.bundle._keys import TrustedKey, trusted
 from poet.bundle._state import BUNDLE, NOTES, Notes, last_good, read_notes
-from poet.errors import BundleError, PublishError, RegistryError
-from poet.registry import Registry, exclusive, place, sync_folder
+from poet.errors import BundleError, RegistryError
+from poet.files import atomic_write, lock, to_json
+from poet.registry import Registry
 
 __all__ = ["Pulled", "pull"]
 
@@ -112,7 +113,7 @@ def _taken(
     if is_new:
         _try_out(opened.document)
     _write(folder, content, opened.document)
-    _place_notes(folder, Notes(
+    _write_notes(folder, Notes(
         identity=opened.identity,
         source=source,
         etag=fetched.etag,
@@ -208,9 +209,7 @@ def _write(folder: Path, content: bytes, document: BundleDocument) -> None:
     for step in steps:
         changed = [name for name in sorted(step) if _bytes_of(folder / name) != step[name]]
         for name in changed:
-            place(folder / name, step[name])
-        if changed:
-            sync_folder(folder)
+            atomic_write(folder / name, step[name])
 
 
 def _settle(folder: Path) -> None:
@@ -243,14 +242,13 @@ def _note_refusal(folder: Path, reason: str, said: str) -> None:
     try:
         with _held(folder):
             notes = msgspec.structs.replace(read_notes(folder), refused=reason, refused_at=said)
-            _place_notes(folder, notes)
+            _write_notes(folder, notes)
     except BundleError as error:
         _log.warning("the reason of a refusal could not be noted: %s", error)
 
 
-def _place_notes(folder: Path, notes: Notes) -> None:
-    place(folder / NOTES, msgspec.json.format(msgspec.json.encode(notes), indent=2) + b"\n")
-    sync_folder(folder)
+def _write_notes(folder: Path, notes: Notes) -> None:
+    atomic_write(folder / NOTES, to_json(notes, is_sorted=False))
 
 
 def _bytes_of(path: Path) -> bytes | None:
@@ -265,10 +263,8 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold the folder alone; what the disk refuses is an error that names it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(folder, patience_s=PATIENCE_S):
+        with lock(folder, timeout_s=PATIENCE_S, error=BundleError):
             yield
-    except PublishError as error:
-        raise BundleError(str(error)) from error
     except OSError as error:
         raise BundleError(
             f"{folder} cannot be written ({error}); see to its permissions and space"

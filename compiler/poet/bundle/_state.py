@@ -1,11 +1,13 @@
 """What is known of a folder of pulled versions: which bundle it serves, and what was refused last."""
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.bundle._envelope import Opened, reopen
 from poet.errors import BundleError
+from poet.files import JsonDocument
 
 __all__ = ["BUNDLE", "NOTES", "Notes", "State", "last_good", "read_notes", "state"]
 
@@ -38,6 +40,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: str
     refused: str
     refused_at: str
+
+
+_NOTES: Final = JsonDocument(
+    type=Notes, name="the notes of a pull", next_step="delete it and pull again", error=BundleError
+)
 
 
 def state(folder: Path) -> State:
@@ -91,6 +98,6 @@ def last_good(folder: Path) -> Opened | None:
 def read_notes(folder: Path) -> Notes:
     """Read the notes; none where they cannot be read, for nothing depends on them."""
     try:
-        return msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
-    except (OSError, ValueError):
+        return _NOTES.read_if_exists(folder / NOTES) or Notes()
+    except BundleError:
         return Notes()

@@ -41,7 +41,8 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
     poet bundle --key signing.pem --out drift.poet
     """
     from poet.bundle import pack, read_key, sign  # noqa: PLC0415
-    from poet.registry import changed_modules, place, sync_folder  # noqa: PLC0415
+    from poet.files import atomic_write  # noqa: PLC0415
+    from poet.registry import changed_modules  # noqa: PLC0415
 
     private = read_key(key_file)
     generated = settings["folder"] / "generated"
@@ -51,8 +52,7 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
             note(f"poet: {each.path} {each.says}, and is what the bundle holds")
     content = sign(document, private)
     try:
-        place(out, content)
-        sync_folder(out.parent)
+        atomic_write(out, content)
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written ({error.strerror}); name another file") from error
     told = {

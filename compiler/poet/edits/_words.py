@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from poet.errors import EditError
-from poet.registry import place, sync_folder
+from poet.files import JsonDocument, atomic_write, to_json
 
 __all__ = ["FILE", "Word", "add_words", "last_words", "read_words"]
 
@@ -34,6 +34,15 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     words: tuple[Word, ...] = ()
 
 
+_DOCUMENT: Final = JsonDocument(
+    type=_Document,
+    name="a file of pins and vetoes",
+    next_step="restore it from version control",
+    error=EditError,
+    format=FORMAT,
+)
+
+
 def read_words(generated: Path) -> tuple[Word, ...]:
     """Read every word, oldest first; none where there is no file.
 
@@ -42,16 +51,8 @@ def read_words(generated: Path) -> tuple[Word, ...]:
     EditError
         The file is not one of ours.
     """
-    path = generated / FILE
-    try:
-        document = msgspec.json.decode(path.read_bytes(), type=_Document)
-    except FileNotFoundError:
-        return ()
-    except (OSError, msgspec.DecodeError) as error:
-        raise EditError(f"{path} cannot be read: {error}; restore it from version control") from error
-    if document.format != FORMAT:
-        raise EditError(f"{path} has format {document.format}, this release reads {FORMAT}")
-    return document.words
+    document = _DOCUMENT.read_if_exists(generated / FILE)
+    return () if document is None else document.words
 
 
 def add_words(generated: Path, words: Sequence[Word]) -> None:
@@ -64,9 +65,7 @@ def add_words(generated: Path, words: Sequence[Word]) -> None:
         last = last_words(known).get((word.policy, word.rule))
         if last is None or _says(last) != _says(word):
             known.append(word)
-    content = msgspec.json.encode(_Document(words=tuple(known)), order="sorted")
-    place(generated / FILE, msgspec.json.format(content, indent=2) + b"\n")
-    sync_folder(generated)
+    atomic_write(generated / FILE, to_json(_Document(words=tuple(known))))
 
 
 def last_words(words: Iterable[Word]) -> Mapping[tuple[str, str], Word]:

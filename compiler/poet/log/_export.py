@@ -2,12 +2,13 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 import msgspec
 
 from poet.events import Event
+from poet.files import open_atomic
 from poet.log._interface import FeedbackLog, StoredEvent
 from poet.log._row import ENVELOPE
 
@@ -21,11 +22,9 @@ _DOCUMENT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def export_jsonl(log: FeedbackLog, path: Path) -> int:
     """Write every event as it came, one line each, in order; gives how many."""
     count = 0
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
+    with open_atomic(path) as file:
         for count, stored in enumerate(log.read(until=log.position()), start=1):  # noqa: B007 -- given back
             file.write(_line(stored.event) + b"\n")
-    partial.replace(path)
     return count
 
 
@@ -36,28 +35,28 @@ def export_parquet(log: FeedbackLog, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     tables: dict[str, _Table] = {}
+    paths: dict[str, Path] = {}
     with ExitStack() as closing:
         for stored in log.read(until=log.position()):
             type_ = stored.event.type
             if type_ not in tables:
-                path = folder / f"{quote(type_, safe='')}.parquet"
-                tables[type_] = closing.enter_context(_Table(path))
+                paths[type_] = folder / f"{quote(type_, safe='')}.parquet"
+                file = closing.enter_context(open_atomic(paths[type_]))
+                tables[type_] = closing.enter_context(_Table(file))
             tables[type_].add(_row(stored))
-    return [tables[type_].publish() for type_ in sorted(tables)]
+    return [paths[type_] for type_ in sorted(paths)]
 
 
 class _Table:
-    """A Parquet file that is written in row groups and gets its name when it is whole."""
+    """A Parquet file that is written in row groups."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         import pyarrow as pa  # noqa: PLC0415 -- half a second that only an export pays
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        self._path = path
-        self._partial = path.with_name(f"{path.name}.partial")
         texts = [(name, pa.string()) for name in (*ENVELOPE, "data", "extensions")]
         self._schema = pa.schema([("position", pa.int64()), *texts])
-        self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         self._record_batch = pa.RecordBatch
         self._rows: list[dict[str, Any]] = []
 
@@ -65,10 +64,6 @@ class _Table:
         self._rows.append(row)
         if len(self._rows) >= ROWS:
             self._write()
-
-    def publish(self) -> Path:
-        self._partial.replace(self._path)
-        return self._path
 
     def _write(self) -> None:
         self._writer.write_batch(self._record_batch.from_pylist(self._rows, schema=self._schema))

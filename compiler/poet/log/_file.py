@@ -1,15 +1,14 @@
 """The SQLite file: what it must look like, how it is made, how its errors read."""
 
-import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 from poet.errors import LogError
+from poet.files import FileLock
 
-__all__ = ["connected", "exclusive", "lock_file", "prepare", "telling"]
+__all__ = ["commit_lock", "connected", "prepare", "telling"]
 
 FILE = "log.sqlite3"
 LOCK = "commit.lock"
@@ -48,7 +47,7 @@ def prepare(folder: Path) -> None:
     path = folder / FILE
     with telling(path):
         folder.mkdir(parents=True, exist_ok=True)
-        with lock_file(folder) as lock, exclusive(lock):
+        with closing(commit_lock(folder)) as lock, lock:
             connection = connected(folder)
             try:
                 if _is_empty(connection, path):
@@ -68,24 +67,14 @@ def connected(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def lock_file(folder: Path) -> IO[bytes]:
-    """Open the file whose lock makes commits queue."""
-    return (folder / LOCK).open("ab")
+def commit_lock(folder: Path) -> FileLock:
+    """Return the lock that makes commits queue.
 
-
-@contextmanager
-def exclusive(lock: IO[bytes]) -> Iterator[None]:
-    """Let one process commit at a time.
-
-    SQLite admits one writer as well, but whoever polls at the right moment wins: among eight writers one
-    can starve for a second, where the kernel's queue is fair. Since commits are serial and a position is
-    given inside its commit, positions become visible in their order.
+    SQLite admits one writer at a time as well, but the one that polls at the right moment wins: among eight
+    writers one can starve for seconds. This lock is fair. Since commits are serial and a position is assigned
+    inside its commit, positions become visible in their order.
     """
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
+    return FileLock(folder / LOCK, names_holder=False, is_fair=True)
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from poet.events import Event
+from poet.files import FileLock
 from poet.log._block import EMPTY_DIGEST, Block, chained, content, counts, link, restored
-from poet.log._file import FILE, connected, exclusive, lock_file, prepare, telling
+from poet.log._file import FILE, commit_lock, connected, prepare, telling
 from poet.log._interface import StoredEvent, Written
 
 __all__ = ["EmbeddedStore", "Reader", "Writer"]
@@ -68,7 +69,7 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened: tuple[sqlite3.Connection, IO[bytes]] | None = None
+        self._opened: tuple[sqlite3.Connection, FileLock] | None = None
         self._behind = 0  # bytes written since the last checkpoint
 
     def commit(self, events: Sequence[Event]) -> None:
@@ -77,7 +78,7 @@ class Writer:
         with telling(self._folder / FILE):
             try:
                 connection, lock = self._open()
-                with exclusive(lock):
+                with lock:
                     try:
                         _insert(connection, block)
                     except sqlite3.IntegrityError:  # some are there already, which is rare: find out which
@@ -99,19 +100,19 @@ class Writer:
             connection.close()
             lock.close()
 
-    def _checkpoint(self, connection: sqlite3.Connection, lock: IO[bytes]) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection, lock: FileLock) -> None:
         """Carry the WAL into the file beside the others' commits; they wait only for what came meanwhile.
 
         Without a moment in which nobody commits the WAL would never begin anew, and grow.
         """
         connection.execute(CHECKPOINT).fetchone()
-        with exclusive(lock):
+        with lock:
             connection.execute(CHECKPOINT).fetchone()
         self._behind = 0
 
-    def _open(self) -> tuple[sqlite3.Connection, IO[bytes]]:
+    def _open(self) -> tuple[sqlite3.Connection, FileLock]:
         if self._opened is None:
-            self._opened = connected(self._folder), lock_file(self._folder)
+            self._opened = connected(self._folder), commit_lock(self._folder)
         return self._opened
 
 

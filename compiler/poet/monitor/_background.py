@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from poet.errors import MonitorError, PoetError
-from poet.turns import TURN, Lock, NewFeedback, learned_until, was_refused
+from poet.files import FileLock
+from poet.turns import TURN, NewFeedback, learned_until, was_refused
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace
@@ -109,8 +111,8 @@ class Learner:
         # steady stream there are always some.
         workspace.log.flush()
         upto = workspace.log.position()
-        with Lock(workspace.path / TURN) as turn:
-            while not turn.take():
+        with closing(FileLock(workspace.path / TURN)) as turn:
+            while not turn.try_acquire():
                 if self._is_covered(upto):
                     break
                 time.sleep(TURN_POLL_S)
@@ -123,7 +125,7 @@ class Learner:
     def _is_covered(self, upto: int) -> bool:
         return learned_until(self._workspace.path, self._workspace.log.position()) >= upto
 
-    def _compile(self, turn: Lock) -> None:
+    def _compile(self, turn: FileLock) -> None:
         # -P: a program's folder must not lend its modules to ours
         command = [sys.executable, "-P", "-m", "poet.monitor._compile", str(self._workspace.path)]
         ended = subprocess.run(  # noqa: S603 -- our own module
@@ -132,7 +134,7 @@ class Learner:
             capture_output=True,
             text=True,
             check=False,
-            pass_fds=[turn.fileno()],  # should we be killed, the turn is the compile's until it is done
+            pass_fds=turn.descriptors(),  # if this process is killed, the compile keeps the turn
         )
         if ended.returncode != 0:
             raise self._failed(ended.stderr.strip()[-SHOWN:])

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.errors import ProposalError
+from poet.files import JsonDocument, atomic_write, lock, remove_unfinished, to_json
 from poet.proposals._proposal import Proposal, State
-from poet.registry import exclusive, place, sync_folder
 
 __all__ = ["Proposals"]
 
@@ -22,6 +23,10 @@ _MOVES: dict[State, frozenset[State]] = {
     "applied": frozenset(),
     "rejected": frozenset(),
 }
+
+_DOCUMENT: Final = JsonDocument(
+    type=Proposal, name="a plan's review", next_step="delete it, and plan again", error=ProposalError
+)
 
 
 class Proposals:
@@ -44,14 +49,10 @@ class Proposals:
             There is none of this id.
         """
         path = self._path(identity, "review")
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Proposal)
-        except FileNotFoundError as error:
-            raise ProposalError(
-                f"there is no plan {identity}; look at the list, or make a new one"
-            ) from error
-        except msgspec.DecodeError as error:
-            raise ProposalError(f"{path} cannot be read ({error}); delete it, and plan again") from error
+        found = _DOCUMENT.read_if_exists(path)
+        if found is None:
+            raise ProposalError(f"there is no plan {identity}; look at the list, or make a new one")
+        return found
 
     def plan_file(self, identity: str) -> Path:
         """Name the saved plan that `Workspace.compile` takes."""
@@ -60,9 +61,10 @@ class Proposals:
     def add(self, proposal: Proposal, plan: bytes) -> None:
         """Keep a proposal with its saved plan, and forget the oldest that were decided."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.folder, patience_s=PATIENCE_S):
-            place(self._path(proposal.id, "plan"), plan)
-            self._place(proposal)
+        with lock(self.folder, timeout_s=PATIENCE_S):
+            remove_unfinished(self.folder)
+            atomic_write(self._path(proposal.id, "plan"), plan)
+            self._write(proposal)
         for old in self.all()[KEPT:]:
             if not old.is_open:
                 self._path(old.id, "review").unlink(missing_ok=True)
@@ -76,20 +78,19 @@ class Proposals:
         ProposalError
             There is none, or what was decided already does not allow it.
         """
-        with exclusive(self.folder, patience_s=PATIENCE_S):
+        with lock(self.folder, timeout_s=PATIENCE_S):
             before = self.get(identity)
             if state not in _MOVES[before.state] or not before.has_changes:
                 by = f" by {before.decided_by}" if before.decided_by else ""
                 said = before.state if before.has_changes else "without changes"
                 raise ProposalError(f"plan {identity} is {said}{by}; make a new plan for another decision")
             after = msgspec.structs.replace(before, state=state, **changes)
-            self._place(after)
+            self._write(after)
         return after
 
-    def _place(self, proposal: Proposal) -> None:
-        content = msgspec.json.format(msgspec.json.encode(proposal), indent=1)
-        place(self._path(proposal.id, "review"), content)
-        sync_folder(self.folder)
+    def _write(self, proposal: Proposal) -> None:
+        content = to_json(proposal, indent=1, is_sorted=False)
+        atomic_write(self._path(proposal.id, "review"), content)
 
     def _path(self, identity: str, kind: str) -> Path:
         if _ID.fullmatch(identity) is None:  # also what keeps an id from pointing out of the folder

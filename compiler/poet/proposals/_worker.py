@@ -6,14 +6,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from poet.errors import ProposalError
 from poet.events import new_id
+from poet.files import FileLock
 from poet.proposals._store import Proposals
-from poet.turns import TURN, Lock
+from poet.turns import TURN
 
 __all__ = ["Work", "Worker"]
 
@@ -99,8 +101,8 @@ class Worker:
         assert work is not None  # noqa: S101 -- begun by `_begin`
         problem = ""
         try:
-            with Lock(self._workspace / TURN) as turn:
-                while not turn.take():
+            with closing(FileLock(self._workspace / TURN)) as turn:
+                while not turn.try_acquire():
                     if self._closing.is_set():
                         return
                     time.sleep(TURN_POLL_S)
@@ -110,7 +112,7 @@ class Worker:
         finally:
             self.work = work._replace(says="done", is_done=True, problem=problem)
 
-    def _process_of(self, work: Work, turn: Lock) -> str:
+    def _process_of(self, work: Work, turn: FileLock) -> str:
         # -P: the folder that the server runs in must not lend its modules to ours
         command = [sys.executable, "-P", "-m", "poet.proposals._process", work.kind]
         with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
@@ -120,7 +122,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                pass_fds=[turn.fileno()],  # should we be killed, the turn is the process's until it is done
+                pass_fds=turn.descriptors(),  # if this process is killed, the child keeps the turn
             ) as process:
                 self._process = process
                 self.work = work._replace(says="reading the log and learning")

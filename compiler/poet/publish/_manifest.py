@@ -3,12 +3,14 @@
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.compare import Against
 from poet.decisions import Decisions
 from poet.errors import PublishError
+from poet.files import JsonDocument, to_json
 from poet.validate import ValidatedModule, ValidationReport
 
 __all__ = ["Manifest", "Version", "encode", "manifest_of", "module_name", "read_manifest"]
@@ -32,6 +34,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     decisions: Decisions
     validation: ValidationReport
     against: Against | None = None  # the version it revises; None for a policy's first one
+
+
+_DOCUMENT: Final = JsonDocument(
+    type=Manifest,
+    name="a manifest",
+    next_step="restore it from version control",
+    error=PublishError,
+    format=FORMAT,
+)
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +81,7 @@ def manifest_of(module: ValidatedModule, against: Against | None = None) -> Mani
 
 def encode(manifest: Manifest) -> bytes:
     """Give the canonical JSON: sorted keys, two-space indent."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+    return to_json(manifest)
 
 
 def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
@@ -82,13 +93,8 @@ def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
         There is none, or it is not a manifest.
     """
     path = generated / f"{module_name(policy, number)}.json"
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError as error:
+    manifest = _DOCUMENT.read_if_exists(path)
+    if manifest is None:
         known = sorted(found.stem for found in generated.glob(f"{policy}_v*.json"))
-        raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}") from error
-    except msgspec.DecodeError as error:
-        raise PublishError(f"{path} is not a manifest: {error}; restore it from version control") from error
-    if manifest.format != FORMAT:
-        raise PublishError(f"{path} has format {manifest.format}, this release reads {FORMAT}")
+        raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}")
     return manifest

@@ -14,6 +14,7 @@ import msgspec
 
 from poet.compare import Against
 from poet.errors import PublishError
+from poet.files import atomic_write, lock
 from poet.publish._manifest import Version, encode, manifest_of, module_name
 from poet.publish._package import STANDING
 from poet.registry import (
@@ -22,9 +23,7 @@ from poet.registry import (
     RegistryDocument,
     Trial,
     VersionEntry,
-    exclusive,
     moved,
-    place,
     refuse_share,
 )
 from poet.validate import ValidatedModule
@@ -77,14 +76,14 @@ def publish(
         refuse_share(trial, share)
     generated.mkdir(parents=True, exist_ok=True)
     new = [_New(module, generated, against) for module in modules]
-    with exclusive(generated, patience_s=patience_s):
+    with lock(generated, timeout_s=patience_s):
         change = Change(generated, who=who, why=why, at=at)
         # Whatever can be refused is refused before the first write.
         for each in new:
             each.refuse_another(change.before)
         for name, content in STANDING.items():
             if not (generated / name).exists():
-                place(generated / name, content)
+                atomic_write(generated / name, content)
         after = dict(change.before.policies)
         for each in new:
             each.write()
@@ -140,7 +139,7 @@ class _New:
     def write(self) -> None:
         for path, content in self.files.items():
             if not path.exists():
-                place(path, content)
+                atomic_write(path, content)
 
 
 def _with(entry: PolicyEntry | None, new: _New, *, activate: bool) -> PolicyEntry:

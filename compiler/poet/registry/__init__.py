@@ -13,7 +13,6 @@ from poet.registry._document import (
     decode_document,
     read_document,
 )
-from poet.registry._files import exclusive, place, sync_folder
 from poet.registry._guard import Timers
 from poet.registry._journal import Move, read_journal
 from poet.registry._load import LoadedVersion
@@ -49,12 +48,10 @@ __all__ = [
     "as_published",
     "changed_modules",
     "decode_document",
-    "exclusive",
     "has_sides",
     "is_on_canary",
     "moved",
     "on_trial",
-    "place",
     "published_bytes",
     "read_document",
     "read_journal",
@@ -62,5 +59,4 @@ __all__ = [
     "refuse_share",
     "release",
     "rollback",
-    "sync_folder",
 ]

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from poet.errors import PublishError
+from poet.files import lock
 from poet.registry._change import Change, moved
 from poet.registry._document import PolicyEntry, Trial
-from poet.registry._files import exclusive
 
 __all__ = ["activate", "on_trial", "release", "rollback", "withdraw"]
 
@@ -150,7 +150,7 @@ def withdraw(
     PublishError
         `to` is not fit to run, or another process holds the lock for longer than `patience_s`.
     """
-    with exclusive(generated, patience_s=patience_s):
+    with lock(generated, timeout_s=patience_s):
         change = Change(generated, who="guard", why=why, at=at)
         entry = change.entry(policy)
         known = entry.versions.get(str(number))
@@ -183,7 +183,7 @@ def _before(entry: PolicyEntry, number: int) -> int | None:
 
 @contextmanager
 def _changing(generated: Path, *, who: str, why: str, at: str) -> Iterator[Change]:
-    with exclusive(generated, patience_s=PATIENCE_S):
+    with lock(generated, timeout_s=PATIENCE_S):
         yield Change(generated, who=who, why=why, at=at)
 
 

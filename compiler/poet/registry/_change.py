@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from poet.errors import PublishError, RegistryError
+from poet.files import atomic_write, fsync_directory, to_json
 from poet.registry._document import PolicyEntry, Quarantine, RegistryDocument, Slowness, VersionEntry
-from poet.registry._files import place, sync_folder
 from poet.registry._journal import Mode, Move, append
 from poet.registry._published import read_published
 from poet.registry._recover import recovered
@@ -75,11 +75,9 @@ class Change:
         if not changed:
             return
         document = RegistryDocument(generation=self._generation, policies=dict(after))
-        content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
         append(self._generated, [move for policy in changed for move in self._told(policy, after[policy])])
-        sync_folder(self._generated)
-        place(self._generated / "registry.json", content)
-        sync_folder(self._generated)
+        fsync_directory(self._generated)
+        atomic_write(self._generated / "registry.json", to_json(document))
 
     def commit_one(self, policy: str, entry: PolicyEntry) -> None:
         """Commit what becomes of one policy."""

@@ -1,10 +1,12 @@
 """`registry.json`: which versions there are, and which one answers."""
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.errors import RegistryError
+from poet.files import JsonDocument
 
 __all__ = [
     "FILE",
@@ -106,6 +108,15 @@ class RegistryDocument(msgspec.Struct, frozen=True, kw_only=True):
         return None if entry is None else entry.active
 
 
+_DOCUMENT: Final = JsonDocument(
+    type=RegistryDocument,
+    name="a registry",
+    next_step="restore it from version control",
+    error=RegistryError,
+    format=FORMAT,
+)
+
+
 def read_document(generated: Path) -> RegistryDocument:
     """Read ``registry.json``; an empty one where there is none.
 
@@ -115,12 +126,8 @@ def read_document(generated: Path) -> RegistryDocument:
         It is not a registry that this release knows.
     """
     path = generated / FILE
-    try:
-        return decode_document(path.read_bytes(), path)
-    except FileNotFoundError:
-        return RegistryDocument()
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be read ({error.strerror}); see to its permissions") from error
+    document = _DOCUMENT.read_if_exists(path)
+    return RegistryDocument() if document is None else _checked(document, path)
 
 
 def decode_document(content: bytes, path: Path) -> RegistryDocument:
@@ -131,12 +138,10 @@ def decode_document(content: bytes, path: Path) -> RegistryDocument:
     RegistryError
         It is not a registry that this release knows.
     """
-    try:
-        document = msgspec.json.decode(content, type=RegistryDocument)
-    except msgspec.DecodeError as error:
-        raise RegistryError(f"{path} is not a registry: {error}; restore it from version control") from error
-    if document.format != FORMAT:
-        raise RegistryError(f"{path} has format {document.format}, this release reads {FORMAT}")
+    return _checked(_DOCUMENT.decode(content, path), path)
+
+
+def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
     for policy, entry in document.policies.items():
         for number, version in entry.versions.items():
             # The name is also what keeps a registry from pointing out of its folder.

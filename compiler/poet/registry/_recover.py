@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from poet.errors import PublishError
+from poet.files import remove_unfinished
 from poet.registry._document import RegistryDocument, read_document
-from poet.registry._files import TEMPORARY
 from poet.registry._journal import FILE as JOURNAL
 from poet.registry._journal import last_change
 
@@ -39,8 +39,7 @@ def recovered(generated: Path) -> tuple[RegistryDocument, int]:
             f"{generated / 'registry.json'} is gone, but {JOURNAL} tells of {newest.generation} changes; "
             "restore it from version control"
         )
-    for leftover in generated.glob(f"{TEMPORARY}*"):
-        leftover.unlink()
+    remove_unfinished(generated)
     for path in generated.glob("*_v*.json"):
         _remove_unpublished(path, document)
     return document, 0 if newest is None else newest.generation

@@ -4,7 +4,6 @@ A line holds what is new since the process's last one, so the sum of all lines i
 witnesses. Lines are short and written in one append each, so that processes do not cut into one another.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,11 +68,8 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 def add_to_file(folder: Path, tallies: Iterable[Tally]) -> None:
     """Append what is new."""
     content = b"".join(msgspec.json.encode(each) + b"\n" for each in tallies)
-    handle = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(handle, content)
-    finally:
-        os.close(handle)
+    with (folder / FILE).open("ab", buffering=0) as file:  # one write: lines of several processes do not mix
+        file.write(content)
 
 
 def read_tallies(folder: Path) -> dict[tuple[str, int, str, int], Tally]:

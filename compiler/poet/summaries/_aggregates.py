@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poet.summaries._index import lock
+from poet.summaries._index import Index, read_consistently, read_index, sealing_lock
 from poet.summaries._summaries import sealed_index
 
 if TYPE_CHECKING:
@@ -42,18 +42,29 @@ def aggregate(folder: Path, *, engine: Engine | None = None, until: int | None =
         Nothing was sealed here, or not as far as `until`.
     """
     from poet.summaries._duckdb import DuckDBEngine  # noqa: PLC0415
-    from poet.summaries._state import read_state, write_state  # noqa: PLC0415
+    from poet.summaries._state import read_state  # noqa: PLC0415
 
-    with lock(folder, alone=False):
-        position = sealed_index(folder, until).position if until is None else until
-        sealed_index(folder, until)
+    def read() -> tuple[Index, int, Aggregates]:
+        index = sealed_index(folder, until)
+        position = index.position if until is None else until
         with nullcontext(engine) if engine else DuckDBEngine(folder) as used:
             known = read_state(folder, at_most=position)
             new = aggregate_range(used, after=known.position, until=position)
-            whole = merge(Aggregates(known.cells), new)
-        if until is None and position > known.position:
-            write_state(folder, position, whole.cells)
+        return index, known.position, merge(Aggregates(known.cells), new)
+
+    index, known, whole = read_consistently(folder, read, has_own_engine=engine is not None)
+    if until is None and index.position > known:
+        _keep(folder, index, whole)
     return whole
+
+
+def _keep(folder: Path, index: Index, whole: Aggregates) -> None:
+    """Write the aggregates of an index for the next call, unless the folder was sealed again since."""
+    from poet.summaries._state import write_state  # noqa: PLC0415
+
+    with suppress(PermissionError), sealing_lock(folder):  # in a folder that is only read, nothing is kept
+        if read_index(folder) == index:
+            write_state(folder, index.position, whole.cells)
 
 
 def aggregate_range(engine: Engine, *, after: int, until: int) -> Aggregates:

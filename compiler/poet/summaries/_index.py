@@ -2,29 +2,53 @@
 
     folder/
       segments.json                         the truth: what is sealed, up to which log position
-      segments.lock                         held shared by readers, alone by the one who seals
+      segments.lock                         held to change the folder; readers hold nothing
       aggregates.parquet                    mergeable aggregates of a sealed prefix
       segments/<type>/<first>-<last>.parquet
 
-Every file is written beside its name, synchronised and renamed. A file that the index does not name is
-a leftover of a run that was killed: readers do not see it, the next `seal` removes it.
+Every file is written under another name, synchronized and renamed. A file that the index does not name is
+left from an earlier index or from a run that was killed. Readers that start now do not see it; `seal` removes
+it.
+
+Segments never change, so readers need no lock and no right to write. Only a reader that started from an older
+index can find a segment missing. It sees that the index has changed since, and starts again: see
+`read_consistently`.
 """
 
-import fcntl
-import os
-import threading
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
 from poet.errors import SummaryError
+from poet.files import (
+    JsonDocument,
+    atomic_write,
+    fsync_directory,
+    lock,
+    open_atomic,
+    remove,
+    remove_unfinished,
+    to_json,
+)
 
-__all__ = ["Index", "Segment", "lock", "read_index", "replace_file", "tidy", "write_index"]
+__all__ = [
+    "Index",
+    "Segment",
+    "read_consistently",
+    "read_index",
+    "replace_file",
+    "sealing_lock",
+    "tidy",
+    "write_index",
+]
 
 FORMAT = 1
+OPTIMISTIC_ATTEMPTS: Final = 5
+T = TypeVar("T")
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,12 +73,20 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         return [folder / segment.file for segment in self.tables.get(table, ()) if segment.last > after]
 
 
+_DOCUMENT: Final = JsonDocument(
+    type=Index,
+    name="an index of segments",
+    next_step="remove it to have the log sealed again",
+    error=SummaryError,
+    format=FORMAT,
+)
+
+
 @contextmanager
-def lock(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Hold the folder: shared to read, alone to seal. Waits for whoever holds it."""
+def sealing_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder to change it. Waits for the process that holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "segments.lock").open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+    with lock(folder, timeout_s=math.inf, file_name="segments.lock", error=SummaryError):
         yield
 
 
@@ -66,51 +98,39 @@ def read_index(folder: Path) -> Index | None:
     SummaryError
         The index is not one, or a newer release wrote it.
     """
-    path = folder / "segments.json"
-    try:
-        document = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        index = msgspec.json.decode(document, type=Index)
-    except msgspec.DecodeError as error:
-        raise SummaryError(
-            f"{path} is not an index of segments ({error}); remove it to have the log sealed again"
-        ) from error
-    if index.format != FORMAT:
-        raise SummaryError(
-            f"{path} has format {index.format}, this release reads {FORMAT}; remove it to seal the log again"
-        )
-    return index
+    return _DOCUMENT.read_if_exists(folder / "segments.json")
+
+
+def read_consistently(folder: Path, read: Callable[[], T], *, has_own_engine: bool) -> T:
+    """Return what `read` returns, which opens the index and its segments; start again if they were replaced.
+
+    A reader that is overtaken every time keeps others from sealing in its last attempt. So does a reader with
+    an engine of its own, which knows one index only: starting again would not help it.
+    """
+    for _ in range(0 if has_own_engine else OPTIMISTIC_ATTEMPTS):
+        before = read_index(folder)
+        try:
+            return read()
+        except Exception:
+            if read_index(folder) == before:
+                raise
+    with sealing_lock(folder):
+        return read()
 
 
 def write_index(folder: Path, index: Index) -> None:
     """Replace the index: from here on its segments count."""
-    document = msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1) + b"\n"
-    replace_file(folder / "segments.json", lambda handle: handle.write(document))
+    atomic_write(folder / "segments.json", to_json(index, indent=1))
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a kill leaves the old one or the new one, never a part."""
+    """Write a file that is too large to hold as bytes; see `atomic_write`."""
     is_new = not path.parent.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    with partial.open("wb") as handle:
+    with open_atomic(path) as handle:
         write(handle)
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.replace(path)
-    _synchronise(path.parent)  # the rename itself is on disk only with its folder
     if is_new:
-        _synchronise(path.parent.parent)
-
-
-def _synchronise(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fsync_directory(path.parent.parent)
 
 
 def tidy(folder: Path, index: Index | None) -> None:
@@ -119,9 +139,10 @@ def tidy(folder: Path, index: Index | None) -> None:
     kept = {folder / segment.file for segments in tables for segment in segments}
     for path in (folder / "segments").glob("*/*"):
         if path not in kept:
-            path.unlink()
-    for path in folder.glob("*.partial"):
+            remove(path)
+    remove_unfinished(folder)
+    for path in folder.glob("*.partial"):  # as earlier releases named unfinished files
         if path.name.startswith(("segments.json.", "aggregates.parquet.")):
-            path.unlink()
+            remove(path)
     if index is None:  # aggregates of segments that are gone
-        (folder / "aggregates.parquet").unlink(missing_ok=True)
+        remove(folder / "aggregates.parquet")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from poet.errors import SummaryError
 from poet.summaries._columns import rows_of
-from poet.summaries._index import Index, Segment, lock, read_index, tidy, write_index
+from poet.summaries._index import Index, Segment, read_index, sealing_lock, tidy, write_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def seal(log: FeedbackLog, folder: Path) -> int:
     SummaryError
         The folder holds another log's segments.
     """
-    with lock(folder, alone=True):
+    with sealing_lock(folder):
         index = read_index(folder)
         tidy(folder, index)
         position = log.position()

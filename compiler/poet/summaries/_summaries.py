@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from poet.errors import SummaryError
 from poet.events import PAYLOADS
 from poet.summaries._columns import SCORES
-from poet.summaries._index import Index, lock, read_index
+from poet.summaries._index import Index, read_consistently, read_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
     from poet.summaries._pages import window_of  # noqa: PLC0415
     from poet.summaries._prefix import prefix_digest  # noqa: PLC0415
 
-    with lock(folder, alone=False):
+    def read() -> Summaries:
         index = sealed_index(folder, until)
         _require_known(index, folder)
         with nullcontext(engine) if engine else DuckDBEngine(folder) as used:
@@ -106,6 +106,8 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
             is_whole = position == index.position
             prefix = index.prefix if is_whole else prefix_digest(Bounded(used, position))
             return answer(window_of(used, position), log_prefix=prefix)
+
+    return read_consistently(folder, read, has_own_engine=engine is not None)
 
 
 def sealed_index(folder: Path, until: int | None) -> Index:

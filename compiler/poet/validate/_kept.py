@@ -1,13 +1,18 @@
 """Counterexamples that were found once are kept, and tried first on every later candidate."""
 
 import hashlib
+import logging
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.errors import ValidationError
+from poet.files import JsonDocument, atomic_write, set_aside, to_json
 
 __all__ = ["Counterexample", "keep", "load"]
+
+_log: Final = logging.getLogger("poet.validate")
 
 
 class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,28 +25,37 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     blob: str
 
 
+_DOCUMENT: Final = JsonDocument(
+    type=Counterexample,
+    name="a counterexample",
+    next_step="restore it from version control, or delete it",
+    error=ValidationError,
+)
+
+
 def keep(folder: Path, found: tuple[Counterexample, ...]) -> None:
     """Write each to a file named after what is in it, so that writers do not meet."""
     for each in found:
         name = hashlib.sha256(f"{each.gate} {each.hypothesis} {each.blob}".encode()).hexdigest()[:16]
         path = folder / each.policy / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(each), indent=2) + b"\n")
+        atomic_write(path, to_json(each, is_sorted=False))
 
 
 def load(folder: Path, policy: str) -> tuple[Counterexample, ...]:
-    """Give what is kept for a policy, always in the same order.
+    """Return what is kept for a policy, always in the same order.
 
-    Raises
-    ------
-    ValidationError
-        A file there is not a counterexample.
+    A damaged file is set aside with a warning. The contract is checked anyway, so a
+    compile can do without it.
     """
-    return tuple(_read(path) for path in sorted((folder / policy).glob("*.json")))
+    found = (_read(path) for path in sorted((folder / policy).glob("*.json")))
+    return tuple(each for each in found if each is not None)
 
 
-def _read(path: Path) -> Counterexample:
+def _read(path: Path) -> Counterexample | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Counterexample)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ValidationError(f"{path} is not a counterexample ({error}); delete it") from error
+        return _DOCUMENT.read_if_exists(path)
+    except ValidationError as error:
+        aside = set_aside(path)
+        _log.warning("%s. The compile goes on without it%s", error, f"; it is now {aside}" if aside else "")
+        return None
