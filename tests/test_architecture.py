@@ -60,7 +60,7 @@ def imported(stage: str) -> set[str]:
                 names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
             elif isinstance(node, ast.Import):
                 names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("poet.")}
-    return names - {stage, "errors"}
+    return names - {stage, "errors", "background"}
 
 
 @pytest.mark.parametrize("stage", MAY_IMPORT)

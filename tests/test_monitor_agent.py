@@ -189,7 +189,7 @@ def test_a_refusal_of_somebody_elses_compile_concerns_all_it_read(monitor: Smart
         monitor.collect_feedback(verdict(f"x{number}"))
     remember(monitor.workspace.path, 3, refused="detect_drift broke its contract")
     monitor.collect_feedback(verdict("x2"))
-    with pytest.raises(MonitorError, match="failed: detect_drift broke its contract; the versions that"):
+    with pytest.raises(MonitorError, match="failed: detect_drift broke its contract; the active versions"):
         monitor.flush()
 
 
