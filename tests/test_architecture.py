@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "export": {"decisions", "policies", "publish", "registry"},
     "adapters": {"events", "publish", "runtime", "workspace"},
     "doctor": {"configuration", "log", "registry", "validate"},
-    "proposals": {"events", "pipeline", "registry", "review", "turns", "workspace"},
+    "proposals": {"events", "jobs", "pipeline", "registry", "review", "turns", "workspace"},
     "web": {
         "access",
         "decisions",

@@ -178,7 +178,7 @@ def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch:
         for number in range(3):
             monitor.collect_feedback(verdict(f"x{number}"))
         time.sleep(0.3)
-        assert monitor._connection.learner._is_working
+        assert monitor._connection.learner.is_busy
         remember(monitor.workspace.path, 3)
         monitor.flush()
 
@@ -433,7 +433,7 @@ def test_a_call_is_not_held_up_by_a_compile(monitor: SmartMonitor) -> None:
     for number in range(3):
         monitor.collect_feedback(verdict(f"x{number}"))
     during: list[float] = []
-    while monitor._connection.learner._is_working:
+    while monitor._connection.learner.is_busy:
         during += latencies_ms(5)
     assert len(during) >= 30
     assert np.median(during) <= np.median(before) + 2.0

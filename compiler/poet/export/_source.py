@@ -14,7 +14,7 @@ from poet.errors import ExportError
 
 __all__ = ["INLINED", "Library", "Meaning", "Source", "dotted"]
 
-INLINED = ("poet.runtime", "poet.errors")
+INLINED = ("poet.runtime", "poet.background", "poet.errors")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 

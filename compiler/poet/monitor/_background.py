@@ -66,7 +66,12 @@ class Learner(BackgroundWorker):
     def wait(self) -> None:
         """Return when no learning is under way or wanted."""
         with self._changed:
-            self._changed.wait_for(lambda: not (self._is_working or self._is_wanted))
+            self._changed.wait_for(lambda: not self.is_busy)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether learning is under way or wanted."""
+        return self._is_wanted or self._is_working
 
     def close(self) -> None:
         """Take no more requests, and wait for the learning under way."""
