@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from poet import Workspace
+from poet import Workspace, background, jobs
+from poet.background import BackgroundWorker
+from poet.errors import LearnError
 from poet.publish import on_trial
 from poet.registry import Registry
+from poet.watch import compile_job
 from tests.handmade import write_registry, write_version
 from tests.workspaces import first_workspace
 
@@ -141,3 +146,126 @@ def test_a_program_ends_cleanly_while_a_shadow_computes(tmp_path: Path) -> None:
     registry.refresh()
     (told,) = registry.tallies()
     assert (told.compared, told.skipped) == (5, 0)
+
+
+class Stepping(BackgroundWorker):
+    """A worker with one step, which lasts until it is told to end."""
+
+    def __init__(self) -> None:
+        self.is_inside, self.may_leave = threading.Event(), threading.Event()
+        self.calls: list[str] = []
+        super().__init__()
+        self._start_thread()
+
+    def before_fork(self) -> None:
+        """Note it, and whether the step is over."""
+        self.calls.append(f"before, step over: {self.may_leave.is_set()}")
+
+    def after_fork_in_parent(self) -> None:
+        """Note it."""
+        self.calls.append("parent")
+
+    def reset_after_fork(self) -> None:
+        """Note it, and whether the thread is forgotten."""
+        self.calls.append(f"child, thread: {self._thread}")
+
+    def _run(self) -> None:
+        with self._step():
+            self.is_inside.set()
+            self.may_leave.wait(PATIENCE_S)
+
+
+def forked(calls: list[str]) -> str:
+    """Fork, and return what the worker noted in the child."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, calls[-1].encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as said:
+        return said.read()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_the_step_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hooks run in the parent and in the child, where there is no thread."""
+    monkeypatch.setattr(background, "FORK_S", PATIENCE_S)
+    worker = Stepping()
+    assert worker.is_inside.wait(PATIENCE_S)
+    threading.Timer(0.2, worker.may_leave.set).start()
+    assert forked(worker.calls) == "child, thread: None"
+    assert worker.calls == ["before, step over: True", "parent"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_step_that_does_not_end_holds_up_no_fork_and_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both go on after their bound."""
+    monkeypatch.setattr(background, "FORK_S", 0.05)
+    monkeypatch.setattr(background, "LAST_STEP_S", 0.05)
+    worker = Stepping()
+    assert worker.is_inside.wait(PATIENCE_S)
+    assert forked(worker.calls) == "child, thread: None"
+    assert worker.calls == ["before, step over: False", "parent"]
+    assert not worker._stop_thread(0.0)
+    worker.may_leave.set()
+    assert worker._stop_thread()
+
+
+def test_one_module_registers_for_forks_and_exits() -> None:
+    """The others go through it, so their order is known."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "compiler").rglob("*.py")
+        if "os.register_at_fork(" in (text := path.read_text()) or "atexit.register" in text
+    }
+    assert found == {"compiler/poet/background.py"}
+
+
+def test_modules_import_where_no_process_forks() -> None:
+    """Windows has no `os.register_at_fork`."""
+    code = "import os; del os.register_at_fork, os.fork; import poet.workspace; from poet.monitor import SmartMonitor"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def fail(_workspace: Workspace, arguments: Mapping[str, str], progress: jobs.Progress) -> Mapping[str, int]:
+    """Pass a stage, then fail."""
+    progress("learning")
+    raise LearnError(arguments["reason"])
+
+
+def test_a_job_reports_its_stages_and_the_type_of_its_error(tmp_path: Path) -> None:
+    """Only functions of this package are run."""
+    folder = first_workspace(tmp_path / "w")
+    stages: list[str] = []
+    with jobs.compile_lock(folder) as lock:
+        assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
+        wanted = jobs.Job(
+            function="poet.proposals._process:apply", workspace=str(folder), arguments={"proposal": "x"}
+        )
+        found = jobs.run(wanted, lock, jobs.Control(progress=stages.append))
+        foreign = jobs.run(jobs.job(fail, folder, reason="no"), lock)
+        crashed = jobs.run(jobs.Job(function="poet.jobs:none", workspace=str(folder)), lock)
+    assert found is not None
+    assert found.error is not None
+    assert found.error.type == "PublishError"
+    assert "plan" in found.error.message
+    assert foreign is not None
+    assert foreign.error is not None
+    assert foreign.error.message == "'tests.test_background:fail' is not a function of poet"
+    assert crashed is not None
+    assert crashed.error is not None
+    assert (crashed.error.type, "AttributeError" in crashed.error.message) == ("crash", True)
+
+
+def test_a_job_can_be_left_and_ended(tmp_path: Path) -> None:
+    """One that is left is nobody's error; one that is ended says so."""
+    folder = first_workspace(tmp_path / "w")
+    wanted = jobs.job(compile_job, folder)
+    with jobs.compile_lock(folder) as lock:
+        assert jobs.run(wanted, lock, jobs.Control(is_left=lambda: True)) is None
+        done = jobs.run(wanted, lock, jobs.Control(is_ended=lambda: True))
+    assert done is not None
+    assert done.error is not None
+    assert jobs.ENDED in done.error.message
