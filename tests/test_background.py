@@ -225,26 +225,24 @@ def test_one_module_registers_for_forks_and_exits() -> None:
 
 def test_modules_import_where_no_process_forks() -> None:
     """Windows has no `os.register_at_fork`."""
-    code = "import os; del os.register_at_fork, os.fork; import poet.workspace; from poet.monitor import SmartMonitor"
+    code = "import os; del os.register_at_fork, os.fork; import poet.workspace, poet.monitor"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def fail(_workspace: Workspace, arguments: Mapping[str, str], progress: jobs.Progress) -> Mapping[str, int]:
-    """Pass a stage, then fail."""
-    progress("learning")
+def fail(_workspace: Workspace, arguments: Mapping[str, str], _progress: jobs.Progress) -> Mapping[str, int]:
+    """Fail: this module must not be run as a job."""
     raise LearnError(arguments["reason"])
 
 
-def test_a_job_reports_its_stages_and_the_type_of_its_error(tmp_path: Path) -> None:
+def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
     """Only functions of this package are run."""
     folder = first_workspace(tmp_path / "w")
-    stages: list[str] = []
     with jobs.compile_lock(folder) as lock:
         assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
         wanted = jobs.Job(
             function="poet.proposals._process:apply", workspace=str(folder), arguments={"proposal": "x"}
         )
-        found = jobs.run(wanted, lock, jobs.Control(progress=stages.append))
+        found = jobs.run(wanted, lock)
         foreign = jobs.run(jobs.job(fail, folder, reason="no"), lock)
         crashed = jobs.run(jobs.Job(function="poet.jobs:none", workspace=str(folder)), lock)
     assert found is not None
@@ -253,7 +251,7 @@ def test_a_job_reports_its_stages_and_the_type_of_its_error(tmp_path: Path) -> N
     assert "plan" in found.error.message
     assert foreign is not None
     assert foreign.error is not None
-    assert foreign.error.message == "'tests.test_background:fail' is not a function of poet"
+    assert foreign.error.message == f"'{__name__}:fail' is not a function of poet"
     assert crashed is not None
     assert crashed.error is not None
     assert (crashed.error.type, "AttributeError" in crashed.error.message) == ("crash", True)
