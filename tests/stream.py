@@ -1,8 +1,9 @@
 """One of several monitors on one workspace, in a process of its own: a stream, and people who answer late.
 
 ``python -m tests.stream FOLDER WHO OF`` monitors its share of the cases, prints ``streamed`` when it is
-through, goes on monitoring until it reads a line, prints ``learned`` when it has nothing left to learn, reads
-another line, and prints what it counted as JSON.
+through, goes on monitoring and prints ``followed`` when a learned version has answered. After a line on
+standard input it prints ``learned`` when it has nothing left to learn. After another one it monitors until
+the active version answers, and prints what it counted as JSON.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import itertools
 import json
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +22,12 @@ import numpy as np
 
 from poet import DriftResult, SmartMonitor
 from poet.demo import load_cases
+from poet.registry import read_document
 
 COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
 AT_MOST = 260  # cases in all: the streams of a short day
 PAUSE_S = 0.01  # between two executions
+FOLLOW_S = 120.0  # for the last swap to be seen; a quiet machine needs a quarter of a second
 LATEST_S = 1.5  # until somebody answers
 ELSEWHERE = 3  # every third answer comes from another process
 REPORTED = 0.5  # of the drifts that nobody was alerted to
@@ -113,6 +117,7 @@ async def monitor_all(stream: Stream, cases: list[Case]) -> None:
         await asyncio.sleep(PAUSE_S)
     stream.answer(all_of_them=True)
     print("streamed", flush=True)  # noqa: T201
+    has_followed = False
     enough = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     for current, reference, _, keywords in itertools.cycle(cases):
         if enough.done():
@@ -122,7 +127,22 @@ async def monitor_all(stream: Stream, cases: list[Case]) -> None:
         stream.counts["calls"] += 1
         if result.policy_version not in stream.versions:
             stream.versions.append(result.policy_version)
+        if not has_followed and result.policy_version > 1:
+            has_followed = True
+            print("followed", flush=True)  # noqa: T201
         await asyncio.sleep(25 * PAUSE_S)
+
+
+def follow(stream: Stream, case: Case, active: int) -> int:
+    """Call until this version answers, for a while; give the version that answered last."""
+    current, reference, _, keywords = case
+    end = time.monotonic() + FOLLOW_S
+    while True:
+        last = stream.monitor.detect_drift(current, reference, **keywords).policy_version
+        stream.counts["calls"] += 1
+        if last == active or time.monotonic() > end:
+            return last
+        time.sleep(PAUSE_S)
 
 
 def main(folder: str, who: int, of: int) -> None:
@@ -134,9 +154,9 @@ def main(folder: str, who: int, of: int) -> None:
         monitor.flush()
         print("learned", flush=True)  # noqa: T201
         sys.stdin.readline()
-        current, reference, _, keywords = cases[0]
-        last = monitor.detect_drift(current, reference, **keywords).policy_version
-        stream.counts["calls"] += 1
+        last = follow(
+            stream, cases[0], read_document(Path(folder) / "generated").policies["detect_drift"].active
+        )
         failures = [str(failure) for failure in monitor.failures]
         collected = len(monitor.feedback_buffer)
     counted = dict(stream.counts) | {"versions": stream.versions, "last": last, "failures": failures}

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "export": {"decisions", "policies", "publish", "registry"},
     "adapters": {"events", "publish", "runtime", "workspace"},
     "doctor": {"configuration", "log", "registry", "validate"},
-    "proposals": {"events", "pipeline", "registry", "review", "turns", "workspace"},
+    "proposals": {"events", "jobs", "pipeline", "registry", "review", "turns", "workspace"},
     "web": {
         "access",
         "decisions",
@@ -65,7 +65,7 @@ def imported(stage: str) -> set[str]:
                 names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
             elif isinstance(node, ast.Import):
                 names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("poet.")}
-    return names - {stage, "errors", "files"}
+    return names - {stage, "errors", "files", "background"}
 
 
 @pytest.mark.parametrize("stage", MAY_IMPORT)

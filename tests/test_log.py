@@ -354,7 +354,7 @@ def test_a_commit_that_fails_is_undone_whole(tmp_path: Path) -> None:
     with no_room(tmp_path), pytest.raises(LogError):
         writer.commit([validation(number) for number in range(10, 2000)])
     writer.commit([validation(3)])
-    writer.let_go()
+    writer.close()
     with open_log(tmp_path) as log:
         assert [stored.event.id for stored in log.read()] == [validation(0).id, validation(3).id]
 

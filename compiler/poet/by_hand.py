@@ -10,7 +10,7 @@ import msgspec
 from poet.decisions import Decisions
 from poet.edits import Edit, Word, add_words, amend, author, find_edits, last_words
 from poet.errors import EditError, PoetError, RegistryError
-from poet.files import lock
+from poet.files import atomic_write, lock
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy as spec_of
 from poet.publish import module_name, published_manifest, read_manifest

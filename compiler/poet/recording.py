@@ -7,15 +7,17 @@ replayed later, is done on a background thread.
 """
 
 import hashlib
-import os
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec import to_builtins
 
+from poet.background import EXIT_S, BackgroundWorker
 from poet.errors import LogError
 from poet.events import make
 from poet.inbox import sketch
@@ -27,6 +29,7 @@ __all__ = ["Recorder", "is_audited"]
 _Waiting = tuple[RuntimePolicy, Execution, float]
 SHOWN_FROM: Final = 5  # rows that have a value, for it to be named in a sketch
 CAPACITY: Final = 10_000  # answers waiting to be scored; beyond it the caller waits
+_log = logging.getLogger("poet.recording")
 
 
 def is_audited(execution_id: str, rate: float) -> bool:
@@ -38,8 +41,11 @@ def is_audited(execution_id: str, rate: float) -> bool:
     return int.from_bytes(digest[:8], "big") < rate * 2.0**64
 
 
-class Recorder:
+class Recorder(BackgroundWorker):
     """The hook through which a registry's answers reach the feedback log."""
+
+    _thread_name: ClassVar[str] = "poet-recorder"
+    _exit_order: ClassVar[int] = 20  # before the log that it appends to
 
     def __init__(
         self,
@@ -56,16 +62,14 @@ class Recorder:
         self._clock = clock
         self._new_id = new_id
         self._last: ContextVar[str] = ContextVar("poet_last_execution_id", default="")
-        self._begin()
+        self.reset_after_fork()
+        super().__init__()
 
-    def _begin(self) -> None:
-        """Start empty: also in a forked child, whose parent records what the parent answered."""
-        self._pid = os.getpid()
+    def reset_after_fork(self) -> None:
+        """Start empty; after a fork the parent records what it answered."""
         self._waiting: queue.Queue[_Waiting | threading.Event | None]  # an event is set when its turn comes
         self._waiting = queue.Queue(CAPACITY)
         self._failure: BaseException | None = None
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
 
     def __call__(
         self,
@@ -93,8 +97,8 @@ class Recorder:
             audit_rate=self._audit_rate,
         )
         self._append(told, now)
-        self._after_fork()
-        self._start()
+        if self._thread is None:
+            self._start_thread()
         self._waiting.put((asked, execution, now))
         self._last.set(recording.execution_id)
         return answer
@@ -130,43 +134,62 @@ class Recorder:
         LogError
             An execution could not be recorded.
         """
-        self._after_fork()
         if self._thread is not None:
             turn = threading.Event()
             self._waiting.put(turn)
             turn.wait()
+        else:
+            self._record_here()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise LogError(f"an execution could not be recorded: {failure!r}") from failure
 
     def close(self) -> None:
         """Record what waits, then stop."""
-        self._after_fork()
         if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join()
-            self._thread = None
+            self._stop_thread()
         self.flush()
 
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            self._begin()
+    def close_at_exit(self, deadline: float) -> None:
+        """Record what waits until the deadline, and report what is left."""
+        if self._stop_thread(deadline) and not self._is_late:
+            self.flush()
+        elif left := self._waiting.qsize():
+            _log.warning(
+                "%d executions were not recorded: the program ended and %g s were not enough; "
+                "close the workspace before the program ends",
+                left,
+                EXIT_S,
+            )
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="poet-recorder", daemon=True)
-                self._thread.start()
+    def _wake_thread(self) -> None:
+        if self._thread is not None:
+            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+                self._waiting.put(None, timeout=self._time_left)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
-            try:
-                self._record(*item)
-            except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
-                self._failure = failure
+            with self._step():
+                self._take(item)
+            if self._is_late:
+                return
+
+    def _record_here(self) -> None:
+        """Record what waits where no thread could be started."""
+        with suppress(queue.Empty):
+            while True:
+                self._take(self._waiting.get_nowait())
+
+    def _take(self, item: "_Waiting | threading.Event | None") -> None:
+        if item is None:
+            return
+        if isinstance(item, threading.Event):
+            item.set()
+            return
+        try:
+            self._record(*item)
+        except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
+            self._failure = failure
 
     def _record(self, asked: RuntimePolicy, execution: Execution, when: float) -> None:
         type_, data = asked.execution(execution)

@@ -1,7 +1,7 @@
 """`poet watch`: compile whenever enough feedback has come, until somebody ends it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -34,6 +34,11 @@ def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage:
     except Exception as error:
         remember(workspace.path, position, refused=str(error) or repr(error))
         raise
+
+
+def compile_job(workspace: Workspace, _arguments: Mapping[str, str], progress: Say) -> Mapping[str, int]:
+    """Compile, as a job in a process of its own."""
+    return compile_and_remember(workspace, progress=progress).versions
 
 
 def watch(

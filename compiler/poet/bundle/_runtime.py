@@ -1,12 +1,12 @@
 """A program that follows bundles."""
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
+from poet.background import BackgroundWorker
 from poet.bundle._keys import TrustedKey, trusted
 from poet.bundle._pull import Pulled, pull
 from poet.bundle._state import State, state
@@ -18,7 +18,7 @@ __all__ = ["BundleRuntime"]
 _log = logging.getLogger("poet.bundle")
 
 
-class BundleRuntime:
+class BundleRuntime(BackgroundWorker):
     """Policies from a bundle, on a machine that has no workspace.
 
     Made, it asks nobody: the last good bundle in the folder answers at once, also while the source is down.
@@ -38,6 +38,8 @@ class BundleRuntime:
         follows the folder all the same.
     """
 
+    _thread_name: ClassVar[str] = "poet-bundle"
+
     def __init__(
         self,
         folder: str | Path,
@@ -54,13 +56,12 @@ class BundleRuntime:
         self._source = source
         self._trust = trusted(trust)
         self._require = dict(require or {})
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._every_s = every_s
+        super().__init__()
         if every_s is not None:
-            self._thread = threading.Thread(
-                target=self._follow, args=(every_s,), name="poet-bundle", daemon=True
-            )
-            self._thread.start()
+            import poet.publish  # noqa: F401, PLC0415 -- what pulls import, before a fork can meet the thread
+
+            self._start_thread()
 
     def policy(self, name: str) -> Policy:
         """Give the stable callable of a policy.
@@ -90,9 +91,7 @@ class BundleRuntime:
 
     def close(self) -> None:
         """End the thread, if there is one; the policies go on."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._stop_thread()
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +101,10 @@ class BundleRuntime:
     ) -> None:
         self.close()
 
-    def _follow(self, every_s: float) -> None:
-        while True:
+    def _run(self) -> None:
+        while not self._is_stopping:
             try:
                 self.pull()
             except BundleError as error:
                 _log.warning("%s", error)
-            if self._ended.wait(every_s):
-                return
+            self._sleep(self._every_s)

@@ -4,6 +4,8 @@ import os
 import time as clock
 from functools import lru_cache
 
+from poet.background import call_after_fork_in_child
+
 __all__ = ["new_id"]
 
 DRAWN = 256  # names whose random part is drawn from the system at once
@@ -36,4 +38,4 @@ def _drawn() -> str:
     return last
 
 
-os.register_at_fork(after_in_child=_TAILS.clear)  # parent and child must not give the same names
+call_after_fork_in_child(_TAILS.clear)  # parent and child must not give the same names

@@ -6,27 +6,32 @@ put beside them meanwhile: no thread has to wake another. An event leaves the bu
 a disk that is full for a minute costs nothing but errors.
 """
 
+import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from math import isfinite
+from math import inf, isfinite
 from types import TracebackType
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
+from poet.background import EXIT_S, BackgroundWorker
 from poet.errors import LogError
 from poet.events import Event
 from poet.log import _search
 from poet.log._interface import Reader, Store, StoredEvent, Wanted, Written
-from poet.log._lifetime import close_at_end_of_worker, register
 
 __all__ = ["BufferedLog", "OnFull"]
 
 OnFull = Literal["block", "refuse", "drop"]
 GROUP = 500  # events in one transaction, at most
 LINGER_S = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
+_log = logging.getLogger("poet.log")
 
 
-class BufferedLog:
+class BufferedLog(BackgroundWorker):
     """A feedback log in a store, for any number of threads and processes; `open_log` makes one."""
+
+    _thread_name: ClassVar[str] = "poet-log"
+    _exit_order: ClassVar[int] = 30  # the last one: all others append to it
 
     def __init__(self, store: Store, *, capacity: int, on_full: OnFull) -> None:
         if capacity < 1:
@@ -38,12 +43,12 @@ class BufferedLog:
         self._on_full = on_full
         self._is_closed = False
         self.dropped = 0  # events not taken because the buffer was full
-        self.begin_anew()
+        self.reset_after_fork()
         store.prepare()
-        register(self)
+        super().__init__()
 
-    def begin_anew(self) -> None:
-        """Start with an empty buffer: also in a forked child, whose parent writes what it had taken."""
+    def reset_after_fork(self) -> None:
+        """Start with an empty buffer; after a fork the parent writes what it took over."""
         self._writer = self._store.writer()
         self._reader = self._store.reader()
         self._committing = threading.Lock()  # taken before the next one
@@ -54,7 +59,6 @@ class BufferedLog:
         self._taken = 0  # events ever put into the buffer …
         self._written = 0  # … and of these, events on disk
         self._failure: BaseException | None = None  # what befell the thread, until a caller was told
-        self._thread: threading.Thread | None = None
 
     def append(self, events: Iterable[Event], *, durable: bool = False) -> None:
         """Take events; see `FeedbackLog.append`. A durable one is never dropped: its caller waits anyway."""
@@ -73,19 +77,31 @@ class BufferedLog:
 
     def close(self) -> None:
         """Write what was taken, stop the thread, close the file."""
+        self._close(inf)
+
+    def close_at_exit(self, deadline: float) -> None:
+        """Write what was taken; report what a store that does not answer leaves unwritten."""
+        self._close(deadline)
+
+    def _close(self, deadline: float) -> None:
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._work.notify()
-        if self._thread is not None:
-            self._thread.join()
+        if not self._stop_thread(deadline):
+            _log.warning(
+                "%s: %d events are not on disk; the store did not answer within %g s of the program's end",
+                self._store.name,
+                len(self._buffer),
+                EXIT_S,
+            )
+            return
         try:
             self._write(self._taken)
         finally:
             with self._committing, self._reader.in_use:
-                self._writer.let_go()
-                self._reader.let_go()
+                self._writer.close()
+                self._reader.close()
 
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         """Give the durable events in order."""
@@ -122,16 +138,20 @@ class BufferedLog:
         """Count the durable events after a position, by type."""
         return self._open_reader().counts(after)
 
-    def hold(self) -> None:
-        """Come to rest with nothing open and every lock held, for a fork."""
+    def before_fork(self) -> None:
+        """Hold every lock and close the connections.
+
+        SQLite forbids carrying a connection across a fork, and an inherited descriptor would share the
+        parent's file lock. Parent and child open their own when they need them.
+        """
         self._committing.acquire()
         self._reader.in_use.acquire()
         self._lock.acquire()
-        self._writer.let_go()
-        self._reader.let_go()
+        self._writer.close()
+        self._reader.close()
 
-    def go_on(self) -> None:
-        """Undo `hold`; connections are opened when they are needed."""
+    def after_fork_in_parent(self) -> None:
+        """Release what `before_fork` holds."""
         self._lock.release()
         self._reader.in_use.release()
         self._committing.release()
@@ -186,10 +206,12 @@ class BufferedLog:
     def _wake(self) -> None:
         self._is_idle = False
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="poet-log", daemon=True)
-            self._thread.start()
-            close_at_end_of_worker()
+            self._start_thread()  # where it cannot start, flush and close write what was taken
         self._work.notify()
+
+    def _wake_thread(self) -> None:
+        with self._lock:
+            self._work.notify()
 
     def _raise_failure(self) -> None:
         """Raise what befell the thread; it tries again once somebody knows."""
@@ -223,7 +245,7 @@ class BufferedLog:
         while upto := self._has_work():
             try:
                 self._write_group(upto)
-            except BaseException as error:  # noqa: BLE001 -- told to the next caller
+            except BaseException as error:  # noqa: BLE001 -- raised to the next caller
                 with self._lock:
                     self._failure = error
 

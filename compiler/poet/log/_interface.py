@@ -114,7 +114,7 @@ class Writer(Protocol):
     def commit(self, events: Sequence[Event]) -> None:
         """Write those that are new in one transaction, on disk when this returns; all or none of them."""
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open; it is opened again when needed."""
 
 
@@ -138,7 +138,7 @@ class Reader(Protocol):
     def counts(self, after: int) -> dict[str, int]:
         """Count events after a position by type."""
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open; call it while holding `in_use`."""
 
 

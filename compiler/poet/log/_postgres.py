@@ -168,10 +168,10 @@ class _Writer:
             with self._connection.transaction():
                 _append(self._connection, events)
         except BaseException:
-            self.let_go()  # the server rolls back; a connection that failed is not used again
+            self.close()  # the server rolls back; a connection that failed is not used again
             raise
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         if self._connection is not None:
             self._connection.close()
@@ -213,7 +213,7 @@ class _Reader:
         rows = self._rows(COUNTS, after) if after > 0 else self._rows("SELECT type, events FROM poet_totals")
         return dict(sorted(rows))
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         if self._connection is not None:
             self._connection.close()
@@ -235,7 +235,7 @@ class _Reader:
                 self._connection = self._place.connected()
             return self._connection.execute(query, values, binary=True).fetchall()
         except BaseException:
-            self.let_go()
+            self.close()
             raise
 
 

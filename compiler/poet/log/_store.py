@@ -89,10 +89,10 @@ class Writer:
                 if self._behind >= BYTES_PER_CHECKPOINT:
                     self._checkpoint(connection, lock)
             except BaseException:
-                self.let_go()  # which rolls back; a connection that failed is not used again
+                self.close()  # which rolls back; a connection that failed is not used again
                 raise
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         if self._opened is not None:
             connection, lock = self._opened
@@ -168,7 +168,7 @@ class Reader:
             found.update(row[2] for row in content(around[0][1])[after - around[0][0] :])
         return dict(sorted(found.items()))
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         if self._connection is not None:
             self._connection.close()

@@ -1,109 +1,118 @@
-"""Learning behind a program's back: in a process of its own, one at a time a workspace.
+"""Learning while a program runs: in a process of its own, one at a time for each workspace.
 
-A compile takes many seconds of computing. In a thread it would hold up every call of the program it runs
-in, as both share the interpreter; so it runs in another process, of low priority. The registry takes up
-what that process publishes.
+The registry takes up what that process publishes.
 """
 
 import logging
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
-from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from poet import jobs
+from poet.background import BackgroundWorker, is_helper
 from poet.errors import MonitorError, PoetError
 from poet.files import FileLock
-from poet.turns import TURN, NewFeedback, learned_until, was_refused
+from poet.turns import NewFeedback, learned_until, was_refused
 
 if TYPE_CHECKING:
     from poet.workspace import Workspace
 
-__all__ = ["Learner"]
-
-TURN_POLL_S = 0.1
-SHOWN = 2000  # characters of what a compile said at its end
-LOOK_S = 1.0  # between two counts of the feedback that came
+LOOK_S: Final = 1.0  # between two counts of the feedback that came
 _log = logging.getLogger("poet.monitor")
 
 
-class Learner:
+class Learner(BackgroundWorker):
     """Compiles one workspace on request; requests that come during a compile are one request after it."""
 
+    _thread_name: ClassVar[str] = "poet-learner"
+
     def __init__(self, workspace: "Workspace", *, on_failure: Callable[[Exception], None]) -> None:
+        from poet.watch import compile_job  # noqa: PLC0415 -- a decorator alone must not load the compiler
+
         self._workspace = workspace
+        self._job = jobs.job(compile_job, workspace.path)
         self._on_failure = on_failure
         self._threshold: int | None = None  # of feedback in the log, for those who follow it
-        self.begin_anew()
+        self._is_closed = False
+        self._reset()
+        super().__init__()
 
-    def begin_anew(self) -> None:
-        """Start without a thread: also in a forked child, which follows the log as its parent does."""
+    def _reset(self) -> None:
         self._changed = threading.Condition()
         self._is_wanted = False
         self._is_working = False
-        self._closing = threading.Event()
-        if self._threshold is not None:
-            threading.Thread(target=self._look, name="poet-feedback", daemon=True).start()
+
+    def reset_after_fork(self) -> None:
+        """Follow the log in a forked child too, as its parent does."""
+        self._reset()
+        if self._threshold is not None and not self._is_closed and not is_helper():
+            self._start_thread()
 
     def request(self) -> None:
-        """Have everything that is in the log by now learned; returns at once."""
+        """Learn from everything that is in the log by now; return at once."""
         with self._changed:
-            if self._closing.is_set():
+            if self._is_closed:
                 return
-            self._is_wanted = True
-            if not self._is_working:
-                self._is_working = True
-                threading.Thread(target=self._work, name="poet-learner", daemon=True).start()
+            self._is_wanted = self._start_thread()
+        self._wake_thread()
 
     def follow(self, threshold: int) -> None:
-        """Learn whenever so many feedback events came since the last compile, whoever emitted them."""
+        """Learn whenever so many feedback events came since the last compile, from any source."""
         with self._changed:
-            is_first = self._threshold is None
             self._threshold = threshold if self._threshold is None else min(self._threshold, threshold)
-            if is_first:
-                threading.Thread(target=self._look, name="poet-feedback", daemon=True).start()
+            if not self._is_closed:
+                self._start_thread()
+        self._wake_thread()
 
     def wait(self) -> None:
         """Return when no learning is under way or wanted."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_working)
+            self._changed.wait_for(lambda: not self.is_busy)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether learning is under way or wanted."""
+        return self._is_wanted or self._is_working
 
     def close(self) -> None:
         """Take no more requests, and wait for the learning under way."""
         with self._changed:
-            self._closing.set()
+            self._is_closed = True
         self.wait()
+        self._stop_thread()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         new, said = NewFeedback(self._workspace.path, self._workspace.log), ""
-        while not self._closing.wait(LOOK_S):
+        while not self._is_stopping:
             try:
-                if self._threshold is not None and new.count() >= self._threshold:
-                    self.request()
-                    self.wait()
+                if self._is_due(new):
+                    self._work()
                 said = ""
             except PoetError as error:
-                if str(error) != said:  # a log that cannot be read is told of once, and tried again
+                if str(error) != said:  # a log that cannot be read is reported once, and tried again
                     said = str(error)
                     self._on_failure(error)
+            if not self._is_wanted:
+                self._sleep(None if self._threshold is None else LOOK_S)
+
+    def _is_due(self, new: NewFeedback) -> bool:
+        """Return whether a compile was requested, or enough feedback has come."""
+        if self._is_wanted or self._threshold is None or self._is_closed:
+            return self._is_wanted
+        with self._step():
+            return new.count() >= self._threshold
 
     def _work(self) -> None:
-        while self._has_work():
-            try:
-                self._learn()
-            except Exception as error:  # noqa: BLE001 -- told to whom it concerns; the champion goes on
-                self._on_failure(error)
-
-    def _has_work(self) -> bool:
         with self._changed:
-            if not self._is_wanted:
+            self._is_wanted, self._is_working = False, True
+        try:
+            self._learn()
+        except Exception as error:  # noqa: BLE001 -- reported; the active version goes on
+            self._on_failure(error)
+        finally:
+            with self._changed:
                 self._is_working = False
                 self._changed.notify_all()
-                return False
-            self._is_wanted = False
-            return True
 
     def _learn(self) -> None:
         workspace = self._workspace
@@ -111,37 +120,35 @@ class Learner:
         # steady stream there are always some.
         workspace.log.flush()
         upto = workspace.log.position()
-        with closing(FileLock(workspace.path / TURN)) as turn:
-            while not turn.try_acquire():
-                if self._is_covered(upto):
-                    break
-                time.sleep(TURN_POLL_S)
-            if not self._is_covered(upto):  # somebody else's compile may have ended just before our turn
-                self._compile(turn)
+        with jobs.compile_lock(workspace.path) as lock:
+            is_ours = jobs.acquire_compile_lock(
+                lock, is_given_up=lambda: self._is_stopping or self._is_covered(upto)
+            )
+            if self._is_stopping:
+                return
+            if is_ours and not self._is_covered(upto):  # another compile may have ended just before
+                self._compile(lock)
             elif refused := was_refused(workspace.path):
                 raise self._failed(refused)
-        workspace.registry.refresh()
+        with self._step():
+            workspace.registry.refresh()
 
     def _is_covered(self, upto: int) -> bool:
         return learned_until(self._workspace.path, self._workspace.log.position()) >= upto
 
-    def _compile(self, turn: FileLock) -> None:
-        # -P: a program's folder must not lend its modules to ours
-        command = [sys.executable, "-P", "-m", "poet.monitor._compile", str(self._workspace.path)]
-        ended = subprocess.run(  # noqa: S603 -- our own module
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            pass_fds=turn.descriptors(),  # if this process is killed, the compile keeps the turn
-        )
-        if ended.returncode != 0:
-            raise self._failed(ended.stderr.strip()[-SHOWN:])
-        _log.info("learned in %s: %s", self._workspace.path, ended.stdout.strip() or "nothing new")
+    def _compile(self, lock: FileLock) -> None:
+        """Compile in another process; it goes on if this program ends meanwhile."""
+        path = self._workspace.path
+        outcome = jobs.run(self._job, lock, jobs.Control(is_left=lambda: self._is_stopping))
+        if outcome is None:
+            return
+        if outcome.error is not None:
+            raise self._failed(outcome.error.message)
+        published = (f"{policy} version {number}" for policy, number in sorted(outcome.versions.items()))
+        _log.info("learned in %s: %s", path, ", ".join(published) or "nothing new")
 
-    def _failed(self, said: str) -> MonitorError:
+    def _failed(self, reason: str) -> MonitorError:
         return MonitorError(
-            f"learning in {self._workspace.path} failed: {said}; "
-            "the versions that answered go on, `poet compile` shows the whole story"
+            f"learning in {self._workspace.path} failed: {reason}; "
+            "the active versions stay; `poet compile` shows the full report"
         )

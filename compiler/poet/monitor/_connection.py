@@ -1,13 +1,12 @@
 """What one process needs of one workspace, shared by its decorated functions and its agents."""
 
-import atexit
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poet.background import call_after_fork_in_child
 from poet.monitor._background import Learner
 from poet.monitor._inbox import Inbox
 
@@ -65,11 +64,6 @@ class Connection:
         """Give the number of the version that answers now."""
         return self.workspace.registry.active(policy)
 
-    def begin_anew(self) -> None:
-        """Go on in a forked child."""
-        self.inbox.begin_anew()
-        self.learner.begin_anew()
-
 
 _open: dict[Path | int, Connection] = {}  # by folder where opened here, else by the workspace's identity
 _lock = threading.RLock()
@@ -100,14 +94,6 @@ def connect(workspace: "Workspace | str | Path | None") -> Connection:
 def _in_child() -> None:
     global _lock  # noqa: PLW0603 -- another thread of the parent may have held it
     _lock = threading.RLock()
-    for connection in list(_open.values()):
-        connection.begin_anew()
 
 
-def _at_exit() -> None:
-    for connection in list(_open.values()):
-        connection.workspace.flush()
-
-
-atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_in_child)
+call_after_fork_in_child(_in_child)

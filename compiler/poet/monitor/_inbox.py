@@ -8,8 +8,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from poet.background import BackgroundWorker
 from poet.errors import MonitorError, PoetError
 from poet.events import TELEMETRY, Event
 from poet.monitor._recent import Recent
@@ -59,8 +60,10 @@ class _Waiting:
             self.future.set_result(outcome)
 
 
-class Inbox:
+class Inbox(BackgroundWorker):
     """One process's view of the feedback in a workspace's log, from the moment this is made."""
+
+    _thread_name: ClassVar[str] = "poet-inbox"
 
     def __init__(self, workspace: "Workspace", *, on_failure: Callable[[Exception], None]) -> None:
         self._log = workspace.log
@@ -69,14 +72,14 @@ class Inbox:
         self._told: Recent[tuple[str, str], None] = Recent(TRACKED)  # events by source and id
         self._first: Recent[str, Event] = Recent(REMEMBERED)  # by what they cite
         self._handlers: Recent[str, tuple[Handler, ...]] = Recent(TRACKED)
-        self.begin_anew()
+        self._is_closed = False
+        self.reset_after_fork()
         self._stop_listening = workspace.listen(self._tell)
+        super().__init__()
 
-    def begin_anew(self) -> None:
-        """Start without a thread: also in a forked child, whose parent's loops do not run there."""
+    def reset_after_fork(self) -> None:
+        """Start without awaits; the loops of the parent do not run in a forked child."""
         self._lock = threading.RLock()
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
         self._waiting: dict[str, list[_Waiting]] = {}
 
     def track(self, identity: str, handler: Handler | None = None) -> None:
@@ -122,38 +125,40 @@ class Inbox:
         """Stop reading; whoever waits still is told so."""
         self._stop_listening()
         with self._lock:
-            self._closing.set()
+            self._is_closed = True
             waiting = {each for found in self._waiting.values() for each in found}
-            thread = self._thread
         for each in waiting:
             each.end(MonitorError("the monitor was closed while feedback was awaited"))
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._stop_thread()
 
     def _refuse_closed(self) -> None:
-        if self._closing.is_set():
+        if self._is_closed:
             raise MonitorError("the monitor is closed; make another one to wait for feedback")
 
     def _start(self) -> None:
         with self._lock:
             self._refuse_closed()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="poet-inbox", daemon=True)
-                self._thread.start()
+            self._start_thread()
 
     def _run(self) -> None:
         said = ""
-        while not self._closing.is_set():
+        while not self._is_stopping:
             try:
-                for stored in self._log.read(after=self._read_upto):
-                    self._tell(stored.event)
-                    self._read_upto = stored.position
+                with self._step():
+                    self._read()
                 said = ""
             except PoetError as error:
-                if str(error) != said:  # a log that cannot be read is told of once, and tried again
+                if str(error) != said:  # a log that cannot be read is reported once, and tried again
                     said = str(error)
                     self._on_failure(error)
-            self._closing.wait(POLL_S)
+            self._sleep(POLL_S)
+
+    def _read(self) -> None:
+        for stored in self._log.read(after=self._read_upto):
+            self._tell(stored.event)
+            self._read_upto = stored.position
+            if self._is_stopping:
+                return
 
     def _tell(self, event: Event) -> None:
         names = cited(event)
@@ -173,7 +178,8 @@ class Inbox:
                 waiting.update(self._waiting.get(name, ()))
         for each in waiting:
             each.end(event)
-        self._hand(event, tuple(dict.fromkeys(handlers)))
+        with self._rest():  # handlers belong to the program: a fork does not wait for them
+            self._hand(event, tuple(dict.fromkeys(handlers)))
 
     def _hand(self, event: Event, handlers: tuple[Handler, ...]) -> None:
         for handler in handlers:

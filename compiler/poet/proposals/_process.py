@@ -1,13 +1,7 @@
-"""One plan made, or one applied, in a process of its own: ``python -m poet.proposals._process``.
+"""The jobs that make a plan and apply one; `poet.jobs` runs them in a process of their own."""
 
-Arguments: ``plan`` or ``apply``, the workspace, who asks, and the id of the plan. The caller holds the turn.
-Stages are told on standard output, what went wrong on standard error with status 1.
-"""
-
-import os
-import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from poet.errors import PoetError
 from poet.proposals._proposal import Proposal
@@ -15,26 +9,14 @@ from poet.proposals._store import Proposals
 from poet.review import plan_diff, plan_document, plan_lines
 from poet.workspace import Workspace
 
-__all__ = ["main"]
-
-NICENESS = 10  # of 19: whoever emits comes first
+Progress = Callable[[str], None]
 
 
-def main(what: str, folder: Path, who: str, identity: str) -> None:
-    """Make the plan, or apply it."""
-    os.nice(NICENESS)
-    try:
-        with Workspace.open(folder, who=who) as workspace:
-            (make if what == "plan" else apply)(workspace, Proposals(folder), identity)
-    except PoetError as error:
-        sys.exit(str(error))
-
-
-def make(workspace: Workspace, proposals: Proposals, identity: str) -> None:
-    """Plan, and keep it as a proposal."""
+def make(workspace: Workspace, arguments: Mapping[str, str], _progress: Progress) -> Mapping[str, int]:
+    """Make a plan and store it as the proposal with this id."""
     plan = workspace.plan()
     proposal = Proposal(
-        id=identity,
+        id=arguments["proposal"],
         made_by=workspace.who,
         made_at=_at(),
         log_position=plan.log_position,
@@ -43,26 +25,25 @@ def make(workspace: Workspace, proposals: Proposals, identity: str) -> None:
         lines=tuple(plan_lines(plan, with_source=False)),
         diffs={each.policy: tuple(plan_diff(each)) for each in plan.changes},
     )
-    proposals.add(proposal, workspace.saved(plan))
+    Proposals(workspace.path).add(proposal, workspace.saved(plan))
+    return {}
 
 
-def apply(workspace: Workspace, proposals: Proposals, identity: str) -> None:
+def apply(workspace: Workspace, arguments: Mapping[str, str], progress: Progress) -> Mapping[str, int]:
     """Compile exactly the saved plan."""
+    proposals, identity = Proposals(workspace.path), arguments["proposal"]
     try:
         report = workspace.compile(
             agreed=proposals.plan_file(identity),
             despite_news=True,
-            progress=lambda stage: print(stage, flush=True),  # noqa: T201
+            progress=progress,
         )
     except PoetError as error:
         proposals.move(identity, "failed", problem=str(error))
         raise
     proposals.move(identity, "applied", published=dict(report.versions), problem="")
+    return report.versions
 
 
 def _at() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])

@@ -1,27 +1,23 @@
-"""Plans are made and applied one at a time, in a process of low priority, while everything else goes on."""
+"""Makes plans and applies them one at a time, in a process of low priority."""
 
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
+from poet import jobs
+from poet.background import BackgroundWorker
 from poet.errors import ProposalError
 from poet.events import new_id
 from poet.files import FileLock
+from poet.proposals import _process
 from poet.proposals._store import Proposals
-from poet.turns import TURN
 
 __all__ = ["Work", "Worker"]
 
-TURN_POLL_S = 0.1
 MADE = {"plan": "made", "apply": "applied"}
-SHOWN = 2000  # characters of what a process said at its end
+SHOWN = 200  # characters of a stage
 
 
 class Work(NamedTuple):
@@ -35,16 +31,21 @@ class Work(NamedTuple):
     problem: str = ""
 
 
-class Worker:
+class Worker(BackgroundWorker):
     """Makes plans and applies them, for one workspace."""
+
+    _thread_name: ClassVar[str] = "poet-plans"
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
         self._proposals = Proposals(workspace)
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._process: subprocess.Popen[str] | None = None
-        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self.reset_after_fork()
+        super().__init__()
+
+    def reset_after_fork(self) -> None:
+        """Start idle; after a fork the parent waits for the job that it began."""
+        self._changed = threading.Condition()
         self.work: Work | None = None
 
     @property
@@ -74,61 +75,66 @@ class Worker:
 
     def wait(self) -> None:
         """Return when nothing is under way."""
-        if self._thread is not None:
-            self._thread.join()
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_busy)
 
     def close(self) -> None:
         """End what is under way: a compile that is ended leaves the old versions or the new ones."""
-        self._closing.set()
-        if self._process is not None:
-            self._process.terminate()
-        self.wait()
+        self._is_closed = True
+        self._stop_thread()
 
     def _begin(self, work: Callable[[], Work]) -> Work:
-        with self._lock:
+        with self._changed:
+            if self._is_closed:
+                raise ProposalError("the server is ending; make the plan after it has started again")
             if self.is_busy and self.work is not None:
                 raise ProposalError(
                     f"a plan is being {MADE[self.work.kind]} for {self.work.who}; "
                     "wait until that is done, then try again"
                 )
+            if not self._start_thread():
+                raise ProposalError(
+                    "no thread could be started; try again when the server has fewer requests"
+                )
             self.work = begun = work()
-            self._thread = threading.Thread(target=self._run, name="poet-plans", daemon=True)
-            self._thread.start()
+        self._wake_thread()
         return begun
 
     def _run(self) -> None:
-        work = self.work
-        assert work is not None  # noqa: S101 -- begun by `_begin`
+        while not self._is_stopping:
+            if self.work is not None and not self.work.is_done:
+                self._do(self.work)
+            else:
+                self._sleep(None)
+
+    def _do(self, work: Work) -> None:
         problem = ""
         try:
-            with closing(FileLock(self._workspace / TURN)) as turn:
-                while not turn.try_acquire():
-                    if self._closing.is_set():
-                        return
-                    time.sleep(TURN_POLL_S)
-                problem = self._process_of(work, turn)
+            with jobs.compile_lock(self._workspace) as lock:
+                if jobs.acquire_compile_lock(lock, is_given_up=lambda: self._is_stopping):
+                    problem = self._problem_of(work, lock)
         except OSError as error:
             problem = f"no process could be started ({error})"
         finally:
-            self.work = work._replace(says="done", is_done=True, problem=problem)
+            with self._changed:
+                self.work = work._replace(says="done", is_done=True, problem=problem)
+                self._changed.notify_all()
 
-    def _process_of(self, work: Work, turn: FileLock) -> str:
-        # -P: the folder that the server runs in must not lend its modules to ours
-        command = [sys.executable, "-P", "-m", "poet.proposals._process", work.kind]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-            with subprocess.Popen(  # noqa: S603 -- our own module
-                [*command, str(self._workspace), work.who, work.proposal],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                pass_fds=turn.descriptors(),  # if this process is killed, the child keeps the turn
-            ) as process:
-                self._process = process
-                self.work = work._replace(says="reading the log and learning")
-                for stage in process.stdout or ():
-                    self.work = work._replace(says=stage.strip()[:200])
-            self._process = None
-            errors.seek(0)
-            said = errors.read().strip()[-SHOWN:]
-        return said or "the process was ended" if process.returncode else ""
+    def _problem_of(self, work: Work, lock: FileLock) -> str:
+        """Run the job; return why it failed, empty where it did not."""
+        self.work = work._replace(says="reading the log and learning")
+        function = _process.make if work.kind == "plan" else _process.apply
+        wanted = jobs.job(function, self._workspace, who=work.who, proposal=work.proposal)
+        outcome = jobs.run(
+            wanted,
+            lock,
+            jobs.Control(
+                progress=lambda stage: self._show(work, stage),
+                is_left=lambda: self._is_stopping and not self._is_closed,  # the program ends without closing
+                is_ended=lambda: self._is_closed,
+            ),
+        )
+        return outcome.error.message if outcome is not None and outcome.error is not None else ""
+
+    def _show(self, work: Work, stage: str) -> None:
+        self.work = work._replace(says=stage.strip()[:SHOWN])

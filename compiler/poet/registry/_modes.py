@@ -147,8 +147,6 @@ class Modes:
             shadow.flush()
 
     def forked(self) -> None:
-        """Let go, in a forked child, of locks that other threads held, and of threads that are not there."""
+        """Replace, in a forked child, the locks that other threads held; shadows reset themselves."""
         for guard in self._guards.values():
             guard.forked()
-        for shadow in self._shadows.values():
-            shadow.forked()

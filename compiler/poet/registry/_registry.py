@@ -12,7 +12,6 @@ be seen; reading a few kilobytes four times a second costs 0.01 %.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from poet.background import call_after_fork_in_child
 from poet.errors import RegistryError
 from poet.registry._canary import has_sides
 from poet.registry._document import FILE, PolicyEntry, RegistryDocument, decode_document, read_document
@@ -400,7 +400,7 @@ class Registry:
         self._modes.forked()
 
 
-# In a forked child nobody is left to let go of a lock that another thread held.
+# In a forked child no thread is left to release a lock that another thread held.
 _registries: "WeakSet[Registry]" = WeakSet()
 
 
@@ -409,4 +409,4 @@ def _unlock_all() -> None:
         registry._forked()  # noqa: SLF001 -- the same module
 
 
-os.register_at_fork(after_in_child=_unlock_all)
+call_after_fork_in_child(_unlock_all)

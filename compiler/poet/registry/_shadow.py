@@ -7,7 +7,6 @@ only where that is safe: arguments are numbers, texts, times, arrays, answers of
 mappings of those. A call that is given a function or an open file is none of them.
 """
 
-import atexit
 import inspect
 import logging
 import queue
@@ -15,14 +14,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any
-from weakref import WeakSet
+from typing import Any, ClassVar
 
 import msgspec
 
+from poet.background import BackgroundWorker
 from poet.registry._guard import plain
 from poet.registry._load import LoadedVersion
 from poet.registry._tally import Tally, Witness, add_to_file
@@ -56,8 +56,11 @@ class _Unsafe(Exception):  # noqa: N818 -- never leaves this module
     """A call that cannot be held, or that must not be run twice."""
 
 
-class Shadow:
+class Shadow(BackgroundWorker):
     """One version in one process, beside one that answers."""
+
+    _thread_name: ClassVar[str] = "poet-shadow"
+    _exit_order: ClassVar[int] = 10  # before the recorder: a version may call others that are recorded
 
     def __init__(
         self,
@@ -71,17 +74,13 @@ class Shadow:
         self.loaded, self.champion, self.share = loaded, champion, share
         self._folder, self._fresh = folder, fresh
         self._signature = inspect.signature(champion.function)
-        self._begin()
-        _shadows.add(self)
+        self.reset_after_fork()
+        super().__init__()
 
-    def forked(self) -> None:
-        """Start empty in a forked child: no thread is left there, and its parent tells what it saw."""
-        self._begin()
-
-    def _begin(self) -> None:
-        self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event]
+    def reset_after_fork(self) -> None:
+        """Start empty; after a fork the parent writes what it saw."""
+        self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event | None]
         self._waiting = queue.Queue(WAITING)
-        self._thread: threading.Thread | None = None
         self._guarding = threading.Lock()
         self._told_at = 0.0
         self._new = self._nothing()
@@ -115,34 +114,48 @@ class Shadow:
             bound = self._signature.bind(
                 *map(held.value, args), **{name: held.value(value) for name, value in kwargs.items()}
             )
-            self._start()
+            if self._thread is None:
+                self._start_thread()
             self._waiting.put_nowait((bound, answer))
         except (_Unsafe, TypeError, queue.Full, RuntimeError):
             with self._guarding:
                 self._new.skipped += 1
 
-    def _start(self) -> None:
-        with self._guarding:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="poet-shadow", daemon=True)
-                self._thread.start()
+    def close_at_exit(self, deadline: float) -> None:
+        """Compare what waits until the deadline, without rests, and write what was seen."""
+        if self._stop_thread(deadline):
+            self.tell()
 
-    def _work(self) -> None:
+    def _wake_thread(self) -> None:
+        self._woken.set()
+        if self._thread is not None:
+            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+                self._waiting.put(None, timeout=self._time_left)
+
+    def _run(self) -> None:
         while True:
             try:
                 item = self._waiting.get(timeout=TOLD_S)
             except queue.Empty:
-                self.tell()
+                with self._step():
+                    self.tell()
                 continue
-            if isinstance(item, threading.Event):
-                self.tell()
-                item.set()
-                continue
+            if item is None or self._is_late:
+                return
             begun = time.perf_counter()
-            self._compare(*item)
-            if time.monotonic() - self._told_at >= TOLD_S:
-                self.tell()
-            time.sleep(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
+            with self._step():
+                self._take(item)
+            if not isinstance(item, threading.Event):
+                self._woken.wait(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
+
+    def _take(self, item: "tuple[inspect.BoundArguments, Any] | threading.Event") -> None:
+        if isinstance(item, threading.Event):
+            self.tell()
+            item.set()
+            return
+        self._compare(*item)
+        if time.monotonic() - self._told_at >= TOLD_S:
+            self.tell()
 
     def _compare(self, bound: inspect.BoundArguments, answer: Any) -> None:
         policy = runtime_policy(self.loaded.policy)
@@ -247,12 +260,3 @@ def _is_array(value: Any) -> bool:
     kind = type(value)
     is_series = (kind.__module__.partition(".")[0], kind.__name__) == ("pandas", "Series")
     return is_series or (kind.__module__ == "numpy" and hasattr(value, "dtype"))
-
-
-_shadows: "WeakSet[Shadow]" = WeakSet()
-
-
-@atexit.register
-def _tell_all() -> None:
-    for shadow in list(_shadows):
-        shadow.tell()

@@ -4,13 +4,13 @@ What is known is found by a digest of the numbers, so an array that was filled a
 """
 
 import hashlib
-import os
 import threading
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
+from poet.background import call_after_fork_in_child
 from poet.runtime.reference import Reference
 from poet.runtime.sample import Sample, read
 
@@ -73,5 +73,4 @@ def _digest(sample: Sample) -> bytes:
 
 
 known = KnownReferences()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=known.forget)
+call_after_fork_in_child(known.forget)

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from poet.background import call_after_fork_in_child, forking_a_helper
 from poet.runtime.recovery._faults import Answer, Fault, ended_by, kind_of, told
 from poet.runtime.recovery._message import Inbox, written
 
@@ -56,8 +57,7 @@ def _forget() -> None:
         os.close(_ours.pop())
 
 
-if CAN_FORK:
-    os.register_at_fork(after_in_child=_forget)
+call_after_fork_in_child(_forget)
 
 
 def call_apart(call: Callable[[], Any], *, seconds: float | None, late: str = "") -> Answer | Fault:
@@ -198,7 +198,8 @@ def _fork() -> int:
     warnings.filterwarnings(
         "ignore", message=r".*use of fork\(\)", category=DeprecationWarning, module=rf"{__name__}\Z"
     )
-    return os.fork()
+    with forking_a_helper():
+        return os.fork()
 
 
 def _keep(call: Callable[[], Any], answers: int, words: int, leash: int, mask: set[Any]) -> NoReturn:
