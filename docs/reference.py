@@ -44,7 +44,6 @@ API = (
     "poet.registry",
     "poet.compare",
     "poet.review",
-    "poet.report",
     "poet.runtime.drift",
     "poet.runtime.results",
     "poet.runtime.table",

@@ -15,8 +15,9 @@ from poet.decisions import Evidence, Interval, Replay, Rule, decode
 from poet.pipeline import Plan, PolicyPlan
 from poet.policies import policy
 from poet.render import render
-from poet.review import Entry, Section, Sheet, markdown, plan_sheet
+from poet.review import Entry, PlanDocument, markdown, plan_document
 from tests.browsed import CHROMIUM, chromium
+from tests.builders import planned
 from tests.hostile import hostile_text
 
 IMPORTANCE = "calculate_feature_importance"
@@ -61,7 +62,7 @@ def three_rules() -> str:
     others = [
         PolicyPlan(policy(name).version_1(""), policy(name).version_1("")) for name in ("generate_alerts",)
     ]
-    return markdown(plan_sheet(Plan((planned, *others), log_position=264)))
+    return markdown(plan_document(Plan((planned, *others), log_position=264)))
 
 
 def unfolded(text: str) -> str:
@@ -117,13 +118,12 @@ def test_what_was_replayed_is_told() -> None:
     saves = Replay(replayed=60, of=87, left_out={}, saving_per_1000=321.8, saving_low=0.0, saving_high=582.0)
     evidence = Evidence(e_value=32.9, bar=25.0, n_effective=58.0, replay=saves)
     rule = Rule(id="numeric", kind="decide", status="adopted", was="KS p < 0.05", evidence=evidence)
-    section = Section(
-        "detect_drift", 1, 2, (Entry(rule, "words", rule.was),), Against(version=1, flips=flips)
-    )
-    told = markdown(Sheet("verdict", sections=(section,)))
-    assert "39 of 87 now silent (37 labelled false alarms, 2 real, 0 unlabelled)" in told
-    assert "precision 0.34 → 0.95; cost per labelled execution 0.683 → 0.117" in told
-    assert "`numeric` saves 321.8 per 1000 (0 … 582), 60 of 87 replayed" in told
+    entries = (Entry(rule=rule, words="words", was=rule.was),)
+    section = planned("detect_drift", changes=entries, against=Against(version=1, flips=flips))
+    told = markdown(PlanDocument(verdict="verdict", policies=(section,)))
+    assert "39 of 87 now silent (37 labeled false alarms, 2 real, 0 unlabeled)" in told
+    assert "precision 0.34 → 0.95; cost per labeled execution 0.683 → 0.117" in told
+    assert "`numeric` saves 321.8 per 1000 executions (0 … 582), in the units of its costs, 60 of 87" in told
 
 
 @settings(max_examples=200, deadline=None)
@@ -136,17 +136,18 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
         verdict="stricter", means="alerts on more", is_exact=True, asked=3, differ={}, witnesses=(witness,)
     )
     rule = Rule(id="rule", kind="decide", status="adopted", reason=reason)
-    section = Section(
+    entries = (Entry(rule=rule, words=words, was=was),)
+    section = planned(
         "detect_drift",
-        1,
-        2,
-        (Entry(rule, words, was),),
-        Against(version=1, comparison=found),
-        remarks=(remark,),
+        changes=entries,
+        candidates=entries,
+        refused=remark or "refused",
+        against=Against(version=1, comparison=found),
+        notes=(remark,),
         source=("--- a", "+++ b", f"+# {reason}", f"+{words}"),
     )
-    sheet = Sheet("verdict", sections=(section,), refused=(section,), held=(section,), rest=(rest,))
-    tokens = READER.parse(markdown(sheet))
+    document = PlanDocument(verdict="verdict", policies=(section,), left={"monitor": rest})
+    tokens = READER.parse(markdown(document))
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each
     assert sum(token.type == "td_open" for token in tokens) == 8

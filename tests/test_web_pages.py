@@ -11,6 +11,8 @@ from poet.events import new_id
 from poet.inbox import read_sketch, sketch
 from poet.proposals import Proposal
 from poet.registry import read_document, read_journal
+from poet.review import PlanDocument
+from tests.builders import planned
 from tests.served import PAGE, Served, envelope, execution, served
 from tests.workspaces import GENERATED
 
@@ -161,9 +163,10 @@ def proposed(client: Served, *, has_changes: bool = True) -> Proposal:
         made_at="2026-01-01T00:00:00+00:00",
         log_position=0,
         has_changes=has_changes,
-        document={"policies": []},
-        lines=("1 of 6 policies would change",),
-        diffs={"detect_drift": ("--- a", "+++ b", "@@ -1 +1 @@", "-x = 1", "+x = 2")},
+        document=PlanDocument(
+            verdict="1 of 6 policies would change",
+            policies=(planned("detect_drift", source=("--- a", "+++ b", "@@ -1 +1 @@", "-x = 1", "+x = 2")),),
+        ),
     )
     client.state.proposals.add(proposal, b"{}")
     return proposal

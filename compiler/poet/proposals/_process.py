@@ -12,7 +12,7 @@ from pathlib import Path
 from poet.errors import PoetError
 from poet.proposals._proposal import Proposal
 from poet.proposals._store import Proposals
-from poet.review import plan_diff, plan_document, plan_lines
+from poet.review import plan_document
 from poet.workspace import Workspace
 
 __all__ = ["main"]
@@ -31,7 +31,7 @@ def main(what: str, folder: Path, who: str, identity: str) -> None:
 
 
 def make(workspace: Workspace, proposals: Proposals, identity: str) -> None:
-    """Plan, and keep it as a proposal."""
+    """Make a plan and keep it as a proposal."""
     plan = workspace.plan()
     proposal = Proposal(
         id=identity,
@@ -40,8 +40,6 @@ def make(workspace: Workspace, proposals: Proposals, identity: str) -> None:
         log_position=plan.log_position,
         has_changes=bool(plan.changes),
         document=plan_document(plan),
-        lines=tuple(plan_lines(plan, with_source=False)),
-        diffs={each.policy: tuple(plan_diff(each)) for each in plan.changes},
     )
     proposals.add(proposal, workspace.saved(plan))
 

@@ -48,7 +48,7 @@ async def version(request: Request, state: State, caller: Caller) -> Response:
         return {
             "manifest": manifest,
             "source": path.read_text(encoding="utf-8", errors="replace"),
-            "diff": changed["source"] if changed else [],
+            "diff": changed,
             "is_active": active == number,
         }
 
