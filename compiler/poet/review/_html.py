@@ -9,25 +9,24 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import jinja2
 from markupsafe import Markup
 
 from poet.review._document import Review
 from poet.review._plots import meter, span
+from poet.review._report import Report
 from poet.review._words import (
     against_threshold,
     clean,
     counted,
     coverage_words,
     in_words,
+    precision_words,
     saving_words,
     turned,
 )
-
-if TYPE_CHECKING:
-    from poet.review._report import Report
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -37,7 +36,7 @@ def review_page(review: Review) -> str:
     return _offline().get_template("review.html").render(found=review)
 
 
-def report_page(report: "Report") -> str:
+def report_page(report: Report) -> str:
     """Render all that a workspace has learned as one page that opens offline."""
     return _offline().get_template("report.html").render(found=report)
 
@@ -57,6 +56,7 @@ def environment(folders: Sequence[Path] = ()) -> jinja2.Environment:
         "clean": clean,
         "counted": counted,
         "coverage": coverage_words,
+        "precision": precision_words,
         "saving": saving_words,
         "turned": turned,
         "words": in_words,

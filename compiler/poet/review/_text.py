@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from poet.compare import Against, Comparison, Flips
-from poet.decisions import Evidence, Interval, Rule
+from poet.decisions import Evidence, Rule
 from poet.review._document import (
     Canary,
     Change,
@@ -28,6 +28,7 @@ from poet.review._words import (
     in_words,
     interval_words,
     labels_of,
+    precision_words,
     saving_words,
     turned,
 )
@@ -114,13 +115,9 @@ def _replay_lines(flips: Flips) -> Iterator[str]:
     if flips.by_feature:
         named = ", ".join(f"{clean(name) or 'no name'} {n}" for name, n in flips.by_feature.items())
         yield f"    by feature: {named}"
-    before, after = _precision(flips.precision_before), _precision(flips.precision_after)
+    before, after = precision_words(flips.precision_before), precision_words(flips.precision_after)
     yield f"    precision {before} → {after}"
     yield f"    cost per labeled execution {flips.cost_before:.3g} → {flips.cost_after:.3g}"
-
-
-def _precision(share: Interval) -> str:
-    return f"{share.estimate:.2f} [{share.low:.2f}, {share.high:.2f}]" if share.n else "unknown"
 
 
 def rule_lines(rule: Rule) -> Iterator[str]:

@@ -69,3 +69,8 @@ def turned(flips: Flips) -> tuple[tuple[str, Side], ...]:
 def labels_of(side: Side) -> str:
     """Return how the executions that turned are labeled."""
     return f"{side.false_alarms} labeled false alarms, {side.real} real, {side.unlabelled} unlabeled"
+
+
+def precision_words(share: Interval) -> str:
+    """Return the share of alerts that were real, with its interval."""
+    return f"{share.estimate:.2f} [{share.low:.2f}, {share.high:.2f}]" if share.n else "unknown"
