@@ -1,8 +1,10 @@
 """A plan as a comment on a pull request: one screen that says it all, with nothing in it to abuse."""
 
 import re
+from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from poet.decisions import Evidence, Interval, Replay, Rule, decode
 from poet.pipeline import Plan, PolicyPlan
 from poet.policies import policy
 from poet.render import render
-from poet.review import Entry, PlanDocument, markdown, plan_document
+from poet.review import Entry, PlanDocument, markdown, plan_document, plan_lines, review_page
 from tests.browsed import CHROMIUM, chromium
 from tests.builders import planned
 from tests.hostile import hostile_text
@@ -52,17 +54,23 @@ td,th{border:1px solid;padding:6px 13px}code{font:12px monospace}p,ul,table{marg
 
 
 @pytest.fixture(scope="module")
-def three_rules() -> str:
-    """Give the comment on a plan that adopts three rules."""
+def document() -> PlanDocument:
+    """Return a plan that adopts three rules."""
     champion = policy(IMPORTANCE).version_1("")
     decisions = decode((SCENARIO / "decisions.json").read_bytes())
     older, newer = render(champion).source, render(decisions).source
     against = Against(version=1, comparison=compare(older, newer, BEHAVIOUR))
-    planned = PolicyPlan(champion, decisions, against=against, champion_source=older, source=newer)
+    adopting = PolicyPlan(champion, decisions, against=against, champion_source=older, source=newer)
     others = [
         PolicyPlan(policy(name).version_1(""), policy(name).version_1("")) for name in ("generate_alerts",)
     ]
-    return markdown(plan_document(Plan((planned, *others), log_position=264)))
+    return plan_document(Plan((adopting, *others), log_position=264))
+
+
+@pytest.fixture(scope="module")
+def three_rules(document: PlanDocument) -> str:
+    """Return the comment on that plan."""
+    return markdown(document)
 
 
 def unfolded(text: str) -> str:
@@ -83,6 +91,28 @@ def test_a_comment_on_three_rules_says_what_why_and_on_how_much_evidence(three_r
     assert shown.rstrip().splitlines()[-1].startswith("<sub>unchanged: generate_alerts")
     assert three_rules.index("```diff") > len(shown) / 2
     assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in three_rules
+
+
+def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three_rules: str) -> None:
+    """Every changed rule with words, reason and evidence; the JSON keeps its public fields."""
+    text, page = "\n".join(plan_lines(document)), unescape(review_page(document))
+    assert len(document.policies[0].changes) == 3
+    for entry in document.policies[0].changes:
+        assert entry.rule.evidence is not None
+        told = [entry.rule.id, entry.words, entry.was, entry.rule.reason]
+        told += [f"≥ {entry.rule.evidence.bar:.3g}", *(f"n = {pair.counts}" for pair in entry.pairs)]
+        for rendering in (text, three_rules, page):
+            assert [each for each in told if each not in rendering] == []
+    for rendering in (text, three_rules, page):
+        assert document.verdict in rendering
+        assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in rendering
+    plain = msgspec.to_builtins(document)
+    assert {"format_version", "log_position", "has_changes", "left", "costs", "policies"} <= set(plain)
+    fields = {"policy", "is_change", "refused", "edits", "active_version", "next_version", "is_learned"}
+    assert fields | {"notes", "rules", "against", "source"} <= set(plain["policies"][0])
+    assert "published" not in plain
+    again = msgspec.json.decode(msgspec.json.encode(document), type=PlanDocument)
+    assert markdown(again) == three_rules
 
 
 def test_a_comment_on_three_rules_is_one_screen(three_rules: str) -> None:
@@ -146,8 +176,8 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
         notes=(remark,),
         source=("--- a", "+++ b", f"+# {reason}", f"+{words}"),
     )
-    document = PlanDocument(verdict="verdict", policies=(section,), left={"monitor": rest})
-    tokens = READER.parse(markdown(document))
+    found_plan = PlanDocument(verdict="verdict", policies=(section,), left={"monitor": rest})
+    tokens = READER.parse(markdown(found_plan))
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each
     assert sum(token.type == "td_open" for token in tokens) == 8
