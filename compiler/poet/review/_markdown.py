@@ -17,6 +17,7 @@ from poet.review._words import (
     coverage_words,
     interval_words,
     labels_of,
+    needed_words,
     saving_words,
     turned,
 )
@@ -82,8 +83,8 @@ def _evidence(entry: Entry) -> str:
     evidence = entry.rule.evidence
     if evidence is None:
         return "a person's word" if entry.rule.status in ("pinned", "vetoed") else ""
-    needed = f", about {evidence.events_needed} more events" if evidence.events_needed else ""
-    return "<br>".join([*map(_pair, entry.pairs), f"{against_threshold(evidence, strong='**')}{needed}"])
+    strength = ", ".join(filter(None, [against_threshold(evidence, strong="**"), needed_words(evidence)]))
+    return "<br>".join([*map(_pair, entry.pairs), strength])
 
 
 def _pair(pair: Pair) -> str:

@@ -37,9 +37,10 @@ CHANGES: Final = 12  # of the journal, newest first
 def status_document(workspace: Workspace, plan: Plan) -> StatusDocument:
     """Return the state of a workspace, with the candidates of a plan."""
     position = workspace.log.position()
+    entries = workspace.registry.status()  # before the tallies: it refreshes what they are read from
     tallies = {tally.policy: tally for tally in workspace.registry.tallies()}
     policies = {}
-    for name, entry in workspace.registry.status().items():
+    for name, entry in entries.items():
         if name in tallies:
             tally = tallies[name]
             entry["shadow"] |= {"says": str(tally), **msgspec.to_builtins(tally)}

@@ -28,6 +28,7 @@ from poet.review._words import (
     in_words,
     interval_words,
     labels_of,
+    needed_words,
     precision_words,
     saving_words,
     turned,
@@ -146,7 +147,7 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
         yield f"    replayed {replay.replayed} of {replay.of} executions{rest}"
         yield f"    {saving_words(replay)}"
     if evidence.events_needed:
-        yield f"    about {evidence.events_needed} more events like these would decide it"
+        yield f"    {needed_words(evidence)} like these would decide it"
 
 
 def _pair_line(pair: Pair) -> str:

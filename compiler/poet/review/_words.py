@@ -48,6 +48,11 @@ def against_threshold(evidence: Evidence, *, strong: str = "") -> str:
     return f"e-value {strong}{evidence.e_value:.3g}{strong} {sign} {evidence.bar:.3g}"
 
 
+def needed_words(evidence: Evidence) -> str:
+    """Return about how many more events would decide on a candidate; empty where it is not known."""
+    return f"about {counted(evidence.events_needed, 'more event')}" if evidence.events_needed else ""
+
+
 def saving_words(replay: Replay) -> str:
     """Return what a rule would have saved on recorded executions."""
     return (
