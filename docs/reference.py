@@ -45,7 +45,6 @@ API = (
     "poet.registry",
     "poet.compare",
     "poet.review",
-    "poet.report",
     "poet.runtime.drift",
     "poet.runtime.results",
     "poet.runtime.table",

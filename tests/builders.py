@@ -6,6 +6,7 @@ from typing import Any
 
 from poet.events import Event, make
 from poet.log import BufferedLog
+from poet.review import PlannedPolicy
 from poet.summaries import Summaries, seal, summarise
 from tests.stores import opened
 
@@ -189,3 +190,8 @@ def summaries_of(folder: Path, events: Iterable[Event]) -> Summaries:
     with filled_log(folder / "log", events) as log:
         seal(log, folder / "segments")
     return summarise(folder / "segments")
+
+
+def planned(policy: str, **fields: Any) -> PlannedPolicy:
+    """Return what a plan says of a policy that goes from version 1 to version 2."""
+    return PlannedPolicy(policy=policy, is_change=True, active_version=1, next_version=2, **fields)

@@ -15,7 +15,7 @@ import numpy as np
 from poet import Workspace
 from poet.configuration import initial_text
 from poet.events import parse
-from poet.report import gather, report_page
+from poet.review import report_document, report_page
 from tests.browsed import chromium, feedback, started
 from tests.builders import filled_log
 from tests.workspaces import first_workspace
@@ -77,7 +77,7 @@ def main(into: Path) -> None:
             page.goto(f"{address}/inbox")
             page.screenshot(path=into / "inbox-narrow.png")
     with Workspace.open(folder) as opened:
-        (folder / "report.html").write_text(report_page(gather(opened)), encoding="utf-8")
+        (folder / "report.html").write_text(report_page(report_document(opened)), encoding="utf-8")
     for scheme in ("light", "dark"):
         with chromium(viewport={"width": 1080, "height": 1250}, color_scheme=scheme) as page:
             page.goto((folder / "report.html").as_uri())

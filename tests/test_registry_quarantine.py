@@ -15,7 +15,14 @@ from poet.pipeline import Plan, plan
 from poet.publish import activate, on_trial, publish, release
 from poet.registry import Registry, Timers, read_document
 from poet.registry._alias import withdraw
-from poet.review import canary_document, plan_document, plan_lines, status_lines
+from poet.review import (
+    JudgedCanary,
+    canary_document,
+    plan_document,
+    plan_lines,
+    status_document,
+    status_lines,
+)
 from tests.handmade import write_version
 from tests.modules import WINDOW, published, validated
 from tests.test_learn_detect_drift import KS, crying_wolf, summarised
@@ -65,12 +72,11 @@ def test_what_was_rejected_is_not_offered_again(workspace: Workspace) -> None:
     rejected(workspace)
     found = learned(workspace)
     assert found.changes == ()
-    told = "\n".join(plan_lines(found))
+    told = "\n".join(plan_lines(plan_document(found)))
     assert "No changes: what was learned is not offered again" in told
     assert "detect_drift: version 1 stays: it would be version 2 again, which is quarantined by guard" in told
     assert "KeyError: 'age'; `poet release detect_drift 2`" in told
-    document: Any = plan_document(found)["policies"]
-    assert [each["is_change"] for each in document] == [False]
+    assert [each.is_change for each in plan_document(found).policies] == [False]
     release(workspace.generated, DRIFT, 2, **SAID)
     (again,) = learned(workspace).changes
     assert again.decisions.version == 3
@@ -88,10 +94,10 @@ def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(work
     found = learned(workspace)
     assert found.changes == ()
     since = f"set aside as slow by guard since {SAID['at']}: took 2 s"
-    told = "\n".join(plan_lines(found))
+    told = "\n".join(plan_lines(plan_document(found)))
     assert f"it would be version 2 again, which is {since}; `poet activate detect_drift 2` lets it" in told
     workspace.registry.refresh()
-    told = "\n".join(status_lines(workspace, found))
+    told = "\n".join(status_lines(status_document(workspace, found)))
     assert f"SLOW version 2, set aside by guard since {SAID['at']}: took 2 s" in told
     workspace.activate(DRIFT, 2)
     entry = read_document(workspace.generated).policies[DRIFT]
@@ -190,14 +196,14 @@ def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> 
     on_trial(workspace.generated, DRIFT, 2, mode="shadow", share=1.0, **SAID)
     detect_drift = workspace.policy(DRIFT)
     detect_drift([1.0, 2.0, 3.0] * 20, [1.0, 2.0, 3.0] * 20, feature="age")
-    told = "\n".join(status_lines(workspace, learned(workspace)))
+    told = "\n".join(status_lines(status_document(workspace, learned(workspace))))
     assert f"QUARANTINED version 2 by guard since {SAID['at']}: KeyError: 'age'" in told
     assert "shadow detect_drift v2: 1 compared, 0 differ, 0 failed" in told
     assert f"canary detect_drift v3: inconclusive; answers for 25% of the features since {SAID['at']}" in told
     assert "0 judged, 0 of them differ" in told
     canary = canary_document(workspace, DRIFT)
-    assert canary is not None
-    assert canary["answered_by_canary"] + canary["answered_by_champion"] == 1
+    assert isinstance(canary, JudgedCanary)
+    assert canary.answered_by_canary + canary.answered_by_champion == 1
     assert canary_document(workspace, "generate_alerts") is None
 
 
@@ -211,7 +217,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
     assert "detect_drift_v2.json is not the manifest that was published" in status["refused"]
     found = plan(workspace.generated, summarised(crying_wolf(60)), workspace.configuration.learn)
     assert "is not the manifest that was published" in found.left[DRIFT]
-    told = "\n".join(status_lines(workspace, found))
+    told = "\n".join(status_lines(status_document(workspace, found)))
     assert "REFUSED, version 1 answers instead" in told
     assert "detect_drift_v2.json is not the manifest that was published" in told
     with pytest.raises(PublishError, match="is not the manifest that was published"):

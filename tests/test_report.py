@@ -12,10 +12,17 @@ from poet.cli._app import app
 from poet.configuration import initial_text
 from poet.decisions import Interval, Rule
 from poet.log import import_files
-from poet.report import gather, report_page, sheet_page
-from poet.report._plots import Range, Series, curves, ranges
-from poet.review import Entry, Section, Sheet, diff_sheet
+from poet.review import (
+    Entry,
+    PlanDocument,
+    diff_document,
+    report_document,
+    report_page,
+    review_page,
+)
+from poet.review._plots import Range, Series, curves, ranges
 from tests.browsed import CHROMIUM, LOG, axe_violations, chromium
+from tests.builders import planned
 from tests.workspaces import GENERATED
 
 COUNT = 3  # moments at which the learners are asked again
@@ -37,7 +44,7 @@ def page(folder: Path) -> str:
     """Give the report of that workspace, and demand that work is told of as it goes on."""
     told: list[tuple[int, int]] = []
     with Workspace.open(folder) as workspace:
-        found = gather(workspace, count=COUNT, tell=lambda _what, done, of: told.append((done, of)))
+        found = report_document(workspace, count=COUNT, tell=lambda _what, done, of: told.append((done, of)))
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]
     return report_page(found)
@@ -95,11 +102,12 @@ def test_the_command_writes_the_page_and_the_same_log_gives_the_same_bytes(
 
 def test_a_difference_is_a_page_too(folder: Path) -> None:
     """With what is hostile in it as text."""
-    told = sheet_page(diff_sheet(folder / "generated", "detect_drift", 1, 2))
+    told = review_page(diff_document(folder / "generated", "detect_drift", 1, 2))
     assert "detect_drift: version 1 → 2, 1 changed rule" in told
     rule = Rule(id="rule", kind="decide", status="held", reason="<script>alert(1)</script>\x1b")
-    section = Section("detect_drift", 1, 2, (Entry(rule, "<b>", "&amp;"),), source=("+<i>",))
-    told = sheet_page(Sheet("<u>", sections=(section,), rest=("<s>",)))
+    entries = (Entry(rule=rule, words="<b>", was="&amp;"),)
+    section = planned("detect_drift", changes=entries, source=("+<i>",))
+    told = review_page(PlanDocument(verdict="<u>", policies=(section,), left={"x": "<s>"}))
     assert not re.findall(r"<(?:script|u|i|s)>", told)
     assert "<b>&lt;b&gt;</b>" in told
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b" in told

@@ -1,8 +1,10 @@
 """A plan as a comment on a pull request: one screen that says it all, with nothing in it to abuse."""
 
 import re
+from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +17,9 @@ from poet.decisions import Evidence, Interval, Replay, Rule, decode
 from poet.pipeline import Plan, PolicyPlan
 from poet.policies import policy
 from poet.render import render
-from poet.review import Entry, Section, Sheet, markdown, plan_sheet
+from poet.review import Entry, PlanDocument, markdown, plan_document, plan_lines, review_page
 from tests.browsed import CHROMIUM, chromium
+from tests.builders import planned
 from tests.hostile import hostile_text
 
 IMPORTANCE = "calculate_feature_importance"
@@ -51,17 +54,23 @@ td,th{border:1px solid;padding:6px 13px}code{font:12px monospace}p,ul,table{marg
 
 
 @pytest.fixture(scope="module")
-def three_rules() -> str:
-    """Give the comment on a plan that adopts three rules."""
+def document() -> PlanDocument:
+    """Return a plan that adopts three rules."""
     champion = policy(IMPORTANCE).version_1("")
     decisions = decode((SCENARIO / "decisions.json").read_bytes())
     older, newer = render(champion).source, render(decisions).source
     against = Against(version=1, comparison=compare(older, newer, BEHAVIOUR))
-    planned = PolicyPlan(champion, decisions, against=against, champion_source=older, source=newer)
+    adopting = PolicyPlan(champion, decisions, against=against, champion_source=older, source=newer)
     others = [
         PolicyPlan(policy(name).version_1(""), policy(name).version_1("")) for name in ("generate_alerts",)
     ]
-    return markdown(plan_sheet(Plan((planned, *others), log_position=264)))
+    return plan_document(Plan((adopting, *others), log_position=264))
+
+
+@pytest.fixture(scope="module")
+def three_rules(document: PlanDocument) -> str:
+    """Return the comment on that plan."""
+    return markdown(document)
 
 
 def unfolded(text: str) -> str:
@@ -82,6 +91,28 @@ def test_a_comment_on_three_rules_says_what_why_and_on_how_much_evidence(three_r
     assert shown.rstrip().splitlines()[-1].startswith("<sub>unchanged: generate_alerts")
     assert three_rules.index("```diff") > len(shown) / 2
     assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in three_rules
+
+
+def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three_rules: str) -> None:
+    """Every changed rule with words, reason and evidence; the JSON keeps its public fields."""
+    text, page = "\n".join(plan_lines(document)), unescape(review_page(document))
+    assert len(document.policies[0].changes) == 3
+    for entry in document.policies[0].changes:
+        assert entry.rule.evidence is not None
+        told = [entry.rule.id, entry.words, entry.was, entry.rule.reason]
+        told += [f"≥ {entry.rule.evidence.bar:.3g}", *(f"n = {pair.counts}" for pair in entry.pairs)]
+        for rendering in (text, three_rules, page):
+            assert [each for each in told if each not in rendering] == []
+    for rendering in (text, three_rules, page):
+        assert document.verdict in rendering
+        assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in rendering
+    plain = msgspec.to_builtins(document)
+    assert {"format_version", "log_position", "has_changes", "left", "costs", "policies"} <= set(plain)
+    fields = {"policy", "is_change", "refused", "edits", "active_version", "next_version", "is_learned"}
+    assert fields | {"notes", "rules", "against", "source"} <= set(plain["policies"][0])
+    assert "published" not in plain
+    again = msgspec.json.decode(msgspec.json.encode(document), type=PlanDocument)
+    assert markdown(again) == three_rules
 
 
 def test_a_comment_on_three_rules_is_one_screen(three_rules: str) -> None:
@@ -117,13 +148,12 @@ def test_what_was_replayed_is_told() -> None:
     saves = Replay(replayed=60, of=87, left_out={}, saving_per_1000=321.8, saving_low=0.0, saving_high=582.0)
     evidence = Evidence(e_value=32.9, bar=25.0, n_effective=58.0, replay=saves)
     rule = Rule(id="numeric", kind="decide", status="adopted", was="KS p < 0.05", evidence=evidence)
-    section = Section(
-        "detect_drift", 1, 2, (Entry(rule, "words", rule.was),), Against(version=1, flips=flips)
-    )
-    told = markdown(Sheet("verdict", sections=(section,)))
-    assert "39 of 87 now silent (37 labelled false alarms, 2 real, 0 unlabelled)" in told
-    assert "precision 0.34 → 0.95; cost per labelled execution 0.683 → 0.117" in told
-    assert "`numeric` saves 321.8 per 1000 (0 … 582), 60 of 87 replayed" in told
+    entries = (Entry(rule=rule, words="words", was=rule.was),)
+    section = planned("detect_drift", changes=entries, against=Against(version=1, flips=flips))
+    told = markdown(PlanDocument(verdict="verdict", policies=(section,)))
+    assert "39 of 87 now silent (37 labeled false alarms, 2 real, 0 unlabeled)" in told
+    assert "precision 0.34 → 0.95; cost per labeled execution 0.683 → 0.117" in told
+    assert "`numeric` saves 321.8 per 1000 executions (0 … 582), in the units of its costs, 60 of 87" in told
 
 
 @settings(max_examples=200, deadline=None)
@@ -136,17 +166,18 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
         verdict="stricter", means="alerts on more", is_exact=True, asked=3, differ={}, witnesses=(witness,)
     )
     rule = Rule(id="rule", kind="decide", status="adopted", reason=reason)
-    section = Section(
+    entries = (Entry(rule=rule, words=words, was=was),)
+    section = planned(
         "detect_drift",
-        1,
-        2,
-        (Entry(rule, words, was),),
-        Against(version=1, comparison=found),
-        remarks=(remark,),
+        changes=entries,
+        candidates=entries,
+        refused=remark or "refused",
+        against=Against(version=1, comparison=found),
+        notes=(remark,),
         source=("--- a", "+++ b", f"+# {reason}", f"+{words}"),
     )
-    sheet = Sheet("verdict", sections=(section,), refused=(section,), held=(section,), rest=(rest,))
-    tokens = READER.parse(markdown(sheet))
+    found_plan = PlanDocument(verdict="verdict", policies=(section,), left={"monitor": rest})
+    tokens = READER.parse(markdown(found_plan))
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each
     assert sum(token.type == "td_open" for token in tokens) == 8

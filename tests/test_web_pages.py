@@ -7,10 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from poet.compare import Against, Flips, Side
+from poet.decisions import Evidence, Interval, Rule
 from poet.events import new_id
 from poet.inbox import read_sketch, sketch
 from poet.proposals import Proposal
 from poet.registry import read_document, read_journal
+from poet.review import Entry, PlanDocument
+from tests.builders import planned
 from tests.served import PAGE, Served, envelope, execution, served
 from tests.workspaces import GENERATED
 
@@ -153,7 +157,7 @@ def test_versions_change_with_a_reason_in_ones_own_name(client: Served) -> None:
     assert "a try" in text_of(client, "/versions/detect_drift")
 
 
-def proposed(client: Served, *, has_changes: bool = True) -> Proposal:
+def proposed(client: Served, *, has_changes: bool = True, document: PlanDocument | None = None) -> Proposal:
     """Keep a plan as if it had been made."""
     proposal = Proposal(
         id=new_id(),
@@ -161,9 +165,11 @@ def proposed(client: Served, *, has_changes: bool = True) -> Proposal:
         made_at="2026-01-01T00:00:00+00:00",
         log_position=0,
         has_changes=has_changes,
-        document={"policies": []},
-        lines=("1 of 6 policies would change",),
-        diffs={"detect_drift": ("--- a", "+++ b", "@@ -1 +1 @@", "-x = 1", "+x = 2")},
+        document=document
+        or PlanDocument(
+            verdict="1 of 6 policies would change",
+            policies=(planned("detect_drift", source=("--- a", "+++ b", "@@ -1 +1 @@", "-x = 1", "+x = 2")),),
+        ),
     )
     client.state.proposals.add(proposal, b"{}")
     return proposal
@@ -183,6 +189,48 @@ def test_a_plan_is_rejected_with_a_comment(client: Served) -> None:
         answered = client.post(f"/plans/{each.id}/{decision}", data=token | {"comment": "no"})
         assert answered.status_code == 409, answered.text
     assert read_document(client.folder / "generated").active("detect_drift") == 1
+
+
+def test_a_plan_shows_rules_replay_and_candidates(client: Served) -> None:
+    """What the command line prints of it, as text and never as markup."""
+    evidence = Evidence(e_value=3.0, bar=25.0, n_effective=4.0, events_needed=7)
+    rule = Rule(id="numeric", kind="decide", status="held", reason="<b>so</b>", evidence=evidence)
+    entries = (Entry(rule=rule, words="does this", was="did that"),)
+    replay = Flips(
+        recorded=9,
+        quieter=Side(flips=4, false_alarms=3, unlabelled=1),
+        louder=Side(),
+        by_feature={"<i>age": 4},
+        precision_before=Interval(what="precision", estimate=0.25, low=0.1, high=0.5, n=8),
+        precision_after=Interval(what="precision", estimate=0.0, low=0.0, high=1.0, n=0),
+        cost_before=1.0,
+        cost_after=0.5,
+    )
+    policy = planned("detect_drift", candidates=entries, against=Against(version=1, flips=replay))
+    plan = proposed(client, document=PlanDocument(verdict="1 policy", policies=(policy,)))
+    text = text_of(client, f"/plans/{plan.id}")
+    assert '<a href="/versions/detect_drift">detect_drift</a> v1 → v2' in text
+    assert "did that → <b>does this</b><br>&lt;b&gt;so&lt;/b&gt;" in text
+    assert "e-value <b>3</b> of 25, about 7 more events" in text
+    assert "Replayed on 9 recorded executions; cost per labeled execution 1 → 0.5" in text
+    assert "Precision 0.25 [0.10, 0.50] → unknown; by feature: &lt;i&gt;age 4" in text
+
+
+def test_a_plan_of_an_earlier_version_is_still_readable(client: Served) -> None:
+    """Its document holds neither a verdict nor changes in words; its lines do."""
+    policy = {"policy": "detect_drift", "is_change": True, "refused": "", "edits": [], "active_version": 1}
+    policy |= {"next_version": 2, "is_learned": True, "notes": [], "rules": [], "against": None, "source": []}
+    document = {"format_version": 1, "log_position": 3, "has_changes": True, "left": {}, "costs": []}
+    written = {"id": new_id(), "made_by": "user/bo", "made_at": "2026-01-01T00:00:00", "log_position": 3}
+    written |= {"has_changes": True, "document": document | {"policies": [policy]}, "diffs": {}}
+    written |= {"lines": ["1 of 6 policies would change", "+ numeric: <does this>"]}
+    proposed(client)
+    path = client.state.proposals.folder / f"{written['id']}.review.json"
+    path.write_bytes(msgspec.json.encode(written))
+    text = text_of(client, f"/plans/{written['id']}")
+    assert '<p class="lead">1 of 6 policies would change</p>' in text
+    assert "+ numeric: &lt;does this&gt;" in text
+    assert "1 of 6 policies would change" in text_of(client, "/plans")
 
 
 def test_a_plan_that_cannot_be_applied_says_why(client: Served) -> None:

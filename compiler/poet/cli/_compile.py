@@ -1,14 +1,16 @@
 """`plan`, `compile`, `diff`, `explain`, `validate`."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from poet.cli._output import PAGES, Format, as_format, note, note_broken_packages, show, show_page
+from poet.cli._output import Format, as_format, note, note_broken_packages, show, show_review
 
-__all__ = ["COMMANDS"]
+if TYPE_CHECKING:
+    from poet.review import PlanDocument
 
 with_engine = click.option(
     "--engine",
@@ -42,7 +44,7 @@ def plan(
     poet plan detect_drift --out plan.json && poet compile plan.json
     poet plan --format markdown   for a comment on a pull request
     """
-    from poet.review import plan_document, plan_lines, plan_sheet  # noqa: PLC0415
+    from poet.review import plan_document, plan_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     note_broken_packages()
@@ -50,11 +52,8 @@ def plan(
         found = workspace.plan(policies, engine=engine)
         if out is not None:
             out.write_bytes(workspace.saved(found))
-    if format_ in PAGES:
-        show_page(plan_sheet(found), format_)
-    else:
-        as_json = settings["json"] or format_ == "json"
-        show(as_json=as_json, document=plan_document(found), lines=plan_lines(found))
+    document = plan_document(found)
+    show_review(document, plan_lines(document), format_, as_json=settings["json"])
     if exit_code and found.changes:
         raise click.exceptions.Exit(1)
 
@@ -92,7 +91,7 @@ def compile_(
     poet compile --format markdown > comment.md
     """
     from poet.errors import ValidationError  # noqa: PLC0415
-    from poet.review import plan_document, plan_lines, plan_sheet  # noqa: PLC0415
+    from poet.review import plan_document  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     if shadow + no_activate + (canary is not None) > 1:
@@ -116,18 +115,20 @@ def compile_(
         except ValidationError as error:
             note(f"poet: {error}")
             raise click.exceptions.Exit(1) from error
-    lines = list(plan_lines(report.plan, with_source=False))
+    document = plan_document(report.plan, published=report.versions)
     now = f", on trial as a {trial}" if trial else "" if no_activate else ", active now"
-    lines += [
-        f"published {policy} version {number}{now}" for policy, number in sorted(report.versions.items())
-    ]
-    document = plan_document(report.plan) | {"published": dict(report.versions)}
-    if format_ in PAGES:
-        show_page(plan_sheet(report.plan), format_)
-    else:
-        show(as_json=settings["json"] or format_ == "json", document=document, lines=lines)
+    show_review(document, compiled_lines(document, now), format_, as_json=settings["json"])
     if report.plan.left:
         raise click.exceptions.Exit(1)
+
+
+def compiled_lines(document: "PlanDocument", now: str, *, with_source: bool = False) -> Iterator[str]:
+    """Yield what a compile changed, then what it published and whether that is active."""
+    from poet.review import plan_lines  # noqa: PLC0415
+
+    yield from plan_lines(document, with_source=with_source)
+    for policy, number in sorted((document.published or {}).items()):
+        yield f"published {policy} version {number}{now}"
 
 
 def _saved(policies: tuple[str, ...]) -> Path | None:
@@ -172,19 +173,15 @@ def diff(
     poet diff detect_drift --format markdown > comment.md
     """
     from poet.publish import read_manifest  # noqa: PLC0415
-    from poet.review import diff_document, diff_lines, diff_sheet  # noqa: PLC0415
+    from poet.review import diff_document, diff_lines  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
         generated = workspace.generated
         newer = workspace.registry.active(policy) if new is None else new
         older = (read_manifest(generated, policy, newer).revises or newer) if old is None else old
-        if format_ in PAGES:
-            show_page(diff_sheet(generated, policy, older, newer), format_)
-            return
         document = diff_document(generated, policy, older, newer)
-        as_json = settings["json"] or format_ == "json"
-        show(as_json=as_json, document=document, lines=diff_lines(generated, policy, older, newer))
+    show_review(document, diff_lines(document), format_, as_json=settings["json"])
 
 
 @click.command()
@@ -205,7 +202,7 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
         # a held candidate is today's knowledge; what acts was settled when the version was made
         decisions = planned.champion if not rule or not rule.startswith("held-") else planned.decisions
     document = explain_document(decisions, rule)
-    show(as_json=settings["json"], document=document, lines=explain_lines(decisions, rule))
+    show(as_json=settings["json"], document=document, lines=explain_lines(document))
 
 
 @click.command()

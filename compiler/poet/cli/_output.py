@@ -9,29 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from poet.review import Sheet
-
-__all__ = [
-    "PAGES",
-    "Format",
-    "as_format",
-    "note",
-    "note_broken_packages",
-    "progress_bar",
-    "show",
-    "show_page",
-]
+    from poet.review import Review
 
 Format = Literal["terminal", "markdown", "html", "json"]
-PAGES = ("markdown", "html")
 
 COLOURS = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
 
 
 def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:
-    """Print one JSON document, or lines, coloured by their first sign where a terminal is watching."""
+    """Print one JSON document, or lines, colored by their first sign on a terminal."""
     if as_json:
-        click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, default=str))
+        click.echo(json_text(document, indent=2))
         return
     for line in lines:
         colour = COLOURS.get(line[:1])
@@ -47,12 +35,27 @@ as_format = click.option(
 )
 
 
-def show_page(sheet: "Sheet", as_: str | None) -> None:
-    """Print a sheet as Markdown or as a page."""
-    from poet.report import sheet_page  # noqa: PLC0415
-    from poet.review import markdown  # noqa: PLC0415
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """Return a document, or plain data, as JSON with sorted keys."""
+    return json.dumps(document, indent=indent, sort_keys=True, ensure_ascii=True, default=_plain)
 
-    click.echo(markdown(sheet) if as_ == "markdown" else sheet_page(sheet), nl=False)
+
+def _plain(value: Any) -> Any:
+    import msgspec  # noqa: PLC0415 -- `poet --help` must not wait for it
+
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else str(value)
+
+
+def show_review(review: "Review", lines: Iterable[str], format_: Format | None, *, as_json: bool) -> None:
+    """Print a plan or a diff in the format that was asked for."""
+    from poet.review import markdown, review_page  # noqa: PLC0415
+
+    if format_ == "markdown":
+        click.echo(markdown(review), nl=False)
+    elif format_ == "html":
+        click.echo(review_page(review), nl=False)
+    else:
+        show(as_json=as_json or format_ == "json", document=review, lines=lines)
 
 
 def note(text: str) -> None:

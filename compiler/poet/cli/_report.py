@@ -8,8 +8,6 @@ import click
 
 from poet.cli._output import note, progress_bar, show
 
-__all__ = ["COMMANDS"]
-
 OUT = "report.html"
 
 
@@ -35,24 +33,24 @@ def report(settings: dict[str, Any], out: Path | None, moments: int) -> None:
     poet report                   report.html in the workspace
     poet report --out -           to standard output
     """
-    from poet.report import gather, report_page  # noqa: PLC0415
+    from poet.review import report_document, report_page  # noqa: PLC0415
     from poet.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace, progress_bar("learning again") as tell:
-        found = gather(workspace, count=moments, tell=tell)
+        found = report_document(workspace, count=moments, tell=tell)
         path = out or workspace.path / OUT
     page = report_page(found)
     if str(path) == "-":
         click.echo(page, nl=False)
         return
     path.write_text(page, encoding="utf-8")
-    versions = sum(len(each.history["versions"]) for each in found.policies)
+    versions = sum(len(each.history.versions) for each in found.policies)
     document = {"file": os.fspath(path), "bytes": len(page.encode()), "versions": versions}
     said = f"{path}: {found.log_position} events, {versions} versions"
     show(as_json=settings["json"], document=document, lines=[said])
     for each in found.policies:
         if each.problem:
-            note(f"poet: {each.policy} is told of in part: {each.problem}")
+            note(f"poet: {each.policy} is reported in part: {each.problem}")
 
 
 COMMANDS = (report,)

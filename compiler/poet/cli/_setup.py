@@ -81,8 +81,8 @@ def status(settings: dict[str, Any]) -> None:
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         plan = workspace.plan()
-        lines = status_lines(workspace, plan)
-        show(as_json=settings["json"], document=status_document(workspace, plan), lines=lines)
+        document = status_document(workspace, plan)
+    show(as_json=settings["json"], document=document, lines=status_lines(document))
 
 
 COMMANDS = (init, demo, status)

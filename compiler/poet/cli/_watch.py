@@ -1,13 +1,10 @@
 """`watch`."""
 
-import json
 from typing import Any
 
 import click
 
-from poet.cli._output import note, show
-
-__all__ = ["COMMANDS"]
+from poet.cli._output import json_text, note, show
 
 
 @click.command()
@@ -47,15 +44,14 @@ def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: fl
 
 
 def _show(settings: dict[str, Any], report: Any) -> None:
-    from poet.review import plan_document, plan_lines  # noqa: PLC0415
+    from poet.cli._compile import compiled_lines  # noqa: PLC0415
+    from poet.review import plan_document  # noqa: PLC0415
 
+    document = plan_document(report.plan, published=report.versions)
     if settings["json"]:
-        document = plan_document(report.plan) | {"published": dict(report.versions)}
-        click.echo(json.dumps(document, sort_keys=True, default=str))
+        click.echo(json_text(document))
         return
-    lines = list(plan_lines(report.plan))
-    lines += [f"published {name} version {n}, active now" for name, n in sorted(report.versions.items())]
-    show(as_json=False, document=None, lines=lines)
+    show(as_json=False, document=None, lines=compiled_lines(document, ", active now", with_source=True))
 
 
 COMMANDS = (watch,)

@@ -158,7 +158,7 @@ SPEC = PolicySpec(
     learner="poet.learn.calculate_adaptive_window:learn",
     contract="poet.validate.calculate_adaptive_window",
     behaviour="poet.compare.calculate_adaptive_window",
-    plots="poet.report.calculate_adaptive_window:plots",
+    plots="poet.review.calculate_adaptive_window:plots",
     runtime=RUNTIME,
     words=frozenset({"velocity_above", "window", "features", "multiplier", "minimum", "cap"}),
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from poet.errors import PoetError
 from poet.proposals._proposal import Proposal
 from poet.proposals._store import Proposals
-from poet.review import plan_diff, plan_document, plan_lines
+from poet.review import plan_document
 from poet.workspace import Workspace
 
 Progress = Callable[[str], None]
@@ -22,8 +22,6 @@ def make(workspace: Workspace, arguments: Mapping[str, str], _progress: Progress
         log_position=plan.log_position,
         has_changes=bool(plan.changes),
         document=plan_document(plan),
-        lines=tuple(plan_lines(plan, with_source=False)),
-        diffs={each.policy: tuple(plan_diff(each)) for each in plan.changes},
     )
     Proposals(workspace.path).add(proposal, workspace.saved(plan))
     return {}

@@ -1,20 +1,17 @@
 """A plan that somebody made, what it says, and what became of it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-__all__ = ["Proposal", "State"]
+from poet.review import PlanDocument
 
 State = Literal["open", "applying", "applied", "failed", "rejected"]
 FORMAT = 1
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """One plan.
-
-    `document` is what `poet plan --json` says, `lines` what it prints, `diffs` the source by policy.
-    """
+    """One plan; `document` is what `poet plan --json` prints."""
 
     format: int = FORMAT
     id: str
@@ -22,9 +19,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     made_at: str
     log_position: int
     has_changes: bool
-    document: dict[str, Any]
-    lines: tuple[str, ...]
-    diffs: dict[str, tuple[str, ...]]
+    document: PlanDocument
+    lines: tuple[str, ...] = ()  # the text of a plan from before documents held their verdict and changes
     state: State = "open"
     decided_by: str = ""
     decided_at: str = ""
@@ -35,7 +31,12 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def policies(self) -> tuple[str, ...]:
         """The policies that would change."""
-        return tuple(each["policy"] for each in self.document["policies"] if each["is_change"])
+        return tuple(each.policy for each in self.document.sections)
+
+    @property
+    def verdict(self) -> str:
+        """What the plan comes to, in a sentence."""
+        return self.document.verdict or next(iter(self.lines), "")
 
     @property
     def is_open(self) -> bool:

@@ -1,38 +1,73 @@
-"""What people read before they say yes: status, plan, diff, explanation; as documents and as text."""
+"""What people read before they approve a change: status, plan, diff, explanation, report.
 
-from poet.review._diff import diff_document, diff_lines
-from poet.review._explain import explain_document, explain_lines
+Documents (`plan_document` and so on) say it once; their fields are the JSON of the command line. Text,
+Markdown and HTML are rendered from documents alone.
+"""
+
+from poet.review._diff import diff_document
+from poet.review._document import (
+    Canary,
+    Change,
+    DiffDocument,
+    Entry,
+    ExplainDocument,
+    HistoryDocument,
+    JudgedCanary,
+    Pair,
+    PlanDocument,
+    PlannedPolicy,
+    Review,
+    RuleDocument,
+    StandingDocument,
+    StatusDocument,
+    UnjudgedCanary,
+)
+from poet.review._explain import explain_document, rule_document
+from poet.review._html import environment, report_page, review_page
 from poet.review._markdown import markdown
-from poet.review._plan import plan_document, plan_lines
-from poet.review._rule import rule_document
-from poet.review._rules import SHARES, clean, counted, in_words, rule_lines
-from poet.review._sheet import Entry, Section, Sheet, diff_sheet, plan_sheet
-from poet.review._source import plan_diff
-from poet.review._standing import history_document, standing_document
-from poet.review._status import status_document, status_lines
-from poet.review._trials import canary_document, canary_line
+from poet.review._plan import plan_document
+from poet.review._plots import bars, histogram
+from poet.review._report import Report, report_document
+from poet.review._status import canary_document, history_document, standing_document, status_document
+from poet.review._text import canary_line, diff_lines, explain_lines, plan_lines, rule_lines, status_lines
+from poet.review._words import clean, counted, in_words
 
 __all__ = [
-    "SHARES",
+    "Canary",
+    "Change",
+    "DiffDocument",
     "Entry",
-    "Section",
-    "Sheet",
+    "ExplainDocument",
+    "HistoryDocument",
+    "JudgedCanary",
+    "Pair",
+    "PlanDocument",
+    "PlannedPolicy",
+    "Report",
+    "Review",
+    "RuleDocument",
+    "StandingDocument",
+    "StatusDocument",
+    "UnjudgedCanary",
+    "bars",
     "canary_document",
     "canary_line",
     "clean",
     "counted",
     "diff_document",
     "diff_lines",
-    "diff_sheet",
+    "environment",
     "explain_document",
     "explain_lines",
+    "histogram",
     "history_document",
     "in_words",
     "markdown",
-    "plan_diff",
     "plan_document",
     "plan_lines",
-    "plan_sheet",
+    "report_document",
+    "report_page",
+    "review_page",
     "rule_document",
     "rule_lines",
     "standing_document",

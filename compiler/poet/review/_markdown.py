@@ -1,54 +1,64 @@
-"""A sheet as Markdown: one comment on a pull request that shows on one screen.
+"""A plan or a diff as Markdown: a comment on a pull request that fits one screen.
 
-What feedback says is data. It stands in code spans, in which neither Markdown nor a forge finds links,
-mentions, references or HTML; plain sentences stay plain only where nothing in them could be any of these.
+Text from feedback is data. It is put into code spans, in which neither Markdown nor a forge finds links,
+mentions, references or HTML. A plain sentence stays plain only if nothing in it could be any of these.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-from poet.compare import Against, Side
-from poet.decisions import Evidence, Interval
-from poet.review._rules import SHARES, SIGNS, clean
-from poet.review._sheet import Entry, Section, Sheet
-
-__all__ = ["markdown"]
+from poet.compare import Against
+from poet.review._document import Change, Entry, Pair, PlannedPolicy, Review
+from poet.review._words import (
+    SIGNS,
+    against_threshold,
+    clean,
+    coverage_words,
+    interval_words,
+    labels_of,
+    needed_words,
+    saving_words,
+    turned,
+)
 
 # letters, numbers and the punctuation of a sentence; nothing that makes markup, a link or a reference
-_PLAIN = re.compile(r"(?:[\w ,;:%()'…→≤≥=+/-]|\.(?=\s|$|\d))+")
-_REFERS = re.compile(r"://|www|@|#|\bGH-\d|\b[0-9a-f]{7,40}\b|__|\b_|_\b|^[\s=+-]|^\d+\)", re.IGNORECASE)
-_LONGEST = 240  # characters of one thing said
+_PLAIN: Final = re.compile(r"(?:[\w ,;:%()'…→≤≥=+/-]|\.(?=\s|$|\d))+")
+_REFERS: Final = re.compile(
+    r"://|www|@|#|\bGH-\d|\b[0-9a-f]{7,40}\b|__|\b_|_\b|^[\s=+-]|^\d+\)", re.IGNORECASE
+)
+_LONGEST: Final = 240  # characters of one code span
 
 
-def markdown(sheet: Sheet) -> str:
-    """Render a sheet; see the module for what is escaped."""
-    return "\n".join(_lines(sheet)).rstrip("\n") + "\n"
+def markdown(review: Review) -> str:
+    """Render a plan or a diff; the module says what is escaped."""
+    return "\n".join(_lines(review)).rstrip("\n") + "\n"
 
 
-def _lines(sheet: Sheet) -> Iterator[str]:
-    yield f"### POET: {_said(sheet.verdict)}"
-    for section in sheet.sections:
+def _lines(review: Review) -> Iterator[str]:
+    yield f"### POET: {_plain(review.verdict)}"
+    for section in review.sections:
         yield from _section(section)
-    for section in sheet.refused:
+    for section in review.refused:
         yield ""
-        yield f"**{section.policy}** stays at version {section.older}: {_said(section.remarks[0])}"
+        yield f"**{section.policy}** stays at version {section.older}: {_plain(section.refused)}"
         yield from _past(section)
-    if sheet.rest or sheet.costs:
+    rest = [*review.rest, *(f"costs: {costs}" for costs in (review.costs_in_words,) if costs)]
+    if rest:
         yield ""
-        said = [*sheet.rest, *(f"costs: {'; '.join(sheet.costs)}" for _ in sheet.costs[:1])]
-        yield f"<sub>{' · '.join(map(_said, said))}</sub>"
-    yield from _folded_rules(sheet.held)
-    for section in sheet.sections:
+        yield f"<sub>{' · '.join(map(_plain, rest))}</sub>"
+    yield from _folded_candidates(review.waiting)
+    for section in review.sections:
         yield from _folded_source(section)
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(section: Change) -> Iterator[str]:
     yield ""
     before = "new" if section.older is None else f"v{section.older} →"
     yield f"**{section.policy}** {before} v{section.newer}{_verdict(section.against)}"
-    if section.entries:
+    if section.changes:
         yield ""
-        yield from _table(section.entries)
+        yield from _table(section.changes)
     yield from _past(section)
 
 
@@ -56,8 +66,7 @@ def _verdict(against: Against | None) -> str:
     if against is None or against.comparison is None:
         return ""
     found = against.comparison
-    how = "on every input" if found.is_exact else f"on a sample of {found.asked} inputs"
-    return f": **{found.verdict}** {how}, {_said(found.means)}"
+    return f": **{found.verdict}** {coverage_words(found)}, {_plain(found.means)}"
 
 
 def _table(entries: Iterable[Entry]) -> Iterator[str]:
@@ -65,7 +74,7 @@ def _table(entries: Iterable[Entry]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for entry in entries:
         now = f"{_code(entry.was)} → {_code(entry.words)}" if entry.was else _code(entry.words)
-        why = f"<br>{_said(entry.rule.reason)}" if entry.rule.reason else ""
+        why = f"<br>{_plain(entry.rule.reason)}" if entry.rule.reason else ""
         sign = f"`{SIGNS[entry.rule.status].strip() or '·'}`"
         yield f"| {sign} | {_code(entry.rule.id)} | {now}{why} | {_evidence(entry)} |"
 
@@ -74,98 +83,77 @@ def _evidence(entry: Entry) -> str:
     evidence = entry.rule.evidence
     if evidence is None:
         return "a person's word" if entry.rule.status in ("pinned", "vetoed") else ""
-    said = [_pair(*pair) for pair in entry.pairs]
-    return "<br>".join([*said, _against_bar(evidence)])
+    strength = ", ".join(filter(None, [against_threshold(evidence, strong="**"), needed_words(evidence)]))
+    return "<br>".join([*map(_pair, entry.pairs), strength])
 
 
-def _against_bar(evidence: Evidence) -> str:
-    sign = "≥" if evidence.e_value >= evidence.bar else "of"
-    needed = f", about {evidence.events_needed} more events" if evidence.events_needed else ""
-    return f"e-value **{evidence.e_value:.3g}** {sign} {evidence.bar:.3g}{needed}"
+def _pair(pair: Pair) -> str:
+    shown = " → ".join(map(interval_words, pair.sides))
+    return f"{_plain(pair.what)}: {shown}, n = {pair.counts}"
 
 
-def _pair(what: str, before: Interval | None, after: Interval | None) -> str:
-    there = [each for each in (before, after) if each is not None]
-    shown = " → ".join(map(_interval, there))
-    counts = " → ".join(dict.fromkeys(f"{each.n:g}" for each in there))
-    return f"{_said(what)}: {shown}, n = {counts}"
-
-
-def _interval(interval: Interval) -> str:
-    if interval.what in SHARES:
-        return f"{100 * interval.estimate:.0f} % ({100 * interval.low:.0f} … {100 * interval.high:.0f})"
-    return f"{interval.estimate:.3g} ({interval.low:.3g} … {interval.high:.3g})"
-
-
-def _past(section: Section) -> Iterator[str]:
-    """Say what would have happened on past executions, and show a call or two that turn."""
-    said = [*_flips(section.against), *_savings(section.entries)]
+def _past(section: Change) -> Iterator[str]:
+    """Yield what would have happened on past executions, and one or two calls whose answer changes."""
+    told = [*_replayed(section.against), *_savings(section.changes)]
     comparison = section.against.comparison if section.against else None
-    turns = comparison.witnesses[:2] if comparison else ()
-    if said:
+    witnesses = comparison.witnesses[:2] if comparison else ()
+    if told:
         yield ""
-        yield f"On past executions: {'; '.join(said)}."
-    elif turns:
+        yield f"On past executions: {'; '.join(told)}."
+    elif witnesses:
         yield ""
-        yield "Past executions of this policy are not recorded; calls that turn:"
-    if turns:
+        yield "Past executions of this policy are not recorded; calls whose answer changes:"
+    if witnesses:
         yield ""
         yield from (
             f"- {each.direction}: {_code(each.question)}: {_code(each.older)} → {_code(each.newer)}"
-            for each in turns
+            for each in witnesses
         )
 
 
-def _flips(against: Against | None) -> Iterator[str]:
+def _replayed(against: Against | None) -> Iterator[str]:
     flips = against.flips if against else None
     if flips is None:
         return
-    for words, side in (("now silent", flips.quieter), ("now alert", flips.louder)):
+    for words, side in turned(flips):
         if side.flips:
-            yield f"{side.flips} of {flips.recorded} {words} ({_labelled(side)})"
+            yield f"{side.flips} of {flips.recorded} {words} ({labels_of(side)})"
     if flips.precision_before.n and flips.precision_after.n:
         before, after = flips.precision_before.estimate, flips.precision_after.estimate
         yield f"precision {before:.2f} → {after:.2f}"
-        yield f"cost per labelled execution {flips.cost_before:.3g} → {flips.cost_after:.3g}"
-
-
-def _labelled(side: Side) -> str:
-    return f"{side.false_alarms} labelled false alarms, {side.real} real, {side.unlabelled} unlabelled"
+        yield f"cost per labeled execution {flips.cost_before:.3g} → {flips.cost_after:.3g}"
 
 
 def _savings(entries: Iterable[Entry]) -> Iterator[str]:
     for entry in entries:
         replay = entry.rule.evidence.replay if entry.rule.evidence else None
         if replay is not None and entry.rule.status != "retired":
-            yield (
-                f"{_code(entry.rule.id)} saves {replay.saving_per_1000:g} per 1000 "
-                f"({replay.saving_low:g} … {replay.saving_high:g}), {replay.replayed} of {replay.of} replayed"
-            )
+            yield f"{_code(entry.rule.id)} {saving_words(replay)}, {replay.replayed} of {replay.of} replayed"
 
 
-def _folded_rules(held: Iterable[Section]) -> Iterator[str]:
-    sections = list(held)
-    if not sections:
+def _folded_candidates(sections: Iterable[PlannedPolicy]) -> Iterator[str]:
+    found = list(sections)
+    if not found:
         return
-    count = sum(len(section.entries) for section in sections)
+    count = sum(len(section.candidates) for section in found)
     yield ""
     yield f"<details><summary>{count} candidates wait for evidence, or for a person's word</summary>"
-    for section in sections:
+    for section in found:
         yield ""
         yield f"**{section.policy}**"
         yield ""
-        yield from _table(section.entries)
+        yield from _table(section.candidates)
     yield ""
     yield "</details>"
 
 
-def _folded_source(section: Section) -> Iterator[str]:
+def _folded_source(section: Change) -> Iterator[str]:
     if not section.source and not section.remarks:
         return
     yield ""
     yield f"<details><summary>Source and notes of {section.policy}</summary>"
     yield ""
-    yield from (f"- {_said(remark)}" for remark in section.remarks)
+    yield from (f"- {_plain(remark)}" for remark in section.remarks)
     if section.source:
         fence = "`" * max(3, 1 + _longest_run("\n".join(section.source)))
         yield from ("", f"{fence}diff", *(clean(line) for line in section.source), fence)
@@ -173,8 +161,8 @@ def _folded_source(section: Section) -> Iterator[str]:
     yield "</details>"
 
 
-def _said(text: str) -> str:
-    """Give a sentence as it is where it can be nothing else, in a code span otherwise."""
+def _plain(text: str) -> str:
+    """Return a sentence unchanged where it cannot be markup, else in a code span."""
     kept = clean(text)
     if _PLAIN.fullmatch(kept) and not _REFERS.search(kept):
         return kept
@@ -182,7 +170,7 @@ def _said(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Give text in a code span that it cannot end, in a table as well; empty for nothing."""
+    """Return text in a code span that it cannot end, even in a table; empty for empty text."""
     kept = clean(text)
     if not kept.strip():
         return "` `" if text else ""

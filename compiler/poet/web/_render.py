@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from poet.events import TELEMETRY
-from poet.review import in_words
-from poet.web._plots import bars, histogram, meter, span
+from poet.review import bars, environment, histogram
 from poet.web._state import State
 from poet.web._who import Caller
 
@@ -90,30 +89,16 @@ def _clock(text: str) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.do"],
-    )
-    environment.filters |= {
+    made = environment([HERE / "templates"])
+    made.filters |= {
         "stamp": stamp,
         "ago": _ago,
         "pretty": _pretty,
         "clock": _clock,
-        "words": in_words,
         "number": lambda value: f"{value:,}".replace(",", "\u202f"),
     }
-    environment.globals |= {
-        "histogram": histogram,
-        "bars": bars,
-        "meter": meter,
-        "span": span,
-        "telemetry": TELEMETRY,
-    }
-    return environment
+    made.globals |= {"histogram": histogram, "bars": bars, "telemetry": TELEMETRY}
+    return made
 
 
 @cache

@@ -47,7 +47,7 @@ async def version(request: Request, state: State, caller: Caller) -> Response:
         return {
             "manifest": manifest,
             "source": published_source(state.workspace.generated, name, number),
-            "diff": changed["source"] if changed else [],
+            "diff": changed,
             "is_active": active == number,
         }
 

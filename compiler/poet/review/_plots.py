@@ -1,29 +1,39 @@
-"""Numbers in, coordinates out; templates put them into SVG. Every plot carries its numbers as rows."""
+"""Every plot of the report and the web interface: numbers in, coordinates out; templates make SVG of them.
+
+`curves` and `ranges` carry their numbers as rows, for a table below the plot. `histogram`, `bars`, `meter`
+and `span` are small, and the page shows their numbers next to them.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Final, Protocol
 
-from poet.decisions import Interval
+from poet.decisions import Evidence, Interval
 
-__all__ = ["Curve", "Plot", "Range", "Ranges", "Series", "curves", "ranges"]
-
-WIDTH, HEIGHT = 640.0, 240.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 12.0, 40.0
-ROW = 34.0  # of a plot of ranges
-MOST_TICKS = 6
-GREATEST = 1e100  # an e-value beyond it says no more
+WIDTH: Final = 640.0
+HEIGHT: Final = 240.0
+LEFT: Final = 62.0
+RIGHT: Final = 14.0
+TOP: Final = 12.0
+BOTTOM: Final = 40.0
+ROW: Final = 34.0  # of a plot of ranges
+MOST_TICKS: Final = 6
+GREATEST: Final = 1e100  # a greater e-value says no more
+HISTOGRAM_WIDTH: Final = 640
+HISTOGRAM_HEIGHT: Final = 180
+HISTOGRAM_TICKS: Final = 5
 Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line to draw: its points, and around them a band where there is one."""
+    """One line: its points, and a band around them where there is one."""
 
     name: str
     points: Sequence[tuple[float, float]]
     band: Sequence[tuple[float, float, float]] = ()  # x, low, high
-    is_quiet: bool = False  # what the others are held against
+    is_quiet: bool = False  # a reference line for the others
     is_stepped: bool = False
 
 
@@ -66,7 +76,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Intervals under one another on one axis."""
+    """Intervals below one another on one axis."""
 
     title: str
     x_label: str
@@ -79,6 +89,65 @@ class Ranges:
     width: float = WIDTH
 
 
+class Sketch(Protocol):
+    """Two samples, counted: by edges where they are numeric, by values otherwise."""
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The edges of the bins."""
+        ...
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The categories."""
+        ...
+
+    @property
+    def current(self) -> tuple[int, ...]:
+        """Counts of the current sample."""
+        ...
+
+    @property
+    def reference(self) -> tuple[int, ...]:
+        """Counts of the reference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Two numeric samples: the reference as an area, the current one as a line, in shares."""
+
+    area: str
+    line: str
+    ticks: tuple[tuple[float, str], ...]
+    most: str  # the share at the top
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Two categorical samples: a pair of bars for each value."""
+
+    rows: tuple[tuple[str, float, float, str, str], ...]  # value, widths and shares of reference and current
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """An e-value and its threshold, on a logarithmic scale from 1."""
+
+    value: float
+    bar: float
+    is_clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An interval on an axis that several share, in percent of it."""
+
+    low: float
+    estimate: float
+    high: float
+
+
 def curves(
     title: str,
     series: Sequence[Series],
@@ -89,7 +158,7 @@ def curves(
     is_log_y: bool = False,
     has_zero: bool = False,
 ) -> Plot | None:
-    """Draw lines; None where there is not a point."""
+    """Return a plot of lines; None without a point."""
     xs = [x for each in series for x, _ in each.points]
     if not xs:
         return None
@@ -112,7 +181,7 @@ def curves(
 
 
 def ranges(title: str, found: Sequence[Range], *, x_label: str) -> Ranges | None:
-    """Draw intervals; None where there is none."""
+    """Return a plot of intervals; None without any."""
     if not found:
         return None
     ends = [end for each in found for one in (each.now, each.was) if one for end in (one.low, one.high)]
@@ -143,6 +212,60 @@ def ranges(title: str, found: Sequence[Range], *, x_label: str) -> Ranges | None
     )
 
 
+def histogram(sketch: Sketch) -> Histogram:
+    """Return a numeric sketch in a box of `HISTOGRAM_WIDTH` by `HISTOGRAM_HEIGHT`."""
+    current, reference = _shares(sketch.current), _shares(sketch.reference)
+    most = max(*current, *reference, 1e-12)
+    ticks = []
+    for number in range(HISTOGRAM_TICKS):
+        place = number / (HISTOGRAM_TICKS - 1)
+        edge = sketch.edges[0] + place * (sketch.edges[-1] - sketch.edges[0])
+        ticks.append((round(place * HISTOGRAM_WIDTH, 1), f"{edge:.4g}"))
+    steps = _steps(reference, most)
+    return Histogram(
+        area=f"M0,{HISTOGRAM_HEIGHT} {steps} L{HISTOGRAM_WIDTH},{HISTOGRAM_HEIGHT} Z",
+        line=f"M{_steps(current, most).removeprefix('L')}",
+        ticks=tuple(ticks),
+        most=f"{100 * most:.3g} %",
+    )
+
+
+def bars(sketch: Sketch) -> Bars:
+    """Return a categorical sketch, widths in percent."""
+    current, reference = _shares(sketch.current), _shares(sketch.reference)
+    most = max(*current, *reference, 1e-12)
+    rows = zip(sketch.values, reference, current, strict=True)
+    return Bars(
+        tuple(
+            (value, round(100 * old / most, 1), round(100 * new / most, 1), f"{old:.1%}", f"{new:.1%}")
+            for value, old, new in rows
+        )
+    )
+
+
+def meter(evidence: Evidence) -> Meter:
+    """Return an e-value and its threshold in percent of the scale."""
+    reach = 1.25 * max(log10(max(evidence.bar, 10.0)), log10(max(evidence.e_value, 1.0)))
+    return Meter(
+        value=round(100 * log10(max(evidence.e_value, 1.0)) / reach, 2),
+        bar=round(100 * log10(max(evidence.bar, 1.0)) / reach, 2),
+        is_clear=evidence.e_value >= evidence.bar,
+    )
+
+
+def span(interval: Interval, *others: Interval | None) -> Span:
+    """Return an interval on the axis that it shares with others."""
+    all_of_them = [interval, *(other for other in others if other is not None)]
+    low = min(0.0, *(each.low for each in all_of_them))
+    high = max(1.0 if low >= 0.0 else 0.0, *(each.high for each in all_of_them))
+    width = (high - low) or 1.0
+
+    def place(value: float) -> float:
+        return round(100 * (value - low) / width, 2)
+
+    return Span(place(interval.low), place(interval.estimate), place(interval.high))
+
+
 class _Axis:
     """One axis: values to coordinates, and round numbers along it."""
 
@@ -162,7 +285,7 @@ class _Axis:
         return log10(min(max(value, 1 / GREATEST), GREATEST)) if self._is_log else value
 
     def _round(self, least: float) -> float:
-        """Give the next step of 1, 2 or 5 times a power of ten; whole decades on a log axis."""
+        """Return the next step of 1, 2 or 5 times a power of ten; whole decades on a log axis."""
         if self._is_log:
             least = max(least, 1.0)
         decade = 10.0 ** floor(log10(least))
@@ -221,3 +344,17 @@ def _number(value: float) -> str:
     if value and (abs(value) >= 1e7 or abs(value) < 1e-4):
         return f"{value:.3g}"
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _shares(counts: tuple[int, ...]) -> list[float]:
+    total = sum(counts) or 1
+    return [count / total for count in counts]
+
+
+def _steps(shares: list[float], most: float) -> str:
+    width = HISTOGRAM_WIDTH / len(shares)
+    parts = []
+    for number, share in enumerate(shares):
+        y = HISTOGRAM_HEIGHT - HISTOGRAM_HEIGHT * 0.94 * share / most
+        parts.append(f"L{number * width:.1f},{y:.1f} L{(number + 1) * width:.1f},{y:.1f}")
+    return " ".join(parts)

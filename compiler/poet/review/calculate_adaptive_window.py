@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from poet.learn.calculate_adaptive_window import cost_curves
-from poet.report._history import Past
-from poet.report._plots import Plot, Series, curves
+from poet.review._history import Past
+from poet.review._plots import Plot, Series, curves
 
 if TYPE_CHECKING:
     from poet.summaries import Summaries

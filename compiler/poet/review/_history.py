@@ -1,9 +1,9 @@
-"""How evidence came about: the learner is asked again at some moments of the log."""
+"""How evidence came about: the learners run again at some positions of the log."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,40 +12,38 @@ from poet.learn import learn
 from poet.learn.configuration import LearnConfiguration
 from poet.policies import policy as spec_of
 from poet.publish import published_manifest
-from poet.report._plots import Plot, Series, curves
+from poet.review._plots import Plot, Series, curves
 from poet.workspace import Workspace
 
 if TYPE_CHECKING:
     from poet.summaries import Summaries
 
-__all__ = ["EVENTS", "MOMENTS", "MOST_RULES", "Past", "evidence_plots", "moments", "past_of"]
-
-MOMENTS = 8  # of the whole log; half as many from one version to the next
-MOST_RULES = 5  # in one plot
+MOMENTS: Final = 8  # of the whole log; half as many from one version to the next
+MOST_RULES: Final = 5  # in one plot
 Known = Callable[[int], "Summaries"]
-EVENTS = "events in the log"
+EVENTS: Final = "events in the log"
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a learner said at each moment, beginning from the version that was in force then."""
+    """What a learner decided at each position, starting from the version that was active then."""
 
     policy: str
     now: Decisions
-    champion: Decisions  # what the version in force was learned from, itself where it is a start
+    champion: Decisions  # the version that the active one revises; itself for a preset
     configuration: LearnConfiguration
     decided: tuple[tuple[int, Decisions], ...]
 
 
 def moments(position: int, count: int) -> list[int]:
-    """Cut a log into equal parts and give where each ends."""
+    """Return the ends of equal parts of a log."""
     return sorted({max(1, position * part // count) for part in range(1, count + 1)})
 
 
 def past_of(
     workspace: Workspace, policy: str, version: int, known: Known, at: Sequence[int], tell: Callable[[], None]
 ) -> Past:
-    """Ask a policy's learner at some log positions, and where its versions were learned."""
+    """Run a policy's learner at some log positions, and where its versions were learned."""
     chain = _chain(workspace, policy, version)
     learned = [0, *(each.log_position for each in chain if each.revises is not None)]
     on_the_way = {
@@ -58,15 +56,15 @@ def past_of(
     for position in asked:
         index = max(k for k, each in enumerate(chain) if k == 0 or each.log_position < position)
         following = chain[min(index + 1, len(chain) - 1)]
-        said = learn(spec_of(policy), known(position), chain[index], _configuration(workspace, following))
-        decided.append((position, said))
+        found = learn(spec_of(policy), known(position), chain[index], _configuration(workspace, following))
+        decided.append((position, found))
         tell()
     now = chain[-1]
     return Past(policy, now, chain[max(len(chain) - 2, 0)], _configuration(workspace, now), tuple(decided))
 
 
 def _chain(workspace: Workspace, policy: str, version: int) -> list[Decisions]:
-    """Give the versions that led to one, oldest first."""
+    """Return the versions that led to one, oldest first."""
     found = [published_manifest(workspace.generated, policy, version).decisions]
     while (older := found[0].revises) is not None:
         found.insert(0, published_manifest(workspace.generated, policy, older).decisions)
@@ -80,9 +78,9 @@ def _configuration(workspace: Workspace, decisions: Decisions) -> LearnConfigura
 
 
 def evidence_plots(past: Past) -> Iterator[Plot]:
-    """Draw the evidence of each rule that was learned or waits, and what it is about as that became known.
+    """Yield the evidence of each learned rule and candidate over time, and the quantity that it is about.
 
-    A rule's evidence ends where it was adopted: from then on nobody knows what would be without it.
+    The evidence of a rule ends where it was adopted: nothing is recorded of what would happen without it.
     """
     named = {rule.id: rule.id for rule in past.now.active if rule.evidence}
     for rule in past.decided[-1][1].rules if past.decided else ():
@@ -122,7 +120,7 @@ def _track(past: Past, name: str) -> list[tuple[int, Evidence]]:
 
 
 def _sequence(name: str, track: Sequence[tuple[int, Evidence]]) -> Iterator[Plot]:
-    """Draw the first quantity of a rule's evidence with its confidence sequence, and what it was before."""
+    """Yield the first quantity of a rule's evidence with its interval, with the rule and without."""
     whats = [each.what for _, evidence in track for each in evidence.after[:1]]
     if len(whats) < 2:
         return

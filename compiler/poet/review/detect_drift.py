@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from poet.learn.detect_drift import judged_alerts
-from poet.report._history import EVENTS, MOST_RULES, Past
-from poet.report._plots import Plot, Series, curves
+from poet.review._history import EVENTS, MOST_RULES, Past
+from poet.review._plots import Plot, Series, curves
 
 if TYPE_CHECKING:
     from poet.summaries import Summaries

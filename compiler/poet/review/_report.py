@@ -1,4 +1,4 @@
-"""What a report holds, brought together: versions, decisions, evidence over time, what a rule is about."""
+"""All that a workspace has learned, as a document: versions, decisions, evidence over time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,59 +12,61 @@ from poet.learn import imported
 from poet.pipeline import summaries_until
 from poet.policies import policy as spec_of
 from poet.registry import read_document
-from poet.report._history import MOMENTS, evidence_plots, moments, past_of
-from poet.report._plots import Plot, Range, Ranges, ranges
-from poet.review import Section, Sheet, diff_sheet, history_document, plan_sheet
+from poet.review._diff import diff_document
+from poet.review._document import DiffDocument, HistoryDocument, PlanDocument
+from poet.review._history import MOMENTS, evidence_plots, moments, past_of
+from poet.review._plan import plan_document
+from poet.review._plots import Plot, Range, Ranges, ranges
+from poet.review._status import history_document
+from poet.review._words import against_threshold
 from poet.workspace import Workspace
 
-__all__ = ["Found", "OfPolicy", "gather"]
-
-Told = Callable[[str, int, int], None]  # what is done, how many of how many
+Progress = Callable[[str, int, int], None]  # what runs, how many of how many
 
 
 @dataclass(frozen=True, slots=True)
-class OfPolicy:
-    """One policy: its versions, what the one in force learned, and plots."""
+class PolicyReport:
+    """One policy: its versions, what the active one learned, and plots."""
 
     policy: str
-    history: dict[str, Any]
-    learned: Section | None  # the version in force against the one that it revises
+    history: HistoryDocument
+    learned: DiffDocument | None  # the active version against the one that it revises
     plots: tuple[Plot, ...] = ()
     intervals: tuple[Ranges, ...] = ()
-    groups: tuple[tuple[str, tuple[str, ...], str], ...] = ()  # rule, members, on what evidence
+    groups: tuple[tuple[str, tuple[str, ...], str], ...] = ()  # rule, members, evidence
     problem: str = ""
 
     @property
     def has_learned(self) -> bool:
-        """Whether there is more to tell than that the start decides."""
+        """Whether there is more to show than a preset."""
         return bool(self.learned or self.plots or self.intervals or self.groups or self.problem)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """All of it."""
+class Report:
+    """All policies of a workspace, and what a compile would change."""
 
     name: str
     log_position: int
     newest: str  # event time of the newest event
     counts: tuple[tuple[str, int], ...]
-    policies: tuple[OfPolicy, ...]
-    plan: Sheet
+    policies: tuple[PolicyReport, ...]
+    plan: PlanDocument
 
 
-def gather(
-    workspace: Workspace, *, count: int = MOMENTS, tell: Told = lambda _what, _done, _of: None
-) -> Found:
-    """Bring together what a workspace has learned; the same log and versions give the same report.
+def report_document(
+    workspace: Workspace, *, count: int = MOMENTS, tell: Progress = lambda _what, _done, _of: None
+) -> Report:
+    """Return what a workspace has learned; the same log and versions give the same report.
 
     Parameters
     ----------
     workspace
-        Nothing in it is changed, but for sealed segments of the log.
+        Nothing in it changes, except that segments of its log are sealed.
     count
-        At how many moments of the log the learners are asked what they would have said.
+        At how many positions of the log the learners run again.
     tell
-        Is called as work goes on: what is asked, how much of it is done, and of how much.
+        Is called after each run of a learner: the policy, how many runs are done, and how many there are.
     """
     plan = workspace.plan()
     segments = workspace.path / "feedback_log" / "segments"
@@ -82,34 +84,33 @@ def gather(
 
     policies = tuple(_policy(workspace, name, known, at, lambda name=name: step(name)) for name in names)  # type: ignore[misc]
     newest = datetime.fromtimestamp(whole.newest_time, UTC) if whole else None
-    return Found(
+    return Report(
         name=workspace.path.name,
         log_position=position,
         newest=f"{newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "",
         counts=tuple(whole.counts.items()) if whole else (),
         policies=policies,
-        plan=plan_sheet(plan),
+        plan=plan_document(plan),
     )
 
 
 def _policy(
     workspace: Workspace, name: str, known: Callable[[int], Any], at: list[int], tell: Callable[[], None]
-) -> OfPolicy:
+) -> PolicyReport:
     history = history_document(workspace, name)
-    active = history["active"]
     try:
-        past = past_of(workspace, name, active, known, at, tell)
+        past = past_of(workspace, name, history.active, known, at, tell)
         learned = None
         if past.now.revises is not None:
-            learned = diff_sheet(workspace.generated, name, past.now.revises, active).sections[0]
+            learned = diff_document(workspace.generated, name, past.now.revises, history.active)
     except PoetError as error:
-        return OfPolicy(name, history, None, problem=str(error))
+        return PolicyReport(name, history, None, problem=str(error))
     plots = [*evidence_plots(past)]
     spec = spec_of(name)
     if at and spec.plots is not None:
         plots += imported(spec, spec.plots)(past, known(at[-1]), at)
     rules = past.now.active
-    return OfPolicy(
+    return PolicyReport(
         policy=name,
         history=history,
         learned=learned,
@@ -119,8 +120,8 @@ def _policy(
     )
 
 
-def _intervals(rules: tuple[Rule, ...], learned: Section | None) -> Iterator[Ranges | None]:
-    """Give precision before and after, what rules rest on, and what they save, where there is any."""
+def _intervals(rules: tuple[Rule, ...], learned: DiffDocument | None) -> Iterator[Ranges | None]:
+    """Yield precision before and after, what rules rest on, and what they save, where it is known."""
     flips = learned.against.flips if learned and learned.against else None
     if flips and flips.precision_before.n and flips.precision_after.n:
         precision = Range("precision of alerts", flips.precision_after, flips.precision_before)
@@ -130,8 +131,8 @@ def _intervals(rules: tuple[Rule, ...], learned: Section | None) -> Iterator[Ran
     rested: dict[str, list[Range]] = {}
     for rule in rules:
         for now, was in _pairs(rule):
-            beside = f", beside {was.what}" if was is not None and was.what != now.what else ""
-            rested.setdefault(now.what, []).append(Range(f"{rule.id}{beside}", now, was))
+            other = f", compared with {was.what}" if was is not None and was.what != now.what else ""
+            rested.setdefault(now.what, []).append(Range(f"{rule.id}{other}", now, was))
     for what, found in rested.items():
         yield ranges(f"What rules rest on: {what}", found, x_label=what)
     saved = [
@@ -148,7 +149,7 @@ def _intervals(rules: tuple[Rule, ...], learned: Section | None) -> Iterator[Ran
         for rule in rules
         if rule.evidence and (one := rule.evidence.replay)
     ]
-    yield ranges("What rules save", saved, x_label="saved per 1000 cases, in units of cost")
+    yield ranges("What rules save", saved, x_label="saved per 1000 executions, in units of cost")
 
 
 def _pairs(rule: Rule) -> Iterator[tuple[Interval, Interval | None]]:
@@ -164,7 +165,5 @@ def _groups(rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str, ...], str
     for rule in rules:
         members = rule.condition.get("features")
         if rule.kind == "group" and isinstance(members, list | tuple):
-            said = (
-                f"e-value {rule.evidence.e_value:.3g} ≥ {rule.evidence.bar:.3g}" if rule.evidence else "start"
-            )
-            yield rule.id, tuple(map(str, members)), said
+            evidence = against_threshold(rule.evidence) if rule.evidence else "start"
+            yield rule.id, tuple(map(str, members)), evidence
