@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from poet.learn import TrialOutcome
 from poet.learn.configuration import Costs, LearnConfiguration
-from poet.learn.trials import TrialOutcome, _Bets, evaluate_trial
+from poet.learn.trials import _Bets, evaluate_trial
 from poet.policies import policy
 from poet.summaries import Summaries
 

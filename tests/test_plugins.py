@@ -1,5 +1,6 @@
 """Packages that bring policies and event types, whole and broken."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -230,11 +231,9 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
         "poet.runtime": {"greet": "greeter_h.runtime:RUNTIME"},
         "poet.events": {"greeting.returned": "greeter_h.events:Returned"},
     }
-    policy_py = POLICY.replace("NAME", "greeter_h").replace("imports=IMPORTS", "runtime=RUNTIME")
-    policy_py = "from greeter_h.runtime import RUNTIME\n" + policy_py
+    policy_py = POLICY.replace("NAME", "greeter_h").replace("imports=IMPORTS", "")
     bring("greeter_h", points, policy_py=policy_py, runtime_py=RUNTIME, events_py=LABEL)
-    spec = policy("greet")
-    assert spec.runtime is runtime_policy("greet")
+    assert runtime_policy("greet") is importlib.import_module("greeter_h.runtime").RUNTIME
     with Workspace.open(greetings(tmp_path / "w")) as workspace:
         assert workspace.policy("greet")("ana") == "hello"
         identity = workspace.last_execution_id()

@@ -1,8 +1,9 @@
 """The one verb: find a policy's learner and let it decide."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -14,11 +15,29 @@ from poet.policies import PolicySpec
 from poet.stats import epoch_alpha
 
 if TYPE_CHECKING:
-    from poet.learn.trials import TrialOutcome
     from poet.summaries import Summaries
 
+TrialDecision = Literal["promote", "roll back", "inconclusive"]
 Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
 Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Flips]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """The state of a trial; `bar` is what either evidence must reach.
+
+    `saved` is by the canary, on the judged executions that differ, in the workspace's cost unit.
+    """
+
+    outcome: TrialDecision
+    for_promotion: float
+    for_rollback: float
+    bar: float
+    answered_by_canary: int  # executions since the trial began
+    answered_by_champion: int
+    judged: int
+    differ: int
+    saved: float
 
 
 def learn(
@@ -82,7 +101,7 @@ def trial(
     *,
     since: float,
     configuration: LearnConfiguration,
-) -> "TrialOutcome | None":
+) -> TrialOutcome | None:
     """Return how a canary stands by the labels of its answers; None where the policy cannot say.
 
     Raises
@@ -92,8 +111,13 @@ def trial(
     """
     if spec.trial is None:
         return None
+    risk = configuration.risk * epoch_alpha(summaries.beginning)
     judged: TrialOutcome = imported(spec, spec.trial)(
-        summaries, champion, canary, since=since, configuration=configuration
+        summaries,
+        champion,
+        canary,
+        since=since,
+        configuration=msgspec.structs.replace(configuration, risk=risk),
     )
     return judged
 

@@ -23,13 +23,13 @@ probability at most risk / 2. Alerts are taken to be judged as readily whatever 
 """
 
 import math
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poet.decisions import Decisions
+from poet.learn._learn import TrialDecision, TrialOutcome
 from poet.learn.configuration import Costs, LearnConfiguration
 from poet.learn.detect_drift import Role, champion_fires, read_executions, read_steps
 from poet.learn.labels import count_votes
@@ -39,25 +39,6 @@ from poet.summaries import Summaries
 SHARES: Final = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
 KINDS: Final = ("louder", "quieter")
 MOST: Final = 700.0  # of a log wealth: what still has a finite exponential
-TrialDecision = Literal["promote", "roll back", "inconclusive"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialOutcome:
-    """How a trial stands; `bar` is what either evidence must reach.
-
-    `saved` is by the canary, on the judged executions that differ, in the workspace's cost unit.
-    """
-
-    outcome: TrialDecision
-    for_promotion: float
-    for_rollback: float
-    bar: float
-    answered_by_canary: int  # executions since the trial began
-    answered_by_champion: int
-    judged: int
-    differ: int
-    saved: float
 
 
 def evaluate_trial(

@@ -12,7 +12,6 @@ from poet import plugins
 from poet.errors import PluginError, RenderError
 from poet.policies._spec import PolicySpec
 from poet.runtime.policies import BUILT_IN, load_runtime_policy
-from poet.runtime.policies import GROUP as RUNTIME_GROUP
 
 __all__ = ["broken_policies", "domains", "policies", "policy"]
 
@@ -88,12 +87,7 @@ def _load(name: str) -> PolicySpec:
             spec.version_1(start)
     except Exception as error:
         raise _unusable(point, f"its rules of version 1 cannot be made: {error!r}") from error
-    if load_runtime_policy(name) is not spec.runtime:
-        raise _unusable(
-            point,
-            f"runtime is not what the entry point {name} of the group {RUNTIME_GROUP} names; register the "
-            "same object there, so that production finds it without the compiler",
-        )
+    load_runtime_policy(name)  # a broken one is refused here, before production asks it
     return spec
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from poet.decisions import Decisions, Rule
-from poet.runtime.policies import RuntimePolicy
 
 __all__ = ["PolicySpec"]
 
@@ -18,8 +17,8 @@ class PolicySpec:
     change the shape of the code. `imports` are packages that the generated code may import beside numpy,
     scipy, statsmodels and ``poet.runtime``: a plug-in's own primitives, which it answers for.
 
-    `runtime` is what production asks about the policy, which works without the compiler. A package registers
-    the same object under the entry point group ``poet.runtime``; without it the defaults hold.
+    What production asks about a policy is its `RuntimePolicy`; a package registers one under the entry point
+    group ``poet.runtime``.
     """
 
     name: str
@@ -38,7 +37,6 @@ class PolicySpec:
     rule_words: tuple[tuple[str, str], ...] = ()  # kind of rule, "package.module:function": it in words
     imports: tuple[str, ...] = ()
     emits_threshold_adjustments: bool = False  # whether thresholds edited by hand become feedback events
-    runtime: RuntimePolicy | None = None
 
     def version_1(self, start: str) -> Decisions:
         """Give the untuned decisions that a workspace with this `start` begins with."""

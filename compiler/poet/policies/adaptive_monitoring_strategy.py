@@ -17,7 +17,6 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
-from poet.runtime.adaptive_monitoring_strategy import RUNTIME
 
 __all__ = [
     "SPEC",
@@ -186,7 +185,6 @@ SPEC = PolicySpec(
     learner="poet.learn.adaptive_monitoring_strategy:learn",
     contract="poet.validate.adaptive_monitoring_strategy",
     behaviour="poet.compare.adaptive_monitoring_strategy",
-    runtime=RUNTIME,
     words=frozenset({
         *Strategy.__struct_fields__, *Less.__struct_fields__, *Impacts.__struct_fields__,
         *Quiet.__struct_fields__, *Recent.__struct_fields__, *get_args(Frequency), *get_args(Tests),

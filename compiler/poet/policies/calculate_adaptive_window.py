@@ -17,7 +17,6 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
-from poet.runtime.calculate_adaptive_window import RUNTIME
 
 __all__ = ["SPEC", "Anywhere", "Band", "Bounds", "Stability", "Velocity", "baseline", "outline"]
 
@@ -159,6 +158,5 @@ SPEC = PolicySpec(
     contract="poet.validate.calculate_adaptive_window",
     behaviour="poet.compare.calculate_adaptive_window",
     plots="poet.review.calculate_adaptive_window:plots",
-    runtime=RUNTIME,
     words=frozenset({"velocity_above", "window", "features", "multiplier", "minimum", "cap"}),
 )

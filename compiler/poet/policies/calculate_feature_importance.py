@@ -15,7 +15,6 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
-from poet.runtime.calculate_feature_importance import RUNTIME
 
 __all__ = ["SPEC", "Base", "Features", "Setting", "Times", "Together", "baseline", "outline"]
 
@@ -158,6 +157,5 @@ SPEC = PolicySpec(
     learner="poet.learn.calculate_feature_importance:learn",
     contract="poet.validate.calculate_feature_importance",
     behaviour="poet.compare.calculate_feature_importance",
-    runtime=RUNTIME,
     words=frozenset({"importance", "features", "feature", "key", "value", "other", "multiplier"}),
 )

@@ -19,7 +19,6 @@ from poet.policies._drift_rules import (
 from poet.policies._drift_starts import STARTS, baseline
 from poet.policies._outline import Constant, constant_name, in_rule_order, why
 from poet.policies._spec import PolicySpec
-from poet.runtime.detect_drift import RUNTIME
 
 __all__ = [
     "SPEC",
@@ -123,7 +122,6 @@ SPEC = PolicySpec(
     plots="poet.review.detect_drift:plots",
     rule_words=(("decide", "poet.learn.detect_drift:describe_parameters"),),
     emits_threshold_adjustments=True,
-    runtime=RUNTIME,
     replay="poet.learn.detect_drift:replay",
     words=frozenset(
         word

@@ -17,7 +17,6 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
-from poet.runtime.generate_alerts import RUNTIME
 
 __all__ = [
     "SPEC",
@@ -204,7 +203,6 @@ SPEC = PolicySpec(
     learner="poet.learn.generate_alerts:learn",
     contract="poet.validate.generate_alerts",
     behaviour="poet.compare.generate_alerts",
-    runtime=RUNTIME,
     words=frozenset({
         *Pattern.__struct_fields__, *Share.__struct_fields__, *Calm.__struct_fields__,
         *Members.__struct_fields__, "medium", "high", "critical",

@@ -18,7 +18,6 @@ from poet.policies._outline import (
     why,
 )
 from poet.policies._spec import PolicySpec
-from poet.runtime.monitor_with_recovery import RUNTIME
 
 __all__ = [
     "SPEC",
@@ -255,7 +254,6 @@ SPEC = PolicySpec(
     learner="poet.learn.monitor_with_recovery:learn",
     contract="poet.validate.monitor_with_recovery",
     behaviour="poet.compare.monitor_with_recovery",
-    runtime=RUNTIME,
     words=frozenset({
         *Missing.__struct_fields__, *Sparse.__struct_fields__, *Large.__struct_fields__,
         *Sample.__struct_fields__, *Reach.__struct_fields__, *Seconds.__struct_fields__,

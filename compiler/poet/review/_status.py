@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from poet.errors import PublishError, RegistryError
-from poet.learn import trial
+from poet.learn import TrialOutcome, trial
 from poet.learn.costs import with_estimated_costs
 from poet.pipeline import Plan, summaries_of
 from poet.policies import PolicySpec
@@ -26,12 +26,8 @@ from poet.review._document import (
     UnjudgedCanary,
 )
 from poet.review._plan import entry_of
-from poet.stats import epoch_alpha
 from poet.turns import NewFeedback, learned_until, was_refused
 from poet.workspace import Workspace
-
-if TYPE_CHECKING:
-    from poet.learn.trials import TrialOutcome
 
 WITNESSES: Final = 3  # of a shadow, the newest ones
 NEAREST: Final = 3  # candidates that the status shows
@@ -88,7 +84,7 @@ def canary_document(workspace: Workspace, policy: str) -> Canary | None:
 
 def _outcome(
     workspace: Workspace, spec: PolicySpec, champion: int, canary: int, since: str
-) -> "TrialOutcome | None":
+) -> TrialOutcome | None:
     if spec.trial is None:
         return None
     workspace.flush()
@@ -97,13 +93,12 @@ def _outcome(
         published_manifest(workspace.generated, spec.name, each).decisions for each in (champion, canary)
     ]
     configuration = with_estimated_costs(summaries, workspace.configuration.learn)
-    risk = configuration.risk * epoch_alpha(summaries.beginning)
     return trial(
         spec,
         summaries,
         *decisions,
         since=datetime.fromisoformat(since).timestamp(),
-        configuration=msgspec.structs.replace(configuration, risk=risk),
+        configuration=configuration,
     )
 
 
