@@ -150,6 +150,7 @@ class BackgroundWorker:
 
 _workers: Final["weakref.WeakSet[BackgroundWorker]"] = weakref.WeakSet()
 _resets: Final[list[Reset]] = []
+_held_locks: Final[list["threading.RLock"]] = []
 _forking: Final = threading.RLock()  # two forks at once would wait for each other's workers
 _resting: Final[list[BackgroundWorker]] = []  # between two steps, for the fork under way
 _held: Final[list[BackgroundWorker]] = []
@@ -162,6 +163,11 @@ _finalizers: Final[set[int]] = set()  # processes of `multiprocessing` that clos
 def call_after_fork_in_child(reset: Reset) -> None:
     """Register what every forked child calls first, before its workers are reset."""
     _resets.append(reset)
+
+
+def hold_while_forking(lock: "threading.RLock") -> None:
+    """Register a lock that every fork waits for. It is free again in the parent and in the child."""
+    _held_locks.append(lock)
 
 
 @contextmanager
@@ -193,9 +199,13 @@ def _before_fork() -> None:
     for worker in workers:
         worker.before_fork()
         _held.append(worker)
+    for lock in _held_locks:
+        lock.acquire()
 
 
 def _after_fork_in_parent() -> None:
+    for lock in reversed(_held_locks):
+        lock.release()
     for worker in reversed(_held):
         worker.after_fork_in_parent()
     for worker in _resting:
@@ -206,6 +216,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    for lock in reversed(_held_locks):
+        lock.release()
     workers = list(_held)
     _held.clear()
     _resting.clear()

@@ -25,6 +25,7 @@ from typing import BinaryIO, Final, Generic, Self, TypeVar
 import msgspec
 from filelock import lock_descriptor, unlock_descriptor
 
+from poet.background import call_after_fork_in_child, hold_while_forking
 from poet.errors import PoetError, PublishError
 
 IS_WINDOWS: Final = os.name == "nt"
@@ -195,15 +196,12 @@ _OPENING: Final = threading.RLock()
 
 
 def _after_fork_in_child() -> None:
-    _OPENING.release()
     for each in list(_LOCKS):
         each._reset_after_fork()  # noqa: SLF001 -- of this module
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_OPENING.acquire, after_in_parent=_OPENING.release, after_in_child=_after_fork_in_child
-    )
+hold_while_forking(_OPENING)
+call_after_fork_in_child(_after_fork_in_child)
 
 
 @contextmanager
