@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
-TARGET = Path(__file__).resolve().parents[1] / "compiler" / "poet" / "demo" / "data"
+TARGET = Path(__file__).resolve().parents[1] / "compiler" / "poet" / "cli" / "demo_data"
 # Two of the eleven long series: more would break the size limit of the package.
 LEFT_OUT = {
     "aiops/43115f2a",

@@ -29,15 +29,16 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.results import Row, save
-from poet.compare import loaded
-from poet.decisions import decode
-from poet.render import render
-from poet.runtime import _compiled
-from poet.runtime.drift import Reference, compare
-from poet.runtime.table import detect_drift_table
+from poet.build.probes import loaded
+from poet.build.render import render
+from poet.spec.decisions import decode
+from poet_runtime.drift.comparison import compare
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.statistics import grid as _compiled
+from poet_runtime.drift.table import detect_drift_table
 
 ROOT = Path(__file__).resolve().parents[1]
-GOLDEN = ROOT / "tests" / "golden" / "detect_drift"
+GOLDEN = ROOT / "tests" / "policies" / "detect_drift" / "golden"
 SIZES = {1_000: 3, 10_000: 10, 100_000: 18, 1_000_000: 25}  # values: how many times faster than scipy
 MINUTE, DAY = 60.0, 86_400.0
 TURN = 20.0  # milliseconds

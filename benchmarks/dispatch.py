@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from poet.publish import on_trial
-from poet.registry import Registry
+from poet_runtime.registry import Registry, on_trial
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

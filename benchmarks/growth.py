@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from poet import pipeline
-from poet.learn.configuration import LearnConfiguration
+from poet.learning.configuration import LearnConfiguration
 from poet.summaries import summarise
-from poet.summaries._columns import EXECUTION, SCORES, arrow_schema
-from poet.summaries._index import Index, Segment, write_index
+from poet.summaries.columns import EXECUTION, SCORES, arrow_schema
+from poet.summaries.segments import Index, Segment, write_index
+from poet.workspace import pipeline
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

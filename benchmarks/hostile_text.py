@@ -19,14 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.scenarios import POLICIES, started, world
 from benchmarks.worlds.told import Told, Utterance
-from poet.check import check
-from poet.compare import loaded
-from poet.errors import EventError, PoetError
+from poet.build.check import check
+from poet.build.probes import loaded
+from poet.build.render import render
 from poet.events import PAYLOADS, make
-from poet.learn import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.policies import policy
-from poet.render import render
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.learn import learn
+from poet.spec import policy
+from poet_runtime.errors import EventError, PoetError
 from tests.builders import SEED_PAYLOADS
 from tests.hostile import FAVOURITES
 

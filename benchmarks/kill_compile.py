@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from poet import Workspace
-from poet.registry import Registry, read_document
+from poet_runtime.registry import Registry, read_document
 from tests.workspaces import first_workspace
 
 POLICY = "calculate_adaptive_window"

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.real_series import COLLECTION, collected, world_of
 from benchmarks.replayed import People, World, run
-from poet.learn.detect_drift._candidates import numeric_grid
-from poet.learn.detect_drift._scopes import candidate_of, champion_fires
-from poet.learn.detect_drift._steps import firing
-from poet.policies import policy
-from poet.policies.detect_drift import branches
+from poet.policies.detect_drift.learner.candidates import numeric_grid
+from poet.policies.detect_drift.learner.scopes import candidate_of, champion_fires
+from poet.policies.detect_drift.learner.steps import firing
+from poet.policies.detect_drift.rules import branches
+from poet.spec import policy
 
 CHECKPOINTS = (20, 40, 80, 160, 320, 640)
 FOLDS = 5

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.replayed import COLUMNS, World
-from poet.demo._data import load_cases
-from poet.runtime.drift import compare, score_all
+from poet.cli.demo import load_cases
+from poet_runtime.drift.comparison import compare, score_all
 
 __all__ = ["COLLECTION", "Case", "collected", "shipped", "world_of"]
 

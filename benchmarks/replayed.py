@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poet.decisions import Decisions
-from poet.learn.configuration import LearnConfiguration
-from poet.learn.detect_drift import learn
-from poet.learn.detect_drift._scopes import champion_fires
-from poet.learn.detect_drift._steps import Executions
-from poet.policies import policy
+from poet.learning.configuration import LearnConfiguration
+from poet.policies.detect_drift.learner.learn import learn
+from poet.policies.detect_drift.learner.scopes import champion_fires
+from poet.policies.detect_drift.learner.steps import Executions
+from poet.spec import policy
+from poet.spec.decisions import Decisions
 from poet.summaries import Summaries
 
 COLUMNS = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")

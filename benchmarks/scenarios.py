@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.worlds import tables
 from benchmarks.worlds.told import run
-from poet.decisions import Decisions
-from poet.policies import policy
+from poet.spec import policy
+from poet.spec.decisions import Decisions
 
 POLICIES = (
     "detect_drift",

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import binomtest
 
-from poet.decisions import Decisions
-from poet.learn.calculate_adaptive_window import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.policies.calculate_adaptive_window import SPEC
+from poet.learning.configuration import LearnConfiguration
+from poet.policies.calculate_adaptive_window.learner.learn import learn
+from poet.policies.calculate_adaptive_window.policy import SPEC
+from poet.spec.decisions import Decisions
 from poet.summaries import Summaries
 
 Row = dict[str, Any]

@@ -18,12 +18,12 @@ from typing import Any
 import click
 import msgspec
 
-from poet.cli._app import app
-from poet.configuration import initial_text
+from poet.build.render import render
+from poet.cli.app import app
 from poet.events import PAYLOADS
-from poet.policies import policies
-from poet.render import render
-from poet.web._openapi import openapi
+from poet.server.openapi import openapi
+from poet.spec import policies
+from poet.workspace.configuration import initial_text
 
 __all__ = ["API", "pages", "write"]
 
@@ -35,26 +35,26 @@ API = (
     "poet.events",
     "poet.log",
     "poet.summaries",
-    "poet.decisions",
-    "poet.learn",
+    "poet.spec.decisions",
+    "poet.learning",
     "poet.stats",
-    "poet.render",
-    "poet.check",
-    "poet.validate",
-    "poet.publish",
-    "poet.registry",
-    "poet.compare",
+    "poet.build",
+    "poet.build",
+    "poet.build",
+    "poet.build",
+    "poet_runtime.registry",
+    "poet.build",
     "poet.review",
-    "poet.runtime.drift",
-    "poet.runtime.results",
-    "poet.runtime.table",
-    "poet.adapters.evidently_reports",
-    "poet.adapters.nannyml_results",
-    "poet.adapters.mlflow_versions",
-    "poet.adapters.opentelemetry_signals",
-    "poet.adapters.dana_events",
-    "poet.plugins",
-    "poet.errors",
+    "poet_runtime.drift",
+    "poet_runtime.results",
+    "poet_runtime.drift.table",
+    "poet.integrations.evidently_reports",
+    "poet.integrations.nannyml_results",
+    "poet.integrations.mlflow_versions",
+    "poet.integrations.opentelemetry_signals",
+    "poet.integrations.dana_events",
+    "poet_runtime.plugins",
+    "poet_runtime.errors",
 )
 
 

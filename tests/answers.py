@@ -232,7 +232,7 @@ def main(how: str, folder: str, name: str) -> None:
         sys.meta_path.insert(0, OnlyThese())
     sys.path.insert(0, folder)
     module = importlib.import_module(name)
-    results = module if how == "alone" else importlib.import_module("poet.runtime.results")
+    results = module if how == "alone" else importlib.import_module("poet_runtime.results")
     policy = name.rpartition("_v")[0]
     function = getattr(module, policy)
     answers = [told(function, question) for question in QUESTIONS[policy](results)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from poet.events import Event, make
 from poet.log import BufferedLog
-from poet.review import PlannedPolicy
+from poet.review.document import PlannedPolicy
 from poet.summaries import Summaries, seal, summarise
 from tests.stores import opened
 

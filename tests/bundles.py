@@ -1,4 +1,4 @@
-"""Workspaces, keys and bundles in a moment, for the tests of `poet.bundle`."""
+"""Workspaces, keys and bundles in a moment, for the tests of `poet.distribute`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from poet.bundle import PrivateKey, Pulled, pack, pull, sign
-from poet.publish import activate, rollback
+from poet.distribute import PrivateKey, Pulled, pack, pull, sign
+from poet_runtime.registry import activate, rollback
 from tests.modules import WINDOW, published
 
 __all__ = ["Publisher", "key", "publisher", "served", "tree"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from poet.validate import _validate
+from poet.build import validate as _validate
 from tests.forking import Run, forking
 from tests.stores import STORES, in_store
 

@@ -1,7 +1,7 @@
 """The sandbox's own worker for many candidates: libraries are imported once, each candidate gets a fork.
 
 ``python -I -B tests/fork_server.py`` reads one job a line and answers each with the line that
-`poet.validate._worker.main` wrote, empty where it wrote none. In the fork everything is as in a process
+`poet.build.worker.main` wrote, empty where it wrote none. In the fork everything is as in a process
 of its own: the limits, the walls, the guard, the gates.
 """
 
@@ -19,9 +19,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poet.policies import policies
-from poet.validate import _worker
-from poet.validate._sandbox import Job
+from poet.build import worker as _worker
+from poet.build.sandbox import Job
+from poet.spec import policies
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from poet.validate import _sandbox
+from poet.build import sandbox as _sandbox
 
 __all__ = ["Run", "forking"]
 
@@ -19,7 +19,7 @@ PASSWORD = "known to the server, which is ours"  # noqa: S105 -- nobody else lis
 
 @contextmanager
 def forking(home: Path) -> Iterator[Run]:
-    """Start a server, and give what asks it as `poet.validate._sandbox.run` asks a new process."""
+    """Start a server, and give what asks it as `poet.build.sandbox.run` asks a new process."""
     server = subprocess.Popen(
         [sys.executable, "-I", "-B", SERVER],
         stdin=subprocess.PIPE,

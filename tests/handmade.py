@@ -5,12 +5,12 @@ from pathlib import Path
 
 import msgspec
 
-from poet.check import check
-from poet.decisions import Decisions
-from poet.publish import publish
-from poet.registry import PolicyEntry, RegistryDocument, VersionEntry
-from poet.render import render
-from poet.validate import Gate, ValidatedModule, ValidationReport
+from poet.build.check import check
+from poet.build.gates import Gate, ValidatedModule, ValidationReport
+from poet.build.publish import publish
+from poet.build.render import render
+from poet.spec.decisions import Decisions
+from poet_runtime.registry import PolicyEntry, RegistryDocument, VersionEntry
 
 MODULE = """
 VERSION = {number}

@@ -6,15 +6,15 @@ from types import ModuleType
 
 import msgspec
 
-from poet.check import check
-from poet.compare import loaded
-from poet.decisions import Decisions
-from poet.policies import policy
-from poet.publish import Version, publish, read_manifest
-from poet.publish._manifest import encode
-from poet.registry import read_document
-from poet.render import render
-from poet.validate import Gate, ValidatedModule, ValidationReport
+from poet.build.check import check
+from poet.build.gates import Gate, ValidatedModule, ValidationReport
+from poet.build.manifest import Version, encode, read_manifest
+from poet.build.probes import loaded
+from poet.build.publish import publish
+from poet.build.render import render
+from poet.spec import policy
+from poet.spec.decisions import Decisions
+from poet_runtime.registry import read_document
 
 WINDOW = "calculate_adaptive_window"
 

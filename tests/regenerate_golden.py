@@ -8,28 +8,33 @@ from pathlib import Path
 
 import msgspec
 
-from poet.decisions import Decisions, decode, encode
+from poet.build.render import render
 from poet.events import Event, parse
-from poet.learn import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import with_estimated_costs
-from poet.policies import policy
-from poet.render import render
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.costs import with_estimated_costs
+from poet.learning.learn import learn
+from poet.spec import policy
+from poet.spec.decisions import Decisions, decode, encode
 from tests.builders import summaries_of
 from tests.seed_scenarios import SCENARIOS, START
 
-GOLDEN = Path(__file__).parent / "golden"
+POLICIES = Path(__file__).parent / "policies"
 EVENTS = "events.jsonl"
+
+
+def golden(name: str) -> Path:
+    """Return the folder of a policy's golden folders."""
+    return POLICIES / name / "golden"
 
 
 def cases() -> list[Path]:
     """List the golden folders."""
-    return sorted(path.parent for path in GOLDEN.glob("*/*/decisions.json"))
+    return sorted(path.parent for path in POLICIES.glob("*/golden/*/decisions.json"))
 
 
 def scenarios() -> list[Path]:
     """List the golden folders that begin with events."""
-    return sorted(path.parent for path in GOLDEN.glob(f"*/*/{EVENTS}"))
+    return sorted(path.parent for path in POLICIES.glob(f"*/golden/*/{EVENTS}"))
 
 
 def expected(case: Path) -> tuple[str, bytes]:
@@ -41,7 +46,7 @@ def expected(case: Path) -> tuple[str, bytes]:
 def learned(case: Path) -> Decisions:
     """Learn a folder's events, as a compile would."""
     lines = (case / EVENTS).read_bytes().splitlines()
-    spec = policy(case.parent.name)
+    spec = policy(case.parents[1].name)
     champion = spec.version_1(START.get(spec.name, spec.starts[0]))
     with tempfile.TemporaryDirectory() as folder:
         summaries = summaries_of(Path(folder), map(parse, lines))
@@ -56,7 +61,7 @@ def line(event: Event) -> bytes:
 def main() -> None:
     """Write everything again."""
     for name, scenario in SCENARIOS.items():
-        case = GOLDEN / name / "scenario"
+        case = golden(name) / "scenario"
         case.mkdir(parents=True, exist_ok=True)
         (case / EVENTS).write_bytes(b"".join(map(line, scenario())))
         (case / "decisions.json").write_bytes(encode(learned(case)))

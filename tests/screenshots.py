@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 
 from poet import Workspace
-from poet.configuration import initial_text
 from poet.events import parse
-from poet.review import report_document, report_page
+from poet.review.html import report_page
+from poet.review.report import report_document
+from poet.workspace.configuration import initial_text
 from tests.browsed import chromium, feedback, started
 from tests.builders import filled_log
 from tests.workspaces import first_workspace

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from starlette.testclient import TestClient
 
-from poet.access import Tokens
 from poet.log import open_log
-from poet.web import Settings, make_app
+from poet.server.app import make_app
+from poet.server.state import Settings
+from poet.server.tokens import Tokens
 from tests.workspaces import first_workspace
 
 VERDICT = {"execution_id": "x1", "was_real_drift": True}

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from poet import DriftResult, SmartMonitor
-from poet.demo import load_cases
-from poet.registry import read_document
+from poet import SmartMonitor
+from poet.cli.demo import load_cases
+from poet_runtime.registry import read_document
+from poet_runtime.results import DriftResult
 
 COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
 AT_MOST = 260  # cases in all: the streams of a short day
@@ -81,7 +82,7 @@ class Stream:
             result = await self.monitor.monitoring_with_feedback(current, reference, **keywords)
         except Exception as error:  # noqa: BLE001 -- what is counted here must be none
             self.counts["failed calls"] += 1
-            print(repr(error), file=sys.stderr)  # noqa: T201
+            print(repr(error), file=sys.stderr)
             return
         if result.policy_version not in self.versions:
             self.versions.append(result.policy_version)
@@ -104,7 +105,7 @@ class Stream:
             _, number, type_, data = heapq.heappop(self.due)
             self.counts["answers"] += 1
             if number % ELSEWHERE == 0:
-                print(json.dumps({"pass on": [type_, data]}), flush=True)  # noqa: T201
+                print(json.dumps({"pass on": [type_, data]}), flush=True)
             else:
                 self.monitor.collect_feedback(type_, data, source=f"user/{self.chance.choice('abcde')}")
 
@@ -116,7 +117,7 @@ async def monitor_all(stream: Stream, cases: list[Case]) -> None:
         stream.answer()
         await asyncio.sleep(PAUSE_S)
     stream.answer(all_of_them=True)
-    print("streamed", flush=True)  # noqa: T201
+    print("streamed", flush=True)
     has_followed = False
     enough = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     for current, reference, _, keywords in itertools.cycle(cases):
@@ -129,7 +130,7 @@ async def monitor_all(stream: Stream, cases: list[Case]) -> None:
             stream.versions.append(result.policy_version)
         if not has_followed and result.policy_version > 1:
             has_followed = True
-            print("followed", flush=True)  # noqa: T201
+            print("followed", flush=True)
         await asyncio.sleep(25 * PAUSE_S)
 
 
@@ -152,7 +153,7 @@ def main(folder: str, who: int, of: int) -> None:
         stream = Stream(monitor, who)
         asyncio.run(monitor_all(stream, cases))
         monitor.flush()
-        print("learned", flush=True)  # noqa: T201
+        print("learned", flush=True)
         sys.stdin.readline()
         last = follow(
             stream, cases[0], read_document(Path(folder) / "generated").policies["detect_drift"].active
@@ -160,7 +161,7 @@ def main(folder: str, who: int, of: int) -> None:
         failures = [str(failure) for failure in monitor.failures]
         collected = len(monitor.feedback_buffer)
     counted = dict(stream.counts) | {"versions": stream.versions, "last": last, "failures": failures}
-    print(json.dumps({"counted": counted | {"left in buffer": collected}}), flush=True)  # noqa: T201
+    print(json.dumps({"counted": counted | {"left in buffer": collected}}), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from poet import Workspace
-from poet.adapters import dana_events
-from poet.errors import EventError, WorkspaceError
+from poet.integrations import dana_events
+from poet_runtime.errors import EventError, WorkspaceError
 from tests.builders import SEED_PAYLOADS
 from tests.workspaces import first_workspace
 
@@ -136,7 +136,7 @@ def test_a_wrong_event_is_refused_with_what_came(shop: Path, type_: Any, payload
 def test_the_file_beside_a_program_hands_on_the_two_functions(shop: Path) -> None:
     """It is importable by its plain name from its folder, and importing it does not load the compiler."""
     program = (
-        "import sys, dana_events; early = 'poet.workspace' in sys.modules;"
+        "import sys, dana_events; early = 'poet.workspace.workspace' in sys.modules;"
         f"print(early, bool(dana_events.emit('drift.validation', {VERDICT})))"
     )
     environment = {**os.environ, "POET_WORKSPACE": str(shop)}

@@ -19,8 +19,8 @@ PROGRAM = """
 import sys
 import mlflow
 from poet import Workspace
-from poet.adapters.mlflow_versions import log_policy_version, record_retraining
-from poet.errors import EventError, PublishError
+from poet.integrations.mlflow_versions import log_policy_version, record_retraining
+from poet_runtime.errors import EventError, PublishError
 
 mlflow.set_tracking_uri(sys.argv[1])
 with Workspace.open("shop") as workspace:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from poet import Workspace
-from poet.adapters import evidently_reports, nannyml_results
-from poet.errors import EventError
-from poet.runtime.results import DriftResult
+from poet.integrations import evidently_reports, nannyml_results
+from poet_runtime.errors import EventError
+from poet_runtime.results import DriftResult
 from tests.workspaces import first_workspace
 
 MADE = Path(__file__).parent / "monitors"

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from poet.adapters.opentelemetry_signals import Observed
+from poet.integrations.opentelemetry_signals import Observed
 
 DRAWS = np.random.default_rng(7)
 BEFORE, NOW = DRAWS.normal(0, 1, 200), DRAWS.normal(2, 1, 200)

@@ -52,7 +52,7 @@ def run_with_mlflow(block: str, folder: Path) -> None:
 
 def test_the_page_names_every_adapter() -> None:
     """One that nobody can find is none."""
-    folder = Path(__file__).parents[1] / "compiler" / "poet" / "adapters"
+    folder = Path(__file__).parents[1] / "compiler" / "poet" / "integrations"
     modules = [path.stem for path in folder.glob("[a-z]*.py")]
     assert [name for name in modules if f"`{name}`" not in PAGE] == []
     assert len(BLOCKS) == 5

@@ -1,165 +1,124 @@
-"""Data flows one way: no stage imports one downstream of it."""
+"""The packages import each other as `docs/architecture.md` says, and in no other way."""
 
-import ast
-import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from poet.runtime.policies import BUILT_IN
+from tests.structure import Structure, read_structure
 
-ROOT = Path(__file__).parents[1] / "compiler" / "poet"
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-PURE = {"errors", "decisions"}
-MAY_IMPORT = {
-    "plugins": set(),
-    "events": {"plugins"},
-    "log": {"events"},
-    "summaries": {"events", "log"},
-    "decisions": set(),
-    "runtime": {"plugins"},
-    "compare": {"decisions", "runtime"},
-    "policies": {"decisions", "plugins", "runtime"},
-    "stats": set(),
-    "learn": {"decisions", "summaries", "policies", "learn", "compare", "stats"},
-    "render": {"decisions", "policies"},
-    "check": {"render", "decisions", "policies"},
-    "validate": {"check", "compare", "decisions", "policies", "runtime"},
-    "publish": {"validate", "render", "compare", "decisions", "registry"},
-    "registry": {"runtime"},
-    "edits": {"decisions", "policies", "registry"},
-    "bundle": {"publish", "registry"},
-    "access": set(),
-    "inbox": {"events", "log", "runtime"},
-    "ingest": {"events", "inbox"},
-    "export": {"decisions", "policies", "publish", "registry"},
-    "adapters": {"events", "publish", "runtime", "workspace"},
-    "doctor": {"configuration", "log", "registry", "validate"},
-    "proposals": {"events", "jobs", "pipeline", "registry", "review", "turns", "workspace"},
-    "web": {
-        "access",
-        "decisions",
-        "events",
-        "inbox",
-        "ingest",
-        "log",
-        "proposals",
-        "publish",
-        "registry",
-        "review",
-        "turns",
-        "workspace",
-    },
-}
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+MOST_PACKAGES, MOST_LAYERS, MOST_EDGES, LEAST_MEDIAN = 30, 11, 130, 130
+POLICIES = "poet.policies."
+COMPILER_LIBRARIES = (
+    "click",
+    "duckdb",
+    "hypothesis",
+    "ibis",
+    "jinja2",
+    "libcst",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "statsmodels",
+)
 
 
-def imported(stage: str) -> set[str]:
-    """Name the parts of poet that a stage imports."""
-    path = ROOT / stage
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-    names: set[str] = set()
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("poet"):
-                parts = node.module.split(".")
-                names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-            elif isinstance(node, ast.Import):
-                names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("poet.")}
-    return names - {stage, "errors", "files", "background"}
+@pytest.fixture(scope="module")
+def structure() -> Structure:
+    """Read the packages and what they import from the sources."""
+    return read_structure(ROOT / "compiler")
 
 
-@pytest.mark.parametrize("stage", MAY_IMPORT)
-def test_a_stage_imports_only_what_stands_before_it(stage: str) -> None:
-    """The table of docs/architecture.md."""
-    assert imported(stage) <= MAY_IMPORT[stage]
+def documented() -> dict[str, frozenset[str]]:
+    """Return the table of the page: packages, and what each may import.
+
+    The row ``poet.policies.<policy>`` stands for all built-in policies.
+    """
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `poet")
+    ]
+    return {cells[0].strip("`"): _names(cells[2]) for cells in rows}
+
+
+def _names(cell: str) -> frozenset[str]:
+    return frozenset(name.strip(" `") for name in cell.split(",") if name.strip(" `-"))
+
+
+def _folded(package: str) -> str:
+    return f"{POLICIES}<policy>" if package.startswith(POLICIES) else package
+
+
+def test_the_table_lists_every_package_and_no_other(structure: Structure) -> None:
+    """A new package needs a row; a removed one loses its row."""
+    assert set(documented()) == {_folded(package) for package in structure.imports}
+
+
+def test_a_package_imports_what_the_table_says_and_nothing_else(structure: Structure) -> None:
+    """An import that is not in the table fails, and so does an entry of the table that nothing uses."""
+    found: dict[str, set[str]] = {}
+    for package, imports in structure.imports.items():
+        found.setdefault(_folded(package), set()).update(map(_folded, imports))
+    assert {package: frozenset(imports) for package, imports in found.items()} == documented()
+
+
+def test_no_policy_imports_another(structure: Structure) -> None:
+    """A policy can be read, changed and removed on its own."""
+    for package, imports in structure.imports.items():
+        if package.startswith(POLICIES):
+            assert not [other for other in imports if other.startswith(POLICIES)], package
+
+
+def test_there_is_no_cycle_of_packages_and_the_structure_stays_small(structure: Structure) -> None:
+    """The bounds are what the layout was made for; a change that needs more has to argue for it."""
+    lengths = sorted(structure.lengths.values())
+    assert structure.cycles == ()
+    assert len(structure.imports) <= MOST_PACKAGES
+    assert len(structure.layers) <= MOST_LAYERS
+    assert structure.edges <= MOST_EDGES
+    assert lengths[len(lengths) // 2] >= LEAST_MEDIAN
+
+
+def test_a_private_module_is_imported_inside_its_package_only(structure: Structure) -> None:
+    """A leading underscore keeps its promise."""
+    import ast
+
+    for path in structure.lengths:
+        inside = ".".join(path.relative_to(ROOT / "compiler").parts[:-1])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and "._" in node.module:
+                assert node.module.rpartition("._")[0] == inside, f"{path} imports {node.module}"
 
 
 @pytest.mark.parametrize(
-    "module", ["poet.runtime", "poet.runtime.drift", "poet.registry", "generated.detect_drift_v2"]
+    "module",
+    [
+        "poet_runtime.drift",
+        "poet_runtime.drift.table",
+        "poet_runtime.recovery",
+        "poet_runtime.registry",
+        "generated.detect_drift_v2",
+        "generated.generate_alerts_v1",
+        "generated.monitor_with_recovery_v1",
+    ],
 )
-def test_what_runs_in_production_imports_neither_compiler_nor_data_frames(module: str) -> None:
+def test_production_imports_neither_compiler_nor_data_frames(module: str) -> None:
     """A generated module costs numpy and little more; scipy comes with the first p-value that needs it."""
-    import subprocess
-    import sys
-
-    heavy = [
-        "pandas",
-        "scipy",
-        "statsmodels",
-        "jinja2",
-        "libcst",
-        "hypothesis",
-        "ibis",
-        "duckdb",
-        "pyarrow",
-    ]
-    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT.parents[1]
+    code = (
+        f"import sys, {module}; "
+        f"print([name for name in {('poet', 'scipy', *COMPILER_LIBRARIES)!r} if name in sys.modules])"
     )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT)
     assert ended.stdout.strip() == "[]"
 
 
-NAMES_A_POLICY = {  # outside a policy's own modules: who names a built-in policy, and why
-    "runtime/policies.py": "the one list of the built-in policies",
-    "runtime/table.py": "runs detect_drift over the columns of two tables",
-    "runtime/recovery/_default.py": "monitor_with_recovery runs detect_drift's calibrated start by default",
-    "runtime/alerts.py": "what generated generate_alerts calls: its messages name the answers it takes",
-    "runtime/_columns.py": "a message that recommends detect_drift_table",
-    "policies/_drift_rules.py": "part of detect_drift",
-    "policies/_drift_starts.py": "part of detect_drift",
-    "validate/_alerts_book.py": "part of the contract of generate_alerts",
-    "validate/_alerts_table.py": "part of the contract of generate_alerts",
-    "validate/_drift_table.py": "part of the contract of detect_drift",
-    "validate/_recovery_book.py": "part of the contract of monitor_with_recovery",
-    "validate/_recovery_steps.py": "part of the contract of monitor_with_recovery",
-    "validate/_recovery_table.py": "part of the contract of monitor_with_recovery",
-    "learn/trials.py": "the trial that detect_drift's spec names",
-    "monitor/_methods.py": "the types of the methods, for editors; and detect_drift on tables",
-    "monitor/_smart.py": "monitoring_with_feedback detects drift",
-    "workspace.py": "detect_drift on tables",
-    "adapters/_answers.py": "other tools' answers about drift",
-    "adapters/spark_tables/__init__.py": "detect_drift on data frames",
-    "adapters/spark_tables/_detect.py": "detect_drift on data frames",
-    "adapters/spark_tables/_record.py": "detect_drift on data frames",
-    "export/_alertmanager.py": "what generate_alerts learned, as Alertmanager's configuration",
-    "configuration.py": "a comment in the poet.toml that it writes",
-    "cli/_export.py": "an example in a message",
-    "cli/_bundle.py": "an example in a message",
-    "cli/_setup.py": "the first step that is recommended",
-    "demo/_run.py": "a day of detect_drift",
-    "demo/show.py": "a day of detect_drift",
-}
-
-
-def names_of_policies(file: Path) -> set[str]:
-    """Return the built-in policies that a module's code names; docstrings and comments may."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
-            node.body[0] = ast.Pass()
-    code = ast.unparse(tree)
-    return {name for name in BUILT_IN if re.search(rf"(?<![a-z]){name}(?![a-z]|_v)", code)}
-
-
-def is_of_a_policy(path: Path) -> bool:
-    """Return whether a module is one of a policy's own, by its name or its folder's."""
-    return not {path.stem, *path.parts}.isdisjoint(BUILT_IN)
-
-
-def test_engines_name_no_policy() -> None:
-    """Whoever needs to know something about a policy asks `PolicySpec` or `RuntimePolicy`."""
-    found = {}
-    for file in sorted(ROOT.rglob("*.py")):
-        path = file.relative_to(ROOT)
-        if not is_of_a_policy(path) and (names := names_of_policies(file)):
-            found[path.as_posix()] = sorted(names)
-    assert found.keys() == NAMES_A_POLICY.keys()
-
-
-def test_the_runtime_parts_of_policies_import_no_compiler() -> None:
-    """Production finds them by name."""
-    for name in BUILT_IN:
-        tree = ast.parse((ROOT / "runtime" / f"{name}.py").read_text(encoding="utf-8"))
-        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        assert {each.split(".")[1] for each in modules if each and each.startswith("poet.")} == {"runtime"}
+def test_the_figures_can_be_printed() -> None:
+    """``python -m tests.structure`` prints what this module checks."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.structure"], capture_output=True, check=True, text=True, cwd=ROOT
+    )
+    assert "0 cycles" in ended.stdout
+    assert "packages" in ended.stdout

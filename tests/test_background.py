@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from poet import Workspace, background, jobs
-from poet.background import BackgroundWorker
-from poet.errors import LearnError
-from poet.publish import on_trial
-from poet.registry import Registry
-from poet.watch import compile_job
+from poet import Workspace
+from poet.workspace import jobs
+from poet.workspace.watch import compile_job
+from poet_runtime import background
+from poet_runtime.background import BackgroundWorker
+from poet_runtime.errors import LearnError
+from poet_runtime.registry import Registry, on_trial
 from tests.handmade import write_registry, write_version
 from tests.workspaces import first_workspace
 
@@ -57,7 +58,7 @@ WORK = {
     "a monitor": "m = SmartMonitor('.')\n"
     "for _ in range(19): m.detect_drift(rows, rows + 1)\nm.detect_drift(Lazy(fft), rows); busy.wait()",
     "a monitor's handler": "m = SmartMonitor('.'); w = m.workspace; d = w.policy('detect_drift')\n"
-    "from poet.monitor._connection import connect\n"
+    "from poet.monitor.connection import connect\n"
     "i = connect(w).inbox; x = d(rows, rows + 1).execution_id\n"
     "i.track(x, lambda event: (busy.set(), fft()))\n"
     "o = Workspace.open('.')\n"
@@ -117,7 +118,7 @@ def test_a_program_that_does_not_close_its_workspace_ends_cleanly(
 
 SHADOW = """
 from pathlib import Path
-from poet.registry import Registry
+from poet_runtime.registry import Registry
 detect = Registry(Path("generated")).policy("detect")
 for _ in range(5):
     detect(1)
@@ -225,7 +226,7 @@ def test_one_module_registers_for_forks_and_exits() -> None:
 
 def test_modules_import_where_no_process_forks() -> None:
     """Windows has no `os.register_at_fork`."""
-    code = "import os; del os.register_at_fork, os.fork; import poet.workspace, poet.monitor"
+    code = "import os; del os.register_at_fork, os.fork; import poet.workspace.workspace, poet.monitor"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -240,11 +241,11 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
     with jobs.compile_lock(folder) as lock:
         assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
         wanted = jobs.Job(
-            function="poet.proposals._process:apply", workspace=str(folder), arguments={"proposal": "x"}
+            function="poet.server.proposals:apply", workspace=str(folder), arguments={"proposal": "x"}
         )
         found = jobs.run(wanted, lock)
         foreign = jobs.run(jobs.job(fail, folder, reason="no"), lock)
-        crashed = jobs.run(jobs.Job(function="poet.jobs:none", workspace=str(folder)), lock)
+        crashed = jobs.run(jobs.Job(function="poet.workspace.jobs:none", workspace=str(folder)), lock)
     assert found is not None
     assert found.error is not None
     assert found.error.type == "PublishError"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from poet.policies import policies, policy
-from poet.render import RenderedModule
-from poet.validate import Limits
+from poet.build.render import RenderedModule
+from poet.build.sandbox import Limits
+from poet.spec import policies, policy
 from tests.variants import Bad, Good, edited, gate_of
 
 QUICK, THOROUGH = 12, 20  # examples a property; only the second tries mutants
@@ -16,7 +16,7 @@ POLICIES = [spec.name for spec in policies()]
 BAD: dict[str, tuple[str, Bad]] = {
     f"{name} {each.what}": (name, each)
     for name in POLICIES
-    for each in importlib.import_module(f"tests.bad_modules.{name}").BAD
+    for each in importlib.import_module(f"tests.policies.{name}.bad_modules").BAD
 }
 TAME = [what for what, (_, bad) in BAD.items() if "sandbox" not in (bad.gate, bad.behind)]
 HOSTILE = [what for what in BAD if what not in TAME]
@@ -57,7 +57,7 @@ def test_a_hostile_module_is_refused_in_a_process_of_its_own(tmp_path: Path, wha
 def test_there_are_ten_bad_modules_and_more_of_every_policy(name: str) -> None:
     """Each with a danger and with gates that there are; half of them speak the dialect."""
     found = [bad for own, bad in BAD.values() if own == name]
-    assert len(found) == len(importlib.import_module(f"tests.bad_modules.{name}").BAD) >= 10
+    assert len(found) == len(importlib.import_module(f"tests.policies.{name}.bad_modules").BAD) >= 10
     contract = importlib.import_module(policy(name).contract).CONTRACT
     gates = {"", "dialect", "signature", "boundary table", "sandbox", "mutants"}
     gates |= {prove.__name__.replace("_", " ") for prove in contract.properties}

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from poet.bundle import BundleRuntime, make_key, open_bundle, pack, pull, read_key, sign, state, trusted
-from poet.errors import BundleError, RegistryError
-from poet.registry import Registry, read_document
+from poet.distribute import BundleRuntime, make_key, open_bundle, pack, pull, read_key, sign, state, trusted
+from poet_runtime.errors import BundleError, RegistryError
+from poet_runtime.registry import Registry, read_document
 from tests.bundles import key, publisher, served, tree
 from tests.modules import WINDOW, forget_source
 from tests.workspaces import GENERATED
@@ -136,7 +136,7 @@ def test_the_same_generation_with_other_content_is_refused(tmp_path: Path) -> No
 
 def test_a_version_that_is_served_never_changes(tmp_path: Path) -> None:
     """Not even with --allow-older: the number would mean two things."""
-    from poet.publish import publish
+    from poet.build.publish import publish
     from tests.modules import validated
 
     one = publisher(tmp_path / "one", 1)
@@ -165,7 +165,7 @@ def test_a_policy_that_is_served_does_not_vanish(tmp_path: Path) -> None:
     generated = tmp_path / "generated"
     shutil.copytree(GENERATED, generated)
     served(sign(pack(generated), key()), tmp_path / "here")
-    from poet.publish import activate
+    from poet_runtime.registry import activate
 
     activate(generated, "detect_drift", 1, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
     with pytest.raises(BundleError, match="lacks adaptive_monitoring_strategy, which the folder serves"):
@@ -281,7 +281,7 @@ def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next pull finishes the work, even one whose source is gone."""
-    from poet.bundle import _pull
+    from poet.distribute import pull as _pull
 
     there = publisher(tmp_path / "there", 1)
     before = there.bundle()
@@ -477,9 +477,9 @@ def test_without_the_library_the_extra_is_named() -> None:
     """And nothing else of poet needs it."""
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "import poet, poet.registry, poet.bundle\n"
+        "import poet, poet_runtime.registry, poet.distribute\n"
         "from pathlib import Path\n"
-        "try: poet.bundle.make_key(Path('nowhere'))\n"
+        "try: poet.distribute.make_key(Path('nowhere'))\n"
         "except poet.PoetError as error: print(error)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -488,7 +488,7 @@ def test_without_the_library_the_extra_is_named() -> None:
 
 def test_importing_bundles_costs_neither_the_compiler_nor_cryptography() -> None:
     """A program that serves a pulled folder starts as fast as one that has a workspace."""
-    code = "import sys, poet.bundle; print({'cryptography', 'libcst', 'jinja2'} & set(sys.modules))"
+    code = "import sys, poet.distribute; print({'cryptography', 'libcst', 'jinja2'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
 

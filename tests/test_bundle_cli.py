@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Path:
 
 def trust(home: Path) -> str:
     """Give the line to trust."""
-    from poet.bundle import read_key
+    from poet.distribute import read_key
 
     return read_key(home / "key").public.line
 
@@ -81,7 +81,7 @@ def test_a_refused_pull_leaves_with_1_and_wrong_usage_with_2(home: Path) -> None
         ("pull", "b", "--trust", key, "--into", "here", "--require-version", "detect_drift"),
     ):
         assert run(home, *wrong)[0] == 2
-    from poet.bundle import state
+    from poet.distribute import state
 
     assert state(home / "here").active["detect_drift"] == 1
 

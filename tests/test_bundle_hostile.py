@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poet.bundle import BundleDocument, open_bundle, pack, pull, sign
-from poet.bundle._document import LARGEST_FILE, encode
-from poet.errors import BundleError
-from poet.registry import Registry, VersionEntry
+from poet.distribute import BundleDocument, open_bundle, pack, pull, sign
+from poet.distribute.bundle import LARGEST_FILE, encode
+from poet_runtime.errors import BundleError
+from poet_runtime.registry import Registry, VersionEntry
 from tests.bundles import key, publisher, served, tree
 from tests.hostile import hostile_text
 from tests.modules import WINDOW
@@ -117,7 +117,7 @@ def test_a_signature_has_one_form() -> None:
 
 def test_nothing_is_parsed_before_it_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder is not reached by what is not signed."""
-    import poet.bundle._envelope as envelope
+    import poet.distribute.bundle as envelope
 
     def reached(_content: bytes) -> BundleDocument:
         raise AssertionError
@@ -368,7 +368,7 @@ def test_a_module_of_hostile_text_arrives_as_it_is(tmp_path: Path) -> None:
 
 def test_an_oversized_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sparse file of a terabyte costs no more than the limit."""
-    monkeypatch.setattr("poet.bundle._fetch.LARGEST", 1000)
+    monkeypatch.setattr("poet.distribute.bundle.LARGEST", 1000)
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(BundleError, match="has more than 1000 bytes"):
@@ -386,7 +386,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_bundle_that_no_runtime_would_take_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever publishes learns it first."""
     held = document()
-    monkeypatch.setattr("poet.bundle._envelope.LARGEST", 1000)
+    monkeypatch.setattr("poet.distribute.bundle.LARGEST", 1000)
     with pytest.raises(BundleError, match="bundle some of the policies only"):
         sign(held, key())
 

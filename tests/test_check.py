@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from poet.check import check, check_dialect, difference, refusals, same_shape
-from poet.decisions import Decisions, Rule
-from poet.errors import CheckError
-from poet.policies import policies, policy
-from poet.render import render, template_root
+from poet.build.check import check, check_dialect, difference, refusals, same_shape
+from poet.build.render import render, template_root
+from poet.spec import policies, policy
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.errors import CheckError
 from tests.hostile import hostile_text
 
 
@@ -208,8 +208,11 @@ BAD = [
     ("from . import x", "imports x from ."),
     ("import numpy.ctypeslib", "imports numpy.ctypeslib"),
     ("from scipy import io", "imports io from scipy"),
-    ("from poet.learn import learn", "imports learn from poet.learn"),
-    ("from poet.runtime._samples import Samples", "imports Samples from poet.runtime._samples"),
+    ("from poet.learning import learn", "imports learn from poet.learning"),
+    (
+        "from poet_runtime.drift.comparison import Samples",
+        "imports Samples from poet_runtime.drift.comparison",
+    ),
     ("import numpyx", "imports numpyx"),
     ("for x in np.arange(10**12):\n    pass", "loops over something without a bound"),
     ("return [x for x in range(10**12)]", "loops over something without a bound"),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from poet.errors import EditError
-from poet.registry import read_document
-from poet.review import diff_document
-from poet.workspace import ATTRIBUTES, Workspace
+from poet.review.changes import diff_document
+from poet.workspace.workspace import ATTRIBUTES, Workspace
+from poet_runtime.errors import EditError
+from poet_runtime.registry import read_document
 from tests.modules import forget_source
 from tests.names import WINDOW
 from tests.test_cli import run

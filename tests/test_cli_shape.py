@@ -13,12 +13,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from poet.cli._app import app
+from poet.cli.app import app
 from tests.workspaces import first_workspace
 
 PROBE = """
-from poet.cli._app import app, main
-from poet.cli._output import show
+from poet.cli.app import app, main
+from poet.cli.output import show
 app.command("probe")(lambda: show(as_json=False, document=None, lines=["- gone"]))
 main()
 """
@@ -75,8 +75,8 @@ def test_colours_are_for_terminals_that_want_them() -> None:
 
 @pytest.fixture(scope="module", name="scripts")
 def _scripts() -> dict[str, str]:
-    code = "import json; from poet.cli._completion import words_of; from poet.cli._shells import SCRIPTS\n"
-    code += "from poet.cli._app import app; tree = words_of(app, ())\n"
+    code = "import json; from poet.cli.completion import words_of; from poet.cli.completion import SCRIPTS\n"
+    code += "from poet.cli.app import app; tree = words_of(app, ())\n"
     code += "print(json.dumps({shell: write(tree) for shell, write in SCRIPTS.items()}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     scripts: dict[str, str] = json.loads(done.stdout)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poet.compare import Comparison, compare, same, spoken
-from poet.compare.behaviours import Behaviour, around, product, whole_around
-from poet.decisions import Decisions, Rule, decode
-from poet.policies import policy
-from poet.render import render
+from poet.build.compare import Behaviour, Comparison, around, compare, product, same, whole_around
+from poet.build.probes import spoken
+from poet.build.render import render
+from poet.spec import policy
+from poet.spec.decisions import Decisions, Rule, decode
 from tests.modules import module_of
 from tests.names import SIX, WINDOW
-from tests.regenerate_golden import GOLDEN
+from tests.regenerate_golden import golden
 
 
 def behaviour(name: str) -> Behaviour:
@@ -29,7 +29,7 @@ def behaviour(name: str) -> Behaviour:
 
 def taught(name: str) -> str:
     """Give the module that the policy's scenario teaches."""
-    return next((GOLDEN / name / "scenario").glob("*.py")).read_text(encoding="utf-8")
+    return next((golden(name) / "scenario").glob("*.py")).read_text(encoding="utf-8")
 
 
 def first(name: str) -> str:
@@ -181,5 +181,5 @@ def test_a_comparison_survives_its_manifest() -> None:
 def test_golden_decisions_are_those_of_the_compared_modules() -> None:
     """What is compared here is what the scenarios render."""
     for name in SIX:
-        decisions: Any = decode((GOLDEN / name / "scenario" / "decisions.json").read_bytes())
+        decisions: Any = decode((golden(name) / "scenario" / "decisions.json").read_bytes())
         assert render(decisions).source == taught(name)

@@ -10,10 +10,8 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 from poet import Workspace
-from poet.cli._app import app
-from poet.doctor import Finding, examine
-from poet.doctor._libraries import shortcomings
-from poet.doctor._machine import examine_clock, examine_walls
+from poet.cli.app import app
+from poet.cli.health_checks import Finding, examine, examine_clock, examine_walls, shortcomings
 from tests.modules import forget_source
 from tests.workspaces import first_workspace
 

@@ -7,20 +7,21 @@ from typing import Literal
 
 import pytest
 
-from poet.decisions import Decisions, decode
-from poet.edits import Edit, Word, add_words, amend, find_edits, last_words, read_words
-from poet.errors import EditError, LearnError, ValidationError
-from poet.render import render
-from poet.workspace import Workspace
+from poet.build.render import render
+from poet.spec.decisions import Decisions, decode
+from poet.workspace.edits import Edit, find_edits
+from poet.workspace.overrides import Word, add_words, amend, last_words, read_words
+from poet.workspace.workspace import Workspace
+from poet_runtime.errors import EditError, LearnError, ValidationError
 from tests.names import ALERTS, DRIFT, IMPORTANCE, RECOVERY, STRATEGY, WINDOW
-from tests.regenerate_golden import GOLDEN
+from tests.regenerate_golden import golden
 from tests.test_cli import run
 from tests.workspaces import first_workspace
 
 
 def taught(policy: str) -> Decisions:
     """Give what the policy's scenario teaches."""
-    return decode((GOLDEN / policy / "scenario" / "decisions.json").read_bytes())
+    return decode((golden(policy) / "scenario" / "decisions.json").read_bytes())
 
 
 def read(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, ...]:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.errors import EventError
 from poet.events import PAYLOADS, TELEMETRY, json_schema, make, new_id, parse
 from poet.events.units import duration, instant, money
+from poet_runtime.errors import EventError
 from tests.builders import SEED_PAYLOADS
 
 VALIDATION = {"execution_id": "uuid-1", "was_real_drift": True}

@@ -16,15 +16,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from poet import files
-from poet.errors import LogError, PoetError, PublishError
-from poet.files import FileLock, JsonDocument, atomic_write, lock, open_atomic, to_json, write_new
+from poet_runtime import files
+from poet_runtime.errors import LogError, PoetError, PublishError
+from poet_runtime.files import FileLock, JsonDocument, atomic_write, lock, open_atomic, to_json, write_new
 
 ROOT = Path(__file__).parents[1]
 HOLDER = """
 import sys
 from pathlib import Path
-from poet.files import FileLock
+from poet_runtime.files import FileLock
 held = FileLock(Path(sys.argv[1]))
 held.acquire()
 print("held", flush=True)
@@ -150,7 +150,7 @@ def test_a_lock_ends_with_its_process_although_a_forked_child_lives(tmp_path: Pa
     program = f"""
 import os, signal, sys, time
 from pathlib import Path
-from poet.files import FileLock
+from poet_runtime.files import FileLock
 held = FileLock(Path({str(tmp_path / "x.lock")!r}))
 held.acquire()
 reading, writing = os.pipe()
@@ -440,7 +440,7 @@ import filelock, logging, random, threading  # which look for some of these name
 for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "register_at_fork", "getuid", "mkfifo"):
     delattr(os, name)
 from pathlib import Path
-from poet import files
+from poet_runtime import files
 files.IS_WINDOWS = True
 folder = Path(sys.argv[1])
 with files.lock(folder, timeout_s=1.0):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from poet.configuration import initial_text
+from poet.workspace.configuration import initial_text
 from tests.browsed import LOG, TAUGHT
 from tests.workspaces import first_workspace
 

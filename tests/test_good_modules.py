@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from poet.policies import policies
+from poet.spec import policies
 from tests.variants import PASSED, Good, edited, gate_of
 
 EFFORT = 5
@@ -14,7 +14,7 @@ POLICIES = [spec.name for spec in policies()]
 GOOD: dict[str, tuple[str, Good]] = {
     f"{name} {each.what}": (name, each)
     for name in POLICIES
-    for each in importlib.import_module(f"tests.good_modules.{name}").GOOD
+    for each in importlib.import_module(f"tests.policies.{name}.good_modules").GOOD
 }
 
 
@@ -37,6 +37,6 @@ def test_the_golden_module_is_accepted(tmp_path: Path, name: str) -> None:
 def test_there_are_five_good_modules_and_more_of_every_policy(name: str) -> None:
     """Each another program than the golden one, and than every other."""
     found = [good for own, good in GOOD.values() if own == name]
-    assert len(found) == len(importlib.import_module(f"tests.good_modules.{name}").GOOD) >= 5
+    assert len(found) == len(importlib.import_module(f"tests.policies.{name}.good_modules").GOOD) >= 5
     trees = {ast.dump(ast.parse(edited(name, good).source)) for good in (Good("as it is", ()), *found)}
     assert len(trees) == len(found) + 1

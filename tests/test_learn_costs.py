@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from poet.events import Event, make
-from poet.learn.configuration import Costs, LearnConfiguration
-from poet.learn.costs import learned_costs
-from poet.learn.labels import count_votes, with_soft_votes
+from poet.learning.configuration import Costs, LearnConfiguration
+from poet.learning.costs import learned_costs
+from poet.learning.labels import count_votes, with_soft_votes
 from tests.builders import execution, summaries_of, validation
 
 VALUE = "monitoring.value_delivered"

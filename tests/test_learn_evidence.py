@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poet.errors import LearnError
 from poet.stats import (
     BettingState,
     StakeRule,
@@ -25,6 +24,7 @@ from poet.stats import (
     reject,
     shrunk_means,
 )
+from poet_runtime.errors import LearnError
 
 HISTORIES = 2_000
 EVENTS = 300

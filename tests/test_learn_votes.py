@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from poet.learn.labels import count_votes
+from poet.learning.labels import count_votes
 
 SCHEMA = pa.schema(
     [

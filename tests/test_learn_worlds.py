@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from benchmarks.worlds.told import Told, run
-from poet.decisions import Decisions, Rule
-from poet.learn import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.learn.e_factors import contrasts
-from poet.learn.feedback_rows import excluding
-from poet.policies import policy
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.e_factors import contrasts
+from poet.learning.feedback_rows import excluding
+from poet.learning.learn import learn
+from poet.spec import policy
+from poet.spec.decisions import Decisions, Rule
 from poet.stats import (
     best_excluding_one,
     excludable_sources,

@@ -13,11 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from poet.errors import LogError
 from poet.events import Event
 from poet.log import Wanted, open_log
-from poet.log._file import commit_lock, connected
-from poet.log._store import Writer
+from poet.log.sqlite import Writer, commit_lock, connected
+from poet_runtime.errors import LogError
 from tests.builders import execution, filled_log, validation
 from tests.stores import opened
 

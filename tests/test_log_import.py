@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from poet.errors import LogError
 from poet.events import Event, make, parse
 from poet.log import export_jsonl, export_parquet, import_files
+from poet_runtime.errors import LogError
 from tests.builders import SEED_PAYLOADS, filled_log, validation
 from tests.stores import opened
 

@@ -10,12 +10,12 @@ import msgspec
 import psycopg
 import pytest
 
-from poet.errors import LogError
 from poet.events import Event
 from poet.log import BufferedLog, open_log
-from poet.log import _postgres as module
-from poet.log import _postgres_schema as schema
-from poet.log._block import chained
+from poet.log import postgres as module
+from poet.log import postgres as schema
+from poet.log.interface import chained
+from poet_runtime.errors import LogError
 from tests.builders import validation
 from tests.stores import in_store, postgres_at, server
 

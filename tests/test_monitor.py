@@ -18,10 +18,11 @@ import pytest
 from numpy.typing import NDArray
 
 import poet as package
-from poet import DriftResult, Workspace, poet
-from poet.errors import MonitorError
-from poet.monitor._connection import connect
-from poet.policies import policy as spec_of
+from poet import Workspace, poet
+from poet.monitor.connection import connect
+from poet.spec import policy as spec_of
+from poet_runtime.errors import MonitorError
+from poet_runtime.results import DriftResult
 from tests.handmade import write_registry, write_version
 from tests.workspaces import first_workspace
 
@@ -42,9 +43,9 @@ def {policy}(current, reference, *, feature="", current_times=None, reference_ti
 
 
 def test_the_package_and_the_decorator_share_their_name() -> None:
-    """`import poet; poet.runtime` goes on working beside `from poet import poet`."""
+    """`import poet; poet_runtime` goes on working beside `from poet import poet`."""
     found: dict[str, Any] = {}
-    exec("import poet; import poet.runtime.results; results = poet.runtime.results", found)  # noqa: S102
+    exec("import poet; import poet_runtime.results; results = poet_runtime.results", found)  # noqa: S102
     assert found["results"].DriftResult is DriftResult
     assert found["poet"] is package
     assert package.poet is poet
@@ -184,7 +185,7 @@ def test_a_workspace_that_is_made_later_is_taken_up(tmp_path: Path, monkeypatch:
     first_workspace(tmp_path / "w").rename(tmp_path / "aside")
     for path in (tmp_path / "aside").iterdir():
         path.rename(tmp_path / path.name)
-    monkeypatch.setattr("poet.monitor._function.monotonic", lambda: time.monotonic() + 1.0)
+    monkeypatch.setattr("poet.monitor.function.monotonic", lambda: time.monotonic() + 1.0)
     assert detect_drift(*SAMPLES).policy_version == 1
 
 
@@ -195,7 +196,7 @@ def test_a_workspace_that_cannot_be_used_is_told_of_once(
     folder = first_workspace(tmp_path / "w")
     (folder / "poet.toml").write_text("start = ", encoding="utf-8")
     seconds = itertools.count(10)
-    monkeypatch.setattr("poet.monitor._function.monotonic", lambda: time.monotonic() + 10 * next(seconds))
+    monkeypatch.setattr("poet.monitor.function.monotonic", lambda: time.monotonic() + 10 * next(seconds))
 
     @poet(workspace=folder)
     def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
@@ -364,7 +365,7 @@ def test_what_cannot_be_a_policys_body_is_refused_at_decoration(target: Any, say
 
 def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_path: Path) -> None:
     """Which is where the decorator learns them before there is a version."""
-    from poet.runtime.policies import runtime_policy
+    from poet_runtime.policies.policy import runtime_policy
 
     with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
         for name in workspace.registry.names():
@@ -381,9 +382,9 @@ def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
 ) -> None:
     """In its own domain; before a version is there the body is called as written."""
     spec = replace(spec_of("generate_alerts"), name="choose_backoff", domain="retries")
-    monkeypatch.setattr("poet.monitor._decorate.spec_of", lambda _name: spec)
-    monkeypatch.setattr("poet.monitor._options.domains", lambda: ("ml_monitoring", "retries"))
-    monkeypatch.setattr("poet.monitor._function.RETRY_S", 0.0)
+    monkeypatch.setattr("poet.spec.registration.policy", lambda _name: spec)
+    monkeypatch.setattr("poet.spec.registration.domains", lambda: ("ml_monitoring", "retries"))
+    monkeypatch.setattr("poet.monitor.function.RETRY_S", 0.0)
     folder = first_workspace(tmp_path / "w")
 
     @poet(domain="retries", workspace=folder, learning="manual")
@@ -409,8 +410,8 @@ def test_answers_are_learned_from_as_feedback_comes_from_anywhere(
 ) -> None:
     """The threshold counts what is in the log, whoever wrote it; executions do not count."""
     compiled = threading.Event()
-    monkeypatch.setattr("poet.monitor._background.LOOK_S", 0.02)
-    monkeypatch.setattr("poet.monitor._background.Learner._compile", lambda *_: compiled.set())
+    monkeypatch.setattr("poet.monitor.learner.LOOK_S", 0.02)
+    monkeypatch.setattr("poet.monitor.learner.Learner._compile", lambda *_: compiled.set())
     folder = first_workspace(tmp_path / "w")
 
     @poet(workspace=folder, learning_threshold=3)

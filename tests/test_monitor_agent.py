@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from poet import SmartMonitor, Workspace, poet
-from poet.errors import EventError, MonitorError, WorkspaceError
 from poet.events import Event, make
-from poet.files import FileLock
-from poet.turns import TURN, remember
+from poet.workspace.compile_lock import TURN, remember
+from poet_runtime.errors import EventError, MonitorError, WorkspaceError
+from poet_runtime.files import FileLock
 from tests.workspaces import first_workspace
 
 CHANCE = np.random.default_rng(7)
 CURRENT, REFERENCE = CHANCE.normal(3.0, 1.0, 60), CHANCE.normal(0.0, 1.0, 300)
-COMPILE = "poet.monitor._background.Learner._compile"
+COMPILE = "poet.monitor.learner.Learner._compile"
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: S
 
 def test_editors_see_the_methods_as_the_policies_have_them() -> None:
     """Parameter for parameter, with types and text."""
-    from poet.monitor import _methods
-    from poet.runtime.policies import BUILT_IN, runtime_policy
+    from poet.monitor import agent as _methods
+    from poet_runtime.policies.policy import BUILT_IN, runtime_policy
 
     def methods(source: str, *, named: str = "") -> dict[str, str]:
         found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from poet import Workspace
-from poet.registry import read_document
+from poet_runtime.registry import read_document
 from tests.workspaces import first_workspace
 
 PROCESSES = 4

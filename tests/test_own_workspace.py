@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from poet.configuration import read_configuration
-from poet.learn import learn
-from poet.learn.costs import with_estimated_costs
+from poet.build.manifest import read_manifest
+from poet.build.publish import check_generated
+from poet.learning.costs import with_estimated_costs
+from poet.learning.learn import learn
 from poet.log import import_files
-from poet.pipeline import render_in
-from poet.policies import policy
-from poet.publish import check_generated, read_manifest
-from poet.registry import read_document
+from poet.spec import policy
 from poet.summaries import Summaries, seal, summarise
+from poet.workspace.configuration import read_configuration
+from poet.workspace.pipeline import render_in
+from poet_runtime.registry import read_document
 from tests.stores import STORES, in_store, opened
 
 ROOT = Path(__file__).parents[1]

@@ -8,26 +8,28 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from poet import Workspace, plugins
-from poet.check import check, refusals
-from poet.compare import compare
-from poet.errors import CheckError, EventError, PluginError
+from poet import Workspace
+from poet.build.check import check, refusals
+from poet.build.compare import compare
+from poet.build.render import render
+from poet.build.validate import validate
 from poet.events import PAYLOADS, json_schema, make
-from poet.events._known import KnownTypes
-from poet.pipeline import summaries_of as summaries_of_log
-from poet.policies import _registered, broken_policies, domains, policies, policy
-from poet.publish import on_trial
-from poet.render import render
-from poet.runtime.policies import runtime_policy
-from poet.validate import validate
+from poet.events.types import KnownTypes
+from poet.spec import broken_policies, domains, policies, policy
+from poet.spec import registration as _registered
+from poet.workspace.pipeline import summaries_of as summaries_of_log
+from poet_runtime import plugins
+from poet_runtime.errors import CheckError, EventError, PluginError
+from poet_runtime.policies.policy import runtime_policy
+from poet_runtime.registry import on_trial
 from tests.builders import summaries_of
 from tests.handmade import write_version
 from tests.workspaces import first_workspace
 
 Bring = Callable[..., None]
 POLICY = """
-from poet.decisions import Rule
-from poet.policies import PolicySpec
+from poet.spec.decisions import Rule
+from poet.spec import PolicySpec
 def baseline(start):
     return (Rule(id="only", kind="only"),)
 def outline(decisions):
@@ -49,7 +51,7 @@ def greet() -> str:
 """
 CONTRACT = """
 from hypothesis import given, strategies
-from poet.validate.contracts import Contract, demand, no_boundary_table
+from poet.build.contract import Contract, demand, no_boundary_table
 def says_hello(policy):
     @given(strategies.none())
     def test(_):
@@ -182,14 +184,14 @@ def test_a_name_of_poets_own_or_of_two_packages_is_refused(bring: Bring) -> None
     bring("usurper", {"poet.policies": {"detect_drift": "usurper:SPEC"}})
     greeting(bring, "greeter_e")
     bring("greeter_f", {"poet.policies": {"greet": "greeter_f:SPEC"}})
-    assert policy("detect_drift").contract == "poet.validate.detect_drift"
+    assert policy("detect_drift").contract == "poet.policies.detect_drift.contract"
     assert "package usurper" in str(broken_policies()["detect_drift"])
     with pytest.raises(PluginError, match=r"more than once: package greeter_e .* package greeter_f "):
         policy("greet")
 
 
 RUNTIME = """
-from poet.runtime.policies import RuntimePolicy, difference_of_counts
+from poet_runtime.policies.policy import RuntimePolicy, difference_of_counts
 RUNTIME = RuntimePolicy(
     name="greet",
     difference=lambda champion, shadow: difference_of_counts(len(champion), len(shadow)),
@@ -228,7 +230,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
     """Without a word about it in POET: its answer has an execution id, which its label cites."""
     points = {
         "poet.policies": {"greet": "greeter_h.policy:SPEC"},
-        "poet.runtime": {"greet": "greeter_h.runtime:RUNTIME"},
+        "poet_runtime": {"greet": "greeter_h.runtime:RUNTIME"},
         "poet.events": {"greeting.returned": "greeter_h.events:Returned"},
     }
     policy_py = POLICY.replace("NAME", "greeter_h").replace("imports=IMPORTS", "")
@@ -252,7 +254,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
 def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
     """As its behaviour says."""
     behaviour = """
-from poet.compare.behaviours import Behaviour, Questions
+from poet.build.compare import Behaviour, Questions
 BEHAVIOUR = Behaviour(
     questions=lambda modules, spoken, most: Questions(({"who": "ana"},), True),
     answer=lambda module, question: module.greet(**question),
@@ -281,14 +283,15 @@ def test_a_runtime_part_that_production_would_not_find_is_refused(bring: Bring, 
     """The compiler names the package; production goes on with the defaults."""
     name = f"greeter_{part}"
     policy_py = POLICY.replace("NAME", name).replace("imports=IMPORTS", "runtime=RUNTIME") + (
-        "from poet.runtime.policies import RuntimePolicy\nOTHER = RuntimePolicy(name='greet')\n"
+        "from poet_runtime.policies.policy import RuntimePolicy\nOTHER = RuntimePolicy(name='greet')\n"
     )
     policy_py = (
-        "from poet.runtime.policies import RuntimePolicy\nRUNTIME = RuntimePolicy(name='greet')\n" + policy_py
+        "from poet_runtime.policies.policy import RuntimePolicy\nRUNTIME = RuntimePolicy(name='greet')\n"
+        + policy_py
     )
     points = {"poet.policies": {"greet": f"{name}.policy:SPEC"}}
     registered = {"missing": None, "another": f"{name}.policy:OTHER", "broken": f"{name}.policy:SPEC"}[part]
-    bring(name, points | ({"poet.runtime": {"greet": registered}} if registered else {}), policy_py=policy_py)
+    bring(name, points | ({"poet_runtime": {"greet": registered}} if registered else {}), policy_py=policy_py)
     with pytest.raises(PluginError, match=rf"package {name}"):
         policy("greet")
     assert runtime_policy("greet").name == "greet"
@@ -346,8 +349,9 @@ def test_segments_of_a_type_that_no_package_knows_any_more_are_not_taken_for_the
     bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the type."""
-    from poet.errors import SummaryError
-    from poet.summaries import _summaries, summarise
+    from poet.summaries import summaries as _summaries
+    from poet.summaries import summarise
+    from poet_runtime.errors import SummaryError
 
     bring("sayer_d", {"poet.events": {"greet.again": "sayer_d.events:Said"}}, events_py=EVENT)
     summaries_of(tmp_path / "s", [make("greet.again", {"source": "a", "how_often": 1}, id="e", time=1.0)])

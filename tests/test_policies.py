@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poet.decisions import Decisions, Rule, decode, encode
-from poet.errors import RenderError
-from poet.policies import Constant, PolicySpec, calculate_adaptive_window, detect_drift, policies, policy
+from poet.policies.calculate_adaptive_window import policy as calculate_adaptive_window
+from poet.policies.detect_drift import policy as detect_drift
+from poet.policies.detect_drift.rules import Branch, Condition, branches
+from poet.spec import Constant, PolicySpec, policies, policy
+from poet.spec.decisions import Decisions, Rule, decode, encode
+from poet_runtime.errors import RenderError
 
 
 def drift_rule(rule_id: str, **condition: object) -> Rule:
@@ -114,34 +117,32 @@ SPECIFIC_FIRST: list[tuple[str, dict[str, object]]] = [
 def test_the_most_specific_rule_is_asked_first() -> None:
     """Features go before the reference's size, size before season, season before kind."""
     rules = [drift_rule(name, **condition) for name, condition in reversed(SPECIFIC_FIRST)]
-    found = detect_drift.branches(drift(*rules))
+    found = branches(drift(*rules))
     assert [branch.rule.id for branch in found] == [name for name, _ in SPECIFIC_FIRST]
 
 
 def test_null_in_a_condition_holds_for_any() -> None:
     """A learner may write what it does not ask as null or leave it out."""
     everything = drift_rule("any", kind=None, seasonal=None, features=[], reference_at_most=None)
-    assert [branch.is_last for branch in detect_drift.branches(drift(everything))] == [True]
+    assert [branch.is_last for branch in branches(drift(everything))] == [True]
 
 
 def test_a_rule_with_nothing_left_to_decide_is_left_out() -> None:
     """Generated code has no branch that no data can reach."""
     rules = (drift_rule("a", kind="numeric"), drift_rule("b", kind="categorical"), drift_rule("z"))
-    assert [branch.rule.id for branch in detect_drift.branches(drift(*rules))] == ["a", "b"]
+    assert [branch.rule.id for branch in branches(drift(*rules))] == ["a", "b"]
 
 
 def test_held_rules_decide_nothing() -> None:
     """Only what was adopted, pinned or started with becomes code."""
     held = msgspec.structs.replace(drift_rule("held", features=["x"]), status="held")
-    assert [branch.rule.id for branch in detect_drift.branches(drift(drift_rule("any"), held))] == ["any"]
+    assert [branch.rule.id for branch in branches(drift(drift_rule("any"), held))] == ["any"]
 
 
 def test_data_without_a_rule_is_refused_by_name() -> None:
     """A policy answers for every kind of data or is not compiled."""
     with pytest.raises(RenderError, match="no rule decides for numeric not seasonal; keep a rule"):
-        detect_drift.branches(
-            drift(drift_rule("c", kind="categorical"), drift_rule("s", seasonal=True, kind="numeric"))
-        )
+        branches(drift(drift_rule("c", kind="categorical"), drift_rule("s", seasonal=True, kind="numeric")))
 
 
 CONDITIONS = st.fixed_dictionaries(
@@ -162,11 +163,11 @@ def test_branches_answer_as_the_most_specific_matching_rule(conditions: list[dic
     rules = [drift_rule(f"r{place}", **condition) for place, condition in enumerate(conditions)]
     decisions = drift(*rules, drift_rule("z"))
     for data in itertools.product(("a", "d"), (10, 50, 500), (True, False), ("numeric", "categorical")):
-        first = next(branch for branch in detect_drift.branches(decisions) if asks(branch, *data))
+        first = next(branch for branch in branches(decisions) if asks(branch, *data))
         assert first.rule.id == most_specific(decisions, *data)
 
 
-def asks(branch: detect_drift.Branch, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
+def asks(branch: Branch, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
     """Say whether a branch takes such data, the last one asking no kind or season."""
     condition = branch.condition
     if branch.is_last:
@@ -176,9 +177,7 @@ def asks(branch: detect_drift.Branch, feature: str, n: int, seasonal: bool, kind
 
 def most_specific(decisions: Decisions, feature: str, n: int, seasonal: bool, kind: str) -> str:  # noqa: FBT001
     """Give the rule that the definition names."""
-    conditions = {
-        rule.id: msgspec.convert(rule.condition, detect_drift.Condition) for rule in decisions.rules
-    }
+    conditions = {rule.id: msgspec.convert(rule.condition, Condition) for rule in decisions.rules}
     matching = {name: c for name, c in conditions.items() if holds(c, feature, n, seasonal, kind)}
 
     def order(name: str) -> tuple[object, ...]:
@@ -189,7 +188,7 @@ def most_specific(decisions: Decisions, feature: str, n: int, seasonal: bool, ki
     return min(matching, key=order)
 
 
-def holds(condition: detect_drift.Condition, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
+def holds(condition: Condition, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
     """Say whether a condition holds for such data."""
     return (
         (not condition.features or feature in condition.features)

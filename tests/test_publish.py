@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from poet.decisions import Decisions
-from poet.errors import PublishError
-from poet.publish import activate, check_generated, publish, read_journal, read_manifest, rollback
-from poet.registry import Registry, read_document
-from poet.render import RenderedModule, render
+from poet.build.manifest import read_manifest
+from poet.build.publish import check_generated, publish
+from poet.build.render import RenderedModule, render
+from poet.spec.decisions import Decisions
+from poet_runtime.errors import PublishError
+from poet_runtime.registry import Registry, activate, read_document, read_journal, rollback
 from tests.modules import WINDOW, forget_source, published, retell, validated, validated_first
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -113,7 +114,7 @@ def test_unknown_versions_and_policies_are_refused_with_the_known_ones(tmp_path:
 
 def test_a_held_lock_is_named(tmp_path: Path) -> None:
     """A second compiler waits as long as it is told, then says who holds it."""
-    from poet.files import lock
+    from poet_runtime.files import lock
 
     with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match="locked by process"):
         publish([validated(1)], tmp_path, **SAID, patience_s=0.1)

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from poet.publish import check_generated, publish, read_journal
-from poet.registry import Registry, read_document
-from poet.render import render
+from poet.build.publish import check_generated, publish
+from poet.build.render import render
+from poet_runtime.registry import Registry, read_document, read_journal
 from tests.modules import WINDOW, published, validated, validated_first
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -22,9 +22,10 @@ import io, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.modules import WINDOW, validated, validated_first
-from poet.publish import on_trial, publish, rollback
-from poet.registry import read_document
-from poet.registry._alias import withdraw
+from poet_runtime.registry import on_trial, rollback
+from poet.build.publish import publish
+from poet_runtime.registry import read_document
+from poet_runtime.registry.changes import withdraw
 said = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 modules = [validated(2), validated_first("generate_alerts")]
 commands = {

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet.errors import LogError
 from poet.events import LIMIT_BYTES, Event
 from poet.log import BufferedLog
-from poet.recording import Recorder
-from poet.runtime.policies import RuntimePolicy, scalars
-from poet.runtime.results import (
+from poet.workspace.recording import Recorder
+from poet_runtime.errors import LogError
+from poet_runtime.policies.policy import RuntimePolicy, scalars
+from poet_runtime.results import (
     Alert,
     AlertPlan,
     DriftResult,
@@ -164,7 +164,7 @@ def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.
         raise KeyError("no such field")
 
     policy = RuntimePolicy(name="of_a_package", identify=broken)
-    monkeypatch.setattr("poet.recording.runtime_policy", lambda _name: policy)
+    monkeypatch.setattr("poet_runtime.policies.policy.runtime_policy", lambda _name: policy)
     log = Log()
     record = recorder(log)
     assert record("of_a_package", {"a": 1}, 7) == 7

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from poet.errors import RegistryError
-from poet.publish import activate, rollback
-from poet.registry import Registry
+from poet_runtime.errors import RegistryError
+from poet_runtime.registry import Registry, activate, rollback
 from tests.modules import WINDOW, forget_source, published, retell
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}

@@ -8,10 +8,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from poet.cli._app import app
-from poet.publish import read_journal
-from poet.registry import read_document
-from poet.registry._alias import withdraw
+from poet.cli.app import app
+from poet_runtime.registry import read_document, read_journal
+from poet_runtime.registry.changes import withdraw
 from tests.modules import WINDOW, published
 from tests.workspaces import first_workspace
 

@@ -12,11 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet.errors import PublishError, SampleError
-from poet.publish import activate, on_trial, read_journal, release, rollback
-from poet.registry import Registry, Timers, read_document
-from poet.registry._alias import withdraw
-from poet.registry._evidence import ALLOWED, ENOUGH, FailureEvidence
+from poet_runtime.errors import PublishError, SampleError
+from poet_runtime.registry import (
+    Registry,
+    Timers,
+    activate,
+    on_trial,
+    read_document,
+    read_journal,
+    release,
+    rollback,
+)
+from poet_runtime.registry.changes import withdraw
+from poet_runtime.registry.guard import ALLOWED, ENOUGH, FailureEvidence
 from tests.handmade import write_registry, write_version
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -65,7 +73,9 @@ def test_it_takes_at_most_five_failures(tmp_path: Path) -> None:
 
 def test_the_callers_own_errors_are_raised_as_they_are_and_count_nothing(tmp_path: Path) -> None:
     """A wrong type is a programming error in every version."""
-    wrong = "    from poet.errors import SampleError\n    raise SampleError('version {} wants numbers')\n"
+    wrong = (
+        "    from poet_runtime.errors import SampleError\n    raise SampleError('version {} wants numbers')\n"
+    )
     registry = two_versions(tmp_path, wrong.format(2), old=wrong.format(1))
     one = registry.policy("one")
     for _ in range(20):
@@ -79,7 +89,7 @@ def test_the_callers_own_errors_are_raised_as_they_are_and_count_nothing(tmp_pat
 
 def test_an_error_that_the_version_before_does_not_make_counts_whatever_its_type(tmp_path: Path) -> None:
     """A new version that refuses what the old one took is at fault."""
-    body = "    from poet.errors import SampleError\n    raise SampleError('no')\n"
+    body = "    from poet_runtime.errors import SampleError\n    raise SampleError('no')\n"
     one = two_versions(tmp_path, body).policy("one")
     assert [one() for _ in range(5)] == [1] * 5
     assert read_document(tmp_path).policies["one"].active == 1
@@ -339,7 +349,7 @@ def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_pa
                 "monitor_with_recovery",
                 number,
                 source=(
-                    "from poet.runtime.results import MonitoringOutcome\n"
+                    "from poet_runtime.results import MonitoringOutcome\n"
                     f"VERSION = {number}\n\n\ndef monitor_with_recovery(value) -> MonitoringOutcome:\n"
                     f"    value.work({number})\n"
                     "    return MonitoringOutcome.__new__(MonitoringOutcome)\n"
@@ -462,7 +472,7 @@ def test_only_one_thread_at_a_time_repeats_a_call(tmp_path: Path) -> None:
 
 def test_the_systems_clocks_find_a_slow_version_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that burns CPU time beside one that does nothing."""
-    monkeypatch.setattr("poet.registry._guard.SLOW_S", 0.01)
+    monkeypatch.setattr("poet_runtime.registry.guard.SLOW_S", 0.01)
     one = two_versions(tmp_path, "    return 2 if sum(range(2_000_000)) else 0\n").policy("one")
     assert any(one() == 1 for _ in range(300))
     entry = read_document(tmp_path).policies["one"]
@@ -559,7 +569,7 @@ def test_every_process_goes_back_within_two_seconds(tmp_path: Path) -> None:
     """One notices, the other, which calls something harmless, follows."""
     two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     code = (
-        "import sys, time; from pathlib import Path; from poet.registry import Registry\n"
+        "import sys, time; from pathlib import Path; from poet_runtime.registry import Registry\n"
         "one = Registry(Path(sys.argv[1])).policy('one'); print(one(1), flush=True)\n"
         "end = time.monotonic() + 10\n"
         "while one(1) == 2 and time.monotonic() < end: time.sleep(0.01)\n"
@@ -615,7 +625,7 @@ def test_a_version_that_has_proved_itself_is_called_directly_where_nobody_record
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recorded answers stay guarded: there it costs next to nothing."""
-    monkeypatch.setattr("poet.registry._guard.PROVEN_AFTER", 50)
+    monkeypatch.setattr("poet_runtime.registry.guard.PROVEN_AFTER", 50)
     registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     one = registry.policy("one")
     assert all(one(1) == 2 for _ in range(50))

@@ -15,18 +15,22 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from poet.errors import PublishError
-from poet.files import atomic_write, lock
-from poet.publish import activate, on_trial, read_journal, release, rollback
-from poet.registry import (
+from poet_runtime.errors import PublishError
+from poet_runtime.files import atomic_write, lock
+from poet_runtime.registry import (
     Change,
     PolicyEntry,
     Registry,
     Timers,
     VersionEntry,
+    activate,
     is_on_canary,
     moved,
+    on_trial,
     read_document,
+    read_journal,
+    release,
+    rollback,
 )
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -43,10 +47,10 @@ def one(feature="", fails=(), spend=None) -> int:
 SHARE = 0.5
 FEATURES = ("age", "income", "city")
 STEPS = (
-    "poet.registry._change.fsync_directory",
-    "poet.registry._change.atomic_write",
-    "poet.files._replace",
-    "poet.files.fsync_directory",
+    "poet_runtime.files.fsync_directory",
+    "poet_runtime.files.atomic_write",
+    "poet_runtime.files._replace",
+    "poet_runtime.files.fsync_directory",
 )
 
 

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet.errors import PublishError, RegistryError
-from poet.publish import activate, on_trial, read_journal, rollback
-from poet.registry import Registry, is_on_canary, read_document
-from poet.registry._shadow import LARGEST
+from poet_runtime.errors import PublishError, RegistryError
+from poet_runtime.registry import (
+    Registry,
+    activate,
+    is_on_canary,
+    on_trial,
+    read_document,
+    read_journal,
+    rollback,
+)
+from poet_runtime.registry.shadow import LARGEST
 from tests.handmade import write_registry, write_version
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -57,7 +64,7 @@ def test_a_canary_answers_for_its_share_and_each_feature_stays_on_its_side(tmp_p
     assert 60 <= answers.count(2) <= 140
     assert [detect(0, feature=feature) for feature in FEATURES] == answers
     code = (
-        "import sys, json; from pathlib import Path; from poet.registry import Registry\n"
+        "import sys, json; from pathlib import Path; from poet_runtime.registry import Registry\n"
         "detect = Registry(Path(sys.argv[1])).policy('detect')\n"
         "print([detect(0, feature=f'feature {n}') for n in range(400)])\n"
     )
@@ -214,7 +221,7 @@ def shadowed(folder: Path, *bodies: str, share: float = 1.0, policy: str = "dete
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
     """By direction, with witnesses; another process adds to the counts."""
     answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
-    result = f"from poet.runtime.results import DriftResult as R; return {answer}"
+    result = f"from poet_runtime.results import DriftResult as R; return {answer}"
     bodies = result.format("current > 2"), result.format("current > 4 or current < 0")
     registry = shadowed(tmp_path, *bodies, policy="detect_drift")
     detect = registry.policy("detect_drift")

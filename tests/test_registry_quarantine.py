@@ -9,23 +9,19 @@ import numpy as np
 import pytest
 
 from poet import Workspace
-from poet.decisions import Decisions
-from poet.errors import PublishError, RegistryError
-from poet.pipeline import Plan, plan
-from poet.publish import activate, on_trial, publish, release
-from poet.registry import Registry, Timers, read_document
-from poet.registry._alias import withdraw
-from poet.review import (
-    JudgedCanary,
-    canary_document,
-    plan_document,
-    plan_lines,
-    status_document,
-    status_lines,
-)
+from poet.build.publish import publish
+from poet.review.changes import plan_document
+from poet.review.document import JudgedCanary
+from poet.review.status import canary_document, status_document
+from poet.review.text import plan_lines, status_lines
+from poet.spec.decisions import Decisions
+from poet.workspace.pipeline import Plan, plan
+from poet_runtime.errors import PublishError, RegistryError
+from poet_runtime.registry import Registry, Timers, activate, on_trial, read_document, release
+from poet_runtime.registry.changes import withdraw
 from tests.handmade import write_version
 from tests.modules import WINDOW, published, validated
-from tests.test_learn_detect_drift import KS, crying_wolf, summarised
+from tests.policies.detect_drift.test_learner import KS, crying_wolf, summarised
 from tests.workspaces import first_workspace
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -47,9 +43,9 @@ def learned(workspace: Workspace) -> Plan:
 
 def published_as(workspace: Workspace, decisions: Decisions) -> None:
     """Publish decisions as if they had been validated."""
-    from poet.check import check
-    from poet.render import render
-    from poet.validate import Gate, ValidatedModule, ValidationReport
+    from poet.build.check import check
+    from poet.build.gates import Gate, ValidatedModule, ValidationReport
+    from poet.build.render import render
 
     report = ValidationReport(policy=DRIFT, gates=(Gate(name="import", passed=True),))
     publish([ValidatedModule(check(render(decisions)), report)], workspace.generated, **SAID)

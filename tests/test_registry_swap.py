@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from poet.errors import RegistryError
-from poet.registry import Registry
+from poet_runtime.errors import RegistryError
+from poet_runtime.registry import Registry
 from tests.handmade import write_registry, write_version, write_versions
 
 CALLING = """
 import sys, threading
 from pathlib import Path
-from poet.registry import Registry
+from poet_runtime.registry import Registry
 registry = Registry(Path(sys.argv[1]))
 one, two = registry.policy("one"), registry.policy("two")
 seen, stop = set(), threading.Event()

@@ -17,14 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poet.check import check
-from poet.decisions import Decisions, Rule, decode
-from poet.errors import RenderError
-from poet.policies import Constant, detect_drift, policies, policy
-from poet.render import literal, render, template_root
-from poet.render._source import comment, constant, fit, identifier
+from poet.build.check import check
+from poet.build.render import render, template_root
+from poet.build.source import comment, constant, fit, identifier, literal
+from poet.policies.detect_drift.rules import Branch, branches
+from poet.spec import Constant, policies, policy
+from poet.spec.decisions import Decisions, Rule, decode
+from poet_runtime.errors import RenderError
 from tests.hostile import FAVOURITES, hostile_text
-from tests.regenerate_golden import EVENTS, GOLDEN, cases, expected
+from tests.regenerate_golden import EVENTS, POLICIES, cases, expected, golden
 
 SCALARS = st.one_of(
     st.none(),
@@ -184,7 +185,7 @@ def test_golden_modules_are_formatted_and_checked() -> None:
     for case in cases():
         module = render(decisions_of(case))
         assert check(module).rendered is module
-    modules = [str(path) for path in GOLDEN.glob("*/*/*.py")]
+    modules = [str(path) for path in POLICIES.glob("*/golden/*/*.py")]
     ruff = str(Path(sys.executable).parent / "ruff")
     options = ["--isolated", "--line-length", "110"]
     assert subprocess.run([ruff, "format", "--check", *options, *modules], check=False).returncode == 0
@@ -201,7 +202,7 @@ def test_golden_modules_are_formatted_and_checked() -> None:
 
 def test_the_window_module_answers_as_its_rules_say() -> None:
     """The seed's scenario: fast is 500, doubled where stability counts, never above the cap."""
-    module = loaded(render(decisions_of(GOLDEN / "calculate_adaptive_window" / "velocity_branches")).source)
+    module = loaded(render(decisions_of(golden("calculate_adaptive_window") / "velocity_branches")).source)
     answer = module["calculate_adaptive_window"]
     assert answer("clicks", 5000.1, "normal") == 500
     assert answer("clicks", 5000.0, "normal") == 5000
@@ -212,7 +213,7 @@ def test_the_window_module_answers_as_its_rules_say() -> None:
 
 def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None:
     """The largest one is asked first and is what a strict requirement gets."""
-    answer = loaded(render(decisions_of(GOLDEN / "calculate_adaptive_window" / "many_bands")).source)
+    answer = loaded(render(decisions_of(golden("calculate_adaptive_window") / "many_bands")).source)
     windows = [
         [
             answer["calculate_adaptive_window"](name, 500.0, need)
@@ -228,12 +229,12 @@ def stand_in(**data: object) -> Callable[..., SimpleNamespace]:
     return lambda *_, **__: SimpleNamespace(reason="", decide=lambda rule, *_, **__: rule, **data)
 
 
-@pytest.mark.parametrize("case", sorted((GOLDEN / "detect_drift").iterdir()), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sorted(golden("detect_drift").iterdir()), ids=lambda case: case.name)
 def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
     """The printed ifs give every kind of data to the branch that the policy names."""
     decisions = decisions_of(case)
     module = loaded(render(decisions).source)
-    found = detect_drift.branches(decisions)
+    found = branches(decisions)
     names = {"", *(name for branch in found for name in branch.condition.features)}
     for feature in names:
         for n in (1, 1000, 1001, 2000, 2001):
@@ -250,7 +251,7 @@ def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
                     assert module["detect_drift"]([], [], feature=feature) == first
 
 
-def takes(branch: detect_drift.Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
+def takes(branch: Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
     """Say whether a branch takes such data."""
     condition = branch.condition
     return (
@@ -263,7 +264,7 @@ def takes(branch: detect_drift.Branch, feature: str, n: int, kind: str, *, seaso
 
 def test_the_first_alert_plan_has_every_drift_once_in_any_order() -> None:
     """One alert per drifted result, and the plan does not depend on the order of the results."""
-    from poet.runtime.results import DriftResult
+    from poet_runtime.results import DriftResult
 
     def result(name: str, *, drifted: bool) -> DriftResult:
         return DriftResult(drifted=drifted, score=1.0, threshold=0.5, test="ks/raw/absolute", feature=name)
@@ -313,9 +314,9 @@ def test_the_first_strategy_is_the_same_for_every_model() -> None:
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
     """Hash seeds order sets differently; a module must not show it."""
-    decisions = GOLDEN / "detect_drift" / "features_and_agreement" / "decisions.json"
+    decisions = golden("detect_drift") / "features_and_agreement" / "decisions.json"
     program = (
-        "import sys, pathlib; from poet.decisions import decode; from poet.render import render;"
+        "import sys, pathlib; from poet.spec.decisions import decode; from poet.build import render;"
         "sys.stdout.buffer.write(render(decode(pathlib.Path(sys.argv[1]).read_bytes())).source.encode())"
     )
     outputs = {

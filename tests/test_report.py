@@ -8,19 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from poet import Workspace
-from poet.cli._app import app
-from poet.configuration import initial_text
-from poet.decisions import Interval, Rule
+from poet.cli.app import app
 from poet.log import import_files
-from poet.review import (
-    Entry,
-    PlanDocument,
-    diff_document,
-    report_document,
-    report_page,
-    review_page,
-)
-from poet.review._plots import Range, Series, curves, ranges
+from poet.review.changes import diff_document
+from poet.review.document import Entry, PlanDocument
+from poet.review.html import report_page, review_page
+from poet.review.plots import Range, Series, curves, ranges
+from poet.review.report import report_document
+from poet.spec.decisions import Interval, Rule
+from poet.workspace.configuration import initial_text
 from tests.browsed import CHROMIUM, LOG, axe_violations, chromium
 from tests.builders import planned
 from tests.workspaces import GENERATED

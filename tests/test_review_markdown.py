@@ -11,19 +11,23 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from poet.compare import Against, Comparison, Flips, Side, Witness, compare
-from poet.compare.calculate_feature_importance import BEHAVIOUR
-from poet.decisions import Evidence, Interval, Replay, Rule, decode
-from poet.pipeline import Plan, PolicyPlan
-from poet.policies import policy
-from poet.render import render
-from poet.review import Entry, PlanDocument, markdown, plan_document, plan_lines, review_page
+from poet.build.compare import Against, Comparison, Flips, Side, Witness, compare
+from poet.build.render import render
+from poet.policies.calculate_feature_importance.behaviour import BEHAVIOUR
+from poet.review.changes import plan_document
+from poet.review.document import Entry, PlanDocument
+from poet.review.html import review_page
+from poet.review.markdown import markdown
+from poet.review.text import plan_lines
+from poet.spec import policy
+from poet.spec.decisions import Evidence, Interval, Replay, Rule, decode
+from poet.workspace.pipeline import Plan, PolicyPlan
 from tests.browsed import CHROMIUM, chromium
 from tests.builders import planned
 from tests.hostile import hostile_text
 
 IMPORTANCE = "calculate_feature_importance"
-SCENARIO = Path(__file__).parent / "golden" / IMPORTANCE / "scenario"
+SCENARIO = Path(__file__).parent / "policies" / IMPORTANCE / "golden" / "scenario"
 READER = MarkdownIt("commonmark").enable("table")
 OURS = {"<br>", "<sub>", "</sub>"}
 BLOCKS = re.compile(r"<details><summary>[\w ',]*</summary>|</details>")

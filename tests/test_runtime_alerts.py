@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poet.runtime.alerts import (
+from poet_runtime.alerts import (
     apart,
     drifted,
     holdout,
@@ -22,10 +22,11 @@ from poet.runtime.alerts import (
     summary,
     within_bars,
 )
-from poet.runtime.drift import above, compare
-from poet.runtime.results import Alert, AlertPlan, DriftResult
-from tests.million_alerts import decisions
+from poet_runtime.drift.comparison import compare
+from poet_runtime.drift.criteria import above
+from poet_runtime.results import Alert, AlertPlan, DriftResult
 from tests.modules import module_of
+from tests.policies.generate_alerts.million_alerts import decisions
 
 
 def drift(feature: str = "a", *, score: float = 2.0, direction: str = "above", **fields: str) -> DriftResult:

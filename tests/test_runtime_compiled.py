@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from poet.runtime import _compiled
-from poet.runtime._grid import BLOCK, Grid, cells_for, placed_by
+from poet_runtime.drift.statistics import grid as _compiled
+from poet_runtime.drift.statistics.grid import BLOCK, Grid, cells_for, placed_by
 
 pytest.importorskip("numba", reason="numba is not installed")
 
 ANSWER = """
 import numpy as np
 import numpy.typing as npt
-from poet.runtime.drift import Reference, above, compare
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.criteria import above
+from poet_runtime.drift.comparison import compare
 chance = np.random.default_rng(0)
 reference, current = Reference.prepare(chance.normal(size=90_000)), chance.normal(0.01, 1.0, 90_000)
 samples = compare(current, reference)

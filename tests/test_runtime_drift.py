@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from poet.errors import SampleError
-from poet.runtime._criteria import SCALES
-from poet.runtime.drift import Criterion, Reference, Samples, above, below, compare, read_score, score_all
-from poet.runtime.reference import PREPARATIONS
-from poet.runtime.results import DriftResult, Score
-from poet.runtime.statistics import COUNTS, NUMERIC
+from poet_runtime.drift.comparison import Samples, compare, score_all
+from poet_runtime.drift.criteria import SCALES, Criterion, above, below, read_score
+from poet_runtime.drift.reference import PREPARATIONS, Reference
+from poet_runtime.drift.statistics import COUNTS, NUMERIC
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult, Score
 
 Floats = NDArray[np.float64]
 DAY = 86_400.0
@@ -427,8 +427,8 @@ def test_samples_are_what_compare_gives() -> None:
 def test_importing_the_runtime_is_light() -> None:
     """Results without numpy; decisions without pandas, statsmodels or scipy.stats."""
     script = (
-        "import sys, poet.runtime.results; assert 'numpy' not in sys.modules, 'numpy'\n"
-        "import poet.runtime.drift, poet.runtime.table\n"
+        "import sys, poet_runtime.results; assert 'numpy' not in sys.modules, 'numpy'\n"
+        "import poet_runtime.drift, poet_runtime.drift.table\n"
         "heavy = {'pandas', 'polars', 'pyarrow', 'statsmodels', 'scipy.stats'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -15,13 +15,12 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import stats
 
-from poet.runtime._baseline import Baseline, Rows
-from poet.runtime._grid import BLOCK, Grid, cells_for
-from poet.runtime._gridded import Gridded
-from poet.runtime.drift import Reference
-from poet.runtime.sample import read
-from poet.runtime.statistics import NUMERIC
-from poet.runtime.statistics._on_grid import area_on_grid, ks_on_grid
+from poet_runtime.drift.columns import read
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.statistics import NUMERIC
+from poet_runtime.drift.statistics.baseline import Baseline, Rows
+from poet_runtime.drift.statistics.distances import area_on_grid, ks_on_grid
+from poet_runtime.drift.statistics.grid import BLOCK, Grid, Gridded, cells_for
 
 Floats = NDArray[np.float64]
 MANY = settings(max_examples=300, deadline=None)

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from poet.errors import SampleError
-from poet.runtime._known import KnownReferences
-from poet.runtime.drift import compare
+from poet_runtime.drift.comparison import compare
+from poet_runtime.drift.reference import KnownReferences
+from poet_runtime.errors import SampleError
 
 VALUES = np.random.default_rng(0).normal(size=500)
 TIMES = np.arange(500) * 60.0
@@ -80,7 +80,7 @@ def test_threads_may_share_what_is_known() -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_waits_for_no_thread_of_its_parent() -> None:
     """Even when the parent held the lock."""
-    from poet.runtime import _known
+    from poet_runtime.drift import reference as _known
 
     with _known.known._lock:
         child = os.fork()

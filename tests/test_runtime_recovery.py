@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet.runtime.recovery import Run, _run, deadline, prepare
-from poet.runtime.results import MonitoringOutcome
+from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.recovery import run as _run
+from poet_runtime.results import MonitoringOutcome
 
 DEADLINE_S = 0.3
 STARTING_S = 0.4  # beside the deadline, on a machine that is busy with other things
@@ -237,7 +238,7 @@ def test_when_the_caller_is_killed_the_monitor_is(tmp_path: Path) -> None:
     """The leash breaks, and the keeper kills."""
     program = f"""
 import os, pathlib, time
-from poet.runtime.recovery import prepare
+from poet_runtime.recovery import prepare
 def monitor(data):
     pathlib.Path({str(tmp_path / "new")!r}).write_text(str(os.getpid()))
     os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pid")!r})

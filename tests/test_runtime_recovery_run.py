@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poet.errors import SampleError
-from poet.runtime.recovery import Run, deadline, prepare
-from poet.runtime.results import DriftResult, MonitoringOutcome
+from poet_runtime.errors import SampleError
+from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.results import DriftResult, MonitoringOutcome
 
 TABLE: dict[str, list[float | None]] = {"a": [1.0, None, None, None], "b": [1.0, 2.0, 3.0, None]}
 

@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from poet.errors import SampleError
-from poet.runtime.recovery import measure, sample_rows, sparse_view
-from poet.runtime.recovery._views import by_feature
-from poet.runtime.reference import Reference
+from poet_runtime.drift.reference import Reference
+from poet_runtime.errors import SampleError
+from poet_runtime.recovery import measure, sample_rows, sparse_view
+from poet_runtime.recovery.views import by_feature
 
 N = 20
 FULL = [float(place) for place in range(N)]

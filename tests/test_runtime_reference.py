@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poet.errors import SampleError
-from poet.runtime._own_windows import NOTHING, starts_of_windows, window_length
-from poet.runtime.reference import PREPARATIONS, Reference
-from poet.runtime.sample import Sample, read
-from poet.runtime.season import Season, find_season
-from poet.runtime.statistics import NUMERIC
+from poet_runtime.drift.columns import Sample, read
+from poet_runtime.drift.reference import NOTHING, PREPARATIONS, Reference, starts_of_windows, window_length
+from poet_runtime.drift.season import Season, find_season
+from poet_runtime.drift.statistics import NUMERIC
+from poet_runtime.errors import SampleError
 
 Floats = NDArray[np.float64]
 DAY = 86_400.0

@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from poet.errors import SampleError
-from poet.runtime.sample import Sample, read
+from poet_runtime.drift.columns import Sample, read
+from poet_runtime.errors import SampleError
 
 NUMBERS = [1.0, None, 3.5, 2.0]
 TEXT = ["b", None, "a", "b"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from poet.errors import SampleError
-from poet.runtime.sketch import EDGES, Sketch, edges_of, merge
+from poet_runtime.drift.sketch import EDGES, Sketch, edges_of, merge
+from poet_runtime.errors import SampleError
 
 CHANCE = np.random.default_rng(0)
 SAMPLES = {

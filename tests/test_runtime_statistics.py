@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from scipy.spatial import distance
 
-from poet.runtime._baseline import LONG, Baseline, Counts, Rows, Windows, counts_between
-from poet.runtime._grid import BLOCK
-from poet.runtime.statistics import COUNTS, NUMERIC, p_value
-from poet.runtime.statistics.p_values import kolmogorov
+from poet_runtime.drift.statistics import COUNTS, NUMERIC, p_value
+from poet_runtime.drift.statistics.baseline import LONG, Baseline, Counts, Rows, Windows, counts_between
+from poet_runtime.drift.statistics.grid import BLOCK
+from poet_runtime.drift.statistics.p_values import kolmogorov
 
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-9

@@ -9,10 +9,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from poet.errors import SampleError
-from poet.runtime.drift import Reference, below, compare
-from poet.runtime.results import DriftResult
-from poet.runtime.table import detect_drift_table
+from poet_runtime.drift.comparison import compare
+from poet_runtime.drift.criteria import below
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.table import detect_drift_table
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult
 
 BEFORE = {"age": [1.0, 2.0, 3.0] * 20, "land": ["a", "b", "b"] * 20}
 NOW = {"age": [9.0, 9.5, 8.0] * 20, "land": ["a", "b", "b"] * 20}

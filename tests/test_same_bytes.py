@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 CODE = """
 import sys
 from pathlib import Path
-from poet.decisions import decode
-from poet.render import render
-for path in sorted(Path(sys.argv[1]).glob("*/*/decisions.json")):
+from poet.spec.decisions import decode
+from poet.build.render import render
+for path in sorted(Path(sys.argv[1]).glob("*/golden/*/decisions.json")):
     sys.stdout.buffer.write(render(decode(path.read_bytes())).source.encode())
 """
 PYTHONS = [
@@ -26,7 +26,7 @@ PYTHONS = [
 def digest(python: str, folder: Path, **environment: str) -> str:
     """Render every golden module in a process of its own."""
     ended = subprocess.run(
-        [python, "-c", CODE, str(ROOT / "tests" / "golden")],
+        [python, "-c", CODE, str(ROOT / "tests" / "policies")],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "compiler"), **environment},
         capture_output=True,

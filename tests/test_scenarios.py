@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from poet.check import check
-from poet.decisions import decode, encode
-from poet.render import render
-from poet.runtime.results import DriftResult
-from poet.validate import validate
+from poet.build.check import check
+from poet.build.render import render
+from poet.build.validate import validate
+from poet.spec.decisions import decode, encode
+from poet_runtime.results import DriftResult
 from tests.modules import module_of
-from tests.regenerate_golden import EVENTS, GOLDEN, learned, line, scenarios
+from tests.regenerate_golden import EVENTS, golden, learned, line, scenarios
 from tests.seed_scenarios import SCENARIOS
 
 POLICIES = sorted(SCENARIOS)
@@ -20,13 +20,13 @@ POLICIES = sorted(SCENARIOS)
 
 def taught(policy: str) -> ModuleType:
     """Give the module that a scenario teaches."""
-    return module_of(decode((GOLDEN / policy / "scenario" / "decisions.json").read_bytes()))
+    return module_of(decode((golden(policy) / "scenario" / "decisions.json").read_bytes()))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_events_of_a_scenario_are_the_ones_that_are_kept(policy: str) -> None:
     """The folder's events are what the scenario's function gives."""
-    kept = (GOLDEN / policy / "scenario" / EVENTS).read_bytes()
+    kept = (golden(policy) / "scenario" / EVENTS).read_bytes()
     assert kept == b"".join(map(line, SCENARIOS[policy]()))
 
 
@@ -39,7 +39,7 @@ def test_the_events_of_a_scenario_teach_its_decisions(case: Path) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_a_scenario_teaches_keeps_the_contract(policy: str, tmp_path: Path) -> None:
     """In the sandbox, as before every publication."""
-    decisions = decode((GOLDEN / policy / "scenario" / "decisions.json").read_bytes())
+    decisions = decode((golden(policy) / "scenario" / "decisions.json").read_bytes())
     assert validate(check(render(decisions)), staging=tmp_path, effort=10).report.passed
 
 

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from docs import reference
-from poet.cli._app import app
+from poet.cli.app import app
 from poet.events import PAYLOADS
-from poet.policies import policies
+from poet.spec import policies
 from tests.workspaces import first_workspace
 
 ROOT = Path(__file__).parents[1]

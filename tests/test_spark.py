@@ -18,14 +18,14 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 
 from click.testing import CliRunner
 
-from poet.adapters.spark_tables import detect_drift_table, record, score_table, sketch_table
-from poet.cli._app import app
-from poet.errors import SampleError, SummaryError
-from poet.runtime.drift import Reference
-from poet.runtime.sketch import Sketch
+from poet.cli.app import app
+from poet.integrations.spark_tables import detect_drift_table, record, score_table, sketch_table
 from poet.summaries import Summaries, open_engine, seal, spark_session, summarise
-from poet.summaries import _pages as pages
-from poet.workspace import Workspace
+from poet.summaries import epochs as pages
+from poet.workspace.workspace import Workspace
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.sketch import Sketch
+from poet_runtime.errors import SampleError, SummaryError
 from tests.builders import filled_log, summaries_of
 from tests.plain_count import random_log
 from tests.seed_scenarios import seasonal_adjustment

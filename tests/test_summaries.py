@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet.errors import SummaryError
 from poet.events import Event, make
-from poet.files import FileLock
 from poet.summaries import Summaries, aggregate, aggregate_range, merge, seal, summarise
-from poet.summaries._duckdb import DuckDBEngine
-from poet.summaries._index import Index, read_index, write_index
+from poet.summaries.backends import DuckDBEngine
+from poet.summaries.segments import Index, read_index, write_index
+from poet_runtime.errors import SummaryError
+from poet_runtime.files import FileLock
 from tests.builders import execution, filled_log, summaries_of, validation
 from tests.plain_count import plain_count, random_log, standing_scores
 from tests.stores import opened
@@ -138,7 +138,7 @@ def test_a_sealing_killed_around_its_index_is_done_by_the_next(
     with filled_log(tmp_path / "log", [execution(1), validation(1)]) as log:
         seal(log, folder)
         log.append([validation(2), execution(2)], durable=True)
-        monkeypatch.setattr("poet.summaries._seal.write_index", killed)
+        monkeypatch.setattr("poet.summaries.segments.write_index", killed)
         with pytest.raises(KeyboardInterrupt):
             seal(log, folder)
         monkeypatch.undo()
@@ -225,7 +225,7 @@ def test_a_reader_that_is_overtaken_by_a_sealing_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """However often: in its last attempt it keeps others from sealing."""
-    from poet.summaries import _duckdb
+    from poet.summaries import backends as _duckdb
 
     folder, events = tmp_path / "segments", iter(random_log(3))
     sealed = list(itertools.islice(events, 50))
@@ -259,9 +259,9 @@ def test_aggregates_of_an_index_that_was_replaced_are_not_kept(
         seal(log, folder)
         real = read_index
         another = Index(position=1, prefix="another")
-        monkeypatch.setattr("poet.summaries._aggregates.read_index", lambda _folder: another)
+        monkeypatch.setattr("poet.summaries.segments.read_index", lambda _folder: another)
         first = aggregate(folder)
         assert not kept.exists()
-        monkeypatch.setattr("poet.summaries._aggregates.read_index", real)
+        monkeypatch.setattr("poet.summaries.segments.read_index", real)
         assert aggregate(folder).cells.equals(first.cells)
         assert kept.exists()

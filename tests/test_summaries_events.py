@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from poet.errors import SummaryError
 from poet.events import make
 from poet.summaries import seal, summarise
+from poet_runtime.errors import SummaryError
 from tests.builders import SEED_PAYLOADS, filled_log, summaries_of
 
 

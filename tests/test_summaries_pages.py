@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from poet import pipeline
 from poet.events import Event, make
-from poet.learn import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.policies import policy
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.learn import learn
+from poet.spec import policy
 from poet.stats import epoch_alpha
 from poet.summaries import Summaries, seal, summarise
-from poet.summaries import _pages as pages
+from poet.summaries import epochs as pages
+from poet.workspace import pipeline
 from tests.builders import execution, filled_log, summaries_of, validation
 from tests.seed_scenarios import SCENARIOS
 

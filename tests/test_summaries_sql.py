@@ -8,9 +8,11 @@ import pytest
 from ibis.config import Config
 
 from poet.events import PAYLOADS
-from poet.summaries import _counts, _votes, _windows
-from poet.summaries._cells import count_cells
-from poet.summaries._columns import columns_of
+from poet.summaries import labels as _counts
+from poet.summaries import labels as _votes
+from poet.summaries import labels as _windows
+from poet.summaries.aggregates import count_cells
+from poet.summaries.columns import columns_of
 
 DIALECTS = ("duckdb", "postgres", "pyspark")
 

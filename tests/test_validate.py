@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from poet.check import CheckedModule, check
-from poet.policies import policies, policy
-from poet.render import RenderedModule, render
-from poet.validate import ContractBrokenError, Limits, ValidationReport, validate, validate_file
+from poet.build.check import CheckedModule, check
+from poet.build.gates import ValidationReport
+from poet.build.render import RenderedModule, render
+from poet.build.sandbox import Limits
+from poet.build.validate import ContractBrokenError, validate, validate_file
+from poet.spec import policies, policy
 
 EFFORT = 20
 

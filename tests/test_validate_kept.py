@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from poet.policies import policy
-from poet.render import render
-from poet.validate import ValidationReport, validate_file
-from poet.validate._kept import Counterexample, keep, load
+from poet.build.counterexamples import Counterexample, keep, load
+from poet.build.gates import ValidationReport
+from poet.build.render import render
+from poet.build.validate import validate_file
+from poet.spec import policy
 
 pytestmark = pytest.mark.usefixtures("_forked")
 
@@ -69,7 +70,7 @@ def test_a_damaged_counterexample_is_set_aside_and_the_compile_goes_on(
     folder = tmp_path / "kept" / WINDOW
     (folder / "x.json").write_bytes(content)
     assert report_on(tmp_path, BROKEN, effort=1).gates[-1].name == "kept counterexamples"
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "poet.validate"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "poet.build"]
     assert re.search(r"x\.json is not a counterexample \(.+\); .*it is now .*x\.json\.damaged", told)
     assert (folder / "x.json.damaged").read_bytes() == content
     caplog.clear()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from poet.check import CheckedModule, check
-from poet.decisions import decode
-from poet.render import render
-from poet.validate import ContractBrokenError, validate
-from tests.regenerate_golden import GOLDEN
+from poet.build.check import CheckedModule, check
+from poet.build.render import render
+from poet.build.validate import ContractBrokenError, validate
+from poet.spec.decisions import decode
+from tests.regenerate_golden import golden
 
 pytestmark = pytest.mark.usefixtures("_forked")
 
@@ -57,7 +57,7 @@ FAULTS = {
 
 def taught(policy: str) -> CheckedModule:
     """Give the module that a scenario teaches."""
-    return check(render(decode((GOLDEN / policy / "scenario" / "decisions.json").read_bytes())))
+    return check(render(decode((golden(policy) / "scenario" / "decisions.json").read_bytes())))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

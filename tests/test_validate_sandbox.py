@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from poet.policies import policy
-from poet.render import render
-from poet.validate import Limits, ValidationReport, validate_file
+from poet.build.gates import ValidationReport
+from poet.build.render import render
+from poet.build.sandbox import Limits
+from poet.build.validate import validate_file
+from poet.spec import policy
 
 WINDOW = "calculate_adaptive_window"
 SOURCE = render(policy(WINDOW).version_1("")).source

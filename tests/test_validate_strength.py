@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from poet.check import CheckedModule, check
-from poet.compare import loaded
-from poet.compare.calculate_adaptive_window import BEHAVIOUR
-from poet.policies import policy
-from poet.render import render
-from poet.validate import ContractBrokenError, validate
-from poet.validate._budget import within_budget
-from poet.validate._contract import Broken, Heavy
-from poet.validate._mutants import mutants
-from poet.validate._strength import strength_of
+from poet.build.check import CheckedModule, check
+from poet.build.contract import Broken, Heavy
+from poet.build.mutants import mutants, strength_of
+from poet.build.probes import loaded
+from poet.build.render import render
+from poet.build.validate import ContractBrokenError, validate
+from poet.build.worker import within_budget
+from poet.policies.calculate_adaptive_window.behaviour import BEHAVIOUR
+from poet.spec import policy
 from tests.names import WINDOW
 
 SOURCE = render(policy(WINDOW).version_1("")).source

@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from poet import Workspace
-from poet.cli._app import app
-from poet.errors import LogError, ValidationError, WorkspaceError
+from poet.cli.app import app
 from poet.events import make
-from poet.files import FileLock
-from poet.pipeline import Plan
-from poet.turns import TURN, WATCH, NewFeedback, learned_until, remember, was_refused
-from poet.watch import watch
-from poet.workspace import Report
+from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, learned_until, remember, was_refused
+from poet.workspace.pipeline import Plan
+from poet.workspace.watch import watch
+from poet.workspace.workspace import Report
+from poet_runtime.errors import LogError, ValidationError, WorkspaceError
+from poet_runtime.files import FileLock
 from tests.builders import execution, validation
 from tests.workspaces import first_workspace
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from poet.access import Tokens
-from poet.errors import AccessError, ServeError
-from poet.web import Settings, make_app, read_secret, serve
-from poet.web._settings import Rate
+from poet.server.app import make_app, serve
+from poet.server.state import Rate, Settings, read_secret
+from poet.server.tokens import Tokens
+from poet_runtime.errors import AccessError, ServeError
 from tests.served import PAGE, SETTINGS, Served, envelope, execution, served
 from tests.workspaces import first_workspace
 
@@ -308,7 +308,7 @@ def test_metrics_count_what_happened(client: Served) -> None:
 
 def test_a_fault_of_ours_tells_nothing_of_the_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """500, once, without a trace."""
-    from poet.web import _open
+    from poet.server import health as _open
 
     def broken(*_: object) -> str:
         raise RuntimeError("the secret inside")

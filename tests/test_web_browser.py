@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from poet import Workspace
-from poet.configuration import initial_text
+from poet.workspace.configuration import initial_text
 from tests.browsed import CHROMIUM, TAUGHT, axe_violations, chromium, feedback, started
 from tests.served import execution
 from tests.workspaces import GENERATED, first_workspace

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from poet.access import Tokens
-from poet.cli._app import app
-from poet.errors import AccessError, PoetError, ServeError, WorkspaceError
+from poet.cli.app import app
+from poet.server.tokens import Tokens
+from poet_runtime.errors import AccessError, PoetError, ServeError, WorkspaceError
 from tests.workspaces import first_workspace
 
 
@@ -76,7 +76,7 @@ def test_without_the_extra_the_command_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything else works without it."""
-    for name in [each for each in sys.modules if each.startswith("poet.web")]:
+    for name in [each for each in sys.modules if each.startswith("poet.server")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

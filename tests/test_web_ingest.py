@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from poet.ingest import sign
+from poet.server.slack import sign
 from tests.builders import SEED_PAYLOADS
 from tests.served import HOOK, VERDICT, Served, encoded, envelope, served, slack_headers
 
@@ -179,7 +179,7 @@ def test_a_button_pressed_in_slack_is_a_verdict(client: Served) -> None:
 
 def test_slacks_own_example_of_a_signature_holds() -> None:
     """From its manual, to the letter."""
-    from poet.ingest import require_slack
+    from poet.server.slack import require_slack
 
     body = (
         b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&"

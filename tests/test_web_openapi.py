@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from poet.events import PAYLOADS
-from poet.web import Settings, openapi
-from poet.web._settings import Rate
+from poet.server.openapi import openapi
+from poet.server.state import Rate, Settings
 from tests.served import HOOK, SLACK, Served, served
 
 ALL = Rate(1e9, 1e9)

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from poet.compare import Against, Flips, Side
-from poet.decisions import Evidence, Interval, Rule
+from poet.build.compare import Against, Flips, Side
 from poet.events import new_id
-from poet.inbox import read_sketch, sketch
-from poet.proposals import Proposal
-from poet.registry import read_document, read_journal
-from poet.review import Entry, PlanDocument
+from poet.review.document import Entry, PlanDocument
+from poet.server.proposals import Proposal
+from poet.spec.decisions import Evidence, Interval, Rule
+from poet_runtime.drift.sample_sketch import read_sketch, sketch
+from poet_runtime.registry import read_document, read_journal
 from tests.builders import planned
 from tests.served import PAGE, Served, envelope, execution, served
 from tests.workspaces import GENERATED

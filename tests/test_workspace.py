@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poet import DriftResult, Workspace
-from poet.errors import EventError, WorkspaceError
-from poet.registry import read_document
+from poet import Workspace
+from poet_runtime.errors import EventError, WorkspaceError
+from poet_runtime.registry import read_document
+from poet_runtime.results import DriftResult
 
 DAY_S, HOUR_S = 86_400.0, 3600.0
 
@@ -144,7 +145,7 @@ def test_a_forked_child_records_its_own_answers(workspace: Workspace) -> None:
 
 def test_silences_are_audited_at_the_configured_rate() -> None:
     """Uniformly, by the id alone."""
-    from poet.recording import is_audited
+    from poet.workspace.recording import is_audited
 
     audited = sum(is_audited(f"x{row}", 0.02) for row in range(20_000))
     assert abs(audited - 400) < 60

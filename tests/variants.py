@@ -3,16 +3,17 @@
 import dataclasses
 from pathlib import Path
 
-from poet.check import CheckedModule, check_dialect
-from poet.decisions import decode
-from poet.errors import CheckError
-from poet.policies import policy
-from poet.render import RenderedModule
-from poet.validate import ContractBrokenError, Limits, validate
+from poet.build.check import CheckedModule, check_dialect
+from poet.build.render import RenderedModule
+from poet.build.sandbox import Limits
+from poet.build.validate import ContractBrokenError, validate
+from poet.spec import policy
+from poet.spec.decisions import decode
+from poet_runtime.errors import CheckError
 
 __all__ = ["PASSED", "Bad", "Good", "edited", "gate_of"]
 
-GOLDEN = Path(__file__).parent / "golden"
+POLICIES = Path(__file__).parent / "policies"
 PASSED = "none"
 
 
@@ -42,7 +43,7 @@ class Bad:
 
 def edited(name: str, variant: Bad | Good) -> RenderedModule:
     """Give the golden module of a policy with the edits; one that does not fit exactly once is an error."""
-    folder = GOLDEN / name / variant.case
+    folder = POLICIES / name / "golden" / variant.case
     decisions = decode((folder / "decisions.json").read_bytes())
     source = (folder / f"{name}_v{decisions.version}.py").read_text(encoding="utf-8")
     for old, new in variant.edits:

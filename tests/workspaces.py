@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from poet.configuration import initial_text
-from poet.registry import read_document
+from poet.workspace.configuration import initial_text
+from poet_runtime.registry import read_document
 
 GENERATED = Path(__file__).parents[1] / "generated"
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.worlds.told import Utterance, module_of
-from poet.decisions import Decisions
+from poet.spec.decisions import Decisions
 
 POLICY = "adaptive_monitoring_strategy"
 _HOUR = 3600.0

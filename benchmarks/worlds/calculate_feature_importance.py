@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.worlds.told import Utterance, module_of
-from poet.decisions import Decisions
+from poet.spec.decisions import Decisions
 
 POLICY = "calculate_feature_importance"
 FEATURES = ("price", "discount", "user_age", "ad_spend", "session_length", "user_location")

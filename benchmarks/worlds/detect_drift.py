@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.worlds.told import Utterance
-from poet.decisions import Decisions
-from poet.policies.detect_drift import branches
+from poet.policies.detect_drift.rules import branches
+from poet.spec.decisions import Decisions
 
 POLICY = "detect_drift"
 START = "ks"

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.worlds.told import Utterance, module_of
-from poet.decisions import Decisions
-from poet.runtime.results import DriftResult
+from poet.spec.decisions import Decisions
+from poet_runtime.results import DriftResult
 
 POLICY = "generate_alerts"
 TOGETHER = ("ad_spend", "clicks", "sessions")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.worlds.told import Utterance
-from poet.decisions import Decisions
+from poet.spec.decisions import Decisions
 
 POLICY = "monitor_with_recovery"
 ROWS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.worlds.told import Utterance, module_of, run
-from poet.decisions import Decisions
-from poet.runtime.results import DriftResult
+from poet.spec.decisions import Decisions
+from poet_runtime.results import DriftResult
 
 __all__ = ["report"]
 

@@ -9,18 +9,18 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from poet.compare import loaded
-from poet.decisions import Decisions
+from poet.build.probes import loaded
+from poet.build.render import render
 from poet.events import make
-from poet.learn import learn
-from poet.learn.configuration import LearnConfiguration
-from poet.learn.costs import with_estimated_costs
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.costs import with_estimated_costs
+from poet.learning.learn import learn
 from poet.log import StoredEvent
-from poet.policies import policy
-from poet.render import render
-from poet.summaries._answer import _DELAYS, _NOISE, _PERFORMANCE, _RECORDED, _SCORES, _VOTES
-from poet.summaries._columns import EXECUTION as _EXECUTION
-from poet.summaries._columns import arrow_schema, rows_of
+from poet.spec import policy
+from poet.spec.decisions import Decisions
+from poet.summaries.columns import EXECUTION as _EXECUTION
+from poet.summaries.columns import arrow_schema, rows_of
+from poet.summaries.summaries import _DELAYS, _NOISE, _PERFORMANCE, _RECORDED, _SCORES, _VOTES
 
 __all__ = ["Told", "Utterance", "module_of", "run"]
 

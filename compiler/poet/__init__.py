@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from poet.errors import PoetError
-from poet.runtime.results import (
+from poet_runtime.errors import PoetError
+from poet_runtime.results import (
     Alert,
     AlertPlan,
     DriftResult,
@@ -14,8 +14,10 @@ from poet.runtime.results import (
 )
 
 if TYPE_CHECKING:
-    from poet.monitor import SmartMonitor, poet
-    from poet.workspace import Report, Workspace
+    from poet.monitor.agent import SmartMonitor
+    from poet.monitor.decorator import poet
+    from poet.workspace.workspace import Report, Workspace
+
 
 __all__ = [
     "Alert",
@@ -34,9 +36,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # generated modules import poet.runtime; they must not pay for the compiler
+    # generated modules import poet_runtime; they must not pay for the compiler
     if name in ("Workspace", "Report"):
-        from poet import workspace  # noqa: PLC0415
+        from poet.workspace import workspace  # noqa: PLC0415
 
         return getattr(workspace, name)
     if name in ("SmartMonitor", "poet"):

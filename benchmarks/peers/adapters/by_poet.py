@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.peers.adapters.kinds import Ask, Columns, Known, Prepare
-from poet.compare import loaded
-from poet.policies import policy
-from poet.render import render
-from poet.runtime.drift import Reference
-from poet.runtime.table import detect_drift_table
+from poet.build.probes import loaded
+from poet.build.render import render
+from poet.spec import policy
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.table import detect_drift_table
 
 
 def version_1(start: str) -> Callable[..., Any]:

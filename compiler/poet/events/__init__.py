@@ -1,22 +1,20 @@
 """What events are: one typed struct an event type, in a CloudEvents 1.0 envelope."""
 
-from poet.events._accuracy import (
+from poet.events.event import LIMIT_BYTES, Event, make, new_id, parse
+from poet.events.payloads import (
+    AlertRaised,
     DetectionDelay,
+    ExecutionRecorded,
     FalsePositive,
     Impact,
+    LearningBegun,
     ModelRetrained,
     MonitoringPerformance,
     NoiseIssue,
-    Validation,
-)
-from poet.events._event import LIMIT_BYTES, Event, make, new_id, parse
-from poet.events._payload import Payload
-from poet.events._telemetry import (
-    AlertRaised,
-    ExecutionRecorded,
-    LearningBegun,
+    Payload,
     PolicyExecuted,
     RecordedScore,
+    Validation,
 )
 from poet.events.schema import PAYLOADS, TELEMETRY, json_schema, register
 

@@ -3,11 +3,12 @@
 import msgspec
 from msgspec import inspect
 
-from poet.events import _accuracy, _operations, _telemetry, _usefulness
-from poet.events._known import KnownTypes
-from poet.events._payload import Payload
-
-__all__ = ["PAYLOADS", "TELEMETRY", "json_schema", "register", "units_of"]
+from poet.events import payloads as _accuracy
+from poet.events import payloads as _operations
+from poet.events import payloads as _telemetry
+from poet.events import payloads as _usefulness
+from poet.events.payloads import Payload
+from poet.events.types import KnownTypes
 
 _OWN: dict[str, type[Payload]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,

@@ -10,8 +10,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["CONVERTERS", "Instant", "Seconds", "Usd", "duration", "instant", "money"]
-
 Usd = Annotated[float, Meta(extra={"unit": "usd"})]
 Seconds = Annotated[float, Meta(extra={"unit": "seconds"})]
 Instant = Annotated[float, Meta(extra={"unit": "instant"})]

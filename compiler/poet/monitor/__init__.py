@@ -1,7 +1,7 @@
 """The loop in a program: `@poet` on functions and agents, and `SmartMonitor`, the agent."""
 
-from poet.monitor._decorate import poet
-from poet.monitor._function import PolicyFunction
-from poet.monitor._smart import SmartMonitor
+from poet.monitor.agent import SmartMonitor
+from poet.monitor.decorator import poet
+from poet.monitor.function import PolicyFunction
 
 __all__ = ["PolicyFunction", "SmartMonitor", "poet"]

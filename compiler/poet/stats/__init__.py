@@ -1,9 +1,8 @@
 """Statistics that hold under optional stopping: e-processes, confidence sequences, e-BH, decay, pooling.
 
-This package knows no policy and no event. It imports numpy, scipy and `poet.errors` only.
+This package knows no policy and no event. It imports numpy, scipy and `poet_runtime.errors` only.
 """
 
-from poet.stats.decay import decay_weights, effective_sample_size
 from poet.stats.e_processes import (
     BettingState,
     StakeRule,
@@ -17,6 +16,8 @@ from poet.stats.intervals import bounded_mean_interval, median_interval, rate_in
 from poet.stats.multiplicity import alpha_spending, e_value_threshold, epoch_alpha, reject
 from poet.stats.pooling import (
     best_excluding_one,
+    decay_weights,
+    effective_sample_size,
     excludable_sources,
     leave_one_out_mixture,
     leave_one_source_out,

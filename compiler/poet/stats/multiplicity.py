@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from poet.errors import LearnError
+from poet_runtime.errors import LearnError
 
 _FIRST_EPOCH: Final = 0.9
 

@@ -1,10 +1,9 @@
 """The log in columns: sealed segments, what learners read of them, and sums that can be added."""
 
-from poet.summaries._aggregates import Aggregates, aggregate, aggregate_range, merge
-from poet.summaries._engine import Engine
-from poet.summaries._engines import open_engine, spark_session
-from poet.summaries._seal import seal
-from poet.summaries._summaries import Summaries, summarise
+from poet.summaries.aggregates import Aggregates, aggregate, aggregate_range, merge
+from poet.summaries.engines import Engine, open_engine, spark_session
+from poet.summaries.segments import seal
+from poet.summaries.summaries import Summaries, summarise
 
 __all__ = [
     "Aggregates",

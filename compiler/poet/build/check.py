@@ -1,0 +1,188 @@
+"""The proof that a rendered module is what its template promised.
+
+The shape of a module: its syntax tree without literals, comments and layout.
+
+The dialect of Python that a policy may be written in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+import libcst as cst
+from poet_runtime.errors import CheckError
+from poet.build import dialect as _body_rules, dialect as _module_rules
+from poet.build.dialect import Refusal, parse
+import hashlib
+from dataclasses import dataclass
+from poet.spec import policy as spec_of
+from poet.build.render import RenderedModule
+
+
+# Layout is no part of the shape, and neither are commas and brackets: what they mean (a tuple, a call,
+# the order of evaluation) is in the type and place of the nodes.
+_LAYOUT = (
+    cst.BaseParenthesizableWhitespace,
+    cst.TrailingWhitespace,
+    cst.EmptyLine,
+    cst.Comment,
+    cst.Newline,
+    cst.Comma,
+    cst.LeftParen,
+    cst.RightParen,
+    cst.Semicolon,
+)
+_LAYOUT_FIELDS = frozenset(
+    {
+        "comma",
+        "lpar",
+        "rpar",
+        "leading_lines",
+        "lines_after_decorators",
+        "header",
+        "footer",
+        "semicolon",
+        "indent",
+        "encoding",
+        "default_indent",
+        "default_newline",
+        "has_trailing_newline",
+        "trailing_whitespace",
+    }
+)
+_NUMBERS = (cst.Integer, cst.Float)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two trees part, as a path of node types, and what stands there in each."""
+
+    path: str
+    left: str
+    right: str
+
+
+def same_shape(a: str, b: str) -> bool:
+    """Say whether two modules differ in literals, comments and layout alone.
+
+    Raises
+    ------
+    CheckError
+        One of them is not Python.
+    """
+    return difference(a, b) is None
+
+
+def difference(a: str, b: str) -> Difference | None:
+    """Give the first place where the shapes of two modules differ; None when they are the same.
+
+    Raises
+    ------
+    CheckError
+        One of them is not Python.
+    """
+    return _first(_parsed(a), _parsed(b), "module")
+
+
+def _parsed(source: str) -> cst.Module:
+    try:
+        return cst.parse_module(source)
+    except (cst.ParserSyntaxError, cst.CSTValidationError, UnicodeError, ValueError) as error:
+        raise CheckError(f"not a Python module: {error}; correct the template that printed it") from error
+
+
+def _first(a: object, b: object, path: str) -> Difference | None:
+    if isinstance(a, cst.CSTNode) and isinstance(b, cst.CSTNode):
+        if type(a) is not type(b) and not (_is_number(a) and _is_number(b)):
+            return Difference(path, type(a).__name__, type(b).__name__)
+        return None if _is_blank(a, b) else _first_of_children(a, b, path)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        if len(a) != len(b):
+            return Difference(path, f"{len(a)} parts", f"{len(b)} parts")
+        pairs = zip(a, b, strict=True)
+        found = (_first(one, other, f"{path}[{place}]") for place, (one, other) in enumerate(pairs))
+        return next((each for each in found if each), None)
+    return None if a == b else Difference(path, ascii(a), ascii(b))
+
+
+def _first_of_children(a: cst.CSTNode, b: cst.CSTNode, path: str) -> Difference | None:
+    for name in _shaping(a):
+        one, other = getattr(a, name), getattr(b, name)
+        if isinstance(one, _LAYOUT) or isinstance(other, _LAYOUT):
+            continue
+        if found := _first(one, other, f"{path}.{name}"):
+            return found
+    return None
+
+
+def _shaping(node: cst.CSTNode) -> Iterator[str]:
+    return (
+        each.name
+        for each in fields(node)
+        if each.name not in _LAYOUT_FIELDS and not each.name.startswith("whitespace")
+    )
+
+
+def _is_blank(a: cst.CSTNode, b: cst.CSTNode) -> bool:
+    if isinstance(a, cst.SimpleString) and isinstance(b, cst.SimpleString):
+        return a.prefix == b.prefix
+    return _is_number(a) and _is_number(b)
+
+
+def _is_number(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.UnaryOperation):
+        return isinstance(node.operator, cst.Minus) and isinstance(node.expression, _NUMBERS)
+    return isinstance(node, _NUMBERS)
+
+
+def refusals(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> tuple[Refusal, ...]:
+    """List everything in a module that the dialect refuses, in the order of the source.
+
+    `imports` are packages that the policy may import beside those of every policy.
+
+    Raises
+    ------
+    CheckError
+        The source is not Python.
+    """
+    tree = parse(source, policy, imports=imports)
+    found = {each for rule in (*_module_rules.MODULE_RULES, *_body_rules.BODY_RULES) for each in rule(tree)}
+    return tuple(sorted(found, key=lambda each: (each.line, each.what)))
+
+
+def check_dialect(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> None:
+    """Refuse a module that steps outside the dialect.
+
+    Raises
+    ------
+    CheckError
+        Names each place, what is wrong there and the next step.
+    """
+    if found := refusals(source, policy, imports=imports):
+        raise CheckError(
+            f"{policy}: the module is not in the dialect of policies\n  " + "\n  ".join(map(str, found))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModule:
+    """A rendered module with the shape of its template and in the dialect; `sha256` is of its UTF-8 bytes."""
+
+    rendered: RenderedModule
+    sha256: str
+
+
+def check(rendered: RenderedModule) -> CheckedModule:
+    """Prove that no text from feedback became code, and that the code keeps to the dialect.
+
+    Raises
+    ------
+    CheckError
+        The shapes differ, or the dialect refuses something.
+    """
+    policy = rendered.decisions.policy
+    if found := difference(rendered.source, rendered.shape):
+        raise CheckError(
+            f"{policy}: a text in the decisions changed the code at {found.path}: {found.left} where the "
+            f"template gives {found.right}; print that value with the literal filter",
+        )
+    check_dialect(rendered.source, policy, imports=spec_of(policy).imports)
+    return CheckedModule(rendered, hashlib.sha256(rendered.source.encode()).hexdigest())

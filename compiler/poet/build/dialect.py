@@ -1,0 +1,496 @@
+"""What the dialect refuses inside the function: syntax, names, attributes, loops, changes of state.
+
+What the dialect refuses of a module as a whole: text, imports, top level, the public function.
+
+The words of the dialect: the syntax it has, the names it knows, the attributes it closes.
+
+A module's syntax tree with what the dialect's rules ask of it: nodes by type, lines, names.
+"""
+
+import libcst as cst
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+from poet_runtime.errors import CheckError
+import functools
+from collections.abc import Iterator
+from libcst.helpers import get_full_name_for_node
+import re
+import unicodedata
+
+
+# fmt: off
+SYNTAX = (
+    cst.Module, cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.IndentedBlock, cst.Import,
+    cst.ImportFrom, cst.ImportAlias, cst.ImportStar, cst.AsName, cst.FunctionDef, cst.Parameters,
+    cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator, cst.Expr, cst.Assign, cst.AssignTarget,
+    cst.AssignEqual, cst.AugAssign, cst.BaseAugOp, cst.Return, cst.Pass, cst.If, cst.Else, cst.For,
+    cst.Break, cst.Continue, cst.Try, cst.ExceptHandler, cst.Finally, cst.Raise, cst.From, cst.Name,
+    cst.Attribute, cst.Dot, cst.Call, cst.Arg, cst.Subscript, cst.SubscriptElement, cst.Index, cst.Slice,
+    cst.Colon, cst.Integer, cst.Float, cst.SimpleString, cst.ConcatenatedString, cst.FormattedString,
+    cst.FormattedStringText, cst.FormattedStringExpression, cst.Tuple, cst.List, cst.Set, cst.Dict,
+    cst.Element, cst.DictElement, cst.StarredElement, cst.StarredDictElement, cst.ListComp, cst.SetComp,
+    cst.DictComp, cst.GeneratorExp, cst.CompFor, cst.CompIf, cst.IfExp, cst.BooleanOperation,
+    cst.BinaryOperation, cst.UnaryOperation, cst.Comparison, cst.ComparisonTarget, cst.BaseBooleanOp,
+    cst.BaseBinaryOp, cst.BaseCompOp, cst.BaseUnaryOp, cst.LeftParen, cst.RightParen,
+    cst.LeftSquareBracket, cst.RightSquareBracket, cst.LeftCurlyBrace, cst.RightCurlyBrace, cst.Comma,
+    cst.Semicolon,
+)
+BUILT_IN = frozenset({
+    "ArithmeticError", "AttributeError", "Exception", "False", "IndexError", "KeyError", "LookupError",
+    "MemoryError", "None", "OverflowError", "TimeoutError", "True", "TypeError", "ValueError",
+    "ZeroDivisionError", "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "frozenset",
+    "int", "isinstance", "len", "list", "max", "min", "pow", "repr", "reversed", "round", "set", "sorted",
+    "str", "sum", "tuple", "zip",
+})
+# Names inside allowed packages that lead to files, the system, other code, or state that outlives a call.
+CLOSED = frozenset({
+    "DataSource", "ag_frame", "apply_along_axis", "builtins", "conftest", "cr_frame", "ctypes", "ctypeslib",
+    "datasets", "distutils", "dump", "dumps", "f2py", "f_back", "f_builtins", "f_globals", "f_locals",
+    "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt", "gi_code",
+    "gi_frame", "importlib", "inspect", "io", "iolib", "lib", "load", "loads", "loadtxt", "memmap", "mro",
+    "multiprocessing", "open_memmap", "os", "pathlib", "pickle", "platform", "random", "save", "savetxt",
+    "savez", "savez_compressed", "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "socket",
+    "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing", "threading", "tofile", "vectorize",
+    "webbrowser", "with_traceback",
+})
+# Methods that change what they are called on.
+CHANGES = frozenset({
+    "add", "append", "clear", "discard", "extend", "fill", "insert", "itemset", "partition", "pop",
+    "popitem", "put", "remove", "resize", "reverse", "setdefault", "setfield", "sort", "update",
+})
+# What is as long as what it is made from.
+BOUNDED_CALLS = frozenset({
+    "enumerate", "frozenset", "list", "reversed", "set", "sorted", "tuple", "zip",
+})
+BOUNDED_METHODS = frozenset({
+    "items", "keys", "values",
+})
+# fmt: on
+
+
+_LAYOUT = frozenset(
+    {
+        cst.Comment,
+        cst.EmptyLine,
+        cst.Newline,
+        cst.ParenthesizedWhitespace,
+        cst.SimpleWhitespace,
+        cst.TrailingWhitespace,
+    }
+)
+_Node = TypeVar("_Node", bound=cst.CSTNode)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the dialect refuses: the line, what is wrong there, and what to do."""
+
+    line: int
+    what: str
+    next_step: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.what}; {self.next_step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A parsed module: every node in the order of the source, layout left out."""
+
+    module: cst.Module
+    source: str
+    policy: str
+    nodes: tuple[tuple[cst.CSTNode, int], ...]
+    imports: tuple[str, ...] = ()  # packages that the policy may import beside those of every policy
+
+    def of(self, kinds: type[_Node] | tuple[type[_Node], ...]) -> Iterator[tuple[_Node, int]]:
+        """Give the nodes of these types, each with its line."""
+        return ((node, line) for node, line in self.nodes if isinstance(node, kinds))
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Give the line of a node of this tree."""
+        return next((line for each, line in self.nodes if each is node), 1)
+
+    @property
+    def functions(self) -> tuple[cst.FunctionDef, ...]:
+        """The functions on the module's top level."""
+        return tuple(each for each in self.module.body if isinstance(each, cst.FunctionDef))
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of all parameters."""
+        return frozenset(param.name.value for param, _ in self.of(cst.Param))
+
+    @property
+    def constants(self) -> tuple[tuple[str, cst.BaseExpression, int], ...]:
+        """Name, value and line of what is assigned on the module's top level to a plain name."""
+        found: list[tuple[str, cst.BaseExpression, int]] = []
+        for line in self.module.body:
+            if isinstance(line, cst.SimpleStatementLine):
+                found.extend(
+                    (target.target.value, statement.value, self.line(statement))
+                    for statement in line.body
+                    if isinstance(statement, cst.Assign)
+                    for target in statement.targets
+                    if isinstance(target.target, cst.Name)
+                )
+        return tuple(found)
+
+
+def parse(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> Tree:
+    """Parse a module; `imports` are packages that it may import beside those of every policy.
+
+    Raises
+    ------
+    CheckError
+        The source is not Python.
+    """
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=False)
+    except (cst.ParserSyntaxError, cst.CSTValidationError, UnicodeError, ValueError) as error:
+        raise CheckError(
+            f"{policy}: not a Python module: {error}; correct the template that printed it"
+        ) from error
+    positions = wrapper.resolve(PositionProvider)
+    return Tree(wrapper.module, source, policy, tuple(_in_order(wrapper.module, positions, 1)), imports)
+
+
+def _in_order(
+    node: cst.CSTNode, positions: Mapping[cst.CSTNode, object], line: int
+) -> Iterator[tuple[cst.CSTNode, int]]:
+    place = positions.get(node)
+    line = place.start.line if isinstance(place, CodeRange) else line
+    yield node, line
+    for child in node.children:
+        if type(child) not in _LAYOUT:
+            yield from _in_order(child, positions, line)
+
+
+def syntax(tree: Tree) -> Iterator[Refusal]:
+    """Refuse syntax that the dialect does not have: while, with, lambda, class, global, yield, match."""
+    for node, line in tree.nodes:
+        if not _is_known(type(node)):
+            yield Refusal(line, f"uses {type(node).__name__}", "write it with if, for, try and calls")
+
+
+@functools.cache
+def _is_known(kind: type[cst.CSTNode]) -> bool:
+    return issubclass(kind, SYNTAX)
+
+
+def names(tree: Tree) -> Iterator[Refusal]:
+    """Refuse names that neither the module nor the dialect gave: eval, open, getattr, __import__."""
+    known = BUILT_IN | _bound(tree)
+    for name, line in _used(tree):
+        if name not in known:
+            yield Refusal(
+                line, f"uses the name {name}", "use parameters, imports, constants and plain built-ins"
+            )
+
+
+def recursion(tree: Tree) -> Iterator[Refusal]:
+    """Refuse the policy's own name inside it: recursion has no bound, and its attributes are state."""
+    for name, line in _used(tree):
+        if name == tree.policy:
+            yield Refusal(line, f"uses {name} inside itself", "write it without recursion")
+
+
+def attributes(tree: Tree) -> Iterator[Refusal]:
+    """Refuse attributes that lead out: private and dunder ones, files, the system."""
+    for node, line in tree.of(cst.Attribute):
+        name = node.attr.value
+        if name.startswith("_") or name in CLOSED:
+            yield Refusal(line, f"reads the attribute {name}", "use the public functions of poet_runtime")
+
+
+def bare_excepts(tree: Tree) -> Iterator[Refusal]:
+    """Refuse to catch everything: an interrupt is not the data's fault."""
+    for handler, line in tree.of(cst.ExceptHandler):
+        if handler.type is None:
+            yield Refusal(line, "catches everything", "write except Exception")
+
+
+def targets(tree: Tree) -> Iterator[Refusal]:
+    """Refuse assignments to anything but the function's own names."""
+    step = "assign to a new name"
+    fixed = tree.parameters | {name for name, _, _ in tree.constants}
+    for node, line in tree.nodes:
+        if not isinstance(node, cst.AssignTarget | cst.AugAssign | cst.For | cst.CompFor):
+            continue
+        held: list[cst.BaseExpression] = [node.target]
+        while held:
+            target = held.pop()
+            if isinstance(target, cst.Tuple | cst.List):
+                held.extend(element.value for element in target.elements)
+            elif not isinstance(target, cst.Name):
+                yield Refusal(line, "assigns into an object", step)
+            elif isinstance(node, cst.AugAssign) and target.value in fixed:
+                yield Refusal(line, f"changes {target.value} in place", step)
+
+
+def changes(tree: Tree) -> Iterator[Refusal]:
+    """Refuse calls that change a parameter or a constant in place."""
+    fixed = tree.parameters | {name for name, _, _ in tree.constants}
+    for node, line in tree.of(cst.Call):
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in CHANGES:
+            root = (get_full_name_for_node(node.func) or "").split(".")[0]
+            if root in fixed:
+                yield Refusal(line, f"changes {root} by {node.func.attr.value}", "work on a copy")
+
+
+def loops(tree: Tree) -> Iterator[Refusal]:
+    """Refuse loops that need not end: over anything but names, literals and what is made from them."""
+    for node, line in tree.nodes:
+        if not isinstance(node, cst.For | cst.CompFor):
+            continue
+        if not _is_bounded(node.iter):
+            yield Refusal(line, "loops over something without a bound", "loop over a name or a tuple")
+        if isinstance(node, cst.For) and (grown := _grown(node)):
+            yield Refusal(line, f"changes {grown} while looping over it", "collect into another name")
+
+
+def _is_bounded(node: cst.BaseExpression) -> bool:
+    if isinstance(node, cst.Name | cst.Attribute):
+        return True
+    if isinstance(node, cst.Tuple | cst.List | cst.Set | cst.GeneratorExp | cst.ListComp | cst.SetComp):
+        return True  # the loops inside are refused where they stand
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
+        return node.func.value in BOUNDED_CALLS and all(
+            _is_bounded(arg.value) for arg in node.args if arg.keyword is None
+        )
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and not node.args:
+        return node.func.attr.value in BOUNDED_METHODS and _is_bounded(node.func.value)
+    return False
+
+
+def _grown(loop: cst.For) -> str | None:
+    iterated = _names_in(loop.iter)
+    for call in _all(loop.body):
+        if (
+            isinstance(call, cst.Call)
+            and isinstance(call.func, cst.Attribute)
+            and call.func.attr.value in CHANGES
+        ):
+            root = (get_full_name_for_node(call.func) or "").split(".")[0]
+            if root in iterated:
+                return root
+    return None
+
+
+def _all(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _all(child)
+
+
+def _names_in(node: cst.CSTNode) -> set[str]:
+    return {each.value for each in _all(node) if isinstance(each, cst.Name)}
+
+
+def _bound(tree: Tree) -> frozenset[str]:
+    """Collect the names that the module itself binds."""
+    found = set(tree.parameters) | {function.name.value for function in tree.functions}
+    for alias, _ in tree.of(cst.ImportAlias):
+        found.add(alias.evaluated_alias or alias.evaluated_name.split(".")[0])
+    for node, _ in tree.nodes:
+        if not isinstance(node, cst.AssignTarget | cst.For | cst.CompFor):
+            continue
+        found |= {each.value for each in _all(node.target) if isinstance(each, cst.Name)}
+    for handler, _ in tree.of(cst.ExceptHandler):
+        if handler.name is not None:
+            found |= _names_in(handler.name)
+    return frozenset(found)
+
+
+def _used(tree: Tree) -> Iterator[tuple[str, int]]:
+    """Give every name that is read, or called, or used as an annotation."""
+    spoken: set[int] = set()
+    for node, line in tree.nodes:
+        spoken.update(id(each) for each in _labels(node))
+        if isinstance(node, cst.Name) and id(node) not in spoken:
+            yield node.value, line
+
+
+def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Give the `Name` nodes directly under `node` that name a thing without reading it."""
+    if isinstance(node, cst.Attribute):
+        yield node.attr
+    elif isinstance(node, cst.Arg) and node.keyword is not None:
+        yield node.keyword
+    elif isinstance(node, cst.Param | cst.FunctionDef):
+        yield node.name
+    elif isinstance(node, cst.Import | cst.ImportFrom):
+        yield from _all(node)
+
+
+BODY_RULES = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
+
+
+_PACKAGES = ("numpy", "scipy", "statsmodels", "poet_runtime")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def invisible_text(tree: Tree) -> Iterator[Refusal]:
+    """Refuse control and direction characters: a reader could not see what they do."""
+    for number, line in enumerate(tree.source.split("\n"), start=1):
+        for letter in line:
+            if unicodedata.category(letter) in _INVISIBLE:
+                yield Refusal(
+                    number, f"holds the invisible character {letter!a}", "print texts with a filter"
+                )
+                break
+
+
+def beginning(tree: Tree) -> Iterator[Refusal]:
+    """Refuse anything before the module's docstring: a comment there can change the encoding."""
+    if tree.module.header or tree.module.get_docstring(clean=False) is None:
+        yield Refusal(1, "does not begin with a docstring", "put the module's docstring on the first line")
+
+
+def imports(tree: Tree) -> Iterator[Refusal]:
+    """Refuse imports of anything but the packages that policies run on."""
+    packages = (*_PACKAGES, *tree.imports)
+    step = f"import from {', '.join(packages)} by public names"
+    for node, line in tree.of(cst.Import):
+        for alias in node.names:
+            name = get_full_name_for_node(alias.name) or ""
+            if not _is_open(name, packages):
+                yield Refusal(line, f"imports {name}", step)
+    for statement, line in tree.of(cst.ImportFrom):
+        module = get_full_name_for_node(statement.module) if statement.module else None
+        name = "." * len(statement.relative) + (module or "")
+        if isinstance(statement.names, cst.ImportStar):
+            yield Refusal(line, f"imports everything from {name}", step)
+            continue
+        for alias in statement.names:
+            imported = get_full_name_for_node(alias.name) or ""
+            if not (_is_open(name, packages) and _is_open(f"{name}.{imported}", packages)):
+                yield Refusal(line, f"imports {imported} from {name}", step)
+
+
+def _is_open(name: str, packages: tuple[str, ...]) -> bool:
+    parts = name.split(".")
+    inside = any(name == package or name.startswith(f"{package}.") for package in packages)
+    return inside and not any(part.startswith("_") or part in CLOSED for part in parts)
+
+
+def top_level(tree: Tree) -> Iterator[Refusal]:
+    """Refuse statements that do something when the module is imported."""
+    step = "keep to imports, constants in capitals and one function"
+    for place, statement in enumerate(_top(tree.module)):
+        is_docstring = place == 0 and isinstance(statement, cst.Expr)
+        if is_docstring or isinstance(statement, cst.Import | cst.ImportFrom | cst.FunctionDef):
+            continue
+        if not (isinstance(statement, cst.Assign) and _is_constant(statement)):
+            yield Refusal(tree.line(statement), f"has a {type(statement).__name__} that runs at import", step)
+
+
+def _top(module: cst.Module) -> Iterator[cst.CSTNode]:
+    for each in module.body:
+        if isinstance(each, cst.SimpleStatementLine):
+            yield from each.body
+        else:
+            yield each
+
+
+def _is_constant(statement: cst.Assign) -> bool:
+    if len(statement.targets) != 1 or not isinstance(target := statement.targets[0].target, cst.Name):
+        return False
+    if target.value == "__all__":
+        return isinstance(statement.value, cst.List) and all(
+            isinstance(element.value, cst.SimpleString) for element in statement.value.elements
+        )
+    return bool(_CONSTANT.fullmatch(target.value)) and is_literal(statement.value)
+
+
+def is_literal(node: cst.BaseExpression) -> bool:
+    """Say whether an expression is an immutable literal: a scalar, or a tuple or frozenset of them."""
+    if isinstance(node, cst.UnaryOperation):
+        return isinstance(node.operator, cst.Minus) and isinstance(node.expression, cst.Integer | cst.Float)
+    if isinstance(node, cst.Name):
+        return node.value in {"True", "False", "None"}
+    if isinstance(node, cst.Tuple):
+        return all(isinstance(each, cst.Element) and is_literal(each.value) for each in node.elements)
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value == "frozenset":
+        return all(
+            isinstance(arg.value, cst.Set) and not arg.star and _holds_literals(arg.value)
+            for arg in node.args
+        )
+    return isinstance(node, cst.Integer | cst.Float | cst.SimpleString)
+
+
+def _holds_literals(node: cst.Set) -> bool:
+    return all(isinstance(each, cst.Element) and is_literal(each.value) for each in node.elements)
+
+
+def constants_once(tree: Tree) -> Iterator[Refusal]:
+    """Refuse a constant that is assigned twice: the second would hide the one a reviewer reads."""
+    seen: set[str] = set()
+    for name, _, line in tree.constants:
+        if name in seen:
+            yield Refusal(line, f"assigns {name} twice", "assign every constant once")
+        seen.add(name)
+
+
+def declarations(tree: Tree) -> Iterator[Refusal]:
+    """Refuse a module that does not say its version and its one public name."""
+    values = {name: value for name, value, _ in tree.constants}
+    public = values.get("__all__")
+    names = [
+        each.value.evaluated_value
+        for each in (public.elements if isinstance(public, cst.List) else ())
+        if isinstance(each.value, cst.SimpleString)
+    ]
+    if names != [tree.policy]:
+        yield Refusal(1, f"exports {names!r}", f'say __all__ = ["{tree.policy}"]')
+    if not isinstance(values.get("VERSION"), cst.Integer):
+        yield Refusal(1, "has no whole number VERSION", "say VERSION = and the version's number")
+
+
+def one_function(tree: Tree) -> Iterator[Refusal]:
+    """Refuse any function beside the one that is named after the policy."""
+    names = [function.name.value for function in tree.functions]
+    if names != [tree.policy]:
+        yield Refusal(1, f"defines {names!r}", f"define one function, {tree.policy}")
+    for function, line in tree.of(cst.FunctionDef):
+        name = function.name.value
+        if function not in tree.functions:
+            yield Refusal(
+                line, f"defines {name} inside another function", f"write its body into {tree.policy}"
+            )
+        if function.decorators:
+            yield Refusal(line, f"decorates {name}", "remove the decorator")
+        if function.asynchronous:
+            yield Refusal(line, f"makes {name} asynchronous", "make it a plain function")
+
+
+def defaults(tree: Tree) -> Iterator[Refusal]:
+    """Refuse defaults that a call could change for the next one."""
+    for param, line in tree.of(cst.Param):
+        if param.default is not None and not is_literal(param.default):
+            yield Refusal(
+                line, f"gives {param.name.value} a default that is no literal", "use None, a number or ()"
+            )
+
+
+def annotations(tree: Tree) -> Iterator[Refusal]:
+    """Refuse annotations that compute: they run at import."""
+    for node, line in tree.of(cst.Annotation):
+        if not isinstance(node.annotation, cst.Name | cst.Attribute | cst.SimpleString):
+            yield Refusal(line, "has an annotation that computes", "name a type")
+
+
+MODULE_RULES = (
+    invisible_text,
+    beginning,
+    imports,
+    top_level,
+    constants_once,
+    declarations,
+    one_function,
+    defaults,
+    annotations,
+)

@@ -1,0 +1,97 @@
+"""The manifest: everything that is known of a version, beside its module."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+import msgspec
+from poet.build.compare import Against
+from poet.spec.decisions import Decisions
+from poet_runtime.errors import PublishError
+from poet_runtime.files import JsonDocument, to_json
+from poet.build.gates import ValidatedModule, ValidationReport
+
+
+FORMAT = 1
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine-readable record of a version. From its decisions anyone renders the same bytes."""
+
+    format: int = FORMAT
+    policy: str
+    version: int
+    revises: int | None
+    source_sha256: str
+    source: str | None = None  # the module; None in a manifest of a release before it was kept
+    template_sha256: str
+    compiler: str
+    log_position: int
+    log_prefix: str
+    decisions: Decisions
+    validation: ValidationReport
+    against: Against | None = None  # the version it revises; None for a policy's first one
+
+
+_DOCUMENT: Final = JsonDocument(
+    type=Manifest,
+    name="a manifest",
+    next_step="restore it from version control",
+    error=PublishError,
+    format=FORMAT,
+)
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A published version."""
+
+    policy: str
+    number: int
+    path: Path
+    sha256: str
+
+
+def module_name(policy: str, number: int) -> str:
+    """Name a version's module: ``detect_drift_v3``."""
+    return f"{policy}_v{number}"
+
+
+def manifest_of(module: ValidatedModule, against: Against | None = None) -> Manifest:
+    """Write down what is known of a validated module, and of what it does otherwise than the last one."""
+    rendered = module.checked.rendered
+    decisions = rendered.decisions
+    return Manifest(
+        policy=decisions.policy,
+        version=decisions.version,
+        revises=decisions.revises,
+        source_sha256=hashlib.sha256(rendered.source.encode()).hexdigest(),
+        source=rendered.source,
+        template_sha256=rendered.template_sha256,
+        compiler=version("poet-policy-compiler"),
+        log_position=decisions.log_position,
+        log_prefix=decisions.log_prefix,
+        decisions=decisions,
+        validation=module.report,
+        against=against,
+    )
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Give the canonical JSON: sorted keys, two-space indent."""
+    return to_json(manifest)
+
+
+def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
+    """Read the manifest of a version.
+
+    Raises
+    ------
+    PublishError
+        There is none, or it is not a manifest.
+    """
+    path = generated / f"{module_name(policy, number)}.json"
+    manifest = _DOCUMENT.read_if_exists(path)
+    if manifest is None:
+        known = sorted(found.stem for found in generated.glob(f"{policy}_v*.json"))
+        raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}")
+    return manifest

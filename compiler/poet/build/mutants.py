@@ -1,0 +1,272 @@
+"""Small wrong changes of a module, one at a time: what a validator is worth shows in how many it refuses.
+
+Operators after DeMillo, Lipton & Sayward 1978 ("Hints on test data selection"), on the libcst tree: flipped
+and shifted comparisons, swapped connectives and arithmetic, dropped negations, moved constants and texts,
+guards dropped or always open, neighbouring branches swapped, statements and arguments left out, wrong
+defaults.
+
+How strong the gates are: every mutant of a candidate goes through them, and must be stopped.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+from poet.build.gates import Mutant
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import ModuleType
+from poet.build.probes import loaded
+from poet.build.compare import same
+from poet.build.compare import Behaviour
+from poet.build.gates import Mutant, Strength
+
+
+_COMPARISONS: dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]] = {
+    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),
+    cst.LessThanEqual: (cst.LessThan, cst.GreaterThan),
+    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual),
+    cst.GreaterThanEqual: (cst.GreaterThan, cst.LessThan),
+    cst.Equal: (cst.NotEqual,),
+    cst.NotEqual: (cst.Equal,),
+    cst.In: (cst.NotIn,),
+    cst.NotIn: (cst.In,),
+    cst.Is: (cst.IsNot,),
+    cst.IsNot: (cst.Is,),
+}
+_ARITHMETIC: dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]] = {
+    cst.Add: cst.Subtract,
+    cst.Subtract: cst.Add,
+    cst.Multiply: cst.Divide,
+    cst.Divide: cst.Multiply,
+    cst.FloorDivide: cst.Multiply,
+    cst.Modulo: cst.Multiply,
+    cst.Power: cst.Multiply,
+}
+_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
+Changes = Iterator[tuple[str, cst.CSTNode]]
+_PASS = cst.SimpleStatementLine([cst.Pass()])
+
+
+def mutants(source: str) -> tuple[Mutant, ...]:
+    """Make every mutant of a module, in the order of its lines; of equal sources the first."""
+    wrapper = MetadataWrapper(cst.parse_module(source))
+    positions = wrapper.resolve(PositionProvider)
+    root = wrapper.module
+    found: dict[str, Mutant] = {}
+    for node in _walk(root):
+        for what, changed in _changes(node):
+            mutated = root.deep_replace(node, changed) if isinstance(changed, cst.CSTNode) else None
+            if isinstance(mutated, cst.Module) and (text := mutated.code) != source:
+                found.setdefault(text, Mutant(what=what, line=positions[node].start.line, source=text))
+    return tuple(sorted(found.values(), key=lambda each: (each.line, each.what)))
+
+
+def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Give all nodes whose change changes what a module does: no imports, names of exports or prose."""
+    if isinstance(node, cst.Import | cst.ImportFrom | cst.Expr) and not _is_call(node):
+        return
+    if isinstance(node, cst.Assign) and _is_exports(node):
+        return
+    yield node
+    if isinstance(node, cst.Annotation):
+        return
+    for child in node.children:
+        yield from _walk(child)
+
+
+def _is_call(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Expr) and isinstance(node.value, cst.Call)
+
+
+def _is_exports(node: cst.Assign) -> bool:
+    target = node.targets[0].target
+    return isinstance(target, cst.Name) and target.value == "__all__"
+
+
+def _changes(node: cst.CSTNode) -> Changes:
+    for kinds, operator in _OPERATORS:
+        if isinstance(node, kinds):
+            yield from operator(node)
+
+
+def _other_comparisons(node: cst.ComparisonTarget) -> Changes:
+    for other in _COMPARISONS.get(type(node.operator), ()):
+        changed = node.with_changes(operator=other())
+        yield f"{type(node.operator).__name__} becomes {other.__name__}", changed
+
+
+def _other_connectives(node: cst.BooleanOperation) -> Changes:
+    is_and = isinstance(node.operator, cst.And)
+    changed = node.with_changes(operator=cst.Or() if is_and else cst.And())
+    yield f"{'and' if is_and else 'or'} becomes the other", changed
+
+
+def _negations(node: cst.UnaryOperation) -> Changes:
+    if isinstance(node.operator, cst.Not):
+        yield "not is dropped", node.expression
+
+
+def _other_arithmetic(node: cst.BinaryOperation) -> Changes:
+    if other := _ARITHMETIC.get(type(node.operator)):
+        changed = node.with_changes(operator=other())
+        yield f"{type(node.operator).__name__} becomes {other.__name__}", changed
+
+
+def _other_guards(node: cst.If) -> Changes:
+    yield "the guard is dropped with what it guards", _without(node)
+    if not _is_true(node.test):
+        yield "the guard is always open", node.with_changes(test=cst.Name("True"))
+
+
+def _other_defaults(node: cst.Param) -> Changes:
+    if node.default is not None:
+        other = cst.Name("True") if _is_none(node.default) else cst.Name("None")
+        yield "another default", node.with_changes(default=other)
+
+
+def _other_values(node: cst.CSTNode) -> Changes:
+    if isinstance(node, cst.Integer):
+        value = node.evaluated_value
+        for other in (value + 1, value - 1):
+            yield f"{value} becomes {other}", _number(other)
+    elif isinstance(node, cst.Float):
+        number = node.evaluated_value
+        for moved in (math.nextafter(number, math.inf), math.nextafter(number, -math.inf), number + 1.0):
+            yield f"{number!r} becomes {moved!r}", _number(moved)
+    elif isinstance(node, cst.SimpleString):
+        text = str(node.evaluated_value)
+        yield f"{text!r} becomes another text", cst.SimpleString(repr(f"{text}~"))
+    elif isinstance(node, cst.Name) and node.value in _NAMES:
+        yield f"{node.value} becomes {_NAMES[node.value]}", cst.Name(_NAMES[node.value])
+    elif isinstance(node, cst.Name) and node.value in ("True", "False"):
+        yield f"{node.value} becomes the other", cst.Name("False" if node.value == "True" else "True")
+
+
+def _number(value: float) -> cst.BaseExpression:
+    return cst.parse_expression(f"({value!r})" if value < 0 else repr(value))
+
+
+def _fewer(node: cst.Set | cst.Tuple) -> Changes:
+    items: Sequence[cst.BaseElement] = node.elements
+    if len(items) < 2:
+        return
+    for place in range(len(items)):
+        rest = [item for k, item in enumerate(items) if k != place]
+        if isinstance(node, cst.Tuple) and len(rest) == 1:
+            rest = [rest[0].with_changes(comma=cst.Comma())]
+        yield "a member is missing", node.with_changes(elements=rest)
+
+
+def _without(node: cst.If) -> cst.CSTNode:
+    if node.orelse is None:
+        return _PASS
+    if isinstance(node.orelse, cst.If):
+        return node.orelse
+    return cst.If(test=cst.Name("True"), body=node.orelse.body)
+
+
+def _is_true(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.Name) and node.value == "True"
+
+
+def _is_none(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.Name) and node.value == "None"
+
+
+def _other_blocks(block: cst.IndentedBlock) -> Changes:
+    body = list(block.body)
+    for place, statement in enumerate(body):
+        after = body[place + 1] if place + 1 < len(body) else None
+        if isinstance(statement, cst.If) and isinstance(after, cst.If):
+            swapped = [*body[:place], after, statement, *body[place + 2 :]]
+            yield "two branches are swapped", block.with_changes(body=swapped)
+        if isinstance(statement, cst.SimpleStatementLine) and _may_go(statement):
+            yield (
+                "a statement is missing",
+                block.with_changes(body=[*body[:place], _PASS, *body[place + 1 :]]),
+            )
+
+
+def _may_go(statement: cst.SimpleStatementLine) -> bool:
+    return all(_is_call(each) or isinstance(each, cst.Assign | cst.Return) for each in statement.body)
+
+
+def _other_calls(call: cst.Call) -> Changes:
+    for place, argument in enumerate(call.args):
+        if argument.keyword is not None:
+            rest = [each for k, each in enumerate(call.args) if k != place]
+            yield f"{argument.keyword.value} is not handed over", call.with_changes(args=rest)
+
+
+_OPERATORS: tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Changes]], ...] = (
+    ((cst.ComparisonTarget,), _other_comparisons),
+    ((cst.BooleanOperation,), _other_connectives),
+    ((cst.UnaryOperation,), _negations),
+    ((cst.BinaryOperation,), _other_arithmetic),
+    ((cst.Integer, cst.Float, cst.SimpleString, cst.Name), _other_values),
+    ((cst.Set, cst.Tuple), _fewer),
+    ((cst.If,), _other_guards),
+    ((cst.IndentedBlock,), _other_blocks),
+    ((cst.Call,), _other_calls),
+    ((cst.Param,), _other_defaults),
+)
+
+
+NAME = "mutant"
+EQUIVALENT = "equivalent"
+CHEAP = ("signature", "boundary table")  # asked before an exact comparison is
+Gates = Callable[[ModuleType, str], Iterable[tuple[str, Callable[[], object]]]]
+
+
+def strength_of(
+    source: str, mutants: Iterable[Mutant], gates: Gates, behaviour: Behaviour | None
+) -> Strength:
+    """Count what stops each mutant: a gate, or the proof that it answers as the candidate does.
+
+    Parameters
+    ----------
+    source
+        The candidate's.
+    mutants
+        Made from it.
+    gates
+        Gives the gates of a module and its source, cheap ones first.
+    behaviour
+        How two versions are compared; without it nothing is proved to be equivalent.
+    """
+    verdicts = [(mutant, _verdict(source, mutant, gates, behaviour)) for mutant in mutants]
+    refused = Counter(verdict for _, verdict in verdicts if verdict not in ("", EQUIVALENT))
+    return Strength(
+        mutants=len(verdicts),
+        refused=dict(sorted(refused.items())),
+        equivalent=sum(verdict == EQUIVALENT for _, verdict in verdicts),
+        survivors=tuple(f"line {each.line}: {each.what}" for each, verdict in verdicts if not verdict),
+    )
+
+
+def _verdict(source: str, mutant: Mutant, gates: Gates, behaviour: Behaviour | None) -> str:
+    """Name the gate that refuses a mutant, or say that it is equivalent; empty where nothing stops it."""
+    try:
+        module = loaded(mutant.source, NAME)
+    except BaseException:  # noqa: BLE001 -- whatever it raises refuses it
+        return "import"
+    is_compared = behaviour is None
+    for name, attempt in gates(module, mutant.source):
+        if not is_compared and name not in CHEAP:
+            is_compared = True
+            if _is_equivalent(source, mutant, behaviour):
+                return EQUIVALENT
+        try:
+            attempt()
+        except BaseException:  # noqa: BLE001 -- as well
+            return name.replace("_", " ")
+    return ""
+
+
+def _is_equivalent(source: str, mutant: Mutant, behaviour: Behaviour | None) -> bool:
+    with suppress(Exception):  # a mutant that cannot be asked is not proved to be anything
+        return behaviour is not None and same(source, mutant.source, behaviour)
+    return False

@@ -1,0 +1,152 @@
+"""Source → a module of one's own, and the numbers and texts that it speaks of."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+LARGEST = 1e300  # beyond, what lies beside a number is an infinity
+STAND_INS = ("compare", "prepare")  # primitives that a behaviour replaces, and whose arguments it looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The constants of some modules, sorted: numbers without truth values, texts without docstrings."""
+
+    numbers: tuple[float, ...]
+    texts: tuple[str, ...]
+    fields: tuple[str, ...]  # names of what is read from a context: ``field(context, "segment")``
+    held_against: Mapping[str, frozenset[float | str]]  # names that are only compared with constants: which
+    used_otherwise: frozenset[str]  # names that something else is done with
+
+    def are_only_compared(self, *names: str) -> bool:
+        """Whether nothing is done with these but comparing them with constants: then those decide alone."""
+        return self.used_otherwise.isdisjoint(names)
+
+    def numbers_against(self, name: str) -> tuple[float, ...]:
+        """Give the numbers that a name may be compared with: all, where it is used in any other way."""
+        if name not in self.held_against:
+            return self.numbers
+        return tuple(sorted(each for each in self.held_against[name] if not isinstance(each, str)))
+
+    def texts_against(self, name: str) -> tuple[str, ...]:
+        """Give the texts that a name may be compared with: all, where it is used in any other way."""
+        if name not in self.held_against:
+            return self.texts
+        return tuple(sorted(each for each in self.held_against[name] if isinstance(each, str)))
+
+
+def spoken(*sources: str) -> Spoken:
+    """Read the constants of all sources together."""
+    numbers: set[float] = set()
+    texts: set[str] = set()
+    fields: set[str] = set()
+    trees = [ast.parse(source) for source in sources]
+    for tree in trees:
+        prose = {id(_docstring(each)) for each in _documented(tree)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _is_field(node):
+                fields |= {
+                    each.value
+                    for each in node.args[1:2]
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                }
+            if isinstance(node, ast.Constant) and id(node) not in prose:
+                value: Any = node.value
+                if isinstance(value, str):
+                    texts.add(value)
+                elif _is_number(value):
+                    numbers.add(value)
+    held_against, used_otherwise = _uses(trees)
+    return Spoken(
+        tuple(sorted(numbers)), tuple(sorted(texts)), tuple(sorted(fields)), held_against, used_otherwise
+    )
+
+
+def _uses(trees: Iterable[ast.Module]) -> tuple[dict[str, frozenset[float | str]], frozenset[str]]:
+    found: dict[str, set[float | str]] = {}
+    uses: Counter[str] = Counter()
+    explained: Counter[str] = Counter()
+    for tree in trees:
+        constants = _constants(tree)
+        uses.update(name for node in ast.walk(tree) if (name := _used_name(node)))
+        uses.subtract(_handed_on(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare) and len(node.comparators) == 1:
+                sides = (node.left, node.comparators[0])
+                for one, other in (sides, sides[::-1]):
+                    name, values = _used_name(one), _values(other, constants)
+                    if name and values is not None:
+                        found.setdefault(name, set()).update(values)
+                        explained[name] += 1
+    otherwise = frozenset(name for name, times in uses.items() if times > explained[name])
+    return {name: frozenset(values) for name, values in found.items() if name not in otherwise}, otherwise
+
+
+def _handed_on(tree: ast.Module) -> Iterator[str]:
+    """Name what is only passed to a primitive that stands in for itself in a comparison."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
+            yield from (name for each in node.keywords if (name := _used_name(each.value)))
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    return {each.id: node.value for node in assigned for each in node.targets if isinstance(each, ast.Name)}
+
+
+def _used_name(node: ast.AST) -> str:
+    """Name what is read: a variable, an attribute whatever it is of, or the function that is called."""
+    if isinstance(node, ast.Call):
+        return node.func.id if isinstance(node.func, ast.Name) else ""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) else ""
+
+
+def _values(node: ast.expr, constants: Mapping[str, ast.expr]) -> set[float | str] | None:
+    """Give the numbers and texts that a constant holds; None where it is no constant."""
+    if isinstance(node, ast.Name):
+        node = constants.get(node.id, node)
+    if isinstance(node, ast.Call) and _used_name(node) == "frozenset" and len(node.args) == 1:
+        node = node.args[0]
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    held = value if isinstance(value, set | tuple | list) else (value,)
+    return {each for each in held if isinstance(each, str) or _is_number(each)}
+
+
+def loaded(source: str, name: str) -> ModuleType:
+    """Run a module's source under a name of its own; nothing else sees it.
+
+    Only for source that is in the dialect of policies, which does nothing when it is imported.
+    """
+    module = ModuleType(name)
+    exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- see above
+    return module
+
+
+def _documented(tree: ast.Module) -> Iterable[ast.Module | ast.FunctionDef]:
+    yield tree
+    yield from (node for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def _docstring(node: ast.Module | ast.FunctionDef) -> ast.Constant | None:
+    first = node.body[0] if node.body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return first.value
+    return None
+
+
+def _is_field(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "field"
+
+
+def _is_number(value: object) -> bool:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -LARGEST <= value <= LARGEST  # type: ignore[operator]

@@ -1,0 +1,303 @@
+"""Validated modules become versions on disk; one rename makes them visible.
+
+Manifests and modules are written first, under names that the registry does not mention yet. Then the new
+registry file takes the old one's place. Before that rename nothing has happened, after it everything.
+
+What makes ``generated/`` a package: written once, the same in every workspace.
+
+Every generated file follows from its manifest: what `poet compile --check` asks.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+import msgspec
+from poet.build.compare import Against
+from poet_runtime.errors import PublishError
+from poet_runtime.files import atomic_write, lock
+from poet.build.manifest import Version, encode, manifest_of, module_name
+from poet_runtime.registry import Change, PolicyEntry, RegistryDocument, Trial, VersionEntry, moved, refuse_share
+from poet.build.gates import ValidatedModule
+from collections.abc import Callable
+from dataclasses import dataclass
+from poet.spec.decisions import Decisions
+from poet_runtime.errors import PoetError, PublishError, RegistryError
+from poet.build.manifest import Manifest, module_name, read_manifest
+from poet_runtime.registry import ChangedModule, VersionEntry, as_published, changed_modules, read_document, read_published
+from poet.build.render import RenderedModule
+
+
+PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
+
+from pathlib import Path
+
+from poet_runtime.registry import Registry
+
+_registry = Registry(Path(__file__).parent)
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _registry.attribute(name)
+
+
+def __dir__():
+    return sorted(_registry.names())
+'''
+
+STANDING = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
+
+
+PATIENCE_S = 30.0
+NOTHING: Mapping[str, Against] = MappingProxyType({})
+
+
+def publish(
+    modules: Sequence[ValidatedModule],
+    generated: Path,
+    *,
+    who: str,
+    why: str,
+    at: str,
+    activate: bool = True,
+    against: Mapping[str, Against] = NOTHING,
+    trial: Literal["shadow", "canary"] | None = None,
+    share: float = 0.1,
+    patience_s: float = PATIENCE_S,
+) -> tuple[Version, ...]:
+    """Publish modules together: after a kill at any moment either all of them are there or none is.
+
+    Parameters
+    ----------
+    modules
+        At most one a policy.
+    generated
+        The folder of versions; made where it is missing.
+    who, why, at
+        For the journal: a name, a sentence, a time (RFC 3339).
+    activate
+        Whether the new versions answer from now on. The first version of a policy always does.
+    against
+        By policy, what its new version does otherwise than the one it revises: for the manifest.
+    trial, share
+        Instead of answering, the new versions are put on trial, on this share of the calls.
+    patience_s
+        How long to wait for another compiler.
+
+    Raises
+    ------
+    PublishError
+        A version of that number is there already and differs, it is quarantined, or another compiler
+        holds the lock.
+    """
+    if trial is not None:
+        refuse_share(trial, share)
+    generated.mkdir(parents=True, exist_ok=True)
+    new = [_New(module, generated, against) for module in modules]
+    with lock(generated, timeout_s=patience_s):
+        change = Change(generated, who=who, why=why, at=at)
+        # Whatever can be refused is refused before the first write.
+        for each in new:
+            each.refuse_another(change.before)
+        for name, content in STANDING.items():
+            if not (generated / name).exists():
+                atomic_write(generated / name, content)
+        after = dict(change.before.policies)
+        for each in new:
+            each.write()
+            entry = _with(after.get(each.policy), each, activate=activate and trial is None)
+            if trial is not None and entry.active != each.number:
+                put = Trial(version=each.number, share=share, since=at)
+                entry = msgspec.structs.replace(entry, **{trial: put})
+            after[each.policy] = entry
+        change.commit(after)
+    return tuple(each.version for each in new)
+
+
+class _New:
+    """The two files of a new version, and its entry."""
+
+    def __init__(self, module: ValidatedModule, generated: Path, against: Mapping[str, Against]) -> None:
+        decisions = module.checked.rendered.decisions
+        self.policy, self.number = decisions.policy, decisions.version
+        name = module_name(self.policy, self.number)
+        source = module.checked.rendered.source.encode()
+        manifest = encode(manifest_of(module, against.get(self.policy)))
+        # The manifest first: a module without one was never ours, which tells a kill in between from an edit.
+        self.files = {generated / f"{name}.json": manifest, generated / f"{name}.py": source}
+        self.entry = VersionEntry(
+            module=f"{name}.py",
+            sha256=hashlib.sha256(source).hexdigest(),
+            manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        )
+        path = generated / self.entry.module
+        self.version = Version(policy=self.policy, number=self.number, path=path, sha256=self.entry.sha256)
+
+    def refuse_another(self, document: RegistryDocument) -> None:
+        """Refuse to take the place of anything that is not this very version."""
+        known = document.policies.get(self.policy)
+        there = known.versions.get(str(self.number)) if known else None
+        if there not in (None, self.entry):
+            raise PublishError(
+                f"{self.policy} version {self.number} is published already and differs; "
+                "a version never changes: compile again for the next one"
+            )
+        if known is not None and (word := known.quarantined(self.number)) is not None:
+            raise PublishError(
+                f"{self.policy} version {self.number} is quarantined since {word.when}: {word.why}; "
+                f"`poet release {self.policy} {self.number}` lets it be offered again"
+            )
+        for path, content in self.files.items():
+            if path.exists() and path.read_bytes() != content:
+                raise PublishError(
+                    f"{path} is in the way and is not what would be published; nobody's edit is "
+                    "overwritten: move it away, or restore it from version control"
+                )
+
+    def write(self) -> None:
+        for path, content in self.files.items():
+            if not path.exists():
+                atomic_write(path, content)
+
+
+def _with(entry: PolicyEntry | None, new: _New, *, activate: bool) -> PolicyEntry:
+    if entry is None:
+        return PolicyEntry(active=new.number, previous=None, versions={str(new.number): new.entry})
+    added = msgspec.structs.replace(entry, versions=entry.versions | {str(new.number): new.entry})
+    return moved(added, new.number) if activate else added
+
+
+OURS = {".gitattributes", "pins.json", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file that is not what its manifest gives."""
+
+    file: str
+    says: str
+
+
+def published_manifest(generated: Path, policy: str, number: int) -> Manifest:
+    """Read the manifest of a version, having seen that it is the one that was published.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, or its manifest was changed since.
+    """
+    manifest = read_manifest(generated, policy, number)
+    path = generated / f"{module_name(policy, number)}.json"
+    if as_published(path.read_bytes(), _entry(generated, policy, number).manifest_sha256) is None:
+        raise PublishError(
+            f"{path} is not the manifest that was published; restore it from version control, then try again"
+        )
+    return manifest
+
+
+def published_source(generated: Path, policy: str, number: int) -> str:
+    """Return the source of a version as it was published, whatever became of the module on disk.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, or what was published of it cannot be read.
+    """
+    try:
+        return read_published(generated, _entry(generated, policy, number)).source.decode()
+    except RegistryError as error:
+        raise PublishError(str(error)) from error
+
+
+def _entry(generated: Path, policy: str, number: int) -> VersionEntry:
+    entry = read_document(generated).policies.get(policy)
+    version = None if entry is None else entry.versions.get(str(number))
+    if version is None:
+        path = generated / f"{module_name(policy, number)}.json"
+        raise PublishError(f"{path} is of a version that registry.json does not name; restore that file")
+    return version
+
+
+def check_generated(generated: Path, render: Callable[[Decisions], RenderedModule]) -> list[Difference]:
+    """Compare every published version with its digests and with what its decisions render to."""
+    document = read_document(generated)
+    found = _check_package(generated / "__init__.py") if document.policies else []
+    known = set(OURS)
+    for policy, entry in sorted(document.policies.items()):
+        changed = {each.version: each for each in changed_modules(generated, policy, document)}
+        for number, version in sorted(entry.versions.items(), key=lambda item: int(item[0])):
+            known |= {version.module, f"{module_name(policy, int(number))}.json"}
+            found += _check(generated, policy, int(number), version, render, changed.get(int(number)))
+    strangers = sorted(path.name for path in generated.iterdir() if path.name not in known)
+    return found + [
+        Difference(name, "is not in registry.json: remove it, or publish it") for name in strangers
+    ]
+
+
+def _check_package(path: Path) -> list[Difference]:
+    if path.is_file() and path.read_bytes().replace(b"\r\n", b"\n") == STANDING[path.name]:
+        return []
+    return [
+        Difference(path.name, "is not what every workspace has; remove it and the next compile writes it")
+    ]
+
+
+def _check(
+    generated: Path,
+    policy: str,
+    number: int,
+    entry: VersionEntry,
+    render: Callable[[Decisions], RenderedModule],
+    changed: ChangedModule | None,
+) -> list[Difference]:
+    path = generated / entry.module
+    manifest_path = path.with_suffix(".json")
+    needed = (path, manifest_path) if changed is None else (manifest_path,)
+    missing = [each.name for each in needed if not each.is_file()]
+    if missing:
+        return [Difference(name, "is missing; restore it from version control") for name in missing]
+    found = []
+    if as_published(manifest_path.read_bytes(), entry.manifest_sha256) is None:
+        found.append(Difference(manifest_path.name, "is not the manifest that registry.json names"))
+    if changed is not None:
+        found.append(Difference(path.name, f"{changed.says}; {changed.next_step}"))
+    elif as_published(path.read_bytes(), entry.sha256) is None:
+        found.append(Difference(path.name, "was changed after it was published"))
+    try:
+        manifest = read_manifest(generated, policy, number)
+        rendered = render(manifest.decisions)
+    except PoetError as error:
+        return [*found, Difference(path.name, f"cannot be rendered again: {error}")]
+    if not _is_of(manifest, policy, number, entry):
+        found.append(Difference(manifest_path.name, f"is the manifest of another module than {path.name}"))
+    is_edited = changed is None or changed.state == "edited"
+    source = path.read_bytes() if is_edited else read_published(generated, entry).source
+    if rendered.source.encode() != source:
+        found.append(Difference(path.name, _first_difference(source, rendered, manifest)))
+    return found
+
+
+def _is_of(manifest: Manifest, policy: str, number: int, entry: VersionEntry) -> bool:
+    """Whether a manifest is of this version, and keeps the source of this version if it keeps one."""
+    if (manifest.policy, manifest.version, manifest.source_sha256) != (policy, number, entry.sha256):
+        return False
+    if manifest.source is None:
+        return True
+    return as_published(manifest.source.encode("utf-8", "surrogatepass"), entry.sha256) is not None
+
+
+def _first_difference(source: bytes, rendered: RenderedModule, manifest: Manifest) -> str:
+    there, given = source.decode(errors="replace").splitlines(), rendered.source.splitlines()
+    line = next((n for n, (one, other) in enumerate(zip(there, given, strict=False)) if one != other), None)
+    says = (
+        f"has {len(there)} lines, its manifest gives {len(given)}"
+        if line is None
+        else f"line {line + 1} is {there[line].strip()!r}, its manifest gives {given[line].strip()!r}"
+    )
+    if manifest.template_sha256 != rendered.template_sha256:
+        was, now = manifest.template_sha256[:12], rendered.template_sha256[:12]
+        says += f"; the template has changed since, from {was}… to {now}…"
+    return says

@@ -1,0 +1,172 @@
+"""From decisions and a template to source, and the shape that the source must have.
+
+Where templates are, what they may do, and which of them a module came from.
+"""
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+import jinja2
+import jinja2.meta
+from poet_runtime.errors import RenderError
+from poet.build import source as _source
+from collections.abc import Callable
+from dataclasses import dataclass
+import msgspec
+from poet.spec.decisions import Decisions
+from poet.spec import PolicySpec, policy
+
+
+def template_root() -> Path:
+    """Give the folder of the built-in templates: the installed package's, else the checkout's."""
+    package = Path(__file__).parents[1]
+    return packaged if (packaged := package / "templates").is_dir() else package.parents[1] / "templates"
+
+
+def environment(overrides: Path | None) -> jinja2.Environment:
+    """Make an environment in which templates print and cannot compute: no globals, our filters alone.
+
+    A name is a file's, looked up among the built-in templates, or ``package:file``, looked up beside the
+    package. In `overrides` both are found by the file's name.
+    """
+    own = jinja2.FileSystemLoader([template_root()] if overrides is None else [overrides, template_root()])
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [own, jinja2.FunctionLoader(lambda name: _beside_package(name, overrides))]
+        ),
+        undefined=jinja2.StrictUndefined,
+        finalize=_source.only_source,
+        autoescape=False,  # noqa: S701 - the target is Python, not HTML; `only_source` guards it
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.globals.clear()
+    made.filters.clear()
+    for ours in (_source.literal, _source.identifier, _source.constant, _source.comment, _source.fit):
+        made.filters[ours.__name__] = ours
+    return made
+
+
+def _beside_package(name: str, overrides: Path | None) -> str | None:
+    package, colon, file = name.partition(":")
+    if not colon:
+        return None
+    if overrides is not None and (overrides / file).is_file():
+        return (overrides / file).read_text(encoding="utf-8")
+    try:
+        return resources.files(package).joinpath(file).read_text(encoding="utf-8")
+    except (ModuleNotFoundError, FileNotFoundError):
+        return None
+
+
+def templates_sha256(env: jinja2.Environment, name: str) -> str:
+    """Digest a template and all it extends or includes, by name and content.
+
+    Raises
+    ------
+    RenderError
+        A template names another one by an expression.
+    """
+    contents: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current in contents:
+            continue
+        contents[current] = _content(env, current)
+        for other in jinja2.meta.find_referenced_templates(env.parse(contents[current], current)):
+            if other is None:
+                raise RenderError(
+                    f"{current}: extends or includes a template by expression; name it in quotes"
+                )
+            waiting.append(other)
+    digest = hashlib.sha256()
+    for template, content in sorted(contents.items()):
+        digest.update(f"{template}\0{len(content)}\0{content}".encode())
+    return digest.hexdigest()
+
+
+def _content(env: jinja2.Environment, name: str) -> str:
+    if env.loader is None:
+        raise jinja2.TemplateNotFound(name)
+    content, _, _ = env.loader.get_source(env, name)
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedModule:
+    """A module's source, and its shape: what its template gives when all text from feedback is harmless."""
+
+    decisions: Decisions
+    source: str
+    shape: str
+    template_sha256: str
+
+
+def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedModule:
+    """Render decisions with their policy's template; one in the folder `overrides` comes first.
+
+    Raises
+    ------
+    RenderError
+        The decisions or the template are not usable.
+    """
+    spec = policy(decisions.policy)
+    try:
+        env = environment(overrides)
+        template = env.get_template(spec.template)
+        return RenderedModule(
+            decisions=decisions,
+            source=_render_source(spec, template, decisions),
+            shape=_render_source(spec, template, _harmless(decisions, spec.words)),
+            template_sha256=templates_sha256(env, spec.template),
+        )
+    except jinja2.TemplateNotFound as error:
+        raise RenderError(
+            f"{spec.name}: no template {error.name!r}; "
+            "ship it with its package, or put it in the workspace's templates folder"
+        ) from error
+    except jinja2.TemplateError as error:
+        place = f"{getattr(error, 'name', None) or spec.template}:{getattr(error, 'lineno', '?')}"
+        raise RenderError(f"{place}: {error}; correct the template") from error
+
+
+def _render_source(spec: PolicySpec, template: jinja2.Template, decisions: Decisions) -> str:
+    header = {
+        "policy": spec.name,
+        "version": decisions.version,
+        "revises": decisions.revises,
+        "start": decisions.start if decisions.start in spec.starts else spec.starts[0],
+    }
+    return template.render(header | spec.outline(decisions))
+
+
+def _harmless(decisions: Decisions, words: frozenset[str]) -> Decisions:
+    """Give the same decisions with every text that is not the policy's own replaced, equal texts alike."""
+    seen: dict[str, str] = {}
+
+    def placeholder(text: str) -> str:
+        return text if text in words else seen.setdefault(text, f"text_{len(seen)}")
+
+    rules = tuple(
+        msgspec.structs.replace(
+            rule,
+            condition=_replaced(rule.condition, placeholder),
+            parameters=_replaced(rule.parameters, placeholder),
+            was=placeholder(rule.was),
+            reason=placeholder(rule.reason),
+        )
+        for rule in decisions.rules
+    )
+    return msgspec.structs.replace(decisions, rules=rules)
+
+
+def _replaced(value: object, placeholder: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return placeholder(value)
+    if isinstance(value, dict):
+        return {placeholder(key): _replaced(held, placeholder) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(held, placeholder) for held in value]
+    return value

@@ -1,0 +1,141 @@
+"""The one verb: a checked module becomes one that may be published, or an error that says what broke."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+import msgspec
+from poet.spec import decisions as documents
+from poet_runtime.errors import ValidationError
+from poet.spec import PolicySpec
+from poet.spec import policy as spec_of
+from poet.build.counterexamples import keep, load
+from poet.build.gates import ValidatedModule, ValidationReport
+from poet.build.sandbox import Job, Limits, run
+if TYPE_CHECKING:
+    from poet.build.check import CheckedModule
+
+
+THOROUGH = 20  # examples a property from which on the validator is tried as well
+
+
+class ContractBrokenError(ValidationError):
+    """A candidate failed a gate; `report` has them all."""
+
+    def __init__(self, report: ValidationReport) -> None:
+        self.report = report
+        broken = next(gate for gate in report.gates if not gate.passed)
+        super().__init__(
+            f"{report.policy}: the candidate fails {broken.name!r}:\n{broken.counterexample}\n"
+            "Nothing was published; the active version stays."
+        )
+
+
+def validate(
+    checked: "CheckedModule",
+    *,
+    staging: Path,
+    effort: int = 100,
+    limits: Limits | None = None,
+    counterexamples: Path | None = None,
+    champion: str = "",
+) -> ValidatedModule:
+    """Import the candidate in a sandbox and put it through its boundary table and its contract.
+
+    Parameters
+    ----------
+    checked
+        A module that kept its shape and its dialect.
+    staging
+        A folder that the sandbox may write to; made where it is missing, emptied afterwards.
+    effort
+        Hypothesis examples a property. Below 20 it is a quick look, which tries no mutants.
+    limits
+        What the candidate may use up.
+    counterexamples
+        A folder of inputs on which earlier candidates failed: tried first, and added to.
+    champion
+        The source of the version in force, against which time and memory are held; empty: there is none.
+
+    Raises
+    ------
+    ContractBrokenError
+        It failed a gate.
+    """
+    from poet.build.mutants import mutants  # noqa: PLC0415 -- libcst, which no worker needs
+
+    decisions = checked.rendered.decisions
+    source = checked.rendered.source
+    job = Job(
+        policy=decisions.policy,
+        decisions=documents.encode(decisions),
+        effort=effort,
+        limits=limits or Limits(),
+        mutants=mutants(source) if effort >= THOROUGH else (),
+        champion=champion,
+    )
+    report = _tried(job, source, staging, counterexamples)
+    if not report.passed:
+        raise ContractBrokenError(report)
+    return ValidatedModule(checked, report)
+
+
+def validate_file(
+    policy: str,
+    path: Path,
+    *,
+    staging: Path,
+    effort: int = 100,
+    limits: Limits | None = None,
+    counterexamples: Path | None = None,
+) -> ValidationReport:
+    """Put any module through the contract of a policy, and give the report, passed or not.
+
+    Raises
+    ------
+    ValidationError
+        The file cannot be read.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValidationError(f"{path} cannot be read: {error}; give a Python module") from error
+    job = Job(policy=policy, decisions=None, effort=effort, limits=limits or Limits())
+    return _tried(job, source, staging, counterexamples)
+
+
+def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -> ValidationReport:
+    spec = spec_of(job.policy)
+    kept = load(counterexamples, job.policy) if counterexamples else ()
+    staging.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=staging, prefix=f"{job.policy}-", ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name).resolve()
+        candidate = folder / f"candidate_{job.policy}.py"
+        candidate.write_text(source, encoding="utf-8")
+        job = msgspec.structs.replace(
+            job,
+            contract=spec.contract,
+            behaviour=spec.behaviour or "",
+            imports=spec.imports,
+            folders=_folders(spec),
+            path=str(candidate),
+            kept=kept,
+        )
+        answer = run(job, folder)
+    if counterexamples:
+        keep(counterexamples, answer.found)
+    return ValidationReport(policy=job.policy, gates=answer.gates, strength=answer.strength)
+
+
+def _folders(spec: PolicySpec) -> tuple[str, ...]:
+    """Find where the packages are that the sandbox needs; it does not read PYTHONPATH."""
+    found: dict[str, None] = {}
+    for name in (spec.contract, *filter(None, [spec.behaviour]), *spec.imports):
+        package = importlib.util.find_spec(name.partition(".")[0])
+        if package is None:
+            raise ValidationError(f"{spec.name}: there is no {name}; install it, or correct the PolicySpec")
+        places = package.submodule_search_locations or [package.origin or ""]
+        found |= {str(Path(place).resolve().parent): None for place in places}
+    return tuple(found)

@@ -1,0 +1,346 @@
+"""The process in which a candidate is imported and exercised. Reads a job, writes its gates.
+
+What a call may cost: against the version in force, in one run, so that the machine does not matter.
+"""
+
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from typing import Any
+from poet.build.contract import Broken, Heavy
+from poet.build.audit import within
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+import hypothesis
+import hypothesis.configuration
+import msgspec
+import numpy as np
+import scipy.special
+from hypothesis import HealthCheck, Phase, reproduce_failure, settings
+from hypothesis.errors import DidNotReproduce
+from poet.spec import decisions as documents
+from poet.build.probes import loaded
+from poet_runtime import drift
+from poet.build import kernel_sandbox as _walls
+from poet.build.contract import Broken, Contract
+from poet.build.audit import Guard, TooLongError, limit, within
+from poet.build.counterexamples import Counterexample
+from poet.build.gates import Gate, Strength
+from poet.build.sandbox import Answer, Job
+from poet.build.mutants import strength_of
+from poet.build.contract import literals
+
+
+ROUNDS = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
+TIMES, BESIDE_S = 10.0, 0.05  # as long as the champion, and a start
+MEMORY_TIMES, BESIDE_BYTES = 4.0, 32 << 20
+
+
+def within_budget(
+    candidate: Callable[..., Any],
+    champion: Callable[..., Any] | None,
+    heavy: Iterable[Heavy],
+    *,
+    call_s: float,
+) -> int:
+    """Call both with much to do, in turns, and give the number of calls.
+
+    Raises
+    ------
+    Broken
+        The candidate takes more than ten times as long as the champion, or four times its memory.
+    """
+    calls = 0
+    for work in heavy:
+        own = _cost(candidate, work, call_s)
+        calls += ROUNDS + 1
+        if champion is None:
+            continue
+        other = _cost(champion, work, call_s)
+        if own.seconds > TIMES * other.seconds + BESIDE_S:
+            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the version in force")
+        if own.peak > MEMORY_TIMES * other.peak + BESIDE_BYTES:
+            raise Broken(
+                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the one in force"
+            )
+    return calls
+
+
+class _Cost:
+    """The time of the fastest call, in seconds, and the peak of memory that Python allocated, in bytes."""
+
+    def __init__(self, seconds: float, peak: int) -> None:
+        self.seconds, self.peak = seconds, peak
+
+
+def _cost(function: Callable[..., Any], work: Heavy, call_s: float) -> _Cost:
+    seconds = []
+    for _ in range(ROUNDS):
+        arguments, keywords = work.make()
+        started = time.perf_counter()
+        with within(call_s):
+            function(*arguments, **keywords)
+        seconds.append(time.perf_counter() - started)
+    arguments, keywords = work.make()
+    tracemalloc.start()
+    try:
+        function(*arguments, **keywords)
+        return _Cost(min(seconds), tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
+MUTANT_EFFORT = 25  # examples a property
+LONGEST = 2000  # characters of a counterexample
+BLOB = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
+TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
+_IMPORTED = (np, scipy.special, drift)  # before the guard watches
+
+
+def main() -> None:
+    """Read a job from standard input, write the answer to standard output."""
+    answer = os.dup(1)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)  # what a candidate prints must not pass for an answer
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    staging = Path(job.path).parent
+    hypothesis.configuration.set_hypothesis_home_dir(staging / ".hypothesis")
+    sys.path += [folder for folder in job.folders if folder not in sys.path]  # as -I leaves PYTHONPATH out
+    contract = importlib.import_module(job.contract)
+    trial = Trial(job, contract.CONTRACT)
+    may_fork = contract.CONTRACT.may_fork
+    guard = Guard(staging, readable=[Path(str(contract.__file__)).parent], may_fork=may_fork)
+    _load_what_it_trusts(Path(job.path), (*TRUSTED, *job.imports))
+    limit(job.limits)
+    _walls.build(staging, may_fork=may_fork)
+    guard.watch()
+    gates = list(trial.gates())
+    tried = list(dict.fromkeys(guard.tried))
+    if threading.active_count() > 1:
+        tried.append("to leave a thread behind")
+    if _has_children():
+        tried.append("to leave a process behind")
+    if tried:
+        told = f"it tried: {'; '.join(tried)}"[:LONGEST]
+        gates.append(Gate(name="sandbox", passed=False, counterexample=told))
+    strength = trial.strength() if all(gate.passed for gate in gates) else None
+    if strength is not None:
+        gates.append(_of_strength(strength, is_compared=bool(job.behaviour)))
+    report = Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found), strength=strength)
+    os.write(answer, msgspec.json.encode(report))
+    os._exit(0)  # waits for no thread and runs no handler of the candidate's
+
+
+def _of_strength(strength: Strength, *, is_compared: bool) -> Gate:
+    """Fail where a mutant survives; without a comparison nobody can tell it from one that is equivalent."""
+    survivors = "\n".join(strength.survivors)[:LONGEST] if is_compared else ""
+    says = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
+    return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=says)
+
+
+def _has_children() -> bool:
+    """Tell whether a process that this one started runs, or waits to be asked how it ended."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:
+    """Import the libraries of a policy before anything is refused: some read settings when they start."""
+    with suppress(SyntaxError):  # the import's gate says so
+        for node in ast.walk(ast.parse(candidate.read_bytes())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in names:
+                if any(f"{name}.".startswith(f"{package}.") for package in packages):
+                    with suppress(ImportError):  # as well
+                        importlib.import_module(name)
+
+
+class Trial:
+    """One candidate before its gates."""
+
+    def __init__(self, job: Job, contract: Contract) -> None:
+        self.found: list[Counterexample] = []
+        self._job = job
+        self._contract = contract
+        self._behaviour = importlib.import_module(job.behaviour).BEHAVIOUR if job.behaviour else None
+        self._decisions = None if job.decisions is None else documents.decode(job.decisions)
+
+    def gates(self) -> Iterator[Gate]:
+        """Try the gates, cheap ones first, up to the first that fails."""
+        for name, attempt in self._attempts():
+            try:
+                yield Gate(name=name.replace("_", " "), passed=True, examples=attempt())
+            except BaseException as error:  # noqa: BLE001 -- whatever it raises breaks the contract
+                yield Gate(name=name.replace("_", " "), passed=False, counterexample=self._told(name, error))
+                return
+
+    def strength(self) -> Strength | None:
+        """Send every mutant through the candidate's gates; None where there are no mutants."""
+        if not self._job.mutants:
+            return None
+        return strength_of(
+            Path(self._job.path).read_text(encoding="utf-8"),
+            self._job.mutants,
+            partial(self._gates_of, effort=min(self._job.effort, MUTANT_EFFORT)),
+            self._behaviour,
+        )
+
+    def _attempts(self) -> Iterator[tuple[str, Callable[[], int]]]:
+        modules: list[ModuleType] = []
+        yield "import", lambda: self._import_into(modules)
+        (module,) = modules
+        source = Path(self._job.path).read_text(encoding="utf-8")
+        first, *rest = self._gates_of(module, source, effort=self._job.effort)
+        yield first
+        if self._job.kept:
+            yield "kept counterexamples", lambda: self._replay(module)
+        yield from rest
+        yield "budget", lambda: self._within_budget(module)
+
+    def _gates_of(
+        self, module: ModuleType, source: str, *, effort: int
+    ) -> Iterator[tuple[str, Callable[[], int]]]:
+        """Give what a module of this policy has to pass, cheap gates first."""
+        policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
+        yield "signature", lambda: self._has_its_signature(module)
+        decisions = self._decisions
+        if decisions is not None:
+            yield "boundary table", lambda: self._contract.boundary_table(module, decisions)
+        for prove in self._contract.properties:
+            yield prove.__name__, lambda prove=prove: self._search(policy, prove, effort)  # type: ignore[misc]
+
+    def _has_its_signature(self, module: ModuleType) -> int:
+        """Hold how the candidate is called, and which version it says it is, against what was promised."""
+        signature = inspect.signature(getattr(module, self._job.policy))
+        bare = signature.replace(return_annotation=inspect.Signature.empty)
+        promised = self._contract.signature
+        if promised and str(bare) != promised:
+            raise Broken(f"it is called as {self._job.policy}{bare}, expected {promised}")
+        decisions, version = self._decisions, getattr(module, "VERSION", None)
+        if decisions is not None and (type(version) is not int or version != decisions.version):
+            raise Broken(f"VERSION is {version!r}, its decisions are of version {decisions.version}")
+        return 0
+
+    def _within_budget(self, module: ModuleType) -> int:
+        function = getattr(module, self._job.policy)
+        champion = loaded(self._job.champion, "champion") if self._job.champion else None
+        return within_budget(
+            function,
+            getattr(champion, self._job.policy, None),
+            self._contract.heavy,
+            call_s=self._job.limits.call_cpu_s,
+        )
+
+    def _import_into(self, modules: list[ModuleType]) -> int:
+        """Import the candidate from its file, so that Hypothesis finds its constants."""
+        name = Path(self._job.path).stem
+        found = importlib.util.spec_from_file_location(name, self._job.path)
+        assert found is not None  # noqa: S101 -- a path that ends in .py
+        assert found.loader is not None  # noqa: S101
+        module = importlib.util.module_from_spec(found)
+        sys.modules[name] = module
+        with within(self._job.limits.call_cpu_s):
+            found.loader.exec_module(module)
+        if not callable(getattr(module, self._job.policy, None)):
+            raise Broken(f"it has no function {self._job.policy}")
+        modules.append(module)
+        return 0
+
+    def _replay(self, module: ModuleType) -> int:
+        """Try what some candidate failed on before; a blob of another Hypothesis says nothing here."""
+        source = Path(self._job.path).read_text(encoding="utf-8")
+        policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
+        properties = {prove.__name__: prove for prove in self._contract.properties}
+        mine = [
+            each
+            for each in self._job.kept
+            if each.hypothesis == hypothesis.__version__ and each.gate in properties
+        ]
+        for each in mine:
+            proof = self._proof(policy, properties[each.gate], self._job.effort)
+            try:
+                reproduce_failure(each.hypothesis, each.blob.encode())(proof)()
+            except DidNotReproduce:
+                continue
+            except Exception as error:
+                raise Broken(
+                    f"{each.gate.replace('_', ' ')}: {_what(error)}\nas before: {each.told}"
+                ) from error
+        return len(mine)
+
+    def _search(self, policy: "_Counted", prove: Callable[..., Any], effort: int) -> int:
+        before = policy.calls
+        self._proof(policy, prove, effort)()
+        return policy.calls - before
+
+    def _proof(
+        self, policy: Callable[..., Any], prove: Callable[..., Any], effort: int
+    ) -> Callable[[], None]:
+        takes_decisions = len(inspect.signature(prove).parameters) > 1
+        proof: Callable[[], None] = prove(policy, self._decisions) if takes_decisions else prove(policy)
+        return settings(
+            max_examples=effort,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            print_blob=True,
+            report_multiple_bugs=False,
+            suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]  # an enum with a metaclass
+            phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        )(proof)
+
+    def _told(self, gate: str, error: BaseException) -> str:
+        """Say what went wrong, and remember the shrunk input."""
+        told = "\n".join([_what(error), *getattr(error, "__notes__", ())])
+        shown = BLOB.sub("", told)[:LONGEST]
+        if (blob := BLOB.search(told)) and gate != "kept counterexamples":
+            version, data = blob.groups()
+            self.found.append(
+                Counterexample(policy=self._job.policy, gate=gate, told=shown, hypothesis=version, blob=data)
+            )
+        return shown
+
+
+def _what(error: BaseException) -> str:
+    return str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+
+
+class _Counted:
+    """The candidate's function, each call counted and within its time."""
+
+    def __init__(self, module: ModuleType, name: str, source: str, cpu_s: float) -> None:
+        self.calls = 0
+        self.literals = literals(source)
+        self._module = module
+        self._name = name
+        self._cpu_s = cpu_s
+        self.__signature__ = inspect.signature(getattr(module, name))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the candidate."""
+        self.calls += 1
+        try:
+            with within(self._cpu_s):
+                return getattr(self._module, self._name)(*args, **kwargs)
+        except TooLongError as error:
+            given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+            raise TooLongError(f"{self._name}({', '.join(given)}) {error}") from None
+
+
+if __name__ == "__main__":
+    main()

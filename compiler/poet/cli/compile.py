@@ -1,0 +1,238 @@
+"""`plan`, `compile`, `diff`, `explain`, `validate`."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from poet.cli.output import Format, as_format, note, note_broken_packages, show, show_review
+
+if TYPE_CHECKING:
+    from poet.review.document import PlanDocument
+
+
+with_engine = click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    help="What summarises the log; default: as poet.toml says.",
+)
+
+
+@click.command()
+@click.argument("policies", nargs=-1)
+@click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `poet compile FILE`."
+)
+@with_engine
+@as_format
+@click.pass_obj
+def plan(
+    settings: dict[str, Any],
+    policies: tuple[str, ...],
+    *,
+    exit_code: bool,
+    out: Path | None,
+    engine: Literal["duckdb", "spark"] | None,
+    format_: Format | None,
+) -> None:
+    r"""Say what a compile would change, and why; no version is written, only the plan that you ask for.
+
+    \b
+    poet plan                     of all policies
+    poet plan detect_drift --out plan.json && poet compile plan.json
+    poet plan --format markdown   for a comment on a pull request
+    """
+    from poet.review.changes import plan_document  # noqa: PLC0415
+    from poet.review.text import plan_lines  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    note_broken_packages()
+    with Workspace.open(settings["folder"]) as workspace:
+        found = workspace.plan(policies, engine=engine)
+        if out is not None:
+            out.write_bytes(workspace.saved(found))
+    document = plan_document(found)
+    show_review(document, plan_lines(document), format_, as_json=settings["json"])
+    if exit_code and found.changes:
+        raise click.exceptions.Exit(1)
+
+
+@click.command(name="compile")
+@click.argument("policies", nargs=-1)
+@click.option("--check", is_flag=True, help="Only check that every generated file follows from its manifest.")
+@click.option("--no-activate", is_flag=True, help="Publish, but let the old versions answer.")
+@click.option("--shadow", is_flag=True, help="Publish, and run the new versions beside the old ones.")
+@click.option(
+    "--canary", type=float, default=None, metavar="SHARE", help="Publish, and let them answer for a share."
+)
+@with_engine
+@as_format
+@click.pass_obj
+def compile_(
+    settings: dict[str, Any],
+    policies: tuple[str, ...],
+    *,
+    check: bool,
+    no_activate: bool,
+    shadow: bool,
+    canary: float | None,
+    engine: Literal["duckdb", "spark"] | None,
+    format_: Format | None,
+) -> None:
+    r"""Learn, render, check, validate, publish and swap what changed.
+
+    In place of POLICIES, a plan that `poet plan --out FILE.json` saved is applied exactly, or not at all.
+
+    \b
+    poet compile                  everything that feedback taught
+    poet compile --canary 0.1     answer for a tenth of the features first
+    poet compile --check          in CI
+    poet compile --format markdown > comment.md
+    """
+    from poet.review.changes import plan_document  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+    from poet_runtime.errors import ValidationError  # noqa: PLC0415
+
+    if shadow + no_activate + (canary is not None) > 1:
+        raise click.UsageError("--shadow, --canary and --no-activate exclude one another")
+    trial: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
+    note_broken_packages()
+    with Workspace.open(settings["folder"]) as workspace:
+        if check:
+            _check(settings, workspace)
+            return
+        try:
+            report = workspace.compile(
+                () if _saved(policies) else policies,
+                agreed=_saved(policies),
+                activate=not no_activate,
+                trial=trial,
+                share=0.1 if canary is None else canary,
+                engine=engine,
+                progress=lambda stage: note(f"  {stage}"),
+            )
+        except ValidationError as error:
+            note(f"poet: {error}")
+            raise click.exceptions.Exit(1) from error
+    document = plan_document(report.plan, published=report.versions)
+    now = f", on trial as a {trial}" if trial else "" if no_activate else ", active now"
+    show_review(document, compiled_lines(document, now), format_, as_json=settings["json"])
+    if report.plan.left:
+        raise click.exceptions.Exit(1)
+
+
+def compiled_lines(document: "PlanDocument", now: str, *, with_source: bool = False) -> Iterator[str]:
+    """Yield what a compile changed, then what it published and whether that is active."""
+    from poet.review.text import plan_lines  # noqa: PLC0415
+
+    yield from plan_lines(document, with_source=with_source)
+    for policy, number in sorted((document.published or {}).items()):
+        yield f"published {policy} version {number}{now}"
+
+
+def _saved(policies: tuple[str, ...]) -> Path | None:
+    files = [name for name in policies if name.endswith(".json")]
+    if files and len(policies) > 1:
+        raise click.UsageError("give one saved plan, or the names of policies")
+    return Path(files[0]) if files else None
+
+
+def _check(settings: dict[str, Any], workspace: Any) -> None:
+    differences = workspace.check()
+    folder = workspace.generated
+    document = {
+        "differences": [
+            {"file": each.file, "path": str(folder / each.file), "says": each.says} for each in differences
+        ]
+    }
+    lines = [f"- {folder.name}/{each.file}: {each.says}" for each in differences]
+    show(
+        as_json=settings["json"],
+        document=document,
+        lines=lines or ["every generated file follows from its manifest"],
+    )
+    if differences:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("old", type=int, required=False)
+@click.argument("new", type=int, required=False)
+@as_format
+@click.pass_obj
+def diff(
+    settings: dict[str, Any], policy: str, old: int | None, new: int | None, *, format_: Format | None
+) -> None:
+    r"""Show what changed between two versions; default: the active one against the one it revises.
+
+    \b
+    poet diff detect_drift        what the active version changed
+    poet diff detect_drift 1 3
+    poet diff detect_drift --format markdown > comment.md
+    """
+    from poet.build.manifest import read_manifest  # noqa: PLC0415
+    from poet.review.changes import diff_document  # noqa: PLC0415
+    from poet.review.text import diff_lines  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        generated = workspace.generated
+        newer = workspace.registry.active(policy) if new is None else new
+        older = (read_manifest(generated, policy, newer).revises or newer) if old is None else old
+        document = diff_document(generated, policy, older, newer)
+    show_review(document, diff_lines(document), format_, as_json=settings["json"])
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("rule", required=False)
+@click.pass_obj
+def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
+    r"""Say why a policy's rules are there, or why a candidate is held.
+
+    \b
+    poet explain detect_drift numeric
+    """
+    from poet.review.changes import explain_document  # noqa: PLC0415
+    from poet.review.text import explain_lines  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        (planned,) = workspace.plan([policy]).policies
+        # a held candidate is today's knowledge; what acts was settled when the version was made
+        decisions = planned.champion if not rule or not rule.startswith("held-") else planned.decisions
+    document = explain_document(decisions, rule)
+    show(as_json=settings["json"], document=document, lines=explain_lines(document))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--policy", default=None, help="Default: the file's name without its version.")
+@click.option("--effort", default=100, show_default=True, help="Examples a property.")
+@click.pass_obj
+def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: int) -> None:
+    r"""Put any module through the contract of a policy.
+
+    \b
+    poet validate generated/detect_drift_v2.py
+    """
+    import msgspec  # noqa: PLC0415
+
+    from poet.build.validate import validate_file  # noqa: PLC0415
+
+    name = policy or file.stem.rpartition("_v")[0] or file.stem
+    with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging:
+        report = validate_file(name, file, staging=Path(staging), effort=effort)
+    lines = [f"{'+' if gate.passed else '-'} {gate.name} ({gate.examples} calls)" for gate in report.gates]
+    lines += [gate.counterexample for gate in report.gates if not gate.passed]
+    lines.append(f"{file} {'keeps' if report.passed else 'breaks'} the contract of {name}")
+    show(as_json=settings["json"], document=msgspec.to_builtins(report), lines=lines)
+    if not report.passed:
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS = (plan, compile_, diff, explain, validate)

@@ -1,0 +1,335 @@
+"""What looking at one thing gave.
+
+Look at everything, in the order in which it would fail.
+
+Python and the libraries, as the installed package asks for them; optional ones by extra.
+
+The feedback log: whether it opens, is whole, and was written by clocks that agree with this one.
+
+The machine: the walls that its kernel can build around a candidate, and its clock.
+
+The registry: every published file has the digest that it was published with, and the active ones load.
+
+The workspace: its settings, its folders, its log, its versions.
+"""
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from packaging.requirements import Requirement
+
+from poet.build.kernel_sandbox import wall_strength
+from poet.log import FeedbackLog, Wanted, open_log
+from poet.workspace.configuration import read_configuration
+from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
+from poet_runtime.registry import (
+    RegistryDocument,
+    VersionEntry,
+    as_published,
+    changed_modules,
+    read_document,
+    read_published,
+)
+
+Severity = Literal["ok", "warning", "problem"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the doctor's: what was looked at, how it is, and what to do about it."""
+
+    check: str
+    severity: Severity
+    says: str
+    next_step: str = ""  # empty where all is well
+
+
+def ok(check: str, says: str) -> Finding:
+    """Find a thing well."""
+    return Finding(check=check, severity="ok", says=says)
+
+
+def warning(check: str, says: str, next_step: str) -> Finding:
+    """Find a thing that works, but less well than it could."""
+    return Finding(check=check, severity="warning", says=says, next_step=next_step)
+
+
+def problem(check: str, says: str, next_step: str) -> Finding:
+    """Find a thing that keeps POET from working."""
+    return Finding(check=check, severity="problem", says=says, next_step=next_step)
+
+
+DISTRIBUTION = "poet-policy-compiler"
+OLDEST_PYTHON = (3, 11)
+
+
+def examine_python() -> Finding:
+    """Look at the interpreter."""
+    says = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < OLDEST_PYTHON:
+        return problem("python", says, "run POET with Python 3.11 or later")
+    return ok("python", says)
+
+
+def examine_libraries() -> Iterator[Finding]:
+    """Look at what the package needs, then at each extra."""
+    needed = [Requirement(each) for each in metadata.requires(DISTRIBUTION) or ()]
+    always = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    if lacking := shortcomings(always):
+        yield problem(
+            "libraries", "; ".join(lacking), f"pip install --upgrade --force-reinstall {DISTRIBUTION}"
+        )
+    else:
+        yield ok("libraries", ", ".join(f"{each.name} {_installed(each)}" for each in always))
+    for extra in metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ():
+        wanted = [each for each in needed if each not in always and _is_of(each, extra)]
+        yield _extra(extra, wanted)
+
+
+def shortcomings(wanted: Iterable[Requirement]) -> list[str]:
+    """Say which libraries are missing or of another version than asked for."""
+    found = []
+    for each in wanted:
+        version = _installed(each)
+        if not version:
+            found.append(f"{each.name} is not installed")
+        elif not each.specifier.contains(version, prereleases=True):
+            found.append(f"{each.name} is {version}, asked for is {each.specifier}")
+    return found
+
+
+def _extra(extra: str, wanted: list[Requirement]) -> Finding:
+    check = f"extra {extra}"
+    lacking = shortcomings(wanted)
+    if not lacking:
+        return ok(check, ", ".join(f"{each.name} {_installed(each)}" for each in wanted))
+    named = [each for each in wanted if extra in each.name] or wanted  # others may be here for something else
+    if not any(map(_installed, named)):
+        return ok(check, "not installed, and only needed for what it is named after")
+    return warning(check, "; ".join(lacking), f"pip install --upgrade '{DISTRIBUTION}[{extra}]'")
+
+
+def _is_of(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
+
+
+def _installed(requirement: Requirement) -> str:
+    try:
+        return metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def examine(folder: Path, *, now: float) -> Iterator[Finding]:
+    """Look at this machine and at the workspace in a folder.
+
+    Parameters
+    ----------
+    folder
+        The workspace; where there is none, that is the last finding.
+    now
+        What the clock says, in seconds since 1970.
+    """
+    yield examine_python()
+    libraries = list(examine_libraries())
+    yield from libraries
+    if any(each.severity == "problem" for each in libraries):
+        return  # what follows could not even be imported
+
+    yield from examine_machine(now)
+    yield from examine_workspace(folder, now=now)
+
+
+FILE = "log.sqlite3"
+DEAD = "dead-letters.jsonl"
+AHEAD_S = 300.0  # what clocks of two machines may differ by
+CHECKED_BELOW = 1_000_000_000  # bytes; to read more takes minutes
+
+
+def examine_log(folder: Path, address: str, *, now: float) -> Iterator[Finding]:
+    """Look at a workspace's log, in its folder or at its address; one that is not there yet is well."""
+    file = folder / FILE
+    if not address and not file.exists():
+        yield ok("log", "no event yet")
+        return
+    if not address and (damage := _damage(file)):
+        yield problem("log", f"{file}: {damage}", "move it away, then `poet import` an export of it")
+        return
+    try:
+        with open_log(address or folder) as log:
+            yield from _content(log, now)
+    except (PoetError, ImportError) as error:
+        says, _, then = str(error).rpartition("; ")
+        yield problem("log", says or str(error), then if says else "see docs/stores.md")
+    if (folder / DEAD).exists():
+        yield warning(
+            "dead letters", f"{folder / DEAD} holds refused events", "correct them, `poet import` them"
+        )
+
+
+def _content(log: FeedbackLog, now: float) -> Iterator[Finding]:
+    yield ok("log", f"{sum(log.count_by_type().values())} events, position {log.position()}")
+    ahead = [each for each in log.newest(Wanted()) if each.time > now + AHEAD_S]
+    if ahead:
+        hours = (ahead[0].time - now) / 3600.0
+        says = f"{ahead[0].type} of {ahead[0].source} is dated {hours:.1f} hours ahead of this clock"
+        yield warning("event times", says, "compare the two clocks; evidence fades by event time")
+
+
+def _damage(file: Path) -> str:
+    """Give what SQLite finds wrong; nothing is written."""
+    if file.stat().st_size > CHECKED_BELOW:
+        return ""
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if said == "ok" else said
+
+
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no clock that is right says less
+SIGNALS_SINCE = 6  # the version of Landlock that keeps signals inside
+
+
+def examine_machine(now: float) -> Iterator[Finding]:
+    """Look at the walls and at the clock."""
+    landlock, has_seccomp = wall_strength()
+    yield from examine_walls(landlock, has_seccomp=has_seccomp)
+    yield examine_clock(now)
+
+
+def examine_walls(landlock: int, *, has_seccomp: bool) -> Iterator[Finding]:
+    """Say how well candidates are kept in while they are validated."""
+    instead = "the audit hook alone keeps a candidate from files and programs; validate on "
+    if not landlock:
+        yield warning(
+            "landlock", "this kernel has none, or it is off", f"{instead}Linux 5.13 with lsm=landlock"
+        )
+    elif landlock < SIGNALS_SINCE:
+        yield ok("landlock", f"version {landlock}: candidates write below their own folder alone")
+    else:
+        yield ok("landlock", f"version {landlock}: files and signals are kept in")
+    if has_seccomp:
+        yield ok("seccomp", "candidates start no programs and speak to nobody")
+    else:
+        yield warning("seccomp", "this kernel takes no filters", f"{instead}Linux with CONFIG_SECCOMP_FILTER")
+
+
+def examine_clock(now: float) -> Finding:
+    """Look at the clock, by which events are dated and old evidence fades."""
+    says = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now < WRITTEN:
+        return problem("clock", f"{says} is before this release was written", "set the clock, or start NTP")
+    return ok("clock", says)
+
+
+RESTORE = "restore it from version control; `poet compile --check` says what changed in it"
+
+
+def examine_versions(generated: Path) -> Iterator[Finding]:
+    """Look at each policy; nothing is executed."""
+    try:
+        document = read_document(generated)
+    except RegistryError as error:
+        says, _, then = str(error).rpartition("; ")
+        yield problem("registry", says or str(error), then if says else RESTORE)
+        return
+    if not document.policies:
+        yield problem("registry", f"{generated} has no published policy", "`poet init` in a new folder")
+    for policy in sorted(document.policies):
+        yield _policy(generated, policy, document)
+
+
+def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding:
+    entry = document.policies[policy]
+    wrong = {
+        number: says for number, each in entry.versions.items() if (says := _difference(generated, each))
+    }
+    if str(entry.active) in wrong:
+        return problem(policy, f"active version {entry.active}: {wrong[str(entry.active)]}", RESTORE)
+    if wrong:
+        told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
+        return warning(policy, told, RESTORE)
+    if word := entry.quarantined(entry.active):
+        says = f"active version {entry.active} is in quarantine: {word.why}"
+        return warning(policy, says, f"`poet rollback {policy}`, or `poet release {policy} {entry.active}`")
+    if changed := changed_modules(generated, policy, document):
+        told = "; ".join(f"version {each.version}: {each.path} {each.says}" for each in changed)
+        return warning(policy, told, changed[-1].next_step)
+    count = len(entry.versions)
+    return ok(policy, f"version {entry.active} of {count} active, digests as published")
+
+
+def _difference(generated: Path, version: VersionEntry) -> str:
+    try:
+        read_published(generated, version)
+    except RegistryError as error:
+        return _first_difference(generated, version) or str(error)
+    return ""
+
+
+def _first_difference(generated: Path, version: VersionEntry) -> str:
+    module = generated / version.module
+    for path, published in ((module, version.sha256), (module.with_suffix(".json"), version.manifest_sha256)):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            return f"{path.name} cannot be read ({error.strerror})"
+        if as_published(content, published) is None:
+            return f"{path.name} was changed after it was published"
+    return ""
+
+
+FOLDERS = ("generated", "feedback_log", "templates")
+LITTLE_SPACE = 200_000_000  # bytes
+
+
+def examine_workspace(folder: Path, *, now: float) -> Iterator[Finding]:
+    """Look at everything in a workspace."""
+    try:
+        configuration = read_configuration(folder / "poet.toml")
+    except (WorkspaceError, OSError) as error:
+        says, _, then = str(error).rpartition("; ")
+        yield problem("poet.toml", says or str(error), then if says else "see to its permissions")
+        return
+    yield ok("poet.toml", f"start = {configuration.start}, source = {configuration.source}")
+    yield from examine_folders(folder)
+    yield from examine_log(folder / "feedback_log", configuration.store.address, now=now)
+    yield from examine_versions(folder / "generated")
+
+
+def examine_folders(folder: Path) -> Iterator[Finding]:
+    """Say whether compiles and events can write where they must, and whether there is room."""
+    for name in FOLDERS:
+        yield _folder(folder / name, is_written=name != "templates")
+    free = shutil.disk_usage(folder).free
+    says = f"{free / 1e9:.1f} GB free"
+    if free < LITTLE_SPACE:
+        yield warning("disk", says, "make room: what cannot be written cannot be learned from")
+    else:
+        yield ok("disk", says)
+
+
+def _folder(path: Path, *, is_written: bool) -> Finding:
+    check = f"{path.name}/"
+    if not path.is_dir():
+        if not is_written:
+            return ok(check, "is not there: the built-in templates hold")
+        return problem(check, f"{path} is no folder", "restore it from version control, or `poet init` anew")
+    wanted = os.R_OK | os.X_OK | (os.W_OK if is_written else 0)
+    if not os.access(path, wanted):
+        verb = "written" if is_written else "read"
+        return problem(check, f"{path} cannot be {verb} by this user", f"chmod u+rwx {path}, or chown it")
+    return ok(check, "can be written" if is_written else "can be read")

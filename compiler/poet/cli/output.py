@@ -1,0 +1,88 @@
+"""Documents and lines to standard output, everything else to standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from poet.review.document import Review
+
+
+Format = Literal["terminal", "markdown", "html", "json"]
+
+COLOURS = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
+
+
+def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:
+    """Print one JSON document, or lines, colored by their first sign on a terminal."""
+    if as_json:
+        click.echo(json_text(document, indent=2))
+        return
+    for line in lines:
+        colour = COLOURS.get(line[:1])
+        click.echo(click.style(line, fg=colour) if colour else line)
+
+
+as_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["terminal", "markdown", "html", "json"]),
+    default=None,
+    help="Markdown is a comment on a pull request, HTML one page that opens offline.",
+)
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """Return a document, or plain data, as JSON with sorted keys."""
+    return json.dumps(document, indent=indent, sort_keys=True, ensure_ascii=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    import msgspec  # noqa: PLC0415 -- `poet --help` must not wait for it
+
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else str(value)
+
+
+def show_review(review: "Review", lines: Iterable[str], format_: Format | None, *, as_json: bool) -> None:
+    """Print a plan or a diff in the format that was asked for."""
+    from poet.review.html import review_page  # noqa: PLC0415
+    from poet.review.markdown import markdown  # noqa: PLC0415
+
+    if format_ == "markdown":
+        click.echo(markdown(review), nl=False)
+    elif format_ == "html":
+        click.echo(review_page(review), nl=False)
+    else:
+        show(as_json=as_json or format_ == "json", document=review, lines=lines)
+
+
+def note(text: str) -> None:
+    """Say something that is no result."""
+    click.echo(text, err=True)
+    sys.stderr.flush()
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar on a terminal; a pipe gets none. Gives what tells it how far the work is."""
+    from rich.console import Console  # noqa: PLC0415 -- a command that is quick must not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, now="")
+        yield lambda now, done, of: bar.update(task, completed=done, total=of, now=now)
+
+
+def note_broken_packages() -> None:
+    """Say which packages bring a policy or an event type that is left out, and why."""
+    from poet.events import PAYLOADS  # noqa: PLC0415 -- `poet --help` must not import the compiler
+    from poet.spec import broken_policies  # noqa: PLC0415
+
+    for problem in (*broken_policies().values(), *PAYLOADS.problems):
+        note(f"poet: left out: {problem}")

@@ -1,0 +1,114 @@
+"""`activate`, `rollback`, `shadow`, `canary`."""
+
+from typing import Any
+
+import click
+
+from poet.cli.output import show
+
+_DESPITE = "Also where a guard has quarantined it; that releases it."
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("version", type=int)
+@click.option("--why", default="activated by hand", help="For the journal.")
+@click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
+@click.pass_obj
+def activate(
+    settings: dict[str, Any], policy: str, version: int, *, why: str, despite_quarantine: bool
+) -> None:
+    r"""Let a published version answer, at once and in every process; what is on trial ends.
+
+    \b
+    poet activate detect_drift 3 --why 'reviewed by ana'
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        workspace.activate(policy, version, why=why, despite_quarantine=despite_quarantine)
+    _say(settings, policy, version)
+
+
+@click.command()
+@click.argument("policy")
+@click.option("--why", default="rolled back by hand", help="For the journal.")
+@click.pass_obj
+def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
+    r"""Let the version before the active one answer again; while a canary is out, end the canary.
+
+    \b
+    poet rollback detect_drift --why 'too many alerts'
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        version = workspace.rollback(policy, why=why)
+    _say(settings, policy, version)
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("version", type=int)
+@click.option("--share", default=0.1, show_default=True, help="Of the calls.")
+@click.option("--why", default="shadow by hand", help="For the journal.")
+@click.pass_obj
+def shadow(settings: dict[str, Any], policy: str, version: int, share: float, why: str) -> None:
+    r"""Run a version beside the active one; it never answers. `poet status` says how they differ.
+
+    \b
+    poet shadow detect_drift 3 --share 0.2
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        workspace.shadow(policy, version, share=share, why=why)
+    document = {"policy": policy, "shadow": version, "share": share}
+    line = f"{policy}: version {version} runs as a shadow on {share:.0%} of the calls"
+    show(as_json=settings["json"], document=document, lines=[line])
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("version", type=int, required=False)
+@click.option("--share", default=0.1, show_default=True, help="Of the features.")
+@click.option("--why", default="canary by hand", help="For the journal.")
+@click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
+@click.pass_obj
+def canary(
+    settings: dict[str, Any],
+    policy: str,
+    version: int | None,
+    *,
+    share: float,
+    why: str,
+    despite_quarantine: bool,
+) -> None:
+    r"""Let a version answer for a share of the features; without VERSION, say how the canary stands.
+
+    \b
+    poet canary detect_drift 3 --share 0.1
+    poet canary detect_drift         how does it stand?
+    """
+    from poet.review.status import canary_document  # noqa: PLC0415
+    from poet.review.text import canary_line  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        if version is None:
+            standing = canary_document(workspace, policy)
+            line = f"{policy} has no canary" if standing is None else canary_line(standing)
+            show(as_json=settings["json"], document=standing or {"canary": None}, lines=[line])
+            return
+        workspace.canary(policy, version, share=share, why=why, despite_quarantine=despite_quarantine)
+    document = {"policy": policy, "canary": version, "share": share}
+    line = f"{policy}: version {version} answers for {share:.0%} of the features"
+    show(as_json=settings["json"], document=document, lines=[line])
+
+
+def _say(settings: dict[str, Any], policy: str, version: int) -> None:
+    document = {"policy": policy, "active": version}
+    show(as_json=settings["json"], document=document, lines=[f"{policy}: version {version} is active"])
+
+
+COMMANDS = (activate, rollback, shadow, canary)

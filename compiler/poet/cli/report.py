@@ -1,0 +1,57 @@
+"""`report`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from poet.cli.output import note, progress_bar, show
+
+OUT = "report.html"
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help=f"Where to write it; `-` is standard output.  [default: {OUT} in the workspace]",
+)
+@click.option(
+    "--moments",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="At how many moments of the log the learners are asked again, for the plots over time.",
+)
+@click.pass_obj
+def report(settings: dict[str, Any], out: Path | None, moments: int) -> None:
+    r"""Write what a workspace has learned as one HTML page that opens offline.
+
+    \b
+    poet report                   report.html in the workspace
+    poet report --out -           to standard output
+    """
+    from poet.review.html import report_page  # noqa: PLC0415
+    from poet.review.report import report_document  # noqa: PLC0415
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace, progress_bar("learning again") as tell:
+        found = report_document(workspace, count=moments, tell=tell)
+        path = out or workspace.path / OUT
+    page = report_page(found)
+    if str(path) == "-":
+        click.echo(page, nl=False)
+        return
+    path.write_text(page, encoding="utf-8")
+    versions = sum(len(each.history.versions) for each in found.policies)
+    document = {"file": os.fspath(path), "bytes": len(page.encode()), "versions": versions}
+    said = f"{path}: {found.log_position} events, {versions} versions"
+    show(as_json=settings["json"], document=document, lines=[said])
+    for each in found.policies:
+        if each.problem:
+            note(f"poet: {each.policy} is reported in part: {each.problem}")
+
+
+COMMANDS = (report,)

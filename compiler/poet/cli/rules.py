@@ -1,0 +1,130 @@
+"""`pin`, `veto`, `release`, `pins`, `verify`."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from poet.cli.output import show
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("rule")
+@click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--why", default="", help="For the file of pins.")
+@click.pass_obj
+def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...], why: str) -> None:
+    r"""Keep a rule as it is, or with these values (JSON), whatever feedback says, until it is released.
+
+    \b
+    poet pin detect_drift numeric --why 'agreed with the auditors'
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    given = dict(map(_value, values))
+    with Workspace.open(settings["folder"]) as workspace:
+        workspace.pin_rule(policy, rule, values=given, why=why)
+    told = f" with {', '.join(values)}" if values else ""
+    _say(settings, policy, rule, "pin", f"{policy}: {rule} is pinned{told}; `poet compile` puts it in force")
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("rule")
+@click.option("--why", default="", help="For the file of pins.")
+@click.pass_obj
+def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
+    r"""Never let a rule act, until it is released.
+
+    \b
+    poet veto generate_alerts suppress-age --why 'never hold age back'
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        workspace.veto_rule(policy, rule, why=why)
+    _say(settings, policy, rule, "veto", f"{policy}: {rule} is vetoed; `poet compile` takes it out")
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("what", metavar="RULE|VERSION")
+@click.option("--why", default="released by hand", help="For the journal, or the file of pins.")
+@click.pass_obj
+def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
+    r"""Take a pin or a veto from a rule, or the quarantine from a version; what answers does not change.
+
+    \b
+    poet release detect_drift numeric   a rule
+    poet release detect_drift 3         a version
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        if what.isdecimal():
+            workspace.release(policy, int(what), why=why)
+            document = {"policy": policy, "released": int(what)}
+            show(as_json=settings["json"], document=document, lines=[f"{policy}: version {what} is released"])
+            return
+        workspace.release_rule(policy, what, why=why)
+    _say(settings, policy, what, "release", f"{policy}: {what} is released")
+
+
+@click.command()
+@click.pass_obj
+def pins(settings: dict[str, Any]) -> None:
+    r"""List people's last words on rules: what, who, when, why.
+
+    \b
+    poet pins
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        words = workspace.words()
+    said = [(f"{each.policy} {each.rule}: {each.word}, {each.who}, {each.when}", each.why) for each in words]
+    lines = [f"{line}: {why}" if why else line for line, why in said]
+    show(
+        as_json=settings["json"],
+        document=msgspec.to_builtins(words),
+        lines=lines or ["nobody has said a word"],
+    )
+
+
+@click.command()
+@click.argument("policy")
+@click.argument("version", type=int)
+@click.pass_obj
+def verify(settings: dict[str, Any], policy: str, version: int) -> None:
+    r"""Learn a version again from the log that it was learned from, and compare every byte.
+
+    \b
+    poet verify detect_drift 2
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    with Workspace.open(settings["folder"]) as workspace:
+        difference = workspace.verify(policy, version)
+    document = {"policy": policy, "version": version, "difference": difference}
+    good = f"{policy} version {version}: the same bytes, learned and rendered again"
+    show(as_json=settings["json"], document=document, lines=[difference or good])
+    if difference:
+        raise click.exceptions.Exit(1)
+
+
+def _value(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{text!r} is not NAME=VALUE; give the name of a parameter and a JSON value")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value  # a word without its quotes
+
+
+def _say(settings: dict[str, Any], policy: str, rule: str, word: str, line: str) -> None:
+    show(as_json=settings["json"], document={"policy": policy, "rule": rule, "word": word}, lines=[line])
+
+
+COMMANDS = (pin, veto, release, pins, verify)

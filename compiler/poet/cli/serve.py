@@ -1,0 +1,158 @@
+"""`serve` and `token`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from poet.cli.output import note, show
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Wider than this machine needs tokens.")
+@click.option("--port", default=8484, show_default=True, help="0: any that is free.")
+@click.option(
+    "--public-url", default="", help="Where people see the server behind a proxy, as https://poet.example."
+)
+@click.option(
+    "--slack-secret",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="A file with Slack's signing secret: buttons and commands become verdicts.",
+)
+@click.option(
+    "--webhook",
+    "webhooks",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A sender who signs, and a file with the secret.",
+)
+@click.pass_obj
+def serve(
+    settings: dict[str, Any],
+    host: str,
+    port: int,
+    public_url: str,
+    slack_secret: Path | None,
+    webhooks: tuple[str, ...],
+) -> None:
+    r"""Serve pages for people and an HTTP interface for machines, until Ctrl-C.
+
+    \b
+    poet serve                           on this machine alone
+    poet token create ana --role operate first, then: poet serve --host 0.0.0.0
+    """
+    try:
+        from poet.server.app import serve  # noqa: PLC0415 -- an optional extra
+        from poet.server.state import Settings, read_secret  # noqa: PLC0415 -- an optional extra
+    except ImportError as error:
+        raise click.UsageError(
+            f"{error.name} is not installed; pip install 'poet-policy-compiler[serve]'"
+        ) from error
+    said = Settings(
+        host=host,
+        port=port,
+        public_url=public_url.rstrip("/"),
+        slack_secret=read_secret(slack_secret) if slack_secret else b"",
+        webhooks={name: read_secret(file) for name, file in map(_webhook, webhooks)},
+    )
+    serve(
+        settings["folder"].resolve(),
+        said,
+        started=lambda address: show(
+            as_json=settings["json"], document={"address": address}, lines=[f"serving at {address}"]
+        ),
+    )
+    note("no longer serving")
+
+
+def _webhook(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise click.UsageError(f"--webhook {text!r}: expected NAME=FILE, as in ci=secrets/ci")
+    return name, Path(file)
+
+
+@click.group()
+def token() -> None:
+    r"""Make, list and revoke the tokens that `poet serve` asks for.
+
+    \b
+    poet token create ci --role emit --source monitor/churn
+    """
+
+
+@token.command()
+@click.argument("name")
+@click.option("--role", required=True, help="emit: machines; review: people who judge; operate: everything.")
+@click.option(
+    "--source", "sources", multiple=True, help="The only source that its events may name; may be repeated."
+)
+@click.pass_obj
+def create(settings: dict[str, Any], name: str, role: str, sources: tuple[str, ...]) -> None:
+    r"""Make a token for NAME and print it, once: what is kept is its digest.
+
+    \b
+    poet token create ana --role review
+    """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    secret, made = _tokens(settings).create(name, role, at=at, sources=sources)
+    document = {"token": secret, "id": made.id, "name": made.name, "role": made.role}
+    show(as_json=settings["json"], document=document, lines=[secret])
+    note("keep it well: nobody can print it again")
+
+
+@token.command(name="list")
+@click.pass_obj
+def list_(settings: dict[str, Any]) -> None:
+    r"""List who has a token.
+
+    \b
+    poet token list
+    """
+    found = _tokens(settings).all()
+    document = [
+        {name: value for name, value in msgspec.to_builtins(each).items() if name != "sha256"}
+        for each in found
+    ]
+    lines = [
+        f"{each.name}  {each.role}  {each.created}  {', '.join(each.sources) or 'any source'}"
+        for each in found
+    ]
+    show(
+        as_json=settings["json"],
+        document=document,
+        lines=lines or ["no tokens: who is on this machine may all"],
+    )
+
+
+@token.command()
+@click.argument("name")
+@click.pass_obj
+def revoke(settings: dict[str, Any], name: str) -> None:
+    r"""Take a token back, at once.
+
+    \b
+    poet token revoke ana
+    """
+    gone = _tokens(settings).revoke(name)
+    show(
+        as_json=settings["json"],
+        document={"revoked": gone.name},
+        lines=[f"the token of {gone.name} is revoked"],
+    )
+
+
+def _tokens(settings: dict[str, Any]) -> Any:
+    from poet.server.tokens import Tokens  # noqa: PLC0415 -- `poet --help` must not import what it does not need
+    from poet.workspace.configuration import read_configuration  # noqa: PLC0415
+
+    read_configuration(settings["folder"] / "poet.toml")
+    folder: Path = settings["folder"] / "feedback_log"
+    folder.mkdir(exist_ok=True)
+    return Tokens(folder)
+
+
+COMMANDS = (serve, token)

@@ -1,0 +1,57 @@
+"""`watch`."""
+
+from typing import Any
+
+import click
+
+from poet.cli.output import json_text, note, show
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Look once, compile if enough has come, and end.")
+@click.option("--interval", default=2.0, show_default=True, help="Seconds between two looks at the log.")
+@click.option("--debounce", default=5.0, show_default=True, help="Seconds without news before a compile.")
+@click.pass_obj
+def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: float) -> None:
+    r"""Compile whenever enough feedback has come: `learning_threshold` events since the last compile.
+
+    Executions and alerts do not count. One watcher at a time works; others wait. With --json, one line a
+    compile. Ctrl-C ends it.
+
+    \b
+    poet watch                    keep compiling
+    poet watch --once             as a job of a scheduler
+    """
+    from poet.workspace.watch import watch as keep_watching  # noqa: PLC0415
+    from poet_runtime.errors import ValidationError  # noqa: PLC0415
+
+    if interval <= 0 or debounce < 0:
+        raise click.UsageError("--interval takes more than 0 seconds, --debounce at least 0")
+    try:
+        keep_watching(
+            settings["folder"].resolve(),
+            once=once,
+            interval_s=interval,
+            debounce_s=debounce,
+            say=note,
+            compiled=lambda report: _show(settings, report),
+        )
+    except ValidationError as error:
+        note(f"poet: {error}")
+        raise click.exceptions.Exit(1) from error
+    except KeyboardInterrupt:
+        note("no longer watching")
+
+
+def _show(settings: dict[str, Any], report: Any) -> None:
+    from poet.cli.compile import compiled_lines  # noqa: PLC0415
+    from poet.review.changes import plan_document  # noqa: PLC0415
+
+    document = plan_document(report.plan, published=report.versions)
+    if settings["json"]:
+        click.echo(json_text(document))
+        return
+    show(as_json=False, document=None, lines=compiled_lines(document, ", active now", with_source=True))
+
+
+COMMANDS = (watch,)

@@ -1,0 +1,23 @@
+"""Signed bundles: versions for machines that do not share the workspace."""
+
+from poet.distribute.bundle import BundleDocument, open_bundle, pack, sign
+from poet.distribute.follow import BundleRuntime
+from poet.distribute.keys import PrivateKey, TrustedKey, make_key, read_key, trusted
+from poet.distribute.pull import Pulled, State, pull, state
+
+__all__ = [
+    "BundleDocument",
+    "BundleRuntime",
+    "PrivateKey",
+    "Pulled",
+    "State",
+    "TrustedKey",
+    "make_key",
+    "open_bundle",
+    "pack",
+    "pull",
+    "read_key",
+    "sign",
+    "state",
+    "trusted",
+]

@@ -1,0 +1,219 @@
+"""What `generate_alerts` learned, as a configuration of Prometheus Alertmanager.
+
+Alerts are expected to bear the labels ``feature`` and ``severity`` (low, medium, high, critical). The first
+route that matches takes an alert, in the order in which the policy decides: what is held back, groups, the
+cool-down, the rest.
+
+| learned | written |
+| --- | --- |
+| held back until a moment, below a severity | a route that is muted in a time interval which ends then |
+| a group of features with one cause | a route that gathers them, whichever fire |
+| a cool-down below a severity | `group_interval` and `repeat_interval` of a route for these severities |
+| many at once | what no other route takes is gathered; then a cool-down is `repeat_interval` alone |
+
+What Alertmanager has no word for stands in the file as a comment. Nothing is muted that the policy would let
+through, but for the share that it asks about: a suppression that also depends on how far a score is beyond
+its threshold is not written at all. A cool-down delays, and mutes nothing.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version as release_of
+from pathlib import Path
+
+from poet.build.manifest import module_name, read_manifest
+from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Members, Pattern, Share
+from poet.spec import read
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.errors import ExportError
+from poet_runtime.registry import as_published, read_document
+
+POLICY = "generate_alerts"
+RECEIVER = "drift"
+SEVERITIES = ("low", "medium", "high", "critical")
+FIRST_YEAR = 1970
+LONGEST_S = 100 * 365 * 86_400
+_PLAIN = re.compile(r"[A-Za-z0-9_:/-]")
+
+
+def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = None) -> str:
+    """Write a published version's decisions as a whole Alertmanager configuration, in YAML.
+
+    Raises
+    ------
+    ExportError
+        The policy is another than `generate_alerts`, there is no such version, or its files are not those
+        that were published.
+    """
+    if policy != POLICY:
+        raise ExportError(f"Alertmanager can do nothing of what {policy} does; export {POLICY}")
+    number, decisions = _published(generated, number)
+    lines = [
+        f"# {POLICY} version {number}, exported by poet {release_of('poet-policy-compiler')}.",
+        "# Alerts need the labels feature and severity (low, medium, high, critical). Say how the receiver",
+        "# reaches people, or take the routes over into a configuration that you have.",
+        *_configuration(decisions),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _published(generated: Path, number: int | None) -> tuple[int, Decisions]:
+    """Return the number and the decisions of a published version, the active one by default."""
+    policies = read_document(generated).policies
+    if POLICY not in policies:
+        known = ", ".join(sorted(policies)) or "none"
+        raise ExportError(f"no policy {POLICY!r} is published; published are {known}")
+    entry = policies[POLICY]
+    wanted = entry.active if number is None else number
+    if str(wanted) not in entry.versions:
+        known = ", ".join(sorted(entry.versions, key=int))
+        raise ExportError(f"{POLICY} has no version {wanted}; published are {known}")
+    path = generated / f"{module_name(POLICY, wanted)}.json"
+    sha256 = entry.versions[str(wanted)].manifest_sha256
+    if not path.is_file() or as_published(path.read_bytes(), sha256) is None:
+        raise ExportError(f"{path} is not the manifest that was published; restore it from version control")
+    return wanted, read_manifest(generated, POLICY, wanted).decisions
+
+
+def _configuration(decisions: Decisions) -> Iterator[str]:
+    calm = next(iter(_of(decisions, "cool_down")), None)
+    intervals: list[str] = []
+    routes: list[str] = []
+    for place, rule in enumerate(_of(decisions, "suppress"), start=1):
+        routes += _suppression(rule, f"poet-held-back-{place}", intervals)
+    for rule in _of(decisions, "group"):
+        routes += _group(rule, calm)
+    routes += _cool_down(calm, is_gathered=bool(_of(decisions, "batch"))) if calm else []
+    yield "route:"
+    yield f"  receiver: {_text(RECEIVER)}"
+    yield from _root(decisions)
+    if any(line.startswith("-") for line in routes):  # else there are only comments on what was left out
+        yield "  routes:"
+    yield from (f"    {line}" for line in routes)
+    if intervals:
+        yield "time_intervals:"
+        yield from (f"  {line}" for line in intervals)
+    yield "receivers:"
+    yield f"  - name: {_text(RECEIVER)}"
+
+
+def _root(decisions: Decisions) -> Iterator[str]:
+    batches = _of(decisions, "batch")
+    if not batches:
+        yield '  group_by: ["feature"]'
+        return
+    many = read(batches[0], batches[0].condition, Many)
+    yield from _said(batches[0], "  ")
+    yield f"  # not said here: only from {many.at_least} at once; Alertmanager gathers any number"
+    yield '  group_by: ["alertname"]'
+
+
+def _suppression(rule: Rule, name: str, intervals: list[str]) -> Iterator[str]:
+    pattern, share = read(rule, rule.condition, Pattern), read(rule, rule.parameters, Share)
+    yield from _said(rule, "")
+    features, notes = _features(pattern.features)
+    yield from notes
+    if pattern.ratio_at_most is not None:
+        yield f"# not written: it holds up to {pattern.ratio_at_most:g} times the threshold: no label tells"
+        return
+    ends = list(_until(pattern.until)) if math.isfinite(pattern.until) else []
+    if not ends or not features:
+        yield "# not written: nothing of it can be said to Alertmanager"
+        return
+    yield f"# not said here: {share.holdout:g} of them are let through and asked about"
+    yield "- matchers:"
+    yield f"    - {_text(features)}"
+    yield f"    - {_text(_severities(pattern.severity_below))}"
+    yield '  group_by: ["feature"]'
+    yield f"  mute_time_intervals: [{_text(name)}]"
+    intervals += [f"- name: {_text(name)}", "  time_intervals:", *(f"    - {each}" for each in ends)]
+
+
+def _group(rule: Rule, calm: Rule | None) -> Iterator[str]:
+    group, members = read(rule, rule.condition, Group), read(rule, rule.parameters, Members)
+    yield from _said(rule, "")
+    features, notes = _features(group.features)
+    yield from notes
+    if not features:
+        yield "# not written: nothing of it can be said to Alertmanager"
+        return
+    yield f"# not said here: only from {members.at_least} of them; Alertmanager gathers any number"
+    yield "- matchers:"
+    yield f"    - {_text(features)}"
+    yield '  group_by: ["alertname"]'
+    if calm is not None:
+        yield "  # a new member is told at once, what is known again after the cool-down"
+        yield f"  repeat_interval: {_text(_seconds(read(calm, calm.parameters, Calm).seconds))}"
+
+
+def _cool_down(rule: Rule, *, is_gathered: bool) -> Iterator[str]:
+    calm, floor = read(rule, rule.parameters, Calm), read(rule, rule.condition, Floor)
+    yield from _said(rule, "")
+    yield f"# not said here: what is {calm.factor:g} times beyond its threshold does not wait"
+    yield "- matchers:"
+    yield f"    - {_text(_severities(floor.severity_below))}"
+    if is_gathered:
+        yield '  group_by: ["alertname"]'
+        yield "  # no group_interval, for it would let one feature wait for another"
+    else:
+        yield '  group_by: ["feature"]'
+        yield f"  group_interval: {_text(_seconds(calm.seconds))}"
+    yield f"  repeat_interval: {_text(_seconds(calm.seconds))}"
+
+
+def _until(moment: float) -> Iterator[str]:
+    """Say "before this moment", to the minute, in intervals that each ask for all that they name."""
+    end = datetime.fromtimestamp(min(max(moment, 0.0), LONGEST_S), UTC)
+    year, month, day = f"years: [{_text(end.year)}]", f"months: [{_text(end.month)}]", end.day
+    if end.year > FIRST_YEAR:
+        yield f"{{years: [{_text(f'{FIRST_YEAR}:{end.year - 1}')}]}}"
+    if end.month > 1:
+        yield f"{{{year}, months: [{_text(f'1:{end.month - 1}')}]}}"
+    if day > 1:
+        yield f"{{{year}, {month}, days_of_month: [{_text(f'1:{day - 1}')}]}}"
+    if end.hour or end.minute:
+        times = f'times: [{{start_time: "00:00", end_time: {_text(f"{end:%H:%M}")}}}]'
+        yield f"{{{year}, {month}, days_of_month: [{_text(day)}], {times}}}"
+
+
+def _of(decisions: Decisions, kind: str) -> list[Rule]:
+    return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
+
+
+def _said(rule: Rule, indent: str) -> Iterator[str]:
+    """Name a rule and its reason. In JSON, so that no text can end the comment."""
+    yield f"{indent}# rule {_text(rule.id)}: {_text(rule.reason)}"
+
+
+def _features(names: Iterable[str]) -> tuple[str, list[str]]:
+    """Give a matcher of these features, and what has to be said of those that it leaves out."""
+    kept, notes = [], []
+    for name in sorted(set(names)):
+        if not name:
+            notes.append('# left out: the feature "", which would be every alert without that label')
+        else:
+            kept.append("".join(map(_literal, name)))
+    return (f'feature=~"{"|".join(kept)}"'.replace("\\", "\\\\") if kept else ""), notes
+
+
+def _literal(sign: str) -> str:
+    """Write a sign so that a regular expression of Go takes it for itself and no quotes have to mind it."""
+    if _PLAIN.fullmatch(sign):
+        return sign
+    return "\\." if sign == "." else f"\\x{{{ord(sign):x}}}"
+
+
+def _severities(below: str) -> str:
+    return f'severity=~"{"|".join(SEVERITIES[: SEVERITIES.index(below)])}"'
+
+
+def _seconds(seconds: float) -> str:
+    return f"{math.ceil(min(seconds, LONGEST_S))}s"
+
+
+def _text(value: object) -> str:
+    """Quote a text: JSON in ASCII, which YAML reads alike."""
+    return json.dumps(str(value), ensure_ascii=True).replace("\x7f", "\\u007f")

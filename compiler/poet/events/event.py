@@ -1,0 +1,400 @@
+"""The envelope: bytes or fields → `Event`, or a refusal that says where and why.
+
+Names for events that have none: UUIDv7 (RFC 9562), sortable by time, random otherwise.
+
+Moments to the microsecond, in seconds since 1970, and their text.
+
+The short way from fields to an event, for events that are plain; the others take the long one.
+
+What is not plain (money as text, a null that may have been a NaN, a time of another age) is left to the long
+way, as is everything that is wrong: it says what. Both give the same payload and the same bytes.
+"""
+
+import difflib
+import math
+import os
+import re
+import time as clock
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+
+import msgspec
+
+from poet.events.payloads import Payload, Problem
+from poet.events.schema import PAYLOADS, units_of
+from poet.events.units import CONVERTERS, instant
+from poet_runtime.background import call_after_fork_in_child
+from poet_runtime.errors import EventError
+
+DRAWN = 256  # names whose random part is drawn from the system at once
+_TAILS: list[str] = []  # random parts, spelled out; taking one from the end is atomic among threads
+_VARIANT = str.maketrans("0123456789abcdef", "89ab89ab89ab89ab")
+
+
+def new_id(now: float | None = None) -> str:
+    """Give a UUIDv7, of this moment unless another is given."""
+    try:
+        tail = _TAILS.pop()
+    except IndexError:
+        tail = _drawn()
+    return _head(int((clock.time() if now is None else now) * 1000)) + tail
+
+
+@lru_cache(maxsize=64)
+def _head(milliseconds: int) -> str:
+    digits = f"{milliseconds & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
+
+
+def _drawn() -> str:
+    """Draw random parts, keep all but one and give that."""
+    digits = os.urandom(10 * DRAWN).hex()
+    parts = [digits[start : start + 20] for start in range(0, 20 * DRAWN, 20)]
+    tails = [f"7{part[:3]}-{part[3].translate(_VARIANT)}{part[4:7]}-{part[7:19]}" for part in parts]
+    last = tails.pop()
+    _TAILS.extend(tails)
+    return last
+
+
+call_after_fork_in_child(_TAILS.clear)  # parent and child must not give the same names
+
+
+PLAIN_S = (1e9, 4e9)  # between these a float's fraction has so few bits that a million times it is exact
+
+
+def spelled(time: float) -> tuple[float, bytes]:
+    """Round to microseconds, as ``round(time, 6)`` does, and give the text, as `datetime.isoformat` does.
+
+    For the years 2001 to 2096; of other times the text is empty.
+    """
+    if not PLAIN_S[0] <= time < PLAIN_S[1]:
+        return round(time, 6), b""
+    second = int(time)
+    micros = round((time - second) * 1e6)
+    if micros == 1_000_000:
+        second, micros = second + 1, 0
+    rounded = (second * 1_000_000 + micros) / 1e6
+    return rounded, b"%b.%06d+00:00" % (_second(second), micros) if micros else b"%b+00:00" % _second(second)
+
+
+@lru_cache(maxsize=64)
+def _second(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00").encode()
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_PLAIN = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","time":"%b","type":%b}'
+_ABOUT = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%b,"time":"%b","type":%b}'
+
+
+def quick(
+    type_: str, data: Mapping[str, object], source: str, time: bytes, identity: str, subject: str | None
+) -> tuple[Payload, bytes] | None:
+    """Give the payload and the envelope's bytes, or None where it takes a longer look.
+
+    `time` is the moment's text, empty where it has no plain one.
+    """
+    if not (time and source and identity and type(type_) is type(source) is type(identity) is str):
+        return None
+    kind = PAYLOADS.get(type_)
+    decode = None if kind is None else _decoder(kind)
+    if decode is None or not (subject is None or type(subject) is str):
+        return None
+    try:
+        encoded = _encode(data)
+        if encoded.find(b"null") >= 0:  # twice as fast as `in`
+            return None
+        payload = decode(encoded)
+        payload.verify()
+        names = encoded, _encode(identity), _encode(source)
+        if subject is None:
+            return payload, _PLAIN % (*names, time, _encode(type_))
+        return payload, _ABOUT % (*names, _encode(subject), time, _encode(type_))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+@cache
+def _decoder(kind: type[Payload]) -> Callable[[bytes], Payload] | None:
+    """Give what reads a payload whose fields people write in no unit of their own."""
+    return None if units_of(kind) else msgspec.json.Decoder(kind).decode
+
+
+LIMIT_BYTES = 256 * 1024
+SHOWN = 80  # characters of a value that a message repeats
+_SAYS = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
+_EXPECTED = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>.+)`")
+_ENVELOPE_FIELDS = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One appended fact.
+
+    `time` is in seconds since 1970, UTC. `data` is normalised (US dollars, seconds and epoch seconds as
+    floats); `raw` is the envelope as it came, with unknown fields and people's own units.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: float
+    subject: str | None
+    data: Payload
+    raw: bytes
+
+    def extras(self) -> dict[str, object]:
+        """Give the fields that the schema does not know: the envelope's, and under ``data`` the payload's."""
+        document = msgspec.json.decode(self.raw, type=dict[str, object])
+        known = type(self.data).__struct_encode_fields__
+        data = document.get("data")
+        unknown = {name: value for name, value in document.items() if name not in _ENVELOPE_FIELDS}
+        inner = (
+            {name: value for name, value in data.items() if name not in known}
+            if isinstance(data, dict)
+            else {}
+        )
+        return unknown | ({"data": inner} if inner else {})
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    time: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subject: str | None = None
+    specversion: str = "1.0"
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:
+    """Read one event from its JSON envelope.
+
+    Parameters
+    ----------
+    document
+        A CloudEvent, at most 256 KiB; only `type` and `data` are required.
+    source
+        The event's source where it names none.
+    now
+        Gives the time of an event that names none.
+
+    Raises
+    ------
+    EventError
+        It is not an event; says the event, the field, what was expected and what came.
+    """
+    raw = _bytes(document)
+    try:
+        envelope = _ENVELOPE.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _refusal("event", error, raw) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _refused("event", path="$", expected="a JSON object", got=str(error)) from error
+    name = _name(envelope)
+    if envelope.specversion != "1.0":
+        raise EventError(event=name, path="specversion", expected="'1.0'", got=repr(envelope.specversion))
+    stated = _time(envelope.time, name)
+    time = now() if stated is None else stated
+    return Event(
+        id=_text(envelope.id, name, "id") or new_id(time),
+        source=_text(envelope.source, name, "source") or source,
+        type=envelope.type,
+        time=time,
+        subject=envelope.subject,
+        data=_payload(envelope, name),
+        raw=raw,
+    )
+
+
+def make(
+    type: str,  # noqa: A002 -- CloudEvents' own word
+    data: Mapping[str, object],
+    *,
+    source: str = "unknown",
+    time: float | str | datetime | None = None,
+    id: str | None = None,  # noqa: A002
+    subject: str | None = None,
+    now: Callable[[], float] = clock.time,
+) -> Event:
+    """Make an event from its fields; `raw` is its canonical JSON.
+
+    Raises
+    ------
+    EventError
+        As `parse`, and for values that JSON cannot hold (NaN, infinity, lone surrogates).
+    """
+    try:
+        moment, text = spelled(now() if time is None else instant(time))
+    except ValueError as error:
+        name = f"{id or 'new event'} ({type})"
+        raise _refused(name, path="time", expected=str(error), got=repr(time)) from error
+    identity = new_id(moment) if id is None else id
+    found = quick(type, data, source, text, identity, subject)
+    if found is None or len(found[1]) > LIMIT_BYTES:
+        raw = _spelled_out(type, data, source, moment, identity, subject, name=id or "new event")
+        return parse(raw, source=source, now=now)
+    payload, raw = found
+    return Event(id=identity, source=source, type=type, time=moment, subject=subject, data=payload, raw=raw)
+
+
+def _spelled_out(
+    type_: str,
+    data: Mapping[str, object],
+    source: str,
+    moment: float,
+    identity: str,
+    subject: str | None,
+    *,
+    name: str,
+) -> bytes:
+    """Write an envelope as canonical JSON."""
+    named = f"{name} ({type_})"
+    envelope = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": source,
+        "type": type_,
+        "time": datetime.fromtimestamp(moment, UTC).isoformat(),
+        "data": _without_nan(data, named, "data"),
+    }
+    if subject is not None:
+        envelope["subject"] = subject
+    try:
+        return msgspec.json.encode(envelope, order="sorted")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise EventError(event=named, path="data", expected="what JSON can hold", got=str(error)) from error
+
+
+def _refused(event: str, *, path: str, expected: str, got: object) -> EventError:
+    """Make the error, with what came cut to what a message can bear."""
+    return EventError(event=event, path=path, expected=expected, got=_short(str(got)))
+
+
+def _bytes(document: bytes | str) -> bytes:
+    try:
+        raw = document.encode() if isinstance(document, str) else bytes(document)
+    except UnicodeEncodeError as error:
+        raise EventError(event="event", path="$", expected="text in Unicode", got=str(error)) from error
+    if len(raw) > LIMIT_BYTES:
+        raise _refused("event", path="$", expected="at most 256 KiB", got=f"{len(raw)} bytes")
+    return raw
+
+
+def _name(envelope: _Envelope) -> str:
+    return f"{_short(envelope.id) if isinstance(envelope.id, str) else 'event'} ({_short(envelope.type)})"
+
+
+def _text(value: str | msgspec.UnsetType, name: str, path: str) -> str | None:
+    if isinstance(value, msgspec.UnsetType):
+        return None
+    if not value:
+        raise _refused(name, path=path, expected="a text that is not empty", got="''")
+    return value
+
+
+def _time(value: msgspec.Raw | msgspec.UnsetType, name: str) -> float | None:
+    if isinstance(value, msgspec.UnsetType):
+        return None
+    try:
+        stated: object = msgspec.json.decode(value)
+    except msgspec.DecodeError as error:  # a number that is none: 1e400
+        raise _refused(name, path="time", expected="a time", got=str(error)) from error
+    if stated is None:
+        return None
+    try:
+        return instant(stated)
+    except ValueError as error:
+        raise _refused(name, path="time", expected=str(error), got=repr(stated)) from error
+
+
+@cache
+def _reader(payload: type[Payload]) -> tuple[msgspec.json.Decoder[Payload], dict[str, str]]:
+    return msgspec.json.Decoder(payload), units_of(payload)
+
+
+def _payload(envelope: _Envelope, name: str) -> Payload:
+    kind = PAYLOADS.get(envelope.type)
+    if kind is None:
+        raise _unknown_type(envelope.type, name)
+    decoder, units = _reader(kind)
+    try:
+        data = _with_units(envelope.data, kind, units, name) if units else decoder.decode(envelope.data)
+        data.verify()
+    except msgspec.ValidationError as error:
+        raise _refusal(name, error, bytes(envelope.data)) from error
+    except Problem as problem:
+        raise EventError(
+            event=name, path=problem.path, expected=problem.expected, got=problem.got
+        ) from problem
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _refused(name, path="data", expected="a JSON object", got=str(error)) from error
+    return data
+
+
+def _with_units(raw: msgspec.Raw, kind: type[Payload], units: Mapping[str, str], name: str) -> Payload:
+    fields = msgspec.json.decode(raw, type=dict[str, object])
+    for field, unit in units.items():
+        value = fields.get(field)
+        if value is not None:
+            try:
+                fields[field] = CONVERTERS[unit](value)
+            except ValueError as error:
+                raise EventError(event=name, path=field, expected=str(error), got=repr(value)) from error
+    return msgspec.convert(fields, kind)
+
+
+def _unknown_type(type_: str, name: str) -> EventError:
+    near = difflib.get_close_matches(type_[:SHOWN], PAYLOADS, n=1)
+    expected = f"a known type; did you mean {near[0]!r}?" if near else f"one of {', '.join(sorted(PAYLOADS))}"
+    return _refused(name, path="type", expected=expected, got=repr(type_))
+
+
+def _refusal(name: str, error: msgspec.ValidationError, document: bytes) -> EventError:
+    said = _SAYS.fullmatch(str(error))
+    what, path = (said["what"], said["path"] or "") if said else (str(error), "")
+    if missing := _MISSING.fullmatch(what):
+        field = missing["field"]
+        return EventError(
+            event=name,
+            path=f"{path}.{field}" if path else field,
+            expected="a value, it is required",
+            got="nothing",
+        )
+    parts = _EXPECTED.fullmatch(what)
+    expected, got = (parts["expected"], parts["got"]) if parts else (what, None)
+    return EventError(event=name, path=path or "$", expected=expected, got=got or _found(document, path))
+
+
+def _found(document: bytes, path: str) -> str:
+    """Show what a document has at a path such as ``scores[...].statistic``, as far as it can be followed."""
+    value: object = msgspec.json.decode(document)
+    for step in re.findall(r"[^.\[\]]+", path.split("[...]", maxsplit=1)[0]):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+    return repr(value)
+
+
+def _without_nan(value: object, name: str, path: str) -> object:
+    """Give plain containers without NaN or infinity: JSON would turn them into null without a word."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EventError(
+            event=name, path=path.removeprefix("data."), expected="a finite number", got=repr(value)
+        )
+    if isinstance(value, Mapping):
+        return {key: _without_nan(each, name, f"{path}.{key}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each, name, f"{path}[{row}]") for row, each in enumerate(value)]
+    return value
+
+
+def _short(text: str) -> str:
+    """Cut what came to a length that a message can bear, and make it printable."""
+    shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return shown.encode("unicode_escape").decode() if not shown.isprintable() else shown

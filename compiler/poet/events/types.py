@@ -1,0 +1,90 @@
+"""The event types that are known: POET's own, and those that installed packages bring."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from poet.events.payloads import Payload
+from poet_runtime import plugins
+from poet_runtime.errors import EventError, PluginError
+
+GROUP = "poet.events"
+
+
+class KnownTypes(Mapping[str, type[Payload]]):
+    """Every event type with its struct.
+
+    A package's type is imported when it is first asked for, so that a monitor which emits POET's own pays
+    nothing for packages. One that cannot be used is left out of the iteration, and asking for it says why.
+    """
+
+    def __init__(self, own: Mapping[str, type[Payload]]) -> None:
+        self._own = frozenset(own)
+        self._known = dict(own)
+        self._refused: dict[str, PluginError] = {}
+
+    def __getitem__(self, type_: str) -> type[Payload]:
+        if type_ in self._known:
+            return self._known[type_]
+        if type_ not in plugins.entries(GROUP):
+            raise KeyError(type_)
+        self._bring(type_)
+        if refused := self._refused.get(type_):
+            raise EventError(
+                event=type_, path="type", expected="a type that can be used", got=str(refused)
+            ) from refused
+        return self._known[type_]
+
+    def __iter__(self) -> Iterator[str]:
+        for type_ in plugins.entries(GROUP):
+            self._bring(type_)
+        return iter(tuple(self._known))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def problems(self) -> tuple[PluginError, ...]:
+        """What is wrong with the types that packages bring, by name."""
+        return tuple(self._refused[type_] for type_ in plugins.entries(GROUP) if self._is_refused(type_))
+
+    def add(self, type_: str, payload: type[Payload]) -> None:
+        """Know one more type; adding it again changes nothing.
+
+        Raises
+        ------
+        EventError
+            Another struct has the name already.
+        """
+        if self._known.setdefault(type_, payload) is not payload:
+            raise EventError(event=type_, path="type", expected="a name not taken yet", got=repr(type_))
+
+    def _is_refused(self, type_: str) -> bool:
+        self._bring(type_)
+        return type_ in self._refused
+
+    def _bring(self, type_: str) -> None:
+        if type_ in self._refused or (type_ in self._known and type_ not in self._own):
+            return
+        if type_ in self._own:
+            brought = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
+            self._refused[type_] = PluginError(f"{brought} takes a name that is POET's own; use another")
+            return
+        try:
+            self._known[type_] = _brought(type_)
+        except PluginError as error:
+            self._refused[type_] = error
+
+
+def _brought(type_: str) -> type[Payload]:
+    payload, point = plugins.load(GROUP, type_)
+    if not (isinstance(payload, type) and issubclass(payload, Payload)):
+        raise PluginError(
+            f"{plugins.described(point)} gives {payload!r:.80}; make it a struct that inherits from "
+            "poet.events.Payload"
+        )
+    try:
+        msgspec.json.Decoder(payload)
+    except TypeError as error:
+        raise PluginError(f"{plugins.described(point)} cannot be read from JSON: {error}") from error
+    return payload

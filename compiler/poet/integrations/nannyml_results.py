@@ -1,0 +1,167 @@
+"""NannyML's univariate drift results become executions that feedback can cite.
+
+What is read is the frame that a result gives of itself (`.to_df()`), or that frame's columns as a dictionary,
+so POET needs no NannyML of its own.
+
+Another monitor's answers become executions, on the way that POET's own take.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from poet_runtime.drift.comparison import compare
+from poet_runtime.errors import EventError, SampleError
+from poet_runtime.results import DriftResult
+
+if TYPE_CHECKING:
+    from poet.workspace.workspace import Workspace
+
+
+POLICY = "detect_drift"
+
+
+def recorded(
+    workspace: "Workspace", result: DriftResult, current: Any, reference: Any, *, when: float | None = None
+) -> DriftResult:
+    """Record an answer about a feature with the samples it was given for; gives it with its id and profile.
+
+    Samples that POET cannot compare are left out, and the reason stands in the result.
+    """
+    feature = result.feature
+    try:
+        samples = compare(current, reference, feature=feature)
+        result = replace(result, profile=samples.profile)
+    except SampleError as error:
+        current, reference, result = [], [], replace(result, reason=result.reason or str(error))
+    arguments = {"current": current, "reference": reference, "feature": feature}
+    answered: DriftResult = workspace.record(POLICY, arguments, result, when=when)
+    return answered
+
+
+def rows_of(table: Any, name: str, rows: slice = slice(None)) -> Any:
+    """Give rows of a column of a table; none where the table or the column is not there."""
+    if table is None or not _has(table, name):
+        return []
+    column = table[name]
+    return getattr(column, "iloc", column)[rows]
+
+
+def _has(table: Any, name: str) -> bool:
+    if isinstance(table, Mapping):
+        return name in table
+    names = getattr(table, "column_names", None)  # pyarrow
+    return name in (table.columns if names is None else names)
+
+
+EVENT = "NannyML's result"
+Columns = Mapping[Any, list[Any]]
+
+
+class ChunkResult(NamedTuple):
+    """What NannyML says of one column in one chunk, by one method."""
+
+    chunk: str
+    rows: slice  # of the analysed table
+    when: float | None  # the chunk's end, in seconds since 1970
+    result: DriftResult
+
+
+def record(
+    workspace: "Workspace", result: Any, *, current: Any = None, reference: Any = None
+) -> list[ChunkResult]:
+    """Record what a result says of each analysed chunk, column and method; gives it with ids to cite.
+
+    Parameters
+    ----------
+    result
+        What `UnivariateDriftCalculator.calculate` gave, its `to_df()`, or that frame's `to_dict("list")`.
+    current, reference
+        The analysed and the reference table. With them every candidate statistic is computed, so that POET
+        can learn a better rule; without them it learns only how good this monitor is.
+
+    Raises
+    ------
+    EventError
+        There is no analysed chunk, or this is no univariate drift result.
+    """
+    done = []
+    for each in results(result):
+        feature = each.result.feature
+        rows = rows_of(current, feature, each.rows)
+        before = rows_of(reference, feature)
+        done.append(each._replace(result=recorded(workspace, each.result, rows, before, when=each.when)))
+    return done
+
+
+def results(result: Any) -> list[ChunkResult]:
+    """Give what a result says, chunk by chunk, without recording it.
+
+    Raises
+    ------
+    EventError
+        As `record`.
+    """
+    columns = _columns(result)
+    measured = [(key[0], key[1]) for key in columns if key[0] != "chunk" and key[2] == "value"]
+    chunks = [row for row, period in enumerate(_chunk(columns, "period")) if period != "reference"]
+    if not measured or not chunks:
+        raise EventError(event=EVENT, path="period", expected="an analysed chunk and a column", got="none")
+    return [each for row in chunks for each in _of_chunk(columns, measured, row)]
+
+
+def _columns(result: Any) -> Columns:
+    frame = result.to_df() if hasattr(result, "to_df") else result
+    columns = frame if isinstance(frame, Mapping) else getattr(frame, "to_dict", lambda _orient: {})("list")
+    if ("chunk", "chunk", "key") in columns and all(len(key) == 3 for key in columns):
+        return {tuple(key): list(values) for key, values in columns.items()}
+    expected = "the frame of a univariate drift result, with columns as (feature, method, value)"
+    raise EventError(event=EVENT, path="columns", expected=expected, got=f"{list(columns)!r:.80}")
+
+
+def _chunk(columns: Columns, name: str) -> list[Any]:
+    count = len(columns["chunk", "chunk", "key"])
+    return columns.get(("chunk", "chunk", name), [None] * count)
+
+
+def _of_chunk(columns: Columns, measured: list[tuple[str, str]], row: int) -> Iterator[ChunkResult]:
+    start, end = _chunk(columns, "start_index")[row], _chunk(columns, "end_index")[row]
+    rows = slice(None) if start is None or end is None else slice(int(start), int(end) + 1)
+    when = _seconds(_chunk(columns, "end_date")[row])
+    for feature, method in measured:
+        result = _result(feature, method, {name: columns.get((feature, method, name)) for name in NAMES}, row)
+        yield ChunkResult(str(columns["chunk", "chunk", "key"][row]), rows, when, result)
+
+
+NAMES = ("value", "upper_threshold", "lower_threshold", "alert")
+
+
+def _result(feature: str, method: str, said: Mapping[str, list[Any] | None], row: int) -> DriftResult:
+    score, upper, lower = (_number(said[name], row) for name in NAMES[:3])
+    alert = said["alert"]
+    is_below = math.isnan(upper) or score < lower  # NaN is below nothing
+    return DriftResult(
+        drifted=bool(alert[row]) if alert else score > upper or score < lower,
+        score=score,
+        threshold=lower if is_below else upper,
+        test=f"nannyml/{method}",
+        direction="below" if is_below and not math.isnan(lower) else "above",
+        rule="nannyml",
+        reason="" if math.isfinite(score) else "NannyML could not measure it",
+        feature=feature,
+    )
+
+
+def _number(values: list[Any] | None, row: int) -> float:
+    value = None if values is None else values[row]
+    return math.nan if value is None else float(value)
+
+
+def _seconds(date: Any) -> float | None:
+    """Give a pandas Timestamp, a datetime or RFC 3339 text in seconds; without an offset it is UTC."""
+    if date is None or date != date:  # noqa: PLR0124 -- only NaT and NaN differ from themselves
+        return None
+    moment = datetime.fromisoformat(date) if isinstance(date, str) else date
+    return float((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,382 @@
+"""`detect_drift` on the groups of a data frame.
+
+A function over the groups of a data frame, one task a group, on Arrow tables.
+
+Answers that Spark gave become executions that feedback can cite.
+
+The groups of a data frame held against sketches of their references.
+
+Sketches of the columns of a data frame, however long it is.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from poet_runtime.drift.comparison import score_all
+from poet_runtime.drift.reference import Reference
+from poet_runtime.drift.sketch import EDGES, Sketch, merge
+from poet_runtime.drift.table import detect_drift_table as detect_columns
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult, Profile, Score
+
+if TYPE_CHECKING:
+    from poet.workspace.workspace import Workspace
+
+
+Answer = Callable[[Any, Mapping[str, Any]], Iterator[dict[str, Any]]]
+
+
+def require(table: Any, names: Iterable[str]) -> None:
+    """Refuse names that are no columns of a data frame."""
+    if lacking := [name for name in names if name not in table.columns]:
+        raise SampleError(f"the table has no column {', '.join(lacking)}; it has {', '.join(table.columns)}")
+
+
+def answer_groups(
+    table: Any,
+    by: Sequence[str],
+    names: Iterable[str],
+    known: Mapping[str, Any],
+    answer: Answer,
+    columns: Mapping[str, str],
+) -> Any:
+    """Let `answer` turn each group into rows of `columns` (names to Spark types).
+
+    `known` is sent to every worker once; `names` are the columns that it looks at.
+    """
+    if taken := [name for name in by if name in columns]:
+        raise SampleError(f"{', '.join(taken)} is a column of the answer; rename the column of the table")
+    types = dict(table.dtypes)
+    schema = {name: types[name] for name in by} | dict(columns)
+    quoted = ", ".join(f"`{name.replace('`', '``')}` {type_}" for name, type_ in schema.items())
+    work = partial(
+        _group, by=tuple(by), shared=_shared(table.sparkSession, known), answer=answer, columns=dict(columns)
+    )
+    wanted = [_quoted(name) for name in dict.fromkeys([*by, *names])]
+    groups = table.select(*wanted).groupBy(*(_quoted(name) for name in by))
+    return groups.applyInArrow(_taking_key(work), quoted)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
+
+
+def _taking_key(work: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Give a plain function of two arguments, which is what Spark looks for."""
+
+    def of_group(key: Any, table: Any) -> Any:
+        return work(key, table)
+
+    return of_group
+
+
+class _Sent:
+    """What Spark Connect cannot broadcast travels with the function."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _shared(session: Any, value: Any) -> Any:
+    context = getattr(session, "_sc", None)
+    return _Sent(value) if context is None else context.broadcast(value)
+
+
+def _group(
+    key: tuple[Any, ...],
+    table: Any,
+    *,
+    by: tuple[str, ...],
+    shared: Any,
+    answer: Answer,
+    columns: Mapping[str, str],
+) -> Any:
+    import pyarrow as pa  # noqa: PLC0415 -- only workers need it
+
+    types = {"string": pa.string(), "boolean": pa.bool_(), "double": pa.float64(), "bigint": pa.int64()}
+    rows = list(answer(table, shared.value))
+    keys = {name: pa.repeat(value, len(rows)) for name, value in zip(by, key, strict=True)}
+    found = {
+        name: pa.array([row[name] for row in rows], type=types[type_]) for name, type_ in columns.items()
+    }
+    return pa.table(keys | found)
+
+
+DETECT_COLUMNS = {
+    "feature": "string",
+    "drifted": "boolean",
+    "score": "double",
+    "threshold": "double",
+    "test": "string",
+    "reason": "string",
+    "policy_version": "bigint",
+    "details": "string",
+}
+
+
+def detect_drift_table(
+    detect: Callable[..., DriftResult],
+    current: Any,
+    references: Mapping[str, Any],
+    *,
+    by: Sequence[str] = (),
+    time: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    with_scores: bool = False,
+) -> Any:
+    """Answer each feature of each group, one task a group.
+
+    Parameters
+    ----------
+    detect
+        A `detect_drift` of any version.
+    current
+        A Spark data frame; the rows of one group must fit one worker.
+    references
+        By feature, a prepared `Reference` or a column; what is a column is prepared here, once. They are
+        broadcast.
+    by
+        Columns that name a group, as ``("model", "day")``; without, all rows are one.
+    time
+        A column of timestamps or seconds: rows are put in its order, and it is given as `current_times`.
+    context
+        Given to `detect` with every column.
+    with_scores
+        Whether to compute all statistics that learners replay rules on, for `record`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of `by`, then ``feature, drifted, score, threshold, test, reason, policy_version`` and
+        ``details`` (JSON: profile and scores). Each answer is, to the bit, what `detect` gives here for the
+        same values.
+
+    Raises
+    ------
+    SampleError
+        The data frame lacks a column, or a reference cannot be read.
+    """
+    names = [*references, *([time] if time else [])]
+    require(current, [*names, *by])
+    prepared = {
+        name: each if isinstance(each, Reference) else Reference.prepare(each)
+        for name, each in references.items()
+    }
+    answer = partial(_answers, detect=detect, time=time, context=context, with_scores=with_scores)
+    return answer_groups(current, by, names, prepared, answer, DETECT_COLUMNS)
+
+
+def _answers(
+    table: Any,
+    references: Mapping[str, Reference],
+    *,
+    detect: Callable[..., DriftResult],
+    time: str | None,
+    context: Mapping[str, Any] | None,
+    with_scores: bool,
+) -> Iterator[dict[str, Any]]:
+    times = None
+    if time is not None:
+        table = table.sort_by(time)
+        times = table[time].to_numpy()
+    columns = {name: table[name].combine_chunks() for name in references}
+    answers = detect_columns(detect, columns, references, current_times=times, context=context)
+    for name, result in answers.items():
+        known = dict(result.scores)
+        if with_scores and result.profile is not None and not result.reason:
+            known |= score_all(columns[name], references[name], current_times=times, context=context)
+        yield {
+            "feature": name,
+            "drifted": bool(result.drifted),
+            "score": _finite(result.score),
+            "threshold": _finite(result.threshold),
+            "test": result.test,
+            "reason": result.reason,
+            "policy_version": int(result.policy_version),
+            "details": _details(result, known),
+        }
+
+
+def _details(result: DriftResult, scores: Mapping[str, Any]) -> str:
+    told = {
+        "profile": asdict(result.profile) if result.profile else None,
+        "scores": {test: asdict(score) for test, score in scores.items()},
+    }
+    return json.dumps(_plain(told), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON holds: numbers that are none become null."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, float | np.floating):
+        return _finite(float(value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def record(
+    workspace: "Workspace", answers: Any, *, by: Sequence[str] = (), when: float | None = None
+) -> dict[tuple[Any, ...], DriftResult]:
+    """Record answers of `detect_drift_table`, made with ``with_scores=True`` for learners to replay.
+
+    Gives them by their values of `by` and their feature, with the ids that feedback cites. Rows come to this
+    process one partition after the other. `when` they were given is now, or in seconds since 1970.
+    """
+    found: dict[tuple[Any, ...], DriftResult] = {}
+    for row in answers.toLocalIterator():
+        arguments = {"current": [], "reference": [], "feature": row["feature"]}
+        key = (*(row[name] for name in by), row["feature"])
+        found[key] = workspace.record("detect_drift", arguments, _result(row), when=when)
+    return found
+
+
+def _result(row: Any) -> DriftResult:
+    told = json.loads(row["details"])
+    return DriftResult(
+        drifted=row["drifted"],
+        score=_or_nan(row["score"]),
+        threshold=_or_nan(row["threshold"]),
+        test=row["test"],
+        feature=row["feature"],
+        reason=row["reason"],
+        policy_version=row["policy_version"],
+        profile=Profile(**told["profile"]) if told["profile"] else None,
+        scores={
+            test: Score(**(each | {"statistic": _or_nan(each["statistic"])}))
+            for test, each in told["scores"].items()
+        },
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+BOUNDED = ("ks", "ks_p_value", "wasserstein")
+PLAIN = ("psi", "jensen_shannon")
+ENDS = [f"{name}_{end}" for name in BOUNDED for end in ("low", "high")]
+SCORE_COLUMNS = {"feature": "string", "n_current": "bigint", "n_reference": "bigint"} | dict.fromkeys(
+    [*ENDS, *PLAIN], "double"
+)
+
+
+def score_table(current: Any, sketches: Mapping[str, Sketch], *, by: Sequence[str] = ()) -> Any:
+    """Score each feature of each group against a sketch of its reference.
+
+    Parameters
+    ----------
+    current
+        A Spark data frame.
+    sketches
+        By feature, as `sketch_table` gives them; broadcast.
+    by
+        Columns that name a group; without, all rows are one.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of `by`, then ``feature, n_current, n_reference``, the least and the most that the
+        Kolmogorov-Smirnov distance, its p-value and the Wasserstein distance (in the values' unit) can be,
+        ``psi`` and ``jensen_shannon``. Null where a group has no values; ``wasserstein_high`` is null as well
+        where values lie beyond the sketch.
+
+    Raises
+    ------
+    SampleError
+        The data frame lacks a column.
+    """
+    require(current, [*sketches, *by])
+    return answer_groups(current, by, sketches, sketches, _scored, SCORE_COLUMNS)
+
+
+def _scored(table: Any, sketches: Mapping[str, Sketch]) -> Iterator[dict[str, Any]]:
+    for name, own in sketches.items():
+        new = own.counted(table[name].combine_chunks())
+        row: dict[str, Any] = dict.fromkeys(SCORE_COLUMNS) | {
+            "feature": name,
+            "n_current": new.n,
+            "n_reference": own.n,
+        }
+        if new.n and own.n:
+            for statistic in BOUNDED:
+                low, high = getattr(own, statistic)(new)
+                row |= {f"{statistic}_low": low, f"{statistic}_high": high if math.isfinite(high) else None}
+            row |= {statistic: getattr(own, statistic)(new) for statistic in PLAIN}
+        yield row
+
+
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
+
+
+def sketch_table(
+    table: Any, columns: Iterable[str] | None = None, *, edges: int = EDGES
+) -> dict[str, Sketch]:
+    """Sketch numeric columns in two passes: edges about equally often passed, then exact counts.
+
+    Parameters
+    ----------
+    table
+        A Spark data frame.
+    columns
+        Default: all that are numbers.
+    edges
+        A column, at most: 24 bytes each. The more there are, the narrower the bounds.
+
+    Raises
+    ------
+    SampleError
+        A column is not there, is not numeric, or holds no finite value.
+    """
+    numbers = [name for name, type_ in table.dtypes if type_ in _NUMBERS]
+    names = numbers if columns is None else list(columns)
+    require(table, names)
+    if odd := [name for name in names if name not in numbers]:
+        raise SampleError(f"{', '.join(odd)}: a sketch is of numbers; count categories with groupBy instead")
+    shares = np.linspace(0.0, 1.0, edges).tolist()
+    found = table.approxQuantile(names, shares, 1.0 / (4.0 * edges))
+    bounds = {name: _distinct(name, each) for name, each in zip(names, found, strict=True)}
+    rows = table.select(*names).mapInArrow(_counting(bounds), "feature string, sketch binary")
+    parts: dict[str, list[Sketch]] = {name: [] for name in names}
+    for row in rows.toLocalIterator():
+        parts[row["feature"]].append(Sketch.from_bytes(bytes(row["sketch"])))
+    return {name: merge(each or [Sketch.of([], edges=bounds[name])]) for name, each in parts.items()}
+
+
+def _distinct(name: str, quantiles: list[float]) -> list[float]:
+    ascending = np.unique([each for each in quantiles if np.isfinite(each)]).tolist()
+    if not ascending:
+        raise SampleError(f"{name} holds no finite value to lay edges by")
+    return list(ascending)
+
+
+def _counting(bounds: Mapping[str, list[float]]) -> Any:
+    """Give a plain function of one argument, which is what Spark looks for."""
+    work = partial(_counted, bounds=bounds)
+
+    def counted(batches: Iterator[Any]) -> Iterator[Any]:
+        return work(batches)
+
+    return counted
+
+
+def _counted(batches: Iterator[Any], *, bounds: Mapping[str, list[float]]) -> Iterator[Any]:
+    """Count a partition: one small row a column, however many batches there were."""
+    import pyarrow as pa  # noqa: PLC0415 -- only workers need it
+
+    sums = {name: Sketch.of([], edges=edges) for name, edges in bounds.items()}
+    for batch in batches:
+        for name, edges in bounds.items():
+            sums[name] += Sketch.of(batch[name], edges=edges)
+    yield pa.RecordBatch.from_pydict(
+        {"feature": list(sums), "sketch": [sketch.to_bytes() for sketch in sums.values()]}
+    )

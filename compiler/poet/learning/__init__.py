@@ -1,0 +1,1 @@
+"""What all learners share: feedback rows, labels, costs, hypothesis tests and rule updates."""

@@ -1,0 +1,268 @@
+"""Votes into labels: one vote per source and execution, bursts capped, disagreement kept.
+
+Which label may a bet use, when a source may change its mind? Betting on an execution's label as it stood
+at its first vote and never again is a martingale whatever sources do, but a slip of the mouse then stays
+evidence for ever. Betting on final labels, each execution at the position of its *last counted vote*, lets
+people correct themselves; it is valid as long as, under the null, whether somebody votes again does
+not depend on what a candidate said. Both are here: `label` with `positions` for the second, `first_label`
+for the first. Whoever fears revisions that chase a candidate takes the smaller of both e-values, which is
+valid like the first and sound like the second. Bets run in the order of the rows in either case; a vote
+that is settled later never moves before one on which a bet was already made.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from poet.learning.feedback_rows import cap_bursts
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+_SOFT: Final = {"retrained": 0.25, "adjusted": 0.25}  # how far such a vote is from certainty, either way
+_IMPACTS: Final = ("", "none", "low", "medium", "high", "critical")
+_ALERT_PREFIX: Final = "drift_alert_"
+_SAME_THRESHOLD: Final = 0.01  # of a threshold: how far from it "the old threshold" may lie
+_MOST_PER_ADJUSTMENT: Final = 20  # executions that one moved threshold speaks of, the newest before it
+_EXECUTION: Final = (
+    "policy_version", "drifted", "audit", "propensity", "kind", "is_seasonal", "n_current", "n_reference",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ballots:
+    """One row per voted execution, in the order of `positions`; every array has shape (executions,).
+
+    Where an execution was never recorded, `is_recorded` is False, `propensity` NaN, `drifted`, `audit` and
+    `is_seasonal` False, `kinds` empty, `n_current` and `n_reference` 0, `policy_version` 0.
+    """
+
+    execution_ids: NDArray[np.object_]
+    label: NDArray[
+        np.float64
+    ]  # mean over sources of "the drift was real", 0 … 1; a soft vote alone 1/4 or 3/4
+    first_label: NDArray[np.float64]  # what the very first counted source said first
+    disagreement: NDArray[np.float64]  # 0 all sources agree … 1 split in halves
+    n_sources: NDArray[np.int64]
+    sources: NDArray[np.object_]  # tuple of the sources that counted, sorted
+    positions: NDArray[np.int64]  # log position of the last counted vote: the order of bets
+    first_positions: NDArray[np.int64]  # of the first vote of a source that counted
+    times: NDArray[np.float64]  # event time of the last counted vote, seconds
+    event_ids: NDArray[np.object_]  # of the last counted vote
+    origin: NDArray[np.object_]  # of the last counted vote: "validation", "false_positive", "missed", or soft
+    volunteered: NDArray[np.bool_]  # every counted vote came unasked, as a report of a missed drift
+    impact: NDArray[np.object_]  # the gravest business impact that a counted vote named, or ""
+    is_recorded: NDArray[np.bool_]
+    policy_version: NDArray[np.int64]
+    drifted: NDArray[np.bool_]
+    audit: NDArray[np.bool_]
+    propensity: NDArray[np.float64]
+    features: NDArray[np.object_]
+    kinds: NDArray[np.object_]
+    is_seasonal: NDArray[np.bool_]
+    n_current: NDArray[np.int64]
+    n_reference: NDArray[np.int64]
+    sources_by_first_vote: tuple[str, ...]  # all sources in the order of their first vote
+    votes_by_source: dict[str, int]
+    set_aside: dict[str, int]  # source: votes beyond its burst limit
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.execution_ids.size)
+
+
+def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[str] = ()) -> Ballots:
+    """Count `Summaries.votes`: the last vote of each source on each execution, by position.
+
+    Of one source at most `burst_limit` votes count in one clock hour of event time, the earliest by
+    position; the rest are set aside and noted. `without` leaves sources out, to ask whether the others say
+    the same.
+    """
+    rows = sorted(votes.to_pylist(), key=lambda row: row["position"])
+    rows = [row for row in rows if row["source"] not in without]
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = row["source"], row["execution_id"]
+        if key not in last or row["origin"] not in _SOFT or last[key]["origin"] in _SOFT:
+            last[key] = row  # what was done takes back nothing that was said
+    counted, set_aside = cap_bursts(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault((row["source"], row["execution_id"]), row)
+    by_execution: dict[str, list[dict[str, Any]]] = {}
+    for row in counted:  # by position, so each list ends with the last counted vote
+        by_execution.setdefault(row["execution_id"], []).append(row)
+    groups = sorted(by_execution.values(), key=lambda group: group[-1]["position"])
+    openings = [
+        min((first[row["source"], row["execution_id"]] for row in group), key=lambda row: row["position"])
+        for group in groups
+    ]
+    sources_by_first_vote = tuple(dict.fromkeys(row["source"] for row in rows))
+    return _ballots(groups, openings, counted, sources_by_first_vote, set_aside, n_votes=votes.num_rows)
+
+
+def _ballots(
+    groups: list[list[dict[str, Any]]],
+    openings: list[dict[str, Any]],
+    counted: list[dict[str, Any]],
+    sources_by_first_vote: tuple[str, ...],
+    set_aside: dict[str, int],
+    *,
+    n_votes: int,
+) -> Ballots:
+    settled = [group[-1] for group in groups]
+    label = np.array([_label(group) for group in groups], dtype=np.float64)
+    said = np.array([np.mean([row["was_real"] for row in group]) for group in groups], dtype=np.float64)
+    disagreement = 2.0 * np.minimum(said, 1.0 - said)
+    by_source = dict(sorted(Counter(row["source"] for row in counted).items()))
+    return Ballots(
+        execution_ids=_objects([row["execution_id"] for row in settled]),
+        label=label,
+        first_label=np.array([_label([row]) for row in openings], dtype=np.float64),
+        disagreement=disagreement,
+        n_sources=np.array([len(group) for group in groups], dtype=np.int64),
+        sources=_objects([tuple(sorted(row["source"] for row in group)) for group in groups]),
+        positions=np.array([row["position"] for row in settled], dtype=np.int64),
+        first_positions=np.array([row["position"] for row in openings], dtype=np.int64),
+        times=np.array([row["time"] for row in settled], dtype=np.float64),
+        event_ids=_objects([row["event_id"] for row in settled]),
+        origin=_objects([row["origin"] for row in settled]),
+        volunteered=np.array([all(row["origin"] == "missed" for row in g) for g in groups], dtype=np.bool_),
+        impact=_objects([max((row["business_impact"] or "" for row in g), key=_gravity) for g in groups]),
+        is_recorded=np.array([row["drifted"] is not None for row in settled], dtype=np.bool_),
+        policy_version=_numbers(settled, "policy_version"),
+        drifted=_flags(settled, "drifted"),
+        audit=_flags(settled, "audit"),
+        propensity=np.array([_or_nan(row["propensity"]) for row in settled], dtype=np.float64),
+        features=_objects([row["feature"] or "" for row in settled]),
+        kinds=_objects([row["kind"] or "" for row in settled]),
+        is_seasonal=_flags(settled, "is_seasonal"),
+        n_current=_numbers(settled, "n_current"),
+        n_reference=_numbers(settled, "n_reference"),
+        sources_by_first_vote=sources_by_first_vote,
+        votes_by_source=by_source,
+        set_aside=set_aside,
+        notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),
+    )
+
+
+def _label(group: list[dict[str, Any]]) -> float:
+    """Return the mean of what people said; what was only done about it counts where nobody said anything."""
+    said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
+    done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
+    told = said or done
+    return sum(told) / len(told)
+
+
+def _notes(
+    n_votes: int,
+    n_counted: int,
+    n_executions: int,
+    disagreement: NDArray[np.float64],
+    set_aside: dict[str, int],
+) -> tuple[str, ...]:
+    notes = [f"{n_counted} of {n_votes} votes count, on {n_executions} executions"]
+    split = int((disagreement > 0).sum())
+    if split:
+        notes.append(f"sources disagree on {split} of {n_executions} executions")
+    notes += [
+        f"{n} votes of {source} beyond its burst limit are set aside" for source, n in set_aside.items()
+    ]
+    return tuple(notes)
+
+
+def _objects(values: list[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(values), dtype=np.object_)  # np.array would unpack tuples into columns
+    array[:] = values
+    return array
+
+
+def _flags(rows: list[dict[str, Any]], column: str) -> NDArray[np.bool_]:
+    return np.array([bool(row[column]) for row in rows], dtype=np.bool_)
+
+
+def _numbers(rows: list[dict[str, Any]], column: str) -> NDArray[np.int64]:
+    return np.array([row[column] or 0 for row in rows], dtype=np.int64)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _gravity(impact: str) -> int:
+    return _IMPACTS.index(impact) if impact in _IMPACTS else 0
+
+
+def with_soft_votes(summaries: "Summaries") -> pa.Table:
+    """Return `Summaries.votes` with the soft ones among them, by position.
+
+    A retraining votes on the execution that triggered it: real when the model did better afterwards. A
+    threshold moved by hand votes on earlier executions of its feature at the old threshold whose answer
+    the new one would have turned: an alert that it silences was false, a silence that it breaks a miss.
+    """
+    votes: pa.Table = summaries.votes
+    soft = [*_retrained(summaries), *_adjusted(summaries)]
+    if not soft:
+        return votes
+    told = pa.Table.from_pylist(soft, schema=votes.schema)
+    return pa.concat_tables([votes, told]).sort_by([("position", "ascending"), ("execution_id", "ascending")])
+
+
+def _retrained(summaries: "Summaries") -> Iterator[dict[str, Any]]:
+    rows = summaries.events("model.retrained").to_pylist()
+    if not rows:
+        return
+    recorded = {row["execution_id"]: row for row in summaries.recorded.to_pylist()}
+    for row in rows:
+        identity = row["trigger"].removeprefix(_ALERT_PREFIX)
+        has_helped = row["performance_after"] > row["performance_before"]
+        yield _vote(row, identity, recorded.get(identity), was_real=has_helped, origin="retrained")
+
+
+def _adjusted(summaries: "Summaries") -> Iterator[dict[str, Any]]:
+    rows = summaries.events("threshold.adjustment").to_pylist()
+    if not rows:
+        return
+    decided = [
+        row
+        for row in summaries.recorded.to_pylist()
+        if row["score"] is not None and row["threshold"] is not None and row["feature"]
+    ]
+    for row in rows:
+        turned = [
+            run
+            for run in decided
+            if run["feature"] == row["feature"]
+            and run["position"] < row["position"]
+            and math.isclose(run["threshold"], row["old_threshold"], rel_tol=_SAME_THRESHOLD)
+            and _would_drift(run, row["manually_adjusted_to"]) != run["drifted"]
+        ]
+        for run in turned[-_MOST_PER_ADJUSTMENT:]:
+            yield _vote(row, run["execution_id"], run, was_real=not run["drifted"], origin="adjusted")
+
+
+def _would_drift(run: dict[str, Any], threshold: float) -> bool:
+    is_above = (run["score"] > run["threshold"]) == run["drifted"]
+    return bool(run["score"] > threshold if is_above else run["score"] < threshold)
+
+
+def _vote(
+    event: dict[str, Any], execution_id: str, run: dict[str, Any] | None, *, was_real: bool, origin: str
+) -> dict[str, Any]:
+    return {
+        **{name: event[name] for name in ("position", "event_id", "source", "time")},
+        "execution_id": execution_id,
+        "feature": run["feature"] if run else None,
+        "was_real": was_real,
+        "origin": origin,
+        "reason": event.get("reason"),
+        "business_impact": None,
+        **{name: run[name] if run else None for name in _EXECUTION},
+    }

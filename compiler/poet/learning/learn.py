@@ -1,0 +1,138 @@
+"""The one verb: find a policy's learner and let it decide."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from poet.build.compare import Flips
+from poet.learning.configuration import LearnConfiguration
+from poet.spec import PolicySpec
+from poet.spec.decisions import Decisions
+from poet.stats import epoch_alpha
+from poet_runtime.errors import LearnError, PoetError
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+TrialDecision = Literal["promote", "roll back", "inconclusive"]
+Learner = Callable[["Summaries", Decisions, LearnConfiguration], Decisions]
+Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Flips]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """The state of a trial; `bar` is what either evidence must reach.
+
+    `saved` is by the canary, on the judged executions that differ, in the workspace's cost unit.
+    """
+
+    outcome: TrialDecision
+    for_promotion: float
+    for_rollback: float
+    bar: float
+    answered_by_canary: int  # executions since the trial began
+    answered_by_champion: int
+    judged: int
+    differ: int
+    saved: float
+
+
+def learn(
+    spec: PolicySpec, summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
+) -> Decisions:
+    """Decide the rules of a policy.
+
+    It decides by the costs of the configuration; `poet.learning.costs.with_estimated_costs` returns those
+    estimated from feedback. The version number moves on only when the rules behave differently from the
+    champion's. A policy without a learner keeps its rules and says so.
+
+    Raises
+    ------
+    LearnError
+        The policy's learner cannot be imported, or fails.
+    """
+    if spec.learner is None:
+        return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
+    learner: Learner = imported(spec, spec.learner)
+    risk = configuration.risk * epoch_alpha(summaries.beginning)
+    try:
+        decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
+    except PoetError:
+        raise
+    except Exception as error:
+        raise LearnError(f"{spec.name}: its learner {spec.learner} fails: {error!r}; correct it") from error
+    decided = msgspec.structs.replace(decided, configuration=configuration.as_document())
+    is_new = not decided.behaves_as(champion)
+    return msgspec.structs.replace(
+        decided,
+        version=champion.version + 1 if is_new else champion.version,
+        revises=champion.version if is_new else champion.revises,
+    )
+
+
+def replay(
+    spec: PolicySpec,
+    summaries: "Summaries",
+    champion: Decisions,
+    candidate: Decisions,
+    configuration: LearnConfiguration,
+) -> Flips | None:
+    """Return where a candidate answers differently from the champion; None for a policy without a replay.
+
+    Raises
+    ------
+    LearnError
+        The policy's replay cannot be imported.
+    """
+    if spec.replay is None:
+        return None
+    replayed: Replayer = imported(spec, spec.replay)
+    return replayed(summaries, champion, candidate, configuration)
+
+
+def trial(
+    spec: PolicySpec,
+    summaries: "Summaries",
+    champion: Decisions,
+    canary: Decisions,
+    *,
+    since: float,
+    configuration: LearnConfiguration,
+) -> TrialOutcome | None:
+    """Return how a canary stands by the labels of its answers; None where the policy cannot say.
+
+    Raises
+    ------
+    LearnError
+        The policy's trial cannot be imported.
+    """
+    if spec.trial is None:
+        return None
+    risk = configuration.risk * epoch_alpha(summaries.beginning)
+    judged: TrialOutcome = imported(spec, spec.trial)(
+        summaries,
+        champion,
+        canary,
+        since=since,
+        configuration=msgspec.structs.replace(configuration, risk=risk),
+    )
+    return judged
+
+
+def imported(spec: PolicySpec, point: str) -> Any:
+    """Import what a policy names as "package.module:function".
+
+    Raises
+    ------
+    LearnError
+        It cannot be imported.
+    """
+    module, _, name = point.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise LearnError(f"{spec.name}: {point!r} cannot be imported: {error}") from error

@@ -1,0 +1,376 @@
+"""The feedback log in PostgreSQL, for machines that share one: a connection that commits, one that reads.
+
+An append is one transaction: lock the head, learn which events are new, copy them in behind the last
+position, move the head. The lock is held until the commit is on the server's disk, so whoever has read up to
+a position never finds a new event at or before it; a sequence would not promise that.
+
+The tables in PostgreSQL: versioned migrations, and the months that the events lie in.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from poet.events import Event
+from poet.log.interface import EMPTY_DIGEST, StoredEvent, Written, chained, link, restored
+from poet_runtime.errors import LogError
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+except ImportError as error:
+    raise LogError(
+        f"a log in PostgreSQL needs psycopg ({error}); pip install 'poet-policy-compiler[postgres]'"
+    ) from error
+
+
+ROWS_PER_READ = 1000
+CONNECT_TIMEOUT_S = 10
+MONTHS_AHEAD = timedelta(days=7)  # a month's partition is made this long before it is needed
+# No commit is acknowledged before it is on disk; a writer that hangs must not hold the head for ever.
+SESSION = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+SET idle_in_transaction_session_timeout = '60s';
+"""
+HEAD = "SELECT position, digest, months_until, clock_timestamp() FROM poet_head FOR UPDATE"
+NAMES = (
+    "INSERT INTO poet_names SELECT * FROM unnest(%s::text[], %s::text[]) "
+    "ON CONFLICT DO NOTHING RETURNING source, id"
+)
+COPY = (
+    "COPY poet_events (position, appended_at, source, id, type, time, raw, digest) FROM STDIN (FORMAT BINARY)"
+)
+TYPES = ("int8", "timestamptz", "text", "text", "text", "float8", "bytea", "bytea")
+ADD = (
+    "INSERT INTO poet_totals AS known SELECT * FROM unnest(%s::text[], %s::bigint[]) "
+    "ON CONFLICT (type) DO UPDATE SET events = known.events + excluded.events"
+)
+MOVE = "UPDATE poet_head SET position = %s, digest = %s, months_until = %s"
+PAGE = (
+    "SELECT position, source, id, type, time, raw FROM poet_events WHERE position > %s AND position <= %s "
+    "ORDER BY position LIMIT %s"
+)
+DIGEST = "SELECT digest FROM poet_events WHERE position <= %s ORDER BY position DESC LIMIT 1"
+COUNTS = "SELECT type, count(*) FROM poet_events WHERE position > %s GROUP BY type"
+FARTHEST = 2**63 - 1
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresStore:
+    """The tables in the first schema of an address's search path."""
+
+    def __init__(self, address: str) -> None:
+        self._place = _Place(address)
+        self.name = self._place.name
+
+    @staticmethod
+    def check(event: Event) -> None:
+        """Refuse what the database's texts cannot hold."""
+        if "\0" in event.id or "\0" in event.source or "\0" in event.type:
+            raise LogError(
+                f"the event {event.id!r} of {event.source!r} has a zero byte in its name, which PostgreSQL "
+                "cannot hold; name it otherwise"
+            )
+
+    def prepare(self) -> None:
+        """Make the tables, or bring them to this release."""
+        with self._place.telling(), self._place.connected() as connection:
+            migrate(connection, self.name)
+
+    def writer(self) -> "_Writer":
+        """Give a new writer."""
+        return _Writer(self._place)
+
+    def reader(self) -> "_Reader":
+        """Give a new reader."""
+        return _Reader(self._place)
+
+
+class _Place:
+    """An address that can be connected to, and whose password nobody is shown."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            parts = conninfo_to_dict(address)
+        except psycopg.ProgrammingError:  # whose text may repeat the password
+            parts = {}
+        if not parts:
+            raise LogError(
+                "the store's address cannot be read; write postgresql://user@host:5432/database, special "
+                "characters in it as %40"
+            )
+        self._address = address
+        self._secrets = [str(parts[name]) for name in ("password", "sslpassword") if parts.get(name)]
+        user, host, port = (parts.get(name) for name in ("user", "host", "port"))
+        where = f"{f'{user}@' if user else ''}{host or ''}{f':{port}' if port else ''}"
+        self.name = f"postgresql://{where}/{parts.get('dbname') or ''}"
+
+    def connected(self) -> _Connection:
+        """Connect; every statement outside of a transaction is its own."""
+        connection = psycopg.connect(
+            self._address, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="poet"
+        )
+        connection.execute(SESSION)
+        return connection
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn what psycopg says into a `LogError` with the next step."""
+        try:
+            yield
+        except psycopg.Error as error:
+            said = str(error).strip() or type(error).__name__
+            for secret in self._secrets:
+                said = said.replace(secret, "***")
+            next_step = (
+                "look whether the server runs and lets this user in"
+                if isinstance(error, psycopg.OperationalError)
+                else "look at what the user may do there"
+            )
+            raise LogError(
+                f"{self.name} cannot be used ({said}); nothing of the batch was half written, {next_step}, "
+                "and try again"
+            ) from None
+
+
+class _Writer:
+    """The connection that commits; for one thread at a time."""
+
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+        self._connection: _Connection | None = None
+
+    def commit(self, events: Sequence[Event]) -> None:
+        """Write those that are new in one transaction, on the server's disk when this returns.
+
+        Where the connection was lost since the last commit, a new one is tried; that the server may have
+        taken the events already does no harm, since it keeps one of each name.
+        """
+        is_used = self._connection is not None
+        with self._place.telling():
+            try:
+                self._commit(events)
+            except psycopg.OperationalError:
+                if not is_used:
+                    raise
+                self._commit(events)
+
+    def _commit(self, events: Sequence[Event]) -> None:
+        try:
+            if self._connection is None:
+                self._connection = self._place.connected()
+            with self._connection.transaction():
+                _append(self._connection, events)
+        except BaseException:
+            self.close()  # the server rolls back; a connection that failed is not used again
+            raise
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _Reader:
+    """The connection that reads, for any thread."""
+
+    def __init__(self, place: _Place) -> None:
+        self.in_use = threading.Lock()
+        self._place = place
+        self._connection: _Connection | None = None
+
+    def page(self, after: int, until: int | None) -> list[StoredEvent]:
+        """Give the next events in order."""
+        rows = self._rows(PAGE, after, FARTHEST if until is None else until, ROWS_PER_READ)
+        return [each for position, *row in rows for each in restored([tuple(row)], position)]
+
+    def written(self, after: int, until: int) -> list[Written]:
+        """Give the next events in order as they are written."""
+        return [
+            Written(position, source, identity, type_, time, bytes(raw))
+            for position, source, identity, type_, time, raw in self._rows(PAGE, after, until, ROWS_PER_READ)
+        ]
+
+    def position(self) -> int:
+        """Give the newest position."""
+        ((newest,),) = self._rows("SELECT position FROM poet_head")
+        return int(newest)
+
+    def digest(self, position: int) -> str:
+        """Give the digest of the events up to a position, in hex."""
+        rows = self._rows(DIGEST, position)
+        return (bytes(rows[0][0]) if rows else EMPTY_DIGEST).hex()
+
+    def counts(self, after: int) -> dict[str, int]:
+        """Count events after a position by type."""
+        rows = self._rows(COUNTS, after) if after > 0 else self._rows("SELECT type, events FROM poet_totals")
+        return dict(sorted(rows))
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _rows(self, query: LiteralString, *values: int) -> list[Any]:
+        with self.in_use, self._place.telling():
+            is_used = self._connection is not None
+            try:
+                return self._asked(query, values)
+            except psycopg.OperationalError:  # it may have been idle for too long
+                if not is_used:
+                    raise
+                return self._asked(query, values)
+
+    def _asked(self, query: LiteralString, values: Sequence[int]) -> list[Any]:
+        try:
+            if self._connection is None:
+                self._connection = self._place.connected()
+            return self._connection.execute(query, values, binary=True).fetchall()
+        except BaseException:
+            self.close()
+            raise
+
+
+def _append(connection: _Connection, events: Sequence[Event]) -> None:
+    """Append what is new; the caller commits."""
+    ((position, digest, months_until, now),) = connection.execute(HEAD).fetchall()
+    names = [event.source for event in events], [event.id for event in events]
+    taken = set(connection.execute(NAMES, names).fetchall())
+    new: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if (key := (event.source, event.id)) in taken:
+            new.setdefault(key, event)
+    if not new:
+        return
+    months_until = _with_months(connection, months_until, now)
+    with connection.cursor() as cursor, cursor.copy(COPY) as copying:
+        copying.set_types(TYPES)
+        for event in new.values():
+            position += 1
+            digest = chained(digest, [link(event.source, event.id)])
+            copying.write_row(
+                (position, now, event.source, event.id, event.type, event.time, event.raw, digest)
+            )
+    totals = Counter(event.type for event in new.values())
+    connection.execute(ADD, (list(totals), list(totals.values())))
+    connection.execute(MOVE, (position, digest, months_until))
+
+
+def _with_months(connection: _Connection, until: datetime | None, now: datetime) -> datetime:
+    """Make partitions that are missing up to some days from now; give up to when there are any."""
+    while until is None or until < now + MONTHS_AHEAD:
+        until = add_month(connection, (until or now).astimezone(UTC))
+    return until
+
+
+MIGRATING = 0x504F4554  # "POET", the advisory lock that one migration at a time holds
+# `poet_head` has one row: whoever appends locks it until the commit, so positions are given in the order in
+# which they become visible. `poet_names` makes an event the only one of its source and id, whatever month
+# each copy came in. `position` and `digest` (the chain over all events so far) are as in the embedded store.
+MIGRATIONS = (
+    """
+    CREATE TABLE poet_events (
+        position bigint NOT NULL,
+        appended_at timestamptz NOT NULL,
+        source text NOT NULL,
+        id text NOT NULL,
+        type text NOT NULL,
+        time double precision NOT NULL,
+        raw bytea NOT NULL,
+        digest bytea NOT NULL
+    ) PARTITION BY RANGE (appended_at);
+    CREATE INDEX poet_events_position ON poet_events (position);
+    CREATE TABLE poet_names (source text, id text, PRIMARY KEY (source, id));
+    CREATE TABLE poet_totals (type text PRIMARY KEY, events bigint NOT NULL);
+    CREATE TABLE poet_head (
+        position bigint NOT NULL,
+        digest bytea NOT NULL,
+        months_until timestamptz
+    ) WITH (fillfactor = 10);
+    INSERT INTO poet_head VALUES (0, sha256(''), NULL);
+    """,
+)
+
+_AnyConnection = psycopg.Connection[Any]
+
+
+def migrate(connection: _AnyConnection, name: str) -> None:
+    """Bring the tables to what this release knows; of several callers one does, the others wait.
+
+    Raises
+    ------
+    LogError
+        The database belongs to a later release, or cannot hold a log.
+    """
+    if _version(connection) == len(MIGRATIONS):
+        return
+    _require_usable(connection, name)
+    # taken before the transaction begins: within one, what others did while this waited might not be seen
+    connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATING,))
+    try:
+        with connection.transaction():
+            _migrate(connection, name)
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s)", (MIGRATING,))
+
+
+def _migrate(connection: _AnyConnection, name: str) -> None:
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise LogError(
+            f"{name} has schema version {version}, this release knows {len(MIGRATIONS)}; "
+            "use the release that wrote it, or a later one"
+        )
+    if version == 0:
+        connection.execute("CREATE TABLE poet_schema (version integer NOT NULL)")
+        connection.execute("INSERT INTO poet_schema VALUES (0)")
+    for statements in MIGRATIONS[version:]:
+        connection.execute(statements.encode())
+    connection.execute("UPDATE poet_schema SET version = %s", (len(MIGRATIONS),))
+
+
+def _version(connection: _AnyConnection) -> int:
+    if connection.execute("SELECT to_regclass('poet_schema')").fetchall() == [(None,)]:
+        return 0
+    ((version,),) = connection.execute("SELECT version FROM poet_schema").fetchall()
+    return int(version)
+
+
+def _require_usable(connection: _AnyConnection, name: str) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise LogError(
+            f"{name} has server_encoding = {encoding}, a feedback log needs UTF8; "
+            "create the database so, or choose another"
+        )
+    if connection.execute("SELECT current_setting('fsync') = 'off'").fetchall() == [(True,)]:
+        raise LogError(
+            f"{name} runs with fsync = off, so what it takes may be lost; switch it on, or choose another"
+        )
+
+
+def add_month(connection: _AnyConnection, day: datetime) -> datetime:
+    """Make the partition of a day's month, and give where it ends.
+
+    It is made beside the table and attached: a reader in the midst of a long query is not waited for.
+    """
+    first = datetime(day.year, day.month, 1, tzinfo=UTC)
+    after = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
+    month = sql.Identifier(f"poet_events_{first:%Y_%m}")
+    connection.execute(sql.SQL("CREATE TABLE {month} (LIKE poet_events INCLUDING ALL)").format(month=month))
+    connection.execute(
+        sql.SQL(
+            "ALTER TABLE poet_events ATTACH PARTITION {month} FOR VALUES FROM ({first}) TO ({after})"
+        ).format(month=month, first=sql.Literal(first), after=sql.Literal(after))
+    )
+    return after

@@ -1,0 +1,330 @@
+"""One process's two connections to the file: one that commits, one that reads. No thread, no buffer.
+
+Each is opened when first used and can be let go of at any time: SQLite's connections must not be carried
+through a fork, not even to be closed on the other side.
+
+The SQLite file: what it must look like, how it is made, how its errors read.
+"""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from poet.events import Event
+from poet.log.interface import (
+    EMPTY_DIGEST,
+    Block,
+    StoredEvent,
+    Written,
+    chained,
+    content,
+    counts,
+    link,
+    restored,
+)
+from poet_runtime.errors import LogError
+from poet_runtime.files import FileLock
+
+FILE = "log.sqlite3"
+LOCK = "commit.lock"
+APPLICATION_ID = 0x504F4554  # "POET", in the header of the file
+SCHEMA_VERSION = 3
+BUSY_TIMEOUT_S = 60.0
+PAGES_PER_CHECKPOINT = 8000  # 32 MB: where nobody wrote enough to carry it over earlier, beside the lock
+# A row of `blocks` is what one commit brought: a row an event would cost twice as much. `last` is the
+# position of its last event, `digest` the chain over all events up to there. `names` is what makes an event
+# the only one of its source and id. `totals` spares counting a scan. Rows are never deleted.
+SCHEMA = f"""
+BEGIN;
+CREATE TABLE blocks (
+    last INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    types TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
+CREATE TABLE names (source TEXT, id TEXT, PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE totals (type TEXT PRIMARY KEY, events INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+def prepare(folder: Path) -> None:
+    """Make the log where there is none; leave anything else as it is.
+
+    Raises
+    ------
+    LogError
+        The folder cannot be used, or holds something else.
+    """
+    path = folder / FILE
+    with telling(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(commit_lock(folder)) as lock, lock:
+            connection = connected(folder)
+            try:
+                if _is_empty(connection, path):
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(SCHEMA)
+            finally:
+                connection.close()
+
+
+def connected(folder: Path) -> sqlite3.Connection:
+    """Connect in autocommit mode, every commit on disk when it returns."""
+    connection = sqlite3.connect(
+        folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}")
+    return connection
+
+
+def commit_lock(folder: Path) -> FileLock:
+    """Return the lock that makes commits queue.
+
+    SQLite admits one writer at a time as well, but the one that polls at the right moment wins: among eight
+    writers one can starve for seconds. This lock is fair. Since commits are serial and a position is assigned
+    inside its commit, positions become visible in their order.
+    """
+    return FileLock(folder / LOCK, names_holder=False, is_fair=True)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `LogError` with the next step."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LogError(f"{path} cannot be used ({error}); look at the disk and at its permissions") from error
+    except sqlite3.DatabaseError as error:
+        raise LogError(
+            f"{path} is not a feedback log, or is damaged ({error}); move it away, then import an export"
+        ) from error
+    except OSError as error:
+        raise LogError(f"{path} cannot be used ({error}); choose a folder that can be written") from error
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    application, version, tables = (
+        connection.execute(question).fetchone()[0]
+        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    if application == APPLICATION_ID and version != SCHEMA_VERSION:
+        raise LogError(
+            f"{path} has schema version {version}, this release knows {SCHEMA_VERSION}; "
+            "use the release that wrote it, or export there and import here"
+        )
+    if application != APPLICATION_ID and (application or version or tables):
+        raise LogError(f"{path} is a database of something else; move it away, or choose another folder")
+    return bool(tables == 0)
+
+
+EVENTS_PER_READ = 1000
+BYTES_PER_CHECKPOINT = 4_000_000  # what a process writes before it carries the WAL into the file
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+KNOWN = "SELECT 1 FROM names WHERE source = ? AND id = ?"
+NAMES_PER_INSERT = (100, 10, 1)  # one statement for many rows costs less; older SQLite binds 999 values
+NAME = {
+    count: "INSERT INTO names VALUES " + ", ".join(["(?, ?)"] * count)  # noqa: S608 -- question marks
+    for count in NAMES_PER_INSERT
+}
+ADD_BLOCK = "INSERT INTO blocks (last, events, types, digest, content) VALUES (?, ?, ?, ?, ?)"
+ADD = (
+    "INSERT INTO totals (type, events) VALUES (?, ?) "
+    "ON CONFLICT (type) DO UPDATE SET events = events + excluded.events"
+)
+NEWEST = "SELECT last, digest FROM blocks ORDER BY last DESC LIMIT 1"
+UP_TO = "SELECT last, digest FROM blocks WHERE last <= ? ORDER BY last DESC LIMIT 1"
+AROUND = "SELECT last - events, content FROM blocks WHERE last > ? ORDER BY last LIMIT 1"
+PAGE = "SELECT last - events, events, content FROM blocks WHERE last > ? ORDER BY last"
+TOTALS = "SELECT type, events FROM totals"
+BEHIND = "SELECT types, count(*) FROM blocks WHERE last > ? AND last - events >= ? GROUP BY types"
+FARTHEST = 2**63 - 1
+
+
+class EmbeddedStore:
+    """The SQLite file in a folder."""
+
+    check = None  # it holds whatever an event can be
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.name = str(folder)
+
+    def prepare(self) -> None:
+        """Make the file where there is none."""
+        prepare(self._folder)
+
+    def writer(self) -> "Writer":
+        """Give a new writer."""
+        return Writer(self._folder)
+
+    def reader(self) -> "Reader":
+        """Give a new reader."""
+        return Reader(self._folder)
+
+
+class Writer:
+    """The connection that commits; for one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: tuple[sqlite3.Connection, FileLock] | None = None
+        self._behind = 0  # bytes written since the last checkpoint
+
+    def commit(self, events: Sequence[Event]) -> None:
+        """Write those that are new in one transaction, on disk when this returns."""
+        block = Block.of(events)  # before the turn, which others wait for
+        with telling(self._folder / FILE):
+            try:
+                connection, lock = self._open()
+                with lock:
+                    try:
+                        _insert(connection, block)
+                    except sqlite3.IntegrityError:  # some are there already, which is rare: find out which
+                        connection.execute("ROLLBACK")
+                        if new := _unknown(connection, events):
+                            _insert(connection, Block.of(new))
+                self._behind += len(block.content)
+                if self._behind >= BYTES_PER_CHECKPOINT:
+                    self._checkpoint(connection, lock)
+            except BaseException:
+                self.close()  # which rolls back; a connection that failed is not used again
+                raise
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._opened is not None:
+            connection, lock = self._opened
+            self._opened = None
+            connection.close()
+            lock.close()
+
+    def _checkpoint(self, connection: sqlite3.Connection, lock: FileLock) -> None:
+        """Carry the WAL into the file beside the others' commits; they wait only for what came meanwhile.
+
+        Without a moment in which nobody commits the WAL would never begin anew, and grow.
+        """
+        connection.execute(CHECKPOINT).fetchone()
+        with lock:
+            connection.execute(CHECKPOINT).fetchone()
+        self._behind = 0
+
+    def _open(self) -> tuple[sqlite3.Connection, FileLock]:
+        if self._opened is None:
+            self._opened = connected(self._folder), commit_lock(self._folder)
+        return self._opened
+
+
+class Reader:
+    """The connection that reads, for any thread; its own, so that it never sees a commit half done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.in_use = threading.Lock()
+        self._folder = folder
+        self._connection: sqlite3.Connection | None = None
+
+    def page(self, after: int, until: int | None) -> list[StoredEvent]:
+        """Give the next events in order; one short read, so that no writer waits for a slow reader."""
+        end = FARTHEST if until is None else until
+        page: list[StoredEvent] = []
+        for before, rows in self._blocks(after, end):
+            skipped = max(0, after - before)
+            page += restored(rows[skipped : end - before], before + skipped + 1)
+        return page
+
+    def written(self, after: int, until: int) -> list[Written]:
+        """Give the next events in order as they are written."""
+        page: list[Written] = []
+        for before, rows in self._blocks(after, until):
+            skipped = max(0, after - before)
+            page += [
+                Written(position, *row)
+                for position, row in enumerate(rows[skipped : until - before], before + skipped + 1)
+            ]
+        return page
+
+    def position(self) -> int:
+        """Give the newest position."""
+        ((newest,),) = self._rows("SELECT coalesce(max(last), 0) FROM blocks")
+        return int(newest)
+
+    def digest(self, position: int) -> str:
+        """Give the digest of the events up to a position, in hex."""
+        last, digest = next(iter(self._rows(UP_TO, position)), (0, EMPTY_DIGEST))
+        if last < position and (around := self._rows(AROUND, position)):
+            rows = content(around[0][1])[: position - last]
+            digest = chained(digest, (link(source, identity) for source, identity, *_ in rows))
+        return str(digest.hex())
+
+    def counts(self, after: int) -> dict[str, int]:
+        """Count events after a position by type."""
+        if after <= 0:
+            return dict(sorted(self._rows(TOTALS)))
+        found = Counter[str]()
+        for types, blocks in self._rows(BEHIND, after, after):
+            found.update({type_: blocks * events for type_, events in counts(types).items()})
+        if (around := self._rows(AROUND, after)) and around[0][0] < after:
+            found.update(row[2] for row in content(around[0][1])[after - around[0][0] :])
+        return dict(sorted(found.items()))
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _blocks(self, after: int, end: int) -> list[tuple[int, list[Any]]]:
+        """Give blocks that lie between two positions: the position before each, and its content."""
+        found, held = [], 0
+        with self.in_use, telling(self._folder / FILE):
+            cursor = self._open().execute(PAGE, (after,))
+            for before, events, block in cursor:
+                if before >= end:
+                    break
+                found.append((before, block))
+                held += events
+                if held >= EVENTS_PER_READ:
+                    break
+            cursor.close()
+        return [(before, content(block)) for before, block in found]
+
+    def _rows(self, query: str, *values: int) -> list[Any]:
+        with self.in_use, telling(self._folder / FILE):
+            return self._open().execute(query, values).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connected(self._folder)
+        return self._connection
+
+
+def _insert(connection: sqlite3.Connection, block: Block) -> None:
+    names = [name for event in block.events for name in (event.source, event.id)]
+    connection.execute("BEGIN IMMEDIATE")
+    last, digest = connection.execute(NEWEST).fetchone() or (0, EMPTY_DIGEST)
+    begin = 0
+    for count in NAMES_PER_INSERT:
+        while len(names) - begin >= 2 * count:
+            connection.execute(NAME[count], names[begin : begin + 2 * count])
+            begin += 2 * count
+    events = len(block.events)
+    digest = chained(digest, block.links)
+    connection.execute(ADD_BLOCK, (last + events, events, block.types, digest, block.content))
+    connection.executemany(ADD, block.totals.items())
+    connection.execute("COMMIT")
+
+
+def _unknown(connection: sqlite3.Connection, events: Sequence[Event]) -> list[Event]:
+    """Give the events that the log does not hold, the first where one comes twice."""
+    first: dict[tuple[str, str], Event] = {}
+    for event in events:
+        first.setdefault((event.source, event.id), event)
+    return [event for key, event in first.items() if connection.execute(KNOWN, key).fetchone() is None]

@@ -1,0 +1,217 @@
+"""Feedback as it arrives, from this process and from all others, told to whoever waits for it.
+
+What this process emits is told at once, what others emit when the log is read next. A thread reads it, from
+the first time somebody wants to know.
+
+What came last, up to a number: memory that does not grow with the uptime.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from poet.events import TELEMETRY, Event
+from poet_runtime.background import BackgroundWorker
+from poet_runtime.errors import MonitorError, PoetError
+
+if TYPE_CHECKING:
+    from poet.workspace.workspace import Workspace
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Recent(OrderedDict[Key, Value]):
+    """A dictionary of at most `limit` entries; beyond it, what came first is forgotten."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Put an entry, or replace it where it stands."""
+        self[key] = value
+        if len(self) > self._limit:
+            self.popitem(last=False)
+
+
+POLL_S = 0.2
+REMEMBERED = 10_000  # events that somebody may still ask for; about a kilobyte each
+TRACKED = 100_000  # executions whose feedback a handler gets; about 200 bytes each
+Handler = Callable[[Event], None]
+_log = logging.getLogger("poet.monitor")
+
+
+def cited(event: Event) -> frozenset[str]:
+    """Name the executions and alerts that a feedback event speaks of; telemetry is no feedback."""
+    if event.type in TELEMETRY:
+        return frozenset()
+    data = event.data
+    names = [getattr(data, field, None) for field in ("execution_id", "alert_id", "drift_catch")]
+    names += getattr(data, "alert_batch", ())
+    return frozenset(name for name in names if name)
+
+
+class _Waiting:
+    """One await, in whatever loop."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Event] = self.loop.create_future()
+
+    def end(self, outcome: Event | Exception) -> None:
+        """Wake the await, from any thread."""
+        try:
+            self.loop.call_soon_threadsafe(self._settle, outcome)
+        except RuntimeError:
+            _log.debug("the loop that waited for feedback is closed")
+
+    def _settle(self, outcome: Event | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class Inbox(BackgroundWorker):
+    """One process's view of the feedback in a workspace's log, from the moment this is made."""
+
+    _thread_name: ClassVar[str] = "poet-inbox"
+
+    def __init__(self, workspace: "Workspace", *, on_failure: Callable[[Exception], None]) -> None:
+        self._log = workspace.log
+        self._on_failure = on_failure
+        self._read_upto = self._log.position()
+        self._told: Recent[tuple[str, str], None] = Recent(TRACKED)  # events by source and id
+        self._first: Recent[str, Event] = Recent(REMEMBERED)  # by what they cite
+        self._handlers: Recent[str, tuple[Handler, ...]] = Recent(TRACKED)
+        self._is_closed = False
+        self.reset_after_fork()
+        self._stop_listening = workspace.listen(self._tell)
+        super().__init__()
+
+    def reset_after_fork(self) -> None:
+        """Start without awaits; the loops of the parent do not run in a forked child."""
+        self._lock = threading.RLock()
+        self._waiting: dict[str, list[_Waiting]] = {}
+
+    def track(self, identity: str, handler: Handler | None = None) -> None:
+        """Have feedback on an execution kept; and told to a handler, also what came already."""
+        self._start()
+        if handler is None:
+            return
+        with self._lock:
+            event = self._first.get(identity)
+            self._handlers.keep(identity, (*self._handlers.get(identity, ()), handler))
+        if event is not None:
+            self._hand(event, (handler,))
+
+    async def feedback(self, identities: tuple[str, ...], timeout_s: float | None) -> Event:
+        """Wait for the first feedback on any of these executions.
+
+        Raises
+        ------
+        TimeoutError
+            None came in time.
+        MonitorError
+            The inbox was closed meanwhile.
+        """
+        with self._lock:
+            for identity in identities:
+                if identity in self._first:
+                    return self._first[identity]
+            self._refuse_closed()
+            waiting = _Waiting()
+            for identity in identities:
+                self._waiting.setdefault(identity, []).append(waiting)
+        try:
+            self._start()
+            async with asyncio.timeout(timeout_s):
+                return await waiting.future
+        except TimeoutError as error:
+            names = ", ".join(identities)
+            raise TimeoutError(f"no feedback on {names} within {timeout_s} s; it may come later") from error
+        finally:
+            self._forget(identities, waiting)
+
+    def close(self) -> None:
+        """Stop reading; whoever waits still is told so."""
+        self._stop_listening()
+        with self._lock:
+            self._is_closed = True
+            waiting = {each for found in self._waiting.values() for each in found}
+        for each in waiting:
+            each.end(MonitorError("the monitor was closed while feedback was awaited"))
+        self._stop_thread()
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise MonitorError("the monitor is closed; make another one to wait for feedback")
+
+    def _start(self) -> None:
+        with self._lock:
+            self._refuse_closed()
+            self._start_thread()
+
+    def _run(self) -> None:
+        said = ""
+        while not self._is_stopping:
+            try:
+                with self._step():
+                    self._read()
+                said = ""
+            except PoetError as error:
+                if str(error) != said:  # a log that cannot be read is reported once, and tried again
+                    said = str(error)
+                    self._on_failure(error)
+            self._sleep(POLL_S)
+
+    def _read(self) -> None:
+        for stored in self._log.read(after=self._read_upto):
+            self._tell(stored.event)
+            self._read_upto = stored.position
+            if self._is_stopping:
+                return
+
+    def _tell(self, event: Event) -> None:
+        names = cited(event)
+        if not names:
+            return
+        with self._lock:
+            key = event.source, event.id
+            if key in self._told:
+                return
+            self._told.keep(key, None)
+            handlers: list[Handler] = []
+            waiting: set[_Waiting] = set()
+            for name in sorted(names):
+                if name not in self._first:
+                    self._first.keep(name, event)
+                handlers += self._handlers.get(name, ())
+                waiting.update(self._waiting.get(name, ()))
+        for each in waiting:
+            each.end(event)
+        with self._rest():  # handlers belong to the program: a fork does not wait for them
+            self._hand(event, tuple(dict.fromkeys(handlers)))
+
+    def _hand(self, event: Event, handlers: tuple[Handler, ...]) -> None:
+        for handler in handlers:
+            try:
+                handler(event)
+            except Exception as error:  # noqa: BLE001 -- a handler's fault must not keep others from theirs
+                self._on_failure(error)
+
+    def _forget(self, identities: tuple[str, ...], waiting: _Waiting) -> None:
+        with self._lock:
+            for identity in identities:
+                left = [each for each in self._waiting.get(identity, ()) if each is not waiting]
+                if left:
+                    self._waiting[identity] = left
+                else:
+                    self._waiting.pop(identity, None)

@@ -1,0 +1,1 @@
+"""The policy `adaptive_monitoring_strategy`: its rules, its learner and its contract."""

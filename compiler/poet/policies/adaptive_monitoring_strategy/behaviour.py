@@ -1,0 +1,77 @@
+"""How two versions of `adaptive_monitoring_strategy` are compared."""
+
+import math
+from types import ModuleType
+from typing import Any
+
+from poet.build.compare import Behaviour, Question, Questions, around, product
+from poet.build.probes import Spoken
+from poet_runtime.results import MonitoringStrategy
+
+IMPACTS = (None, "none", "low", "medium", "high", "critical", "no such impact")
+INCIDENTS = (None, 0, 1)
+LONGEST_DAYS = 1e6
+FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
+
+
+def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+    """Ask on both sides of every rate and number of days, for every impact, with enough features or not."""
+    asked, are_all = product({
+        "business_impact": IMPACTS,
+        "historical_drift_rate": (None, math.nan, *around(spoken.numbers, 0.0, 1.0)),
+        "recent_incidents": INCIDENTS,
+        "days_since_incident": (None, *around(spoken.numbers, 0.0, LONGEST_DAYS)),
+        "features": _features(modules),
+    }, most=most)  # fmt: skip
+    return Questions(asked, are_all and spoken.are_only_compared("impact"))
+
+
+def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | None]:
+    """Give what a model may have of the features that are kept first and of others: none, some, enough."""
+    constants = [value for module in modules for value in vars(module).items()]
+    first = sorted({each for _, value in constants if isinstance(value, frozenset) for each in value})
+    most = max((value for name, value in constants if name.endswith("_TOP")), default=0)
+    rest = [f"another {k:03}" for k in range(most + 2)]
+    some = [(), *((each,) for each in first), tuple(first[::2]), tuple(first)]
+    return [None, *dict.fromkeys((*own, *others) for own in some for others in ((), rest[:1], rest))]
+
+
+def answer(module: ModuleType, question: Question) -> object:
+    """Give the whole strategy."""
+    return module.adaptive_monitoring_strategy(dict(question))
+
+
+def _thoroughness(strategy: Any) -> tuple[int, float, bool] | None:
+    if not isinstance(strategy, MonitoringStrategy) or strategy.frequency not in FREQUENCIES:
+        return None
+    count = math.inf if strategy.features == "all" else len(strategy.features)
+    return FREQUENCIES.index(strategy.frequency), count, strategy.tests == "multiple"
+
+
+def _outcome(given: Any) -> Any:
+    """Leave out which rule said so."""
+    if not isinstance(given, MonitoringStrategy):
+        return given
+    return {"frequency": given.frequency, "features": given.features, "tests": given.tests}
+
+
+def _direction(before: Any, after: Any) -> int:
+    one, other = (
+        _thoroughness(MonitoringStrategy(**each, reason="")) if isinstance(each, dict) else None
+        for each in (before, after)
+    )
+    if one is None or other is None or one == other:
+        return 0
+    if all(a >= b for a, b in zip(other, one, strict=True)):
+        return 1
+    return -1 if all(a <= b for a, b in zip(other, one, strict=True)) else 0
+
+
+BEHAVIOUR = Behaviour(
+    questions=questions,
+    answer=answer,
+    outcome=_outcome,
+    direction=_direction,
+    stricter="monitors more",
+    looser="monitors less",
+)

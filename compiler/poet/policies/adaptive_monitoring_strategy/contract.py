@@ -1,0 +1,255 @@
+"""The contract of `adaptive_monitoring_strategy`: critical never less, incidents never less, doubt safe."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.build.contract import Broken, Contract, Heavy, Policy, beside, demand, near_misses, numbers, texts
+from poet.policies.adaptive_monitoring_strategy.policy import Impacts, Less, More, Quiet, Recent, Strategy
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.results import MonitoringStrategy
+
+FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
+AS_OBJECT = 5  # one in so many questions of the table is asked by an object as well
+TIMES = 10  # of asking again: one that draws lots may say the same twice
+MANY = 100_000  # features of one model
+FIELDS: tuple[str, ...] = (
+    "business_impact",
+    "historical_drift_rate",
+    "recent_incidents",
+    "days_since_incident",
+    "features",
+)
+UNHEARD_OF = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
+IMPACTS = ("none", "low", "medium", "high", "critical")
+
+
+def _fields(policy: Policy) -> dict[str, st.SearchStrategy[Any]]:
+    names = texts(policy, *(f"f{row}" for row in range(30)))
+    return {
+        "business_impact": st.sampled_from(IMPACTS),
+        "historical_drift_rate": numbers(policy, 0.0, 1.0),
+        "recent_incidents": st.integers(0, 20),
+        "days_since_incident": numbers(policy, 0.0, 1000.0),
+        "monthly_cost": st.floats(0.0, 1e6),
+        "features": st.lists(names, unique=True, max_size=20),
+    }
+
+
+def _contexts(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=_fields(policy))
+
+
+def _full(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(_fields(policy))
+
+
+def _thoroughness(policy: Policy, context: dict[str, Any]) -> tuple[int, float, int]:
+    strategy = policy(context)
+    if not isinstance(strategy, MonitoringStrategy):
+        raise Broken(f"it answers {type(strategy).__name__}, not MonitoringStrategy")
+    demand(strategy.frequency in FREQUENCIES, f"an unknown frequency {strategy.frequency!r}")
+    demand(strategy.tests in ("single", "multiple"), f"unknown tests {strategy.tests!r}")
+    count = float("inf") if strategy.features == "all" else len(strategy.features)
+    return FREQUENCIES.index(strategy.frequency), count, int(strategy.tests == "multiple")
+
+
+def _at_least(one: tuple[int, float, int], other: tuple[int, float, int]) -> bool:
+    return all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], None]:
+    """Never monitor a critical model less than hourly, on all features, by a single test."""
+
+    @given(_contexts(policy))
+    def test(context: dict[str, Any]) -> None:
+        found = _thoroughness(policy, context | {"business_impact": "critical"})
+        demand(_at_least(found, (FREQUENCIES.index("hourly"), float("inf"), 0)), f"critical, yet {found}")
+
+    return test
+
+
+def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None]:
+    """Give no less monitoring after more recent incidents."""
+
+    @given(_contexts(policy), st.integers(0, 5), st.integers(1, 5))
+    def test(context: dict[str, Any], few: int, more: int) -> None:
+        calm = _thoroughness(policy, context | {"recent_incidents": few})
+        shaken = _thoroughness(policy, context | {"recent_incidents": few + more})
+        demand(_at_least(shaken, calm), f"{few + more} incidents give {shaken}, {few} give {calm}")
+
+    return test
+
+
+def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
+    """Give no less monitoring for a missing field than for any value it could have had."""
+
+    @given(_full(policy), st.sampled_from(("business_impact", "historical_drift_rate")))
+    def test(context: dict[str, Any], missing: str) -> None:
+        known = _thoroughness(policy, context)
+        unknown = _thoroughness(policy, {name: value for name, value in context.items() if name != missing})
+        demand(_at_least(unknown, known), f"without {missing}: {unknown}, with it: {known}")
+
+    return test
+
+
+def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
+    """Give no less monitoring to a model of graver impact."""
+
+    @given(_contexts(policy), st.sampled_from(IMPACTS), st.sampled_from(IMPACTS))
+    def test(context: dict[str, Any], one: str, other: str) -> None:
+        lesser, graver = sorted((one, other), key=IMPACTS.index)
+        less = _thoroughness(policy, context | {"business_impact": lesser})
+        more = _thoroughness(policy, context | {"business_impact": graver})
+        demand(_at_least(more, less), f"{graver} gives {more}, {lesser} gives {less}")
+
+    return test
+
+
+def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
+    """Answer an object with attributes as it answers a mapping."""
+
+    @given(_contexts(policy))
+    def test(context: dict[str, Any]) -> None:
+        here, there = policy(context), policy(SimpleNamespace(**context))
+        demand(here == there, f"a mapping gives {here}, an object {there}")
+
+    return test
+
+
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """Give the same question the same answer, whatever was asked in between."""
+
+    @given(_contexts(policy), _contexts(policy))
+    def test(context: dict[str, Any], other: dict[str, Any]) -> None:
+        first = policy(context)
+        policy(other)
+        again = [policy(context) for _ in range(TIMES)]
+        demand(again == [first] * TIMES, f"{first}, then {again}")
+
+    return test
+
+
+def answers_in_time_for_many_features(policy: Policy) -> Callable[[], None]:
+    """Answer for a model of very many features within the time of one call."""
+
+    @given(st.just([f"f{row}" for row in range(MANY)]))
+    def test(features: list[str]) -> None:
+        for impact in IMPACTS:
+            _thoroughness(
+                policy, {"business_impact": impact, "historical_drift_rate": 0.0, "features": features}
+            )
+
+    return test
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask on both sides of every learned constant, for every impact, with and without incidents.
+
+    Also with values that no model should have, of mappings, of objects and of None.
+    """
+    rules = sorted(
+        (rule for rule in decisions.active if rule.kind != "strategy"),
+        key=lambda rule: ("top" in rule.parameters, rule.kind != "tier", rule.id),
+    )
+    count = 0
+    for place, asked in enumerate(_asked(rules)):
+        forms: list[Any] = [asked, *([SimpleNamespace(**asked)] if place % AS_OBJECT == 0 else [])]
+        for given_as in [*forms, *([] if any(value is not None for value in asked.values()) else [None])]:
+            count += 1
+            found = module.adaptive_monitoring_strategy(given_as)
+            expected = _predicted(decisions, rules, asked)
+            demand(found == expected, f"{given_as} gives {found}, its decisions say {expected}")
+    return count
+
+
+def _asked(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+    rates: set[Any] = {None, 0.0, 1.0, math.nan}
+    days: set[Any] = {None, 0.0, 1e6}
+    for rule in rules:
+        if rule.kind == "quiet":
+            rates.update(beside(msgspec.convert(rule.condition, Quiet).drift_rate_below))
+        elif rule.kind == "incident":
+            days.update(beside(msgspec.convert(rule.condition, Recent).within_days))
+    known = sorted({name for rule in rules for name in _names(rule)})
+    features = [None, (), ("a", "b"), tuple(known), tuple(f"f{k:02}" for k in range(30)), ("z", *known)]
+    yield from _combined((None, *IMPACTS), rates, (None, 0, 2), days, features)
+    yield from _combined(UNHEARD_OF, rates, (None, 0, 2), days, [None])
+    yield from _combined((None, *IMPACTS), (-1.0, "often"), (0, 2), (None, 1e6), [None])
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (-1, 0.5, "some", True), days, [None])
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (1,), (-1.0, math.nan, "lately"), [None])
+    again = (*known, "b", "a", *known)
+    others = ["one", list(again), frozenset(again), near_misses(known)]
+    yield from _combined((None, *IMPACTS), (0.0, 1.0), (0,), (None,), others)
+
+
+def _combined(*values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    for row in itertools.product(*values):
+        yield dict(zip(FIELDS, row, strict=True))
+
+
+def _names(rule: Rule) -> tuple[str, ...]:
+    return msgspec.convert(rule.parameters, Less).features if "top" in rule.parameters else ()
+
+
+def _predicted(decisions: Decisions, rules: Sequence[Rule], asked: dict[str, Any]) -> MonitoringStrategy:
+    rule = next((rule for rule in rules if _holds(rule, asked)), None)
+    if rule is None:
+        every = next(rule for rule in decisions.active if rule.kind == "strategy")
+        return MonitoringStrategy(
+            **msgspec.to_builtins(msgspec.convert(every.parameters, Strategy)), reason=every.id
+        )
+    if "top" not in rule.parameters:
+        more = msgspec.convert(rule.parameters, More)
+        return MonitoringStrategy(frequency=more.frequency, features="all", tests=more.tests, reason=rule.id)
+    less = msgspec.convert(rule.parameters, Less)
+    features = asked["features"] or less.features
+    own = {features} if isinstance(features, str) else set(features)
+    first, rest = sorted(own & set(less.features)), sorted(own - set(less.features))
+    kept = tuple([*first, *rest][: less.top])
+    return MonitoringStrategy(frequency=less.frequency, features=kept, tests=less.tests, reason=rule.id)
+
+
+def _holds(rule: Rule, asked: dict[str, Any]) -> bool:
+    impact = "critical" if asked["business_impact"] is None else asked["business_impact"]
+    if rule.kind == "tier":
+        return impact in msgspec.convert(rule.condition, Impacts).impacts
+    if rule.kind == "quiet":
+        rate = _number(asked["historical_drift_rate"])
+        below = msgspec.convert(rule.condition, Quiet).drift_rate_below
+        return rate is not None and 0.0 <= rate < below and impact in ("none", "low", "medium")
+    incidents, since = _number(asked["recent_incidents"]), _number(asked["days_since_incident"])
+    within = msgspec.convert(rule.condition, Recent).within_days
+    return incidents is not None and incidents > 0.0 and (since is None or not since > within)
+
+
+def _number(value: Any) -> float | None:
+    """Read a number; a text is none here, nor is a truth."""
+    return None if value is None or isinstance(value, bool | str) else float(value)
+
+
+def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    features = [f"f{k}" for k in range(20_000)]
+    return ({"business_impact": "low", "historical_drift_rate": 0.0, "features": features},), {}
+
+
+CONTRACT = Contract(
+    properties=(
+        answers_the_same_again,
+        watches_critical_models_at_least_as_before,
+        never_watches_less_after_more_incidents,
+        takes_the_safer_side_of_what_it_does_not_know,
+        watches_graver_models_no_less,
+        reads_objects_like_mappings,
+        answers_in_time_for_many_features,
+    ),
+    boundary_table=boundary_table,
+    signature="(model_context)",
+    heavy=(Heavy("many features", _many_features),),
+)

@@ -1,0 +1,1 @@
+"""The learner of `adaptive_monitoring_strategy`."""

@@ -1,0 +1,89 @@
+"""Learn strategies: accounts and verdicts, bets, rules."""
+
+from typing import TYPE_CHECKING, cast
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
+from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
+from poet.policies.adaptive_monitoring_strategy.learner.bets import (
+    MOST,
+    Evidence,
+    bets,
+    risk_shares,
+    top_features,
+)
+from poet.policies.adaptive_monitoring_strategy.learner.readings import cost_records, post_incident_executions
+from poet.policies.adaptive_monitoring_strategy.learner.rules import StrategyRuleUpdate
+from poet.policies.adaptive_monitoring_strategy.policy import baseline
+from poet.spec.decisions import Decisions
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+_TYPES = (
+    "monitoring.cost",
+    "monitoring.value_delivered",
+    "resource.optimization_needed",
+    "drift.validation",
+    "feature.drift_impact",
+)
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide how much monitoring pays, from costs, values, months and verdicts.
+
+    Pure: the same summaries, champion and configuration give the same decisions. Where monitoring returns
+    exactly what it costs, whatever the model, and incidents foretell nothing, the chance of *ever* adopting
+    a rule is at most ``configuration.risk``, however often this runs.
+    """
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    runs, catches, months, judged, impacts = said
+    everything = Evidence(
+        accounts=cost_records(runs, catches, months, judged, configuration.costs),
+        judged=list(post_incident_executions(judged)),
+    )
+    tests = evaluate_hypotheses(
+        bets(everything, costs=configuration.costs, risk=configuration.risk),
+        risk_shares(),
+        sources=dominant_sources(*said[:4]),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=champion.has_learned,
+        sources_by_first_event=sources_by_first_event(*said[:4]),
+    )
+    features, top = top_features(
+        impacts,
+        judged,
+        *_in_force(champion),
+        half_life_days=configuration.half_life_days,
+        newest=summaries.newest_time,
+    )
+    adversarial = adversarial_sources(tests)
+    update = StrategyRuleUpdate(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        said=excluding(everything, adversarial),
+        tests=tests,
+        features=features,
+        top=top,
+    )
+    (every,) = baseline(champion.start)
+    rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
+    notes = [f"{len(everything.accounts)} accounts and {len(everything.judged)} verdicts were read"]
+    notes += adversarial_notes(adversarial)
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+
+
+def _in_force(champion: Decisions) -> tuple[list[str], int]:
+    """Return the features that stay where a model is monitored less now, and how many."""
+    for rule in champion.active:
+        if "top" in rule.parameters:
+            return cast("list[str]", rule.parameters["features"]), cast("int", rule.parameters["top"])
+    return [], MOST

@@ -1,0 +1,107 @@
+"""What monitoring cost and brought, in dollars, by impact tier and drift rate; and when drifts were real."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from poet.learning.configuration import Costs
+from poet.learning.feedback_rows import FeedbackRow, Observation
+
+TIERS = ("none", "low", "medium", "high", "critical")
+BANDS = (0.01, 0.05, 0.2)  # historical drift rates below which a model counts as that quiet
+_RUNS_A_MONTH = 720.0  # of a model that is monitored every hour, as version 1 does
+_DAY = 86_400.0
+_PREFIX = "drift-"
+_GRAVE = frozenset({"", "high", "critical"})  # an impact that nobody named may be any
+
+
+@dataclass(frozen=True, slots=True)
+class CostRecord(Observation):
+    """One account: what was gained and what it cost, in dollars; both at least 0."""
+
+    tier: str | None
+    band: float | None  # the smallest of `BANDS` above the drift rate, None above all of them or unknown
+    gain: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class PostIncidentExecution(Observation):
+    """A judged execution: whether its drift was real, and how many days after the last incident it ran."""
+
+    is_real: bool
+    days: float | None
+
+
+def cost_records(
+    runs: Sequence[FeedbackRow],
+    catches: Sequence[FeedbackRow],
+    months: Sequence[FeedbackRow],
+    verdicts: Sequence[FeedbackRow],
+    costs: Costs,
+) -> list[CostRecord]:
+    """Bring all accounts into dollars, by position.
+
+    A run costs its compute and gains the value named with it; a catch gains the loss it prevented; a month
+    gains its catches, and a verdict its drift if real, by the workspace's cost of a miss, and each false
+    alarm costs what one costs. A month that names no drift rate has that of its catches among hourly runs.
+    """
+    miss, false_alarm = costs.miss * costs.unit_usd, costs.false_alarm * costs.unit_usd
+    impacts = {each["execution_id"]: each["business_impact"] for each in verdicts if each["business_impact"]}
+    told = [(e, e["business_value"] or 0.0, e["compute_cost"]) for e in runs]
+    told += [(e, e["prevented_loss"], e["monitoring_cost"]) for e in catches]
+    told += [
+        (
+            e,
+            (e["drifts_caught"] or 0) * miss,
+            e["monthly_cost"] + (e["false_positives"] or 0) * false_alarm,
+        )
+        for e in months
+    ]
+    told += [
+        (e, miss if e["was_real_drift"] else 0.0, 0.0 if e["was_real_drift"] else false_alarm)
+        for e in verdicts
+        if "business_impact" in e.context or "historical_drift_rate" in e.context
+    ]
+    return [
+        CostRecord(
+            event_id=e.event_id,
+            source=e.source,
+            time=e.time,
+            tier=_tier(e, impacts),
+            band=_band(e),
+            gain=max(gain, 0.0),
+            cost=cost + max(-gain, 0.0),
+        )
+        for e, gain, cost in sorted(told, key=lambda row: row[0].position)
+    ]
+
+
+def _tier(each: FeedbackRow, impacts: Mapping[str, str]) -> str | None:
+    named = each.context.get("business_impact")
+    if named is None and "drift_catch" in each.data:
+        named = impacts.get(str(each["drift_catch"]).removeprefix(_PREFIX))
+    return named if named in TIERS else None
+
+
+def _band(each: FeedbackRow) -> float | None:
+    rate = each.context.get("historical_drift_rate")
+    if rate is None and each.data.get("drifts_caught") is not None:
+        rate = each["drifts_caught"] / _RUNS_A_MONTH
+    if not isinstance(rate, int | float) or not rate >= 0.0:
+        return None
+    place = bisect_right(BANDS, rate)
+    return BANDS[place] if place < len(BANDS) else None
+
+
+def post_incident_executions(verdicts: Sequence[FeedbackRow]) -> Iterator[PostIncidentExecution]:
+    """Read ``drift.validation`` in order of event time: how long after an incident each drift was judged.
+
+    An incident is a real drift of high or critical impact, or of one that nobody named.
+    """
+    last: float | None = None
+    for each in sorted(verdicts, key=lambda row: (row.time, row.position)):
+        days = (each.time - last) / _DAY if last is not None else None
+        yield PostIncidentExecution(each.event_id, each.source, each.time, each["was_real_drift"], days)
+        if each["was_real_drift"] and (each["business_impact"] or "") in _GRAVE:
+            last = each.time

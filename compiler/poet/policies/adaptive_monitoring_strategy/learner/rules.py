@@ -1,0 +1,174 @@
+"""From verdicts to rules: thorough tiers, quiet and lesser models, the time after an incident."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from poet.learning.e_factors import hypothesis_key
+from poet.learning.hypothesis_tests import HypothesisTest
+from poet.learning.rule_updates import RuleUpdate, evidence_of, replayed
+from poet.policies.adaptive_monitoring_strategy.learner.bets import DAYS, LESSER, Evidence, return_on
+from poet.policies.adaptive_monitoring_strategy.learner.readings import BANDS, TIERS, CostRecord
+from poet.spec.decisions import Interval, Replay, Rule
+from poet.stats import rate_interval
+
+_MUCH: dict[str, object] = {"frequency": "real_time", "tests": "multiple"}
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyRuleUpdate(RuleUpdate):
+    """The book with what was said about cost and value."""
+
+    said: Evidence
+    tests: Mapping[str, HypothesisTest]
+    features: tuple[str, ...]  # the ones that stay when a model is monitored less
+    top: int
+
+    def rules(self) -> list[Rule]:
+        """Return all rules but the one for every model."""
+        return [*self._thorough(), *self._lesser(), *self._quiet(), *self._incidents()]
+
+    def _thorough(self) -> list[Rule]:
+        """Where it pays, it pays for graver impacts as well."""
+        return self._tiers(
+            "thorough",
+            TIERS,
+            dict(_MUCH),
+            lambda back: f"monitoring returned {back:.3g} dollars for each dollar",
+        )
+
+    def _lesser(self) -> list[Rule]:
+        thorough = {
+            tier
+            for rule in self._thorough()
+            if rule.is_active
+            for tier in cast("list[str]", rule.condition["impacts"])
+        }
+        return self._tiers(
+            "lesser",
+            tuple(tier for tier in LESSER if tier not in thorough),
+            self._little(),
+            lambda back: f"monitoring returned only {back:.2g} dollars for each dollar",
+        )
+
+    def _tiers(
+        self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
+    ) -> list[Rule]:
+        """Return the rule of the tiers that are shown or stand, else of the one that is nearest."""
+        old = self.in_force.get(kind)
+        former = cast("list[str]", old.condition["impacts"]) if old else []
+        tests = {tier: self.tests.get(hypothesis_key(kind, tier)) for tier in tiers}
+        standing = [
+            tier
+            for tier, test in tests.items()
+            if (test and test.holds) or (tier in former and not (test and test.has_turned))
+        ]
+        judged = {tier: test for tier, test in tests.items() if test}
+        chosen = standing or sorted(judged, key=lambda t: judged[t].e_value_threshold / judged[t].e_value)[:1]
+        if not chosen:
+            return []
+        weakest = min(
+            (judged[tier] for tier in chosen if tier in judged),
+            key=lambda test: test.e_value / test.e_value_threshold,
+            default=None,
+        )
+        accounts = [row for row in self.said.accounts if row.tier in chosen]
+        border = TIERS.index(
+            min(chosen, key=TIERS.index) if kind == "thorough" else max(chosen, key=TIERS.index)
+        )
+        impacts = TIERS[border:] if kind == "thorough" else [t for t in TIERS[: border + 1] if t in tiers]
+        rule = Rule(
+            id=kind,
+            kind="tier",
+            condition={"impacts": list(impacts)},
+            parameters=parameters,
+            status="adopted",
+            was=", ".join(former) if former else "as every model",
+            reason=f"{said(return_on(accounts))}, {len(accounts)} accounts",
+            evidence=evidence_of(
+                weakest,
+                before=_paying(accounts, self.configuration.risk),
+                replay=self._saved(accounts, 1.0 if kind == "thorough" else -1.0),
+            ),
+        )
+        if standing and not self.pinned(kind) and not self.is_vetoed(kind):
+            return [self.carry_over(rule)]
+        return self.decided(rule, weakest)
+
+    def _quiet(self) -> list[Rule]:
+        known = [(band, v) for band in BANDS if (v := self.tests.get(hypothesis_key("light", f"{band:g}")))]
+        if not known:
+            return self.carry_unmentioned((), kinds=("quiet",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("quiet")
+        former = cast("float", old.condition["drift_rate_below"]) if old else None
+        band, test = (
+            shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
+        if former and not shown:
+            band, test = former, dict(known).get(former, test)
+        accounts = [row for row in self.said.accounts if row.band is not None and row.band <= band]
+        rule = Rule(
+            id="quiet",
+            kind="quiet",
+            condition={"drift_rate_below": band},
+            parameters=self._little(),
+            status="adopted",
+            was=f"below {former:g}" if former else "as every model",
+            reason=f"monitoring returned only {return_on(accounts):.2g} dollars for each dollar, "
+            f"{len(accounts)} accounts",
+            evidence=evidence_of(
+                test,
+                before=_paying(accounts, self.configuration.risk),
+                replay=self._saved(accounts, -1.0),
+            ),
+        )
+        return self.decided(rule, test)
+
+    def _little(self) -> dict[str, object]:
+        return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
+
+    def _saved(self, accounts: Sequence[CostRecord], sign: float) -> Replay | None:
+        """Return what these accounts would have brought more (1), or cost less without monitoring (-1)."""
+        unit = self.configuration.costs.unit_usd
+        savings = [sign * (row.gain - row.cost) / unit for row in accounts]
+        return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
+
+    def _incidents(self) -> list[Rule]:
+        known = [(days, v) for days in DAYS if (v := self.tests.get(hypothesis_key("incident", f"{days:g}")))]
+        if not known:
+            return self.carry_unmentioned((), kinds=("incident",))
+        shown: list[tuple[float, HypothesisTest]] = []
+        for pair in known:  # as long as it lasts without a break
+            if not pair[1].holds:
+                break
+            shown.append(pair)
+        old = self.in_force.get("incidents")
+        former = cast("float", old.condition["within_days"]) if old else None
+        days, test = shown[-1] if shown else known[0]
+        if former and not shown:
+            days = former
+        soon = [row for row in self.said.judged if row.days is not None and row.days <= days]
+        later = [row for row in self.said.judged if row.days is None or row.days > DAYS[-1]]
+        real, usual = sum(row.is_real for row in soon), sum(row.is_real for row in later)
+        rule = Rule(
+            id="incidents",
+            kind="incident",
+            condition={"within_days": days},
+            parameters=dict(_MUCH),
+            status="adopted",
+            was=f"for {former:g} days" if former else "as at other times",
+            reason=f"{real} of {len(soon)} drifts this soon after an incident were real, "
+            f"{usual} of {len(later)} at other times",
+            evidence=evidence_of(test),
+        )
+        return self.decided(rule, test)
+
+
+def _paying(accounts: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
+    """Return the share of accounts with more gained than spent, with its interval."""
+    n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
+    if not n:
+        return ()
+    low, high = rate_interval(paid, n, risk=risk)
+    return (Interval(what="accounts that paid", estimate=paid / n, low=low, high=high, n=n),)

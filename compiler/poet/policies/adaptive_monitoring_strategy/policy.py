@@ -1,0 +1,170 @@
+"""`adaptive_monitoring_strategy`: how often, how much and how thoroughly a model is monitored."""
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.policy import PolicySpec
+from poet_runtime.errors import RenderError
+
+Frequency = Literal["real_time", "hourly", "daily", "weekly"]
+Tests = Literal["multiple", "single"]
+Impact = Literal["none", "low", "medium", "high", "critical"]
+_NEVER_LESS = frozenset({"high", "critical"})
+
+
+class Strategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every model gets that no rule speaks of."""
+
+    frequency: Frequency
+    features: Literal["all"]
+    tests: Tests
+
+
+class Impacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule holds: for models of these business impacts."""
+
+    impacts: tuple[Impact, ...]
+
+
+class Quiet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule holds: for models that drifted more rarely."""
+
+    drift_rate_below: float
+
+
+class Recent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule holds: for so many days after an incident."""
+
+    within_days: float
+
+
+class More(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All features, this often and thoroughly."""
+
+    frequency: Frequency
+    tests: Tests
+
+
+class Less(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `top` features, first of all those in `features`, this often and thoroughly."""
+
+    frequency: Frequency
+    tests: Tests
+    top: Annotated[int, msgspec.Meta(ge=1)]
+    features: tuple[str, ...]
+
+
+def baseline(_start: str) -> tuple[Rule, ...]:
+    """Give the rules of version 1, the same whatever the workspace starts from."""
+    parameters: dict[str, object] = {"frequency": "hourly", "features": "all", "tests": "single"}
+    return (
+        Rule(id="every-model", kind="strategy", parameters=parameters, reason="the same for every model"),
+    )
+
+
+def outline(decisions: Decisions) -> dict[str, object]:
+    """Say what the template prints: what gives more before what gives less, then every other model.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, would lessen the monitoring of a model of high or critical impact, or the
+        strategy for every other model is missing.
+    """
+    only_kinds(decisions, ("strategy", "tier", "quiet", "incident"))
+    rule = single(decisions, "strategy")
+    strategy = read(rule, rule.parameters, Strategy)
+    constants = [
+        Constant(rule.id, "FREQUENCY", strategy.frequency, why(rule)),
+        Constant(rule.id, "FEATURES", strategy.features, "as above"),
+        Constant(rule.id, "TESTS", strategy.tests, "as above"),
+    ]
+    branches = [_branch(each, constants) for each in decisions.active if each.kind != "strategy"]
+    branches.sort(key=lambda branch: (bool(branch["top"]), branch["kind"] != "tier", branch["rule"]))
+    kinds = {branch["kind"] for branch in branches}
+    return {
+        "rule": rule.id,
+        "branches": tuple(branches),
+        "names": tuple(
+            name
+            for name, is_used in (
+                ("has_recent_incident", "incident" in kinds),
+                ("rate", "quiet" in kinds),
+                ("top_features", any(branch["top"] for branch in branches)),
+            )
+            if is_used
+        ),
+        "has_branches": bool(branches),
+        "asks_impact": bool(kinds & {"tier", "quiet"}),
+        "constants": in_rule_order(constants),
+    }
+
+
+def _branch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    printed: dict[str, object] = {"rule": rule.id, "kind": rule.kind, "top": ""}
+    printed["when"] = _condition(rule, constants)
+    is_less = "top" in rule.parameters
+    answer: Less | More = read(rule, rule.parameters, Less) if is_less else read(rule, rule.parameters, More)
+    for name, value in (("frequency", answer.frequency), ("tests", answer.tests)):
+        printed[name] = constant_name(rule, name)
+        constants.append(Constant(rule.id, constant_name(rule, name), value, "as above"))
+    if isinstance(answer, Less):
+        printed["top"], printed["features"] = constant_name(rule, "top"), constant_name(rule, "features")
+        constants.append(Constant(rule.id, constant_name(rule, "top"), answer.top, "as above"))
+        constants.append(
+            Constant(rule.id, constant_name(rule, "features"), frozenset(answer.features), "as above")
+        )
+    return printed
+
+
+def _condition(rule: Rule, constants: list[Constant]) -> str:
+    is_less = "top" in rule.parameters
+    if rule.kind == "tier":
+        impacts = read(rule, rule.condition, Impacts).impacts
+        is_allowed = not _NEVER_LESS & set(impacts) if is_less else "critical" in impacts
+        if not impacts or not is_allowed:
+            raise RenderError(
+                f"rule {rule.id!r} is about {', '.join(impacts) or 'no impact'}; expected at least one, "
+                "critical among those that get more, only none, low and medium among those that get less"
+            )
+        return _constant(rule, "impacts", frozenset(impacts), constants)
+    if rule.kind == "quiet":
+        below = finite(rule, "drift_rate_below", read(rule, rule.condition, Quiet).drift_rate_below)
+        if not is_less or not 0.0 < below <= 1.0:
+            raise RenderError(
+                f"rule {rule.id!r}: drift_rate_below is {below!r}, expected more than 0 and at most 1, "
+                "and parameters that lessen the monitoring"
+            )
+        return _constant(rule, "drift_rate_below", below, constants)
+    days = finite(rule, "within_days", read(rule, rule.condition, Recent).within_days)
+    if is_less or days <= 0.0:
+        raise RenderError(
+            f"rule {rule.id!r}: within_days is {days!r}, expected more than 0, and parameters that give more"
+        )
+    return _constant(rule, "within_days", days, constants)
+
+
+def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
+    name = constant_name(rule, part)
+    constants.append(Constant(rule.id, name, value, why(rule)))
+    return name
+
+
+SPEC = PolicySpec(
+    name="adaptive_monitoring_strategy",
+    template="adaptive_monitoring_strategy.py.jinja",
+    starts=("baseline",),
+    baseline=baseline,
+    outline=outline,
+    learner="poet.policies.adaptive_monitoring_strategy.learner.learn:learn",
+    contract="poet.policies.adaptive_monitoring_strategy.contract",
+    behaviour="poet.policies.adaptive_monitoring_strategy.behaviour",
+    words=frozenset({
+        *Strategy.__struct_fields__, *Less.__struct_fields__, *Impacts.__struct_fields__,
+        *Quiet.__struct_fields__, *Recent.__struct_fields__, *get_args(Frequency), *get_args(Tests),
+        *get_args(Impact), "all",
+    }),
+)  # fmt: skip

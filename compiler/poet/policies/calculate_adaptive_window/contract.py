@@ -1,0 +1,174 @@
+"""The contract of `calculate_adaptive_window`: an int within bounds, never less for more stability."""
+
+import itertools
+import math
+from collections.abc import Callable
+from types import ModuleType
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.build.contract import Contract, Heavy, Policy, beside, demand, near_misses, numbers, texts
+from poet.policies.calculate_adaptive_window.policy import Band, Bounds, Stability, Velocity
+from poet.spec.decisions import Decisions
+
+REQUIREMENTS = ("low", "normal", "high", "critical")
+UNHEARD_OF = ("", "High", "higher", "unheard of")
+NO_VELOCITIES = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no border, or above all of them
+SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
+TIMES = 10  # of asking again: one that draws lots may say the same twice
+MOST = 10_000_000
+
+
+def _names(policy: Policy) -> st.SearchStrategy[str]:
+    return texts(policy, "revenue", "conversions", "latency")
+
+
+def _velocities(policy: Policy) -> st.SearchStrategy[float]:
+    return numbers(policy, SLOWEST, FASTEST)
+
+
+def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
+    """Give a positive int on any finite velocity."""
+
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        window = policy(name, velocity, requirement)
+        demand(type(window) is int, f"{window!r} is not an int")
+        demand(0 < window <= MOST, f"{window} is not between 1 and {MOST}")
+
+    return test
+
+
+def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
+    """Give no smaller window for a stricter requirement."""
+
+    @given(_names(policy), _velocities(policy))
+    def test(name: str, velocity: float) -> None:
+        windows = [policy(name, velocity, requirement) for requirement in REQUIREMENTS]
+        demand(windows == sorted(windows), f"{dict(zip(REQUIREMENTS, windows, strict=True))} shrinks")
+
+    return test
+
+
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """Give the same question the same answer, whatever was asked in between."""
+
+    @given(
+        _names(policy),
+        _velocities(policy),
+        st.sampled_from(REQUIREMENTS),
+        _names(policy),
+        _velocities(policy),
+    )
+    def test(name: str, velocity: float, requirement: str, other: str, another: float) -> None:
+        first = policy(name, velocity, requirement)
+        policy(other, another, "critical")
+        again = [policy(name, velocity, requirement) for _ in range(TIMES)]
+        demand(again == [first] * TIMES, f"{first}, then {again}")
+
+    return test
+
+
+def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Never leave what the decisions declare as minimum and cap."""
+    bounds = Bounds(minimum=1, cap=MOST) if decisions is None else _bounds(decisions)
+
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        window = policy(name, velocity, requirement)
+        demand(bounds.minimum <= window <= bounds.cap, f"{window} is outside {bounds.minimum} … {bounds.cap}")
+
+    return test
+
+
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+
+    @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
+    def test(name: str, velocity: float, requirement: str) -> None:
+        if decisions is None:
+            return
+        window, expected = (
+            policy(name, velocity, requirement),
+            _predicted(decisions, name, velocity, requirement),
+        )
+        demand(window == expected, f"{window}, its decisions say {expected}")
+
+    return test
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature.
+
+    Also at velocities that are none, by names that are nearly those of a rule, for requirements unheard of.
+    """
+    borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
+    velocities = {each for border in borders for each in beside(border)} | {SLOWEST, 1.0, FASTEST}
+    named = {name for each in _stability(decisions) for name in each.features}
+    names = ["no such feature", "", *sorted(named), *near_misses(named)]
+    asked = itertools.product(names, [*sorted(velocities), *NO_VELOCITIES], (*REQUIREMENTS, *UNHEARD_OF))
+    count = 0
+    for count, (name, velocity, requirement) in enumerate(asked, start=1):  # noqa: B007 -- the last one is given
+        expected = _predicted(decisions, name, velocity, requirement)
+        window = module.calculate_adaptive_window(name, velocity, requirement)
+        says = f"({name!r}, {velocity!r}, {requirement!r}) gives {window!r}, its decisions say {expected}"
+        demand(type(window) is int and window == expected, says)
+    return count
+
+
+def _predicted(decisions: Decisions, name: str, velocity: float, requirement: str) -> int:
+    above = [
+        (border, window) for border, window in _bands(decisions) if border is not None and velocity > border
+    ]
+    everywhere = next(window for border, window in _bands(decisions) if border is None)
+    window: float = max(above)[1] if above else everywhere
+    stability = _stability(decisions)
+    if stability and requirement in ("high", "critical"):
+        window *= max(each.multiplier for each in stability)
+    else:
+        window *= next((each.multiplier for each in stability if name in each.features), 1)
+    bounds = _bounds(decisions)
+    return max(bounds.minimum, min(round(window), bounds.cap))
+
+
+def _bands(decisions: Decisions) -> list[tuple[float | None, int]]:
+    return [
+        (
+            msgspec.convert(rule.condition, Velocity).velocity_above,
+            msgspec.convert(rule.parameters, Band).window,
+        )
+        for rule in decisions.active
+        if rule.kind == "band"
+    ]
+
+
+def _stability(decisions: Decisions) -> list[Stability]:
+    return [
+        msgspec.convert(rule.parameters, Stability) for rule in decisions.active if rule.kind == "stability"
+    ]
+
+
+def _bounds(decisions: Decisions) -> Bounds:
+    return next(
+        msgspec.convert(rule.parameters, Bounds) for rule in decisions.active if rule.kind == "bounds"
+    )
+
+
+def _fast() -> tuple[tuple[str, float, str], dict[str, float]]:
+    return ("revenue", FASTEST, "critical"), {}
+
+
+CONTRACT = Contract(
+    properties=(
+        gives_a_positive_whole_number,
+        grows_with_the_stability_requirement,
+        answers_the_same_again,
+        stays_within_its_bounds,
+        does_what_its_decisions_say,
+    ),
+    boundary_table=boundary_table,
+    signature="(feature_name, data_velocity, stability_requirement)",
+    heavy=(Heavy("a fast feature", _fast),),
+)

@@ -1,0 +1,212 @@
+"""What a window costs: hours of delay and false alarms a day, inside the range that was observed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.learning.configuration import LearnConfiguration
+from poet.policies.calculate_adaptive_window.learner.readings import Reading
+from poet.stats import decay_weights, shrunk_means, weighted_median
+
+_FEWEST = 2  # readings of a window before it may be chosen
+_FAR = 4.0  # times the median: three standard deviations of what reports scatter by
+_CLEARLY = 1.64  # standard errors of a difference: one in twenty by chance
+_LEAST_SAVING = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
+
+
+@dataclass(frozen=True, slots=True)
+class BandCosts:
+    """Expected cost of the windows that may be chosen in one band; arrays have shape (windows,)."""
+
+    windows: NDArray[np.int64]  # ascending
+    delay_hours: NDArray[np.float64]
+    alarms_per_day: NDArray[np.float64]
+    cost: NDArray[np.float64]  # in the workspace's unit
+    errors: NDArray[np.float64]  # standard errors of the costs
+
+    def at(self, window: int) -> float:
+        """Return the cost of a window, of the nearest that was observed when it lies outside."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.cost))
+
+    def hours_at(self, window: int) -> float:
+        """Return the delay of a window in hours, inside the observed range."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.delay_hours))
+
+    def alarms_at(self, window: int) -> float:
+        """Return the false alarms per day of a window, inside the observed range."""
+        return float(np.interp(np.log(window), np.log(self.windows), self.alarms_per_day))
+
+    def nearest(self, window: int) -> int:
+        """Return the window that was observed and lies nearest, by ratio."""
+        return int(self.windows[np.argmin(np.abs(np.log(self.windows / window)))])
+
+    def best(self, current: int) -> int:
+        """Return the cheapest window, or `current` when none is clearly cheaper."""
+        cheapest = int(self.windows[np.argmin(self.cost)])
+        return cheapest if self.is_clearly_dearer(current, cheapest) else current
+
+    def is_clearly_dearer(self, window: int, than: int) -> bool:
+        """Return whether a window costs more than another one, beyond what chance does in one of twenty."""
+        saving = self.at(window) - self.at(than)
+        errors = [self.errors[np.searchsorted(self.windows, self.nearest(each))] for each in (window, than)]
+        return saving > max(_CLEARLY * float(np.hypot(*errors)), _LEAST_SAVING * self.at(window))
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A monotone mean over window sizes, with what is needed to judge it."""
+
+    sizes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    errors: NDArray[np.float64]  # standard errors of the means
+
+    def at(self, windows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.interp(np.log(windows), np.log(self.sizes), self.means), dtype=np.float64)
+
+    def errors_at(self, windows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.interp(np.log(windows), np.log(self.sizes), self.errors), dtype=np.float64)
+
+
+def band_costs(
+    band: int,
+    delays: Sequence[Reading],
+    noise: Sequence[Reading],
+    *,
+    stable: Collection[str],
+    cap: int,
+    newest: float,
+    configuration: LearnConfiguration,
+) -> BandCosts | None:
+    """Estimate the costs of the observed windows of a band; None when no delay was reported there.
+
+    Delays are taken to rise and false alarms to fall with the window (isotonic), so outside its own range
+    each is held constant only on the side where that errs against the window: a window longer than any
+    whose delay is known, or shorter than any whose noise is known, is never chosen. Noise is shrunk
+    towards that of all bands at the same window, and leaves out the `stable` features, which get
+    more than the band's window.
+    """
+    late = _curve(_in_band(delays, band), None, newest=newest, configuration=configuration, rising=True)
+    if late is None:
+        return None
+    usual = [reading for reading in noise if reading.feature not in stable] or list(noise)
+    loud = _curve(_in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False)
+    loud = loud or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
+    here = _in_band((*delays, *noise), band)
+    used = np.unique([reading.size for reading in here])
+    sizes = np.intersect1d(_candidates(late, loud, configuration.bounds.window_minimum, cap), used)
+    if sizes.size == 0:
+        return None
+    hours = late.at(sizes)
+    alarms = loud.at(sizes) if loud else np.zeros(sizes.size)
+    costs = configuration.costs
+    loud_errors = loud.errors_at(sizes) if loud else np.zeros(sizes.size)
+    return BandCosts(
+        windows=_tried(sizes, here),
+        delay_hours=hours,
+        alarms_per_day=alarms,
+        cost=costs.delay_hour * hours + costs.false_alarm * alarms,
+        errors=np.hypot(costs.delay_hour * late.errors_at(sizes), costs.false_alarm * loud_errors),
+    )
+
+
+def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> NDArray[np.int64]:
+    sizes = late.sizes[late.counts >= _FEWEST]
+    if loud is not None:
+        sizes = np.union1d(sizes, loud.sizes[loud.counts >= _FEWEST])
+        sizes = sizes[sizes >= loud.sizes[0]]
+    inside = (sizes >= minimum) & (sizes <= min(cap, int(late.sizes[-1])))
+    return np.asarray(sizes[inside], dtype=np.int64)
+
+
+def _tried(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
+    """Return for each size the window nearest to it that somebody really used."""
+    used = [[reading.window for reading in readings if reading.size == size] for size in sizes]
+    return np.array(
+        [min(ws, key=lambda w: abs(w - s)) for ws, s in zip(used, sizes, strict=True)], dtype=np.int64
+    )
+
+
+def _in_band(readings: Sequence[Reading], band: int) -> list[Reading]:
+    return [reading for reading in readings if reading.band == band]
+
+
+def _curve(
+    readings: Sequence[Reading],
+    pool: Sequence[Reading] | None,
+    *,
+    newest: float,
+    configuration: LearnConfiguration,
+    rising: bool,
+) -> _Curve | None:
+    """Fit means over sizes; with a `pool`, each is shrunk towards its size's mean in the whole pool."""
+    if not readings:
+        return None
+    sizes = np.unique([reading.size for reading in readings])
+    means, weights, counts, variation = _moments(readings, sizes, newest, configuration)
+    if pool is not None:
+        means = _shrunk(readings, pool, sizes, newest, configuration)
+    from scipy import optimize  # noqa: PLC0415 -- a third of a second that only learning pays
+
+    fitted = optimize.isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
+    level = np.asarray(fitted.x)
+    return _Curve(sizes, level, counts, variation * level / np.sqrt(np.maximum(weights, 1e-12)))
+
+
+def _shrunk(
+    readings: Sequence[Reading],
+    pool: Sequence[Reading],
+    sizes: NDArray[np.int64],
+    newest: float,
+    configuration: LearnConfiguration,
+) -> NDArray[np.float64]:
+    """Draw each size's mean towards the mean of all bands at that size."""
+    band = readings[0].band
+    bands = sorted({reading.band for reading in pool if reading.band is not None})
+    tables = [_moments(_in_band(pool, b), sizes, newest, configuration) for b in bands]
+    own = bands.index(band) if band is not None else 0
+    columns = [
+        shrunk_means(
+            [table[0][k] for table in tables],
+            [table[1][k] for table in tables],
+            max((table[0][k] * table[3]) ** 2 for table in tables),
+        )[own]
+        for k in range(sizes.size)
+    ]
+    return np.array(columns)
+
+
+def _clipped(
+    values: NDArray[np.float64], fading: NDArray[np.float64], at: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the values clipped to `_FAR` times their size's median: one source may be wildly wrong."""
+    clipped = values.copy()
+    for column in at.T:
+        middle = weighted_median(values[column], fading[column])
+        if middle > 0.0:
+            clipped[column] = np.clip(values[column], middle / _FAR, middle * _FAR)
+    return clipped
+
+
+def _moments(
+    readings: Sequence[Reading], sizes: NDArray[np.int64], newest: float, configuration: LearnConfiguration
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
+    """Return mean, weight and count at each size, and the coefficient of variation within sizes.
+
+    Hours and counts scatter in proportion to their level, so one coefficient serves all sizes.
+    """
+    at = np.array([reading.size for reading in readings])[:, None] == sizes
+    values = np.array([reading.outcome for reading in readings])
+    fading = decay_weights(
+        [reading.time for reading in readings], half_life_days=configuration.half_life_days, newest=newest
+    )
+    values = _clipped(values, fading, at)
+    weights = fading @ at
+    means = (fading * values) @ at / np.maximum(weights, 1e-12)
+    inside = at.any(axis=1)
+    level = (at @ means)[inside]
+    residuals = (values[inside] - level) / np.maximum(level, 1e-12)
+    freedom = max(int(inside.sum()) - int(at.any(axis=0).sum()), 1)
+    return means, weights, at.sum(axis=0), float(np.sqrt((residuals**2).sum() / freedom))

@@ -1,0 +1,451 @@
+"""Learn the windows: readings, hypotheses, costs, rules.
+
+The rules of kind `band`: the window that costs least, per velocity band.
+
+The rule `bounds`: a cap below the sizes at which runs time out or take too much memory.
+
+The rule `stable`: features that raise more false alarms than others at the same window.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import msgspec
+import numpy as np
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.feedback_rows import floored
+from poet.learning.hypothesis_tests import LARGEST_LOG, HypothesisTest, log_faded_evidence
+from poet.learning.rule_updates import evidence_of
+from poet.policies.calculate_adaptive_window.learner.costs import BandCosts, band_costs
+from poet.policies.calculate_adaptive_window.learner.readings import (
+    EDGES,
+    Reading,
+    WindowRuleUpdate,
+    gather,
+    loud_factors,
+    snapped,
+)
+from poet.spec.decisions import Decisions, Interval, Rule
+from poet.stats import reject
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+# One fixed id per fixed edge, so that a rule keeps its id and its constants' names for ever.
+_IDS = ("window", "slow", "medium", "fast", "very-fast")
+_Why = Literal["learned", "kept", "turned", "start", "pinned", "vetoed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What one band answers, and what it would answer if the evidence sufficed."""
+
+    index: int
+    window: int
+    wanted: int
+    former: int  # the champion's window
+    why: _Why
+    test: HypothesisTest | None  # the one that `wanted` stands on
+
+
+def band_windows(update: WindowRuleUpdate, costs: Mapping[int, BandCosts]) -> list[Band]:
+    """Decide each band by itself, slow to fast."""
+    bands: list[Band] = []
+    for index in range(len(_IDS)):
+        if index > 0 and update.is_vetoed(_IDS[index]):
+            below = bands[-1].window
+            bands.append(Band(index, below, below, below, "vetoed", None))
+        else:
+            bands.append(_decide(update, index, costs.get(index)))
+    return bands
+
+
+def band_rules(update: WindowRuleUpdate, bands: Sequence[Band], costs: Mapping[int, BandCosts]) -> list[Rule]:
+    """Turn bands into rules: neighbours with the same answer share one; what waits is held."""
+    rules: list[Rule] = []
+    for run in _runs(bands):
+        pinned = update.pinned(_IDS[run[0].index])
+        rules.append(pinned or update.carry_over(_band_rule(update, run, costs)))
+    active = {rule.id for rule in rules}
+    for band in bands:
+        identity = _IDS[band.index]
+        if band.why == "vetoed":
+            rules.append(Rule(id=identity, kind="band", status="vetoed", reason="a person removed it"))
+        elif band.wanted != band.window and band.test and band.test.e_value > 1.0:
+            held = _learned(update, band, band.wanted, costs[band.index])
+            identity = f"{identity}-next" if identity in active else identity
+            rules.append(msgspec.structs.replace(held, id=identity, status="held"))
+    return rules
+
+
+def _decide(update: WindowRuleUpdate, index: int, costs: BandCosts | None) -> Band:
+    start, former = _start_window(update), _window_in_force(update, index)
+    if update.pinned(_IDS[index]):
+        return Band(index, former, former, former, "pinned", None)
+    wanted = costs.best(former) if costs else former
+    test = _test(update, index, former, wanted)
+    if wanted != former and test and test.holds:
+        return Band(index, wanted, wanted, former, "learned", test)
+    behind = _test(update, index, start, former)
+    is_dearer = costs is not None and costs.is_clearly_dearer(former, start)
+    if former != start and behind and (behind.has_turned or is_dearer):
+        return Band(index, start, start, former, "turned", behind)
+    if former != start and behind:
+        return Band(index, former, wanted, former, "kept", test if wanted != former else behind)
+    return Band(index, start, wanted, former, "start", test)
+
+
+def _test(update: WindowRuleUpdate, index: int, old: int, new: int) -> HypothesisTest | None:
+    """Return what a change stands on: smaller on "delay grows", larger on "false alarms fall"."""
+    if old == new:
+        return None
+    return update.tests.get(f"{'delay' if new < old else 'noise'}/{index}")
+
+
+def _runs(bands: Sequence[Band]) -> list[list[Band]]:
+    runs: list[list[Band]] = []
+    for band in bands:
+        if runs and runs[-1][-1].window == band.window and band.why != "pinned":
+            runs[-1].append(band)
+        else:
+            runs.append([band])
+    return runs
+
+
+def _band_rule(update: WindowRuleUpdate, run: Sequence[Band], costs: Mapping[int, BandCosts]) -> Rule:
+    first = run[0]
+    spoken = [band for band in run if band.why in ("learned", "kept") and band.test and band.index in costs]
+    if spoken:
+        band = max(spoken, key=lambda band: band.test.e_value if band.test else 0.0)
+        learned = _learned(update, band, first.window, costs[band.index])
+        return msgspec.structs.replace(learned, id=_IDS[first.index], condition=_condition(first.index))
+    if first.index == 0 and first.why != "turned":
+        return msgspec.structs.replace(update.start["window"], parameters={"window": first.window})
+    reason = (
+        "what was learned no longer pays"
+        if first.why == "turned"
+        else f"nothing is shown above {EDGES[first.index - 1]:g} points an hour, the untuned window holds"
+    )
+    return Rule(
+        id=_IDS[first.index],
+        kind="band",
+        condition=_condition(first.index),
+        parameters={"window": first.window},
+        status="adopted" if first.index else "start",
+        was=str(first.former) if first.former != first.window else "",
+        reason=reason,
+        evidence=evidence_of(first.test),
+    )
+
+
+def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts) -> Rule:
+    """Return what a window saves against the champion's, at the observed sizes nearest to both."""
+    old, new = costs.nearest(band.former), costs.nearest(window)
+    n = sum(reading.band == band.index for reading in (*update.delays, *update.noise))
+    return Rule(
+        id=_IDS[band.index],
+        kind="band",
+        condition=_condition(band.index),
+        parameters={"window": window},
+        status="adopted",
+        was=str(band.former),
+        reason=f"{costs.hours_at(new):.2g} h late and {costs.alarms_at(new):.2g} false alarms a day, "
+        f"with {old} {costs.hours_at(old):.2g} h and {costs.alarms_at(old):.2g}, n = {n}",
+        evidence=evidence_of(
+            band.test,
+            before=_intervals(update, band.index, old),
+            after=_intervals(update, band.index, new),
+        ),
+    )
+
+
+def _intervals(update: WindowRuleUpdate, band: int, size: int) -> tuple[Interval, ...]:
+    def of(readings: Sequence[Reading]) -> list[Reading]:
+        return [reading for reading in readings if reading.band == band and reading.size == snapped(size)]
+
+    return (
+        *update.interval("delay_hours", of(update.delays)),
+        *update.interval("false alarms per day", of(update.noise)),
+    )
+
+
+def _condition(index: int) -> dict[str, object]:
+    return {"velocity_above": EDGES[index - 1]} if index else {}
+
+
+def _start_window(update: WindowRuleUpdate) -> int:
+    pinned = update.pinned("window")
+    return cast("int", (pinned or update.start["window"]).parameters["window"])
+
+
+def _window_in_force(update: WindowRuleUpdate, index: int) -> int:
+    """Return the champion's window at the upper end of a band, where no border of its own lies."""
+    top = EDGES[index] if index < len(EDGES) else float("inf")
+    rules = [rule for rule in update.champion.active if rule.kind == "band"]
+    holding = [rule for rule in rules if _above(rule) < top]
+    return cast("int", max(holding, key=_above).parameters["window"])
+
+
+def _above(rule: Rule) -> float:
+    return float(cast("float", rule.condition.get("velocity_above", 0.0)))
+
+
+_TENTHS_KEPT = 9  # a cap keeps nine tenths of the size that bit
+_STRAYS = 0.1  # share of bites that may be flukes of a loaded machine
+
+
+def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
+    """Return the bounds in force and, where runs seem to bite without proof, the cap that waits."""
+    pinned = update.pinned("bounds")
+    if pinned:
+        return [pinned]
+    start = update.start["bounds"]
+    limits = update.configuration.bounds
+    cap = min(cast("int", start.parameters["cap"]), limits.window_cap)
+    minimum = min(max(cast("int", start.parameters["minimum"]), limits.window_minimum), cap)
+    untuned = msgspec.structs.replace(start, parameters={"minimum": minimum, "cap": cap})
+    if update.is_vetoed("bounds"):
+        return [update.carry_over(untuned)]
+    for size in update.cap_sizes:
+        test = update.tests.get(f"cap/{size}")
+        if test and test.holds:
+            return [update.carry_over(_lowered(update, untuned, size))]
+    return _unchanged(update, untuned)
+
+
+def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
+    """Nothing is shown now: an older cap stays unless its evidence turned."""
+    old = update.in_force.get("bounds")
+    former = cast("int", old.parameters["cap"]) if old else 0
+    cap = cast("int", untuned.parameters["cap"])
+    if old and former < cap:
+        test = update.tests.get(f"cap/{floored(former * 10 // _TENTHS_KEPT)}")
+        if test and test.has_turned:
+            reason = f"runs of {former} points and more no longer time out more often than smaller ones"
+            return [update.carry_over(msgspec.structs.replace(untuned, was=f"cap {former}", reason=reason))]
+        return [update.carry_over(msgspec.structs.replace(untuned, parameters=old.parameters))]
+    rules = [update.carry_over(untuned)]
+    waiting = [size for size in update.cap_sizes if _is_rising(update, size)]
+    if waiting:
+        held = _lowered(update, untuned, waiting[-1])
+        rules.append(msgspec.structs.replace(held, id="bounds-next", status="held"))
+    return rules
+
+
+def _is_rising(update: WindowRuleUpdate, size: int) -> bool:
+    test = update.tests.get(f"cap/{size}")
+    return test is not None and test.e_value > 1.0
+
+
+def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
+    """Cap below the sizes that bit among those of this step of the grid."""
+    step = [run for run in update.runs if min(run.size, update.cap_sizes[-1]) == size]
+    bitten = [run.window for run in step if run.outcome > 0.0]
+    former = cast("int", untuned.parameters["cap"])
+    smallest = int(np.quantile(bitten, _STRAYS, method="lower")) if bitten else former
+    minimum = cast("int", untuned.parameters["minimum"])
+    cap = max(min(former, smallest * _TENTHS_KEPT // 10), minimum)
+    old = update.in_force.get("bounds", untuned)
+    test = update.tests[f"cap/{size}"]
+    return msgspec.structs.replace(
+        untuned,
+        parameters={"minimum": minimum, "cap": cap},
+        status="adopted",
+        was=f"cap {old.parameters['cap']}",
+        reason=f"{len(bitten)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
+        evidence=evidence_of(test),
+    )
+
+
+_FEWEST = 3  # readings behind a mean before anything is made of it
+_WELL_ABOVE = 1.5  # times the others: less is not worth a longer delay
+
+
+def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
+    """Return the features that get more than their band's window, sorted."""
+    old = _features(update.in_force.get("stable"))
+    if update.pinned("stable"):
+        return old
+    test = update.tests.get("features")
+    if update.is_vetoed("stable"):
+        return ()
+    loud = _loud(update)
+    new = _named(update, loud) if test and test.holds else set()
+    kept = [f for f in old if loud.get(f, 0.0) >= 0.0]
+    return tuple(sorted({*new, *kept}))
+
+
+def stable_rules(
+    update: WindowRuleUpdate, windows: Mapping[int, int], costs: Mapping[int, BandCosts]
+) -> list[Rule]:
+    """Return the rule for the stable features, or the one that waits for more evidence.
+
+    `windows` and `costs` are those of the bands, by band.
+    """
+    pinned = update.pinned("stable")
+    if pinned:
+        return [pinned]
+    if update.is_vetoed("stable"):
+        return [Rule(id="stable", kind="stability", status="vetoed", reason="a person removed it")]
+    features = stable_features(update)
+    if features:
+        return [
+            update.carry_over(_stable_rule(update, features, _multiplier(update, features, windows, costs)))
+        ]
+    test = update.tests.get("features")
+    waiting = tuple(sorted(feature for feature, log in _loud(update).items() if log > 0.0))
+    if not waiting or test is None or test.e_value <= 1.0:
+        return []
+    return [msgspec.structs.replace(_stable_rule(update, waiting, 2), status="held")]
+
+
+def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:
+    """Choose names among all features by e-BH, every feature with the same weight."""
+    features = {reading.feature for reading in update.noise if reading.feature}
+    e_values = {feature: math.exp(min(log, LARGEST_LOG)) for feature, log in loud.items()}
+    return reject(e_values, dict.fromkeys(features, 1.0 / len(features)), update.configuration.risk)
+
+
+def _loud(update: WindowRuleUpdate) -> dict[str, float]:
+    """Return the features well above the others at the same windows, with the log of what shows each.
+
+    That some features differ is the verdict's business, at any time. Which ones is asked afterwards, of
+    each against those that are not loud.
+    """
+    levels = _levels(update.noise)
+    loud = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}
+    found: dict[str, float] = {}
+    for feature in sorted(loud | set(_features(update.in_force.get("stable")))):
+        blocks = loud_factors(update.noise, feature, loud)
+        if blocks:
+            half_life = update.configuration.half_life_days
+            found[feature] = log_faded_evidence(blocks, half_life_days=half_life, newest=update.newest)
+    return found
+
+
+def _levels(noise: Sequence[Reading]) -> dict[str, float]:
+    """Return each feature's false alarms over the median of the features at the same bands and windows.
+
+    The largest ratio over the windows counts, of means over at least `_FEWEST` readings.
+    """
+    strata: defaultdict[tuple[int | None, int], defaultdict[str, list[float]]]
+    strata = defaultdict(lambda: defaultdict(list))
+    for reading in noise:
+        if reading.feature:
+            strata[reading.band, reading.size][reading.feature].append(reading.outcome)
+    ratios: dict[str, float] = {}
+    for by_feature in strata.values():
+        means = {f: float(np.mean(values)) for f, values in by_feature.items() if len(values) >= _FEWEST}
+        for feature, mean in means.items():
+            others = [other for f, other in means.items() if f != feature and other < mean]
+            ratio = mean / max(float(np.median(others)), 1e-9) if others else 1.0
+            ratios[feature] = max(ratios.get(feature, 0.0), ratio)
+    return ratios
+
+
+def _stable_rule(update: WindowRuleUpdate, features: tuple[str, ...], multiplier: int) -> Rule:
+    old = update.in_force.get("stable")
+    own = [reading for reading in update.noise if reading.feature in features]
+    levels = {(reading.band, reading.size) for reading in own}
+    others = [r for r in update.noise if r.feature not in features and (r.band, r.size) in levels]
+    n = len(own) + len(others)
+    return Rule(
+        id="stable",
+        kind="stability",
+        parameters={"features": list(features), "multiplier": multiplier},
+        status="adopted",
+        was=f"{len(_features(old))} features x {old.parameters['multiplier']}"
+        if old
+        else "the band's window",
+        reason=f"{_level(own)} false alarms a day, others {_level(others)} at the same windows, n = {n}",
+        evidence=evidence_of(
+            update.tests.get("features"),
+            before=update.interval("false alarms per day", own),
+            after=update.interval("false alarms per day of other features", others),
+        ),
+    )
+
+
+def _multiplier(
+    update: WindowRuleUpdate,
+    features: tuple[str, ...],
+    windows: Mapping[int, int],
+    costs: Mapping[int, BandCosts],
+) -> int:
+    """Double; take four times the window only where its observed saving in alarms outweighs its delay."""
+    saving = 0.0
+    for band, window in windows.items():
+        twice = _of(update, features, band, snapped(2 * window))
+        fourfold = _of(update, features, band, snapped(4 * window))
+        if band not in costs or min(len(twice), len(fourfold)) < _FEWEST:
+            continue
+        if 4 * window > costs[band].windows[-1]:
+            continue
+        weights = update.configuration.costs
+        quieter = np.mean([r.outcome for r in twice]) - np.mean([r.outcome for r in fourfold])
+        later = costs[band].hours_at(4 * window) - costs[band].hours_at(2 * window)
+        saving += len(twice) * float(weights.false_alarm * quieter - weights.delay_hour * later)
+    return 4 if saving > 0.0 else 2
+
+
+def _of(update: WindowRuleUpdate, features: tuple[str, ...], band: int, size: int) -> list[Reading]:
+    return [r for r in update.noise if r.feature in features and r.band == band and r.size == size]
+
+
+def _features(rule: Rule | None) -> tuple[str, ...]:
+    return tuple(cast("list[str]", rule.parameters["features"])) if rule else ()
+
+
+def _level(readings: list[Reading]) -> str:
+    return f"{np.median([reading.outcome for reading in readings]):.3g}" if readings else "none"
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide windows, multipliers and bounds from delays, noise and performance.
+
+    Pure: the same summaries, champion and configuration give the same decisions. Under noise (outcomes
+    independent of window, velocity and feature) the chance of *ever* adopting a rule is at most
+    ``configuration.risk``, however often this runs.
+    """
+    update = gather(summaries, champion, configuration)
+    bounds = bounds_rules(update)
+    costs = _costs(update, cast("int", bounds[0].parameters["cap"]))
+    bands = band_windows(update, costs)
+    windows = {band.index: band.window for band in bands}
+    rules = [*bounds, *band_rules(update, bands, costs), *stable_rules(update, windows, costs)]
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=update.notes)
+
+
+def cost_curves(
+    summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
+) -> dict[str, BandCosts]:
+    """Return what the windows cost that were in use, by band of data velocity, in its words."""
+    update = gather(summaries, champion, configuration)
+    cap = cast("int", bounds_rules(update)[0].parameters["cap"])
+    ends = [0.0, *EDGES, math.inf]
+    return {
+        f"{ends[band]:g} … {ends[band + 1]:g} points an hour": costs
+        for band, costs in sorted(_costs(update, cap).items())
+    }
+
+
+def _costs(update: WindowRuleUpdate, cap: int) -> dict[int, BandCosts]:
+    stable = stable_features(update)
+    found = {
+        band: band_costs(
+            band,
+            update.delays,
+            update.noise,
+            stable=stable,
+            cap=cap,
+            newest=update.newest,
+            configuration=update.configuration,
+        )
+        for band in range(len(EDGES) + 1)
+    }
+    return {band: costs for band, costs in found.items() if costs is not None}

@@ -1,0 +1,346 @@
+"""What was said about windows: one reading per event, on fixed bands and a fixed grid.
+
+The readings and tests of one round of learning.
+
+Readings that are compared with each other: blocks, formed without looking at outcomes.
+
+Which readings meet depends on windows, features, bands and the order of events alone. So under the null
+(outcomes exchangeable) the order of outcomes inside a block is uniform, blocks are independent, and every
+hypothesis has an e-process. Delays, windows' noise and runs go into disjoint blocks, which share one
+filtration and one e-BH; features are compared on the same noise readings once more, in other blocks,
+so this question stands alone with its share of the risk.
+
+How the risk is shared out over the hypotheses about windows, before any data.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.e_factors import EFactor, chunks, drawn_order, ordering_factor, threshold_factors
+from poet.learning.feedback_rows import (
+    around,
+    cap_bursts,
+    dominant_sources,
+    floored,
+    rows_excluding,
+    sources_by_first_event,
+)
+from poet.learning.hypothesis_tests import (
+    HypothesisTest,
+    adversarial_notes,
+    adversarial_sources,
+    evaluate_hypotheses,
+)
+from poet.learning.rule_updates import RuleUpdate
+from poet.policies.calculate_adaptive_window.policy import baseline
+from poet.spec.decisions import Decisions, Interval, Rule
+from poet.stats import log_ordering_evidence, median_interval
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+# Fixed before any data came, so that no border is picked by looking.
+EDGES = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One event: what came out (`outcome`) with a window, and under which circumstances."""
+
+    position: int
+    event_id: str
+    source: str
+    time: float  # seconds
+    feature: str
+    window: int  # points, as reported
+    size: int  # points, on the 1-2-5 grid
+    band: int | None  # index into the velocity bands; None when the velocity is unknown
+    outcome: float  # hours, false alarms per day, or 1 where a run bit on a limit
+
+
+def snapped(window: int) -> int:
+    """Return the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
+    below = floored(window)
+    above = min(size for size in around(window) if size >= window)
+    return below if window * window <= below * above else above
+
+
+def band_of(velocity: float | None) -> int | None:
+    """Return the band of a velocity in points per hour; a band's upper edge belongs to it."""
+    if velocity is None or math.isnan(velocity):
+        return None
+    return int(np.searchsorted(EDGES, velocity, side="left"))
+
+
+def read(
+    table: pa.Table,
+    outcome: str,
+    *,
+    burst_limit: int,
+    memory_cap_mb: float | None = None,
+    grid: Callable[[int], int] = snapped,
+) -> tuple[list[Reading], int]:
+    """Return the readings of a table by position, and how many rows were left aside.
+
+    Left aside: rows without a window or outcome, and what one source says beyond `burst_limit` times in
+    one clock hour of event time. A run that took more than `memory_cap_mb` counts as one that timed out.
+    """
+    rows = sorted(table.to_pylist(), key=lambda row: row["position"])
+    usable: list[dict[str, Any]] = []
+    for row in rows:
+        value, window = row[outcome], row["window_size"]
+        if memory_cap_mb is not None and (row["memory_usage_mb"] or 0.0) > memory_cap_mb:
+            value = 1.0
+        if value is not None and math.isfinite(value) and window and window >= 1:
+            usable.append({**row, outcome: value})
+    counted, _ = cap_bursts(usable, burst_limit)
+    readings = [
+        Reading(
+            position=row["position"],
+            event_id=row["event_id"],
+            source=row["source"],
+            time=row["time"],
+            feature=row["feature"] or "",
+            window=int(row["window_size"]),
+            size=grid(int(row["window_size"])),
+            band=band_of(row.get("data_velocity")),
+            outcome=float(row[outcome]),
+        )
+        for row in counted
+    ]
+    return readings, len(rows) - len(readings)
+
+
+_PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
+_PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
+_PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last against one always the first
+
+_Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
+
+
+def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
+    """Compare windows within a band: "delay grows with the window"."""
+    known = (reading for reading in readings if reading.band is not None)
+    return [
+        ordering_factor(
+            f"delay/{block[0].band}",
+            (),
+            block,
+            outcome=_outcome,
+            score=lambda r: float(np.log10(r.size)),
+            strengths=_PER_DECADE,
+        )
+        for block in chunks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
+    ]
+
+
+def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
+    """Compare windows within a feature and band: "false alarms fall with the window"."""
+    known = (reading for reading in readings if reading.band is not None)
+    return [
+        ordering_factor(
+            f"noise/{block[0].band}",
+            (block[0].feature,),
+            block,
+            outcome=_outcome,
+            score=lambda r: -float(np.log10(r.size)),
+            strengths=_PER_DECADE,
+        )
+        for block in chunks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
+    ]
+
+
+def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
+    """Compare features within a band and window: "some raise more false alarms than others".
+
+    Which ones is not picked by looking: each reading's place among those before it is bet on with scores
+    made of the earlier places of its feature, in this band and window.
+    """
+    named = (reading for reading in readings if reading.feature)
+    past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
+    found: list[EFactor] = []
+    for block in chunks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
+        stratum = (block[0].band, block[0].size)
+        factors = sum(
+            (_placed(block[:n], past[stratum]) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
+        )
+        found.append(EFactor("features", stratum, factors, tuple(block)))
+        past[stratum] = _with_places(past[stratum], block)
+    return found
+
+
+def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[EFactor]:
+    """Compare one feature with those that are not `loud`, within a band and window."""
+    ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
+    return [
+        ordering_factor(
+            feature,
+            (block[0].band, block[0].size),
+            block,
+            outcome=_outcome,
+            score=lambda r: float(r.feature == feature),
+            strengths=_PER_FEATURE,
+        )
+        for block in chunks(ring, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature)
+    ]
+
+
+def cap_factors(readings: Iterable[Reading], sizes: Sequence[int]) -> list[EFactor]:
+    """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on"."""
+    return threshold_factors("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
+
+
+def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
+    """Settle the bet on the place of the last reading among those before it."""
+    before = block[:-1]
+    places = _with_places(past, before)
+    scores = {r.feature: _mean_place(places.get(r.feature, (0.0, 0))) for r in block}
+    return _score(block, scores) - _score(before, scores)
+
+
+def _mean_place(places: tuple[float, int]) -> float:
+    total, n = places
+    return (total + 1.0) / (n + 2)  # two imagined places in the middle
+
+
+def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
+    return log_ordering_evidence([scores[block[k].feature] for k in drawn_order(block, _outcome)], _PER_PLACE)
+
+
+def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
+    """Add up, by feature, the places in a block: 0 the fewest false alarms, 1 the most."""
+    places = dict(past)
+    for place, k in enumerate(drawn_order(block, _outcome)):
+        total, n = places.get(block[k].feature, (0.0, 0))
+        places[block[k].feature] = (total + place / max(len(block) - 1, 1), n + 1)
+    return places
+
+
+def _outcome(reading: Reading) -> float:
+    return reading.outcome
+
+
+_BANDS_SHARE = 0.4
+_CAPS_SHARE = 0.3
+_FEATURES_SHARE = 0.3
+
+
+def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
+    """Return each hypothesis its share of the risk: to every band two slopes, to caps, to features."""
+    weights = {
+        f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
+        for band in range(len(EDGES) + 1)
+        for what in ("delay", "noise")
+    }
+    weights |= {f"cap/{size}": _CAPS_SHARE / 2**k for k, size in enumerate(reversed(sizes), start=1)}
+    return weights | {"features": _FEATURES_SHARE}
+
+
+def is_with_others(hypothesis: str) -> bool:
+    """Whether a hypothesis shares its filtration with others: bands and caps do, "features" stands alone."""
+    return hypothesis != "features"
+
+
+_GRID = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRuleUpdate(RuleUpdate):
+    """The update with its readings and tests."""
+
+    newest: float
+    delays: Sequence[Reading]
+    noise: Sequence[Reading]
+    runs: Sequence[Reading]
+    tests: dict[str, HypothesisTest]
+    cap_sizes: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def start(self) -> dict[str, Rule]:
+        """The untuned rules, by id."""
+        return {rule.id: rule for rule in baseline(self.champion.start)}
+
+    def interval(self, what: str, readings: Sequence[Reading]) -> tuple[Interval, ...]:
+        """Return the median outcome with an interval, or nothing while there are too few readings."""
+        values = [reading.outcome for reading in readings]
+        ends = median_interval(values, risk=self.configuration.risk) if values else None
+        if ends is None:
+            return ()
+        middle = float(np.median(values))
+        return (Interval(what=f"median {what}", estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
+
+
+def gather(
+    summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
+) -> WindowRuleUpdate:
+    """Read the summaries and test every hypothesis."""
+    limit = configuration.burst_limit
+    delays, late_aside = read(summaries.delays, "delay_hours", burst_limit=limit)
+    noise, loud_aside = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
+    memory = configuration.bounds.memory_cap_mb
+    runs, runs_aside = read(
+        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=floored
+    )
+    sizes = _cap_sizes(champion, configuration)
+
+    def compare(*without: str) -> list[EFactor]:
+        late, loud, ran = (rows_excluding(rows, without) for rows in (delays, noise, runs))
+        capped = cap_factors(ran, sizes) if sizes else []
+        return [*delay_factors(late), *noise_factors(loud), *capped, *feature_factors(loud)]
+
+    sources = dominant_sources(*_by_band(delays, noise, runs))
+    weights = hypothesis_weights(sizes)
+    tests = evaluate_hypotheses(
+        compare,
+        weights,
+        sources=sources,
+        newest=summaries.newest_time,
+        configuration=configuration,
+        together=set(filter(is_with_others, weights)),
+        sources_by_first_event=sources_by_first_event(delays, noise, runs),
+    )
+    aside = late_aside + loud_aside + runs_aside
+    notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
+    adversarial = adversarial_sources(tests)
+    notes += adversarial_notes(adversarial)
+    if aside:
+        notes.append(f"{aside} rows are set aside: without a window or outcome, or beyond the burst limit")
+    return WindowRuleUpdate(
+        champion=champion,
+        configuration=configuration,
+        newest=summaries.newest_time,
+        log_position=summaries.log_position,
+        delays=rows_excluding(delays, adversarial),
+        noise=rows_excluding(noise, adversarial),
+        runs=rows_excluding(runs, adversarial),
+        tests=tests,
+        cap_sizes=sizes,
+        notes=tuple(notes),
+    )
+
+
+def _by_band(*tables: Sequence[Reading]) -> list[list[Reading]]:
+    """Return the readings of each table and band: a source is dominant if it is in one of them."""
+    groups: defaultdict[tuple[int, int | None], list[Reading]] = defaultdict(list)
+    for number, readings in enumerate(tables):
+        for reading in readings:
+            groups[number, reading.band].append(reading)
+    return list(groups.values())
+
+
+def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:
+    """Return the sizes that may turn out too large: above the untuned window, up to the untuned cap."""
+    start = {rule.id: rule.parameters for rule in baseline(champion.start)}
+    window = cast("int", start["window"]["window"])
+    cap = min(cast("int", start["bounds"]["cap"]), configuration.bounds.window_cap)
+    return tuple(size for size in _GRID if window < size <= cap)

@@ -1,0 +1,151 @@
+"""`calculate_adaptive_window`: a window per velocity band, more where stability counts, within bounds."""
+
+from typing import TypeVar
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.policy import PolicySpec
+from poet_runtime.errors import RenderError
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Velocity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a band holds: above so many points per hour; absent for every other velocity."""
+
+    velocity_above: float | None = None
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The window of a band, in points."""
+
+    window: int
+
+
+class Stability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many times the window these features need; others on a strict requirement get the largest."""
+
+    features: tuple[str, ...]
+    multiplier: float
+
+
+class Anywhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The condition of a rule that holds everywhere: empty."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The smallest and the largest window, in points."""
+
+    minimum: int
+    cap: int
+
+
+def baseline(_start: str) -> tuple[Rule, ...]:
+    """Give the rules of version 1, the same whatever the workspace starts from."""
+    return (
+        Rule(id="bounds", kind="bounds", parameters={"minimum": 100, "cap": 50_000}, reason="untuned limits"),
+        Rule(id="window", kind="band", parameters={"window": 5_000}, reason="one window for every velocity"),
+    )
+
+
+def outline(decisions: Decisions) -> dict[str, object]:
+    """Say what the template prints: the window for every velocity, faster bands over it, multipliers, bounds.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, the window for every other velocity is missing, or two bands have one border.
+    """
+    only_kinds(decisions, ("band", "stability", "bounds"))
+    constants: list[Constant] = []
+    return {
+        "bands": _bands(decisions, constants),
+        "stability": _stability(decisions, constants),
+        "bounds": _bounds(decisions, constants),
+        "constants": in_rule_order(constants),
+    }
+
+
+def _bands(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    """Order bands from slow to fast; the last one that holds gives the window."""
+    bands = [(rule, read(rule, rule.condition, Velocity)) for rule in decisions.active if rule.kind == "band"]
+    borders = [velocity.velocity_above for _, velocity in bands]
+    if borders.count(None) != 1 or len(set(borders)) != len(borders):
+        raise RenderError(
+            f"calculate_adaptive_window: the bands begin above {borders}; expected different velocities and "
+            "exactly one band without velocity_above, for every other velocity",
+        )
+    bands.sort(key=lambda band: -1.0 if band[1].velocity_above is None else band[1].velocity_above)
+    return tuple(_band(rule, velocity.velocity_above, constants) for rule, velocity in bands)
+
+
+def _band(rule: Rule, above: float | None, constants: list[Constant]) -> dict[str, object]:
+    window = _positive(rule, "window", read(rule, rule.parameters, Band).window)
+    if above is None:
+        named = constant_name(rule) if rule.id == "window" else constant_name(rule, "window")
+        constants.append(Constant(rule.id, named, window, why(rule)))
+        return {"rule": rule.id, "above": None, "window": named}
+    border, size = constant_name(rule, "above"), constant_name(rule, "window")
+    velocity = _positive(rule, "velocity_above", finite(rule, "velocity_above", above))
+    constants.append(Constant(rule.id, border, velocity, "points per hour"))
+    constants.append(Constant(rule.id, size, window, why(rule)))
+    return {"rule": rule.id, "above": border, "window": size}
+
+
+def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    """Order multipliers from large to small; the first one that holds is the feature's."""
+    found = [
+        (rule, read(rule, rule.parameters, Stability))
+        for rule in decisions.active
+        if rule.kind == "stability"
+    ]
+    found.sort(key=lambda pair: (-pair[1].multiplier, pair[0].id))
+    printed: list[dict[str, object]] = []
+    for rule, stability in found:
+        read(rule, rule.condition, Anywhere)
+        multiplier = finite(rule, "multiplier", stability.multiplier)
+        if multiplier < 1.0 or not stability.features:
+            raise RenderError(
+                f"rule {rule.id!r}: {len(stability.features)} features with multiplier {multiplier!r}; "
+                "expected a feature and a multiplier of at least 1, as being strict never shrinks a window",
+            )
+        is_whole = multiplier.is_integer()
+        features, factor = constant_name(rule, "features"), constant_name(rule, "multiplier")
+        constants.append(Constant(rule.id, features, frozenset(stability.features), why(rule)))
+        constants.append(Constant(rule.id, factor, int(multiplier) if is_whole else multiplier, "as above"))
+        printed.append({"rule": rule.id, "features": features, "multiplier": factor, "is_whole": is_whole})
+    return tuple(printed)
+
+
+def _bounds(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
+    rule = single(decisions, "bounds")
+    bounds = read(rule, rule.parameters, Bounds)
+    if not 1 <= bounds.minimum <= bounds.cap:
+        raise RenderError(
+            f"rule {rule.id!r}: minimum {bounds.minimum}, cap {bounds.cap}; expected 1 <= minimum <= cap"
+        )
+    constants.append(Constant(rule.id, "CAP", bounds.cap, why(rule)))
+    constants.append(Constant(rule.id, "MINIMUM", bounds.minimum, "as above"))
+    return {"rule": rule.id, "minimum": "MINIMUM", "cap": "CAP"}
+
+
+def _positive(rule: Rule, what: str, number: _Number) -> _Number:
+    if number <= 0:
+        raise RenderError(f"rule {rule.id!r}: {what} is {number!r}, expected more than 0")
+    return number
+
+
+SPEC = PolicySpec(
+    name="calculate_adaptive_window",
+    template="calculate_adaptive_window.py.jinja",
+    starts=("baseline",),
+    baseline=baseline,
+    outline=outline,
+    learner="poet.policies.calculate_adaptive_window.learner.learn:learn",
+    contract="poet.policies.calculate_adaptive_window.contract",
+    behaviour="poet.policies.calculate_adaptive_window.behaviour",
+    plots="poet.policies.calculate_adaptive_window.plots:plots",
+    words=frozenset({"velocity_above", "window", "features", "multiplier", "minimum", "cap"}),
+)

@@ -1,0 +1,1 @@
+"""The policy `calculate_feature_importance`: its rules, its learner and its contract."""

@@ -1,0 +1,220 @@
+"""The contract of `calculate_feature_importance`: finite, near its base, blind to the order of features."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.build.contract import Broken, Contract, Heavy, Policy, demand, near_misses, texts
+from poet.policies.calculate_feature_importance.policy import Base, Features, Setting, Times, Together
+from poet.spec.decisions import Decisions, Rule
+
+BASES_ASKED = (None, 1.0, 3.0, 3, 0.0)
+MANY = 100_000  # other features
+BASES = st.floats(min_value=1e-6, max_value=1e6)
+
+
+def _names(policy: Policy) -> st.SearchStrategy[str]:
+    return texts(policy, "price", "discount", "user_location")
+
+
+def _contexts(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
+    others = texts(policy, "day_of_week", "price", "x")
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "time_of_year": texts(policy, "black_friday", "summer"),
+            "other_features": st.lists(others, max_size=4),
+            "segment": texts(policy) | st.integers() | st.none(),
+        },
+    )
+
+
+def stays_near_its_base(policy: Policy) -> Callable[[], None]:
+    """Give a finite number between a tenth of the base and ten times it."""
+
+    @given(_names(policy), BASES, _contexts(policy))
+    def test(name: str, base: float, context: dict[str, Any]) -> None:
+        importance = policy(name, context | {"base_importance": base})
+        demand(
+            type(importance) is float and math.isfinite(importance), f"{importance!r} is not a finite float"
+        )
+        demand(0.1 * base <= importance <= 10.0 * base, f"{importance} is too far from its base {base}")
+
+    return test
+
+
+def gives_the_base_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
+    """Give an unknown feature in an unknown context its base importance, 1 where none is given."""
+
+    @given(texts(policy).map(lambda text: f"never heard of {text}"), BASES)
+    def test(name: str, base: float) -> None:
+        demand(policy(name, {"base_importance": base}) == base, "an unknown feature has another importance")
+        demand(policy(name, {}) == 1.0, "without a base the importance is not 1")
+
+    return test
+
+
+def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
+    """Forget the order of `other_features`, and give the same question the same answer."""
+
+    @given(
+        _names(policy), _contexts(policy), st.lists(texts(policy, "day_of_week", "price", "x"), max_size=5)
+    )
+    def test(name: str, context: dict[str, Any], others: list[str]) -> None:
+        here = policy(name, context | {"other_features": others})
+        there = policy(name, context | {"other_features": others[::-1]})
+        demand(here == there, f"the order of other features decides: {here} or {there}")
+
+    return test
+
+
+def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
+    """Answer an object with attributes as it answers a mapping."""
+
+    @given(_names(policy), _contexts(policy))
+    def test(name: str, context: dict[str, Any]) -> None:
+        here, there = policy(name, context), policy(name, SimpleNamespace(**context))
+        demand(here == there, f"a mapping gives {here}, an object {there}")
+
+    return test
+
+
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+
+    @given(_names(policy), _contexts(policy))
+    def test(name: str, context: dict[str, Any]) -> None:
+        if decisions is None:
+            return
+        found, expected = policy(name, context), _predicted(decisions, name, {"other_features": ()} | context)
+        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, its decisions say {expected}")
+
+    return test
+
+
+def refuses_a_base_that_is_no_number(policy: Policy) -> Callable[[], None]:
+    """Raise for a base that is no number: that is the caller's error, and no answer hides it."""
+
+    @given(_names(policy), st.sampled_from(("a lot", [1.0], {}, object())))
+    def test(name: str, wrong: Any) -> None:
+        try:
+            importance = policy(name, {"base_importance": wrong})
+        except (TypeError, ValueError):
+            return
+        raise Broken(f"it takes {wrong!r} for a base and answers {importance!r}")
+
+    return test
+
+
+def answers_in_time_in_a_large_company(policy: Policy) -> Callable[[], None]:
+    """Answer for very many other features within the time of one call."""
+
+    @given(st.just([f"f{row}" for row in range(MANY)]))
+    def test(others: list[str]) -> None:
+        demand(policy("never heard of", {"other_features": others}) == 1.0, f"{MANY} other features decide")
+
+    return test
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask for every feature that the decisions name, in and out of every circumstance that they name.
+
+    Also by names and in circumstances that are nearly those of a rule; of mappings, objects and None.
+    """
+    count = 0
+    for count, (name, context) in enumerate(_asked(decisions), start=1):  # noqa: B007 -- the last one is given
+        for given_as in (context, SimpleNamespace(**context), *([] if context else [None])):
+            found = module.calculate_feature_importance(name, given_as)
+            expected = _predicted(decisions, name, context)
+            alike = type(found) is float and math.isclose(found, expected, rel_tol=1e-12)
+            demand(alike, f"({name!r}, {given_as}) gives {found!r}, its decisions say {expected!r}")
+    return count
+
+
+def _asked(decisions: Decisions) -> Iterator[tuple[str, dict[str, Any]]]:
+    features, settings, others = _spoken(decisions)
+    companies = list(_companies([*others, *features]))
+    everywhere = [{}, *({key: value} for key, value in settings)]
+    yield from itertools.product(["no such feature", "", *features, *others], [{}])
+    for name, setting, company, base in itertools.product(
+        ["no such feature", "", *features, *others], everywhere, companies, BASES_ASKED
+    ):
+        given_base = {} if base is None else {"base_importance": base}
+        yield name, {"other_features": company, **setting, **given_base}
+    for name, setting, company in itertools.product(near_misses(features), everywhere, ((), tuple(others))):
+        yield name, {"other_features": company, **setting}
+
+
+def _companies(known: Sequence[str]) -> Iterator[Any]:
+    """Give other features: none, each in turn, all, in any order, in any container, and nearly those."""
+    yield from ((), None, ("no such feature",), near_misses(known))
+    for each in known:
+        yield from (each, [each], [each, "one", "another"], ["one", "another", each])
+    yield from (tuple(known), frozenset(known), f"{' '.join(known)} and more")
+
+
+def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Give the features, the circumstances (right and wrong) and the other features of all rules."""
+    features: set[str] = set()
+    settings: set[tuple[str, str]] = set()
+    others: set[str] = set()
+    for rule in decisions.active:
+        if rule.kind == "feature":
+            features |= set(msgspec.convert(rule.condition, Features).features)
+        elif rule.kind == "context":
+            setting = msgspec.convert(rule.condition, Setting)
+            features |= set(setting.features)
+            values = (setting.value, f"not {setting.value}", *near_misses([setting.value]))
+            settings |= {(setting.key, value) for value in values}
+        elif rule.kind == "interaction":
+            pair = msgspec.convert(rule.condition, Together)
+            features.add(pair.feature)
+            others.add(pair.other)
+    return sorted(features), sorted(settings), sorted(others)
+
+
+def _predicted(decisions: Decisions, name: str, context: dict[str, Any]) -> float:
+    start = next(rule for rule in decisions.active if rule.kind == "base")
+    base = float(context.get("base_importance", msgspec.convert(start.parameters, Base).importance))
+    importance = base
+    for rule in decisions.active:
+        if rule.kind != "base" and _holds(rule, name, context):
+            importance *= msgspec.convert(rule.parameters, Times).multiplier
+    return min(max(importance, 0.1 * base), 10.0 * base)
+
+
+def _holds(rule: Rule, name: str, context: dict[str, Any]) -> bool:
+    if rule.kind == "feature":
+        return name in msgspec.convert(rule.condition, Features).features
+    if rule.kind == "context":
+        setting = msgspec.convert(rule.condition, Setting)
+        return name in setting.features and context.get(setting.key) == setting.value
+    pair = msgspec.convert(rule.condition, Together)
+    company = context.get("other_features") or ()
+    return name == pair.feature and pair.other in ([company] if isinstance(company, str) else company)
+
+
+def _much_company() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return ("price", {"other_features": [f"f{k}" for k in range(20_000)]}), {}
+
+
+CONTRACT = Contract(
+    properties=(
+        stays_near_its_base,
+        gives_the_base_of_what_it_does_not_know,
+        forgets_the_order_of_other_features,
+        reads_objects_like_mappings,
+        does_what_its_decisions_say,
+        refuses_a_base_that_is_no_number,
+        answers_in_time_in_a_large_company,
+    ),
+    boundary_table=boundary_table,
+    signature="(feature_name, context)",
+    heavy=(Heavy("much company", _much_company),),
+)

@@ -1,0 +1,64 @@
+"""Learn importances: what was said, bets, effects, rules."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.e_factors import factors_excluding
+from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
+from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
+from poet.policies.calculate_feature_importance.learner.bets import Effects, Evidence, bets, risk_shares
+from poet.policies.calculate_feature_importance.learner.readings import impacts, memberships, reports
+from poet.policies.calculate_feature_importance.learner.rules import ImportanceRuleUpdate
+from poet.policies.calculate_feature_importance.policy import baseline
+from poet.spec.decisions import Decisions
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+_TYPES = ("feature.drift_impact", "business.metric_degradation", "feature.interaction_discovered")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide importances from drift impacts, metric degradations and reported interactions.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When losses, lists and
+    reports have nothing to do with features and settings, the chance of *ever* adopting a rule is at most
+    ``configuration.risk``, however often this runs.
+    """
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    drifts, falls, pairs = said
+    everything = Evidence(impacts(drifts), memberships(falls), reports(pairs))
+    blocks = bets(everything, matters=configuration.bounds.irrelevant_below)
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, blocks),
+        risk_shares(everything),
+        sources=dominant_sources(*said),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=champion.has_learned,
+        sources_by_first_event=sources_by_first_event(*said),
+    )
+    adversarial = adversarial_sources(tests)
+    known = excluding(everything, adversarial)
+    effects = Effects(
+        known.impacts,
+        known.reports,
+        configuration.half_life_days,
+        summaries.newest_time,
+        configuration.risk,
+    )
+    update = ImportanceRuleUpdate(champion, configuration, summaries.log_position, effects, tests)
+    (base,) = baseline(champion.start)
+    rules = [update.pinned(base.id) or update.carry_over(base), *update.rules()]
+    aside = sum(n for _, n in read)
+    notes = [
+        f"{len(said[0])} drift impacts, {len(said[1])} degradations and {len(said[2])} reports were read"
+    ]
+    notes += adversarial_notes(adversarial)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -1,0 +1,115 @@
+"""What was said about features: a slope per drift, a list per degradation, a gap per report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from poet.learning.feedback_rows import FeedbackRow
+
+LEVELS = ("none", "low", "medium", "high", "critical")
+_ARGUMENTS = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
+_SMALLEST_DRIFT = 0.02  # a slope over less than this says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a model lost when a feature drifted, per unit of drift score."""
+
+    event_id: str
+    source: str
+    time: float
+    position: int
+    feature: str
+    setting: tuple[tuple[str, str], ...]
+    slope: float
+    is_grave: bool  # a business metric felt it more than a little
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One feature of a degradation: whether it moved with the metric, and who else drifted."""
+
+    event_id: str
+    source: str
+    time: float
+    position: int
+    feature: str
+    setting: tuple[tuple[str, str], ...]
+    others: frozenset[str]
+    is_correlated: bool
+    share: float  # of the listed features that are correlated
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Somebody compared what two features do together with what one does alone."""
+
+    event_id: str
+    source: str
+    time: float
+    position: int
+    feature: str
+    other: str
+    gap: int  # levels from the individual to the combined impact
+
+
+def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
+    """Read ``feature.drift_impact``; drifts too small for a slope are left out."""
+    return [
+        Impact(
+            event_id=each.event_id,
+            source=each.source,
+            time=each.time,
+            position=each.position,
+            feature=each["feature"],
+            setting=_setting(each),
+            slope=each["model_performance_drop"] / each["drift_score"],
+            is_grave=(each["business_metric_impact"] or "none") not in LEVELS[:2],
+        )
+        for each in said
+        if each["drift_score"] >= _SMALLEST_DRIFT
+    ]
+
+
+def memberships(said: Sequence[FeedbackRow]) -> list[Membership]:
+    """Read ``business.metric_degradation``: a row per feature that is on one of the lists."""
+    return [row for each in said for row in _rows(each)]
+
+
+def _setting(each: FeedbackRow) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in each.setting if pair[0] not in _ARGUMENTS)
+
+
+def _rows(each: FeedbackRow) -> Iterator[Membership]:
+    moved = set(each["correlated_drifted_features"] or ())
+    still = set(each["uncorrelated_drifted_features"] or ())
+    moved, still = moved - still, still - moved
+    listed = frozenset(moved | still)
+    for feature in sorted(listed):
+        yield Membership(
+            event_id=f"{each.event_id}/{feature}",
+            source=each.source,
+            time=each.time,
+            position=each.position,
+            feature=feature,
+            setting=_setting(each),
+            others=listed - {feature},
+            is_correlated=feature in moved,
+            share=len(moved) / len(listed),
+        )
+
+
+def reports(said: Sequence[FeedbackRow]) -> list[Report]:
+    """Read ``feature.interaction_discovered``; without an individual impact there is nothing to compare."""
+    return [
+        Report(
+            event_id=each.event_id,
+            source=each.source,
+            time=each.time,
+            position=each.position,
+            feature=each["primary_feature"],
+            other=each["interacting_feature"],
+            gap=LEVELS.index(each["combined_impact"]) - LEVELS.index(each["individual_impact"]),
+        )
+        for each in said
+        if each["individual_impact"] and each["primary_feature"] != each["interacting_feature"]
+    ]

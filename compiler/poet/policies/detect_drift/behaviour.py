@@ -1,0 +1,138 @@
+"""How two versions of `detect_drift` are compared.
+
+What a version asks of two samples is a handful of facts and scores; both versions are told the same ones,
+in place of those that samples would have. Scores are taken to be free of each other, so a verdict may name a
+difference that no two samples ever show, and never hides one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from poet.build.compare import Behaviour, Question, Questions, around, binder, product, whole_around
+from poet.build.probes import Spoken
+from poet_runtime.drift.comparison import compare as real_compare
+from poet_runtime.drift.criteria import Criterion
+from poet_runtime.errors import SampleError
+
+STRANGER = "no such feature"
+MOST_ROWS = 2**40
+LARGEST = 1e9  # no score that a criterion asks for lies beyond
+MOST_SCORES = 5_000  # combinations of scores under one condition
+REASON = "current is empty"
+_bound = binder(real_compare)
+
+
+def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+    """Ask under every condition, with every score on both sides of its thresholds."""
+    asked: list[Question] = []
+    are_all = True
+    conditions, _ = product({
+        "feature": (*spoken.texts_against("feature"), STRANGER, ""),
+        "n_reference": whole_around(spoken.numbers_against("n_reference"), 1, MOST_ROWS),
+        "is_categorical": (False, True),
+        "is_seasonal": (False, True),
+    }, most=most)  # fmt: skip
+    asked.extend({**condition, "scores": {}, "reason": REASON} for condition in conditions)
+    known: dict[tuple[Criterion, ...], tuple[list[Mapping[str, float]], bool]] = {}
+    for condition in conditions:
+        criteria = tuple(dict.fromkeys(each for module in modules for each in _criteria(module, condition)))
+        if criteria not in known:
+            known[criteria] = _scores(criteria)
+        scores, is_whole = known[criteria]
+        are_all = are_all and is_whole
+        asked.extend({**condition, "scores": each, "reason": ""} for each in scores)
+    return Questions(asked, are_all and spoken.are_only_compared("feature", "n_reference"))
+
+
+def _criteria(module: ModuleType, condition: Question) -> Iterator[Criterion]:
+    told = _put(module, {**condition, "scores": {}, "reason": ""})
+    yield from (each for _, criteria, _ in told.asked for each in criteria)
+
+
+def _scores(criteria: tuple[Criterion, ...]) -> tuple[list[Mapping[str, float]], bool]:
+    thresholds: dict[str, set[float]] = {}
+    for each in criteria:
+        thresholds.setdefault(each.test, set()).add(each.threshold)
+    choices = {
+        test: (*around(found, *_range(test)), float("nan")) for test, found in sorted(thresholds.items())
+    }
+    scores, is_whole = product(choices, most=MOST_SCORES)
+    return list(scores), is_whole
+
+
+def _range(test: str) -> tuple[float, float]:
+    statistic, scale = test.partition("/")[0], test.rpartition("/")[2]
+    if scale == "p_value":
+        return 0.0, 1.0
+    is_two_sided = scale == "own_sd" or statistic == "anderson_darling"
+    return (-LARGEST if is_two_sided else 0.0), LARGEST
+
+
+@dataclass
+class _Told:
+    """Samples that have what they are told to have."""
+
+    feature: str
+    n_reference: int
+    is_categorical: bool
+    is_seasonal: bool
+    scores: Mapping[str, float]
+    reason: str
+    asked: list[tuple[str, tuple[Criterion, ...], int]] = field(default_factory=list)
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def compare(self, *arguments: Any, **keywords: Any) -> "_Told":
+        """Stand in for `compare`."""
+        self.given = _bound(*arguments, **keywords)
+        return self
+
+    def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> tuple[Any, ...]:
+        """Answer as samples do: drift when so many criteria hold."""
+        self.asked.append((rule_id, criteria, agree))
+        if self.reason:
+            return self.undecided()
+        if not 1 <= agree <= len(criteria):
+            raise SampleError(f"rule {rule_id}: agree must be 1 to {len(criteria)}, got {agree}")
+        held = [each.holds(self.scores.get(each.test, float("nan"))) for each in criteria]
+        return sum(held) >= agree, rule_id, criteria, agree, self.given
+
+    def undecided(self) -> tuple[Any, ...]:
+        """Answer that nothing can be said."""
+        return False, self.reason, (), 0, self.given
+
+
+def _put(module: ModuleType, question: Question) -> _Told:
+    told = _Told(**question)
+    vars(module)["compare"] = told.compare
+    module.detect_drift("current", "reference", feature=told.feature)
+    return told
+
+
+def answer(module: ModuleType, question: Question) -> object:
+    """Give whether it drifted, by which rule, criteria and quorum, and what of the samples it looked at."""
+    told = _Told(**question)
+    vars(module)["compare"] = told.compare
+    return module.detect_drift(
+        "current",
+        "reference",
+        feature=told.feature,
+        current_times="current times",
+        reference_times="reference times",
+        context="context",
+    )
+
+
+def _outcome(given: Any) -> Any:
+    return given[0] if isinstance(given, tuple) else given
+
+
+BEHAVIOUR = Behaviour(
+    questions=questions,
+    answer=answer,
+    outcome=_outcome,
+    direction=lambda before, after: int(after is False) - int(before is False),
+    stricter="alerts on less",
+    looser="alerts on more",
+)

@@ -1,0 +1,261 @@
+"""The contract of `detect_drift`: honest about what it found, blind to what cannot matter, never silent."""
+
+import math
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from itertools import starmap
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import bdtrc
+
+from poet.build.contract import Broken, Contract, Heavy, Policy, demand
+from poet.build.samples import Pair, letters, numeric, numeric_pairs, pairs, with_times
+from poet.policies.detect_drift.oracle import boundary_table
+from poet.spec.decisions import Decisions
+from poet_runtime.drift.statistics import ORDERED
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult
+
+
+def _answer(policy: Policy, pair: Pair, **keywords: Any) -> DriftResult:
+    result = policy(pair.current, pair.reference, **(pair.keywords | keywords))
+    if not isinstance(result, DriftResult):
+        raise Broken(f"it answers {type(result).__name__}, not DriftResult")
+    return result
+
+
+def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
+    """`drifted` is a bool and follows from score, threshold and direction; what is undecided has a reason."""
+
+    @given(pairs())
+    def test(pair: Pair) -> None:
+        result = _answer(policy, pair)
+        demand(type(result.drifted) is bool, f"drifted is {result.drifted!r}")
+        if math.isnan(result.score):
+            demand(not result.drifted and bool(result.reason), f"a score of NaN without a reason: {result}")
+            return
+        is_above = result.direction == "above"
+        beyond = result.score > result.threshold if is_above else result.score < result.threshold
+        demand(
+            beyond == result.drifted, f"{result.score!r} {result.direction} {result.threshold!r}: {result}"
+        )
+        demand(_is_in_range(result), f"{result.test}: a score of {result.score}")
+
+    return test
+
+
+def _is_in_range(result: DriftResult) -> bool:
+    """Whether the score can be one: distances start at 0, p-values end at 1.
+
+    Anderson-Darling is standardised, so it lies on both sides of 0, as all do on the scale `own_sd`.
+    """
+    statistic, scale = result.test.partition("/")[0], result.test.rpartition("/")[2]
+    is_two_sided = scale == "own_sd" or (statistic == "anderson_darling" and scale != "p_value")
+    return (is_two_sided or result.score >= 0.0) and (scale != "p_value" or result.score <= 1.0)
+
+
+def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
+    """Find no drift of a sample from itself."""
+
+    @given(pairs())
+    def test(pair: Pair) -> None:
+        times = pair.keywords.get("reference_times")
+        keywords = pair.keywords | ({} if times is None else {"current_times": times})
+        result = policy(pair.reference, pair.reference, **keywords)
+        demand(result.drifted is False, f"drifted from itself: {result}")
+
+    return test
+
+
+def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], None]:
+    """Find every shift of 3 reference sd with 200 points and more."""
+
+    @given(
+        st.sampled_from(("normal", "heavy", "rounded", "integers", "tiny", "huge")),
+        st.integers(200, 500),
+        st.integers(200, 500),
+        st.integers(0, 10_000),
+        st.sampled_from((3.0, -3.0)),
+    )
+    def test(shape: str, n: int, n_reference: int, seed: int, by: float) -> None:
+        reference, current = numeric(shape, n_reference, seed), numeric(shape, n, seed + 1)
+        result = policy(current + by * reference.std(), reference)
+        demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
+
+    return test
+
+
+def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]:
+    """Find a shift of 3 reference sd in very large samples, within the time of one call."""
+
+    @given(st.just((0, 1)))
+    def test(seeds: tuple[int, int]) -> None:
+        current, reference = (numeric("normal", MANY, seed) for seed in seeds)
+        result = _answer(policy, Pair(current + 3.0, reference, {}))
+        demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
+
+    return test
+
+
+def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
+    """Forget the order of a current sample without times, in all that is not about order itself."""
+
+    @given(numeric_pairs(), st.integers(0, 100))
+    def test(pair: Pair, seed: int) -> None:
+        shuffled = np.random.default_rng(seed).permutation(pair.current)
+        here, there = _answer(policy, pair), _answer(policy, replace(pair, current=shuffled))
+        for name in here.scores.keys() & there.scores.keys():
+            one, other = here.scores[name].statistic, there.scores[name].statistic
+            alike = _is_about_order(name) or one == other or math.isclose(one, other, rel_tol=1e-9)
+            demand(alike or math.isnan(one) or abs(one - other) < 1e-9, f"{name} is {one}, shuffled {other}")
+        if not any(map(_is_about_order, here.scores)) and not _is_close_call(here):
+            demand(here.drifted == there.drifted, f"the order of the current sample decides: {here} {there}")
+
+    return test
+
+
+def _is_about_order(score: str) -> bool:
+    statistic, _, preparation = score.partition("/")
+    return statistic in ORDERED or preparation == "differenced"
+
+
+def _is_close_call(result: DriftResult) -> bool:
+    """Whether one rounding of the data may decide."""
+    return abs(result.score - result.threshold) <= 1e-6 * abs(result.threshold)
+
+
+def is_blind_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
+    """Change nothing when a constant is added to both samples, or both are scaled."""
+
+    @given(numeric_pairs(), st.sampled_from((2.0, 0.5, 1024.0)), st.sampled_from((0.0, 8.0, -64.0)))
+    def test(pair: Pair, factor: float, offset: float) -> None:
+        spread = float(np.std(pair.reference))
+        moved = Pair(pair.current * factor + offset * spread, pair.reference * factor + offset * spread, {})
+        here, there = _answer(policy, pair), _answer(policy, moved)
+        same = here.drifted == there.drifted or _is_close_call(here)
+        demand(same, f"unit or origin decides: {here} {there}")
+
+    return test
+
+
+def reports_missing_data(policy: Policy) -> Callable[[], None]:
+    """Report a current sample that is empty or all missing as such, never as "no drift"."""
+
+    @given(numeric_pairs(), st.sampled_from(("empty", "nan", "none")))
+    def test(pair: Pair, how: str) -> None:
+        nothing: Any = {"empty": np.array([], float), "nan": np.full(30, np.nan), "none": [None] * 30}[how]
+        result = policy(nothing, pair.reference)
+        demand(result.drifted is False and bool(result.reason), f"nothing said of missing data: {result}")
+
+    return test
+
+
+def leaves_its_arguments_alone(policy: Policy) -> Callable[[], None]:
+    """Change no sample, and give the same question the same answer."""
+
+    @given(pairs(), pairs())
+    def test(pair: Pair, other: Pair) -> None:
+        before = deepcopy(pair)
+        first = _answer(policy, pair)
+        _answer(policy, other)
+        again = _answer(policy, pair)
+        unchanged = all(starmap(_is_same, zip(_parts(before), _parts(pair), strict=True)))
+        demand(unchanged, "it changed its arguments")
+        same = (first.drifted, first.test, first.rule) == (again.drifted, again.test, again.rule)
+        demand(same and (first.score == again.score or math.isnan(first.score)), f"{first} then {again}")
+
+    return test
+
+
+def _parts(pair: Pair) -> list[Any]:
+    return [pair.current, pair.reference, *pair.keywords.values()]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if not isinstance(one, np.ndarray):
+        return bool(one == other)
+    return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
+    """Raise `SampleError` for a programming error."""
+
+    @given(st.sampled_from([np.zeros((3, 3)), "text", {"a": 1}, 5, None]))
+    def test(wrong: Any) -> None:
+        try:
+            result = policy(wrong, [1.0, 2.0, 3.0])
+        except SampleError:
+            return
+        raise Broken(f"it takes {wrong!r} for a sample and answers {result}")
+
+    return test
+
+
+def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Where a version declares a rate of false alarms, samples without a change stay under it."""
+    declared = {} if decisions is None else decisions.configuration.get("declared_false_alarm_rate", {})
+    if not isinstance(declared, Mapping) or declared.keys() - QUIET.keys():
+        raise Broken(f"declared_false_alarm_rate is {declared!r}, expected rates of {sorted(QUIET)}")
+
+    @given(st.just(sorted(declared.items())))
+    def test(rates: list[tuple[str, float]]) -> None:
+        for kind, rate in rates:
+            alarms = sum(_answer(policy, QUIET[kind](seed)).drifted for seed in range(QUIET_RUNS))
+            # the chance of so many alarms or more, were the true rate the declared one
+            chance = float(bdtrc(alarms - 1, QUIET_RUNS, rate)) if alarms else 1.0
+            says = f"{alarms} false alarms in {QUIET_RUNS} quiet {kind} samples, declared {rate}"
+            demand(chance > BY_CHANCE, says)
+
+    return test
+
+
+MANY = 50_000  # values of a large sample
+QUIET_RUNS, BY_CHANCE = 200, 1e-4
+QUIET: Mapping[str, Callable[[int], Pair]] = {
+    "categorical": lambda seed: Pair(letters(60, 2 * seed), letters(120, 2 * seed + 1), {}),
+    "numeric": lambda seed: Pair(numeric("normal", 60, 2 * seed), numeric("normal", 120, 2 * seed + 1), {}),
+    "seasonal": lambda seed: with_times(seed, 7, hours=8 + seed % 17),
+}
+
+
+MANY = 20_000  # values of each sample in a call that has much to do
+
+
+def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (numeric("normal", MANY, 1), numeric("normal", MANY, 2)), {}
+
+
+def _many_letters() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (letters(MANY, 1), letters(MANY, 2)), {}
+
+
+def _many_days() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    pair = with_times(1, 200, hours=200)
+    return (pair.current, pair.reference), dict(pair.keywords)
+
+
+CONTRACT = Contract(
+    properties=(
+        says_what_it_decides_by,
+        reports_missing_data,
+        refuses_wrong_types,
+        never_drifts_on_identical_samples,
+        finds_a_shift_of_three_standard_deviations,
+        finds_a_shift_in_large_samples_in_time,
+        forgets_the_order_of_current,
+        is_blind_to_unit_and_origin,
+        leaves_its_arguments_alone,
+        keeps_its_declared_false_alarm_rate,
+    ),
+    boundary_table=boundary_table,
+    signature="(current, reference, *, feature='', current_times=None, reference_times=None, context=None)",
+    heavy=(
+        Heavy("many numbers", _many_numbers),
+        Heavy("many letters", _many_letters),
+        Heavy("many days", _many_days),
+    ),
+)

@@ -1,0 +1,203 @@
+"""The rules a learner may choose from, written down before any label is seen.
+
+Thresholds lie on fixed grids, so what is tested never depends on the data, and two machines that read
+the same log choose among the same rules.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import msgspec
+
+from poet.policies.detect_drift.rules import Criterion, Preparation, Scale, Statistic
+
+RATIOS = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0, 9.0)
+KS_RATIO_LIMIT = 6.0
+MAXIMA = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)
+P_VALUES = (0.01, 1e-3, 1e-4, 1e-6, 1e-9, 1e-15)
+LEVELS: tuple[Statistic, ...] = ("wasserstein", "ks", "mean_shift", "median_shift")
+SHAPES: tuple[tuple[Statistic, Preparation], ...] = (
+    ("roughness", "raw"),
+    ("roughness", "deseasonalised"),
+    ("scale_shift", "raw"),
+)
+PREPARED: tuple[Preparation, ...] = ("raw", "deseasonalised")
+BOTH: tuple[tuple[Statistic, Statistic], ...] = (
+    ("wasserstein", "ks"),
+    ("wasserstein", "mean_shift"),
+    ("ks", "median_shift"),
+)
+RANKED: tuple[tuple[Statistic, Preparation], ...] = (
+    ("ks", "raw"),
+    ("ks", "phase_matched"),
+    ("mann_whitney", "raw"),
+)
+MATCHED: tuple[Statistic, ...] = ("ks", "wasserstein")
+COUNTED: tuple[Statistic, ...] = ("chi_square", "g_test")
+EFFECTS: dict[Statistic, tuple[float, ...]] = {
+    "wasserstein": (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5),
+    "ks": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7),
+    "mean_shift": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5),
+    "median_shift": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5),
+}
+DIVERGENCES: dict[Statistic, tuple[float, ...]] = {
+    "psi": (0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 4.0),
+    "jensen_shannon": (0.05, 0.1, 0.2, 0.3, 0.4, 0.6),
+}
+SHARES: dict[Statistic, tuple[float, ...]] = {
+    "total_variation": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
+    "hellinger": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
+}
+KIN_COST = 6.0  # the default's statistics at other thresholds
+OTHER_COST = 9.0  # anything else
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A rule that could be adopted: drift when at least `agree` of its criteria hold.
+
+    `prior_cost` is how much dearer than the default it is taken to be before any label, in units of
+    cost (a false alarm is 1): what a rule must save first to be preferred, so that a handful of labels
+    does not chase the luckiest of thousands.
+    """
+
+    criteria: tuple[Criterion, ...]
+    agree: int = 1
+    prior_cost: float = OTHER_COST
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The candidate as the parameters of a rule."""
+        return {
+            "criteria": [msgspec.to_builtins(criterion) for criterion in self.criteria],
+            "agree": self.agree,
+        }
+
+
+def above(statistic: Statistic, preparation: Preparation, scale: Scale, threshold: float) -> Criterion:
+    """Hold when the score lies above the threshold."""
+    return Criterion(
+        statistic=statistic, preparation=preparation, scale=scale, direction="above", threshold=threshold
+    )
+
+
+def below(statistic: Statistic, preparation: Preparation, threshold: float) -> Criterion:
+    """Hold when the p-value lies below the threshold."""
+    return Criterion(
+        statistic=statistic, preparation=preparation, scale="p_value", direction="below", threshold=threshold
+    )
+
+
+def _calibrated() -> Iterator[Criterion]:
+    for statistic, preparation in product(LEVELS, PREPARED):
+        for ratio in RATIOS:
+            yield above(statistic, preparation, "own_q90", ratio)
+        for ratio in MAXIMA:
+            yield above(statistic, preparation, "own_max", ratio)
+
+
+def _plain() -> Iterator[Criterion]:
+    for level in LEVELS:
+        for preparation, threshold in product(PREPARED, EFFECTS[level]):
+            yield above(level, preparation, "absolute", threshold)
+    for matched in MATCHED:
+        for threshold in EFFECTS[matched]:
+            yield above(matched, "phase_matched", "absolute", threshold)
+    for statistic, thresholds in DIVERGENCES.items():
+        for threshold in thresholds:
+            yield above(statistic, "raw", "absolute", threshold)
+    for statistic, preparation in RANKED:
+        for threshold in P_VALUES:
+            yield below(statistic, preparation, threshold)
+
+
+def _either() -> Iterator[Candidate]:
+    """Level and roughness catch different drifts: one calibrated statistic of each."""
+    for level, shape in product(LEVELS, SHAPES):
+        for at_level, at_shape in product(RATIOS, RATIOS):
+            yield Candidate(
+                (
+                    above(level, "deseasonalised", "own_q90", at_level),
+                    above(*shape, "own_q90", at_shape),
+                )
+            )
+
+
+def _both() -> Iterator[Candidate]:
+    for one, other in BOTH:
+        for ratio in RATIOS:
+            yield Candidate(
+                (
+                    above(one, "deseasonalised", "own_q90", ratio),
+                    above(other, "deseasonalised", "own_q90", ratio),
+                ),
+                agree=2,
+            )
+
+
+def _with_prior(candidates: Iterator[Candidate], default: Candidate) -> tuple[Candidate, ...]:
+    """Return the default first at no cost, its variants next, without duplicates."""
+    kin = _measures(default)
+    listed = {(default.criteria, default.agree)}
+    ordered = [Candidate(default.criteria, default.agree, prior_cost=0.0)]
+    for candidate in candidates:
+        if (candidate.criteria, candidate.agree) in listed or _is_blind(candidate):
+            continue
+        listed.add((candidate.criteria, candidate.agree))
+        cost = KIN_COST if _measures(candidate) == kin and candidate.agree == default.agree else OTHER_COST
+        ordered.append(Candidate(candidate.criteria, candidate.agree, prior_cost=cost))
+    return tuple(ordered)
+
+
+def _is_blind(candidate: Candidate) -> bool:
+    """Whether a shift of 3 sd could escape it, so that its contract would refuse it: KS ends at 1."""
+    return any(
+        c.statistic == "ks" and c.scale == "own_q90" and c.threshold > KS_RATIO_LIMIT
+        for c in candidate.criteria
+    )
+
+
+def _measures(candidate: Candidate) -> list[tuple[str, str, str]]:
+    """Return what a candidate compares, whatever the thresholds."""
+    return sorted((c.statistic, c.preparation, c.scale) for c in candidate.criteria)
+
+
+def _tuned(default: Candidate) -> Iterator[Candidate]:
+    """Return the default's own statistics at every pair of grid thresholds."""
+    grids = [RATIOS if c.scale == "own_q90" else MAXIMA for c in default.criteria]
+    for thresholds in product(*grids):
+        criteria = tuple(
+            above(c.statistic, c.preparation, c.scale, threshold)
+            for c, threshold in zip(default.criteria, thresholds, strict=True)
+        )
+        yield Candidate(criteria, default.agree)
+
+
+def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
+    """Return every rule for numeric features; the first is `default`."""
+
+    def candidates() -> Iterator[Candidate]:
+        yield from _tuned(default)
+        yield from (Candidate((criterion,)) for criterion in _calibrated())
+        yield from (Candidate((criterion,)) for criterion in _plain())
+        yield from _either()
+        yield from _both()
+
+    return _with_prior(candidates(), default)
+
+
+def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
+    """Return every rule for categorical features; the first is `default`."""
+
+    def criteria() -> Iterator[Criterion]:
+        measured: dict[Statistic, tuple[float, ...]] = {**SHARES, **DIVERGENCES}
+        for statistic, thresholds in measured.items():
+            for threshold in thresholds:
+                yield above(statistic, "raw", "absolute", threshold)
+            for ratio in RATIOS:
+                yield above(statistic, "raw", "own_q90", ratio)
+        for counted, threshold in product(COUNTED, P_VALUES):
+            yield below(counted, "raw", threshold)
+
+    return _with_prior((Candidate((criterion,)) for criterion in criteria()), default)

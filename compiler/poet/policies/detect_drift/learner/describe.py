@@ -1,0 +1,228 @@
+"""What is said of a rule: one plain sentence, the intervals, the replay.
+
+What people said of alerts over time, by the version that raised them: a learning curve as it was lived.
+
+Only alerts that were judged count, and each for the version that raised it. What another version would have
+done is not asked: people judge what is raised, so past verdicts say little about alerts that were not.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.labels import Ballots, count_votes, with_soft_votes
+from poet.policies.detect_drift.learner.candidates import Candidate
+from poet.policies.detect_drift.learner.steps import Executions, Role, Steps
+from poet.policies.detect_drift.learner.tournament import Costs, ScopeState
+from poet.policies.detect_drift.rules import Criteria, Criterion
+from poet.spec.decisions import Evidence, Interval, Replay, Rule
+from poet.stats import bounded_mean_interval, rate_interval
+from poet.summaries import Summaries
+
+NAMES = {
+    "ks": "KS",
+    "psi": "PSI",
+    "wasserstein": "Wasserstein",
+    "jensen_shannon": "Jensen-Shannon",
+    "mann_whitney": "Mann-Whitney",
+    "levene": "Levene",
+    "chi_square": "chi-square",
+    "g_test": "G",
+}
+SCALES = {
+    "absolute": "{name} > {threshold:g}",
+    "p_value": "{name} p < {threshold:g}",
+    "own_q90": "{name} > {threshold:g} x own q90",
+    "own_max": "{name} > {threshold:g} x own maximum",
+    "own_sd": "{name} > own mean + {threshold:g} sd",
+}
+SAMPLE = 5
+
+
+def describe(candidate: Candidate) -> str:
+    """Say a rule in a few words: ``KS p < 0.05``, ``Wasserstein > 1.5 x own q90 or …``."""
+    words = [_criterion(criterion) for criterion in candidate.criteria]
+    if candidate.agree == 1:
+        return " or ".join(words)
+    if candidate.agree == len(words):
+        return " and ".join(words)
+    return f"{candidate.agree} of: {', '.join(words)}"
+
+
+def describe_parameters(rule: Rule) -> str:
+    """Say in a few words what a `detect_drift` rule decides by."""
+    criteria = msgspec.convert(rule.parameters, Criteria)
+    return describe(Candidate(criteria.criteria, criteria.agree))
+
+
+def _criterion(criterion: Criterion) -> str:
+    name = NAMES.get(criterion.statistic, criterion.statistic.replace("_", " "))
+    if criterion.preparation != "raw":
+        name = f"{criterion.preparation.replace('_', '-')} {name}"
+    return SCALES[criterion.scale].format(name=name, threshold=criterion.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeReplay:
+    """A scope's labeled steps with the answers of the old and the new rule, all of shape (n,)."""
+
+    steps: Steps
+    inside: NDArray[np.bool_]
+    old: NDArray[np.bool_]
+    new: NDArray[np.bool_]
+    costs: Costs
+    risk: float
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Steps of the scope with a verdict."""
+        is_judged: NDArray[np.bool_] = self.inside & (self.steps.roles != Role.SILENT)
+        return is_judged
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Steps of the scope whose verdict somebody was asked for."""
+        is_asked: NDArray[np.bool_] = self.judged & (self.steps.roles != Role.VOLUNTEERED)
+        return is_asked
+
+    def gains(self) -> NDArray[np.float64]:
+        """Cost saved at each step that bets, an unjudged added alert counted as false."""
+        steps, costs = self.steps, self.costs
+        bets = self.inside & (steps.roles != Role.VOLUNTEERED)
+        label = np.nan_to_num(steps.labels[bets], nan=0.0)
+        unjudged = steps.roles[bets] == Role.SILENT
+        old, new = self.old[bets], self.new[bets]
+        added = new & ~old
+        removed = old & ~new
+        gain = np.where(added, costs.miss * label - costs.false_alarm * (1.0 - label), 0.0)
+        lost = np.where(unjudged, costs.miss, costs.miss * label - costs.false_alarm * (1.0 - label))
+        return np.where(removed, -lost, gain)
+
+
+def _alarms(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
+    alerts = replay.asked & rule
+    false = float((1.0 - replay.steps.labels[alerts]).sum())
+    return rate("false alarms among alerts", false, float(alerts.sum()), replay.risk)
+
+
+def _recall(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
+    labels = np.where(replay.judged, np.nan_to_num(replay.steps.labels), 0.0)
+    return rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), replay.risk)
+
+
+def rate(what: str, hits: float, n: float, risk: float) -> Interval:
+    """Return a share with its interval."""
+    low, high = rate_interval(hits, n, risk=risk)
+    return Interval(
+        what=what,
+        estimate=round(hits / n, 4) if n else 0.0,
+        low=round(low, 4),
+        high=round(high, 4),
+        n=round(n, 2),
+    )
+
+
+def _replay(replay: ScopeReplay, executions: Executions, covers: NDArray[np.bool_]) -> Replay:
+    gains = replay.gains()
+    scale = replay.costs.largest
+    saving = float(gains.mean()) if len(gains) else 0.0
+    low, high = (
+        bounded_mean_interval(gains / scale, risk=replay.risk, low=-1.0, high=1.0)
+        if len(gains)
+        else (-1.0, 1.0)
+    )
+    recorded = int(covers.sum())
+    judged = len(set(replay.steps.execution[replay.judged].tolist()))
+    alerts_unjudged = int((covers & executions.drifted).sum()) - int(
+        (replay.judged & (replay.steps.roles == Role.ALERT)).sum()
+    )
+    silences = recorded - judged - alerts_unjudged
+    left_out = {"alerts nobody judged": alerts_unjudged, "silences, counted at their worst case": silences}
+    return Replay(
+        replayed=judged,
+        of=recorded,
+        left_out={reason: count for reason, count in left_out.items() if count > 0},
+        saving_per_1000=round(1000.0 * saving, 1),
+        saving_low=round(1000.0 * scale * low, 1),
+        saving_high=round(1000.0 * scale * high, 1),
+    )
+
+
+def evidence_of(
+    replay: ScopeReplay,
+    state: ScopeState,
+    ballots: Ballots,
+    executions: Executions,
+    covers: NDArray[np.bool_],
+    *,
+    threshold: float,
+) -> Evidence:
+    """Return the evidence for a rule, rounded so that it is the same on every machine."""
+    asked = replay.asked
+    votes = replay.steps.ballots[replay.judged]
+    speak = replay.steps.ballots[asked & (replay.old != replay.new)]
+    return Evidence(
+        e_value=float(f"{min(state.e_value, 1e12):.4g}"),
+        bar=float(f"{threshold:.4g}"),
+        before=(_alarms(replay, replay.old), _recall(replay, replay.old)),
+        after=(_alarms(replay, replay.new), _recall(replay, replay.new)),
+        n_effective=float(asked.sum()),
+        sources=_sources(ballots, votes),
+        replay=_replay(replay, executions, covers),
+        events_needed=_needed(state, threshold),
+        sample_events=tuple(str(ballots.event_ids[ballot]) for ballot in speak[:SAMPLE]),
+    )
+
+
+def _sources(ballots: Ballots, rows: NDArray[np.int64]) -> dict[str, int]:
+    counted = Counter(source for row in rows for source in ballots.sources[row])
+    return dict(sorted(counted.items()))
+
+
+def _needed(state: ScopeState, threshold: float) -> int | None:
+    """Return about how many more steps like the recent ones are needed, None if the wealth does not grow."""
+    if state.e_value >= threshold:
+        return 0
+    recent = state.leading.recent
+    growth = sum(log for log, _ in recent) / sum(steps for _, steps in recent) if recent else 0.0
+    if growth <= 1e-4:
+        return None
+    return int(np.ceil(np.log(threshold / max(state.e_value, 1e-12)) / growth))
+
+
+def judged_alerts(
+    summaries: Summaries, stretches: Sequence[tuple[int, int]], configuration: LearnConfiguration
+) -> dict[int, list[tuple[int, Interval]]]:
+    """Return the share of false alarms among judged alerts, by version, stretch by stretch of the log.
+
+    Parameters
+    ----------
+    summaries
+        Votes with the executions they speak of, as far as the last stretch.
+    stretches
+        Log positions ``(after, until)`` of the last verdict on an alert.
+    configuration
+        The risk that an interval misses the true share, and how many votes of one source count in an hour.
+
+    Returns
+    -------
+    dict
+        By version: the end of each stretch in which alerts of it were judged, and the share.
+    """
+    ballots = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
+    found: dict[int, list[tuple[int, Interval]]] = {}
+    for version in np.unique(ballots.policy_version[ballots.drifted]).tolist():
+        raised = ballots.drifted & (ballots.policy_version == version)
+        for after, until in stretches:
+            inside = raised & (ballots.positions > after) & (ballots.positions <= until)
+            n = int(inside.sum())
+            if n:
+                false = float((1.0 - ballots.label[inside]).sum())
+                share = rate("false alarms among alerts", false, float(n), configuration.risk)
+                found.setdefault(version, []).append((until, share))
+    return found

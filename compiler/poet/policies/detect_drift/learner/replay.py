@@ -1,0 +1,164 @@
+"""Replay two versions on everything recorded: whose answers turn, and what people said of those."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.build.compare import Flips, Side
+from poet.learning.configuration import Costs, LearnConfiguration
+from poet.learning.labels import Ballots, count_votes, with_soft_votes
+from poet.policies.detect_drift.learner.describe import rate
+from poet.policies.detect_drift.learner.scopes import champion_fires
+from poet.policies.detect_drift.learner.steps import read_executions
+from poet.spec.decisions import Decisions, Interval
+from poet.stats import decay_weights, excludable_sources
+from poet.summaries import Summaries
+
+Answers = NDArray[np.bool_]
+GRAVE = ("high", "critical")
+SHOWN = 5
+HALF = 0.5  # of the sources that judged
+
+
+def replay(
+    summaries: Summaries, champion: Decisions, candidate: Decisions, configuration: LearnConfiguration
+) -> Flips:
+    """Return where a candidate answers differently from the champion, and whether it may replace it.
+
+    It may not where labelled executions would have cost more, where it would newly miss a drift that most
+    sources call real and one calls grave, or where it answers an anchor otherwise than people did. What a
+    person pinned or vetoed is not held against a candidate. One source that says the contrary of all others
+    may be left out of the costs, as in learning.
+    """
+    executions = read_executions(summaries)
+    before, after = (champion_fires(executions, each) for each in (champion, candidate))
+    votes = with_soft_votes(summaries)
+    count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
+    row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
+    judge = partial(
+        _Judged,
+        row_of=row_of,
+        before=before,
+        after=after,
+        configuration=configuration,
+        newest=summaries.newest_time,
+    )
+    ballots = count()
+    judged = judge(ballots)
+    by_id = dict(zip(judged.ids, judged.label.tolist(), strict=True))
+    labels = {row_of[name]: label for name, label in by_id.items()}
+    turned: list[int] = np.flatnonzero(before != after).tolist()
+    refusal = ""
+    if _acts_by_itself(champion, candidate):
+        answers = dict(zip(executions.ids, after.tolist(), strict=True))
+        parts = (
+            judge(count(without=(source,))) for source in excludable_sources(ballots.sources_by_first_vote)
+        )
+        refusal = (
+            judged.missed()
+            or _broken_anchor(configuration.anchors.get(candidate.policy, ()), by_id, answers)
+            or _dearer(judged, parts)
+        )
+    return Flips(
+        recorded=len(executions.ids),
+        quieter=_side([row for row in turned if before[row]], labels),
+        louder=_side([row for row in turned if after[row]], labels),
+        by_feature=dict(Counter(executions.features[row] for row in turned).most_common(SHOWN)),
+        precision_before=_precision(before, labels, configuration.risk),
+        precision_after=_precision(after, labels, configuration.risk),
+        cost_before=round(judged.cost(before), 6),
+        cost_after=round(judged.cost(after), 6),
+        refusal=refusal,
+    )
+
+
+class _Judged:
+    """The recorded executions that people spoke of."""
+
+    def __init__(
+        self,
+        ballots: Ballots,
+        row_of: Mapping[str, int],
+        before: Answers,
+        after: Answers,
+        configuration: LearnConfiguration,
+        newest: float,
+    ) -> None:
+        known = np.array([str(name) in row_of for name in ballots.execution_ids], np.bool_)
+        self.ids = [str(name) for name in ballots.execution_ids[known]]
+        self.rows = np.array([row_of[name] for name in self.ids], np.int64)
+        self.label = ballots.label[known]
+        self.impact = ballots.impact[known]
+        self._before, self._after = before, after
+        self._costs: Costs = configuration.costs
+        self._weights = decay_weights(
+            ballots.times[known], half_life_days=configuration.half_life_days, newest=newest
+        )
+
+    def cost(self, answers: Answers) -> float:
+        """Return the mean cost of these answers, recent labels counting for more."""
+        if not len(self.rows):
+            return 0.0
+        alarm = self._costs.false_alarm * (1.0 - self.label)
+        lost = np.where(answers[self.rows], alarm, self._costs.miss * self.label)
+        return float(lost @ self._weights / self._weights.sum())
+
+    @property
+    def is_dearer(self) -> bool:
+        """Whether the candidate's answers cost more."""
+        return self.cost(self._after) > self.cost(self._before) + 1e-9
+
+    def missed(self) -> str:
+        """Name a grave drift that only the candidate misses."""
+        for name, row, label, impact in zip(self.ids, self.rows, self.label, self.impact, strict=True):
+            if label > HALF and impact in GRAVE and self._before[row] and not self._after[row]:
+                return (
+                    f"it would miss {name}, a real drift of {impact} impact that the version in force finds; "
+                    "correct the verdict if it is wrong, or wait for more feedback"
+                )
+        return ""
+
+
+def _acts_by_itself(champion: Decisions, candidate: Decisions) -> bool:
+    """Whether anything changed that is not a person's word on a rule, or what a veto lets decide again."""
+    before, after = ({rule.id: rule for rule in each.active} for each in (champion, candidate))
+    words = {rule.id for rule in candidate.rules if rule.status in ("pinned", "vetoed")}
+    has_veto = any(rule.id in before for rule in candidate.rules if rule.status == "vetoed")
+    changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    return any(
+        name not in words and not (has_veto and name in after and after[name].status == "start")
+        for name in changed
+    )
+
+
+def _broken_anchor(anchors: Sequence[str], labels: Mapping[str, float], answers: Mapping[str, bool]) -> str:
+    for name in anchors:
+        if name in labels and name in answers and answers[name] != (labels[name] > HALF):
+            answer = "drift" if answers[name] else "no drift"
+            return f"it answers {answer} on {name}, an anchor of poet.toml that people judged otherwise"
+    return ""
+
+
+def _dearer(judged: _Judged, parts: Iterable[_Judged]) -> str:
+    """Say so where the candidate costs more, whichever source is left out."""
+    if not (judged.is_dearer and all(part.is_dearer for part in parts)):
+        return ""
+    return "what people judged would cost more than with the version in force; wait for more feedback"
+
+
+def _side(rows: Sequence[int], labels: Mapping[int, float]) -> Side:
+    said = [labels.get(row) for row in rows]
+    return Side(
+        flips=len(rows),
+        false_alarms=sum(label is not None and label <= HALF for label in said),
+        real=sum(label is not None and label > HALF for label in said),
+        unlabelled=sum(label is None for label in said),
+    )
+
+
+def _precision(answers: Answers, labels: Mapping[int, float], risk: float) -> Interval:
+    alerts = [label for row, label in labels.items() if answers[row]]
+    return rate("real drifts among alerts", float(sum(alerts)), float(len(alerts)), risk)

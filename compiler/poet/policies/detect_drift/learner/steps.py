@@ -1,0 +1,481 @@
+"""Summaries → steps: everything the tournament needs, as arrays in log order.
+
+A step is one execution at the moment something became known of it. An alert becomes a step when it is
+judged; a silence at once (nobody asked is also an answer, at its worst case), an audited silence when it
+is judged, and a silence that somebody volunteered a verdict on once more then.
+
+What candidates would have said: of judged executions one by one, of all others in numbers.
+
+Between two verdicts on a scope nothing is found out about it, so the silences of that time are one bet
+(`poet.policies.detect_drift.learner.tournament`), and counts are all it needs.
+
+Candidates that ask of the same scores, answered together: by the bin an execution falls into.
+
+Thousands of candidates compare some thirty scores with a few thresholds each. Between two thresholds all
+of them give the same answers, so an execution is one bin for all candidates that ask of the same scores, and
+counting bins counts the alerts of each.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import product
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from poet.policies.detect_drift.learner.candidates import Candidate
+from poet.policies.detect_drift.rules import Criterion
+
+if TYPE_CHECKING:
+    from poet.learning.labels import Ballots
+    from poet.summaries import Summaries
+
+
+Floats = NDArray[np.float64]
+
+
+class Role(IntEnum):
+    """How a step's label came about."""
+
+    ALERT = 0  # an alert that was judged
+    AUDIT = 1  # a silence that was asked about at random
+    SILENT = 2  # a silence that nobody was asked about
+    VOLUNTEERED = 3  # a silence that somebody spoke of unasked: proposes, does not bet
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """What was recorded of n executions, by execution."""
+
+    ids: list[str]
+    positions: NDArray[np.int64]
+    times: Floats
+    features: list[str]
+    drifted: NDArray[np.bool_]
+    audit: NDArray[np.bool_]
+    propensity: Floats
+    is_categorical: NDArray[np.bool_]
+    is_seasonal: NDArray[np.bool_]
+    n_reference: Floats
+    measures: dict[tuple[str, str], Floats]  # (test, column of the scores table): values, NaN where missing
+
+    def value(self, criterion: "Criterion") -> Floats:
+        """Return what a criterion compares, by execution, as the runtime would; NaN where not recorded."""
+        test = f"{criterion.statistic}/{criterion.preparation}"
+        if criterion.scale == "p_value":
+            return self._column(test, "p_value")
+        value = self._column(test, "statistic")
+        if criterion.scale == "absolute":
+            return value
+        if criterion.scale == "own_sd":
+            return (value - self._column(test, "own_mean")) / self._column(test, "own_sd")
+        return value / self._column(test, criterion.scale)
+
+    def _column(self, test: str, column: str) -> Floats:
+        found = self.measures.get((test, column))
+        return np.full(len(self.ids), np.nan) if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The n steps of a log, in its order."""
+
+    execution: NDArray[np.int64]  # row in `Executions`
+    positions: NDArray[np.int64]
+    times: Floats
+    labels: Floats  # share of the sources that call it a real drift; NaN for SILENT
+    roles: NDArray[np.int64]
+    propensities: Floats
+    ballots: NDArray[np.int64]  # row in `Ballots`, -1 for SILENT
+
+
+def read_executions(summaries: "Summaries") -> Executions:
+    """Bring the recorded executions and their scores into arrays."""
+    table = summaries.recorded
+    kinds = table["kind"].combine_chunks()
+    return Executions(
+        ids=table["execution_id"].to_pylist(),
+        positions=_numbers(table, "position").astype(np.int64),
+        times=_numbers(table, "time"),
+        features=[feature or "" for feature in table["feature"].to_pylist()],
+        drifted=_flags(table, "drifted"),
+        audit=_flags(table, "audit"),
+        propensity=np.nan_to_num(_numbers(table, "propensity"), nan=1.0),
+        is_categorical=_truth(_looked_up("is_in", kinds, pa.array(["categorical", "boolean"]))),
+        is_seasonal=_flags(table, "is_seasonal"),
+        n_reference=_numbers(table, "n_reference"),
+        measures=_measures(summaries.scores, table["execution_id"].combine_chunks()),
+    )
+
+
+def _measures(scores: "pa.Table", ids: "pa.Array") -> dict[tuple[str, str], Floats]:
+    found = _looked_up("index_in", scores["execution_id"], ids).fill_null(-1)
+    rows = found.to_numpy().astype(np.int64)
+    encoded = scores["test"].combine_chunks().dictionary_encode()
+    codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    measures: dict[tuple[str, str], Floats] = {}
+    for column in ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd"):
+        values = _numbers(scores, column)
+        for code, name in enumerate(names):
+            of_test = order[starts[code] : starts[code + 1]]
+            of_test = of_test[rows[of_test] >= 0]
+            if np.isfinite(values[of_test]).any():
+                wide = np.full(len(ids), np.nan)
+                wide[rows[of_test]] = values[of_test]
+                measures[name, column] = wide
+    return measures
+
+
+def _looked_up(how: str, values: Any, among: "pa.Array") -> Any:
+    return pc.call_function(how, [values], pc.SetLookupOptions(value_set=among))
+
+
+def _numbers(table: "pa.Table", column: str) -> Floats:
+    values: Floats = table[column].cast("float64").fill_null(np.nan).to_numpy()
+    return values
+
+
+def _flags(table: "pa.Table", column: str) -> NDArray[np.bool_]:
+    return _truth(table[column].combine_chunks())
+
+
+def _truth(flags: "pa.BooleanArray") -> NDArray[np.bool_]:
+    return np.asarray(flags.fill_null(False).to_numpy(zero_copy_only=False), bool)  # noqa: FBT003
+
+
+def read_steps(executions: Executions, ballots: "Ballots", *, after: int = 0) -> Steps:
+    """Put judged executions and unjudged silences in the order in which they became known.
+
+    Only what became known after log position `after`: earlier steps were taken when they were new.
+    """
+    row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
+    known = np.array([row_of.get(str(name), -1) for name in ballots.execution_ids], np.int64)
+    ballot = np.flatnonzero((known >= 0) & (ballots.first_positions > after))
+    row = known[ballot]
+    roles = _roles(executions, row)
+    judged = Steps(
+        execution=row,
+        positions=ballots.positions[ballot],
+        times=ballots.times[ballot],
+        labels=ballots.label[ballot],
+        roles=roles,
+        propensities=np.where(roles == Role.AUDIT, executions.propensity[row], 1.0),
+        ballots=ballot,
+    )
+    return _in_order(judged, _silences(executions, after))
+
+
+def _silences(executions: Executions, after: int) -> Steps:
+    row = np.flatnonzero(~executions.drifted & ~executions.audit & (executions.positions > after))
+    return Steps(
+        execution=row,
+        positions=executions.positions[row],
+        times=executions.times[row],
+        labels=np.full(row.size, np.nan),
+        roles=np.full(row.size, int(Role.SILENT)),
+        propensities=np.ones(row.size),
+        ballots=np.full(row.size, -1),
+    )
+
+
+def _in_order(*parts: Steps) -> Steps:
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in Steps.__dataclass_fields__
+    }
+    order = np.argsort(columns["positions"], kind="stable")
+    return Steps(**{name: column[order] for name, column in columns.items()})
+
+
+def _roles(executions: Executions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    silent = np.where(executions.audit[rows], int(Role.AUDIT), int(Role.VOLUNTEERED))
+    return np.where(executions.drifted[rows], int(Role.ALERT), silent)
+
+
+def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
+    """Return on which executions a candidate would alert, shape (n,). A missing score never fires."""
+    return firing(executions, [candidate])[:, 0]
+
+
+def firing(
+    executions: Executions, candidates: "Sequence[Candidate]", rows: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    """Return on which of n executions each of K candidates would alert, shape (n, K).
+
+    `rows` asks for some of the executions, in this order. Candidates lie together in memory by column.
+    """
+    n = len(executions.ids) if rows is None else len(rows)
+    answers = np.zeros((len(candidates), n), bool)
+    holds = _Holds(executions, rows)
+    for answer, candidate in zip(answers, candidates, strict=True):
+        if candidate.agree == 1:
+            for criterion in candidate.criteria:
+                np.logical_or(answer, holds(criterion), out=answer)
+        else:
+            count = sum(holds(criterion).astype(np.int64) for criterion in candidate.criteria)
+            np.greater_equal(count, candidate.agree, out=answer)
+    return answers.T
+
+
+class _Holds:
+    """Where each criterion holds, worked out once."""
+
+    def __init__(self, executions: Executions, rows: NDArray[np.int64] | None) -> None:
+        self._executions, self._rows = executions, rows
+        self._measured: dict[tuple[str, str, str], Floats] = {}
+        self._known: dict[Criterion, NDArray[np.bool_]] = {}
+
+    def __call__(self, criterion: "Criterion") -> NDArray[np.bool_]:
+        if criterion not in self._known:
+            value, is_above = self._value(criterion), criterion.direction == "above"
+            self._known[criterion] = value > criterion.threshold if is_above else value < criterion.threshold
+        return self._known[criterion]
+
+    def _value(self, criterion: "Criterion") -> Floats:
+        measure = (criterion.statistic, criterion.preparation, criterion.scale)
+        if measure not in self._measured:
+            value = self._executions.value(criterion)
+            self._measured[measure] = value if self._rows is None else value[self._rows]
+        return self._measured[measure]
+
+
+_Measure = tuple[str, str, str, str]  # statistic, preparation, scale, direction
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Candidates that ask of the same scores."""
+
+    columns: NDArray[np.int64]  # which candidates they are, shape (k,)
+    bins: NDArray[np.int64]  # by execution
+    answers: NDArray[np.int64]  # 1 where a candidate alerts in a bin, else 0; shape (bins, k)
+
+
+def alike(executions: Executions, candidates: Sequence[Candidate], rows: NDArray[np.int64]) -> list[Alike]:
+    """Put candidates together and find the bins of some executions."""
+    groups: defaultdict[tuple[_Measure, ...], list[int]] = defaultdict(list)
+    for column, candidate in enumerate(candidates):
+        groups[tuple(sorted({_measure(criterion) for criterion in candidate.criteria}))].append(column)
+    known: dict[_Measure, NDArray[np.float64]] = {}
+    return [
+        _binned(
+            measures, [candidates[column] for column in columns], np.array(columns), executions, rows, known
+        )
+        for measures, columns in groups.items()
+    ]
+
+
+def given(answers: NDArray[np.bool_], column: int) -> Alike:
+    """Put what one more candidate says beside the others."""
+    return Alike(np.array([column]), answers.astype(np.int64), np.array([[0], [1]]))
+
+
+def _measure(criterion: Criterion) -> _Measure:
+    return criterion.statistic, criterion.preparation, criterion.scale, criterion.direction
+
+
+def _binned(
+    measures: tuple[_Measure, ...],
+    candidates: Sequence[Candidate],
+    columns: NDArray[np.int64],
+    executions: Executions,
+    rows: NDArray[np.int64],
+    known: dict[_Measure, NDArray[np.float64]],
+) -> Alike:
+    asked: dict[_Measure, dict[float, Criterion]] = {measure: {} for measure in measures}
+    for criterion in (criterion for candidate in candidates for criterion in candidate.criteria):
+        asked[_measure(criterion)][criterion.threshold] = criterion
+    bins, ranks = np.zeros(rows.size, np.int64), []
+    for criteria in asked.values():
+        thresholds = sorted(criteria)
+        one = criteria[thresholds[0]]
+        key = _measure(one)
+        if key not in known:
+            known[key] = executions.value(one)[rows]
+        bins = bins * (len(thresholds) + 1) + _rank(known[key], thresholds, one.direction)
+        ranks.append(range(len(thresholds) + 1))
+    order = {measure: (place, sorted(criteria)) for place, (measure, criteria) in enumerate(asked.items())}
+    every = np.array(list(product(*ranks)))
+    answers = np.zeros((len(every), len(candidates)), np.int64)
+    for column, candidate in enumerate(candidates):
+        holding = np.zeros(len(every), np.int64)
+        for criterion in candidate.criteria:
+            place, thresholds = order[_measure(criterion)]
+            at = thresholds.index(criterion.threshold)
+            beyond = at if criterion.direction == "above" else len(thresholds) - 1 - at
+            holding += every[:, place] > beyond
+        answers[:, column] = holding >= candidate.agree
+    return Alike(columns, bins, answers)
+
+
+def _rank(values: NDArray[np.float64], thresholds: Sequence[float], direction: str) -> NDArray[np.int64]:
+    """Count the thresholds that a value is beyond; none for a missing one."""
+    if direction == "above":
+        passed = np.searchsorted(thresholds, values, side="left")
+    else:
+        passed = len(thresholds) - np.searchsorted(thresholds, values, side="right")
+    return np.where(np.isnan(values), 0, passed)
+
+
+Counts = NDArray[np.int64]
+Answers = NDArray[np.bool_]
+Firing = Callable[[NDArray[np.int64]], Answers]  # rows of executions → whether each candidate alerts, (n, K)
+
+
+class _Scope(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> Answers: ...
+    @property
+    def since(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What K candidates and the champion say of the executions that were judged."""
+
+    steps: Steps
+    row_of: NDArray[np.int64]  # by execution: its row in `answers`
+    answers: Answers  # (judged executions, K)
+    champion_answers: Answers  # by execution
+
+    def fires(self, step: int) -> Answers:
+        """Which candidates alert at a step."""
+        found: Answers = self.answers[self.row_of[self.steps.execution[step]]]
+        return found
+
+    def champion(self, step: int) -> bool:
+        """Whether the champion alerts at a step."""
+        return bool(self.champion_answers[self.steps.execution[step]])
+
+    def of(self, steps: Steps) -> "Judged":
+        """Return the same for other steps of these executions."""
+        return Judged(steps, self.row_of, self.answers, self.champion_answers)
+
+
+def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
+    """Let every candidate answer every execution that is judged in one of the runs; the first is kept."""
+    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
+    row_of = np.full(champion.size, -1)
+    row_of[rows] = np.arange(rows.size)
+    return Judged(runs[0], row_of, np.ascontiguousarray(firing(rows)), champion)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Silences in numbers: how many, on how many the champion would alert, and each of K candidates."""
+
+    steps: int
+    alerts: int  # of the champion
+    alone: Counts  # alerts of a candidate where the champion is silent, shape (K,)
+    beside: Counts  # alerts of a candidate where the champion alerts too, shape (K,)
+
+
+class _Segments:
+    """Counts of one scope between the log positions of its verdicts, summed from the first on."""
+
+    def __init__(
+        self, bounds: Counts, positions: Counts, answers: Sequence[Alike], inside: Answers, champion: Answers
+    ) -> None:
+        self._last = bounds.size + 1
+        at = np.searchsorted(bounds, positions)
+        self._steps = self._summed(np.bincount(at, minlength=self._last))
+        self._alerts = self._summed(np.bincount(at[champion], minlength=self._last))
+        every = self._counted(at, answers, inside)
+        self._beside = np.zeros_like(every)
+        if champion.any():
+            both = inside.copy()
+            both[inside] = champion
+            self._beside = self._counted(at[champion], answers, both)
+        self._alone = every - self._beside
+
+    def _counted(self, at: Counts, answers: Sequence[Alike], inside: Answers) -> Counts:
+        """Count alerts by segment and sum up, shape (segments + 1, K)."""
+        found = np.zeros((self._last + 1, sum(len(alike.columns) for alike in answers)), np.int64)
+        for alike in answers:
+            bins = len(alike.answers)
+            filled = np.bincount(at * bins + alike.bins[inside], minlength=self._last * bins)
+            found[1:, alike.columns] = filled.reshape(self._last, bins) @ alike.answers
+        return np.cumsum(found, axis=0, out=found)
+
+    @staticmethod
+    def _summed(counts: Counts) -> Counts:
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def between(self, first: int, last: int) -> Counted:
+        """Add the segments from `first` up to, not including, `last`."""
+        return Counted(
+            int(self._steps[last] - self._steps[first]),
+            int(self._alerts[last] - self._alerts[first]),
+            self._alone[last] - self._alone[first],
+            self._beside[last] - self._beside[first],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """Silences by scope, in segments that end where a verdict speaks of the scope."""
+
+    bounds: dict[str, Counts]  # log positions of verdicts, ascending
+    every: dict[str, _Segments]
+    staked: dict[str, _Segments]  # what came after the scope's champion had been learned
+
+    def before(self, scope: str, position: int) -> int:
+        """Return the segments that end at or before a verdict's position."""
+        return int(np.searchsorted(self.bounds[scope], position)) + 1
+
+    def last(self, scope: str) -> int:
+        """Return all segments of a scope."""
+        return int(self.bounds[scope].size) + 1
+
+    def between(self, scope: str, first: int, last: int) -> tuple[Counted, Counted]:
+        """Return all silences in these segments, and those that are bet on."""
+        every = self.every[scope].between(first, last)
+        staked = self.staked[scope]
+        return every, every if staked is self.every[scope] else staked.between(first, last)
+
+
+def count_silences(
+    runs: Sequence[tuple[Steps, Iterable[_Scope]]],
+    answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
+    champion: Answers,
+) -> Silences:
+    """Count silences between the verdicts of any of the runs, which have the same silences and scopes.
+
+    Parameters
+    ----------
+    runs
+        Steps, each with the scopes in terms of these steps.
+    answers
+        Gives what candidates say of executions, by their rows.
+    champion
+        Whether the champion alerts, by execution.
+    """
+    steps, scopes = runs[0]
+    silent = np.flatnonzero(steps.roles == Role.SILENT)
+    rows, positions = steps.execution[silent], steps.positions[silent]
+    found_answers, alerts = answers(rows), champion[rows]
+    bounds: dict[str, list[Counts]] = {}
+    for run, in_run in runs:
+        for scope in in_run:
+            judged = scope.members & (run.roles != Role.SILENT)
+            bounds.setdefault(scope.name, []).append(run.positions[judged])
+    found = Silences({name: np.unique(np.concatenate(each)) for name, each in bounds.items()}, {}, {})
+
+    def segments(scope: _Scope, inside: Answers) -> _Segments:
+        return _Segments(found.bounds[scope.name], positions[inside], found_answers, inside, alerts[inside])
+
+    for scope in scopes:
+        inside = scope.members[silent]
+        late = inside & (positions > scope.since)
+        found.every[scope.name] = segments(scope, inside)
+        is_same = int(late.sum()) == int(inside.sum())
+        found.staked[scope.name] = found.every[scope.name] if is_same else segments(scope, late)
+    return found

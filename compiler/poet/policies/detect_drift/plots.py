@@ -1,0 +1,33 @@
+"""What a report draws of `detect_drift` besides the evidence of its rules."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from poet.policies.detect_drift.learner.describe import judged_alerts
+from poet.review.plots import Plot, Series, curves
+from poet.review.report import EVENTS, MOST_RULES, Past
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+def plots(past: Past, summaries: "Summaries", at: Sequence[int]) -> Iterator[Plot]:
+    """Draw the share of false alarms among the alerts that people judged, by the version that raised them."""
+    found = judged_alerts(summaries, list(pairwise([0, *at])), past.configuration)
+    series = [
+        Series(
+            f"v{version}",
+            [(until, share.estimate) for until, share in shares],
+            [(until, share.low, share.high) for until, share in shares],
+        )
+        for version, shares in sorted(found.items())[-MOST_RULES:]
+    ]
+    drawn = curves(
+        "Learning curve: false alarms among judged alerts",
+        series,
+        x_label=EVENTS,
+        y_label="share, with interval",
+        has_zero=True,
+    )
+    yield from [drawn] if drawn else []

@@ -1,0 +1,132 @@
+"""What version 1 of `detect_drift` is: the best untuned rule we know, or the monitor a team runs today."""
+
+from typing import get_args
+
+import msgspec
+
+from poet.policies.detect_drift.rules import Criterion, Kind, Scale, Statistic
+from poet.spec.decisions import Rule
+from poet_runtime.errors import RenderError
+
+# The one place that says what "calibrated" is on numeric data: further from the reference, or rougher, than
+# 1.7 times what nine in ten of the reference's own windows are. The quantile is steadier than the largest
+# window; for a hundred half-normal windows the largest lies at about 1.6 times it.
+_OWN_Q90_TIMES = 1.7
+_CALIBRATED = (
+    Criterion(
+        statistic="wasserstein",
+        preparation="deseasonalised",
+        scale="own_q90",
+        direction="above",
+        threshold=_OWN_Q90_TIMES,
+    ),
+    Criterion(
+        statistic="roughness",
+        preparation="raw",
+        scale="own_q90",
+        direction="above",
+        threshold=_OWN_Q90_TIMES,
+    ),
+)
+_CALIBRATED_CATEGORIES = Criterion(
+    statistic="chi_square", scale="own_q90", direction="above", threshold=_OWN_Q90_TIMES
+)
+_CALIBRATED_SAYS = "further off, or rougher, than the reference differs from itself"
+_CHI_SQUARE = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
+_CHI_SQUARE_SAYS = "chi-square of homogeneity, p < 0.05"
+_KS = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
+_KS_SAYS = "two-sample Kolmogorov-Smirnov, p < 0.05"
+_SMALL_REFERENCE = 1000  # evidently's own border between p-values and distances
+
+
+def baseline(start: str) -> tuple[Rule, ...]:
+    """Give the rules that version 1 has under `start`.
+
+    Raises
+    ------
+    RenderError
+        No such start.
+    """
+    if start not in STARTS:
+        raise RenderError(f"detect_drift has no start {start!r}; choose one of {', '.join(STARTS)}")
+    return STARTS[start]
+
+
+def _rule(
+    rule_id: str, reason: str, *criteria: Criterion, kind: Kind, reference_at_most: int | None = None
+) -> Rule:
+    condition: dict[str, object] = {"kind": kind}
+    if reference_at_most is not None:
+        condition["reference_at_most"] = reference_at_most
+    return Rule(
+        id=rule_id,
+        kind="decide",
+        condition=condition,
+        parameters={"criteria": [msgspec.to_builtins(criterion) for criterion in criteria], "agree": 1},
+        reason=reason,
+    )
+
+
+def _distance(statistic: Statistic, threshold: float, *, scale: Scale = "absolute") -> Criterion:
+    return Criterion(statistic=statistic, scale=scale, direction="above", threshold=threshold)
+
+
+STARTS: dict[str, tuple[Rule, ...]] = {
+    "calibrated": (
+        _rule("categorical", _CALIBRATED_SAYS, _CALIBRATED_CATEGORIES, kind="categorical"),
+        _rule("numeric", _CALIBRATED_SAYS, *_CALIBRATED, kind="numeric"),
+    ),
+    "ks": (
+        _rule("categorical", _CHI_SQUARE_SAYS, _CHI_SQUARE, kind="categorical"),
+        _rule("numeric", _KS_SAYS, _KS, kind="numeric"),
+    ),
+    "psi": (
+        _rule("categorical", "population stability index > 0.2", _distance("psi", 0.2), kind="categorical"),
+        _rule("numeric", "population stability index > 0.2", _distance("psi", 0.2), kind="numeric"),
+    ),
+    "wasserstein": (
+        _rule(
+            "categorical",
+            "Jensen-Shannon distance > 0.1",
+            _distance("jensen_shannon", 0.1),
+            kind="categorical",
+        ),
+        _rule(
+            "numeric",
+            "Wasserstein distance > 0.1 reference sd",
+            _distance("wasserstein", 0.1),
+            kind="numeric",
+        ),
+    ),
+    "evidently": (
+        _rule(
+            "categorical",
+            "Jensen-Shannon distance > 0.1",
+            _distance("jensen_shannon", 0.1),
+            kind="categorical",
+        ),
+        _rule(
+            "categorical-small",
+            _CHI_SQUARE_SAYS,
+            _CHI_SQUARE,
+            kind="categorical",
+            reference_at_most=_SMALL_REFERENCE,
+        ),
+        _rule(
+            "numeric",
+            "Wasserstein distance > 0.1 reference sd",
+            _distance("wasserstein", 0.1),
+            kind="numeric",
+        ),
+        _rule("numeric-small", _KS_SAYS, _KS, kind="numeric", reference_at_most=_SMALL_REFERENCE),
+    ),
+    "nannyml": tuple(
+        _rule(
+            kind,
+            "Jensen-Shannon distance over mean + 3 sd of the reference's own chunks",
+            _distance("jensen_shannon", 3.0, scale="own_sd"),
+            kind=kind,
+        )
+        for kind in get_args(Kind)
+    ),
+}

@@ -1,0 +1,141 @@
+"""The rules of `detect_drift`: their conditions and criteria, and in which order they decide."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import finite, only_kinds, read
+from poet_runtime.errors import RenderError
+
+Kind = Literal["categorical", "numeric"]
+Direction = Literal["above", "below"]
+Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
+Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
+Statistic = Literal[
+    "ks",
+    "anderson_darling",
+    "cramer_von_mises",
+    "wasserstein",
+    "psi",
+    "jensen_shannon",
+    "hellinger",
+    "chi_square",
+    "g_test",
+    "total_variation",
+    "mann_whitney",
+    "levene",
+    "mean_shift",
+    "median_shift",
+    "scale_shift",
+    "roughness",
+]
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a rule decides; what is absent or null holds for any."""
+
+    kind: Kind | None = None
+    seasonal: bool | None = None
+    features: tuple[str, ...] = ()
+    reference_at_most: int | None = None
+
+
+class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One statistic against one number."""
+
+    statistic: Statistic
+    preparation: Preparation = "raw"
+    scale: Scale
+    direction: Direction
+    threshold: float
+
+
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a rule does: at least `agree` of its criteria must hold for a drift."""
+
+    criteria: tuple[Criterion, ...]
+    agree: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A rule in the place where it decides.
+
+    `is_last`: it takes all that no rule before it took, so its kind and season need no asking.
+    """
+
+    rule: Rule
+    condition: Condition
+    criteria: Criteria
+    is_last: bool = False
+
+
+def branches(decisions: Decisions) -> tuple[Branch, ...]:
+    """Give the rules that can decide, in the order in which they are asked.
+
+    The most specific rule comes first: features, then the reference's size, then season, then kind.
+    A rule that the ones before it leave nothing to decide is left out.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, or some kind of data would be left without a rule.
+    """
+    only_kinds(decisions, ("decide",))
+    open_cells = _cells(Condition())
+    found: list[Branch] = []
+    for branch in sorted((_branch(rule) for rule in decisions.active), key=_precedence):
+        mine = _cells(branch.condition) & open_cells
+        if not mine:
+            continue
+        if branch.condition.features or branch.condition.reference_at_most is not None:
+            found.append(branch)
+            continue
+        open_cells -= mine
+        found.append(Branch(branch.rule, branch.condition, branch.criteria, is_last=not open_cells))
+    if open_cells:
+        left = ", ".join(
+            f"{kind} {'seasonal' if season else 'not seasonal'}" for kind, season in sorted(open_cells)
+        )
+        raise RenderError(
+            f"detect_drift: no rule decides for {left}; keep a rule that holds for everything left"
+        )
+    return tuple(found)
+
+
+def _branch(rule: Rule) -> Branch:
+    condition = read(rule, rule.condition, Condition)
+    criteria = read(rule, rule.parameters, Criteria)
+    if not 1 <= criteria.agree <= len(criteria.criteria):
+        raise RenderError(
+            f"rule {rule.id!r}: agree is {criteria.agree} of {len(criteria.criteria)} criteria; "
+            "give at least one criterion and an agree between 1 and their number",
+        )
+    for criterion in criteria.criteria:
+        finite(rule, f"the threshold of {criterion.statistic}", criterion.threshold)
+        if (criterion.scale == "p_value") != (criterion.direction == "below"):
+            raise RenderError(
+                f"rule {rule.id!r}: {criterion.statistic}, {criterion.scale}, {criterion.direction}; "
+                "a p-value speaks of drift below its threshold, every other scale above",
+            )
+    return Branch(rule, condition, criteria)
+
+
+def _precedence(branch: Branch) -> tuple[bool, bool, int, bool, bool, str]:
+    condition = branch.condition
+    return (
+        not condition.features,
+        condition.reference_at_most is None,
+        condition.reference_at_most or 0,
+        condition.seasonal is None,
+        condition.kind is None,
+        branch.rule.id,
+    )
+
+
+def _cells(condition: Condition) -> frozenset[tuple[str, bool]]:
+    kinds = get_args(Kind) if condition.kind is None else (condition.kind,)
+    seasons = (False, True) if condition.seasonal is None else (condition.seasonal,)
+    return frozenset((kind, season) for kind in kinds for season in seasons)

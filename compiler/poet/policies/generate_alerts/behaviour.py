@@ -1,0 +1,189 @@
+"""How two versions of `generate_alerts` are compared: on single results, and on growing batches.
+
+What becomes of a result depends on the sets that name its feature, on which side of learned numbers its
+score, its lot and the time since its last alert lie, and on how many others of a rule's features wait with
+it. So single results are asked about under all circumstances, and batches for every count of every rule's
+features up to its number and beyond, with and without a result that is held back. A difference that needs
+two results which differ in anything else is not looked for.
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from poet.build.compare import Behaviour, Question, Questions, around, product
+from poet.build.probes import Spoken
+from poet_runtime.results import Alert, AlertPlan, DriftResult
+
+STRANGER = "no such feature"
+IMPACTS = ("", "none", "low", "medium", "high", "critical")
+NOW = 1e6  # before any learned end of a suppression
+LARGEST_BATCH = 20
+LARGEST_RATIO = 1e3
+MOST_KINDS = 6
+LATEST = 1e11
+LONGEST_PAUSE = 1e7
+LOTS = 200  # ids to choose those from that a holdout just takes and just leaves
+
+
+def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int) -> Questions:
+    """Ask about single results around every constant, and about batches around every count."""
+    single = {
+        "features": [(each,) for each in (*_kinds_of_features(modules), STRANGER)],
+        "ratio": (*around(_named(modules, "_FACTOR", "_RATIO_AT_MOST"), 1.0, LARGEST_RATIO), math.nan),
+        "impact": IMPACTS,
+        "direction": ("above", "below"),
+    }
+    lots = _lots(_named(modules, "_HOLDOUT"))
+    new, are_all_new = product({
+        **single,
+        "lot": lots,
+        "now": (None, *around(_named(modules, "_UNTIL"), NOW, LATEST)),
+        "earlier": (None,),
+        "group": ("",),
+    }, most=most // 8)  # fmt: skip
+    repeated, are_all_repeated = product({
+        **single,
+        "lot": (lots[0], lots[-1]),
+        "now": (NOW, LATEST),
+        "earlier": _pauses(modules),
+        "group": ("",),
+    }, most=most // 8)  # fmt: skip
+    batches, are_all_batches = product({
+        "features": list(_batches(modules)),
+        "ratio": (1.5,),
+        "impact": ("", "critical"),
+        "direction": ("above",),
+        "lot": (0,),
+        "now": (None, NOW, LATEST),
+        "earlier": (None, 1.0, LONGEST_PAUSE),
+        "group": ("", *_groups(modules)),
+    }, most=most // 8)  # fmt: skip
+    return Questions([*new, *repeated, *batches], are_all_new and are_all_repeated and are_all_batches)
+
+
+def _sets(modules: tuple[ModuleType, ModuleType]) -> list[frozenset[str]]:
+    constants = (value for module in modules for value in vars(module).values())
+    return sorted({each for each in constants if isinstance(each, frozenset)}, key=sorted)
+
+
+def _kinds_of_features(modules: tuple[ModuleType, ModuleType]) -> list[str]:
+    """Give one feature for every way in which features are named together."""
+    sets = _sets(modules)
+    kinds: dict[tuple[bool, ...], str] = {}
+    for name in sorted({name for each in sets for name in each}):
+        kinds.setdefault(tuple(name in each for each in sets), name)
+    return list(kinds.values())
+
+
+def _groups(modules: tuple[ModuleType, ModuleType]) -> list[str]:
+    named = {name for module in modules for name in vars(module) if name.endswith("_FEATURES")}
+    return sorted(name.removesuffix("_FEATURES").replace("_", "-", 1).lower() for name in named)
+
+
+def _batches(modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]]:
+    """Give every count of every set's features and of strangers, and one of each kind or none."""
+    numbers = _named(modules, "_AT_LEAST")
+    counts = range(min(int(max(numbers, default=1)) + 1, LARGEST_BATCH) + 1)
+    for members in (sorted(each) for each in _sets(modules)):
+        for n, strangers in itertools.product(counts, counts):
+            own = tuple(members[k % len(members)] for k in range(n))
+            yield (*own, *(STRANGER,) * strangers)
+    for others in itertools.product(
+        (0, 1), repeat=min(len(kinds := _kinds_of_features(modules)), MOST_KINDS)
+    ):
+        present = tuple(name for name, is_there in zip(kinds, others, strict=False) if is_there)
+        yield from ((*present, *(STRANGER,) * strangers) for strangers in counts)
+
+
+def _pauses(modules: tuple[ModuleType, ModuleType]) -> list[float | None]:
+    """Give times since the last alert, on both sides of every pause; none where nobody pauses."""
+    pauses = _named(modules, "_SECONDS")
+    return [None, *around(pauses, 1.0, LONGEST_PAUSE)] if pauses else [None, 1.0]
+
+
+def _named(modules: tuple[ModuleType, ModuleType], *endings: str) -> list[float]:
+    """Give the numbers that either module calls so."""
+    constants = [each for module in modules for each in vars(module).items()]
+    return [value for name, value in constants if name.endswith(endings) and isinstance(value, int | float)]
+
+
+def _lots(shares: Sequence[float]) -> list[int]:
+    """Choose ids on both sides of every share: what it just takes, and what it just leaves."""
+    lots = {k: _lot(k) for k in range(LOTS)}
+    found = {0}
+    for share in shares:
+        taken, left = ([k for k in lots if (lots[k] < share) is side] for side in (True, False))
+        found |= {max(taken, key=lots.__getitem__)} if taken else set()
+        found |= {min(left, key=lots.__getitem__)} if left else set()
+    return sorted(found)
+
+
+def _lot(k: int) -> float:
+    digest = hashlib.sha256(f"holdout:x{k}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2.0**64
+
+
+def _result(feature: str, question: Question, k: int) -> DriftResult:
+    is_above = question["direction"] == "above"
+    return DriftResult(
+        drifted=True,
+        score=question["ratio"] if is_above else 1.0,
+        threshold=1.0 if is_above else question["ratio"],
+        test="ks/raw/absolute",
+        direction=question["direction"],
+        feature=feature,
+        execution_id=f"x{k}",
+        business_impact=question["impact"],
+    )
+
+
+def answer(module: ModuleType, question: Question) -> object:
+    """Give the plan, its parts in no order."""
+    results = [
+        _result(feature, question, question["lot"] + k) for k, feature in enumerate(question["features"])
+    ]
+    history: list[Any] = []
+    now, earlier = question["now"], question["earlier"]
+    if earlier is not None and now is not None and results:
+        history = [
+            Alert(
+                members=(results[0],),
+                group=question["group"],
+                is_summary=bool(question["group"]),
+                raised_at=now - earlier,
+            )
+        ]
+    plan = module.generate_alerts(results, history=history, now=now)
+    if not isinstance(plan, AlertPlan):
+        return type(plan).__name__
+    return (
+        sorted(map(repr, plan.alerts)),
+        sorted(map(repr, plan.suppressed)),
+        sorted((name, repr(bar)) for name, bar in plan.thresholds.items()),
+        plan.policy_version,
+    )
+
+
+def _outcome(given: Any) -> Any:
+    """Give how many alerts go out and how many results are held back."""
+    return {"alerts": len(given[0]), "held back": len(given[1])} if isinstance(given, tuple) else given
+
+
+def _direction(before: Any, after: Any) -> int:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return 0
+    return int(after["alerts"] < before["alerts"]) - int(after["alerts"] > before["alerts"])
+
+
+BEHAVIOUR = Behaviour(
+    questions=questions,
+    answer=answer,
+    outcome=_outcome,
+    direction=_direction,
+    stricter="sends fewer alerts",
+    looser="sends more alerts",
+)

@@ -1,0 +1,254 @@
+"""The contract of `generate_alerts`: every drifted result exactly once, nothing critical held back."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.build.contract import Broken, Contract, Heavy, Policy, demand, numbers, texts
+from poet.policies.generate_alerts.oracle import (
+    GRAVITY,
+    IMPACTS,
+    Book,
+    Row,
+    boundary_table,
+    demand_as_said,
+    severity,
+)
+from poet.spec.decisions import Decisions
+from poet_runtime.results import Alert, AlertPlan, DriftResult
+
+MANY = 30_000  # results in one call
+LATE = 4e9  # seconds; every moment of interest lies before
+Situation = tuple[list[DriftResult], list[Any], float | None]
+
+
+def _numbers(policy: Policy) -> st.SearchStrategy[float]:
+    return numbers(policy, 0.0, 1e6) | st.sampled_from([math.nan, math.inf, 0.0, -1.0])
+
+
+@st.composite
+def _results(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> list[DriftResult]:
+    """Draw results, some of them alike, some without an id."""
+    features = texts(policy, "a", "b", "price")
+    named = () if decisions is None else Book(decisions).features
+    found = [
+        DriftResult(
+            drifted=draw(st.integers(0, 3)) > 0,
+            score=draw(_numbers(policy)),
+            threshold=draw(st.sampled_from([1.0, 0.05]) | _numbers(policy)),
+            test="ks/raw/absolute",
+            direction=draw(st.sampled_from(["above", "below"])),
+            feature=draw(st.sampled_from(named) if len(named) > 0 and draw(st.booleans()) else features),
+            execution_id=f"x{row}" if draw(st.integers(0, 3)) else "",
+            business_impact=draw(st.sampled_from([*IMPACTS, "critical"])),
+        )
+        for row in range(draw(st.integers(0, 12)))
+    ]
+    return found + (draw(st.lists(st.sampled_from(found), max_size=2)) if found else [])
+
+
+def _all(plan: AlertPlan) -> list[DriftResult]:
+    shown = [member for alert in plan.alerts for member in alert.members]
+    return shown + [each.member for each in plan.suppressed]
+
+
+def _alerts(history: Sequence[Any]) -> list[Alert]:
+    plans = [each.alerts if isinstance(each, AlertPlan) else (each,) for each in history]
+    return [alert for alerts in plans for alert in alerts]
+
+
+@st.composite
+def _situations(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> Situation:
+    """Draw results, earlier alerts about the same features, and a moment near the candidate's own."""
+    results = draw(_results(policy, decisions)) if draw(st.integers(0, 5)) else []
+    now = draw(st.none() | numbers(policy, 0.0, LATE))
+    spans = numbers(policy, -10.0, 1e5)
+    groups = texts(policy, "")
+    if decisions is not None:
+        groups = st.sampled_from(["", *(rule.id for rule in decisions.active if rule.kind == "group")])
+    history: list[Any] = []
+    for result in draw(st.permutations(results))[:3]:
+        raised_at = None if now is None else now - draw(spans)
+        alert = Alert(members=(result,), raised_at=raised_at, group=draw(groups), is_summary=True)
+        history.append(draw(st.sampled_from([alert, AlertPlan(alerts=(alert,))])))
+    return results, history, now
+
+
+def _plan(
+    policy: Policy, results: Sequence[DriftResult], history: Sequence[Any], now: float | None
+) -> AlertPlan:
+    plan = policy(results, history=history, now=now)
+    if not isinstance(plan, AlertPlan):
+        raise Broken(f"it answers {type(plan).__name__}, not AlertPlan")
+    return plan
+
+
+def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Have every drifted result exactly once in an alert or, with its rule, among the suppressed."""
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        found = Counter(map(id, _all(plan)))
+        wanted = Counter(id(result) for result in situation[0] if result.drifted)
+        demand(found == wanted, f"of {len(situation[0])} results {plan} misses or repeats some")
+        demand(all(each.rule for each in plan.suppressed), "something is suppressed without a rule")
+        demand(all(alert.members for alert in plan.alerts), "an alert is about nothing")
+
+    return test
+
+
+def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Suppress nothing of critical impact, whenever and after whatever."""
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        critical = [each for each in plan.suppressed if each.member.business_impact == "critical"]
+        demand(not critical, f"critical results are suppressed: {critical}")
+
+    return test
+
+
+def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Suppress nothing and raise no bar when nobody says what time it is."""
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, situation[0], situation[1], None)
+        demand(not plan.suppressed and not plan.thresholds, f"without a moment: {plan}")
+
+    return test
+
+
+def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Forget the order of results and of history, and what was planned before."""
+
+    @given(_situations(policy, decisions), st.randoms(use_true_random=False))
+    def test(situation: Situation, chance: Any) -> None:
+        results, history, now = situation
+        mixed, earlier = list(results), list(history)
+        chance.shuffle(mixed)
+        chance.shuffle(earlier)
+        here, there = _plan(policy, results, history, now), _plan(policy, mixed, earlier, now)
+        demand(repr(here) == repr(there), f"the order decides: {here} or {there}")
+
+    return test
+
+
+def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Give every alert the severity of its gravest member, and say when it was raised."""
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        for alert in _plan(policy, *situation).alerts:
+            gravest = max(map(severity, alert.members), key=GRAVITY.index)
+            demand(alert.severity == gravest, f"{alert} has {alert.severity}, its gravest member {gravest}")
+            demand(alert.raised_at == situation[2], f"{alert} was raised at {situation[2]}")
+            demand(alert.is_summary or len(alert.members) == 1, f"{alert} sums up without saying so")
+
+    return test
+
+
+def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Raise the bar of no feature that was not alerted before."""
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        alerted = {member.feature for alert in _alerts(situation[1]) for member in alert.members}
+        demand(set(plan.thresholds) <= alerted, f"{dict(plan.thresholds)} after alerts about {alerted}")
+
+    return test
+
+
+def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
+    """Raise for what is no result: that is the caller's error."""
+
+    @given(st.sampled_from(("price", 1, None, {"drifted": True})))
+    def test(wrong: Any) -> None:
+        try:
+            plan = policy([_drifted(0), wrong], now=1e6)
+        except TypeError:
+            return
+        raise Broken(f"it takes {wrong!r} for a result and answers {plan}")
+
+    return test
+
+
+def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
+    """Plan the same for a list, for values of a dict and for what can be read once."""
+
+    @given(st.integers(0, 6))
+    def test(count: int) -> None:
+        results = [_drifted(k) for k in range(count)]
+        expected = _plan(policy, results, (), 1e6)
+        for given_as in (tuple(results), dict(enumerate(results)).values(), iter(results)):
+            found = policy(given_as, history=iter(()), now=1e6)
+            demand(repr(found) == repr(expected), f"{type(given_as).__name__} gives {found}, not {expected}")
+
+    return test
+
+
+def plans_very_many_results_in_time(policy: Policy) -> Callable[[], None]:
+    """Plan very many results within the time of one call, and lose none."""
+
+    @given(st.just(MANY))
+    def test(count: int) -> None:
+        found = Counter(map(id, _all(_plan(policy, results := [*map(_drifted, range(count))], (), 1e6))))
+        demand(found == Counter(map(id, results)), f"of {count} results some are lost or repeated")
+
+    return test
+
+
+def _drifted(k: int) -> DriftResult:
+    return DriftResult(
+        drifted=True, score=2.0, threshold=1.0, test="ks/raw/absolute", feature=f"f{k}", execution_id=f"x{k}"
+    )
+
+
+def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+    """Alert, suppress and raise bars by the rules of the decisions, and by nothing else."""
+    book = None if decisions is None else Book(decisions)
+
+    @given(_situations(policy, decisions))
+    def test(situation: Situation) -> None:
+        plan = _plan(policy, *situation)
+        if book is not None:
+            demand_as_said(plan, book, Row(*situation))
+
+    return test
+
+
+def _storm() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    results = [
+        DriftResult(
+            drifted=True, score=2.0, threshold=1.0, test="t", feature=f"f{k % 500}", execution_id=f"x{k}"
+        )
+        for k in range(2_000)
+    ]
+    earlier = [Alert(members=(each,), raised_at=1e6 - k) for k, each in enumerate(results[:500])]
+    return (results,), {"history": earlier, "now": 1e6}
+
+
+CONTRACT = Contract(
+    properties=(
+        loses_no_drifted_result,
+        suppresses_nothing_critical,
+        holds_nothing_back_without_a_moment,
+        forgets_the_order,
+        is_as_grave_as_its_members,
+        raises_bars_only_after_alerts,
+        refuses_what_is_no_result,
+        takes_results_in_any_container,
+        plans_very_many_results_in_time,
+        does_what_its_decisions_say,
+    ),
+    boundary_table=boundary_table,
+    signature="(drift_results, *, history=(), now=None)",
+    heavy=(Heavy("a storm", _storm),),
+)

@@ -1,0 +1,117 @@
+"""Learn alerting: what was said, bets, rules."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.e_factors import factors_excluding
+from poet.learning.feedback_rows import (
+    FeedbackRow,
+    dominant_sources,
+    excluding,
+    feedback_rows,
+    sources_by_first_event,
+)
+from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
+from poet.learning.labels import count_votes
+from poet.policies.generate_alerts.learner.readings import Alerts, caused, pairs, repeats, sizes, uses
+from poet.policies.generate_alerts.learner.rules import AlertRuleUpdate, Evidence, bets, risk_shares
+from poet.policies.generate_alerts.policy import baseline
+from poet.spec.decisions import Decisions
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+_TYPES = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
+_GRAVE = frozenset({"high", "critical"})
+_TOO_LOW = ("sensitive", "noisy", "too_many", "false")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide groups, summaries, suppressions and the cool-down from what people did about alerts.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When what people say is
+    as often right as wrong by the workspace's costs, whatever the alert, the chance of *ever* adopting a
+    rule is at most ``configuration.risk``, however often this runs.
+    """
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    useful, answered, raised, adjusted = (rows for rows, _ in read)
+    recorded = summaries.recorded.select(_RECORDED).to_pylist()
+    votes = summaries.votes.to_pylist()
+    alerts = Alerts(raised, {row["execution_id"]: row["feature"] or "" for row in recorded})
+    ratios = {row["execution_id"]: ratio for row in recorded if (ratio := _ratio(row))}
+    times = {row["execution_id"]: row["time"] for row in recorded}
+
+    ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit)
+    everything = Evidence(
+        pairs=[*pairs(useful, alerts), *caused(votes, times)],
+        sizes=list(sizes(useful)),
+        uses=list(uses(useful, answered, alerts, ballots, ratios)),
+        repeats=list(repeats(useful, answered, alerts)),
+    )
+    speakers = (useful, answered, _voters(votes))
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, bets(everything, costs=configuration.costs)),
+        risk_shares(everything),
+        sources=dominant_sources(*speakers),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=champion.has_learned,
+        sources_by_first_event=sources_by_first_event(*speakers),
+    )
+    adversarial = adversarial_sources(tests)
+    update = AlertRuleUpdate(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        newest=summaries.newest_time,
+        said=excluding(everything, adversarial),
+        tests=tests,
+        adjustments=_raised_bars(adjusted),
+        grave=frozenset(
+            row["feature"]
+            for row in votes
+            if row["was_real"] and row["feature"] and row["business_impact"] in _GRAVE
+        ),
+    )
+    (every,) = baseline(champion.start)
+    rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
+    notes = [
+        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
+    ]
+    notes += adversarial_notes(adversarial)
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
+
+
+_RECORDED = ["execution_id", "feature", "time", "score", "threshold"]
+
+
+def _ratio(row: dict[str, Any]) -> float | None:
+    """Return how far a score lies beyond its threshold, on either side."""
+    score, threshold = row["score"], row["threshold"]
+    if not score or not threshold or score * threshold <= 0.0:
+        return None
+    return float(max(score / threshold, threshold / score))
+
+
+def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
+    """Return by how many times people moved a bar that let too much through."""
+    bars = []
+    for each in adjusted:
+        old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
+        if old > 0.0 and new > 0.0 and old != new and any(word in reason for word in _TOO_LOW):
+            bars.append(max(new / old, old / new))
+    return bars
+
+
+def _voters(votes: Sequence[dict[str, Any]]) -> list[FeedbackRow]:
+    """Return the voters as statements, for who says how much."""
+    return [
+        FeedbackRow(row["position"], row["event_id"], row["source"], row["time"], "", row, {})
+        for row in votes
+    ]

@@ -1,0 +1,221 @@
+"""What was said about alerts: one cause or several, useful or not, too soon after another or not.
+
+An ignored alert is not a label: nobody looked. What people wrote counts only where it says one of a few
+plain things; anything else is kept in the log and read by nobody here.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from poet.learning.feedback_rows import FeedbackRow, Observation
+from poet.learning.labels import Ballots
+
+_SAME_CAUSE = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
+_TOO_MANY = ("too_many", "similar", "repeated", "again")
+_LOOKED_AT = frozenset({"investigated", "resolved", "escalated"})
+_COFIRING_S = 3600.0  # executions this near fired together
+_MOST_PARTNERS = 5  # that one execution is compared with
+_PREFIXES = ("drift_alert_", "drift-")
+_DEFAULT_GAP_S = 3600.0  # of a complaint about similar alerts whose alert was never recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Observation):
+    """Two features that fired together: whether it was for one cause."""
+
+    features: tuple[str, str]
+    is_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Size(Observation):
+    """A batch of so many alerts: whether one summary would have done."""
+
+    n: int
+    is_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Observation):
+    """An alert about a feature: whether it was of no use."""
+
+    feature: str
+    is_useless: bool
+    reason: str
+    ratio: float | None  # of its score to its threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Observation):
+    """An alert so soon after a similar one: whether it was one too many."""
+
+    gap_s: float
+    is_too_much: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    features: tuple[str, ...]
+    time: float | None
+    gap_s: float | None  # to the alert before that shares a feature
+
+
+class Alerts:
+    """Which features an alert id is about, and how long before there was a similar one."""
+
+    def __init__(self, raised: Sequence[FeedbackRow], features_of: Mapping[str, str]) -> None:
+        self._raised: dict[str, _Raised] = {}
+        self._features_of = features_of
+        last: dict[str, float] = {}
+        for each in sorted(raised, key=lambda row: (row.time, row.position)):
+            features = tuple(sorted(set(each["features"] or ())))
+            before = [last[feature] for feature in features if feature in last]
+            gap = each.time - max(before) if before else None
+            self._raised.setdefault(each["alert_id"], _Raised(features, each.time, gap))
+            if not each["suppressed"]:
+                last |= dict.fromkeys(features, each.time)
+
+    def features(self, alert_id: str) -> tuple[str, ...]:
+        """Return the features of an alert, of the execution that its id names, or none."""
+        if alert_id in self._raised:
+            return self._raised[alert_id].features
+        for prefix in ("", *_PREFIXES):
+            feature = self._features_of.get(alert_id.removeprefix(prefix))
+            if feature:
+                return (feature,)
+        return ()
+
+    def gap_s(self, alert_id: str) -> float | None:
+        """Return the seconds since a similar alert; the common gap where the alert was never recorded."""
+        return self._raised[alert_id].gap_s if alert_id in self._raised else _DEFAULT_GAP_S
+
+
+def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
+    """Read ``alert.usefulness``: which features of a batch had one cause, which were looked at apart."""
+    for each in usefulness:
+        is_one = _one_cause(each)
+        if is_one is None:
+            continue
+        asked = each["alert_batch"] if is_one else each["investigated"]
+        features = sorted({feature for alert in asked for feature in alerts.features(alert)})
+        for one, other in combinations(features, 2):
+            yield Pair(_part(each, one, other), each.source, each.time, (one, other), is_one)
+
+
+def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> Iterator[Pair]:
+    """Read the root causes of validated drifts that fired within an hour of each other."""
+    real = [
+        row
+        for row in votes
+        if row["was_real"] and row["origin"] == "validation" and row["reason"] and row["feature"]
+    ]
+    fired = sorted((times.get(row["execution_id"], row["time"]), row["position"], row) for row in real)
+    starts = [when for when, _, _ in fired]
+    for k, (when, _, row) in enumerate(fired):
+        near = fired[max(bisect_left(starts, when - _COFIRING_S), k - _MOST_PARTNERS) : k]
+        for _, _, other in near:
+            if other["feature"] != row["feature"]:
+                one, two = sorted((row["feature"], other["feature"]))
+                later = max(row, other, key=lambda each: each["position"])
+                yield Pair(
+                    f"{row['event_id']}/{other['event_id']}",
+                    later["source"],
+                    later["time"],
+                    (one, two),
+                    row["reason"] == other["reason"],
+                )
+
+
+def sizes(usefulness: Iterable[FeedbackRow]) -> Iterator[Size]:
+    """Read ``alert.usefulness``: whether a batch of this size had better been one summary."""
+    for each in usefulness:
+        n, is_one = len(set(each["alert_batch"])), _one_cause(each)
+        if n > 1 and is_one is not None:
+            yield Size(each.event_id, each.source, each.time, n, is_one)
+
+
+def uses(
+    usefulness: Iterable[FeedbackRow],
+    responses: Iterable[FeedbackRow],
+    alerts: Alerts,
+    ballots: Ballots,
+    ratios: Mapping[str, float],
+) -> Iterator[Use]:
+    """Read who found what useful: verdicts on alerts, batches that were worth reading, actions taken."""
+    yield from _voted(ballots, ratios)
+    for each in usefulness:
+        if _one_cause(each):
+            continue  # this is about grouping: the cause may well have been worth an alert
+        asked = each["investigated"] if each["useful"] else each["alert_batch"]
+        for feature in sorted({feature for alert in asked or () for feature in alerts.features(alert)}):
+            yield Use(
+                _part(each, feature), each.source, each.time, feature, not each["useful"],
+                each["feedback"] or "", None,
+            )  # fmt: skip
+    for each in responses:
+        if each["action_taken"] in ("resolved", "escalated"):
+            for feature in alerts.features(each["alert_id"]):
+                yield Use(_part(each, feature), each.source, each.time, feature, False, "", None)  # noqa: FBT003
+
+
+def _voted(ballots: Ballots, ratios: Mapping[str, float]) -> Iterator[Use]:
+    for k in range(len(ballots)):
+        label, feature = float(ballots.label[k]), str(ballots.features[k])
+        if feature and label != 0.5 and (ballots.drifted[k] or not ballots.is_recorded[k]):
+            identity = str(ballots.execution_ids[k])
+            yield Use(
+                str(ballots.event_ids[k]),
+                ",".join(ballots.sources[k]),
+                float(ballots.times[k]),
+                feature,
+                label < 0.5,
+                str(ballots.origin[k]),
+                ratios.get(identity),
+            )
+
+
+def repeats(
+    usefulness: Iterable[FeedbackRow], responses: Iterable[FeedbackRow], alerts: Alerts
+) -> Iterator[Repeat]:
+    """Read responses to alerts that came soon after a similar one."""
+    for each in responses:
+        gap, said = alerts.gap_s(each["alert_id"]), each["reason"] or ""
+        is_complaint = _says(said, _TOO_MANY)
+        if gap is not None and (is_complaint or each["action_taken"] in _LOOKED_AT):
+            yield Repeat(each.event_id, each.source, each.time, gap, is_complaint)
+    for each in usefulness:
+        gaps = [gap for alert in each["alert_batch"] if (gap := alerts.gap_s(alert)) is not None]
+        is_complaint = _says(each["feedback"] or "", _TOO_MANY)
+        if gaps and (is_complaint or each["useful"]):
+            yield Repeat(each.event_id, each.source, each.time, max(gaps), is_complaint)
+
+
+def _one_cause(each: FeedbackRow) -> bool | None:
+    """Return whether a batch was one thing; None when what was said leaves it open."""
+    if _says(each["feedback"] or "", _SAME_CAUSE):
+        return True
+    batch, looked_at = set(each["alert_batch"]), set(each["investigated"] or ())
+    if each["useful"] and len(looked_at & batch) > 1:
+        return False
+    return None
+
+
+def _says(text: str, words: Iterable[str]) -> bool:
+    plain = text.lower().replace(" ", "_").replace("-", "_")
+    return any(word in plain for word in words)
+
+
+def _part(each: FeedbackRow, *features: str) -> str:
+    return "/".join((each.event_id, *features))
+
+
+def by_feature(rows: Iterable[Use]) -> dict[str, list[Use]]:
+    """Return uses by feature."""
+    found: defaultdict[str, list[Use]] = defaultdict(list)
+    for row in rows:
+        found[row.feature].append(row)
+    return dict(found)

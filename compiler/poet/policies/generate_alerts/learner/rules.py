@@ -1,0 +1,331 @@
+"""From verdicts to rules: groups, summaries, suppressions with an end, a cool-down.
+
+What is bet on alerts, each against a null under which doing nothing costs no more.
+
+``pair/F/G``    F and G, when they fire together, mostly have one cause
+``size/N``      a batch of N alerts (up to the next size) had mostly better been one summary
+``useless/F``   alerts about F are useless so often that suppressing them costs less than reading them
+``repeat/S``    an alert within S seconds (above the next shorter span) of a similar one is mostly too much
+
+Every hypothesis stands alone with its share of the risk.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from poet.learning.configuration import Costs
+from poet.learning.e_factors import EFactor, bernoulli_factor, bounded_mean_factor, hypothesis_key, parse_key
+from poet.learning.hypothesis_tests import HypothesisTest
+from poet.learning.rule_updates import RuleUpdate, evidence_of, nearest, replayed, slug
+from poet.policies.generate_alerts.learner.readings import Pair, Repeat, Size, Use, by_feature
+from poet.spec.decisions import Interval, Replay, Rule
+from poet.stats import alpha_spending, rate_interval
+
+SIZES = (2, 3, 5, 10)  # members
+SPANS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
+_BEYOND = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    pairs: Sequence[Pair]
+    sizes: Sequence[Size]
+    uses: Sequence[Use]
+    repeats: Sequence[Repeat]
+
+
+def break_even(costs: Costs) -> float:
+    """Return the share of useless alerts from which on reading them costs more than missing the others."""
+    share = costs.miss / (costs.miss + costs.false_alarm)
+    return min(max(share, 0.5), 0.98)
+
+
+def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
+    """Return all e-factors."""
+    rate = break_even(costs)
+    return [
+        *(
+            bounded_mean_factor(hypothesis_key("pair", *row.features), row, 1.0 if row.is_one else -1.0)
+            for row in said.pairs
+        ),
+        *(
+            bounded_mean_factor(hypothesis_key("size", str(_size(row.n))), row, 1.0 if row.is_one else -1.0)
+            for row in said.sizes
+        ),
+        *(
+            bernoulli_factor(
+                hypothesis_key("useless", row.feature),
+                row,
+                happened=row.is_useless,
+                chance=rate,
+                alternatives=tuple(rate + (1.0 - rate) * beyond for beyond in _BEYOND),
+            )
+            for row in said.uses
+        ),
+        *(
+            bounded_mean_factor(hypothesis_key("repeat", f"{span:g}"), row, 1.0 if row.is_too_much else -1.0)
+            for row in said.repeats
+            if (span := _span(row.gap_s))
+        ),
+    ]
+
+
+def risk_shares(said: Evidence) -> dict[str, float]:
+    """Return the weights, half to what is hardest to show; inside a kind by first appearance."""
+    return {
+        **alpha_spending((hypothesis_key("pair", *row.features) for row in said.pairs), share=0.25),
+        **alpha_spending((hypothesis_key("useless", row.feature) for row in said.uses), share=0.5),
+        **{hypothesis_key("size", str(size)): 0.1 / len(SIZES) for size in SIZES},
+        **{hypothesis_key("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
+    }
+
+
+def _size(n: int) -> int:
+    return SIZES[bisect_right(SIZES, n) - 1]
+
+
+def _span(gap_s: float) -> float | None:
+    place = bisect_left(SPANS, gap_s)
+    return SPANS[place] if place < len(SPANS) else None
+
+
+_DAY = 86_400.0
+_HOLDOUT = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
+_FLOOR = "high"  # what is this grave is never held back
+_STAYS = 1.25  # times: a bound this near to the one in force changes nothing
+_FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0)
+_FACTOR = 1.5  # times the threshold, where nobody moved one by hand
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRuleUpdate(RuleUpdate):
+    """The book with what was said about alerts."""
+
+    newest: float
+    said: Evidence
+    tests: Mapping[str, HypothesisTest]
+    adjustments: Sequence[float]  # by how many times people moved a bar that was too low, oldest first
+    grave: frozenset[str]  # features that had a real drift of high or critical impact
+
+    def rules(self) -> list[Rule]:
+        """Return all rules but the one for every drift."""
+        return [*self._suppressions(), *self._cool_down(), *self._groups(), *self._batch()]
+
+    def _suppressions(self) -> list[Rule]:
+        rules: list[Rule] = []
+        spoken = by_feature(self.said.uses)
+        for feature in sorted({*spoken, *self._suppressed()} - self.grave):
+            test = self.tests.get(hypothesis_key("useless", feature))
+            rules += self.decided(self._suppression(feature, spoken.get(feature, []), test), test)
+        standing = [rule for rule in rules if rule.status != "held"]
+        return [*standing, *nearest(rule for rule in rules if rule.status == "held")]
+
+    def _suppressed(self) -> set[str]:
+        rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
+        return {feature for rule in rules for feature in cast("list[str]", rule.condition["features"])}
+
+    def _suppression(self, feature: str, uses: Sequence[Use], test: HypothesisTest | None) -> Rule:
+        identity = slug("useless", feature)
+        old = self.in_force.get(identity)
+        n, useless = len(uses), sum(use.is_useless for use in uses)
+        risk = self.configuration.risk
+        low, high = rate_interval(useless, n, risk=risk) if n else (0.0, 1.0)
+        rate = Interval(what="useless alerts", estimate=useless / max(n, 1), low=low, high=high, n=n)
+        reasons = Counter(use.reason for use in uses if use.is_useless and use.reason)
+        mostly = f", mostly {min(reasons, key=lambda r: (-reasons[r], r))}" if reasons else ""
+        even = break_even(self.configuration.costs)
+        return Rule(
+            id=identity,
+            kind="suppress",
+            condition={
+                "features": [feature],
+                "until": self._until(old),
+                "severity_below": _FLOOR,
+                "ratio_at_most": _covered(uses, old),
+            },
+            parameters={"holdout": _HOLDOUT},
+            status="adopted",
+            was="alerted",
+            reason=f"{useless} of {n} alerts useless{mostly}; {even:.0%} would be even",
+            evidence=evidence_of(test, before=(rate,), replay=self._saved(uses)),
+        )
+
+    def _saved(self, uses: Sequence[Use]) -> Replay | None:
+        """Return what holding back would have saved: a false alarm each time, a miss where it mattered."""
+        costs = self.configuration.costs
+        savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
+        return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
+
+    def _until(self, old: Rule | None) -> float:
+        """Let it end a half-life from now; one in force is prolonged once half of that is over."""
+        length = self.configuration.half_life_days * _DAY
+        former = cast("float", old.condition["until"]) if old else 0.0
+        if former - self.newest > length / 2.0:
+            return former
+        return math.ceil((self.newest + length) / _DAY) * _DAY
+
+    def _cool_down(self) -> list[Rule]:
+        spans = {span: self.tests.get(hypothesis_key("repeat", f"{span:g}")) for span in SPANS}
+        known = [(span, test) for span, test in spans.items() if test]
+        if not known:
+            return self.carry_unmentioned((), kinds=("cool_down",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("cool-down")
+        former = cast("float", old.parameters["seconds"]) if old else None
+        span, test = (
+            shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
+        if former and not shown:
+            span, test = former, spans.get(former, test) or test
+        said = [row for row in self.said.repeats if row.gap_s <= span]
+        too_much = sum(row.is_too_much for row in said)
+        rule = Rule(
+            id="cool-down",
+            kind="cool_down",
+            condition={"severity_below": _FLOOR},
+            parameters={"seconds": span, "factor": self._factor(old)},
+            status="adopted",
+            was=f"{former:g} s" if former else "no pause",
+            reason=f"{too_much} of {len(said)} answers to alerts this soon after a similar one: too many",
+            evidence=evidence_of(test),
+        )
+        return self.decided(rule, test)
+
+    def _factor(self, old: Rule | None) -> float:
+        if not self.adjustments:
+            return cast("float", old.parameters["factor"]) if old else _FACTOR
+        middle = float(np.median(self.adjustments))
+        return min(_FACTORS, key=lambda each: abs(math.log(each / middle)))
+
+    def _groups(self) -> list[Rule]:
+        rules: list[Rule] = []
+        for features in _connected(self._united()):
+            identity = self._identity(features)
+            test = self._weakest(features)
+            old = self.in_force.get(identity)
+            said = [row for row in self.said.pairs if set(row.features) <= set(features)]
+            rule = Rule(
+                id=identity,
+                kind="group",
+                condition={"features": list(features)},
+                parameters={"at_least": self._at_least(old)},
+                status="adopted",
+                was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
+                reason=f"{sum(row.is_one for row in said)} of {len(said)} times two of them had one cause",
+                evidence=evidence_of(test),
+            )
+            pinned = self.pinned(identity)
+            vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
+            rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.carry_over(rule)))
+        return [*rules, *nearest(self._waiting_pairs())]
+
+    def _united(self) -> list[tuple[str, str]]:
+        """Return the pairs that belong together: shown, or in a group in force and not turned."""
+        pairs = [
+            (one, other)
+            for rule in self.in_force.values()
+            if rule.kind == "group"
+            for one in cast("list[str]", rule.condition["features"])
+            for other in cast("list[str]", rule.condition["features"])
+            if one < other
+        ]
+        kept = [pair for pair in pairs if not self._has_turned(pair)]
+        return sorted({*kept, *(pair for pair, test in self._pair_tests() if test.holds)})
+
+    def _has_turned(self, pair: tuple[str, str]) -> bool:
+        test = self.tests.get(hypothesis_key("pair", *pair))
+        return test is not None and test.has_turned
+
+    def _pair_tests(self) -> list[tuple[tuple[str, str], HypothesisTest]]:
+        named = ((parse_key(name), test) for name, test in self.tests.items())
+        return [((words[1], words[2]), test) for words, test in named if words[0] == "pair"]
+
+    def _waiting_pairs(self) -> list[Rule]:
+        united = set(self._united())
+        return [
+            Rule(
+                id=slug("group", *pair),
+                kind="group",
+                condition={"features": list(pair)},
+                parameters={"at_least": 2},
+                status="held",
+                was="an alert each",
+                reason="they seem to fire for one cause",
+                evidence=evidence_of(test),
+            )
+            for pair, test in self._pair_tests()
+            if pair not in united and test.e_value > 1.0 and not test.has_turned
+        ]
+
+    def _identity(self, features: Sequence[str]) -> str:
+        """Keep the id of a group in force that shares a feature; else name it after the first one."""
+        for rule in sorted(self.in_force.values(), key=lambda rule: rule.id):
+            if rule.kind == "group" and set(cast("list[str]", rule.condition["features"])) & set(features):
+                return rule.id
+        return slug("group", features[0])
+
+    def _weakest(self, features: Sequence[str]) -> HypothesisTest | None:
+        inside = [test for pair, test in self._pair_tests() if set(pair) <= set(features)]
+        shown = [test for test in inside if test.holds] or inside
+        return min(shown, key=lambda test: test.e_value / test.e_value_threshold, default=None)
+
+    def _at_least(self, old: Rule | None) -> int:
+        """Return the smallest number of members from which on a summary is known to be better."""
+        known = {size: v for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))}
+        if old and not known:
+            return cast("int", old.parameters["at_least"])
+        return next((size for size, test in known.items() if test.holds), SIZES[0])
+
+    def _batch(self) -> list[Rule]:
+        known = [(size, v) for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))]
+        if not known:
+            return self.carry_unmentioned((), kinds=("batch",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("batch")
+        former = cast("int", old.condition["at_least"]) if old else None
+        size, test = (
+            shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
+        if former and not shown:
+            size, test = former, dict(known).get(former, test)
+        said = [row for row in self.said.sizes if row.n >= size]
+        rule = Rule(
+            id="batch",
+            kind="batch",
+            condition={"at_least": size},
+            status="adopted",
+            was=f"from {former}" if former else "an alert each",
+            reason=f"{sum(row.is_one for row in said)} of {len(said)} batches this large had one cause",
+            evidence=evidence_of(test),
+        )
+        return self.decided(rule, test)
+
+
+def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
+    """Return the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
+    ratios = [use.ratio for use in uses if use.is_useless and use.ratio is not None]
+    former = cast("float | None", old.condition["ratio_at_most"]) if old else None
+    if not ratios:
+        return former
+    largest = float(np.quantile(ratios, 0.95, method="higher"))
+    if former and former / _STAYS <= largest <= former * _STAYS:
+        return former
+    return math.ceil(largest * 100.0) / 100.0
+
+
+def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Join pairs that share a feature into groups, each sorted."""
+    groups: list[set[str]] = []
+    for pair in pairs:
+        touched = [group for group in groups if group & set(pair)]
+        groups = [group for group in groups if group not in touched]
+        groups.append(set(pair).union(*touched))
+    return sorted(tuple(sorted(group)) for group in groups)

@@ -1,0 +1,393 @@
+"""What the decisions of `generate_alerts` say of a plan, in words of their own.
+
+The boundary table of `generate_alerts`: both sides of every number that the decisions hold.
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+
+from poet.build.contract import Broken, beside, demand, near_misses
+from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Members, Pattern, Share
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.results import Alert, AlertPlan, DriftResult
+
+GRAVITY = ("low", "medium", "high", "critical")
+_Shape = TypeVar("_Shape")
+
+
+class Row(NamedTuple):
+    """What a policy is asked."""
+
+    results: Sequence[DriftResult]
+    history: Sequence[Any] = ()
+    now: float | None = None
+
+
+class Said(NamedTuple):
+    """A plan without its order: every drifted result as often as it is there."""
+
+    alerts: list[tuple[Any, ...]]
+    suppressed: list[tuple[Any, ...]]
+
+
+def said(plan: AlertPlan) -> Said:
+    """Read a plan."""
+    return Said(
+        sorted(map(_told, plan.alerts)), sorted((each.rule, who(each.member)) for each in plan.suppressed)
+    )
+
+
+def severity(result: DriftResult) -> str:
+    """Give how grave a result is; what nobody named is medium."""
+    if result.business_impact == "none":
+        return "low"
+    return result.business_impact if result.business_impact in GRAVITY else "medium"
+
+
+def lot(result: DriftResult) -> float:
+    """Draw whether a result is let through: in public, by a digest of its id, or of all it says."""
+    told = f"holdout:{result.execution_id or repr(result)}"
+    return int.from_bytes(hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2.0**64
+
+
+class Book:
+    """The decisions of one version, read."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.version = decisions.version
+        self.suppressions = [
+            (rule.id, _read(rule.condition, Pattern), _read(rule.parameters, Share).holdout)
+            for rule in _of(decisions, "suppress")
+        ]
+        pauses = _of(decisions, "cool_down")
+        self.pause = pauses[0].id if pauses else ""
+        self.calm = _read(pauses[0].parameters, Calm) if pauses else None
+        self.floor = _read(pauses[0].condition, Floor).severity_below if pauses else "medium"
+        self.groups = [
+            (rule.id, _read(rule.condition, Group).features, _read(rule.parameters, Members).at_least)
+            for rule in _of(decisions, "group")
+        ]
+        self.batches = [(rule.id, _read(rule.condition, Many).at_least) for rule in _of(decisions, "batch")]
+        (self.every,) = (rule.id for rule in _of(decisions, "individual"))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that a rule names."""
+        named = [pattern.features for _, pattern, _ in self.suppressions]
+        return tuple(
+            sorted({each for some in (*named, *(group[1] for group in self.groups)) for each in some})
+        )
+
+    def plan(self, row: Row) -> Said:
+        """Say what becomes of every result."""
+        waiting = [each for each in row.results if each.drifted]
+        alerts: list[Alert] = []
+        suppressed: list[tuple[Any, ...]] = []
+        for rule, pattern, share in self.suppressions:
+            taken, waiting = _split(waiting, partial(_suppresses, pattern, row.now))
+            asked = [each for each in taken if lot(each) < share]
+            alerts += [_alert([each], rule, row.now, is_holdout=True) for each in asked]
+            suppressed += [(rule, who(each)) for each in taken if lot(each) >= share]
+        cooling = self.cooling(row)
+        taken, waiting = _split(waiting, lambda each: each.feature in cooling and self._is_within(each))
+        suppressed += [(self.pause, who(each)) for each in taken]
+        for rule, features, least in self.groups:
+            members = [each for each in waiting if each.feature in features]
+            is_open = any(each.group == rule for each in self._earlier(row))
+            if members and (len(members) >= least or is_open):
+                alerts.append(_alert(members, rule, row.now, is_summary=True))
+                waiting = [each for each in waiting if each.feature not in features]
+        for rule, least in self.batches:
+            if len(waiting) >= least:
+                alerts.append(_alert(waiting, rule, row.now, is_summary=True))
+                waiting = []
+        alerts += [_alert([each], self.every, row.now) for each in waiting]
+        return Said(sorted(map(_told, alerts)), sorted(suppressed))
+
+    def bars(self, row: Row) -> dict[str, set[str]]:
+        """Say which bars a plan may give each feature that is cooling down and still waits."""
+        cooling, found = self.cooling(row), dict[str, set[str]]()
+        for each in row.results:
+            is_taken = any(_suppresses(pattern, row.now, each) for _, pattern, _ in self.suppressions)
+            if each.drifted and each.feature in cooling and not is_taken:
+                found.setdefault(each.feature, set()).add(repr(self._bar(each)))
+        return found
+
+    def cooling(self, row: Row) -> set[str]:
+        """Say which features were alerted lately, but for new members of a summary."""
+        earlier, groups = self._earlier(row), {rule: features for rule, features, _ in self.groups}
+        summed = [each for each in earlier if each.group in groups]
+        known = {member.feature for each in summed for member in each.members}
+        new = {feature for each in summed for feature in groups[each.group] if feature not in known}
+        return {member.feature for each in earlier for member in each.members} - new
+
+    def _earlier(self, row: Row) -> list[Alert]:
+        if self.calm is None or row.now is None:
+            return []
+        plans = [each.alerts if isinstance(each, AlertPlan) else (each,) for each in row.history]
+        gaps = [
+            (row.now - each.raised_at, each) for some in plans for each in some if each.raised_at is not None
+        ]
+        return [each for gap, each in gaps if 0.0 <= gap < self.calm.seconds]
+
+    def _bar(self, result: DriftResult) -> float:
+        factor = self.calm.factor if self.calm and result.threshold > 0.0 else 1.0
+        return result.threshold * factor if result.direction == "above" else result.threshold / factor
+
+    def _is_within(self, result: DriftResult) -> bool:
+        bar = self._bar(result)
+        is_within = result.score <= bar if result.direction == "above" else result.score >= bar
+        return is_within and _is_below(result, self.floor)
+
+
+def _suppresses(pattern: Pattern, now: float | None, result: DriftResult) -> bool:
+    if now is None or not now < pattern.until or result.feature not in pattern.features:
+        return False
+    is_covered = pattern.ratio_at_most is None or _ratio(result) <= pattern.ratio_at_most
+    return is_covered and _is_below(result, pattern.severity_below)
+
+
+def _ratio(result: DriftResult) -> float:
+    """Give how many times a score lies beyond its threshold; NaN where nobody can say."""
+    over, under = result.score, result.threshold
+    if result.direction == "below":
+        over, under = under, over
+    return over / under if under > 0.0 and over >= 0.0 else math.nan
+
+
+def _is_below(result: DriftResult, floor: str) -> bool:
+    own = severity(result)
+    return own != "critical" and GRAVITY.index(own) < GRAVITY.index(floor)
+
+
+def _split(
+    results: Sequence[DriftResult], is_chosen: Callable[[DriftResult], bool]
+) -> tuple[list[DriftResult], list[DriftResult]]:
+    marked = [(is_chosen(each), each) for each in results]
+    return [each for mark, each in marked if mark], [each for mark, each in marked if not mark]
+
+
+def _alert(
+    members: Sequence[DriftResult],
+    rule: str,
+    now: float | None,
+    *,
+    is_summary: bool = False,
+    is_holdout: bool = False,
+) -> Alert:
+    return Alert(
+        members=tuple(members),
+        severity=max(map(severity, members), key=GRAVITY.index),
+        group=rule if is_summary else "",
+        is_summary=is_summary,
+        is_holdout=is_holdout,
+        rule=rule,
+        raised_at=now,
+    )
+
+
+def _told(alert: Alert) -> tuple[Any, ...]:
+    return (
+        alert.rule,
+        sorted(map(who, alert.members)),
+        alert.severity,
+        alert.group,
+        alert.is_summary,
+        alert.is_holdout,
+        repr(alert.raised_at),
+    )
+
+
+def who(result: DriftResult) -> tuple[str, ...]:
+    """Tell a result from all others; NaN from NaN as well."""
+    return (
+        result.feature,
+        result.execution_id,
+        f"{result.score!r} {result.direction} {result.threshold!r}",
+        result.business_impact,
+    )
+
+
+def _of(decisions: Decisions, kind: str) -> list[Rule]:
+    return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
+
+
+def _read(document: dict[str, object], shape: type[_Shape]) -> _Shape:
+    return msgspec.convert(document, shape)
+
+
+IMPACTS = ("", "none", "low", "medium", "high", "critical", "unheard of")
+DIRECTIONS = ("above", "below")
+STRANGER = "no such feature"
+LOTS = 1000  # ids to choose those from that a holdout just takes and just leaves
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask on both sides of every learned constant, and compare with what the decisions say."""
+    book, count = Book(decisions), 0
+    _demand_shares(module, book)
+    for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
+        demand_as_said(module.generate_alerts(row.results, history=row.history, now=row.now), book, row)
+    for moment in (0.0, *_moments(book)):
+        results = [_result(STRANGER), *map(_result, book.features)]
+        for now, row in _forms(moment, results):
+            count += 1
+            demand_as_said(module.generate_alerts(results, now=now), book, row)
+    return count
+
+
+def _demand_shares(module: ModuleType, book: Book) -> None:
+    """Hold the share that a holdout lets through against the decisions: no id lies within an ulp of it."""
+    there, shares = vars(module).get("holdout"), list[float]()
+    if not book.suppressions or there is None:
+        return
+
+    def told(taken: Any, share: float) -> Any:
+        shares.append(share)
+        return there(taken, share)
+
+    vars(module)["holdout"] = told
+    try:
+        now = _moments(book)[0]
+        module.generate_alerts([_result(feature) for feature in book.features], now=now)
+    finally:
+        vars(module)["holdout"] = there
+    expected = [share for _, _, share in book.suppressions]
+    demand(shares == expected, f"it lets through shares of {shares}, its decisions say {expected}")
+
+
+def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
+    """Raise `Broken` unless a plan is what the decisions say."""
+    if not isinstance(plan, AlertPlan):
+        raise Broken(f"it answers {type(plan).__name__}, not AlertPlan")
+    where = f"{list(map(who, row.results))} at {row.now} after {len(row.history)} alerts"
+    found, expected = said(plan), book.plan(row)
+    demand(found == expected, f"{where} gives {found}, its decisions say {expected}")
+    bars, given = book.bars(row), {feature: repr(bar) for feature, bar in plan.thresholds.items()}
+    is_told = bars.keys() == given.keys() and all(given[feature] in bars[feature] for feature in bars)
+    demand(is_told, f"{where} raises bars to {given}, its decisions say {bars}")
+    says = f"{where} says version {plan.policy_version}, it is {book.version}"
+    demand(plan.policy_version == book.version, says)
+
+
+def _rows(book: Book) -> Iterator[Row]:
+    for now in (None, 0.0, -1.0, *_moments(book)):
+        yield Row([_result(STRANGER), *map(_result, book.features)], now=now)
+        for miss in near_misses(book.features):
+            yield Row([_result(miss), _result(miss, impact="low", k=1)], now=now)
+    for _, pattern, share in book.suppressions:
+        yield from _around_a_suppression(pattern, share, book)
+    if book.calm is not None:
+        yield from _around_a_pause(book.calm, book)
+    for rule, features, least in book.groups:
+        yield from _around_a_group(rule, features, least, book)
+    for _, least in book.batches:
+        for n, now in itertools.product((least - 1, least, least + 1), (None, *_moments(book))):
+            yield Row([_result(STRANGER, k=k) for k in range(n)], now=now)
+        for impact in IMPACTS:
+            yield Row([_result(STRANGER, impact="low" if k else impact, k=k) for k in range(least)])
+
+
+def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterator[Row]:
+    moments = (None, *sorted({*_moments(book), *beside(pattern.until)}))
+    for feature in pattern.features:
+        for now, k in itertools.product(moments, _on_both_sides(feature, share)):
+            yield Row([_result(feature, k=k)], now=now)
+            if now is not None:
+                yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
+    first = pattern.features[0]
+    least = _on_both_sides(first, share)[-1]  # the one that is surely held back
+    scores = (*beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
+    for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
+        result = _result(first, score, impact, direction=direction, k=least)
+        for now in moments[1:]:
+            yield Row([result], now=now)
+
+
+def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
+    scores = (*beside(calm.factor), math.nan, math.inf)
+    for now in _moments(book):
+        for raised_at in (*beside(now - calm.seconds), now, now + 1.0):
+            earlier = Alert(members=(_result(STRANGER),), raised_at=raised_at)
+            yield Row([_result("another")], [earlier], now)
+            yield Row([_result(STRANGER)], [earlier], None)
+            for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
+                yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
+        for gap in beside(calm.seconds):  # from a moment of zero no gap is rounded
+            yield Row([_result(STRANGER)], [Alert(members=(_result(STRANGER),), raised_at=0.0)], gap)
+        soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
+        old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
+        unknown = Alert(members=(_result(STRANGER),))
+        for history in ([soon, old], [old, soon], [old, unknown]):
+            yield Row([_result(STRANGER), _result(STRANGER, 1e9, k=1)], history, now)
+
+
+def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book) -> Iterator[Row]:
+    in_turn = list(itertools.islice(itertools.cycle(features), max(least + 1, len(features))))
+    every = [_result(feature, k=k) for k, feature in enumerate(in_turn)]
+    sizes = sorted({0, 1, least - 1, least, least + 1, len(features)} & set(range(len(every) + 1)))
+    for now, n in itertools.product((None, *_moments(book)), sizes):
+        yield Row([*every[:n], _result("elsewhere")], now=now)
+        if now is None:
+            continue
+        raised = now - (book.calm.seconds / 2.0 if book.calm else 1.0)
+        summed = Alert(members=(every[0],), group=rule, is_summary=True, raised_at=raised)
+        for history in ([summed], [summed, *(Alert(members=(each,), raised_at=raised) for each in every)]):
+            yield Row(every[:n], history, now)
+            yield Row(every[1:2], history, now)
+    for impact in IMPACTS:
+        yield Row([_result(each.feature, impact="low" if k else impact, k=k) for k, each in enumerate(every)])
+    for each in features:  # a member that is left out of the rule's features is one too few
+        yield Row([_result(each, k=k) for k in range(least)])
+
+
+def _forms(moment: float, results: list[DriftResult]) -> Iterator[tuple[Any, Row]]:
+    """Give a moment as people write it, and moments that nobody knows."""
+    there = datetime.fromtimestamp(moment, UTC)
+    yield from ((now, Row(results, now=moment)) for now in (int(moment), there, there.replace(tzinfo=None)))
+    yield np.datetime64(there.replace(tzinfo=None), "us"), Row(results, now=moment)
+    yield from ((now, Row(results)) for now in (math.nan, np.datetime64("NaT")))
+
+
+def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
+    """Give the ids that a holdout just takes and just leaves, and those that it takes and leaves first."""
+    lots = {k: lot(_result(feature, k=k)) for k in range(LOTS)}
+    taken = [k for k in lots if lots[k] < share]
+    left = [k for k in lots if lots[k] >= share]
+    return tuple(
+        dict.fromkeys((
+            *((min(taken, key=lots.__getitem__), max(taken, key=lots.__getitem__)) if taken else ()),
+            *((min(left, key=lots.__getitem__), max(left, key=lots.__getitem__)) if left else ()),
+        ))
+    )  # fmt: skip
+
+
+def _moments(book: Book) -> tuple[float, float]:
+    """Give a moment before every suppression's end, and one after."""
+    ends = [pattern.until for _, pattern, _ in book.suppressions]
+    return min([1e6, *ends]) - 1e5, max([1e6, *ends]) + 1e6
+
+
+def _result(
+    feature: str, beyond: float = 1.5, impact: str = "", *, direction: Any = "above", k: int = 0
+) -> DriftResult:
+    """Give a result that is so many times beyond its threshold."""
+    return DriftResult(
+        drifted=True,
+        score=beyond if direction == "above" else 1.0,
+        threshold=1.0 if direction == "above" else beyond,
+        test="ks/raw/absolute",
+        direction=direction,
+        feature=feature,
+        execution_id=f"x{k}-{feature}",
+        business_impact=impact,
+    )

@@ -1,0 +1,187 @@
+"""`generate_alerts`: which drifted results become which alerts."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.policy import PolicySpec
+from poet_runtime.errors import RenderError
+
+Severity = Literal["medium", "high", "critical"]  # what is critical is below none of them
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is held back: these features, for now, unless grave or further beyond than feedback covered."""
+
+    features: tuple[str, ...]
+    until: float  # seconds since 1970
+    severity_below: Severity
+    ratio_at_most: float | None = None
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The share of what is held back that is let through and asked about."""
+
+    holdout: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
+
+
+class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is not too grave to wait."""
+
+    severity_below: Severity
+
+
+class Calm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how long after a similar alert the bar is how many times higher."""
+
+    seconds: Annotated[float, msgspec.Meta(gt=0.0)]
+    factor: Annotated[float, msgspec.Meta(ge=1.0)]
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Features that fire for one cause."""
+
+    features: tuple[str, ...]
+
+
+class Members(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From how many members a group is summed up."""
+
+    at_least: Count
+
+
+class Many(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When so many are left that no group took."""
+
+    at_least: Count
+
+
+class Anything(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing to say: empty."""
+
+
+def baseline(_start: str) -> tuple[Rule, ...]:
+    """Give the rules of version 1, the same whatever the workspace starts from."""
+    return (Rule(id="every-drift", kind="individual", reason="one alert per drifted result"),)
+
+
+def outline(decisions: Decisions) -> dict[str, object]:
+    """Say what the template prints: what is held back, the cool-down, groups, the batch, the rest.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, or there are two cool-downs or two batches.
+    """
+    only_kinds(decisions, ("individual", "suppress", "cool_down", "group", "batch"))
+    constants: list[Constant] = []
+    suppressions = [_suppression(rule, constants) for rule in _of(decisions, "suppress")]
+    groups = [_group(rule, constants) for rule in _of(decisions, "group")]
+    cool_down = _cool_down(single(decisions, "cool_down"), constants) if _of(decisions, "cool_down") else None
+    batch = _batch(single(decisions, "batch"), constants) if _of(decisions, "batch") else None
+    used = {
+        "apart": suppressions or groups,
+        "drifted": True,
+        "held": suppressions or cool_down,
+        "holdout": suppressions,
+        "individual": True,
+        "is_open": groups and cool_down,
+        "raised_bars": cool_down,
+        "recent_alerts": cool_down,
+        "recent_features": cool_down,
+        "seconds": True,
+        "summary": groups or batch,
+        "within_bars": cool_down,
+    }
+    return {
+        "rule": single(decisions, "individual").id,
+        "suppressions": tuple(suppressions),
+        "cool_down": cool_down,
+        "groups": tuple(groups),
+        "batch": batch,
+        "names": tuple(name for name, is_used in used.items() if is_used),
+        "constants": in_rule_order(constants),
+    }
+
+
+def _of(decisions: Decisions, kind: str) -> list[Rule]:
+    return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
+
+
+def _suppression(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    pattern = read(rule, rule.condition, Pattern)
+    share = read(rule, rule.parameters, Share)
+    printed: dict[str, object] = {
+        "rule": rule.id,
+        "features": _features(rule, pattern.features, constants),
+        "until": _constant(rule, "until", finite(rule, "until", pattern.until), constants),
+        "severity_below": _constant(rule, "severity_below", pattern.severity_below, constants),
+        "holdout": _constant(rule, "holdout", finite(rule, "holdout", share.holdout), constants),
+        "ratio_at_most": None,
+    }
+    if pattern.ratio_at_most is not None:
+        ratio = finite(rule, "ratio_at_most", pattern.ratio_at_most)
+        printed["ratio_at_most"] = _constant(rule, "ratio_at_most", ratio, constants)
+    return printed
+
+
+def _cool_down(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    calm, floor = read(rule, rule.parameters, Calm), read(rule, rule.condition, Floor)
+    seconds = constant_name(rule, "seconds")
+    constants.append(Constant(rule.id, seconds, finite(rule, "seconds", calm.seconds), why(rule)))
+    return {
+        "rule": rule.id,
+        "seconds": seconds,
+        "factor": _constant(rule, "factor", finite(rule, "factor", calm.factor), constants),
+        "severity_below": _constant(rule, "severity_below", floor.severity_below, constants),
+    }
+
+
+def _group(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    group, members = read(rule, rule.condition, Group), read(rule, rule.parameters, Members)
+    return {
+        "rule": rule.id,
+        "features": _features(rule, group.features, constants),
+        "at_least": _constant(rule, "at_least", members.at_least, constants),
+    }
+
+
+def _batch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    many = read(rule, rule.condition, Many)
+    read(rule, rule.parameters, Anything)
+    name = constant_name(rule, "at_least")
+    constants.append(Constant(rule.id, name, many.at_least, why(rule)))
+    return {"rule": rule.id, "at_least": name}
+
+
+def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
+    if not features:
+        raise RenderError(f"rule {rule.id!r} has no features; expected at least one, hold the rule instead")
+    name = constant_name(rule, "features")
+    constants.append(Constant(rule.id, name, frozenset(features), why(rule)))
+    return name
+
+
+def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
+    name = constant_name(rule, part)
+    constants.append(Constant(rule.id, name, value, "as above"))
+    return name
+
+
+SPEC = PolicySpec(
+    name="generate_alerts",
+    template="generate_alerts.py.jinja",
+    starts=("baseline",),
+    baseline=baseline,
+    outline=outline,
+    learner="poet.policies.generate_alerts.learner.learn:learn",
+    contract="poet.policies.generate_alerts.contract",
+    behaviour="poet.policies.generate_alerts.behaviour",
+    words=frozenset({
+        *Pattern.__struct_fields__, *Share.__struct_fields__, *Calm.__struct_fields__,
+        *Members.__struct_fields__, "medium", "high", "critical",
+    }),
+)  # fmt: skip

@@ -1,0 +1,203 @@
+"""The contract of `monitor_with_recovery`: it comes back, it says how, it leaves nothing behind."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poet.build.contract import Broken, Contract, Heavy, Policy, demand
+from poet.build.samples import numeric
+from poet.policies.monitor_with_recovery.oracle import boundary_table
+from poet_runtime.results import MonitoringOutcome
+
+TABLES: st.SearchStrategy[Any] = st.sampled_from([
+    {}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [None] * 5, "b": [1.0] * 5}, None, 5, "no table", [[1, 2], [3]],
+    {"current": {"a": [1.0]}, "reference": {"a": [2.0]}}, {"a": 1}, [None, "x", 3.0], object(),
+])  # fmt: skip
+
+
+class _Outlaw(BaseException):
+    """What no `except Exception` catches, and yet nobody's wish to end the program."""
+
+
+FAULTS: dict[type[BaseException], str] = {
+    ValueError: "value", ZeroDivisionError: "value", KeyError: "value", MemoryError: "memory", OSError: "io",
+    TimeoutError: "timeout", RecursionError: "other", RuntimeError: "other", _Outlaw: "other",
+}  # fmt: skip
+
+
+def _outcome(policy: Policy, data: Any, monitor: Any, **told: Any) -> MonitoringOutcome:
+    outcome = policy(data, monitor=monitor, **told)
+    if not isinstance(outcome, MonitoringOutcome):
+        raise Broken(f"it answers {type(outcome).__name__}, not MonitoringOutcome")
+    demand(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
+    demand(all(isinstance(each, str) and each for each in outcome.warnings), f"warnings: {outcome.warnings}")
+    return outcome
+
+
+def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
+    """Hand over the results as they are; a full run sees the very data and needs no warning, others do."""
+
+    @given(TABLES, st.integers())
+    def test(data: Any, found: int) -> None:
+        outcome = _outcome(policy, data, lambda seen: (found, seen is data))
+        demand(isinstance(outcome.results, tuple), f"the monitor found {found}, there is {outcome.results!r}")
+        demand(outcome.results[0] == found, f"the monitor found {found}, not {outcome.results[0]!r}")
+        demand(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
+        is_full = outcome.strategy == "full"
+        demand(outcome.results[1] is is_full, f"{outcome.strategy}, and the data were others: {outcome}")
+        demand(bool(outcome.warnings) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}")
+        demand(not is_full or outcome.quality_loss == 0.0, f"a full run that lost quality: {outcome}")
+
+    return test
+
+
+def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
+    """Answer a fault of the data or of the monitor with an outcome that names it and its kind."""
+
+    @given(TABLES, st.sampled_from(sorted(FAULTS, key=repr)))
+    def test(data: Any, fault: type[BaseException]) -> None:
+        def broken(_data: Any) -> None:
+            raise fault("on purpose")
+
+        outcome = _outcome(policy, data, broken)
+        told = [each for each in outcome.warnings if fault.__name__ in each]
+        demand(bool(told), f"nothing is said of a {fault.__name__}: {outcome}")
+        demand(outcome.strategy == "failed", f"a run that failed passes for {outcome.strategy}: {outcome}")
+        demand(outcome.results is None, f"a run that failed gives {outcome.results!r}")
+        demand(outcome.error == FAULTS[fault], f"a {fault.__name__} is told as {outcome.error!r}")
+        demand(
+            outcome.timed_out is (fault is TimeoutError), f"{fault.__name__}: timed out {outcome.timed_out}"
+        )
+
+    return test
+
+
+def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
+    """Say so where there is neither a monitor nor a reference to compare with."""
+
+    @given(TABLES.filter(lambda data: not isinstance(data, dict) or "reference" not in data))
+    def test(data: Any) -> None:
+        outcome = _outcome(policy, data, None)
+        demand(outcome.strategy == "failed", f"a comparison with nothing passes for {outcome.strategy}")
+        demand(any("reference" in each for each in outcome.warnings), f"no word of it: {outcome.warnings}")
+
+    return test
+
+
+def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
+    """Find, without a monitor, the drift of every column against its reference."""
+
+    @given(st.integers(0, 100), st.booleans())
+    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        reference = numeric("normal", 200, seed)
+        tables = {"same": reference, "other": reference + 9.0}, {"same": reference, "other": reference}
+        current, before = ({name: [*map(float, table[name])] for name in table} for table in tables)
+        data = current if is_apart else {"current": current, "reference": before}
+        context = {"reference": before} if is_apart else None
+        outcome = _outcome(policy, data, None, context=context)
+        found = {name: result.drifted for name, result in (outcome.results or {}).items()}
+        demand(found == {"same": False, "other": True}, f"a column 9 sd away: {outcome}")
+
+    return test
+
+
+def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
+    """Change nothing in the data, whether the monitor works or fails."""
+
+    @given(TABLES, st.booleans())
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        data = {"unsorted": [3.0, 1.0, 2.0]} | data if isinstance(data, dict) else data
+        before = repr(data)
+        _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
+        demand(repr(data) == before, f"{before} has become {data!r}")
+
+    return test
+
+
+def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
+    """Refuse a monitor that cannot be called: that is the caller's error."""
+
+    @given(st.sampled_from([3, "monitor", [len]]))
+    def test(monitor: Any) -> None:
+        try:
+            outcome = policy({"a": [1.0]}, monitor=monitor)
+        except TypeError:
+            return
+        raise Broken(f"the monitor {monitor!r} passes for one: {outcome}")
+
+    return test
+
+
+def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+    """Give the same data the same outcome, but for the time it took."""
+
+    @given(TABLES, st.integers(0, 3))
+    def test(data: Any, found: int) -> None:
+        def monitor(_data: Any) -> int:
+            return found
+
+        context = {"computation": "psi"}
+        first, again = (
+            {name: getattr(outcome, name) for name in MonitoringOutcome.__slots__ if name != "duration_ms"}
+            for outcome in (_outcome(policy, data, monitor, context=context) for _ in range(2))
+        )
+        demand(first == again, f"{first}, then {again}")
+        demand(first["computation"] == "psi", f"the work is called {first['computation']!r}, not 'psi'")
+
+    return test
+
+
+def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
+    """Leave no thread, no process and no open file when it has come back."""
+
+    @given(TABLES, st.booleans())
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+        before, lowest = threading.active_count(), _lowest_free_number()
+        _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
+        demand(threading.active_count() <= before, "a thread is left behind")
+        demand(not _has_children(), "a process is left behind")
+        demand(_lowest_free_number() == lowest, "a file is left open")
+
+    return test
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _lowest_free_number() -> int:
+    number = os.dup(1)
+    os.close(number)
+    return number
+
+
+def _long_table() -> tuple[tuple[Any, ...], dict[str, Any]]:
+    data = {f"f{k}": np.zeros(200_000) for k in range(5)}
+    return (data,), {"monitor": len}
+
+
+CONTRACT = Contract(
+    properties=(
+        hands_over_what_the_monitor_found,
+        never_raises_for_a_fault,
+        says_where_there_is_no_reference,
+        detects_drift_without_a_monitor,
+        leaves_its_data_alone,
+        refuses_what_is_no_monitor,
+        answers_the_same_again,
+        leaves_nothing_behind,
+    ),
+    boundary_table=boundary_table,
+    may_fork=True,
+    signature="(data, *, monitor=None, context=None)",
+    heavy=(Heavy("a long table", _long_table),),
+)

@@ -1,0 +1,1 @@
+"""The learner of `monitor_with_recovery`."""

@@ -1,0 +1,69 @@
+"""Learn recovery: what was said, bets, rules."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.e_factors import factors_excluding
+from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
+from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
+from poet.policies.monitor_with_recovery.learner.readings import crashes, recoveries, runs, strategy_of
+from poet.policies.monitor_with_recovery.learner.rules import Evidence, RecoveryRuleUpdate, bets, risk_shares
+from poet.policies.monitor_with_recovery.policy import baseline
+from poet.spec.decisions import Decisions
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+_TYPES = ("monitoring.performance", "error.occurred", "error.recovery", "data.quality_issue")
+
+
+def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
+    """Decide deadlines, sampling, the sparse cut and fallbacks from runs, errors and recoveries.
+
+    Pure: the same summaries, champion and configuration give the same decisions. When failures do not
+    depend on size and strategies give half of what a full run does, the chance of *ever* adopting a rule
+    is at most ``configuration.risk``, however often this runs.
+    """
+    read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
+    said = [rows for rows, _ in read]
+
+    performed, failed, tried, issues = said
+    everything = Evidence(
+        runs=runs(performed, failed),
+        recoveries=list(recoveries(tried, failed)),
+        crashes=list(crashes(issues)),
+    )
+    tests = evaluate_hypotheses(
+        partial(factors_excluding, bets(everything)),
+        risk_shares(everything),
+        sources=dominant_sources(*said),
+        newest=summaries.newest_time,
+        configuration=configuration,
+        has_rules=champion.has_learned,
+        sources_by_first_event=sources_by_first_event(*said),
+    )
+    adversarial = adversarial_sources(tests)
+    update = RecoveryRuleUpdate(
+        champion=champion,
+        configuration=configuration,
+        log_position=summaries.log_position,
+        newest=summaries.newest_time,
+        said=excluding(everything, adversarial),
+        tests=tests,
+    )
+    (full,) = baseline(champion.start)
+    rules = [update.pinned(full.id) or update.carry_over(full), *update.rules()]
+    counts = len(everything.runs), len(everything.recoveries), len(everything.crashes)
+    notes = ["{} runs, {} recoveries and {} reports of missing values were read".format(*counts)]
+    unknown = sorted(
+        {each["recovery_strategy"] for each in said[2] if not strategy_of(each["recovery_strategy"])}
+    )
+    if unknown:
+        notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
+    notes += adversarial_notes(adversarial)
+    aside = sum(n for _, n in read)
+    if aside:
+        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -1,0 +1,155 @@
+"""What was said about runs: how large, how long, whether they failed, and what helped."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from poet.learning.feedback_rows import FeedbackRow, Observation, floored
+
+SIZES = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
+_KINDS = (
+    ("timeout", ("timeout", "timed_out", "deadline", "hang")),
+    ("memory", ("memory", "oom")),
+    ("crash", ("crash", "segfault", "signal", "killed", "abort")),
+    ("value", ("value", "type", "zero", "nan", "invalid", "arithmetic", "schema")),
+    ("io", ("io_", "ioerror", "connection", "network", "disk", "file")),
+)
+_STRATEGIES = (
+    ("sampled", ("sampl",)),
+    ("sparse", ("sparse", "imput")),
+    ("by_feature", ("feature", "column", "partial")),
+    ("retry", ("retry", "retri")),
+)
+_MISSING = ("sparse", "missing", "null", "empty")
+_SAMPLE_ROWS = ("sample_rows", "sample_size", "target_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Observation):
+    """A run of a monitor: rows, features (0: unknown), seconds (None: it never ended), whether it failed."""
+
+    rows: int
+    features: int
+    computation: str
+    seconds: float | None
+    has_failed: bool  # of time or memory, which may depend on size
+
+    @property
+    def size(self) -> int:
+        """The largest size of the grid that is at most `rows`."""
+        return floored(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery(Observation):
+    """Something that was tried after an error."""
+
+    error: str
+    strategy: str
+    value: float  # of the result: 0 nothing, 1 as good as a full run
+    loss: float | None
+    sample_rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crash(Observation):
+    """A feature that lacked so much, and whether the monitor crashed on it."""
+
+    missing_share: float
+    has_crashed: bool
+
+
+def runs(performance: Sequence[FeedbackRow], errors: Sequence[FeedbackRow]) -> list[Run]:
+    """Read ``monitoring.performance`` and the errors of time and memory, by position.
+
+    Errors count beside runs only where their source also tells of runs: who logs failures alone says
+    nothing about what sizes succeed.
+    """
+    speaking = {each.source for each in performance}
+    told = [(each.position, _performed(each)) for each in performance if each["window_size"]]
+    told += [
+        (each.position, _failed(each))
+        for each in errors
+        if each.source in speaking
+        and each["data_size"]
+        and error_kind(each["error_type"]) in ("timeout", "memory")
+    ]
+    return [run for _, run in sorted(told, key=lambda pair: pair[0])]
+
+
+def _performed(each: FeedbackRow) -> Run:
+    count = each.context.get("feature_count")
+    return Run(
+        event_id=each.event_id,
+        source=each.source,
+        time=each.time,
+        rows=each["window_size"],
+        features=int(count) if isinstance(count, int | float) and count >= 1 else 0,
+        computation=str(each.context.get("computation") or ""),
+        seconds=each["computation_time_ms"] / 1000.0,
+        has_failed=bool(each["timeout_occurred"]),
+    )
+
+
+def _failed(each: FeedbackRow) -> Run:
+    return Run(
+        event_id=each.event_id,
+        source=each.source,
+        time=each.time,
+        rows=each["data_size"],
+        features=each["feature_count"] or 0,
+        computation=each["computation"] or "",
+        seconds=None,
+        has_failed=True,
+    )
+
+
+def recoveries(tried: Iterable[FeedbackRow], errors: Iterable[FeedbackRow]) -> Iterator[Recovery]:
+    """Read ``error.recovery``, joined with its error; of an error never told, the kind is "other"."""
+    kinds = {each["error_id"]: error_kind(each["error_type"]) for each in errors if each["error_id"]}
+    for each in tried:
+        strategy = strategy_of(each["recovery_strategy"])
+        if strategy is None:
+            continue
+        loss = each["quality_loss"]
+        yield Recovery(
+            event_id=each.event_id,
+            source=each.source,
+            time=each.time,
+            error=kinds.get(each["error_id"], "other"),
+            strategy=strategy,
+            value=(1.0 - (loss or 0.0)) if each["success"] else 0.0,
+            loss=loss if each["success"] else None,
+            sample_rows=_sample_rows(each.context),
+        )
+
+
+def crashes(issues: Iterable[FeedbackRow]) -> Iterator[Crash]:
+    """Read ``data.quality_issue`` where it speaks of missing values."""
+    for each in issues:
+        if each["percent_missing"] is not None and _has_any(each["issue_type"], _MISSING):
+            yield Crash(
+                each.event_id, each.source, each.time, each["percent_missing"] / 100.0, each["caused_crash"]
+            )
+
+
+def error_kind(text: str) -> str:
+    """Return the kind of an error that people named in their own words: "other" where no word is known."""
+    return next((kind for kind, words in _KINDS if _has_any(text, words)), "other")
+
+
+def strategy_of(text: str) -> str | None:
+    """Return the known strategy that people named in their own words, None where it is none of them."""
+    return next((name for name, words in _STRATEGIES if _has_any(text, words)), None)
+
+
+def _has_any(text: str, words: Iterable[str]) -> bool:
+    plain = text.lower().replace(" ", "_").replace("-", "_")
+    return any(word in plain for word in words)
+
+
+def _sample_rows(context: Mapping[str, object]) -> int | None:
+    for name in _SAMPLE_ROWS:
+        value = context.get(name)
+        if isinstance(value, int | float) and value >= 1:
+            return int(value)
+    return None

@@ -1,0 +1,443 @@
+"""From verdicts to rules: the sparse cut, sampling, deadlines, fallbacks.
+
+How long a run may take: a high quantile of what completed runs took, by rows and features.
+
+What is bet on runs, each against a null under which doing nothing costs no more.
+
+``size/S``        runs of S rows and more fail of time or memory more often than smaller ones
+``sparse/C``      data that lacks more than C mostly crashes the monitor
+``fallback/E/T``  strategy T, after an error of kind E, gives on average half of a full result and more
+``deadline/C``    runs of computation C over their deadline mostly do not end well
+
+Sizes are compared with each other and never with a fixed rate: a failure that does not depend on size
+must not make a rule about size. Every hypothesis stands alone with its share of the risk.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from poet.learning.e_factors import EFactor, bounded_mean_factor, hypothesis_key, parse_key, threshold_factors
+from poet.learning.feedback_rows import floored
+from poet.learning.hypothesis_tests import HypothesisTest
+from poet.learning.rule_updates import RuleUpdate, evidence_of, slug
+from poet.policies.monitor_with_recovery.learner.readings import SIZES, Crash, Recovery, Run
+from poet.spec.decisions import Interval, Rule
+from poet.stats import alpha_spending, bounded_mean_interval, decay_weights
+from poet_runtime.errors import LearnError
+
+FEWEST = 20  # completed runs before a quantile is fitted
+_QUANTILE = 0.95
+_SLACK = 2.0  # times the quantile: being patient costs seconds, cutting a good run costs the result
+_SHORTEST_S = 0.5
+_NEWEST = 400  # runs behind a fit
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Seconds as ``seconds * rows**per_rows * features**per_features``."""
+
+    seconds: float
+    per_rows: float
+    per_features: float
+
+    def of(self, run: Run) -> float:
+        """Return the deadline of a run of this size, in seconds."""
+        return float(
+            self.seconds * max(run.rows, 1) ** self.per_rows * max(run.features, 1) ** self.per_features
+        )
+
+
+def fitted(completed: Sequence[Run]) -> Deadline | None:
+    """Fit the .95 quantile of log seconds on log rows and log features, doubled; None with too few runs.
+
+    Quantile regression (Koenker and Bassett 1978) as a linear program, solved exactly; exponents that
+    would let a larger run have less time are set to zero.
+    """
+    runs = [run for run in completed if run.seconds][-_NEWEST:]
+    if len(runs) < FEWEST:
+        return None
+    y = np.log([max(run.seconds or 0.0, 1e-6) for run in runs])
+    columns = {
+        "per_rows": np.log([float(max(run.rows, 1)) for run in runs]),
+        "per_features": np.log([float(max(run.features, 1)) for run in runs]),
+    }
+    kept = [name for name, column in columns.items() if np.ptp(column) > 0.0]
+    fit = _quantile_fit([columns[name] for name in kept], y)
+    while falling := [name for name, slope in zip(kept, fit[1:], strict=True) if slope < 0.0]:
+        kept = [name for name in kept if name not in falling]
+        fit = _quantile_fit([columns[name] for name in kept], y)
+    slopes = dict(zip(kept, fit[1:], strict=True))
+    return Deadline(
+        seconds=_rounded(max(_SLACK * math.exp(fit[0]), 1e-9)),
+        per_rows=_rounded(slopes.get("per_rows", 0.0)),
+        per_features=_rounded(slopes.get("per_features", 0.0)),
+    )
+
+
+def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
+    """Return intercept and slopes that minimise the pinball loss."""
+    from scipy import optimize, sparse  # noqa: PLC0415 -- a third of a second that only learning pays
+
+    n, k = y.size, len(columns) + 1
+    design = np.column_stack([np.ones(n), *columns])
+    one = sparse.identity(n, format="csr")
+    equations = sparse.hstack([sparse.csr_matrix(design), one, -one], format="csr")
+    cost = np.concatenate([np.zeros(k), np.full(n, _QUANTILE), np.full(n, 1.0 - _QUANTILE)])
+    bounds = [(None, None)] * k + [(0.0, None)] * (2 * n)
+    solved = optimize.linprog(cost, A_eq=equations, b_eq=y, bounds=bounds, method="highs")
+    if solved.x is None:  # bounded below by zero and always feasible: it has a solution
+        raise LearnError(f"no quantile fit of {n} runs: {solved.message}; report the log that shows it")
+    return [float(value) for value in solved.x[:k]]
+
+
+def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
+    """Yield bets that runs over the deadline, as fitted on the runs before, mostly do not end well.
+
+    The deadline is fitted anew after every `FEWEST` completed runs. A failed run of unknown length counts
+    as one over it.
+    """
+    for computation in sorted({run.computation for run in runs}):
+        completed: list[Run] = []
+        deadline: Deadline | None = None
+        for run in (each for each in runs if each.computation == computation):
+            if deadline and (run.seconds is None or run.seconds > deadline.of(run)):
+                yield bounded_mean_factor(
+                    hypothesis_key("deadline", computation), run, 1.0 if run.has_failed else -1.0
+                )
+            if not run.has_failed:
+                completed.append(run)
+                if len(completed) % FEWEST == 0:
+                    deadline = fitted(completed)
+
+
+def shortest(deadline: Deadline, runs: Sequence[Run]) -> Deadline:
+    """Leave at least half a second to the smallest of these runs."""
+    least = min(deadline.of(run) for run in runs)
+    if least >= _SHORTEST_S:
+        return deadline
+    return Deadline(
+        _rounded(deadline.seconds * _SHORTEST_S / least), deadline.per_rows, deadline.per_features
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
+LARGE = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was said, by kind."""
+
+    runs: Sequence[Run]
+    recoveries: Sequence[Recovery]
+    crashes: Sequence[Crash]
+
+
+def bets(said: Evidence) -> list[EFactor]:
+    """Return all e-factors."""
+    return [
+        *threshold_factors(
+            "size", said.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
+        ),
+        *(
+            bounded_mean_factor(hypothesis_key("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
+            for row in said.crashes
+            for cut in CUTS
+            if row.missing_share > cut
+        ),
+        *(
+            bounded_mean_factor(
+                hypothesis_key("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0
+            )
+            for row in said.recoveries
+        ),
+        *deadline_bets(said.runs),
+    ]
+
+
+def risk_shares(said: Evidence) -> dict[str, float]:
+    """Return the weights of the hypotheses, half to sizes, which are hardest to show.
+
+    Strategies and computations have shares inside theirs by first appearance.
+    """
+    return {
+        **{hypothesis_key("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
+        **{hypothesis_key("sparse", f"{cut:g}"): 0.15 / len(CUTS) for cut in CUTS},
+        **alpha_spending(
+            (hypothesis_key("fallback", row.error, row.strategy) for row in said.recoveries), share=0.2
+        ),
+        **alpha_spending((hypothesis_key("deadline", run.computation) for run in said.runs), share=0.15),
+    }
+
+
+_ROWS = 10_000  # a sample's, where nobody told of another
+_TENTHS_KEPT = 9  # sampling begins at nine tenths of the size that bit
+_STRAYS = 0.1  # share of failures that may be flukes of a loaded machine
+_FEWEST = 3  # recoveries behind a mean
+_SPARSE_LOSS = 0.1  # quality that presence instead of values costs, where nobody told
+_STAYS = 1.3  # times: a deadline this near to the one in force changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRuleUpdate(RuleUpdate):
+    """The book with what was said about runs."""
+
+    newest: float
+    said: Evidence
+    tests: Mapping[str, HypothesisTest]
+
+    def rules(self) -> list[Rule]:
+        """Return all rules but the plain run."""
+        return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
+
+    def _sparse(self) -> list[Rule]:
+        """Return the lowest cut above which data mostly crashes, right above it as well as far above."""
+        tests = {cut: v for cut in CUTS if (v := self.tests.get(hypothesis_key("sparse", f"{cut:g}")))}
+        if not tests:
+            return self.carry_unmentioned((), kinds=("sparse",))
+        old = self.in_force.get("sparse")
+        former = cast("float", old.condition["missing_above"]) if old else None
+        shown = [cut for cut, test in tests.items() if test.holds and self._crashes_above(cut)]
+        nearest = max(tests, key=lambda cut: tests[cut].e_value / tests[cut].e_value_threshold)
+        cut = shown[0] if shown else former or nearest
+        said = [row for row in self.said.crashes if row.missing_share > cut]
+        loss = self._loss([row for row in self.said.recoveries if row.strategy == "sparse"])
+        rule = Rule(
+            id="sparse",
+            kind="sparse",
+            condition={"missing_above": cut},
+            parameters={"quality_loss": _SPARSE_LOSS if loss is None else loss},
+            status="adopted",
+            was=f"above {former:g}" if former else "run in full",
+            reason=f"{sum(row.has_crashed for row in said)} of {len(said)} features that lacked this much "
+            "crashed the monitor",
+            evidence=evidence_of(tests.get(cut)),
+        )
+        return self.decided(rule, tests.get(cut))
+
+    def _crashes_above(self, cut: float) -> bool:
+        """Return whether what lies between a cut and the next one crashes mostly; unknown is no."""
+        following = next((each for each in CUTS if each > cut), 1.0)
+        said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
+        return len(said) >= _FEWEST and 2 * sum(said) > len(said)
+
+    def _sample(self) -> list[Rule]:
+        known = [(size, v) for size in LARGE if (v := self.tests.get(hypothesis_key("size", str(size))))]
+        if not known:
+            return self.carry_unmentioned((), kinds=("sample",))
+        shown = [pair for pair in known if pair[1].holds]
+        old = self.in_force.get("sample")
+        if old and not shown:
+            former = cast("int", old.condition["rows_above"])
+            known = [pair for pair in known if pair[0] <= former * 10 // _TENTHS_KEPT] or known
+            return self.decided(old, known[-1][1])
+        size, test = (
+            shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
+        )
+        rows, loss = self._target()
+        if loss is None:  # nobody told what a sample loses: a fallback may try, up front it is a guess
+            return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="held")]
+        return self.decided(self._sampled(size, test, rows, loss), test)
+
+    def _sampled(self, size: int, test: HypothesisTest, rows: int, loss: float) -> Rule:
+        step = [run for run in self.said.runs if run.size == size or (run.size > size == LARGE[-1])]
+        failed = [run.rows for run in step if run.has_failed]
+        smallest = int(np.quantile(failed, _STRAYS, method="lower")) if failed else size
+        old = self.in_force.get("sample")
+        above = max(smallest * _TENTHS_KEPT // 10, rows)
+        if old and test.holds and cast("int", old.condition["rows_above"]) >= size:
+            above = min(above, cast("int", old.condition["rows_above"]))
+        return Rule(
+            id="sample",
+            kind="sample",
+            condition={"rows_above": above},
+            parameters={"rows": rows, "quality_loss": loss},
+            status="adopted",
+            was=f"above {old.condition['rows_above']} to {old.parameters['rows']}" if old else "run in full",
+            reason=f"{len(failed)} of {len(step)} runs of this size failed of time or memory; "
+            f"a sample loses {loss:g}",
+            evidence=evidence_of(test),
+        )
+
+    def _target(self) -> tuple[int, float | None]:
+        """Return the sample size that costs least: chance of failing at that size, plus quality lost."""
+        sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
+        by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
+        for row in sampled:
+            if row.sample_rows:
+                by_rows[row.sample_rows].append(row)
+        costs = {
+            rows: self._failing(rows) + 1.0 - self._mean([row.value for row in told], told)
+            for rows, told in sorted(by_rows.items())
+            if len(told) >= _FEWEST
+        }
+        if not costs:
+            return _ROWS, self._loss(sampled)
+        best = min(costs, key=lambda rows: (costs[rows], rows))
+        return best, self._loss(by_rows[best])
+
+    def _failing(self, rows: int) -> float:
+        step = [run for run in self.said.runs if run.size == floored(rows)]
+        return sum(run.has_failed for run in step) / len(step) if step else 0.0
+
+    def _loss(self, told: Sequence[Recovery]) -> float | None:
+        known = [row for row in told if row.loss is not None]
+        if not known:
+            return None
+        return round(self._mean([row.loss or 0.0 for row in known], known), 2)
+
+    def _mean(self, values: Sequence[float], told: Sequence[Recovery]) -> float:
+        half_life = self.configuration.half_life_days
+        weights = decay_weights([row.time for row in told], half_life_days=half_life, newest=self.newest)
+        return float(np.average(values, weights=np.maximum(weights, 1e-12)))
+
+    def _deadlines(self) -> list[Rule]:
+        named = [words[1] for words in map(parse_key, self.tests) if words[0] == "deadline"]
+        rules = [rule for each in sorted(named) for rule in self._deadline(each)]
+        return [
+            *rules,
+            *self.carry_unmentioned(
+                (slug("deadline", n) if n else "deadline" for n in named), kinds=("deadline",)
+            ),
+        ]
+
+    def _deadline(self, computation: str) -> list[Rule]:
+        test = self.tests[hypothesis_key("deadline", computation)]
+        runs = [run for run in self.said.runs if run.computation == computation]
+        fit = fitted([run for run in runs if not run.has_failed])
+        if fit is None:
+            return []
+        identity = slug("deadline", computation) if computation else "deadline"
+        old = self.in_force.get(identity)
+        condition, parameters = _reach(runs, computation), _seconds(shortest(fit, runs))
+        if old and test.holds and _is_near(old, parameters, runs):
+            condition, parameters = old.condition, old.parameters
+        over = [run for run in runs if run.seconds is None or run.seconds > fit.of(run)]
+        rule = Rule(
+            id=identity,
+            kind="deadline",
+            condition=condition,
+            parameters=parameters,
+            status="adopted",
+            was="another deadline" if old else "no deadline",
+            reason=f"{sum(run.has_failed for run in over)} of {len(over)} runs that took longer did not end "
+            f"well; twice what 95 % of {len(runs)} runs take",
+            evidence=evidence_of(test),
+        )
+        return self.decided(rule, test)
+
+    def _fallbacks(self) -> list[Rule]:
+        by_error: defaultdict[str, list[str]] = defaultdict(list)
+        for words in map(parse_key, self.tests):
+            if words[0] == "fallback":
+                by_error[words[1]].append(words[2])
+        rules: list[Rule] = []
+        for error, strategies in sorted(by_error.items()):
+            rules += self._fallback(error, sorted(strategies))
+        seen = {f"fallback-{error}" for error in by_error}
+        return [*rules, *self.carry_unmentioned(seen, kinds=("fallback",))]
+
+    def _fallback(self, error: str, strategies: Sequence[str]) -> list[Rule]:
+        identity = f"fallback-{error}"
+        old = self.in_force.get(identity)
+        former = cast("list[str]", old.parameters["strategies"]) if old else []
+        told = {name: [r for r in self.said.recoveries if (r.error, r.strategy) == (error, name)]
+                for name in {*strategies, *former}}  # fmt: skip
+        tests = {name: self.tests.get(hypothesis_key("fallback", error, name)) for name in told}
+        standing = [
+            name
+            for name, test in tests.items()
+            if (test and test.holds) or (name in former and not (test and test.has_turned))
+        ]
+        bounds = {name: self._worth(rows) for name, rows in told.items()}
+        ordered = sorted(standing, key=lambda name: (-bounds[name].low, name))
+        waiting = [n for n, v in tests.items() if n not in standing and v and v.e_value > 1.0]
+        pinned = self.pinned(identity)
+        if pinned:
+            return [pinned]
+        if self.is_vetoed(identity):
+            return [Rule(id=identity, kind="fallback", status="vetoed", reason="a person removed it")]
+        rules = (
+            [self.carry_over(self._tried(identity, error, ordered, told, bounds, tests))] if ordered else []
+        )
+        held = [self._tried(identity, error, [name], told, bounds, tests) for name in sorted(waiting)]
+        return rules + [
+            msgspec.structs.replace(rule, id=f"{identity}-{name}", status="held")
+            for rule, name in zip(held, sorted(waiting), strict=True)
+        ]
+
+    def _tried(
+        self,
+        identity: str,
+        error: str,
+        strategies: Sequence[str],
+        told: Mapping[str, Sequence[Recovery]],
+        bounds: Mapping[str, Interval],
+        tests: Mapping[str, HypothesisTest | None],
+    ) -> Rule:
+        old = self.in_force.get(identity)
+        rows, _ = self._target()
+        losses = [
+            self._loss([row for row in told[name] if row.sample_rows in (None, rows)]) or 0.0
+            for name in strategies
+        ]
+        known = [test for name in strategies if (test := tests[name])]
+        weakest = min(known, key=lambda test: test.e_value / test.e_value_threshold, default=None)
+        said = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
+        return Rule(
+            id=identity,
+            kind="fallback",
+            condition={"error": error, "rows_above": None},
+            parameters={"strategies": list(strategies), "rows": rows, "quality_losses": losses},
+            status="adopted",
+            was=", ".join(cast("list[str]", old.parameters["strategies"])) if old else "report the error",
+            reason=f"{said}, n = {sum(len(told[name]) for name in strategies)}",
+            evidence=evidence_of(weakest, after=tuple(bounds[name] for name in strategies)),
+        )
+
+    def _worth(self, told: Sequence[Recovery]) -> Interval:
+        values = [row.value for row in told]
+        low, high = bounded_mean_interval(values, risk=self.configuration.risk, low=0.0, high=1.0)
+        mean = float(np.mean(values)) if values else 0.0
+        return Interval(what="value of the result", estimate=mean, low=low, high=high, n=len(values))
+
+
+def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
+    """Return the range of the feedback: inside, at round sizes, so that one more run changes nothing."""
+    rows = [run.rows for run in runs]
+    features = [max(run.features, 1) for run in runs]
+    return {
+        "computation": computation or None,
+        "rows_from": min(rows),
+        "rows_to": max((size for size in SIZES if min(rows) <= size <= max(rows)), default=max(rows)),
+        "features_from": min(features),
+        "features_to": max(features),
+    }
+
+
+def _seconds(deadline: Deadline) -> dict[str, object]:
+    return {
+        "seconds": deadline.seconds,
+        "per_rows": deadline.per_rows,
+        "per_features": deadline.per_features,
+    }
+
+
+def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -> bool:
+    """Return whether the deadline in force gives about the same for all of these runs."""
+    if 2 * cast("int", old.condition["rows_to"]) < max(run.rows for run in runs):
+        return False
+    former = Deadline(**cast("dict[str, float]", old.parameters))
+    new = Deadline(**cast("dict[str, float]", parameters))
+    return all(abs(math.log(former.of(run) / new.of(run))) <= math.log(_STAYS) for run in runs)

@@ -1,0 +1,475 @@
+"""What the decisions of `monitor_with_recovery` say of a run before it begins.
+
+What is done with a run, step by step, as the decisions of `monitor_with_recovery` say it.
+
+What the decisions of `monitor_with_recovery` say about a run, held against what a module does with it.
+"""
+
+import itertools
+import math
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from poet.build.contract import demand, near_misses
+from poet.policies.monitor_with_recovery.behaviour import ERRORS, asked_how
+from poet.policies.monitor_with_recovery.policy import (
+    Failed,
+    Large,
+    Missing,
+    Reach,
+    Sample,
+    Seconds,
+    Sparse,
+    Tried,
+)
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.recovery import deadline
+from poet_runtime.results import MonitoringOutcome
+
+LACKING = "lacking"  # the feature that lacks values
+_Condition = TypeVar("_Condition")
+_Parameters = TypeVar("_Parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to ask with: so many rows and features, the first of which lacks so many values."""
+
+    rows: int
+    features: int = 2
+    lacking: int = 0
+    computation: str | None = None
+
+    @property
+    def share(self) -> float:
+        """What the feature lacks that lacks most."""
+        return self.lacking / self.rows if self.rows else 0.0
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Columns that take no memory, however long, but for the one that lacks values."""
+        whole = np.broadcast_to(np.int8(1), (self.rows,))
+        columns: dict[str, Any] = {f"f{place}": whole for place in range(self.features)}
+        if self.lacking:
+            values = np.full(self.rows, 2.0)
+            values[: self.lacking] = np.nan
+            columns = {LACKING: values} | dict(itertools.islice(columns.items(), self.features - 1))
+        return columns
+
+    @property
+    def context(self) -> dict[str, str]:
+        """What the caller says of the work."""
+        return {} if self.computation is None else {"computation": self.computation}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the decisions say of a run before it begins."""
+
+    strategy: str = "full"
+    quality_loss: float = 0.0
+    rows: int = 0
+    is_sparse: bool = False
+    deadline_s: float | None = None
+
+
+class Book:
+    """The decisions of one version, read."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.version = decisions.version
+        self.sparse = _first(decisions, "sparse", Missing, Sparse)
+        self.sample = _first(decisions, "sample", Large, Sample)
+        self.deadlines = _all(decisions, "deadline", Reach, Seconds)
+        self.fallbacks = _all(decisions, "fallback", Failed, Tried)
+
+    def expected(self, table: Table) -> Expected:
+        """Predict how a table is monitored."""
+        strategy, loss, rows, is_sparse = "full", 0.0, table.rows, False
+        if self.sparse and table.share > self.sparse[0].missing_above:
+            strategy, loss, is_sparse = "sparse", self.sparse[1].quality_loss, True
+        if self.sample and rows > self.sample[0].rows_above:
+            strategy, rows = "sampled", min(rows, self.sample[1].rows)
+            loss += self.sample[1].quality_loss * (1.0 - loss)
+        return Expected(strategy, loss, rows, is_sparse, self._deadline(rows, table))
+
+    def _deadline(self, rows: int, table: Table) -> float | None:
+        named = [pair for pair in self.deadlines if pair[0].computation == table.computation is not None]
+        general = [pair for pair in self.deadlines if pair[0].computation is None]
+        for reach, seconds in named or general:
+            if (
+                reach.rows_from <= rows <= reach.rows_to
+                and reach.features_from <= table.features <= reach.features_to
+            ):
+                scale: float = rows**seconds.per_rows * table.features**seconds.per_features
+                return seconds.seconds * scale
+        return None
+
+    def tried(self, expected: Expected, error: str) -> Tried | None:
+        """Tell what follows an error."""
+        for failed, tried in self.fallbacks:
+            if failed.error == error and (failed.rows_above is None or expected.rows > failed.rows_above):
+                return tried
+        return None
+
+
+def possible(tried: Tried, table: Table, expected: Expected) -> list[str]:
+    """Leave out the strategies that would change nothing."""
+    changes = {
+        "sampled": expected.rows > tried.rows,
+        "sparse": table.lacking > 0 and not expected.is_sparse,
+        "by_feature": table.features > 1,
+        "retry": True,
+    }
+    return [strategy for strategy in tried.strategies if changes[strategy]]
+
+
+def _first(
+    decisions: Decisions, kind: str, condition: type[_Condition], parameters: type[_Parameters]
+) -> tuple[_Condition, _Parameters] | None:
+    return next(iter(_all(decisions, kind, condition, parameters)), None)
+
+
+def _all(
+    decisions: Decisions, kind: str, condition: type[_Condition], parameters: type[_Parameters]
+) -> list[tuple[_Condition, _Parameters]]:
+    rules: list[Rule] = [rule for rule in decisions.active if rule.kind == kind]
+    return [
+        (msgspec.convert(r.condition, condition), msgspec.convert(r.parameters, parameters)) for r in rules
+    ]
+
+
+OF_A_PROCESS = ("crash", "memory")  # errors that a monitor in the caller's process would not be told of
+STRANGER = "no such computation"
+
+
+def steps_table(module: ModuleType, book: Book) -> int:
+    """Tell a module a run's measures in place of data, and compare what it does with it.
+
+    Every number that the decisions hold is met at its own value, one ulp or one row either side. Gives the
+    number of rows.
+    """
+    there, count = vars(module).get("prepare"), 0
+    try:
+        for count, told in enumerate(_told(book), start=1):  # noqa: B007 -- the last one is the number of rows
+            given, outcome = asked_how(module, told)
+            steps = outcome.results
+            wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": book.version}]
+            demand(given == wanted, f"it prepares {given}, expected {wanted}")
+            expected = tuple(_expected(book, told))
+            demand(steps == expected, f"{told}: it does {steps}, its decisions say {expected}")
+            true = told["error"], told["error"] == "timeout", ("told to fail",) if told["error"] else ()
+            says = outcome.error, outcome.timed_out, outcome.warnings
+            demand(says == true, f"{told}: it says {says}, the run said {true}")
+    finally:
+        vars(module)["prepare"] = there
+    return count
+
+
+def _told(book: Book) -> Iterator[dict[str, Any]]:
+    rows, features, shares, computations = {0, 1}, {1}, {0.0, 1.0}, {"", STRANGER}
+    if book.sparse:
+        above = book.sparse[0].missing_above
+        shares |= {math.nextafter(above, -math.inf), above, math.nextafter(above, math.inf)}
+    if book.sample:
+        rows |= _beside(book.sample[0].rows_above)
+    for reach, _ in book.deadlines:
+        rows |= {*_beside(reach.rows_from), *_beside(reach.rows_to)}
+        features |= {*_beside(reach.features_from), *_beside(reach.features_to)}
+        computations.add(reach.computation or "")
+    for failed, _ in book.fallbacks:
+        rows |= _beside(failed.rows_above or 1)
+    for each in itertools.product(
+        sorted(rows), sorted(features), sorted(shares), sorted(computations), ERRORS
+    ):
+        yield dict(zip(("rows", "features", "missing_share", "computation", "error"), each, strict=True))
+
+
+def _beside(value: int) -> set[int]:
+    return {value - 1, value, value + 1}
+
+
+def _expected(book: Book, told: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    rows = told["rows"]
+    before: list[tuple[Any, ...]] = []
+    if book.sparse and told["missing_share"] > book.sparse[0].missing_above:
+        before.append(("sparse", book.sparse[0].missing_above, book.sparse[1].quality_loss))
+    if book.sample and rows > book.sample[0].rows_above:
+        rows = min(rows, book.sample[1].rows)
+        before.append(("sampled", book.sample[1].rows, book.sample[1].quality_loss))
+    own = [pair for pair in book.deadlines if pair[0].computation == told["computation"]]
+    for reach, allowed in own or [pair for pair in book.deadlines if pair[0].computation is None]:
+        if (
+            reach.rows_from <= rows <= reach.rows_to
+            and reach.features_from <= told["features"] <= reach.features_to
+        ):
+            before.append(("within", allowed.seconds, allowed.per_rows, allowed.per_features))
+    if any(failed.error in OF_A_PROCESS for failed, _ in book.fallbacks):
+        before.append(("isolated",))
+    late = next((failed for failed, _ in book.fallbacks if failed.error == "timeout"), None)
+    spares = late is not None and (late.rows_above is None or rows > late.rows_above)
+    yield from (*before, ("full", spares))
+    for failed, tried in book.fallbacks:
+        if failed.error == told["error"] and (failed.rows_above is None or rows > failed.rows_above):
+            yield (
+                "recovered",
+                (*before, ("full", spares))[:-1],
+                tried.strategies,
+                tried.quality_losses,
+                tried.rows,
+            )
+            return
+
+
+ROWS = 1000  # of a table of which only the missing share matters
+SHORTEST_S = 0.25  # under a shorter deadline a busy machine may not start a process
+ENOUGH_S, WIDEST = 4.0, 20  # for several processes, one by one, and for one a feature
+PATIENCE_S = 1.0  # a monitor hangs only under deadlines shorter than this
+STARTING_S = 1.0  # what a busy machine may need beside the deadline
+_ERRORS: dict[str, type[Exception]] = {
+    "timeout": TimeoutError,
+    "memory": MemoryError,
+    "value": ValueError,
+    "io": OSError,
+    "other": RuntimeError,
+}
+
+
+def boundary_table(module: ModuleType, decisions: Decisions) -> int:
+    """Ask at every border that the decisions name, after every kind of error, and with a hanging monitor."""
+    book = Book(decisions)
+    count = steps_table(module, book)
+    for table in dict.fromkeys(_tables(book)):
+        count += 1
+        _runs_as_decided(module, book, table)
+    for table, error, place in _failures(book):
+        count += 1
+        _recovers_as_decided(module, book, table, error, place)
+    for table in _hangs(book):
+        count += 2
+        _comes_back(module, book, table)
+        _comes_back_off_the_main_thread(module, book, table)
+    return count
+
+
+def _tables(book: Book) -> Iterator[Table]:
+    yield Table(ROWS)
+    shares = {0.0, 1.0} | ({book.sparse[0].missing_above} if book.sparse else set())
+    for share in sorted(shares):
+        least = math.floor(share * ROWS)
+        yield from (Table(ROWS, lacking=lacking) for lacking in (least, least + 1) if lacking <= ROWS)
+    if book.sample:
+        above = book.sample[0].rows_above
+        yield from (Table(rows) for rows in (above, above + 1, 2 * above + 1))
+        yield Table(above + 1, lacking=above + 1)
+    for reach, _ in book.deadlines:
+        yield from _around(reach, book)
+
+
+def _around(reach: Reach, book: Book) -> Iterator[Table]:
+    """Give tables at the borders of what a deadline covers and a step beyond; inside, other work too."""
+    rows, features = (reach.rows_from, reach.rows_to), (reach.features_from, reach.features_to)
+    sizes = [(n, features[0]) for n in (rows[0] - 1, rows[0], rows[1], rows[1] + 1)]
+    sizes += [(rows[0], n) for n in (features[0] - 1, features[1], features[1] + 1)]
+    yield from (Table(*size, computation=reach.computation) for size in sizes if 0 not in size)
+    others = [each.computation for each, _ in book.deadlines if each.computation != reach.computation]
+    near = near_misses(filter(None, [reach.computation]))
+    for computation in dict.fromkeys((*others, None, "no such computation", *near)):
+        yield from (
+            Table(*size, computation=computation) for size in ((rows[0], features[0]), (rows[1], features[1]))
+        )
+
+
+def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
+    expected = book.expected(table)
+    if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S:
+        return
+    calls = mmap.mmap(-1, 1)  # shared with the process that the monitor may run in
+    outcome = _asked(module, table, lambda data: _seen(data, calls))
+    demand(calls[0] == 1, f"{table}: the monitor was run {calls[0]} times")
+    _demand_fields(book, table, expected, outcome)
+    says = f"{table}: {_short(outcome)}, its decisions say {expected}"
+    rows, is_sparse, allowed = outcome.results or (None, None, None)
+    demand(outcome.strategy == expected.strategy, says)
+    demand(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), says)
+    demand(rows == expected.rows, f"{says}; the monitor saw {rows} rows")
+    demand(bool(is_sparse) is expected.is_sparse, f"{says}; the monitor saw presence: {is_sparse}")
+    demand(_is_same(allowed, expected.deadline_s), f"{says}; the deadline was {allowed}")
+    demand(outcome.timed_out is False and not outcome.error, says)
+    _demand_words(table, expected, outcome)
+
+
+def _is_same(allowed: float | None, expected: float | None) -> bool:
+    if allowed is None or expected is None:
+        return allowed is expected
+    return math.isclose(allowed, expected, rel_tol=1e-12)
+
+
+def _demand_fields(book: Book, table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
+    told = (
+        outcome.rows,
+        outcome.features,
+        outcome.missing_share,
+        outcome.computation,
+        outcome.policy_version,
+    )
+    true = (expected.rows, table.features, table.share, table.computation or "", book.version)
+    demand(
+        told == true, f"{table}: rows, features, missing share, computation, version are {told}, not {true}"
+    )
+    demand(outcome.duration_ms >= 0.0, f"{table}: it took {outcome.duration_ms!r} ms")
+
+
+def _demand_words(table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
+    """Every step away from a full run is told in a warning, and nothing else is."""
+    said = " ".join(outcome.warnings)
+    wanted = [LACKING] * expected.is_sparse + [str(expected.rows)] * (expected.rows != table.rows)
+    demand(
+        len(outcome.warnings) == len(wanted), f"{table}: {len(wanted)} warnings are due: {outcome.warnings}"
+    )
+    for word in wanted:
+        demand(word in said, f"{table}: no warning speaks of {word}: {outcome.warnings}")
+
+
+def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
+    """Give runs that fail, and from which strategy of the decisions on the monitor works."""
+    largest = max(
+        (max(failed.rows_above or 0, tried.rows) + 1 for failed, tried in book.fallbacks), default=ROWS
+    )
+    for error in _ERRORS:
+        if error not in {failed.error for failed, _ in book.fallbacks}:
+            for rows in {ROWS, largest}:
+                yield from ((table, error, 0) for table in _with_time(book, rows))
+    for failed, tried in book.fallbacks:
+        above = failed.rows_above or 0
+        for table in _with_time(book, max(above, tried.rows) + 1):
+            yield from ((table, failed.error, place) for place in range(len(tried.strategies) + 1))
+        if above:
+            yield from ((table, failed.error, 0) for table in _with_time(book, above))
+
+
+def _with_time(book: Book, rows: int) -> Iterator[Table]:
+    """Give a table of so many rows that has time enough to fail and recover in, where there is one."""
+    wider = max((reach.features_to for reach, _ in book.deadlines), default=0) + 1
+    for features in (3, wider) if 3 < wider <= WIDEST else (3,):
+        table = Table(rows, features, lacking=max(rows // 10, 1))
+        allowed = book.expected(table).deadline_s
+        if allowed is None or allowed >= ENOUGH_S:
+            yield table
+            return
+
+
+def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: str, place: int) -> None:
+    expected = book.expected(table)
+    tried = book.tried(expected, error)
+    strategies = [] if tried is None else possible(tried, table, expected)
+    calls = mmap.mmap(-1, 1)  # shared with the processes that the monitor runs in
+    outcome = _asked(module, table, lambda data: _failing(data, table, error, calls, strategies[:place]))
+    _demand_fields(book, table, expected, outcome)
+    says = f"{table}, {error}, {strategies[:place]} fail too: {_short(outcome)}"
+    demand(outcome.error == error, f"{says}; the error is {error}")
+    demand(outcome.timed_out is (error == "timeout"), says)
+    demand(len(outcome.warnings) > 0, f"{says}; nothing is said of the error")
+    if tried is None or place >= len(strategies):
+        demand(outcome.strategy == "failed" and outcome.results is None, f"{says}; it failed")
+        demand(outcome.quality_loss == 1.0, f"{says}; a failed run has lost everything")
+        times = f"{says}; nothing is tried after it, yet the monitor was run {calls[0]} times"
+        demand(len(strategies) > 0 or calls[0] == 1, times)
+        return
+    works = strategies[place]
+    loss = tried.quality_losses[tried.strategies.index(works)]
+    loss = expected.quality_loss + loss * (1.0 - expected.quality_loss)
+    demand(outcome.strategy == works, f"{says}; its decisions say {works}")
+    demand(math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{says}; its quality loss is {loss:g}")
+    if works == "sampled":
+        demand(str(tried.rows) in outcome.warnings[-1], f"{says}; {tried.rows} rows are not spoken of")
+        demand(outcome.results == tried.rows, f"{says}; the monitor saw {outcome.results} rows")
+
+
+def _failing(data: Any, table: Table, error: str, calls: mmap.mmap, failing: list[str]) -> int:
+    """Fail at first, then as long as the data look like what these strategies make of them."""
+    calls[0] += 1
+    if calls[0] > 1 and _looks_like(data, table) not in failing:
+        return _n_rows(data)
+    if calls[0] == 1 and error == "crash":
+        os._exit(3)
+    raise _ERRORS.get(error, RuntimeError)("on purpose")
+
+
+def _looks_like(data: Any, table: Table) -> str:
+    if len(data) < table.features:
+        return "by_feature"
+    if LACKING in data and not np.isnan(data[LACKING]).any():
+        return "sparse"
+    return "sampled" if _n_rows(data) < table.rows else "retry"
+
+
+def _hangs(book: Book) -> Iterator[Table]:
+    """Give the smallest table under a deadline, where that is short enough to wait for."""
+    for reach, _ in book.deadlines:
+        table = Table(reach.rows_from, reach.features_from, computation=reach.computation)
+        expected = book.expected(table)
+        if expected.deadline_s is not None and expected.deadline_s < PATIENCE_S:
+            yield table
+            return
+
+
+def _comes_back(module: ModuleType, book: Book, table: Table) -> None:
+    allowed = book.expected(table).deadline_s or 0.0
+    asleep = 2.0 * (allowed + STARTING_S)
+    started = time.monotonic()
+    outcome = _asked(module, table, lambda _data: time.sleep(asleep))
+    took = time.monotonic() - started
+    says = f"{table}: a monitor that hangs under a deadline of {allowed:g} s came back after {took:.2f} s"
+    demand(took <= 1.1 * allowed + STARTING_S, says)
+    demand(outcome.timed_out and outcome.error == "timeout", f"{says} as {_short(outcome)}")
+    demand(outcome.strategy == "failed" and len(outcome.warnings) > 0, f"{says} as {_short(outcome)}")
+
+
+def _comes_back_off_the_main_thread(module: ModuleType, book: Book, table: Table) -> None:
+    faults: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            _comes_back(module, book, table)
+        except BaseException as fault:  # noqa: BLE001 -- raised again below
+            faults.append(fault)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    for fault in faults:
+        raise fault
+
+
+def _asked(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> MonitoringOutcome:
+    outcome = module.monitor_with_recovery(table.data, monitor=monitor, context=table.context)
+    demand(isinstance(outcome, MonitoringOutcome), f"{table}: it answers {type(outcome).__name__}")
+    return outcome  # type: ignore[no-any-return]
+
+
+def _seen(data: Any, calls: mmap.mmap) -> tuple[int, bool, float | None]:
+    """Say what a monitor sees: how many rows, whether presence for values, under which deadline."""
+    calls[0] += 1
+    is_sparse = LACKING in data and not np.isnan(data[LACKING]).any()
+    return _n_rows(data), bool(is_sparse), deadline()
+
+
+def _n_rows(data: Any) -> int:
+    return max(map(len, data.values()))
+
+
+def _short(outcome: MonitoringOutcome) -> str:
+    return (
+        f"{outcome.strategy} (loss {outcome.quality_loss:g}, error {outcome.error!r}, "
+        f"timed out {outcome.timed_out}, warnings {outcome.warnings})"
+    )

@@ -1,0 +1,239 @@
+"""`monitor_with_recovery`: how a monitor is run so that it comes back."""
+
+import math
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.policy import PolicySpec
+from poet_runtime.errors import RenderError
+
+Kind = Literal["timeout", "memory", "crash", "value", "io", "other"]
+Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Rows = Annotated[int, msgspec.Meta(ge=1)]
+_LONGEST_S = 1e7  # about four months
+_OF_A_PROCESS = ("crash", "memory")  # what only another process can see: it was killed
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a feature lacks more than this share of its values."""
+
+    missing_above: Share
+
+
+class Sparse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it costs to look at presence instead of values."""
+
+    quality_loss: Share
+
+
+class Large(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a table has more rows than this."""
+
+    rows_above: Rows
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many rows are looked at instead, and what that costs."""
+
+    rows: Rows
+    quality_loss: Share
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a deadline holds: for one computation or any, and tables of the sizes that feedback covered."""
+
+    computation: str | None
+    rows_from: int
+    rows_to: int
+    features_from: int
+    features_to: int
+
+
+class Seconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A deadline for the whole call: seconds * rows**per_rows * features**per_features."""
+
+    seconds: float
+    per_rows: float
+    per_features: float
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a run failed in this way, on more rows than this."""
+
+    error: Kind
+    rows_above: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is tried then, in this order; `rows` are those of a sample, each strategy costs its own loss."""
+
+    strategies: tuple[Strategy, ...]
+    rows: Rows
+    quality_losses: tuple[Share, ...]
+
+
+def baseline(_start: str) -> tuple[Rule, ...]:
+    """Give the rules of version 1, the same whatever the workspace starts from."""
+    return (Rule(id="full", kind="run", reason="run it; on any error report the error"),)
+
+
+def outline(decisions: Decisions) -> dict[str, object]:
+    """Say what the template prints: what makes data smaller, the deadlines, the run, what follows an error.
+
+    Raises
+    ------
+    RenderError
+        A rule is malformed, or two deadlines are for one computation, two fallbacks for one error.
+    """
+    only_kinds(decisions, ("run", "sparse", "sample", "deadline", "fallback"))
+    constants: list[Constant] = []
+    fallbacks = _fallbacks(decisions, constants)
+    return {
+        "rule": single(decisions, "run").id,
+        "sparse": _sparse(single(decisions, "sparse"), constants) if _of(decisions, "sparse") else None,
+        "sample": _sample(single(decisions, "sample"), constants) if _of(decisions, "sample") else None,
+        **_deadlines(decisions, constants),
+        "fallbacks": fallbacks,
+        "is_isolated": any(each["error"] in _OF_A_PROCESS for each in fallbacks),
+        "spare": next((each for each in fallbacks if each["error"] == "timeout"), None),
+        "constants": in_rule_order(constants),
+    }
+
+
+def _of(decisions: Decisions, kind: str) -> list[Rule]:
+    return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
+
+
+def _sparse(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    above = constant_name(rule, "missing_above")
+    share = read(rule, rule.condition, Missing).missing_above
+    constants.append(Constant(rule.id, above, share, why(rule)))
+    loss = read(rule, rule.parameters, Sparse).quality_loss
+    return {"rule": rule.id, "above": above, "loss": _constant(rule, "quality_loss", loss, constants)}
+
+
+def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    above = constant_name(rule, "rows_above")
+    rows_above, sample = read(rule, rule.condition, Large).rows_above, read(rule, rule.parameters, Sample)
+    if sample.rows > rows_above:
+        raise RenderError(
+            f"rule {rule.id!r}: a sample of {sample.rows} rows from tables above {rows_above}; "
+            "expected fewer than there are"
+        )
+    constants.append(Constant(rule.id, above, rows_above, why(rule)))
+    return {
+        "rule": rule.id,
+        "above": above,
+        "rows": _constant(rule, "rows", sample.rows, constants),
+        "loss": _constant(rule, "quality_loss", sample.quality_loss, constants),
+    }
+
+
+def _deadlines(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
+    """Put the deadlines of one computation before the one for all others."""
+    found = [(rule, read(rule, rule.condition, Reach)) for rule in _of(decisions, "deadline")]
+    computations = [reach.computation for _, reach in found]
+    if len(set(computations)) != len(computations):
+        raise RenderError(
+            f"monitor_with_recovery: deadlines for the computations {computations}; expected one each"
+        )
+    printed = {rule.id: _deadline(rule, reach, constants) for rule, reach in found}
+    named = tuple(printed[rule.id] for rule, reach in found if reach.computation is not None)
+    general = next((printed[rule.id] for rule, reach in found if reach.computation is None), None)
+    return {"named_deadlines": named, "deadline": general}
+
+
+def _deadline(rule: Rule, reach: Reach, constants: list[Constant]) -> dict[str, object]:
+    deadline = read(rule, rule.parameters, Seconds)
+    _check(rule, reach, deadline)
+    printed: dict[str, object] = {"rule": rule.id, "seconds": constant_name(rule, "seconds")}
+    constants.append(Constant(rule.id, constant_name(rule, "seconds"), deadline.seconds, why(rule)))
+    if reach.computation is not None:
+        printed["computation"] = _constant(rule, "computation", reach.computation, constants)
+    for name, value in (
+        ("per_rows", deadline.per_rows),
+        ("per_features", deadline.per_features),
+        ("rows_from", reach.rows_from),
+        ("rows_to", reach.rows_to),
+        ("features_from", reach.features_from),
+        ("features_to", reach.features_to),
+    ):
+        printed[name] = _constant(rule, name, value, constants)
+    return printed
+
+
+def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
+    """Refuse ranges that hold nothing, and deadlines that shrink with the work or are no time at all."""
+    if not (1 <= reach.rows_from <= reach.rows_to and 1 <= reach.features_from <= reach.features_to):
+        raise RenderError(f"rule {rule.id!r}: {reach}; expected 1 <= from <= to, of rows and of features")
+    for name in Seconds.__struct_fields__:
+        finite(rule, name, getattr(deadline, name))
+    if not deadline.seconds > 0.0 <= min(deadline.per_rows, deadline.per_features):
+        raise RenderError(
+            f"rule {rule.id!r}: {deadline}; expected seconds above 0 and exponents of at least 0"
+        )
+    logarithm = (
+        math.log(deadline.seconds)
+        + deadline.per_rows * math.log(reach.rows_to)
+        + deadline.per_features * math.log(reach.features_to)
+    )
+    if logarithm > math.log(_LONGEST_S):
+        raise RenderError(
+            f"rule {rule.id!r}: {deadline} is more than {_LONGEST_S:g} s for the largest table that it "
+            "covers; hold the rule instead"
+        )
+
+
+def _fallbacks(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    printed = tuple(_fallback(rule, constants) for rule in _of(decisions, "fallback"))
+    errors = [each["error"] for each in printed]
+    if len(set(errors)) != len(errors):
+        raise RenderError(f"monitor_with_recovery: fallbacks for {errors}; expected one for each error")
+    return printed
+
+
+def _fallback(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+    failed, tried = read(rule, rule.condition, Failed), read(rule, rule.parameters, Tried)
+    names = tried.strategies
+    if not names or len(set(names)) != len(names) or len(names) != len(tried.quality_losses):
+        raise RenderError(
+            f"rule {rule.id!r}: strategies {', '.join(names) or 'none'} with {len(tried.quality_losses)} "
+            "losses; expected at least one strategy, each once, and a loss for each"
+        )
+    constants.append(Constant(rule.id, constant_name(rule, "strategies"), names, why(rule)))
+    above = failed.rows_above
+    return {
+        "rule": rule.id,
+        "error": failed.error,
+        "strategies": constant_name(rule, "strategies"),
+        "losses": _constant(rule, "quality_losses", tried.quality_losses, constants),
+        "rows": _constant(rule, "rows", tried.rows, constants),
+        "rows_above": None if above is None else _constant(rule, "rows_above", above, constants),
+    }
+
+
+def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
+    name = constant_name(rule, part)
+    constants.append(Constant(rule.id, name, value, "as above"))
+    return name
+
+
+SPEC = PolicySpec(
+    name="monitor_with_recovery",
+    template="monitor_with_recovery.py.jinja",
+    starts=("baseline",),
+    baseline=baseline,
+    outline=outline,
+    learner="poet.policies.monitor_with_recovery.learner.learn:learn",
+    contract="poet.policies.monitor_with_recovery.contract",
+    behaviour="poet.policies.monitor_with_recovery.behaviour",
+    words=frozenset({
+        *Missing.__struct_fields__, *Sparse.__struct_fields__, *Large.__struct_fields__,
+        *Sample.__struct_fields__, *Reach.__struct_fields__, *Seconds.__struct_fields__,
+        *Failed.__struct_fields__, *Tried.__struct_fields__, *get_args(Kind), *get_args(Strategy),
+    }),
+)  # fmt: skip

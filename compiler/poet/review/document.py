@@ -1,0 +1,378 @@
+"""What a plan, a diff, an explanation and a status say, in the order in which a reviewer asks.
+
+These types are the only description of a change. Builders fill them from a workspace, renderers turn them
+into text, Markdown and HTML, and their fields are the JSON that `--json` prints. A renderer derives nothing
+that is not in a document: what a person approves reads the same everywhere.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from poet.build.compare import Against
+from poet.build.manifest import Manifest
+from poet.learning.costs import CostEstimate
+from poet.log import Written
+from poet.review.words import SHARES, counted
+from poet.spec.decisions import Evidence, Interval, Rule
+from poet_runtime.registry import Move, Quarantine, Slowness, Trial
+
+FORMAT_VERSION: Final = 1
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity of the evidence, before the rule and with it."""
+
+    what: str
+    before: Interval | None = None
+    after: Interval | None = None
+
+    @property
+    def sides(self) -> tuple[Interval, ...]:
+        """The intervals that exist, the earlier one first."""
+        return tuple(each for each in (self.before, self.after) if each is not None)
+
+    @property
+    def counts(self) -> str:
+        """The effective numbers of events; one where both sides have the same."""
+        return " → ".join(dict.fromkeys(f"{each.n:g}" for each in self.sides))
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the quantity is printed in percent."""
+        return self.what in SHARES
+
+
+def evidence_pairs(evidence: Evidence) -> tuple[Pair, ...]:
+    """Return each quantity with what it was and what it is, in the order of the evidence."""
+    before, after = ({each.what: each for each in side} for side in (evidence.before, evidence.after))
+    return tuple(Pair(what=what, before=before.get(what), after=after.get(what)) for what in before | after)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule, what it does in words, and what was done before it."""
+
+    rule: Rule
+    words: str
+    was: str = ""
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Each quantity of the evidence, before and after."""
+        return evidence_pairs(self.rule.evidence) if self.rule.evidence else ()
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What one policy does differently: rules, behavior, and last the source."""
+
+    policy: str
+    changes: tuple[Entry, ...] = ()  # rules adopted, changed or pinned, then those retired
+    against: Against | None = None  # behavior and replay
+    notes: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()  # unified diff
+
+    @property
+    def older(self) -> int | None:
+        """The version before; None where there was none."""
+        raise NotImplementedError
+
+    @property
+    def newer(self) -> int:
+        """The version after."""
+        raise NotImplementedError
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What belongs to no single rule: edits by hand, denominators."""
+        return self.notes
+
+
+class PlannedPolicy(Change, frozen=True, kw_only=True):
+    """What a compile would do to one policy."""
+
+    is_change: bool
+    active_version: int | None
+    next_version: int | None
+    is_learned: bool = True
+    refused: str = ""  # why what was learned is not offered
+    edits: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()  # all of them
+    candidates: tuple[Entry, ...] = ()  # those that lack evidence, nearest to adoption first, and vetoed ones
+
+    @property
+    def older(self) -> int | None:
+        """The version in use; None for a new policy."""
+        return self.active_version
+
+    @property
+    def newer(self) -> int:
+        """The version that a compile would publish, else the one in use."""
+        return self.next_version or self.active_version or 1
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Edits by hand, then denominators and refusals of the learner."""
+        return (*(f"edited by hand: {edit}" for edit in self.edits), *self.notes)
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a compile would change, and why."""
+
+    format_version: int = FORMAT_VERSION
+    verdict: str = ""
+    log_position: int = 0
+    has_changes: bool = False
+    left: dict[str, str] = {}  # policies that could not be learned, and why
+    costs: tuple[CostEstimate, ...] = ()
+    policies: tuple[PlannedPolicy, ...] = ()
+    published: dict[str, int] | UnsetType = UNSET  # versions by policy, once the plan is compiled
+
+    @property
+    def sections(self) -> tuple[PlannedPolicy, ...]:
+        """The policies that would get a new version."""
+        return tuple(each for each in self.policies if each.is_change)
+
+    @property
+    def refused(self) -> tuple[PlannedPolicy, ...]:
+        """The policies for which something was learned that is not offered."""
+        return tuple(each for each in self.policies if each.refused)
+
+    @property
+    def waiting(self) -> tuple[PlannedPolicy, ...]:
+        """The policies with candidates."""
+        return tuple(each for each in self.policies if each.is_learned and each.candidates)
+
+    @property
+    def costs_in_words(self) -> str:
+        """The costs that the plan was made with."""
+        return "; ".join(map(str, self.costs))
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """One line for each group of policies that stay as they are."""
+        same = [
+            each.policy
+            for each in self.policies
+            if not each.is_change and not each.refused and each.is_learned
+        ]
+        unlearned = [each.policy for each in self.policies if not each.is_learned]
+        groups = {"unchanged": same, "not learned yet": unlearned}
+        return (
+            *(f"{what}: {', '.join(names)}" for what, names in groups.items() if names),
+            *(f"left as it is: {policy}: {problem}" for policy, problem in self.left.items()),
+        )
+
+
+class ChangedRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that acts differently in the newer version."""
+
+    old: Rule
+    new: Rule
+
+
+class DiffDocument(Change, frozen=True, kw_only=True):
+    """What one published version does differently from another."""
+
+    format_version: int = FORMAT_VERSION
+    old: int
+    new: int
+    added: tuple[Rule, ...] = ()
+    removed: tuple[Rule, ...] = ()
+    changed: tuple[ChangedRule, ...] = ()
+    unchanged: int = 0  # rules
+
+    @property
+    def older(self) -> int | None:
+        """The older version."""
+        return self.old
+
+    @property
+    def newer(self) -> int:
+        """The newer version."""
+        return self.new
+
+    @property
+    def verdict(self) -> str:
+        """The versions and the number of changed rules."""
+        return f"{self.policy}: version {self.old} → {self.new}, {counted(len(self.changes), 'changed rule')}"
+
+    @property
+    def sections(self) -> tuple[Change, ...]:
+        """The one policy."""
+        return (self,)
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """How many rules are the same."""
+        return (f"{counted(self.unchanged, 'rule')} unchanged",)
+
+    @property
+    def refused(self) -> tuple[PlannedPolicy, ...]:
+        """None: both versions are published."""
+        return ()
+
+    @property
+    def waiting(self) -> tuple[PlannedPolicy, ...]:
+        """None: candidates belong to a plan."""
+        return ()
+
+    @property
+    def costs_in_words(self) -> str:
+        """Empty: costs belong to a plan."""
+        return ""
+
+
+Review = PlanDocument | DiffDocument
+
+
+class ExplainDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules of a version, or one of them, with their evidence."""
+
+    format_version: int = FORMAT_VERSION
+    policy: str
+    version: int
+    revises: int | None
+    start: str
+    notes: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+
+class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of a published version with the events that it rests on."""
+
+    policy: str
+    version: int
+    entry: Entry
+    events: tuple[tuple[str, Written | None], ...]  # id; None for an event that this log does not hold
+    notes: tuple[str, ...]
+
+
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that answers for a share of the features."""
+
+    policy: str
+    version: int
+    champion: int
+    share: float
+    since: str
+    outcome: str
+
+
+class UnjudgedCanary(Canary, frozen=True, kw_only=True):
+    """A canary of a policy whose single answers no one labels."""
+
+    why: str
+
+
+class JudgedCanary(Canary, frozen=True, kw_only=True):
+    """A canary with the evidence of the labels so far; `bar` is what either e-value must reach."""
+
+    for_promotion: float
+    for_rollback: float
+    bar: float
+    answered_by_canary: int
+    answered_by_champion: int
+    judged: int
+    differ: int
+    saved: float
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A module on disk that is not what was published under its name."""
+
+    version: int
+    file: str
+    state: str
+    says: str
+    next: str
+
+
+class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy: its versions, the one that answers in this process, and what is on trial."""
+
+    active: int
+    previous: int | None
+    versions: tuple[int, ...]
+    answering: int | None
+    sha256: str | None
+    refused: str  # why the active version does not answer here
+    refused_beside: dict[str, str]  # the same for a shadow or a canary
+    changed_files: tuple[ChangedFile, ...]
+    guard: tuple[dict[str, Any], ...]
+    shadow: dict[str, Any] | None  # the trial, and the tally of the comparisons where there is one
+    canary: Canary | None
+    quarantine: tuple[Quarantine, ...]
+    slow: tuple[Slowness, ...]
+    events_since: int | None  # events in the log since the version was learned
+    start: str | None
+    unreadable: str = ""  # why the manifest cannot be read
+
+
+class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a workspace: events, versions, trials, candidates."""
+
+    format_version: int = FORMAT_VERSION
+    workspace: str
+    log_position: int
+    events: dict[str, int]
+    policies: dict[str, PolicyStatus]
+    changes: tuple[str, ...]  # policies that a compile would change
+    held: tuple[str, ...]  # ids of all candidates, nearest to adoption first
+    nearest: tuple[Entry, ...]  # the first of them
+
+
+class PolicyStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy on the overview, read from the registry and the manifest alone."""
+
+    name: str
+    active: int
+    previous: int | None
+    versions: int
+    canary: Trial | None
+    shadow: Trial | None
+    quarantined: tuple[int, ...]
+    slow: tuple[int, ...]
+    problem: str = ""
+    rules: tuple[Rule, ...] = ()
+    start: str = ""
+    learned: int = 0  # rules with evidence
+    log_position: int = 0
+
+
+class StandingDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a workspace without a plan: what can be read in a few milliseconds."""
+
+    workspace: str
+    log_position: int
+    events: dict[str, int]
+    feedback: int  # since the last compile
+    threshold: int
+    learned_until: int
+    refused: str
+    policies: tuple[PolicyStanding, ...]
+    changes: tuple[Move, ...]
+
+
+class PublishedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version in a policy's history."""
+
+    number: int
+    roles: tuple[str, ...]
+    quarantine: Quarantine | None
+    slow: Slowness | None
+    sha256: str
+    published: str
+    problem: str = ""
+    manifest: Manifest | None = None
+
+
+class HistoryDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy's versions, newest first, and its part of the journal."""
+
+    policy: str
+    active: int
+    previous: int | None
+    canary: Trial | None
+    versions: tuple[PublishedVersion, ...]
+    moves: tuple[Move, ...]

@@ -1,0 +1,1 @@
+"""`poet serve`: pages for people and an HTTP interface for machines."""

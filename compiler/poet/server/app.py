@@ -1,0 +1,211 @@
+"""The application: what stands at which path, and what becomes of errors.
+
+Starting the server, where it may be started.
+"""
+
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from poet.server import health as _open
+from poet.server import inbox as _inbox
+from poet.server import ingest as _api
+from poet.server import ingest as _hooks
+from poet.server import pages as _login
+from poet.server import pages as _pages
+from poet.server import plans as _plans
+from poet.server import versions as _versions
+from poet.server.auth import Gate, caller_of
+from poet.server.handlers import form, machine, page, state_of
+from poet.server.problem import Refusal, problem_response, refusal_of
+from poet.server.render import HERE, show
+from poet.server.state import Settings, State
+from poet.server.tokens import Tokens
+from poet_runtime.errors import PoetError, ServeError
+
+MACHINES = ("/v1/", "/health", "/ready", "/metrics", "/openapi.json")
+
+
+def make_app(
+    folder: Path, settings: Settings | None = None, *, clock: Callable[[], float] = time.time
+) -> Starlette:
+    """Make the application of a workspace; it opens the workspace now and lets go of it at shutdown.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no workspace in the folder.
+    """
+    state = State(folder, settings or Settings(), clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await state.close()
+
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(Gate, state=state)],
+        exception_handlers={
+            Refusal: _refused,
+            PoetError: _refused,
+            HTTPException: _refused,
+            Exception: _failed,
+        },
+        lifespan=lifespan,
+    )
+    app.state.poet = state
+    return app
+
+
+def _routes() -> list[Route | Mount]:
+    return [
+        Route("/v1/events", machine("emit", _api.emit), methods=["POST"]),
+        Route("/v1/alertmanager", machine("emit", _api.alertmanager), methods=["POST"]),
+        Route("/v1/slack", _hooks.slack, methods=["POST"]),
+        Route("/v1/webhooks/{name}", _hooks.signed, methods=["POST"]),
+        Route("/health", _open.health),
+        Route("/ready", _open.ready),
+        Route("/openapi.json", _open.describe),
+        Route("/metrics", machine("read", _open.metrics)),
+        Route("/login", _login.login_page),
+        Route("/login", _login.login, methods=["POST"]),
+        Route("/logout", form("read", _login.leave), methods=["POST"]),
+        Route("/", page(_pages.overview)),
+        Route("/log", page(_pages.log)),
+        Route("/log/rows", page(_pages.log_rows)),
+        Route("/log/named", page(_pages.event_named)),
+        Route("/log/{position}", page(_pages.event)),
+        Route("/inbox", page(_inbox.inbox)),
+        Route("/executions/{position}", page(_inbox.execution)),
+        Route("/executions/{position}", form("judge", _inbox.answer), methods=["POST"]),
+        Route("/plans", page(_plans.plans)),
+        Route("/plans", form("judge", _plans.make), methods=["POST"]),
+        Route("/plans/work", page(_plans.work)),
+        Route("/plans/{identity}", page(_plans.plan)),
+        Route("/plans/{identity}/approve", form("operate", _plans.approve), methods=["POST"]),
+        Route("/plans/{identity}/reject", form("operate", _plans.reject), methods=["POST"]),
+        Route("/versions", page(_versions.versions)),
+        Route("/versions/{policy}", page(_versions.history)),
+        Route("/versions/{policy}/rollback", form("operate", _versions.rollback), methods=["POST"]),
+        Route("/versions/{policy}/{number}", page(_versions.version)),
+        Route("/versions/{policy}/{number}/activate", form("operate", _versions.activate), methods=["POST"]),
+        Route("/rules", page(_versions.rules)),
+        Route("/rules/{policy}/{number}/{rule}", page(_versions.rule)),
+        Mount("/static", _Static(directory=HERE / "static")),
+    ]
+
+
+class _Static(StaticFiles):
+    """The package's own files, which a browser may keep: their addresses name their content."""
+
+    def file_response(self, *arguments: object, **keywords: object) -> Response:
+        response: Response = super().file_response(*arguments, **keywords)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Say what is wrong: to programs as JSON, to people as a page."""
+    if isinstance(error, Refusal):
+        refusal = error
+    elif isinstance(error, HTTPException):
+        then = "GET /openapi.json lists what machines call" if error.status_code == 404 else ""
+        refusal = Refusal(
+            HTTPStatus(error.status_code), f"{error.detail}: {request.url.path!r:.80}", then=then
+        )
+        refusal.headers |= dict(error.headers or {})
+    else:
+        assert isinstance(error, PoetError)  # noqa: S101 -- the handlers above say so
+        refusal = refusal_of(error)
+    return _said(request, refusal)
+
+
+async def _failed(request: Request, _error: Exception) -> Response:
+    """Say that the fault is ours, and no more; the log of the process has the rest."""
+    return _said(
+        request,
+        Refusal(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "this is a fault of the server",
+            then="its output says more; whatever was answered with 200 is on disk",
+        ),
+    )
+
+
+def _said(request: Request, refusal: Refusal) -> Response:
+    if request.url.path.startswith(MACHINES) or "text/html" not in request.headers.get("accept", ""):
+        return problem_response(refusal)
+    state = state_of(request)
+    try:
+        caller = caller_of(request, state)
+    except (Refusal, PoetError):
+        caller = None
+    response = show(request, state, caller, "problem.html", status=refusal.status, refusal=refusal)
+    response.headers.update(refusal.headers)
+    return response
+
+
+def serve(folder: Path, settings: Settings, *, started: Callable[[str], None]) -> None:
+    """Serve a workspace until somebody ends it.
+
+    Parameters
+    ----------
+    started
+        Told the address once the server answers.
+
+    Raises
+    ------
+    ServeError
+        The address cannot be had, or is wider than this machine while there are no tokens.
+    """
+    if not settings.is_local and not Tokens(folder / "feedback_log").all():
+        raise ServeError(
+            f"{settings.host} can be reached from other machines, and without tokens everybody there could "
+            "say which version answers. Make one by `poet token create NAME --role operate`, or leave --host "
+            "out: then the server answers on this machine alone"
+        )
+    listening = _listening(settings)
+    port = listening.getsockname()[1]
+    app = make_app(folder, settings, clock=time.time)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # anybody could say that they come from elsewhere
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=30,
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    started(f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{port}")
+    server.run(sockets=[listening])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise ServeError(
+            f"{settings.host} port {settings.port} cannot be had ({error.strerror or error}); "
+            "choose others with --host and --port"
+        ) from error
+    return listening

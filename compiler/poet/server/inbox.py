@@ -1,0 +1,136 @@
+"""The inbox: one execution at a time, one keystroke an answer."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from poet.events import ExecutionRecorded, parse
+from poet.log import Wanted, Written
+from poet.server.auth import Caller
+from poet.server.ingest import take
+from poet.server.pages import number_of, told_of
+from poet.server.problem import Refusal
+from poet.server.render import show
+from poet.server.state import State
+from poet.workspace.inbox import Asked, verdict
+from poet_runtime.drift.sample_sketch import read_sketch
+from poet_runtime.errors import EventError
+
+LISTED = 30
+SCORES = 12
+VERDICTS = {"real": True, "false": False}
+REASON = 200  # characters
+
+
+async def inbox(request: Request, state: State, caller: Caller) -> Response:
+    """Show what waits, and the first of it."""
+
+    def read() -> dict[str, Any]:
+        state.waiting.refresh()
+        waiting = state.waiting.all()
+        at = request.query_params.get("at", "")
+        first = next((each for each in waiting if str(each.position) == at), waiting[0] if waiting else None)
+        return {
+            "waiting": waiting[:LISTED],
+            "total": len(waiting),
+            "chosen": first,
+            "following": _following(waiting, first),
+            "told": request.query_params.get("told", "")[:200],
+            **(_card(state, first.position) if first else {}),
+        }
+
+    return show(request, state, caller, "inbox.html", **await run_in_threadpool(read))
+
+
+async def execution(request: Request, state: State, caller: Caller) -> Response:
+    """Show one execution, whether it waits or not."""
+    position = number_of(request, "position")
+    card = await run_in_threadpool(_card, state, position)
+    return show(request, state, caller, "execution.html", following=None, **card)
+
+
+async def answer(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
+    """Take a verdict, and go on to what waits next."""
+    said, reason = fields.get("verdict", ""), fields.get("reason", "").strip()
+    if said not in VERDICTS or len(reason) > REASON:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "this is no verdict",
+            where="field verdict" if said not in VERDICTS else "field reason",
+            expected="real or false" if said not in VERDICTS else f"at most {REASON} characters",
+            got=ascii((said if said not in VERDICTS else reason)[:80]),
+        )
+    card = await run_in_threadpool(_card, state, number_of(request, "position"))
+    data: ExecutionRecorded = card["data"]
+    event = verdict(
+        data.execution_id,
+        was_real=VERDICTS[said],
+        reason=reason,
+        feature=data.feature,
+        who=caller.name,
+        now=state.clock,
+    )
+    await take(state, [event])
+    await run_in_threadpool(state.waiting.refresh)
+    following = fields.get("following", "")
+    at = f"at={following}&" if following.isascii() and following.isdigit() else ""
+    return RedirectResponse(f"/inbox?{at}told={said}", status_code=HTTPStatus.SEE_OTHER)
+
+
+def _card(state: State, position: int) -> dict[str, Any]:
+    """Give an execution with what is recorded of it."""
+    written = state.log.at(position)
+    data = _execution(written)
+    if written is None or data is None:
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            f"the log has no execution at position {position}",
+            then="look at the inbox, or at the log",
+        )
+    document = msgspec.json.decode(written.raw, type=dict[str, Any])
+    scores = sorted(
+        data.scores.items(), key=lambda item: item[1].p_value if item[1].p_value is not None else 2.0
+    )
+    return {
+        "event": written,
+        "data": data,
+        "sketch": read_sketch(document["data"]),
+        "scores": scores[:SCORES],
+        "left_out": max(0, len(scores) - SCORES),
+        "votes": _votes(state, data.execution_id),
+        "reasons": state.waiting.reasons(),
+    }
+
+
+def _execution(written: Written | None) -> ExecutionRecorded | None:
+    if written is None or written.type != "execution.recorded":
+        return None
+    try:
+        data = parse(written.raw).data
+    except EventError:
+        return None
+    return data if isinstance(data, ExecutionRecorded) else None
+
+
+def _votes(state: State, execution_id: str) -> list[tuple[Written, str]]:
+    """Give what people said of an execution, newest first."""
+    found = state.log.newest(Wanted(text=execution_id, is_feedback=True), LISTED)
+    return [(each, told_of(each.raw)) for each in found if _cites(each, execution_id)]
+
+
+def _cites(written: Written, execution_id: str) -> bool:
+    data = msgspec.json.decode(written.raw, type=dict[str, Any]).get("data")
+    return isinstance(data, dict) and data.get("execution_id") == execution_id
+
+
+def _following(waiting: list[Asked], chosen: Asked | None) -> int | None:
+    """Name the position of what comes after what is shown."""
+    if chosen is None:
+        return None
+    places = [each.position for each in waiting]
+    rest = places[places.index(chosen.position) + 1 :]
+    return rest[0] if rest else None

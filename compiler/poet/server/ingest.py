@@ -1,0 +1,172 @@
+"""Events in: CloudEvents and Alertmanager's webhook.
+
+Webhooks that are signed rather than sent with a token: Slack's, and anybody's who shares a secret.
+"""
+
+from http import HTTPStatus
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poet.events import Event
+from poet.server.auth import Caller, address, refuse_strangers, too_many
+from poet.server.handlers import read_body, state_of
+from poet.server.problem import Refusal, refusal_of
+from poet.server.readers import Received, read_alertmanager, read_cloudevents
+from poet.server.slack import read_signature, read_slack, require_slack
+from poet.server.state import Full, State
+from poet_runtime.errors import EventError, IngestError
+
+FULL_S = 1.0
+
+
+async def emit(request: Request, state: State, caller: Caller) -> Response:
+    """Take CloudEvents: structured, batched or binary."""
+    body = await read_body(request, state.settings)
+    source = caller.token.name if caller.token else state.workspace.configuration.source
+    received = read_cloudevents(request.headers, body, source=source, now=state.clock)
+    return await answer(state, received, caller)
+
+
+async def alertmanager(request: Request, state: State, caller: Caller) -> Response:
+    """Take a notification of Alertmanager's."""
+    body = await read_body(request, state.settings)
+    received, resolved = read_alertmanager(body, now=state.clock)
+    return await answer(state, received, caller, resolved=resolved)
+
+
+async def answer(
+    state: State, received: tuple[Received, ...], caller: Caller | None, **counts: int
+) -> Response:
+    """Write the events that came, and say what became of each.
+
+    Raises
+    ------
+    Refusal
+        Some were refused: it names them, and the others, which are in the log.
+    """
+    accepted: list[Event] = []
+    refused: list[dict[str, object]] = []
+    for number, each in enumerate(received):
+        refusal = _refusal(each, caller)
+        if refusal is None and isinstance(each, Event):
+            accepted.append(each)
+        elif refusal is not None:
+            refused.append({"index": number, **refusal.document()})
+    await take(state, accepted)
+    ids = [event.id for event in accepted]
+    if not refused:
+        return Response(msgspec.json.encode({"accepted": ids, **counts}), media_type="application/json")
+    only = refused[0] if len(received) == 1 else {}
+    raise Refusal(
+        HTTPStatus(int(str(refused[0]["status"]))) if only else HTTPStatus.UNPROCESSABLE_ENTITY,
+        str(
+            only.get(
+                "detail", f"{len(refused)} of {len(received)} events were refused, the others are in the log"
+            )
+        ),
+        where=str(only.get("where", "")),
+        expected=str(only.get("expected", "")),
+        got=str(only.get("got", "")),
+        then=str(refused[0].get("next", "")),
+        accepted=ids,
+        refused=refused,
+    )
+
+
+async def take(state: State, events: list[Event]) -> None:
+    """Return when events are on disk.
+
+    Raises
+    ------
+    Refusal
+        More wait for the disk than the server holds.
+    """
+    try:
+        await state.intake.append(events)
+    except Full as error:
+        raise too_many(FULL_S, "more events come than the disk takes") from error
+
+
+def _refusal(each: Received, caller: Caller | None) -> Refusal | None:
+    if isinstance(each, EventError):
+        return refusal_of(each)
+    token = caller.token if caller else None
+    if token is None or token.speaks_for(each.source):
+        return None
+    return Refusal(
+        HTTPStatus.FORBIDDEN,
+        f"this token does not speak for {each.source!r:.80}",
+        where="source",
+        expected=f"one of {', '.join(token.sources)}, or what begins with it and a slash",
+        then="name another source, or ask for a token that may",
+    )
+
+
+async def slack(request: Request) -> Response:
+    """Take a button pressed or a command typed in Slack."""
+    state = state_of(request)
+    if not state.settings.slack_secret:
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            "this server does not listen to Slack",
+            then="start it with `poet serve --slack-secret FILE`",
+        )
+    body = await _limited(request, state, "slack")
+    try:
+        require_slack(request.headers, body, state.settings.slack_secret, now=state.clock())
+    except IngestError as error:
+        raise _unsigned(request, state, error) from error
+    heard = read_slack(body, now=state.clock)
+    await take(state, [heard.event])
+    said = {"response_type": "ephemeral", "text": heard.answer}
+    return Response(msgspec.json.encode(said), media_type="application/json")
+
+
+async def signed(request: Request) -> Response:
+    """Take CloudEvents, structured or batched, under a signature."""
+    state = state_of(request)
+    name = request.path_params["name"]
+    secret = state.settings.webhooks.get(name)
+    if secret is None:
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            "this server knows no sender of this name",
+            where="path",
+            got=ascii(name[:80]),
+            then="start it with `poet serve --webhook NAME=FILE`",
+        )
+    body = await _limited(request, state, f"webhook/{name}")
+    try:
+        signature = read_signature(request.headers, body, secret, now=state.clock())
+    except IngestError as error:
+        raise _unsigned(request, state, error) from error
+    received = read_cloudevents(
+        request.headers,
+        body,
+        source=f"webhook/{name}",
+        now=state.clock,
+        is_binary_allowed=False,
+        name_event=signature.event_id,
+    )
+    return await answer(state, received, None)
+
+
+async def _limited(request: Request, state: State, who: str) -> bytes:
+    refuse_strangers(request, state)
+    if wait := state.machines.take(who):
+        raise too_many(wait, "more requests than this sender may send")
+    return await read_body(request, state.settings)
+
+
+def _unsigned(request: Request, state: State, error: IngestError) -> Refusal:
+    state.strangers.take(address(request))
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "the signature does not hold",
+        where=error.where,
+        expected=error.expected,
+        got=error.got,
+        then="see that both sides have the same secret and the same time",
+    )

@@ -1,0 +1,180 @@
+"""Overview, log and events: what there is to read.
+
+Login with a token, and logout.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from poet.events import PAYLOADS
+from poet.log import Wanted, Written
+from poet.review.status import standing_document
+from poet.server.auth import Caller, address, caller_of, refuse_strangers
+from poet.server.handlers import keep_cookie, read_form, state_of
+from poet.server.problem import Refusal
+from poet.server.render import fragment, show
+from poet.server.state import COOKIE, State
+
+ROWS = 100
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_TOLD = ("feature", "reason", "root_cause", "test", "action_taken", "useful")
+_WORDS = {
+    ("was_real_drift", True): "real drift",
+    ("was_real_drift", False): "false alarm",
+    ("drifted", True): "alert",
+    ("drifted", False): "silent",
+}
+
+
+async def overview(request: Request, state: State, caller: Caller) -> Response:
+    """Show where the workspace stands."""
+
+    def read() -> dict[str, Any]:
+        state.waiting.refresh()
+        standing = standing_document(state.workspace, state.feedback)
+        plans = [plan for plan in state.proposals.all() if plan.is_open]
+        return {"standing": standing, "plans": plans, "waiting": state.waiting.all()}
+
+    return show(request, state, caller, "overview.html", **await run_in_threadpool(read))
+
+
+async def log(request: Request, state: State, caller: Caller) -> Response:
+    """Show the newest events, as they come."""
+    found = await run_in_threadpool(_found, request, state)
+    return show(request, state, caller, "log.html", types=sorted(PAYLOADS), **found)
+
+
+async def log_rows(request: Request, state: State, _caller: Caller) -> Response:
+    """Give the rows of the log's table anew; nothing where nothing came."""
+    seen = _number(request.query_params.get("seen", ""))
+    if seen is not None and seen == await run_in_threadpool(state.log.position):
+        return Response(status_code=204)
+    found = await run_in_threadpool(_found, request, state)
+    return fragment("_rows.html", now=state.clock(), **found)
+
+
+async def event(request: Request, state: State, caller: Caller) -> Response:
+    """Show one event as it was written."""
+    position = number_of(request, "position")
+    found = await run_in_threadpool(state.log.at, position)
+    if found is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"the log has no event at position {position}")
+    return show(request, state, caller, "event.html", event=found)
+
+
+async def event_named(request: Request, state: State, caller: Caller) -> Response:
+    """Show the events that have an id."""
+    identity = request.query_params.get("id", "")
+    found = await run_in_threadpool(state.log.named, identity)
+    if not found:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"the log has no event with the id {identity!r:.80}")
+    return show(request, state, caller, "event.html", event=found[0])
+
+
+def number_of(request: Request, name: str) -> int:
+    """Give a number of the path.
+
+    Raises
+    ------
+    Refusal
+        It is none.
+    """
+    number = _number(request.path_params[name])
+    if number is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing at {request.url.path!r:.80}")
+    return number
+
+
+def told_of(raw: bytes) -> str:
+    """Say in a line what an event's data tells."""
+    try:
+        data = msgspec.json.decode(raw, type=dict[str, object]).get("data")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if not isinstance(data, dict):
+        return ""
+    told = [
+        _WORDS[name, data[name]] for name in ("was_real_drift", "drifted") if (name, data.get(name)) in _WORDS
+    ]
+    told += [f"{name} {data[name]}" for name in _TOLD if data.get(name) not in (None, "")]
+    told = told or [f"{name} {value}" for name, value in data.items() if isinstance(value, str | int | float)]
+    return ", ".join(told)[:160]
+
+
+def _found(request: Request, state: State) -> dict[str, Any]:
+    """Read the filters, and what they let through."""
+    asked = request.query_params
+    wanted = Wanted(
+        type=asked.get("type", "")[:100],
+        source=asked.get("source", "")[:200],
+        text=asked.get("text", "")[:200],
+        is_feedback=asked.get("only") == "feedback",
+    )
+    before = _number(asked.get("before", ""))
+    position = state.log.position()
+    rows: list[Written] = state.log.newest(wanted, ROWS, before=before)
+    return {
+        "wanted": wanted,
+        "before": before,
+        "is_live": before is None and asked.get("live") != "off",
+        "position": position,
+        "rows": [(row, told_of(row.raw)) for row in rows],
+        "is_full": len(rows) == ROWS,
+    }
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+async def login_page(request: Request) -> Response:
+    """Ask for a token."""
+    state = state_of(request)
+    if caller_of(request, state) is not None:
+        return RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
+    return _asked(request, state, then=request.query_params.get("then", "/"))
+
+
+async def login(request: Request) -> Response:
+    """Begin a session for whoever shows a token that may see pages."""
+    state = state_of(request)
+    refuse_strangers(request, state)
+    fields = await read_form(request, state.settings)
+    token = state.tokens.find(fields.get("token", "").strip())
+    then = fields.get("then", "/")
+    if token is None or not token.may("read"):
+        state.strangers.take(address(request))
+        problem = (
+            "This token is unknown, or was revoked."
+            if token is None
+            else "A token of the role emit sees no pages."
+        )
+        return _asked(request, state, then=then, problem=problem, status=HTTPStatus.UNAUTHORIZED)
+    response = RedirectResponse(_inside(then), status_code=HTTPStatus.SEE_OTHER)
+    return keep_cookie(response, state, state.sessions.begin(token.id))
+
+
+async def leave(_request: Request, state: State, caller: Caller, _fields: dict[str, str]) -> Response:
+    """End a session."""
+    state.sessions.end(caller.cookie)
+    response = RedirectResponse("/login", status_code=HTTPStatus.SEE_OTHER)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _asked(
+    request: Request, state: State, *, then: str, problem: str = "", status: int = HTTPStatus.OK
+) -> Response:
+    return show(request, state, None, "login.html", then=_inside(then), problem=problem, status=status)
+
+
+def _inside(path: str) -> str:
+    """Give the path of one of our pages: a login must not lead anywhere else."""
+    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if is_ours and path.isascii() and path.isprintable() else "/"

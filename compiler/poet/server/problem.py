@@ -1,0 +1,83 @@
+"""Refusals: what is wrong, where, what was expected, what to do next (RFC 9457)."""
+
+from http import HTTPStatus
+
+import msgspec
+from starlette.responses import Response
+
+from poet_runtime.errors import EventError, IngestError, LogError, PoetError
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS = {"header content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "body": HTTPStatus.BAD_REQUEST}
+
+
+class Refusal(Exception):  # noqa: N818 -- it becomes an answer
+    """A request that is answered with 4xx, or 503 where the disk is at fault."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        what: str,
+        *,
+        where: str = "",
+        expected: str = "",
+        got: str = "",
+        then: str = "",
+        headers: dict[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+        self.says = {
+            name: value
+            for name, value in (("where", where), ("expected", expected), ("got", got), ("next", then))
+            if value
+        }
+        self.headers = headers or {}
+        self.more = more
+
+    def document(self) -> dict[str, object]:
+        """Give the problem as plain data."""
+        known = {"title": self.status.phrase, "status": int(self.status), "detail": self.what}
+        return known | self.says | self.more
+
+
+def refusal_of(error: PoetError) -> Refusal:
+    """Say a refusal of POET's in HTTP's words."""
+    if isinstance(error, EventError):
+        return Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{error.event} was refused",
+            where=error.path,
+            expected=error.expected,
+            got=error.got,
+            then="correct the event and send it again; GET /openapi.json describes every type",
+        )
+    if isinstance(error, IngestError):
+        return Refusal(
+            _STATUS.get(error.where, HTTPStatus.UNPROCESSABLE_ENTITY),
+            "the request cannot be read",
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+            then="correct the request and send it again; GET /openapi.json describes it",
+        )
+    if isinstance(error, LogError):
+        return Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            str(error),
+            then="send it again later, with the same ids: what is in the log already changes nothing",
+            headers={"retry-after": "5"},
+        )
+    return Refusal(HTTPStatus.CONFLICT, str(error))
+
+
+def problem_response(refusal: Refusal) -> Response:
+    """Answer a machine with a refusal."""
+    return Response(
+        msgspec.json.encode(refusal.document()),
+        status_code=refusal.status,
+        media_type=MEDIA_TYPE,
+        headers=refusal.headers,
+    )

@@ -1,0 +1,171 @@
+"""The file of tokens: names, roles and digests. A token itself is shown once and kept nowhere.
+
+Three roles, and what each of them may do.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from poet_runtime.errors import AccessError
+from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
+
+Role = Literal["emit", "review", "operate"]
+Right = Literal["emit", "read", "judge", "operate"]
+ROLES: tuple[Role, ...] = get_args(Role)
+_RIGHTS: dict[Role, frozenset[Right]] = {
+    "emit": frozenset({"emit"}),  # a machine: it tells, and sees nothing
+    "review": frozenset({"read", "judge"}),  # a person: sees all, and speaks in their own name alone
+    "operate": frozenset({"emit", "read", "judge", "operate"}),  # also says which version answers
+}
+
+
+def rights_of(role: Role) -> frozenset[Right]:
+    """Give what a role may do."""
+    return _RIGHTS[role]
+
+
+FILE = "access.json"
+LOCK: Final = "access.lock"
+PATIENCE_S: Final = 30.0
+FORMAT = 1
+SECRET_BYTES = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_SECRET = re.compile(r"poet_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One token: who holds it, what it may do, and the digest by which it is known.
+
+    `sources` are the only sources that its events may name, each with all that begins with it and a slash;
+    none: any source.
+    """
+
+    id: str
+    name: str
+    role: Role
+    sha256: str
+    created: str
+    sources: tuple[str, ...] = ()
+
+    def may(self, right: Right) -> bool:
+        """Tell whether the role has a right."""
+        return right in rights_of(self.role)
+
+    def speaks_for(self, source: str) -> bool:
+        """Tell whether events of this source may come with the token."""
+        return not self.sources or any(
+            source == each or source.startswith(f"{each}/") for each in self.sources
+        )
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = FORMAT
+    tokens: tuple[Token, ...] = ()
+
+
+_DOCUMENT: Final = JsonDocument(
+    type=_Document,
+    name="a file of tokens",
+    next_step="restore it, or delete it and make new ones",
+    error=AccessError,
+    format=FORMAT,
+)
+
+
+class Tokens:
+    """The tokens of a workspace, in a file that only its owner may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._seen: tuple[int, int, int] | None = None
+        self._document = _Document()
+
+    def all(self) -> tuple[Token, ...]:
+        """Give the tokens, oldest first; what another process wrote is seen at once.
+
+        Raises
+        ------
+        AccessError
+            The file is not one of tokens: then nobody gets in.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._seen, self._document = None, _Document()
+            return ()
+        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if seen != self._seen:
+            self._document, self._seen = _DOCUMENT.read(self.path), seen
+        return self._document.tokens
+
+    def find(self, secret: str) -> Token | None:
+        """Give the token that this secret is; None for one that is unknown or revoked."""
+        said = _SECRET.fullmatch(secret)
+        if said is None:
+            return None
+        digest = _digest(secret)
+        for token in self.all():
+            if token.id == said[1] and hmac.compare_digest(token.sha256, digest):
+                return token
+        return None
+
+    def create(self, name: str, role: str, *, at: str, sources: tuple[str, ...] = ()) -> tuple[str, Token]:
+        """Make a token; gives the secret, which nobody can read again, and what is kept of it.
+
+        Raises
+        ------
+        AccessError
+            The name is taken or no name, or the role is none.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise AccessError(f"{name!r:.80} is no name for a token; use up to 40 of a-z, 0-9, '.', '_', '-'")
+        if role not in ROLES:
+            raise AccessError(f"no role {role!r:.80}; choose one of {', '.join(ROLES)}")
+        with self._changing() as tokens:
+            if any(each.name == name for each in tokens):
+                raise AccessError(f"there is a token {name!r} already; revoke it, or choose another name")
+            identity = secrets.token_hex(4)
+            secret = f"poet_{identity}_{secrets.token_urlsafe(SECRET_BYTES)}"
+            token = Token(
+                id=identity, name=name, role=role, sha256=_digest(secret), created=at, sources=sources
+            )
+            self._write((*tokens, token))
+        return secret, token
+
+    def revoke(self, name: str) -> Token:
+        """Take a token back; whoever uses it is refused from the next request on.
+
+        Raises
+        ------
+        AccessError
+            There is none of this name.
+        """
+        with self._changing() as tokens:
+            gone = [each for each in tokens if each.name == name]
+            if not gone:
+                known = ", ".join(each.name for each in tokens) or "none"
+                raise AccessError(f"there is no token {name!r:.80}; there are {known}")
+            self._write(tuple(each for each in tokens if each.name != name))
+        return gone[0]
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Token, ...]]:
+        with lock(self.path.parent, timeout_s=PATIENCE_S, file_name=LOCK, error=AccessError):
+            self._seen = None
+            yield self.all()
+
+    def _write(self, tokens: tuple[Token, ...]) -> None:
+        atomic_write(self.path, to_json(_Document(tokens=tokens), is_sorted=False), mode=0o600)
+        self._seen = None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,21 @@
+"""The policies: what each is called, where it starts and how its decisions become an outline."""
+
+from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.policy import PolicySpec
+from poet.spec.registration import broken_policies, domains, policies, policy
+
+__all__ = [
+    "Constant",
+    "PolicySpec",
+    "broken_policies",
+    "constant_name",
+    "domains",
+    "finite",
+    "in_rule_order",
+    "only_kinds",
+    "policies",
+    "policy",
+    "read",
+    "single",
+    "why",
+]

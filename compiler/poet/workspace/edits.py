@@ -1,0 +1,436 @@
+"""An edited module → what the person meant: other values of rules, or rules that are gone.
+
+An edit is only read when the compiler can write it too: the decisions with the person's values must render
+to the module as the person left it, comments and spacing apart.
+
+What people did by hand to rules, on its way into a plan: edits read, pins and vetoes said.
+"""
+
+import ast
+import difflib
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from poet.build.manifest import module_name, read_manifest
+from poet.build.publish import published_manifest
+from poet.build.render import RenderedModule
+from poet.learning.configuration import LearnConfiguration
+from poet.spec import Constant, policy
+from poet.spec import policy as spec_of
+from poet.spec.decisions import Decisions, Rule
+from poet.workspace.overrides import Word, add_words, amend, author, last_words
+from poet_runtime.errors import EditError, PoetError, RegistryError
+from poet_runtime.files import atomic_write, lock
+from poet_runtime.registry import (
+    PublishedVersion,
+    RegistryDocument,
+    VersionEntry,
+    as_published,
+    read_document,
+    read_published,
+)
+
+Rendering = Callable[[Decisions], str]
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a person did to one rule: `after` is the rule with their values, None where it was deleted."""
+
+    before: Rule
+    after: Rule | None
+    changes: tuple[tuple[str, object, object], ...] = ()  # name of the constant, old and new value
+
+    def word(self, policy_name: str, *, who: str, when: str, why: str) -> Word:
+        """Say the same as a word on the rule."""
+        return Word(
+            policy=policy_name,
+            rule=self.before.id,
+            word="pin" if self.after else "veto",
+            kind=self.before.kind,
+            condition=self.after.condition if self.after else None,
+            parameters=self.after.parameters if self.after else None,
+            who=who,
+            when=when,
+            why=why,
+        )
+
+    def __str__(self) -> str:
+        if self.after is None:
+            return f"{self.before.id} was deleted: it becomes a veto"
+        told = "; ".join(f"{name} {old!r} → {new!r}" for name, old, new in self.changes)
+        return f"{self.before.id} was edited, {told}: it becomes a pin"
+
+
+def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rendering) -> tuple[Edit, ...]:
+    """Read what a person changed in a module; nothing where it is as it was published.
+
+    Parameters
+    ----------
+    path
+        The module.
+    published
+        The bytes that were published under this name.
+    decisions
+        What it was rendered from.
+    render
+        Gives the source of decisions, by the templates of the workspace.
+
+    Raises
+    ------
+    EditError
+        The change is neither another value of a rule nor a rule deleted, or the compiler refuses the value.
+    """
+    try:
+        content = path.read_bytes()
+        if content == published:
+            return ()
+        edited, original = ast.parse(content), ast.parse(published)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unread(path, f"it cannot be read as Python: {error}") from error
+    there, here = _constants(edited), _constants(original)
+    if half := [name for name, value in there.items() if _has_half_letters(value)]:
+        raise _unread(path, f"{half[0]} holds half of a surrogate pair, which no file can; write the letter")
+    if new := sorted(there.keys() - here.keys()):
+        raise _unread(path, f"{new[0]} is not a name that its decisions gave")
+    meant, edits = _deleted(path, decisions, there, here)
+    for name in sorted(there.keys() & here.keys()):
+        if there[name] != here[name]:
+            meant = _with(path, meant, name, here[name], there[name])
+    edits += _edits(decisions, meant, here, there)
+    try:
+        rendered = ast.parse(render(meant))
+    except PoetError as error:
+        raise _unread(path, f"the compiler refuses what it says: {error}") from error
+    if _shape(rendered) != _shape(edited):
+        raise _unread(path, _first_difference(rendered, edited))
+    if not edits:
+        raise _unread(path, "only comments or spacing were changed")
+    return tuple(edits)
+
+
+def _deleted(
+    path: Path, decisions: Decisions, there: Mapping[str, object], here: Mapping[str, object]
+) -> tuple[Decisions, list[Edit]]:
+    """Take out the rules whose constants are gone, all of them."""
+    names: dict[str, set[str]] = {}
+    for constant in _outlined(decisions):
+        names.setdefault(constant.rule, set()).add(constant.name)
+    missing = here.keys() - there.keys()
+    gone = {rule for rule, own in names.items() if own & missing}
+    for rule in sorted(gone):
+        if left := names[rule] - missing:
+            raise _unread(path, f"of rule {rule} only a part was deleted, {min(left)} is left")
+    kept = tuple(rule for rule in decisions.rules if rule.id not in gone)
+    edits = [Edit(rule, None) for rule in decisions.active if rule.id in gone]
+    return msgspec.structs.replace(decisions, rules=kept), edits
+
+
+def _with(path: Path, decisions: Decisions, name: str, old: object, new: object) -> Decisions:
+    """Give the decisions with the one value changed that makes this constant another one, and no other."""
+    rule_id = next((each.rule for each in _outlined(decisions) if each.name == name), None)
+    if rule_id is None:
+        raise _unread(path, f"{name} belongs to no rule")
+    before = {each.name: each.value for each in _outlined(decisions)}
+    wanted = {**before, name: new}
+    found: list[Decisions] = []
+    for field, where in _leaves(next(rule for rule in decisions.active if rule.id == rule_id), old):
+        changed = _replaced(decisions, rule_id, field, where, new)
+        try:
+            after = {each.name: each.value for each in _outlined(changed)}
+        except PoetError:
+            continue
+        if {key: _plain(value) for key, value in after.items()} == {
+            key: _plain(value) for key, value in wanted.items()
+        }:
+            found.append(changed)
+    if len(found) != 1:
+        raise _unread(path, f"{name} = {new!r} cannot be said by rule {rule_id}, which had {old!r}")
+    return found[0]
+
+
+def _leaves(rule: Rule, value: object) -> Iterator[tuple[str, _Path]]:
+    for field in ("condition", "parameters"):
+        for where, leaf in _walk(getattr(rule, field), ()):
+            if _is_same(leaf, value):
+                yield field, where
+
+
+def _walk(document: Any, where: _Path) -> Iterator[tuple[_Path, object]]:
+    if where:
+        yield where, document
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            yield from _walk(value, (*where, str(key)))
+    elif isinstance(document, list | tuple):
+        for place, value in enumerate(document):
+            yield from _walk(value, (*where, place))
+
+
+def _replaced(decisions: Decisions, rule_id: str, field: str, where: _Path, new: object) -> Decisions:
+    def put(document: Any, rest: _Path) -> Any:
+        if not rest:
+            return sorted(new) if isinstance(new, frozenset) else list(new) if isinstance(new, tuple) else new
+        if isinstance(document, Mapping):
+            return {key: put(value, rest[1:]) if key == rest[0] else value for key, value in document.items()}
+        return [put(value, rest[1:]) if place == rest[0] else value for place, value in enumerate(document)]
+
+    rules = tuple(
+        msgspec.structs.replace(rule, **{field: put(getattr(rule, field), where)})
+        if rule.id == rule_id
+        else rule
+        for rule in decisions.rules
+    )
+    return msgspec.structs.replace(decisions, rules=rules)
+
+
+def _edits(
+    decisions: Decisions, meant: Decisions, here: Mapping[str, object], there: Mapping[str, object]
+) -> list[Edit]:
+    now = {rule.id: rule for rule in meant.rules}
+    rule_of = {each.name: each.rule for each in _outlined(decisions)}
+    found = []
+    for rule in decisions.active:
+        after = now.get(rule.id)
+        if after is not None and after != rule:
+            changes = tuple(
+                (name, here[name], there[name])
+                for name in sorted(here)
+                if rule_of.get(name) == rule.id and name in there and here[name] != there[name]
+            )
+            found.append(Edit(rule, after, changes))
+    return found
+
+
+def _outlined(decisions: Decisions) -> tuple[Constant, ...]:
+    constants = policy(decisions.policy).outline(decisions)["constants"]
+    return constants if isinstance(constants, tuple) else ()
+
+
+def _has_half_letters(value: object) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, frozenset | list | tuple) and any(map(_has_half_letters, value))
+
+
+def _constants(tree: ast.Module) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id.isupper():
+            found[target.id] = _literal(node.value)
+    return found
+
+
+def _literal(node: ast.expr) -> object:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "frozenset":
+        return frozenset(ast.literal_eval(node.args[0])) if node.args else frozenset()
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
+
+
+def _is_same(leaf: object, value: object) -> bool:
+    """Whether a document's leaf is what a constant says: a set is a list in any order there."""
+    if isinstance(value, frozenset):
+        return isinstance(leaf, list | tuple | frozenset) and _plain(frozenset(leaf)) == _plain(value)
+    return _plain(leaf) == _plain(value)
+
+
+def _plain(value: object) -> object:
+    """Give a value that can be compared: sets sorted, tuples as lists; whole numbers are not truth values."""
+    if isinstance(value, frozenset | set):
+        return ["list", *sorted(map(repr, value))]
+    if isinstance(value, list | tuple):
+        return ["list", *map(repr, value)]
+    return repr(value) if isinstance(value, bool | str) else value
+
+
+def _shape(tree: ast.Module) -> list[str]:
+    """Give a module without its imports: of a deleted rule's primitives they may be left.
+
+    A whole number is the same as the number that the compiler writes for it, 2 as 2.0.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            node.value = float(node.value)
+    return [ast.dump(node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _first_difference(rendered: ast.Module, edited: ast.Module) -> str:
+    before, after = (ast.unparse(each).splitlines() for each in (rendered, edited))
+    for line in difflib.unified_diff(before, after, lineterm="", n=0):
+        if line.startswith("+") and not line.startswith("+++"):
+            return f"this is not what a rule can say: {line[1:].strip()}"
+    return "something is missing that every version has"
+
+
+def _unread(path: Path, why: str) -> EditError:
+    return EditError(
+        f"{path} was edited by hand, and {why}. Another number or list of a rule becomes a pin and a deleted "
+        f"rule a veto; anything else belongs into templates/. Restore the file "
+        f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit a constant "
+        "of it"
+    )
+
+
+PATIENCE_S = 30.0
+
+
+def put_back(generated: Path) -> None:
+    """Write the modules again that are missing, or that differ from what was published in line ends alone.
+
+    A module that a person edited stays as it is.
+    """
+    lost = [
+        published
+        for entry in read_document(generated).policies.values()
+        for version in entry.versions.values()
+        if (published := _published(generated, version)) is not None
+        and published.state in ("missing", "line ends")
+    ]
+    if not lost:
+        return
+    with lock(generated, timeout_s=PATIENCE_S):
+        for each in lost:
+            atomic_write(each.path, each.source)
+
+
+def _published(generated: Path, version: VersionEntry) -> PublishedVersion | None:
+    try:
+        return read_published(generated, version)
+    except RegistryError:
+        return None  # whoever needs the version says what is wrong with it
+
+
+def edited(
+    name: str,
+    document: RegistryDocument,
+    generated: Path,
+    rendering: Callable[[Decisions], RenderedModule],
+    who: str,
+    at: str,
+) -> tuple[tuple[Edit, ...], tuple[Word, ...]]:
+    """Read what a person changed in the active version's module, and say it as words on rules."""
+    active = document.active(name)
+    if active is None:
+        return (), ()
+    manifest = read_manifest(generated, name, active)
+    path = generated / f"{module_name(name, active)}.py"
+    if not path.is_file() or as_published(path.read_bytes(), manifest.source_sha256) is not None:
+        return (), ()
+    published = rendering(manifest.decisions).source.encode()
+    if hashlib.sha256(published).hexdigest() != manifest.source_sha256:
+        raise EditError(
+            f"{path} was edited by hand, and its template has changed since it was published, so the edit "
+            f"cannot be rendered; restore the file (`git checkout -- {path.name}`, or delete it) and compile "
+            "first"
+        )
+    edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
+    who = author(path, otherwise=who)
+    return edits, tuple(each.word(name, who=who, when=at, why=f"edited version {active}") for each in edits)
+
+
+def with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> LearnConfiguration:
+    """Give the configuration with all pins and vetoes: those of poet.toml and people's last words."""
+    pins, vetoes = (
+        {name: set(rules) for name, rules in each.items()}
+        for each in (configuration.pins, configuration.vetoes)
+    )
+    for (name, rule), word in last_words(words).items():
+        if word.word != "release":
+            (pins if word.word == "pin" else vetoes).setdefault(name, set()).add(rule)
+    return msgspec.structs.replace(
+        configuration,
+        pins={name: tuple(sorted(rules)) for name, rules in sorted(pins.items())},
+        vetoes={name: tuple(sorted(rules)) for name, rules in sorted(vetoes.items())},
+    )
+
+
+def adjustments(
+    champion: Decisions, edits: Iterable[Edit], words: Iterable[Word]
+) -> Iterator[tuple[str, dict[str, object], str, str]]:
+    """Give the events that tell of thresholds edited by hand: type, payload, source, and an id for ever.
+
+    A rule that names no feature holds for every one, which is told as the feature ``*``.
+    """
+    if not spec_of(champion.policy).emits_threshold_adjustments:
+        return
+    who = {word.rule: word.who for word in words}
+    for edit in edits:
+        features = edit.before.condition.get("features")
+        named = features if isinstance(features, list | tuple) and features else ("*",)
+        moved = [change for change in edit.changes if isinstance(change[1], float)]
+        for (name, old, new), feature in itertools.product(moved, named):
+            told = f"{champion.version} {edit.before.id} {name} {feature} {new!r}"
+            data = {
+                "feature": feature,
+                "old_threshold": old,
+                "manually_adjusted_to": new,
+                "reason": f"{name} edited in version {champion.version}",
+            }
+            identity = f"edit-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
+            yield "threshold.adjustment", data, who[edit.before.id], identity
+
+
+def say(generated: Path, words: Sequence[Word]) -> None:
+    """Keep people's words on rules beside the versions."""
+    if words:
+        with lock(generated, timeout_s=PATIENCE_S):
+            add_words(generated, words)
+
+
+def pinned(
+    generated: Path,
+    name: str,
+    rule: str,
+    values: Mapping[str, object],
+    rendering: Callable[[Decisions], RenderedModule],
+    *,
+    who: str,
+    at: str,
+    why: str,
+) -> Word:
+    """Say that a rule of the active version stays, with other parameters where they are given.
+
+    Raises
+    ------
+    EditError
+        There is no such rule, or it cannot have these values.
+    """
+    active = read_document(generated).active(name)
+    if active is None:
+        raise EditError(f"{name} is not published; `poet compile {name}` first")
+    champion = published_manifest(generated, name, active).decisions
+    found = next((each for each in champion.active if each.id == rule), None)
+    if found is None:
+        known = ", ".join(each.id for each in champion.active)
+        raise EditError(f"{name} version {active} has no rule {rule!r}; it has {known}")
+    if unknown := sorted(values.keys() - found.parameters.keys()):
+        raise EditError(f"{rule} has no parameter {unknown[0]!r}; it has {', '.join(found.parameters)}")
+    word = Word(
+        policy=name,
+        rule=rule,
+        word="pin",
+        kind=found.kind,
+        condition=found.condition,
+        parameters={**found.parameters, **values},
+        who=who,
+        when=at,
+        why=why,
+    )
+    from poet.build.check import check  # noqa: PLC0415 -- see `poet.workspace.pipeline`
+
+    try:
+        check(rendering(amend(champion, [word])))
+    except PoetError as error:
+        raise EditError(f"{rule} cannot have these values: {error}") from error
+    return word

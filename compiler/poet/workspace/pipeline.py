@@ -1,0 +1,340 @@
+"""The stages in a row: summaries → decisions → source → checked → validated → published.
+
+Each function is one arrow; nothing is decided here.
+"""
+
+import importlib
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from poet.build.compare import Against, compare
+from poet.build.gates import ValidatedModule
+from poet.build.manifest import Version, module_name, read_manifest
+from poet.build.publish import publish, published_manifest, published_source
+from poet.build.render import RenderedModule, render
+from poet.build.validate import validate
+from poet.events import make
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.costs import CostEstimate, learned_costs
+from poet.learning.learn import learn, replay
+from poet.spec import PolicySpec, policies, policy
+from poet.spec.decisions import Decisions, Rule
+from poet.workspace.configuration import Engine
+from poet.workspace.edits import Edit, edited, say, with_words
+from poet.workspace.overrides import Word, amend, read_words
+from poet_runtime.errors import EditError, LearnError, PluginError, PublishError, RenderError
+from poet_runtime.files import atomic_write, lock
+from poet_runtime.registry import PolicyEntry, RegistryDocument, read_document
+
+if TYPE_CHECKING:
+    from poet.build.check import CheckedModule
+    from poet.log import FeedbackLog
+    from poet.summaries import Summaries
+
+
+EMBEDDED = Engine()
+WORKERS = 2
+PATIENCE_S: Final = 30.0
+Progress = Callable[[str], None]
+Mode = Literal["shadow", "canary"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlan:
+    """What a compile would do to one policy."""
+
+    champion: Decisions
+    decisions: Decisions
+    is_first: bool = False  # the policy was installed after the last compile: its version 1
+    refused: str = ""  # why this must not become a version, or not again
+    against: Against | None = None  # what the new version does otherwise than the champion
+    champion_source: str = ""
+    source: str = ""  # of the new version
+    edits: tuple[Edit, ...] = ()  # what a person changed in the champion's module
+    words: tuple[Word, ...] = ()  # what these edits say, to be added to the others
+
+    @property
+    def policy(self) -> str:
+        """The policy's name."""
+        return self.decisions.policy
+
+    @property
+    def is_change(self) -> bool:
+        """Whether there would be a new version."""
+        return not self.refused and (self.is_first or not self.decisions.behaves_as(self.champion))
+
+    def with_status(self, *statuses: str) -> tuple[Rule, ...]:
+        """Give the rules that have one of these statuses now and did not act so before."""
+        before = {rule.id: rule for rule in self.champion.active}
+        return tuple(
+            rule for rule in self.decisions.rules if rule.status in statuses and before.get(rule.id) != rule
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a compile would do."""
+
+    policies: tuple[PolicyPlan, ...]
+    log_position: int
+    costs: tuple[CostEstimate, ...] = ()  # what everything here is reckoned in
+    left: Mapping[str, str] = field(default_factory=dict)  # policies that stay as they are, and why
+
+    @property
+    def changes(self) -> tuple[PolicyPlan, ...]:
+        """The policies that would get a new version."""
+        return tuple(each for each in self.policies if each.is_change)
+
+    @property
+    def _offered(self) -> tuple[PolicyPlan, ...]:
+        return tuple(each for each in self.policies if not each.refused)
+
+    @property
+    def adopted(self) -> tuple[Rule, ...]:
+        """The rules that would be adopted or changed."""
+        return tuple(rule for each in self._offered for rule in each.with_status("adopted", "pinned"))
+
+    @property
+    def held(self) -> tuple[Rule, ...]:
+        """The candidates that lack evidence still, nearest first in each policy."""
+        return tuple(rule for each in self.policies for rule in each.decisions.rules if rule.status == "held")
+
+    @property
+    def retired(self) -> tuple[Rule, ...]:
+        """The rules whose evidence turned."""
+        return tuple(rule for each in self._offered for rule in each.with_status("retired"))
+
+
+def summaries_of(
+    log: "FeedbackLog", folder: Path, *, until: int | None = None, engine: Engine = EMBEDDED
+) -> "Summaries":
+    """Seal what is new in the log and summarise it, up to log position `until`.
+
+    The first time that this does not begin at the start of a long log, the log is told where it began.
+    """
+    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- a second that only learning pays
+
+    log.flush()
+    seal(log, folder)
+    with open_engine(folder, engine.name, engine.master) as opened:
+        summaries = summarise(folder, until=until, engine=opened)
+    if not summaries.has_begun and until is None:
+        begun = make("learning.begun", {"page": summaries.first_page}, source="poet", id="learning.begun")
+        log.append([begun], durable=True)
+    return summaries
+
+
+def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
+    """Give what summarises a sealed log up to a position."""
+    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
+
+    return lambda until: summarise(folder, until=until)
+
+
+def plan(
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    names: Iterable[str] = (),
+    *,
+    start: str = "",
+    overrides: Path | None = None,
+    who: str = "user/unknown",
+    at: str = "",
+) -> Plan:
+    """Let the learners of these policies (default: of all that are published or installed) decide.
+
+    One that is not published yet begins at `start`. Unless they are named, policies whose package is
+    broken or gone, or whose module was edited beyond what can be read, are left as they are. `who` and `at`
+    are for what edits say where git names nobody.
+    """
+    costs, spent = learned_costs(summaries, configuration)
+    costed = msgspec.structs.replace(configuration, costs=costs)
+    document = read_document(generated)
+    rendering, words = render_in(overrides), read_words(generated)
+    named = sorted(names)
+    found: list[PolicyPlan] = []
+    left: dict[str, str] = {}
+    for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
+        try:
+            edits, said = edited(name, document, generated, rendering, who, at)
+            planned = _planned(name, document, generated, summaries, costed, start, (*words, *said))
+            planned = replace(planned, edits=edits, words=said)
+            found.append(_compared(planned, generated, summaries, costed, rendering))
+        except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
+            if named:
+                raise
+            left[name] = str(error)
+    return Plan(tuple(found), summaries.log_position, spent, left)
+
+
+def _planned(
+    name: str,
+    document: RegistryDocument,
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    start: str,
+    words: Sequence[Word] = (),
+) -> PolicyPlan:
+    spec, active = policy(name), document.active(name)
+    if active is None:
+        return first_versions(start, [spec])[0]
+    entry = document.policies[name]
+    champion = published_manifest(generated, name, active).decisions
+    decided = learn(spec, summaries, amend(champion, words), with_words(configuration, words))
+    decided = _numbered(decided, champion, max(map(int, entry.versions)))
+    refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
+    return PolicyPlan(champion, decided, refused=refused)
+
+
+def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
+    """Return which version decides the same and was withdrawn or is on trial; empty if there is none."""
+    reasons = {
+        number: f"quarantined by {word.who} since {word.when}: {word.why}; "
+        f"`poet release {decided.policy} {number}` lets it be offered again"
+        for number in sorted(map(int, entry.versions))
+        if (word := entry.quarantined(number)) is not None
+    }
+    for number in sorted(map(int, entry.versions)):
+        if (found := entry.slowness(number)) is not None:
+            reasons.setdefault(
+                number,
+                f"set aside as slow by {found.who} since {found.when}: {found.why}; "
+                f"`poet activate {decided.policy} {number}` lets it answer again",
+            )
+    for mode, trial in (("canary", entry.canary), ("shadow", entry.shadow)):
+        if trial is not None:
+            reasons.setdefault(trial.version, f"on trial as a {mode} since {trial.since}")
+    for number, reason in reasons.items():
+        if read_manifest(generated, decided.policy, number).decisions.behaves_as(decided):
+            return f"it would be version {number} again, which is {reason}"
+    return ""
+
+
+def _checked(rendered: RenderedModule) -> "CheckedModule":
+    from poet.build.check import check  # noqa: PLC0415 -- libcst takes its time; who changes nothing does not wait
+
+    return check(rendered)
+
+
+def _compared(
+    planned: PolicyPlan,
+    generated: Path,
+    summaries: "Summaries",
+    configuration: LearnConfiguration,
+    rendering: Callable[[Decisions], RenderedModule],
+) -> PolicyPlan:
+    """Hold a new version against the champion: on every input, and on what was recorded."""
+    if planned.is_first:
+        return replace(planned, source=_checked(rendering(planned.decisions)).rendered.source)
+    if not planned.is_change:
+        return planned
+    spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
+    try:
+        source = published_source(generated, planned.policy, champion.version)
+    except PublishError:  # an edited module, and a manifest that keeps no source
+        source = rendering(champion).source
+    comparison, new = None, _checked(rendering(decisions)).rendered.source
+    if spec.behaviour:
+        comparison = compare(source, new, importlib.import_module(spec.behaviour).BEHAVIOUR)
+    flips = replay(spec, summaries, champion, decisions, configuration)
+    return replace(
+        planned,
+        refused=flips.refusal if flips else "",
+        champion_source=source,
+        source=new,
+        against=Against(version=champion.version, comparison=comparison, flips=flips),
+    )
+
+
+def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
+    """Give decisions the champion's number, or the next free one where they behave otherwise.
+
+    What the learner began from may have been amended, and after a rollback the champion is not the newest.
+    """
+    if decided.behaves_as(champion):
+        return msgspec.structs.replace(decided, version=champion.version, revises=champion.revises)
+    return msgspec.structs.replace(decided, version=newest + 1, revises=champion.version)
+
+
+def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:
+    """Give the renderer of a workspace with these template overrides."""
+    has_any = overrides is not None and any(overrides.glob("*.jinja"))
+    return lambda decisions: render(decisions, overrides=overrides if has_any else None)
+
+
+def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[PolicyPlan, ...]:
+    """Give version 1 of every policy; those that do not know `start` begin in their own way."""
+    first = (
+        spec.version_1(start if start in spec.starts else spec.starts[0]) for spec in specs or policies()
+    )
+    return tuple(PolicyPlan(each, each, is_first=True) for each in first)
+
+
+def apply(
+    changes: Sequence[PolicyPlan],
+    generated: Path,
+    *,
+    overrides: Path | None,
+    who: str,
+    why: str,
+    at: str,
+    activate: bool = True,
+    trial: Mode | None = None,
+    share: float = 0.1,
+    effort: int = 100,
+    counterexamples: Path | None = None,
+    progress: Progress = lambda _stage: None,
+) -> tuple[Version, ...]:
+    """Render, check, validate and publish; nothing is published unless everything passes.
+
+    `counterexamples` is the folder of inputs on which candidates failed, tried first on every later one.
+
+    Raises
+    ------
+    PoetError
+        The subclass of the stage that refused.
+    """
+    rendering = render_in(overrides)
+    checked = [_checked(rendering(each.decisions)) for each in changes]
+    progress("rendered and checked")
+    with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging, ThreadPoolExecutor(WORKERS) as pool:
+
+        def prove(index: int) -> ValidatedModule:
+            validated = validate(
+                checked[index],
+                staging=Path(staging),
+                effort=effort,
+                counterexamples=counterexamples,
+                champion=changes[index].champion_source,
+            )
+            progress(f"{changes[index].policy} keeps its contract")
+            return validated
+
+        validated = list(pool.map(prove, range(len(checked))))
+    against = {each.policy: each.against for each in changes if each.against}
+    say(generated, [word for each in changes for word in each.words])  # first: a kill loses no word
+    versions = publish(
+        validated,
+        generated,
+        who=who,
+        why=why,
+        at=at,
+        activate=activate,
+        trial=trial,
+        share=share,
+        against=against,
+    )
+    for each in changes:
+        if each.edits:  # what the person meant is in the new version; the old one is again what it was
+            name = f"{module_name(each.policy, each.champion.version)}.py"
+            with lock(generated, timeout_s=PATIENCE_S):
+                atomic_write(generated / name, rendering(each.champion).source.encode())
+    return versions

@@ -1,0 +1,182 @@
+"""A plan on disk: what people agreed on in a review, applied exactly or not at all.
+
+Learn a version again from the log that it was learned from: the same bytes, or the first difference.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from poet.build.manifest import Manifest, module_name, read_manifest
+from poet.build.render import RenderedModule
+from poet.learning.configuration import LearnConfiguration
+from poet.learning.learn import learn
+from poet.spec import decisions as documents
+from poet.spec import policy as spec_of
+from poet.spec.decisions import Decisions, Rule
+from poet.workspace.overrides import Word, amend
+from poet.workspace.pipeline import Plan
+from poet_runtime.errors import LearnError
+from poet_runtime.files import JsonDocument, to_json
+from poet_runtime.registry import as_published
+
+if TYPE_CHECKING:
+    from poet.summaries import Summaries
+
+
+FORMAT = 1
+Rendering = Callable[[Decisions], RenderedModule]
+
+
+class SavedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a policy would become, and from what."""
+
+    policy: str
+    active: int | None  # the version in force; None: the policy is new
+    template_sha256: str
+    decisions: Decisions
+
+
+class SavedPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan's changes and the state of the workspace that they were planned in."""
+
+    format: int = FORMAT
+    log_position: int
+    policies: tuple[SavedPolicy, ...]
+
+
+def saved(plan: Plan, render: Rendering) -> SavedPlan:
+    """Give what is to be kept of a plan."""
+    policies = tuple(
+        SavedPolicy(
+            policy=each.policy,
+            active=None if each.is_first else each.champion.version,
+            template_sha256=render(each.decisions).template_sha256,
+            decisions=each.decisions,
+        )
+        for each in plan.changes
+    )
+    return SavedPlan(log_position=plan.log_position, policies=policies)
+
+
+def encode(plan: SavedPlan) -> bytes:
+    """Give the canonical JSON: sorted keys, two-space indent."""
+    return to_json(plan)
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """Read a saved plan.
+
+    Raises
+    ------
+    LearnError
+        It is not one.
+    """
+    return JsonDocument(
+        type=SavedPlan,
+        name="a saved plan",
+        next_step=f"write one with `poet plan --out {path.name}`",
+        error=LearnError,
+        format=FORMAT,
+    ).read(path)
+
+
+def moved(plan: SavedPlan, now: Plan, render: Rendering) -> Iterator[str]:
+    """Say what is otherwise than when the plan was made; nothing where it can be applied as it is."""
+    if plan.log_position != now.log_position:
+        yield f"the log was read to position {plan.log_position}, it is at {now.log_position}"
+    current = {each.policy: each for each in saved(now, render).policies}
+    versions = {each.policy: None if each.is_first else each.champion.version for each in now.policies}
+    for each in plan.policies:
+        found = current.get(each.policy)
+        if versions.get(each.policy) != each.active:
+            yield f"{each.policy}: version {each.active} was in force, now {versions.get(each.policy)} is"
+        elif found is None:
+            yield f"{each.policy}: nothing would change any more"
+        elif found.template_sha256 != each.template_sha256:
+            yield f"{each.policy}: its template has changed"
+        elif found.decisions != each.decisions and plan.log_position == now.log_position:
+            yield f"{each.policy}: poet.toml, people's words on rules or the plan itself were changed"
+    for name in sorted(current.keys() - {each.policy for each in plan.policies}):
+        yield f"{name}: would change as well"
+
+
+def verify(
+    generated: Path,
+    policy: str,
+    number: int,
+    summaries: Callable[[int], "Summaries"],
+    render: Callable[[Decisions], RenderedModule],
+) -> str:
+    """Say where a version is not what its log prefix teaches; empty where every byte is.
+
+    Parameters
+    ----------
+    generated
+        The folder of versions.
+    policy, number
+        Which version.
+    summaries
+        Gives the summaries of the log up to a position.
+    render
+        The templates of the workspace.
+    """
+    manifest = read_manifest(generated, policy, number)
+    if manifest.revises is None:
+        again = spec_of(policy).version_1(manifest.decisions.start)
+    else:
+        known = summaries(manifest.log_position)
+        if known.log_prefix != manifest.log_prefix:
+            return (
+                f"the log up to position {manifest.log_position} is not the one that version {number} was "
+                f"learned from: its digest is {known.log_prefix[:12]}…, "
+                f"the manifest has {manifest.log_prefix[:12]}…"
+            )
+        again = _learned(
+            manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
+        )
+    rendered = render(again).source.encode()
+    kept = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
+    return (
+        _difference(documents.encode(manifest.decisions), documents.encode(again))
+        or _difference(kept, rendered)
+        or _difference_on_disk(generated / f"{module_name(policy, number)}.py", manifest, rendered)
+    )
+
+
+def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:
+    """Say where the module on disk differs; line ends that a checkout changed are none of its lines."""
+    if not path.is_file():
+        return f"{path} is missing; `poet compile` writes it again from its manifest"
+    content = path.read_bytes()
+    return _difference(as_published(content, manifest.source_sha256) or content, rendered)
+
+
+def _learned(wanted: Decisions, champion: Decisions, summaries: "Summaries") -> Decisions:
+    """Learn from where that version began: people's words on rules are given, not learned."""
+    configuration = msgspec.convert(wanted.configuration, LearnConfiguration)
+    vetoes = [_veto(rule, wanted.policy) for rule in wanted.rules if rule.status == "vetoed"]
+    said = {rule.id: rule for rule in wanted.rules if rule.status == "pinned" or rule.id in _ids(vetoes)}
+    begun = {rule.id: rule for rule in amend(champion, vetoes).rules} | said
+    amended = msgspec.structs.replace(champion, rules=tuple(sorted(begun.values(), key=lambda rule: rule.id)))
+    decided = learn(spec_of(wanted.policy), summaries, amended, configuration)
+    return msgspec.structs.replace(decided, version=wanted.version, revises=wanted.revises)
+
+
+def _veto(rule: Rule, policy: str) -> Word:
+    return Word(policy=policy, rule=rule.id, word="veto", kind=rule.kind, who="", when="")
+
+
+def _ids(words: list[Word]) -> set[str]:
+    return {word.rule for word in words}
+
+
+def _difference(was: bytes, now: bytes) -> str:
+    if was == now:
+        return ""
+    before, after = (each.decode(errors="replace").splitlines() for each in (was, now))
+    shown = list(difflib.unified_diff(before, after, "published", "learned again", lineterm="", n=1))
+    return "\n".join(shown[:40])

@@ -1,0 +1,207 @@
+"""Perceive: every answer of a policy becomes an execution that feedback can cite.
+
+The caller gets an execution id and, on a uniform share of non-alerts, the mark that a person should be
+asked. How an execution is recorded is the policy's own part in production
+(`poet_runtime.policies.policy`), and no policy is known here. What is costly, scoring every candidate
+statistic so that any other rule can be replayed later, is done on a background thread.
+"""
+
+import hashlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final
+
+from msgspec import to_builtins
+
+from poet.events import make
+from poet.log import FeedbackLog
+from poet_runtime.background import EXIT_S, BackgroundWorker
+from poet_runtime.drift.sample_sketch import sketch
+from poet_runtime.errors import LogError
+from poet_runtime.policies.policy import Execution, RecordedEvent, Recording, RuntimePolicy, runtime_policy
+
+_Waiting = tuple[RuntimePolicy, Execution, float]
+SHOWN_FROM: Final = 5  # rows that have a value, for it to be named in a sketch
+CAPACITY: Final = 10_000  # answers waiting to be scored; beyond it the caller waits
+_log = logging.getLogger("poet.workspace.recording")
+
+
+def is_audited(execution_id: str, rate: float) -> bool:
+    """Return whether a non-alert is one that a person is asked about.
+
+    Uniform in the id, so it depends on nothing the samples hold, and anyone can check it afterwards.
+    """
+    digest = hashlib.sha256(f"audit:{execution_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < rate * 2.0**64
+
+
+class Recorder(BackgroundWorker):
+    """The hook through which a registry's answers reach the feedback log."""
+
+    _thread_name: ClassVar[str] = "poet-recorder"
+    _exit_order: ClassVar[int] = 20  # before the log that it appends to
+
+    def __init__(
+        self,
+        log: FeedbackLog,
+        *,
+        source: str,
+        audit_rate: float,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._log = log
+        self._source = source
+        self._audit_rate = audit_rate
+        self._clock = clock
+        self._new_id = new_id
+        self._last: ContextVar[str] = ContextVar("poet_last_execution_id", default="")
+        self.reset_after_fork()
+        super().__init__()
+
+    def reset_after_fork(self) -> None:
+        """Start empty; after a fork the parent records what it answered."""
+        self._waiting: queue.Queue[_Waiting | threading.Event | None]  # an event is set when its turn comes
+        self._waiting = queue.Queue(CAPACITY)
+        self._failure: BaseException | None = None
+
+    def __call__(
+        self,
+        policy: str,
+        arguments: Mapping[str, Any],
+        result: Any,
+        version: int = 0,
+        *,
+        when: float | None = None,
+    ) -> Any:
+        """Return the answer with its ids and audit mark, and record it behind the caller.
+
+        `version` is the version that was asked, for answers that do not name it. `when` is when the policy
+        answered, in seconds since 1970, where that was not just now.
+        """
+        recording = Recording(self._new_id(), self._new_id, self._is_audited)
+        asked, answer, held, told = self._identified(policy, arguments, result, recording)
+        now = self._clock() if when is None else when
+        execution = Execution(
+            execution_id=recording.execution_id,
+            policy=policy,
+            version=version,
+            arguments=held,
+            answer=answer,
+            audit_rate=self._audit_rate,
+        )
+        self._append(told, now)
+        if self._thread is None:
+            self._start_thread()
+        self._waiting.put((asked, execution, now))
+        self._last.set(recording.execution_id)
+        return answer
+
+    def _identified(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, recording: Recording
+    ) -> tuple[RuntimePolicy, Any, Mapping[str, Any], tuple[RecordedEvent, ...]]:
+        """Ask the policy about its answer. Where its code fails, the caller still gets the answer."""
+        asked = runtime_policy(policy).for_answer(result)
+        try:
+            answer = asked.identify(result, recording)
+            return asked, answer, asked.hold(arguments), tuple(asked.consequences(answer, recording))
+        except Exception as failure:  # noqa: BLE001 -- kept, and raised by the next flush
+            self._failure = failure
+            return RuntimePolicy(name=policy), result, {}, ()
+
+    def last_execution_id(self) -> str:
+        """Return the id of the last execution recorded in this thread or task; empty before the first."""
+        return self._last.get()
+
+    def _is_audited(self, execution_id: str) -> bool:
+        return is_audited(execution_id, self._audit_rate)
+
+    def _append(self, told: Iterable[RecordedEvent], when: float) -> None:
+        if events := [make(type_, data, source=self._source, time=when) for type_, data in told]:
+            self._log.append(events)
+
+    def flush(self) -> None:
+        """Wait until everything recorded so far is in the log's hands, whatever else comes meanwhile.
+
+        Raises
+        ------
+        LogError
+            An execution could not be recorded.
+        """
+        if self._thread is not None:
+            turn = threading.Event()
+            self._waiting.put(turn)
+            turn.wait()
+        else:
+            self._record_here()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise LogError(f"an execution could not be recorded: {failure!r}") from failure
+
+    def close(self) -> None:
+        """Record what waits, then stop."""
+        if self._thread is not None:
+            self._stop_thread()
+        self.flush()
+
+    def close_at_exit(self, deadline: float) -> None:
+        """Record what waits until the deadline, and report what is left."""
+        if self._stop_thread(deadline) and not self._is_late:
+            self.flush()
+        elif left := self._waiting.qsize():
+            _log.warning(
+                "%d executions were not recorded: the program ended and %g s were not enough; "
+                "close the workspace before the program ends",
+                left,
+                EXIT_S,
+            )
+
+    def _wake_thread(self) -> None:
+        if self._thread is not None:
+            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+                self._waiting.put(None, timeout=self._time_left)
+
+    def _run(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            with self._step():
+                self._take(item)
+            if self._is_late:
+                return
+
+    def _record_here(self) -> None:
+        """Record what waits where no thread could be started."""
+        with suppress(queue.Empty):
+            while True:
+                self._take(self._waiting.get_nowait())
+
+    def _take(self, item: "_Waiting | threading.Event | None") -> None:
+        if item is None:
+            return
+        if isinstance(item, threading.Event):
+            item.set()
+            return
+        try:
+            self._record(*item)
+        except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
+            self._failure = failure
+
+    def _record(self, asked: RuntimePolicy, execution: Execution, when: float) -> None:
+        type_, data = asked.execution(execution)
+        if asked.sketched is not None and (data.get("drifted") or data.get("audit")):
+            data |= _drawn(execution.arguments, asked.sketched)
+        event = make(type_, data, source=self._source, id=execution.execution_id, time=when)
+        self._log.append([event])
+
+
+def _drawn(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+    """Return both samples as a reviewer sees them; values of single rows are kept out."""
+    current, reference = names
+    try:
+        drawn = sketch(arguments.get(current), arguments.get(reference), least=SHOWN_FROM)
+    except Exception:  # noqa: BLE001 -- what cannot be drawn must not cost the record
+        return {}
+    return {} if drawn is None else {"sketch": to_builtins(drawn)}

@@ -1,0 +1,141 @@
+"""`poet watch`: compile whenever enough feedback has come, until somebody ends it."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, remember
+from poet.workspace.workspace import Report, Workspace
+from poet_runtime.errors import LogError, PoetError, PublishError, RegistryError, SummaryError, WorkspaceError
+from poet_runtime.files import FileLock
+
+SETTLE_AT_MOST = 10  # debounces: a stream that never pauses is compiled too
+LOCK_POLL_S = 0.2
+PASSING = (LogError, SummaryError, PublishError, RegistryError, WorkspaceError, OSError)
+Say = Callable[[str], None]
+
+
+def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage: None) -> Report:
+    """Compile; what is refused is written down, as the same feedback would be refused again.
+
+    Raises
+    ------
+    PoetError
+        As `Workspace.compile`. What the disk or another process was in the way of is worth another try.
+    """
+    position = workspace.log.position()
+    try:
+        return workspace.compile(progress=progress)
+    except PASSING:
+        raise
+    except Exception as error:
+        remember(workspace.path, position, refused=str(error) or repr(error))
+        raise
+
+
+def compile_job(workspace: Workspace, _arguments: Mapping[str, str], progress: Say) -> Mapping[str, int]:
+    """Compile, as a job in a process of its own."""
+    return compile_and_remember(workspace, progress=progress).versions
+
+
+def watch(
+    folder: Path,
+    *,
+    once: bool = False,
+    interval_s: float = 2.0,
+    debounce_s: float = 5.0,
+    say: Say,
+    compiled: Callable[[Report], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Compile whenever a workspace's `learning_threshold` of feedback events has come since the last compile.
+
+    Parameters
+    ----------
+    folder
+        The workspace; its poet.toml is read anew after every compile.
+    once
+        Look once: compile if enough has come, and return; errors are raised.
+    interval_s
+        Between two looks at the log.
+    debounce_s
+        A compile begins when nothing new came for so long, or after ten times that.
+    say, compiled
+        Told what goes on, and of each compile.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no workspace to watch.
+    """
+    Workspace.open(folder).close()
+    with closing(FileLock(folder / WATCH)) as lock:
+        _take(lock, "watched", say, sleep)
+        said = ""
+        while True:
+            try:
+                with Workspace.open(folder) as workspace:
+                    _round(workspace, once=once, interval_s=interval_s, debounce_s=debounce_s,
+                           say=say, compiled=compiled, sleep=sleep)  # fmt: skip
+                said = ""
+            except Exception as error:
+                if once:
+                    raise
+                said = _told(error, said, say)
+                sleep(interval_s)
+            if once:
+                return
+
+
+def _round(
+    workspace: Workspace,
+    *,
+    once: bool,
+    interval_s: float,
+    debounce_s: float,
+    say: Say,
+    compiled: Callable[[Report], None],
+    sleep: Callable[[float], None],
+) -> None:
+    """Wait until enough has come and settled, then compile in turn."""
+    new = NewFeedback(workspace.path, workspace.log)
+    threshold = workspace.configuration.learn.learning_threshold
+    while (count := new.count()) < threshold:
+        if once:
+            say(f"{count} of {threshold} feedback events since the last compile: nothing to do yet")
+            return
+        sleep(interval_s)
+    if not once:
+        count = _settled(new, count, debounce_s, sleep)
+    with closing(FileLock(workspace.path / TURN)) as turn:
+        _take(turn, "compiled", say, sleep)
+        if new.count() >= threshold:  # who had the turn before us may have done it
+            say(f"{count} feedback events since the last compile: compiling")
+            compiled(compile_and_remember(workspace, progress=lambda stage: say(f"  {stage}")))
+
+
+def _settled(new: NewFeedback, count: int, debounce_s: float, sleep: Callable[[float], None]) -> int:
+    for _ in range(SETTLE_AT_MOST):
+        sleep(debounce_s)
+        before, count = count, new.count()
+        if count == before:
+            break
+    return count
+
+
+def _take(lock: FileLock, what: str, say: Say, sleep: Callable[[float], None]) -> None:
+    is_said = False
+    while not lock.try_acquire():
+        if not is_said:
+            say(f"the workspace is being {what} by {lock.holder()}; waiting until that ends")
+            is_said = True
+        sleep(LOCK_POLL_S)
+
+
+def _told(error: Exception, said: str, say: Say) -> str:
+    """Say what went wrong, unless that was the last thing said."""
+    text = str(error) if isinstance(error, PoetError) else f"unexpected {error!r}; the watch goes on"
+    if text != said:
+        say(f"poet: {text}")
+    return text

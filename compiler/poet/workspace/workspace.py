@@ -1,0 +1,483 @@
+"""A workspace: a folder with poet.toml, templates, generated and feedback_log. The front door, no logic."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import msgspec
+
+from poet.build.manifest import Version
+from poet.build.publish import Difference, check_generated
+from poet.build.render import RenderedModule
+from poet.events import Event, make, new_id
+from poet.log import BufferedLog, open_log
+from poet.spec import policies
+from poet.spec import policy as spec_of
+from poet.spec.decisions import Decisions
+from poet.workspace import compile_lock as turns
+from poet.workspace import edits as by_hand
+from poet.workspace import pipeline
+from poet.workspace import plan as saved_plan
+from poet.workspace.configuration import Configuration, EngineName, initial_text, read_configuration
+from poet.workspace.overrides import Word, last_words, read_words
+from poet.workspace.pipeline import Plan
+from poet.workspace.plan import verify
+from poet.workspace.recording import Recorder
+from poet_runtime.errors import EditError, LearnError, WorkspaceError
+from poet_runtime.registry import Policy, Registry, activate, on_trial, release, rollback
+from poet_runtime.results import DriftResult
+
+FIRST_EFFORT = 25  # examples a property for version 1, which the package's own tests have proved at length
+IGNORED = "*\n!.gitignore\n"
+ATTRIBUTES: Final = (
+    "# A checkout must not change a byte: versions are known by their digests.\n"
+    "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a compile did: the plan it followed, and the new version of each policy that got one."""
+
+    plan: Plan
+    versions: Mapping[str, int]
+
+
+class Workspace:
+    """Everything a program needs of POET.
+
+    Parameters
+    ----------
+    path
+        The folder; `create` makes one, `open` takes one that is there.
+    clock
+        Gives seconds since 1970; a simulation hands in its own.
+    new_execution_id
+        Gives execution ids; random by default.
+    who
+        In whose name versions change, as ``user/ana``; by default whoever runs the process.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+        who: str = "",
+    ) -> None:
+        self.path = path
+        self.who = who or _who()
+        self.generated = path / "generated"
+        self.configuration: Configuration = read_configuration(path / "poet.toml")
+        self.clock = clock
+        store = self.configuration.store
+        self.log: BufferedLog = open_log(
+            store.address or path / "feedback_log", capacity=store.capacity, on_full=store.on_full
+        )
+        self._recorder = Recorder(
+            self.log,
+            source=self.configuration.source,
+            audit_rate=self.configuration.learn.audit_rate,
+            clock=clock,
+            new_id=new_execution_id,
+        )
+        self.registry = Registry(self.generated, on_result=self._recorder, clock=clock)
+        self._listeners: tuple[Callable[[Event], None], ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path = ".",
+        *,
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+        who: str = "",
+    ) -> Self:
+        """Open the workspace in a folder.
+
+        Raises
+        ------
+        WorkspaceError
+            There is none, or its poet.toml is not usable.
+        """
+        return cls(Path(path).resolve(), clock=clock, new_execution_id=new_execution_id, who=who)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        start: str = "calibrated",
+        clock: Callable[[], float] = time.time,
+        new_execution_id: Callable[[], str] = new_id,
+        progress: pipeline.Progress = lambda _stage: None,
+    ) -> Self:
+        """Make a workspace with version 1 of every policy.
+
+        Raises
+        ------
+        WorkspaceError
+            There is one already, or `start` is unknown.
+        """
+        folder = Path(path).resolve()
+        starts = [start for spec in policies() if len(spec.starts) > 1 for start in spec.starts]
+        if start not in starts:
+            raise WorkspaceError(f"no start {start!r}; choose one of {', '.join(starts)}")
+        if (folder / "poet.toml").exists():
+            raise WorkspaceError(f"{folder} is a workspace already; open it, or choose another folder")
+        for name in ("templates", "generated", "feedback_log"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "feedback_log" / ".gitignore").write_text(IGNORED, encoding="utf-8")
+        (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+        pipeline.apply(
+            pipeline.first_versions(start),
+            folder / "generated",
+            overrides=None,
+            who=_who(),
+            why=f"start = {start}",
+            at=_at(clock),
+            effort=FIRST_EFFORT,
+            progress=progress,
+        )
+        (folder / "poet.toml").write_text(initial_text(start=start), encoding="utf-8")
+        return cls(folder, clock=clock, new_execution_id=new_execution_id)
+
+    def emit(
+        self,
+        type: str,  # noqa: A002 -- CloudEvents' own word
+        data: Mapping[str, object],
+        *,
+        source: str | None = None,
+        time: float | str | datetime | None = None,
+        id: str | None = None,  # noqa: A002
+        subject: str | None = None,
+        durable: bool = False,
+    ) -> Event:
+        """Append one event and give it back; refused ones raise `EventError` and change nothing."""
+        event = make(
+            type,
+            data,
+            source=source or self.configuration.source,
+            time=time,
+            id=id,
+            subject=subject,
+            now=self.clock,
+        )
+        self.append(event, durable=durable)
+        return event
+
+    def append(self, event: Event, *, durable: bool = False) -> None:
+        """Append an event that is made already; one that the log holds changes nothing."""
+        self.log.append([event], durable=durable)
+        for listener in self._listeners:
+            listener(event)
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Have every event that this object appends told to a listener too; gives what ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def end() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        return end
+
+    def policy(self, name: str) -> Policy:
+        """Give the stable callable of a policy; its answers are recorded."""
+        return self.registry.policy(name)
+
+    def record(
+        self, policy: str, arguments: Mapping[str, Any], result: Any, *, when: float | None = None
+    ) -> Any:
+        """Record an answer that no version gave as an execution of a policy; gives it with its id.
+
+        `when` it was given is now, or in seconds since 1970 where an answer about drift is older.
+        """
+        return self._recorder(policy, arguments, result, when=when)
+
+    def last_execution_id(self) -> str:
+        """Return the id of the last execution that was recorded in this thread or task.
+
+        Feedback cites it. An answer with a field `execution_id` has it there as well; numbers have none.
+        """
+        return self._recorder.last_execution_id()
+
+    def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
+        """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
+        from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
+
+        with self.pin():
+            detect: Any = self.policy("detect_drift")
+            return detect_drift_table(detect, current, reference, **keywords)
+
+    def pin(self) -> AbstractContextManager[None]:
+        """Hold the versions that answer now for everything called inside."""
+        return self.registry.pin()
+
+    def plan(
+        self, policies: Iterable[str] = (), *, until: int | None = None, engine: EngineName | None = None
+    ) -> Plan:
+        """Say what a compile would do; no version is written, only sealed segments of the log.
+
+        The first time that a long log is not read from its start, the log is told where reading began.
+
+        With `until`, as if the log ended at this position; `engine` summarises instead of the configured one.
+        """
+        self._recorder.flush()
+        choice = self.configuration.engine
+        if engine:
+            choice = msgspec.structs.replace(choice, name=engine)
+        segments = self.path / "feedback_log" / "segments"
+        summaries = pipeline.summaries_of(self.log, segments, until=until, engine=choice)
+        return pipeline.plan(
+            self.generated,
+            summaries,
+            self.configuration.learn,
+            policies,
+            start=self.configuration.start,
+            overrides=self.path / "templates",
+            who=self.who,
+            at=_at(self.clock),
+        )
+
+    def compile(
+        self,
+        policies: Iterable[str] = (),
+        *,
+        agreed: Path | None = None,
+        despite_news: bool = False,
+        activate: bool = True,
+        trial: pipeline.Mode | None = None,
+        share: float = 0.1,
+        engine: EngineName | None = None,
+        progress: pipeline.Progress = lambda _stage: None,
+    ) -> Report:
+        """Plan, then render, check, validate, publish and swap what changed.
+
+        Modules that are missing, or that a checkout gave other line ends, are written again as published.
+
+        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since. With
+        `despite_news` the log may have grown: the plan is made again as of its own position.
+
+        With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
+
+        Raises
+        ------
+        PoetError
+            The subclass of the stage that refused; the active versions stay.
+        """
+        by_hand.put_back(self.generated)
+        planned = (
+            self.plan(policies, engine=engine)
+            if agreed is None
+            else self._as_agreed(agreed, despite_news=despite_news)
+        )
+        versions: tuple[Version, ...] = ()
+        if planned.changes:
+            for each in planned.changes if trial == "canary" else ():
+                self.registry.require_sides(each.policy)
+            versions = pipeline.apply(
+                planned.changes,
+                self.generated,
+                overrides=self.path / "templates",
+                who=self.who,
+                why=f"learned from feedback up to log position {planned.log_position}",
+                at=_at(self.clock),
+                activate=activate,
+                counterexamples=self.path / "feedback_log" / "counterexamples",
+                trial=trial,
+                share=share,
+                progress=progress,
+            )
+            self.registry.refresh()
+            self._tell_of_edits(planned)
+        covered = len(planned.policies) + len(planned.left)
+        if covered == len(self.registry.names()):  # of some policies only: the rest is due yet
+            turns.remember(self.path, planned.log_position)
+        return Report(planned, {version.policy: version.number for version in versions})
+
+    def saved(self, plan: Plan) -> bytes:
+        """Give a plan as a file that `compile` takes."""
+        return saved_plan.encode(saved_plan.saved(plan, self._render()))
+
+    def _as_agreed(self, path: Path, *, despite_news: bool) -> Plan:
+        agreed = saved_plan.read_plan(path)
+        until = min(agreed.log_position, self.log.position()) if despite_news else None
+        now = self.plan([each.policy for each in agreed.policies], until=until)
+        if reasons := list(saved_plan.moved(agreed, now, self._render())):
+            raise LearnError(f"{path} is out of date: {'; '.join(reasons)}. Plan again, and review that")
+        return now
+
+    def _render(self) -> Callable[[Decisions], RenderedModule]:
+        return pipeline.render_in(self.path / "templates")
+
+    def words(self) -> tuple[Word, ...]:
+        """Give people's last words on rules, pins and vetoes that stand."""
+        return tuple(
+            each for each in last_words(read_words(self.generated)).values() if each.word != "release"
+        )
+
+    def pin_rule(
+        self, policy: str, rule: str, *, values: Mapping[str, object] | None = None, why: str = ""
+    ) -> None:
+        """Keep a rule, as it is or with other parameters, until it is released; the next compile does it.
+
+        Raises
+        ------
+        EditError
+            The active version has no such rule, or the rule cannot have these values.
+        """
+        word = by_hand.pinned(
+            self.generated,
+            policy,
+            rule,
+            values or {},
+            self._render(),
+            who=self.who,
+            at=_at(self.clock),
+            why=why,
+        )
+        by_hand.say(self.generated, [word])
+
+    def veto_rule(self, policy: str, rule: str, *, why: str = "") -> None:
+        """Never let a rule act until it is released; the next compile takes it out."""
+        spec_of(policy)
+        self._say(policy, rule, "veto", why)
+
+    def release_rule(self, policy: str, rule: str, *, why: str = "") -> None:
+        """Take a pin or a veto back.
+
+        Raises
+        ------
+        EditError
+            There is none on this rule.
+        """
+        known = {(each.policy, each.rule) for each in self.words()}
+        if (policy, rule) not in known:
+            named = ", ".join(f"{name} {each}" for name, each in sorted(known)) or "none"
+            raise EditError(f"nobody pinned or vetoed {rule} of {policy}; there are words on: {named}")
+        self._say(policy, rule, "release", why)
+
+    def _say(self, policy: str, rule: str, word: Literal["veto", "release"], why: str) -> None:
+        said = Word(policy=policy, rule=rule, word=word, who=self.who, when=_at(self.clock), why=why)
+        by_hand.say(self.generated, [said])
+
+    def verify(self, policy: str, version: int) -> str:
+        """Learn a version again from its log prefix; give the difference, empty where there is none."""
+        segments = self.path / "feedback_log" / "segments"
+        pipeline.summaries_of(self.log, segments)
+        return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())
+
+    def _tell_of_edits(self, plan: Plan) -> None:
+        for each in plan.changes:
+            for type_, data, source, identity in by_hand.adjustments(each.champion, each.edits, each.words):
+                self.emit(type_, data, source=source, id=identity)
+
+    def check(self) -> list[Difference]:
+        """Say which generated files do not follow from their manifests."""
+        return check_generated(self.generated, self._render())
+
+    def activate(
+        self,
+        policy: str,
+        version: int,
+        *,
+        why: str = "activated by hand",
+        despite_quarantine: bool = False,
+    ) -> None:
+        """Let a published version answer; what was on trial ends."""
+        activate(
+            self.generated,
+            policy,
+            version,
+            who=self.who,
+            why=why,
+            at=_at(self.clock),
+            despite_quarantine=despite_quarantine,
+        )
+        self.registry.refresh()
+
+    def shadow(self, policy: str, version: int, *, share: float = 0.1, why: str = "shadow by hand") -> None:
+        """Run a published version beside the active one on a share of the calls; it never answers."""
+        self._on_trial("shadow", policy, version, share=share, why=why)
+
+    def canary(
+        self,
+        policy: str,
+        version: int,
+        *,
+        share: float = 0.1,
+        why: str = "canary by hand",
+        despite_quarantine: bool = False,
+    ) -> None:
+        """Let a published version answer for a share of the features."""
+        self.registry.require_sides(policy)
+        self._on_trial("canary", policy, version, share=share, why=why, despite_quarantine=despite_quarantine)
+
+    def _on_trial(
+        self,
+        mode: pipeline.Mode,
+        policy: str,
+        version: int,
+        *,
+        share: float,
+        why: str,
+        despite_quarantine: bool = False,
+    ) -> None:
+        on_trial(
+            self.generated,
+            policy,
+            version,
+            mode=mode,
+            share=share,
+            who=self.who,
+            why=why,
+            at=_at(self.clock),
+            despite_quarantine=despite_quarantine,
+        )
+        self.registry.refresh()
+
+    def release(self, policy: str, version: int, *, why: str = "released by hand") -> None:
+        """Let a quarantined version be offered and activated again."""
+        release(self.generated, policy, version, who=self.who, why=why, at=_at(self.clock))
+        self.registry.refresh()
+
+    def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
+        """Let the version before the active one answer, or end a canary; give the version that answers."""
+        number = rollback(self.generated, policy, who=self.who, why=why, at=_at(self.clock))
+        self.registry.refresh()
+        return number
+
+    def flush(self) -> None:
+        """Return when everything recorded and emitted so far is on disk."""
+        self.registry.flush()
+        self._recorder.flush()
+        self.log.flush()
+
+    def close(self) -> None:
+        """Flush and let go of the log; closing twice changes nothing."""
+        self.registry.flush()
+        self._recorder.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _who() -> str:
+    return f"user/{os.environ.get('USER') or os.environ.get('LOGNAME') or 'unknown'}"
+
+
+def _at(clock: Callable[[], float]) -> str:
+    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")

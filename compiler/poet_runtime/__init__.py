@@ -1,0 +1,1 @@
+"""What production needs: results, statistics, alerts, recovery and the registry of versions."""

@@ -1,0 +1,242 @@
+"""What `generate_alerts` does with drifted results: take apart, hold back, sum up.
+
+Results are a multiset: two alike are two. Every function that takes some out gives the rest as well, so
+that nothing can get lost between two steps.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from numbers import Real
+from typing import Any
+
+from poet_runtime.results import Alert, AlertPlan, DriftResult, Suppressed
+
+SEVERITIES = ("low", "medium", "high", "critical")
+
+Results = tuple[DriftResult, ...]
+
+
+def drifted(results: Iterable[DriftResult]) -> Results:
+    """Give the results that drifted, in an order that depends on what they say alone.
+
+    Raises
+    ------
+    TypeError
+        Something in `results` is not a DriftResult.
+    """
+    found = []
+    for each in _all(results, "drift_results", "the answers of detect_drift, or the values of a table's"):
+        if not isinstance(each, DriftResult):
+            raise TypeError(
+                f"drift_results holds {type(each).__name__}, expected DriftResult; "
+                "pass the answers of detect_drift, or the values of a table's"
+            )
+        if each.drifted:
+            found.append(each)
+    found.sort(key=_told)
+    return tuple(each for _, alike in groupby(found, key=_told) for each in _settled(list(alike)))
+
+
+def _told(result: DriftResult) -> tuple[str, ...]:
+    return (result.feature, result.execution_id, result.test, repr(result.score), repr(result.threshold))
+
+
+def _settled(alike: list[DriftResult]) -> list[DriftResult]:
+    return alike if len(alike) == 1 else sorted(alike, key=repr)
+
+
+def severity(result: DriftResult) -> str:
+    """Give how grave a result is: its business impact where one was named, else medium."""
+    if result.business_impact in SEVERITIES:
+        return result.business_impact
+    return "low" if result.business_impact == "none" else "medium"
+
+
+def seconds(now: Any) -> float | None:
+    """Give a moment in seconds since 1970; a datetime without a zone is UTC, None stays None.
+
+    NaN and NaT are moments that nobody knows, like None: before no end, within no pause.
+
+    Raises
+    ------
+    TypeError
+        It is no moment.
+    """
+    if now is None or _is_unknown(now):
+        return None
+    if isinstance(now, datetime):
+        return (now if now.tzinfo else now.replace(tzinfo=UTC)).timestamp()
+    if _is_datetime64(now):
+        return float(now.astype("datetime64[us]").astype("int64")) / 1e6
+    if isinstance(now, bool) or not isinstance(now, Real):
+        raise TypeError(f"now is {now!r}; give seconds since 1970, a datetime or a datetime64")
+    return float(now)
+
+
+def apart(
+    waiting: Results,
+    features: frozenset[str],
+    *,
+    severity_below: str = "",
+    ratio_at_most: float | None = None,
+) -> tuple[Results, Results]:
+    """Take out the results of these features, and give both parts.
+
+    With `severity_below`, only less grave ones; critical ones never. With `ratio_at_most`, only those whose
+    score lies no more than so many times beyond its threshold.
+    """
+    return _split(
+        waiting,
+        lambda each: (
+            each.feature in features
+            and (not severity_below or _is_below(each, severity_below))
+            and (ratio_at_most is None or _ratio(each) <= ratio_at_most)
+        ),
+    )
+
+
+def holdout(taken: Results, share: float) -> tuple[Results, Results]:
+    """Choose a uniform share that is let through all the same, by a digest of its id; give both parts."""
+    return _split(taken, lambda each: _lot(each) < share)
+
+
+def held(taken: Results, rule: str) -> list[Suppressed]:
+    """Hold results back under a rule's name."""
+    return [Suppressed(member=each, rule=rule) for each in taken]
+
+
+def recent_alerts(history: Iterable[Any], now: float | None, within_s: float) -> tuple[Alert, ...]:
+    """Give the alerts, of plans as well, that were raised less than `within_s` seconds before `now`.
+
+    Raises
+    ------
+    TypeError
+        Something in `history` is neither an Alert nor an AlertPlan.
+    """
+    return tuple(
+        alert
+        for alert in _alerts(history)
+        if now is not None and alert.raised_at is not None and 0.0 <= now - alert.raised_at < within_s
+    )
+
+
+def recent_features(
+    alerts: Iterable[Alert], *, groups: Mapping[str, frozenset[str]] | None = None
+) -> frozenset[str]:
+    """Give the features that these alerts are about, but for new members of a group's summary.
+
+    A feature of a group that was summed up, but never with it, re-opens the summary: that it was alerted
+    by itself says nothing about the common cause.
+    """
+    alerts, groups = tuple(alerts), groups or {}
+    summaries = [alert for alert in alerts if alert.group in groups]
+    expected = frozenset(feature for alert in summaries for feature in groups[alert.group])
+    return _features(alerts) - (expected - _features(summaries))
+
+
+def is_open(group: str, alerts: Iterable[Alert]) -> bool:
+    """Tell whether one of these alerts sums up the group, so that a new member belongs to it."""
+    return any(alert.group == group for alert in alerts)
+
+
+def raised_bars(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
+    """Give, by feature, `factor` times the bar of those that were alerted lately."""
+    return {each.feature: _bar(each, factor) for each in waiting if each.feature in features}
+
+
+def within_bars(
+    waiting: Results, features: frozenset[str], factor: float, *, severity_below: str
+) -> tuple[Results, Results]:
+    """Take out what stays within the raised bar and below a severity, and give both parts."""
+    return _split(
+        waiting,
+        lambda each: (
+            each.feature in features and _is_below(each, severity_below) and _is_within(each, factor)
+        ),
+    )
+
+
+def individual(results: Results, *, rule: str, now: float | None, is_holdout: bool = False) -> list[Alert]:
+    """Make an alert about each result."""
+    return [
+        Alert(members=(each,), severity=severity(each), rule=rule, raised_at=now, is_holdout=is_holdout)
+        for each in results
+    ]
+
+
+def summary(members: Results, *, rule: str, now: float | None) -> Alert:
+    """Make one alert about several results, as grave as the gravest."""
+    gravest = max((severity(each) for each in members), key=SEVERITIES.index)
+    return Alert(members=members, severity=gravest, group=rule, is_summary=True, rule=rule, raised_at=now)
+
+
+def _is_datetime64(now: Any) -> bool:
+    return str(getattr(now, "dtype", "")).startswith("datetime64") and not getattr(now, "shape", ())
+
+
+def _is_unknown(now: Any) -> bool:
+    """Whether it is NaN or NaT, which alone differ from themselves."""
+    return (isinstance(now, datetime | Real) or _is_datetime64(now)) and bool(now != now)  # noqa: PLR0124
+
+
+def _split(waiting: Results, chosen: Callable[[DriftResult], bool]) -> tuple[Results, Results]:
+    marks = [chosen(each) for each in waiting]
+    return (
+        tuple(each for each, is_chosen in zip(waiting, marks, strict=True) if is_chosen),
+        tuple(each for each, is_chosen in zip(waiting, marks, strict=True) if not is_chosen),
+    )
+
+
+def _is_below(result: DriftResult, floor: str) -> bool:
+    own = severity(result)
+    return own != "critical" and SEVERITIES.index(own) < SEVERITIES.index(floor)
+
+
+def _ratio(result: DriftResult) -> float:
+    """Give how many times a score lies beyond its threshold; infinite where that has no meaning."""
+    score, threshold = result.score, result.threshold
+    above, below = (score, threshold) if result.direction == "above" else (threshold, score)
+    ratio = above / below if below > 0.0 and above >= 0.0 else math.inf
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def _bar(result: DriftResult, factor: float) -> float:
+    if not result.threshold > 0.0:
+        return result.threshold
+    return result.threshold * factor if result.direction == "above" else result.threshold / factor
+
+
+def _is_within(result: DriftResult, factor: float) -> bool:
+    bar = _bar(result, factor)
+    return result.score <= bar if result.direction == "above" else result.score >= bar
+
+
+def _features(alerts: Iterable[Alert]) -> frozenset[str]:
+    return frozenset(member.feature for alert in alerts for member in alert.members)
+
+
+def _alerts(history: Iterable[Any]) -> Iterator[Alert]:
+    for each in _all(history, "history", "earlier plans"):
+        if isinstance(each, Alert):
+            yield each
+        elif isinstance(each, AlertPlan):
+            yield from each.alerts
+        else:
+            raise TypeError(
+                f"history holds {type(each).__name__}, expected Alert or AlertPlan; pass earlier plans"
+            )
+
+
+def _all(given: Any, name: str, wanted: str) -> Iterable[Any]:
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} is {type(given).__name__}, expected a sequence; pass {wanted}")
+    return given
+
+
+def _lot(result: DriftResult) -> float:
+    told = result.execution_id or repr(result)
+    digest = hashlib.sha256(f"holdout:{told}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2.0**64

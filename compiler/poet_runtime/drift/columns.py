@@ -1,0 +1,345 @@
+"""Reads a column of any library into one plain `Sample`.
+
+Libraries are recognised by what their columns can do, never imported. Numbers stay what they are, single
+or double precision or integers, without a copy; what is computed from them is in double precision. None,
+NaN, NaT and `pandas.NA` are missing. An infinity is a present, extreme value: it is kept here and given a
+finite place by `poet_runtime.drift.reference`.
+
+Opens the columns of other libraries: from what they offer to a numpy array or to codes.
+
+Keeps arithmetic finite: infinities get a finite place, extreme magnitudes a power of two less.
+"""
+
+import math
+import numbers
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from poet_runtime.errors import SampleError
+
+_ACCEPTED = "a 1-D numpy array, a list, or a pandas, polars or pyarrow column"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """Categories and, per row, which of them; -1 is missing."""
+
+    codes: npt.NDArray[np.int64]
+    categories: tuple[Hashable, ...]
+
+
+def open_column(
+    values: Any, name: str, *, dates: bool = False
+) -> tuple[npt.NDArray[Any] | Coded, npt.NDArray[Any] | None]:
+    """Give the column as an array or codes, and the times its index holds.
+
+    Raises
+    ------
+    SampleError
+        `values` is no column, or a column of dates where `dates` is false.
+    """
+    if type(values) is np.ndarray:  # most are, and have neither codes nor an index
+        return _plain(values, name, dates=dates), None
+    if isinstance(values, str | bytes | dict | set | frozenset) or np.isscalar(values):
+        raise SampleError(f"{name} must be {_ACCEPTED}, got {type(values).__name__}")
+    coded = _coded(values)
+    if coded is not None:
+        return coded, _index_times(values)
+    return _plain(_array(values, name), name, dates=dates), _index_times(values)
+
+
+def _plain(column: npt.NDArray[Any], name: str, *, dates: bool) -> npt.NDArray[Any]:
+    """Give the array again if it is a column of something that can be compared."""
+    if column.ndim != 1:
+        advice = "; for a table use detect_drift_table" if column.ndim == 2 else ""
+        raise SampleError(f"{name} must have one dimension, got {column.ndim}{advice}")
+    if column.dtype.kind not in ("iufbOUSTM" if dates else "iufbOUST"):
+        raise SampleError(f"{name} holds {column.dtype}; give numbers, booleans, text or categories instead")
+    return column
+
+
+def factorise(
+    column: npt.NDArray[Any], name: str
+) -> tuple[Coded, Literal["numeric", "boolean", "categorical"]]:
+    """Code a column of Python objects or text in order of appearance, and tell its kind."""
+    codes: dict[Hashable, int] = {}
+    try:
+        rows = [codes.setdefault(value, len(codes)) for value in column.tolist()]
+    except TypeError as error:
+        raise SampleError(f"{name} holds a value that is no number, boolean or text ({error})") from error
+    seen = list(codes)
+    kept = [value for value in seen if not _is_missing(value)]
+    places = {id(value): place for place, value in enumerate(kept)}
+    new_codes = np.array([places.get(id(value), -1) for value in seen], np.int64)
+    inverse = new_codes[np.array(rows, np.int64)] if rows else np.empty(0, np.int64)
+    return Coded(inverse, tuple(kept)), _kind_of(kept, name)
+
+
+def _kind_of(values: list[Hashable], name: str) -> Literal["numeric", "boolean", "categorical"]:
+    types = {type(value) for value in values}
+    if types and all(issubclass(type_, bool | np.bool_) for type_ in types):
+        return "boolean"
+    if types and all(issubclass(type_, numbers.Number) and not issubclass(type_, complex) for type_ in types):
+        return "numeric"
+    if any(type_.__module__ == "datetime" or type_.__name__ == "Timestamp" for type_ in types):
+        raise SampleError(f"{name} holds dates; give numbers, booleans, text or categories instead")
+    return "categorical"
+
+
+def _is_missing(value: object) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def _coded(values: Any) -> Coded | None:
+    """Read pandas' categories, which are codes already; other libraries' decode themselves."""
+    categorical: Any = (
+        getattr(values, "cat", None) if str(getattr(values, "dtype", "")) == "category" else values
+    )
+    if not (hasattr(categorical, "codes") and hasattr(categorical, "categories")):
+        return None
+    return Coded(np.asarray(categorical.codes, np.int64), tuple(categorical.categories.tolist()))
+
+
+def _array(values: Any, name: str) -> npt.NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+    if isinstance(values, np.ndarray):
+        return values
+    if hasattr(values, "type") and hasattr(values, "null_count"):  # pyarrow
+        return _arrow(values)
+    if hasattr(values, "to_numpy"):  # pandas and polars
+        return _frame_column(values)
+    if isinstance(values, list | tuple | range) or hasattr(values, "__array__"):
+        return _sequence(values, name)
+    raise SampleError(f"{name} must be {_ACCEPTED}, got {type(values).__name__}")
+
+
+def _arrow(values: Any) -> npt.NDArray[Any]:
+    if hasattr(values.type, "value_type") and hasattr(values.type, "index_type"):  # dictionary encoded
+        values = values.cast(values.type.value_type)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+def _frame_column(values: Any) -> npt.NDArray[Any]:
+    if hasattr(values, "index") or hasattr(values, "array"):  # pandas; `.array` tells its nullable numbers
+        kind = getattr(getattr(values, "dtype", None), "kind", "O")
+        if kind in "iuf" and not isinstance(values.dtype, np.dtype):
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        if kind == "M":
+            return _utc(values)
+    return np.asarray(values.to_numpy())
+
+
+def _sequence(values: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        column = np.asarray(values)
+    except ValueError as error:
+        raise SampleError(f"{name} must have one dimension, got rows of different lengths") from error
+    if column.ndim == 1 and column.dtype.kind in "USTV" and not hasattr(values, "__array__"):
+        return np.asarray(values, dtype=object)  # numpy would print numbers among text, and None as "None"
+    return column
+
+
+def _index_times(values: Any) -> npt.NDArray[Any] | None:
+    index: Any = getattr(values, "index", None)
+    if getattr(getattr(index, "dtype", None), "kind", "") != "M":
+        return None
+    return _utc(index)
+
+
+def _utc(dates: Any) -> npt.NDArray[Any]:
+    """Give pandas' dates without their time zone."""
+    if getattr(dates.dtype, "tz", None) is not None:
+        dates = getattr(dates, "dt", dates).tz_convert(None)
+    return np.asarray(dates.to_numpy())
+
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+_EXACT = tuple(map(np.dtype, ("f8", "f4", "i8", "i4", "i2", "i1", "u4", "u2", "u1")))  # native, no rounding
+Kind = Literal["numeric", "categorical", "boolean", "empty"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """The present values of one column, in the order of their times where those are known.
+
+    `values` are numbers for a numeric sample, otherwise int64 codes into `categories`. `n` counts every row,
+    `times` are seconds and as long as `values`. `is_single` says that the numbers came in single
+    precision (float32 or less).
+    """
+
+    kind: Kind
+    n: int
+    values: npt.NDArray[Any]
+    categories: tuple[Hashable, ...] = ()
+    times: FloatArray | None = None
+    is_single: bool = False
+
+    @property
+    def n_present(self) -> int:
+        """How many rows are not missing."""
+        return len(self.values)
+
+    @property
+    def missing_fraction(self) -> float:
+        """Share of missing rows, 0 for a sample without rows."""
+        return 1.0 - self.n_present / self.n if self.n else 0.0
+
+
+def read(values: Any, *, times: Any = None, name: str = "current") -> Sample:
+    """Read a one-dimensional column.
+
+    Parameters
+    ----------
+    values
+        1-D numpy array, list, tuple, or pandas, polars or pyarrow column: numbers, booleans, text or
+        categories. A pandas Series with a DatetimeIndex brings its times.
+    times
+        One `datetime64` or number of seconds per row; wins over an index.
+    name
+        What to call the sample in an error.
+
+    Raises
+    ------
+    SampleError
+        The argument is not a column of a kind that can be compared.
+    """
+    column, index = open_column(values, name)
+    seconds = _seconds(index if times is None else times, name)
+    n = len(column.codes) if isinstance(column, Coded) else len(column)
+    if seconds is not None and len(seconds) != n:
+        raise SampleError(f"{name} has {n} rows but {len(seconds)} times; give one time per row")
+    if isinstance(column, Coded):
+        return _build("categorical", column.codes, column.codes >= 0, seconds, categories=column.categories)
+    if column.dtype.kind in "iuf":
+        return _numeric(column, seconds)
+    if column.dtype.kind == "b":
+        return _build("boolean", column.astype(np.int64), None, seconds, categories=(False, True))
+    return _from_objects(column, seconds, name)
+
+
+def _numeric(column: npt.NDArray[Any], seconds: FloatArray | None) -> Sample:
+    values = column if column.dtype in _EXACT else column.astype(np.float64)
+    present = None
+    if (
+        values.dtype.kind == "f" and len(values) and np.isnan(values.min())
+    ):  # no array of flags if all are there
+        present = ~np.isnan(values)
+    sample = _build("numeric", values, present, seconds)
+    is_single = column.dtype.kind == "f" and column.dtype.itemsize <= 4
+    return replace(sample, is_single=True) if is_single else sample
+
+
+def _from_objects(column: npt.NDArray[Any], seconds: FloatArray | None, name: str) -> Sample:
+    coded, kind = factorise(column, name)
+    if kind == "numeric":
+        lookup = np.array([*map(float, coded.categories), np.nan])  # type: ignore[arg-type]
+        return _numeric(lookup[coded.codes], seconds)
+    return _build(kind, coded.codes, coded.codes >= 0, seconds, categories=coded.categories)
+
+
+def _build(
+    kind: Kind,
+    values: npt.NDArray[Any],
+    present: npt.NDArray[np.bool_] | None,
+    seconds: FloatArray | None,
+    *,
+    categories: tuple[Hashable, ...] = (),
+) -> Sample:
+    n = len(values)
+    if present is not None and not present.all():
+        values = values[present]
+        seconds = None if seconds is None else seconds[present]
+    if seconds is not None and (seconds[1:] < seconds[:-1]).any():
+        order = np.argsort(seconds, kind="stable")
+        values, seconds = values[order], seconds[order]
+    return Sample("empty" if not len(values) else kind, n, values, categories, seconds)
+
+
+def _seconds(times: Any, name: str) -> FloatArray | None:
+    """Read times as seconds; a missing time makes all of them unusable, for phases would be guessed."""
+    if times is None:
+        return None
+    column, _ = open_column(times, f"times of {name}", dates=True)
+    if not isinstance(column, Coded) and column.dtype.kind == "O":
+        column = _instants(column, name)
+    if isinstance(column, Coded) or column.dtype.kind not in "iufM":
+        raise SampleError(f"times of {name} must be datetime64 or seconds, got {type(times).__name__}")
+    if column.dtype.kind == "M":
+        if np.isnat(column).any():
+            return None
+        return np.asarray(column.astype("datetime64[us]").astype(np.int64) / 1e6, np.float64)
+    seconds = column.astype(np.float64, copy=False)
+    return seconds if np.isfinite(seconds).all() else None
+
+
+def _instants(column: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    are_seconds = all(value is None or isinstance(value, int | float) for value in column)
+    try:
+        return column.astype(np.float64 if are_seconds else "datetime64[us]")
+    except (TypeError, ValueError) as error:
+        raise SampleError(f"times of {name} must be datetime64 or seconds ({error})") from error
+
+
+HUGE, TINY, LIMIT = 1e100, 1e-100, 1e140  # squares and their sums stay finite in between
+SINGLE = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Taming:
+    """How a reference, and every current sample after it, is brought into a safe range.
+
+    An infinity counts as a value one range of the reference's finite values beyond them, or as the
+    current sample's own extreme where that is further out.
+    """
+
+    exponent: int  # values are divided by this power of two; 0 unless the reference is extreme
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Self:
+        """Measure a reference."""
+        ends = _ends(values)
+        if not all(map(math.isfinite, ends)):
+            ends = _ends(values[np.isfinite(values)])
+        if not ends:
+            return cls(0, -1.0, 1.0)
+        largest = max(map(abs, ends))
+        exponent = 0 if largest == 0.0 or TINY < largest < HUGE else math.frexp(largest)[1]
+        low, high = (float(each) for each in np.ldexp(ends, -exponent))
+        beyond = high - low or abs(high) or 1.0
+        return cls(exponent, low - beyond, high + beyond)
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Bring numbers of any type into the range; ordinary ones come back as they are, without a copy."""
+        if self.exponent:
+            with np.errstate(over="ignore"):
+                values = np.ldexp(values.astype(np.float64, copy=False), -self.exponent)
+        if not len(values) or (float(values.max()) <= LIMIT and float(values.min()) >= -LIMIT):
+            return values
+        values = values.astype(np.float64, copy=False)
+        finite = np.clip(values[np.isfinite(values)], -LIMIT, LIMIT)
+        low = min(self.low, float(finite.min(initial=np.inf)))
+        high = max(self.high, float(finite.max(initial=-np.inf)))
+        return np.where(
+            np.isneginf(values), low, np.where(np.isposinf(values), high, np.clip(values, -LIMIT, LIMIT))
+        )
+
+
+def _ends(values: FloatArray) -> list[float]:
+    return [float(values.min()), float(values.max())] if len(values) else []
+
+
+def as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Round to single precision, as the other sample is: else equal values would differ by a rounding."""
+    if len(values) and max(float(values.max()), -float(values.min())) > SINGLE:
+        values = np.clip(values, -SINGLE, SINGLE)
+    return values.astype(np.float32)

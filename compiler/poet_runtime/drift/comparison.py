@@ -1,0 +1,310 @@
+"""Two samples held against each other: a lazy view that computes what it is asked for.
+
+The full set of scores that an execution record carries, for learners to replay other rules on.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from poet_runtime.drift.columns import Sample, as_single, read
+from poet_runtime.drift.criteria import Criterion, Reading, read_score
+from poet_runtime.drift.reference import Reference, known
+from poet_runtime.drift.statistics import COUNTS, NUMERIC, ORDERED, p_value
+from poet_runtime.drift.statistics.baseline import Counts, Rows
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult, Profile, Score
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A current sample and its reference. Statistics are computed when asked for, and once."""
+
+    current: Sample
+    reference: Reference
+    version: int = 0
+    feature: str = ""
+    business_impact: str = ""
+    _scores: dict[str, Score] = field(default_factory=dict, repr=False)
+    _rows: dict[str, Rows | Counts] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the samples cannot be compared; empty when they can."""
+        for name, sample in (("current", self.current), ("reference", self.reference.sample)):
+            if sample.n == 0:
+                return f"{name} is empty"
+            if sample.n_present == 0:
+                return f"{name} is all missing"
+        if self.current.kind != self.reference.sample.kind:
+            return f"current is {self.current.kind}, reference is {self.reference.sample.kind}"
+        return ""
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether the reference holds categories or booleans."""
+        return self.reference.sample.kind in ("categorical", "boolean")
+
+    @property
+    def is_seasonal(self) -> bool:
+        """Whether a season is known that is strong enough to matter, and the phases of both samples."""
+        return self.reference.season is not None and self.current.times is not None
+
+    @property
+    def n_reference(self) -> int:
+        """How many values of the reference are present."""
+        return self.reference.n
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What was measured: missingness of the current sample, shape and season of the reference.
+
+        A rule must not change its mind about a feature because the current sample drifted.
+        """
+        kind, season = self.reference.sample.kind, self.reference.season
+        return Profile(
+            kind=self.current.kind if kind == "empty" else kind,
+            n_current=self.current.n_present,
+            n_reference=self.reference.n,
+            missing_fraction=self.current.missing_fraction,
+            period=season.period if season and self.is_seasonal else 0.0,
+            seasonal_strength=season.strength if season and self.is_seasonal else 0.0,
+            **self.reference.shape,
+        )
+
+    def score(self, statistic: str, preparation: str, *, calibrated: bool = True) -> Score:
+        """Give a statistic after a preparation, with its p-value where it has one.
+
+        `calibrated` adds the statistic of the reference's own windows. NaN where the statistic is not
+        defined for these samples. A preparation that has nothing to remove leaves them as they are.
+        """
+        key = f"{statistic}/{preparation}"
+        known = self._scores.get(key)
+        if known is None or (calibrated and known.own_max is None):
+            self._scores[key] = known = self._score(statistic, preparation, calibrated=calibrated)
+        return known
+
+    def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> DriftResult:
+        """Answer with drift when at least `agree` of the criteria hold.
+
+        Score, threshold and test are those of the criterion that decides, the `agree`-th best.
+
+        Raises
+        ------
+        SampleError
+            `agree` is not between 1 and the number of criteria.
+        """
+        if not 1 <= agree <= len(criteria):
+            raise SampleError(f"rule {rule_id}: agree must be 1 to {len(criteria)}, got {agree}")
+        if self.reason:
+            return self.undecided()
+        asked = [criterion for criterion in criteria if not self._is_beyond(criterion)]
+        if len(asked) < agree:
+            return self._unordered(rule_id, criteria)
+        readings = sorted(map(self._read, asked), key=lambda reading: reading.margin, reverse=True)
+        decisive = readings[agree - 1]
+        unknown = [reading.criterion.test for reading in readings if math.isnan(reading.value)]
+        return DriftResult(
+            drifted=decisive.holds,
+            score=decisive.value,
+            threshold=decisive.criterion.threshold,
+            test=decisive.criterion.test,
+            direction=decisive.criterion.direction,
+            p_value=decisive.score.p_value,
+            scores=self._computed(),
+            profile=self.profile,
+            rule=rule_id,
+            reason=f"not defined for these samples: {', '.join(unknown)}"
+            if unknown and not decisive.holds
+            else "",
+            feature=self.feature,
+            policy_version=self.version,
+            business_impact=self.business_impact,
+        )
+
+    def undecided(self) -> DriftResult:
+        """Answer that the samples cannot be compared, and why."""
+        return self._silent("", self.reason)
+
+    def _is_beyond(self, criterion: Criterion) -> bool:
+        """Whether a criterion asks for an order that the samples do not state.
+
+        Without times rows may come in any order, so what depends on it must not decide.
+        """
+        return not self.is_categorical and self.current.times is None and not criterion.is_order_free
+
+    def _unordered(self, rule_id: str, criteria: tuple[Criterion, ...]) -> DriftResult:
+        beyond = ", ".join(criterion.test for criterion in criteria if self._is_beyond(criterion))
+        return self._silent(rule_id, f"without times these cannot be asked: {beyond}")
+
+    def _silent(self, rule_id: str, reason: str) -> DriftResult:
+        return DriftResult(
+            drifted=False,
+            score=math.nan,
+            threshold=math.nan,
+            test="none",
+            scores=self._computed(),
+            profile=self.profile,
+            rule=rule_id,
+            reason=reason,
+            feature=self.feature,
+            policy_version=self.version,
+            business_impact=self.business_impact,
+        )
+
+    def _computed(self) -> Mapping[str, Score]:
+        return MappingProxyType(dict(self._scores))
+
+    def _read(self, criterion: Criterion) -> Reading:
+        score = self.score(criterion.statistic, criterion.preparation, calibrated=criterion.is_calibrated)
+        return Reading(criterion, read_score(score, criterion.scale), score)
+
+    def _score(self, statistic: str, preparation: str, *, calibrated: bool) -> Score:
+        value, p = self._measure(statistic, preparation)
+        if math.isnan(value) or not calibrated:
+            return Score(statistic=value, p_value=p)
+        own = self.reference.null(statistic, preparation, self.current.n_present)
+        return Score(
+            statistic=value, p_value=p, own_q90=own.q90, own_max=own.max, own_mean=own.mean, own_sd=own.sd
+        )
+
+    def _measure(self, statistic: str, preparation: str) -> tuple[float, float | None]:
+        """Give a statistic and its p-value; (NaN, None) where it is not defined for these samples."""
+        if preparation not in self._rows:
+            self._rows[preparation] = self._prepare(preparation)
+        sample = self._rows[preparation]
+        if isinstance(sample, Counts):
+            value = float(COUNTS[statistic](sample)[0]) if statistic in COUNTS else math.nan
+        elif statistic in NUMERIC and sample.length and sample.baseline.n:
+            value = float(NUMERIC[statistic](sample)[0])
+        else:
+            value = math.nan
+        return (value, None) if math.isnan(value) else (value, p_value(statistic, value, sample))
+
+    def _prepare(self, preparation: str) -> Rows | Counts:
+        if self.is_categorical:
+            return _count(self.current, self.reference)
+        return self.reference.rows(self.current, preparation)
+
+
+def _count(current: Sample, reference: Reference) -> Counts:
+    """Count the categories of both; those that only the current sample has come last."""
+    places = {category: place for place, category in enumerate(reference.sample.categories)}
+    new = [places.setdefault(category, len(places)) for category in current.categories]
+    lookup = np.array(new, np.int64)
+    counts = np.bincount(lookup[current.values], minlength=len(places)).astype(np.float64)
+    padded = np.concatenate((reference.counts, np.zeros(len(places) - len(reference.counts))))
+    return Counts(counts[None], padded)
+
+
+def compare(
+    current: Any,
+    reference: Any,
+    *,
+    version: int = 0,
+    feature: str = "",
+    current_times: Any = None,
+    reference_times: Any = None,
+    context: Mapping[str, Any] | None = None,
+) -> Samples:
+    """Hold a current column against a reference column or a prepared `Reference`.
+
+    A numeric reference column is prepared once and known again by its content, within limits.
+    Times are `datetime64` or seconds, one a row. ``context["period"]`` is the length of the season in
+    seconds; a prepared reference keeps the period it was prepared with.
+
+    Raises
+    ------
+    SampleError
+        An argument is of the wrong type: not a column, not as many times as rows, not a context.
+    """
+    if context is not None and not isinstance(context, Mapping):
+        raise SampleError(f"context must be a mapping of names to scalars, got {type(context).__name__}")
+    if not isinstance(reference, Reference):
+        reference = known(reference, times=reference_times, period=_period(context or {}))
+    sample, reference = _at_one_precision(read(current, times=current_times), reference)
+    return Samples(sample, reference, version, feature, _impact(context))
+
+
+def _impact(context: Mapping[str, Any] | None) -> str:
+    impact = (context or {}).get("business_impact")
+    return impact if isinstance(impact, str) else ""
+
+
+def _at_one_precision(current: Sample, reference: Reference) -> tuple[Sample, Reference]:
+    """Round the finer of two numeric samples: 0.1 in single precision must equal 0.1 in double."""
+    if current.kind != "numeric" or reference.sample.kind != "numeric":
+        return current, reference
+    if current.is_single and not reference.sample.is_single:
+        return current, reference.single
+    if reference.sample.is_single and not current.is_single:
+        return replace(current, values=as_single(current.values)), reference
+    return current, reference
+
+
+def _period(context: Mapping[str, Any]) -> float | None:
+    """Read the period; 0 and None say that none is known."""
+    period = context.get("period")
+    if not period:
+        return None
+    if isinstance(period, bool) or not isinstance(period, int | float | np.number):
+        raise SampleError(f"context['period'] must be seconds, got {period!r}")
+    return float(period)
+
+
+CALIBRATED = ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")
+PLAIN = ("psi", "jensen_shannon", "cramer_von_mises", "mann_whitney", "levene", "anderson_darling")
+PHASE_MATCHED = ("ks", "wasserstein")
+CATEGORICAL = ("chi_square", "g_test", "total_variation", "psi", "jensen_shannon", "hellinger")
+
+
+def score_all(
+    current: Any,
+    reference: Any,
+    *,
+    feature: str = "",
+    current_times: Any = None,
+    reference_times: Any = None,
+    context: Mapping[str, Any] | None = None,
+) -> dict[str, Score]:
+    """Give the candidate statistics, by ``statistic/preparation``; empty when the samples cannot be compared.
+
+    Numeric: six calibrated ones raw and deseasonalised (five without times: rows have no order then), six
+    plain ones raw, two phase-matched. Categorical: all six, calibrated. Raises as `compare` does.
+    """
+    samples = compare(
+        current,
+        reference,
+        feature=feature,
+        current_times=current_times,
+        reference_times=reference_times,
+        context=context,
+    )
+    return scores_of(samples)
+
+
+def scores_of(samples: Samples) -> dict[str, Score]:
+    """Give the candidate statistics of samples that are held against each other already."""
+    if samples.reason:
+        return {}
+    length = samples.current.n_present
+    if samples.is_categorical:
+        samples.reference.calibrate(CATEGORICAL, "raw", length)
+        return {f"{name}/raw": samples.score(name, "raw") for name in CATEGORICAL}
+    has_order = samples.current.times is not None
+    calibrated = [name for name in CALIBRATED if has_order or name not in ORDERED]
+    scores: dict[str, Score] = {}
+    for preparation in ("raw", "deseasonalised"):
+        samples.reference.calibrate(calibrated, preparation, length)
+        scores |= {f"{name}/{preparation}": samples.score(name, preparation) for name in calibrated}
+    scores |= {f"{name}/raw": samples.score(name, "raw", calibrated=False) for name in PLAIN}
+    matched = {
+        f"{name}/phase_matched": samples.score(name, "phase_matched", calibrated=False)
+        for name in PHASE_MATCHED
+    }
+    return scores | matched

@@ -1,0 +1,118 @@
+"""Criteria: a statistic after a preparation, on a scale, above or below a threshold."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from poet_runtime.drift.reference import PREPARATIONS
+from poet_runtime.drift.statistics import NAMES, ORDERED
+from poet_runtime.errors import SampleError
+from poet_runtime.results import Score
+
+Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What has to be true of a statistic."""
+
+    statistic: str
+    preparation: str
+    scale: str
+    threshold: float
+    direction: Literal["above", "below"]
+
+    @property
+    def test(self) -> str:
+        """The criterion's name in results: ``statistic/preparation/scale``."""
+        return f"{self.statistic}/{self.preparation}/{self.scale}"
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the scale asks how much the reference differs from itself."""
+        return self.scale.startswith("own_")
+
+    @property
+    def is_order_free(self) -> bool:
+        """Whether the order of the current sample cannot matter when it has no times."""
+        return self.statistic not in ORDERED and self.preparation != "differenced"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value meets the criterion; NaN never does."""
+        return value > self.threshold if self.direction == "above" else value < self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A criterion with the value that was found."""
+
+    criterion: Criterion
+    value: float
+    score: Score
+
+    @property
+    def holds(self) -> bool:
+        """Whether the criterion is met."""
+        return self.criterion.holds(self.value)
+
+    @property
+    def margin(self) -> tuple[bool, float]:
+        """Order readings: those that hold above those that do not, then by relative distance."""
+        if math.isnan(self.value):
+            return False, -math.inf
+        excess = self.value - self.criterion.threshold
+        if self.criterion.direction == "below":
+            excess = -excess
+        return self.holds, excess / (abs(self.criterion.threshold) or 1.0)
+
+
+def above(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
+    """Demand a value above a threshold.
+
+    Raises
+    ------
+    SampleError
+        One of the names is unknown, or the threshold is not a finite number.
+    """
+    return _criterion(statistic, preparation, scale, threshold, "above")
+
+
+def below(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
+    """Demand a value below a threshold, as of a p-value.
+
+    Raises
+    ------
+    SampleError
+        One of the names is unknown, or the threshold is not a finite number.
+    """
+    return _criterion(statistic, preparation, scale, threshold, "below")
+
+
+def read_score(score: Score, scale: str) -> float:
+    """Put a score on a scale; NaN where it has no such value."""
+    if scale == "absolute":
+        return score.statistic
+    if scale == "p_value":
+        return math.nan if score.p_value is None else score.p_value
+    if score.own_q90 is None or score.own_max is None or score.own_mean is None or score.own_sd is None:
+        return math.nan
+    if scale == "own_sd":
+        return (score.statistic - score.own_mean) / score.own_sd
+    return score.statistic / (score.own_q90 if scale == "own_q90" else score.own_max)
+
+
+def _criterion(
+    statistic: str, preparation: str, scale: str, threshold: float, direction: Literal["above", "below"]
+) -> Criterion:
+    _demand("statistic", statistic, sorted(NAMES))
+    _demand("preparation", preparation, list(PREPARATIONS))
+    _demand("scale", scale, list(SCALES))
+    if not math.isfinite(threshold):
+        raise SampleError(f"the threshold of {statistic} must be a finite number, got {threshold!r}")
+    return Criterion(statistic, preparation, scale, float(threshold), direction)
+
+
+def _demand(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise SampleError(f"unknown {what} {name!r}; known are {', '.join(known)}")

@@ -1,0 +1,48 @@
+"""The statistics by name."""
+
+from collections.abc import Callable
+
+from poet_runtime.drift.statistics import distances, p_values, ranks, shares, shifts
+from poet_runtime.drift.statistics.baseline import Counts, FloatArray, Rows
+
+COUNTS: dict[str, Callable[[Counts], FloatArray]] = {
+    "chi_square": shares.chi_square,
+    "g_test": shares.g_test,
+    "hellinger": shares.hellinger,
+    "jensen_shannon": shares.jensen_shannon,
+    "psi": shares.psi,
+    "total_variation": shares.total_variation,
+}
+
+
+def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], FloatArray]:
+    return lambda rows: statistic(rows.counts)
+
+
+NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
+    "anderson_darling": ranks.anderson_darling,
+    "cramer_von_mises": ranks.cramer_von_mises,
+    "hellinger": _over_bins(shares.hellinger),
+    "jensen_shannon": _over_bins(shares.jensen_shannon),
+    "ks": distances.ks,
+    "levene": shifts.levene,
+    "mann_whitney": shifts.mann_whitney,
+    "mean_shift": shifts.mean_shift,
+    "median_shift": shifts.median_shift,
+    "psi": _over_bins(shares.psi),
+    "roughness": shifts.roughness,
+    "scale_shift": shifts.scale_shift,
+    "wasserstein": distances.wasserstein,
+}
+
+NAMES = frozenset(NUMERIC) | frozenset(COUNTS)
+ORDERED = frozenset({"roughness"})  # the statistics to which the order of rows matters
+
+
+def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:
+    """Give the p-value that belongs to a statistic of one row; None where it has none."""
+    if isinstance(sample, Counts):
+        of_counts = p_values.COUNTS.get(name)
+        return of_counts(statistic, sample) if of_counts else None
+    of_rows = p_values.NUMERIC.get(name)
+    return of_rows(statistic, sample) if of_rows else None

@@ -1,0 +1,57 @@
+"""Changes of one property: place, scale, roughness."""
+
+import numpy as np
+
+from poet_runtime.drift.statistics.baseline import BEYOND, FloatArray, Rows, in_units, mean_step, row_sums
+
+VANISHED = 1e-6  # a standard deviation this much smaller is gone
+
+
+def mean_shift(rows: Rows) -> FloatArray:
+    """Give the distance of the means, in standard deviations of the reference."""
+    return in_units(np.abs(rows.mean - rows.baseline.mean), rows.baseline.sd)
+
+
+def median_shift(rows: Rows) -> FloatArray:
+    """Give the distance of the medians, in standard deviations of the reference."""
+    return in_units(np.abs(rows.median - rows.baseline.median), rows.baseline.sd)
+
+
+def scale_shift(rows: Rows) -> FloatArray:
+    """Give the absolute logarithm of the ratio of standard deviations; NaN for a single value."""
+    sd = rows.baseline.sd
+    if rows.length < 2:
+        return np.full(len(rows.values), np.nan)
+    if not sd:
+        return in_units(rows.sd, sd)
+    return np.abs(np.log(np.maximum(rows.sd / sd, VANISHED)))
+
+
+def roughness(rows: Rows) -> FloatArray:
+    """Give how the mean step from value to value grew, in standard deviations of the reference.
+
+    0 where it did not grow: less of it is left to the distances. Steps follow the order of the rows, so
+    this is the one statistic that order matters to. NaN for a single value.
+    """
+    if rows.length < 2:
+        return np.full(len(rows.values), np.nan)
+    steps = np.array([mean_step(row) for row in rows.given])
+    return in_units(steps - rows.baseline.roughness, rows.baseline.sd)
+
+
+def mann_whitney(rows: Rows) -> FloatArray:
+    """Give the rank-biserial correlation, 0 (same place) … 1 (no overlap): |2 U / (n m) - 1|."""
+    u = row_sums((rows.at_most + rows.below) / 2)
+    return np.abs(2 * u / (rows.length * rows.baseline.n) - 1)
+
+
+def levene(rows: Rows) -> FloatArray:
+    """Give the F of the distances from the medians (Brown & Forsythe 1974)."""
+    z, z0 = np.abs(rows.values - rows.median[:, None]), rows.baseline.absolute_deviations
+    m, n = rows.length, rows.baseline.n
+    centre = (z.sum(axis=1) + z0.sum()) / (m + n)
+    between = m * np.square(z.mean(axis=1) - centre) + n * np.square(z0.mean() - centre)
+    within = np.square(z - z.mean(axis=1)[:, None]).sum(axis=1) + np.square(z0 - z0.mean()).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = (m + n - 2) * between / within
+    return np.where(between > 0, np.minimum(f, BEYOND), 0.0)

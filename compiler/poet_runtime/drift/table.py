@@ -1,0 +1,89 @@
+"""Runs a drift detector over the columns of two tables."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from poet_runtime.drift.columns import read
+from poet_runtime.drift.reference import Reference
+from poet_runtime.errors import SampleError
+from poet_runtime.results import DriftResult
+
+
+def detect_drift_table(
+    detect: Callable[..., DriftResult],
+    current: Any,
+    reference: Any,
+    *,
+    current_times: Any = None,
+    reference_times: Any = None,
+    context: Mapping[str, Any] | None = None,
+) -> dict[str, DriftResult]:
+    """Give one result per column, the reference's columns first.
+
+    Parameters
+    ----------
+    detect
+        A `detect_drift` of any version.
+    current, reference
+        Mappings of names to columns, pandas, polars or pyarrow tables, or matrices, whose columns are
+        ``x0``, ``x1`` …; a reference may map names to prepared `Reference` objects. A column that one of
+        them lacks, or that cannot be read (dates, say), gives a result with a reason.
+    current_times, reference_times, context
+        Given to `detect` with every column.
+
+    Raises
+    ------
+    SampleError
+        An argument is no table, or one that `detect` refuses for every column.
+    """
+    now, before = _columns(current, "current"), _columns(reference, "reference")
+    shared = {"current_times": current_times, "reference_times": reference_times, "context": context}
+    return {
+        name: _detect_column(detect, name, now.get(name), before.get(name), shared)
+        for name in [*before, *(name for name in now if name not in before)]
+    }
+
+
+def _detect_column(
+    detect: Callable[..., DriftResult], name: str, current: Any, reference: Any, shared: Mapping[str, Any]
+) -> DriftResult:
+    for which, column in (("current", current), ("reference", reference)):
+        if column is None:
+            return _unread(detect, name, f"{which} has no column {name!r}")
+    try:
+        return detect(current, reference, feature=name, **shared)
+    except SampleError:
+        reason = _why_unreadable(current, "current") or _why_unreadable(reference, "reference")
+        if not reason:
+            raise  # the columns are fine, so the call is not
+        return _unread(detect, name, reason)
+
+
+def _unread(detect: Callable[..., DriftResult], name: str, reason: str) -> DriftResult:
+    return replace(detect([], [], feature=name), reason=reason)
+
+
+def _why_unreadable(column: Any, name: str) -> str:
+    if isinstance(column, Reference):
+        return ""
+    try:
+        read(column, name=name)
+    except SampleError as error:
+        return str(error)
+    return ""
+
+
+def _columns(table: Any, name: str) -> dict[str, Any]:
+    if isinstance(table, Mapping):
+        return {str(key): table[key] for key in table}
+    names = getattr(table, "column_names", None)  # pyarrow
+    if names is None:
+        names = getattr(table, "columns", None)  # pandas and polars
+    if names is None and isinstance(table, np.ndarray) and table.ndim == 2:  # as scikit-learn names them
+        return {f"x{place}": column for place, column in enumerate(table.T)}
+    if names is None:
+        raise SampleError(f"{name} must be a mapping of columns or a table, got {type(table).__name__}")
+    return {str(key): table[key] for key in names}

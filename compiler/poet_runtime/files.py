@@ -1,0 +1,477 @@
+"""Files that several processes share: locks, atomic writes and JSON documents.
+
+Locks are advisory and belong to a process. The operating system releases them when the process ends, however
+it ends, so a lock file that was left behind is not a held lock. A forked child holds no lock
+of its parent.
+"""
+
+import errno
+import functools
+import getpass
+import math
+import os
+import socket
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Generic, Self, TypeVar
+
+import msgspec
+from filelock import lock_descriptor, unlock_descriptor
+
+from poet_runtime.background import call_after_fork_in_child, hold_while_forking
+from poet_runtime.errors import PoetError, PublishError
+
+IS_WINDOWS: Final = os.name == "nt"
+TEMPORARY: Final = ".tmp-"  # how the name of an unfinished file starts
+FIRST_POLL_S: Final = 0.0001
+LONGEST_POLL_S: Final = 0.05
+FIRST_POLL_IN_QUEUE_S: Final = 0.004
+SHORTEST_POLL_IN_QUEUE_S: Final = 0.0005
+LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0005  # one process at a time polls so often
+HOLDER_BYTES: Final = 300
+WINDOWS_REPLACE_ATTEMPTS: Final = 20
+
+ErrorType = Callable[[str], PoetError]
+T = TypeVar("T")
+
+
+class FileLock:
+    """An exclusive lock between threads and processes, kept in a file that stays in place.
+
+    A lock opens its file once and can be reused. A child process that is given the descriptor
+    (`subprocess.Popen(pass_fds=lock.descriptors())`) holds the lock as well, and keeps it if its parent is
+    killed.
+
+    Parameters
+    ----------
+    path
+        The lock file. It is created if it is missing. What an earlier holder left in it is ignored.
+    names_holder
+        Whether the file says who holds the lock. Without it, acquiring writes nothing to disk.
+    is_fair
+        Whether a process that has just released the lock lets those that wait go first. A second lock, in a
+        file next to this one, decides who is next in line.
+    """
+
+    def __init__(self, path: Path, *, names_holder: bool = True, is_fair: bool = False) -> None:
+        self.path = path
+        self._names_holder = names_holder
+        self._queue = FileLock(path.with_name(f"{path.name}.next"), names_holder=False) if is_fair else None
+        self._descriptor: int | None = None
+        self._is_held = False
+        self._threads = threading.Lock()  # the descriptor's lock does not keep this process's threads apart
+        _LOCKS.add(self)
+
+    def try_acquire(self) -> bool:
+        """Acquire the lock if no other thread or process holds it, and return whether that succeeded."""
+        if not self._threads.acquire(blocking=False):
+            return False
+        try:
+            self._is_held = lock_descriptor(self._open(), blocking=False)
+            if self._is_held and self._names_holder:
+                _write_holder(self._open())
+        except BaseException:
+            self._is_held = False
+            self._close_descriptor()
+            self._threads.release()
+            raise
+        if not self._is_held:
+            self._threads.release()
+        return self._is_held
+
+    def acquire(self, *, timeout_s: float = math.inf, error: ErrorType = PoetError) -> None:
+        """Wait for the lock.
+
+        Raises
+        ------
+        PoetError
+            Another thread or process still holds the lock after `timeout_s`. The message names the holder.
+        """
+        deadline = time.monotonic() + timeout_s
+        if self._queue is None:
+            self._poll(deadline, _growing_pauses(LONGEST_POLL_S), error)
+            return
+        self._queue._poll(deadline, _shrinking_pauses(), error)  # noqa: SLF001 -- of this class
+        try:
+            self._poll(deadline, _growing_pauses(LONGEST_POLL_NEXT_IN_LINE_S), error)
+        finally:
+            self._queue.release()
+
+    def release(self) -> None:
+        """Release the lock. In a forked child, which does not hold it, this does nothing."""
+        if not self._is_held:
+            return
+        self._is_held = False
+        try:
+            descriptor = self._open()
+            if self._names_holder:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, 0)
+            # Closing alone would not release it while another process has the same descriptor.
+            unlock_descriptor(descriptor)
+        finally:
+            self._threads.release()
+
+    def holder(self) -> str:
+        """Return who holds the lock, as the holder wrote it down."""
+        return _read_holder(self._open()) or "another process"
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return what a child process has to inherit to hold the lock too. Windows cannot pass it on."""
+        return () if IS_WINDOWS else (self._open(),)
+
+    def close(self) -> None:
+        """Close the file. The lock is released unless a child process inherited it."""
+        if self._queue is not None:
+            self._queue.close()
+        self._close_descriptor()
+        if self._is_held:
+            self._is_held = False
+            self._threads.release()
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        self._close_descriptor()
+
+    def _poll(self, deadline: float, pauses_s: Iterator[float], error: ErrorType) -> None:
+        while not self.try_acquire():
+            if time.monotonic() >= deadline:
+                raise error(
+                    f"{self.path} is locked by {self.holder()}; "
+                    "wait until it is done, or end it, then try again"
+                )
+            time.sleep(next(pauses_s))
+
+    def _open(self) -> int:
+        with _OPENING:  # a fork in between would leave the child a descriptor that it does not know of
+            if self._descriptor is None:
+                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+                self._descriptor = os.open(self.path, flags, 0o666)
+            return self._descriptor
+
+    def _close_descriptor(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _reset_after_fork(self) -> None:
+        with suppress(OSError):
+            self._close_descriptor()
+        self._is_held = False
+        self._threads = threading.Lock()
+
+
+def _growing_pauses(longest_s: float) -> Iterator[float]:
+    pause_s = FIRST_POLL_S
+    while True:
+        yield pause_s
+        pause_s = min(2.0 * pause_s, longest_s)
+
+
+def _shrinking_pauses() -> Iterator[float]:
+    """Yield pauses that give the place in the queue rather to those that have waited long."""
+    pause_s = FIRST_POLL_IN_QUEUE_S
+    while True:
+        yield pause_s
+        pause_s = max(0.7 * pause_s, SHORTEST_POLL_IN_QUEUE_S)
+
+
+_LOCKS: Final["weakref.WeakSet[FileLock]"] = weakref.WeakSet()
+_OPENING: Final = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    for each in list(_LOCKS):
+        each._reset_after_fork()  # noqa: SLF001 -- of this module
+
+
+hold_while_forking(_OPENING)
+call_after_fork_in_child(_after_fork_in_child)
+
+
+@contextmanager
+def lock(
+    folder: Path, *, timeout_s: float, file_name: str = ".lock", error: ErrorType = PublishError
+) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises
+    ------
+    PoetError
+        There is no such folder, or another process still holds the lock after `timeout_s`. The message names
+        the holder.
+    """
+    if not folder.is_dir():
+        raise error(f"there is no folder {folder}; `poet init` makes a workspace")
+    held = FileLock(folder / file_name)
+    try:
+        held.acquire(timeout_s=timeout_s, error=error)
+        yield
+    finally:
+        held.release()
+        held.close()
+
+
+def atomic_write(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Replace a file, on disk when this returns. A kill at any moment leaves the old content or the new.
+
+    Parameters
+    ----------
+    path
+        A symbolic link is replaced and not followed.
+    data
+        The new content.
+    mode
+        The permissions, from which the umask is taken away.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written, or `path` is a device, a pipe or a folder.
+    """
+    with open_atomic(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomic(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a new file that replaces `path` when the block ends, and is removed if the block raises.
+
+    See `atomic_write`.
+    """
+    _require_replaceable(path)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.urandom(4).hex()}")
+    # O_EXCL: nothing that somebody put under this name is followed or truncated
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_directory(path.parent)
+
+
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
+    """Write a file that must not exist yet, with exactly these permissions where the platform has them.
+
+    Raises
+    ------
+    OSError
+        The file exists, also as a symbolic link, or cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, mode), "wb") as file:
+        if not IS_WINDOWS:
+            os.fchmod(file.fileno(), mode)  # whatever the umask takes away
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fsync_directory(path.parent)
+
+
+def is_open_to_others(mode: int) -> bool:
+    """Return whether a file's mode lets others than its owner use it. Windows has no such bits."""
+    return not IS_WINDOWS and bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def fsync_directory(folder: Path) -> None:
+    """Force the entries of a directory to disk. Windows has no such call and does not need it."""
+    if IS_WINDOWS:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it exists. On Windows a file that is being read stays; remove it another time."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if not IS_WINDOWS:
+            raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in a folder. Only safe while no one can be writing there."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        remove(path)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a damaged file to a name that nothing reads, and return that; None if it cannot be renamed."""
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        path.replace(aside)
+    except OSError:
+        return None
+    return aside
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    format: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonDocument(Generic[T]):
+    """How one kind of JSON document is read, and what its errors say.
+
+    Parameters
+    ----------
+    type
+        The `msgspec` type of the document.
+    name
+        What the document is, with an article: "a manifest".
+    next_step
+        What to do if it is damaged: "restore it from version control".
+    error
+        The error to raise.
+    format
+        The only value that the document's field ``format`` may have; None if it has no such field.
+    """
+
+    type: type[T]
+    name: str
+    next_step: str
+    error: ErrorType
+    format: int | None = None
+
+    def read(self, path: Path) -> T:
+        """Read a document.
+
+        Raises
+        ------
+        PoetError
+            The file is missing, cannot be read, or is not such a document.
+        """
+        found = self.read_if_exists(path)
+        if found is None:
+            raise self.error(f"{path} is not {self.name}: there is no such file; {self.next_step}")
+        return found
+
+    def read_if_exists(self, path: Path) -> T | None:
+        """Read a document; None if there is no such file.
+
+        Raises
+        ------
+        PoetError
+            The file cannot be read, or is not such a document.
+        """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.error(
+                f"{path} cannot be read ({error.strerror}); check its permissions, then try again"
+            ) from error
+        return self.decode(content, path)
+
+    def decode(self, content: bytes, path: Path) -> T:
+        """Decode the content of a document. The path is for the message.
+
+        Raises
+        ------
+        PoetError
+            This is not such a document.
+        """
+        try:
+            found = msgspec.json.decode(content, type=self.type)
+        except (msgspec.DecodeError, RecursionError) as error:
+            # A document of another release may lack fields; its format is the better message.
+            self._require_format(_format_of(content), path)
+            raise self.error(f"{path} is not {self.name} ({error}); {self.next_step}") from error
+        self._require_format(getattr(found, "format", None), path)
+        return found
+
+    def _require_format(self, found: int | None, path: Path) -> None:
+        if self.format is not None and found is not None and found != self.format:
+            raise self.error(
+                f"{path} has format {found}, this release reads {self.format}; {self.next_step}, "
+                "or use the release that wrote it"
+            )
+
+
+def _format_of(content: bytes) -> int | None:
+    try:
+        return msgspec.json.decode(content, type=_Versioned).format
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def to_json(document: object, *, indent: int = 2, is_sorted: bool = True) -> bytes:
+    """Return a document as indented JSON with a newline at its end; by default with sorted keys."""
+    compact = msgspec.json.encode(document, order="sorted" if is_sorted else None)
+    return msgspec.json.format(compact, indent=indent) + b"\n"
+
+
+def _require_replaceable(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # missing, or a dangling link
+    if not stat.S_ISREG(mode):
+        what = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(what, "Is a directory" if stat.S_ISDIR(mode) else "Not a regular file", str(path))
+
+
+def _replace(source: Path, target: Path) -> None:
+    for attempt in range(WINDOWS_REPLACE_ATTEMPTS):
+        try:
+            source.replace(target)
+        except PermissionError:  # on Windows while a reader has the target open
+            if not IS_WINDOWS or attempt == WINDOWS_REPLACE_ATTEMPTS - 1:
+                raise
+            time.sleep(LONGEST_POLL_S)
+        else:
+            return
+
+
+def _write_holder(descriptor: int) -> None:
+    # Windows locks the first byte against readers too, so the text starts after it.
+    text = f"\nprocess {os.getpid()} of {_user()} on {socket.gethostname()}"
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
+
+
+def _read_holder(descriptor: int) -> str:
+    for start in (0, 1):
+        with suppress(PermissionError):
+            os.lseek(descriptor, start, os.SEEK_SET)
+            return os.read(descriptor, HOLDER_BYTES).decode(errors="replace").strip("\0 \n")
+    return ""
+
+
+@functools.cache
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # neither an environment variable nor an entry for this user
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "an unknown user"

@@ -1,0 +1,1 @@
+"""What production knows of each policy, and nothing of how it is learned."""

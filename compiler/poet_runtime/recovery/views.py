@@ -1,0 +1,252 @@
+"""What is measured of data before it is monitored, and the smaller or plainer views of it.
+
+Which values of a column are missing, whatever library holds it.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from poet_runtime.errors import SampleError
+from poet_runtime.recovery.tables import PAIR, Table, is_pair, open_table, part_of
+
+Mask = npt.NDArray[np.bool_]
+
+
+def missing(column: Any) -> Mask | None:
+    """Tell row by row what is missing (None, NaN, NaT, NA, null); None where nothing can be.
+
+    Numbers that cannot be NaN cost nothing; values of Python are looked at one by one.
+    """
+    if isinstance(column, np.ndarray):
+        return _of_array(column)
+    if isinstance(column, range):
+        return None
+    if hasattr(column, "isna"):  # pandas
+        return np.asarray(column.isna(), np.bool_)
+    if hasattr(column, "is_null"):
+        return (
+            _of_polars(column) if hasattr(getattr(column, "dtype", None), "is_float") else _of_arrow(column)
+        )
+    if hasattr(column, "__array__"):
+        return _of_array(np.asarray(column))
+    return _of_values(column)
+
+
+def _of_array(column: npt.NDArray[Any]) -> Mask | None:
+    if isinstance(column, np.ma.MaskedArray):
+        inner = _of_array(np.asarray(column.data))
+        masked = np.ma.getmaskarray(column)
+        return masked if inner is None else masked | inner
+    if column.dtype.kind in "fc":
+        return np.asarray(np.isnan(column))
+    if column.dtype.kind in "mM":
+        return np.asarray(np.isnat(column))
+    if column.dtype.kind == "O":
+        return np.fromiter(map(_is_missing, column), np.bool_, len(column))
+    return None
+
+
+def _of_values(column: Any) -> Mask | None:
+    """Look at plain Python values, at numpy's speed where all are numbers."""
+    try:
+        numbers = np.asarray(column)
+    except ValueError:  # sequences of different lengths among them
+        numbers = np.empty((), object)
+    if numbers.ndim == 1 and numbers.dtype.kind in "fiub":
+        return _of_array(numbers)
+    return np.fromiter(map(_is_missing, column), np.bool_, len(column))
+
+
+def _of_polars(column: Any) -> Mask:
+    mask = np.asarray(column.is_null().to_numpy(), np.bool_)
+    if column.dtype.is_float():
+        mask = mask | np.asarray(column.is_nan().fill_null(value=False).to_numpy(), np.bool_)
+    return mask
+
+
+def _of_arrow(column: Any) -> Mask:
+    mask = column.is_null(nan_is_null=True)
+    if hasattr(mask, "combine_chunks"):  # a chunked column
+        mask = mask.combine_chunks()
+    return np.asarray(mask.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _is_missing(value: object) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+_GOLDEN = 0.6180339887498949  # the fraction whose multiples spread most evenly
+_TIMES = ("current_times", "reference_times")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """How large data are and how much they lack; all 0 where they are no table."""
+
+    rows: int = 0  # of the longer one of a pair
+    features: int = 0
+    missing_shares: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def missing_share(self) -> float:
+        """How much the feature lacks that lacks most, 0 … 1."""
+        return max(self.missing_shares.values(), default=0.0)
+
+
+def measure(data: Any) -> Measures:
+    """Measure a table, or a pair of a current and a reference one.
+
+    Raises
+    ------
+    Exception
+        Whatever broken data raise when they are read.
+    """
+    tables = _tables(data)
+    shares: dict[str, float] = {}
+    for table in tables:
+        for place, name in enumerate(table.names):
+            shares[name] = max(shares.get(name, 0.0), _share(table.column(place)))
+    return Measures(
+        rows=max((table.n_rows for table in tables), default=0),
+        features=len(tables[0].names) if tables else 0,
+        missing_shares=shares,
+    )
+
+
+def sample_rows(data: Any, rows: int) -> Any:
+    """Give a sample of so many rows, in their order, in the kind of container that came.
+
+    Systematic: one row out of each of `rows` equal stretches. Its place in the stretch moves on by the
+    golden section, for a fixed step would meet a season always in the same phase. The same data give the
+    same sample. Of a pair, each table is sampled; data of at most `rows` rows come back as they are.
+
+    Raises
+    ------
+    SampleError
+        `rows` is not a positive int, or `data` is no table.
+    """
+    if type(rows) is not int or rows < 1:
+        raise SampleError(f"rows must be an int of at least 1, got {rows!r}")
+
+    def sampled(table: Table) -> Any:
+        n = table.n_rows
+        return table.rows(_places(n, rows)) if n > rows else None
+
+    return _changed(data, sampled)
+
+
+def sparse_view(data: Any, names: frozenset[str]) -> Any:
+    """Give the data with presence, 1.0 or 0.0, in place of the values of these columns.
+
+    So a monitor sees a change of missingness, and never a missing value.
+
+    Raises
+    ------
+    SampleError
+        `data` is no table.
+    """
+
+    def presence(table: Table) -> Any:
+        columns = {
+            place: _presence(table.column(place), table.n_rows)
+            for place, name in enumerate(table.names)
+            if name in names
+        }
+        return table.replaced(columns) if columns else None
+
+    return _changed(data, presence)
+
+
+def by_feature(data: Any) -> Iterator[tuple[str, Any]]:
+    """Give the name of each column with the data of it alone; a table that lacks it stays whole.
+
+    Raises
+    ------
+    SampleError
+        `data` is no table.
+    """
+    names = dict.fromkeys(name for table in _tables_of(data) for name in table.names)
+    for name in names:
+
+        def single(table: Table, name: str = name) -> Any:
+            return table.only(table.names.index(name)) if name in table.names else None
+
+        yield name, _changed(data, single)
+
+
+def _places(n: int, rows: int) -> npt.NDArray[np.int64]:
+    borders = np.arange(rows + 1, dtype=np.int64) * n // rows
+    within = np.modf(np.arange(rows) * _GOLDEN)[0] * np.diff(borders)
+    return np.asarray(borders[:-1] + within.astype(np.int64))
+
+
+def _share(column: Any) -> float:
+    mask = missing(column) if hasattr(column, "__len__") else None
+    return float(np.mean(mask)) if mask is not None and len(mask) else 0.0
+
+
+def _presence(column: Any, n: int) -> npt.NDArray[np.float64]:
+    mask = missing(column)
+    return np.ones(n) if mask is None else (~mask).astype(np.float64)
+
+
+def _tables_of(data: Any) -> list[Table]:
+    tables = _tables(data)
+    if not tables:
+        raise SampleError(
+            f"data must be a table, or a pair of current and reference, got {type(data).__name__}"
+        )
+    return tables
+
+
+def _tables(data: Any) -> list[Table]:
+    """Give both tables of a pair, or the one that `data` is, or none."""
+    if is_pair(data):
+        return [table for part in PAIR if (table := open_table(part_of(data, part))) is not None]
+    table = open_table(data)
+    return [] if table is None else [table]
+
+
+def _changed(data: Any, change: Callable[[Table], Any]) -> Any:
+    """Give the data with each of its tables changed; a change that gives None leaves a table as it is."""
+    _tables_of(data)
+    if not is_pair(data):
+        (table,) = _tables_of(data)
+        return _or(change(table), data)
+    parts: dict[str, Any] = {}
+    for part, times in zip(PAIR, _TIMES, strict=True):
+        opened, moments = open_table(part_of(data, part)), open_table(part_of(data, times))
+        if opened is None:  # prepared references, say
+            continue
+        parts[part] = _or(change(opened), part_of(data, part))
+        now = open_table(parts[part])
+        if moments is not None and now is not None and now.n_rows < moments.n_rows == opened.n_rows:
+            parts[times] = change(moments)
+    return _with_parts(data, parts)
+
+
+def _or(changed: Any, otherwise: Any) -> Any:
+    return otherwise if changed is None else changed
+
+
+def _with_parts(data: Any, parts: Mapping[str, Any]) -> Any:
+    if isinstance(data, Mapping):
+        held = data.copy() if isinstance(data, dict) else dict(data)
+        held.update(parts)
+        return held
+    if hasattr(data, "_replace"):  # a named tuple
+        return data._replace(**parts)
+    if dataclasses.is_dataclass(data) and not isinstance(data, type):
+        return dataclasses.replace(data, **parts)
+    held = copy.copy(data)
+    for name, part in parts.items():
+        setattr(held, name, part)
+    return held

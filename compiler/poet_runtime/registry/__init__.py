@@ -1,0 +1,62 @@
+"""Resolve a policy to its active version, and swap it under running calls."""
+
+from poet_runtime.registry.canary import has_sides, is_on_canary
+from poet_runtime.registry.changes import Change, activate, moved, on_trial, refuse_share, release, rollback
+from poet_runtime.registry.guard import Timers
+from poet_runtime.registry.load import (
+    ChangedModule,
+    LoadedVersion,
+    PublishedVersion,
+    as_published,
+    changed_modules,
+    published_bytes,
+    read_published,
+)
+from poet_runtime.registry.policy import Policy
+from poet_runtime.registry.registry import Registry
+from poet_runtime.registry.shadow import Tally
+from poet_runtime.registry.state import (
+    Move,
+    PolicyEntry,
+    Quarantine,
+    RegistryDocument,
+    Slowness,
+    Trial,
+    VersionEntry,
+    decode_document,
+    read_document,
+    read_journal,
+)
+
+__all__ = [
+    "Change",
+    "ChangedModule",
+    "LoadedVersion",
+    "Move",
+    "Policy",
+    "PolicyEntry",
+    "PublishedVersion",
+    "Quarantine",
+    "Registry",
+    "RegistryDocument",
+    "Slowness",
+    "Tally",
+    "Timers",
+    "Trial",
+    "VersionEntry",
+    "activate",
+    "as_published",
+    "changed_modules",
+    "decode_document",
+    "has_sides",
+    "is_on_canary",
+    "moved",
+    "on_trial",
+    "published_bytes",
+    "read_document",
+    "read_journal",
+    "read_published",
+    "refuse_share",
+    "release",
+    "rollback",
+]

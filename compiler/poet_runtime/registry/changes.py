@@ -1,0 +1,380 @@
+"""Which version answers, which runs on trial, and which must not answer again: one change each.
+
+One change of the registry: told to the journal, then made by one rename.
+
+What a killed compiler left behind, put right by the next one.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from poet_runtime.errors import PublishError, RegistryError
+from poet_runtime.files import atomic_write, fsync_directory, lock, remove_unfinished, to_json
+from poet_runtime.registry.load import read_published
+from poet_runtime.registry.state import JOURNAL_FILE as JOURNAL
+from poet_runtime.registry.state import (
+    Mode,
+    Move,
+    PolicyEntry,
+    Quarantine,
+    RegistryDocument,
+    Slowness,
+    Trial,
+    VersionEntry,
+    append,
+    last_change,
+    read_document,
+)
+
+
+class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a manifest tells whose module it stands beside."""
+
+    policy: str
+    version: int
+    source_sha256: str
+
+
+def recovered(generated: Path) -> tuple[RegistryDocument, int]:
+    """Remove what was begun and never published; give the registry and the journal's newest generation.
+
+    Only while the folder's lock is held: nobody is at work, so whatever looks unfinished is.
+
+    Raises
+    ------
+    PublishError
+        The journal tells of a registry that is gone: going on would number versions from 1 again.
+    """
+    document = read_document(generated)
+    newest = last_change(generated)
+    if document.generation == 0 and newest is not None and newest.follows > 0:
+        raise PublishError(
+            f"{generated / 'registry.json'} is gone, but {JOURNAL} tells of {newest.generation} changes; "
+            "restore it from version control"
+        )
+    remove_unfinished(generated)
+    for path in generated.glob("*_v*.json"):
+        _remove_unpublished(path, document)
+    return document, 0 if newest is None else newest.generation
+
+
+def _remove_unpublished(path: Path, document: RegistryDocument) -> None:
+    """Remove a version that was next to be published, if its manifest proves that a compiler wrote it.
+
+    Anything else that the registry does not name is somebody's, and stays.
+    """
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+    except msgspec.DecodeError:
+        return
+    entry = document.policies.get(manifest.policy)
+    newest = max(map(int, entry.versions)) if entry else 0
+    if path.stem != f"{manifest.policy}_v{manifest.version}" or manifest.version != newest + 1:
+        return
+    module = path.with_suffix(".py")
+    if module.exists():
+        if hashlib.sha256(module.read_bytes()).hexdigest() != manifest.source_sha256:
+            return  # edited since
+        module.unlink()  # before its manifest: a kill in between leaves what the next run still knows
+    path.unlink()
+
+
+class Change:
+    """A change that is about to happen. Only made while the folder's lock is held."""
+
+    def __init__(self, generated: Path, *, who: str, why: str, at: str) -> None:
+        self.before, newest = recovered(generated)
+        self._generated = generated
+        self._generation = max(self.before.generation, newest) + 1
+        self.who, self.why, self.at = who, why, at
+
+    def entry(self, policy: str) -> PolicyEntry:
+        """Give what is published of a policy."""
+        if policy not in self.before.policies:
+            known = ", ".join(sorted(self.before.policies)) or "none"
+            raise PublishError(f"no policy {policy!r} is published; published are {known}")
+        return self.before.policies[policy]
+
+    def published(self, policy: str, number: int) -> VersionEntry:
+        """Return a version that is fit to run: what was published of it can be read and trusted."""
+        entry = self.entry(policy)
+        if str(number) not in entry.versions:
+            known = ", ".join(sorted(entry.versions, key=int))
+            raise PublishError(f"{policy} has no version {number}; published are {known}")
+        version = entry.versions[str(number)]
+        # Said now, to the person who asks, what every process would say when it is told to run the version.
+        try:
+            read_published(self._generated, version)
+        except RegistryError as error:
+            raise PublishError(f"{error}, then try again") from error
+        return version
+
+    def quarantine(self, entry: PolicyEntry, number: int, *, is_release: bool = False) -> PolicyEntry:
+        """Add a word on a version to the policy's quarantine."""
+        word = Quarantine(
+            sha256=entry.versions[str(number)].sha256,
+            version=number,
+            who=self.who,
+            why=self.why,
+            when=self.at,
+            is_release=is_release,
+        )
+        return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, word))
+
+    def mark_slow(self, entry: PolicyEntry, number: int) -> PolicyEntry:
+        """Return the entry with the reason of this change as what is known of a version's speed."""
+        found = Slowness(
+            sha256=entry.versions[str(number)].sha256,
+            version=number,
+            who=self.who,
+            why=self.why,
+            when=self.at,
+        )
+        others = entry.without_slowness(number).slow
+        return msgspec.structs.replace(entry, slow=(*others, found))
+
+    def commit(self, after: Mapping[str, PolicyEntry]) -> None:
+        """Write the journal, then the registry; nothing where nothing changes."""
+        changed = [policy for policy in sorted(after) if self.before.policies.get(policy) != after[policy]]
+        if not changed:
+            return
+        document = RegistryDocument(generation=self._generation, policies=dict(after))
+        append(self._generated, [move for policy in changed for move in self._told(policy, after[policy])])
+        fsync_directory(self._generated)
+        atomic_write(self._generated / "registry.json", to_json(document))
+
+    def commit_one(self, policy: str, entry: PolicyEntry) -> None:
+        """Commit what becomes of one policy."""
+        self.commit({**self.before.policies, policy: entry})
+
+    def _told(self, policy: str, after: PolicyEntry) -> Iterator[Move]:
+        before = self.before.policies.get(policy)
+        for mode, to in _changes(before, after):
+            yield Move(
+                generation=self._generation,
+                follows=self.before.generation,
+                policy=policy,
+                from_=None if before is None else before.active,
+                to=to,
+                who=self.who,
+                why=self.why,
+                when=self.at,
+                mode=mode,
+            )
+
+
+def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
+    """Return the entry with another active version: trials end, and the guard judges its speed afresh."""
+    ended = msgspec.structs.replace(entry.without_slowness(number), shadow=None, canary=None)
+    if entry.active == number:
+        return ended
+    return msgspec.structs.replace(ended, active=number, previous=entry.active)
+
+
+def _changes(before: PolicyEntry | None, after: PolicyEntry) -> Iterator[tuple[Mode, int]]:
+    if before is None or (before.active, before.versions) != (after.active, after.versions):
+        yield "active", after.active
+    was, now = (
+        (None, None) if before is None else (before.shadow, before.canary),
+        (after.shadow, after.canary),
+    )
+    modes: tuple[tuple[Mode, Mode], ...] = (("shadow", "shadow ends"), ("canary", "canary ends"))
+    for (begins, ends), old, new in zip(modes, was, now, strict=True):
+        if new is not None and new != old:
+            yield begins, new.version
+        elif new is None and old is not None:
+            yield ends, old.version
+    for word in after.quarantine[0 if before is None else len(before.quarantine) :]:
+        yield "release" if word.is_release else "quarantine", word.version
+
+
+PATIENCE_S = 30.0
+
+
+def activate(
+    generated: Path,
+    policy: str,
+    number: int,
+    *,
+    who: str,
+    why: str,
+    at: str,
+    despite_quarantine: bool = False,
+) -> None:
+    """Let a published version answer; what was on trial ends.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, its files are not those that were published, or it is quarantined.
+    """
+    with _changing(generated, who=who, why=why, at=at) as change:
+        change.published(policy, number)
+        entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
+        change.commit_one(policy, moved(entry, number))
+
+
+def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
+    """Let the version before the active one answer again, and give the number of the one that answers.
+
+    While a canary is out, that is what is rolled back: it ends, and the active version answers every call.
+
+    Raises
+    ------
+    PublishError
+        There was none before, it is quarantined, or its files are not those that were published.
+    """
+    with _changing(generated, who=who, why=why, at=at) as change:
+        entry = change.entry(policy)
+        if entry.canary is not None:
+            change.commit_one(policy, msgspec.structs.replace(entry, canary=None))
+            return entry.active
+        number = entry.previous
+        if number is None:
+            raise PublishError(
+                f"{policy} has only ever run version {entry.active}; "
+                f"`poet activate {policy} N` picks any published one"
+            )
+        change.published(policy, number)
+        change.commit_one(policy, moved(_allowed(change, policy, number), number))
+    return number
+
+
+def on_trial(
+    generated: Path,
+    policy: str,
+    number: int,
+    *,
+    mode: Literal["shadow", "canary"],
+    share: float,
+    who: str,
+    why: str,
+    at: str,
+    despite_quarantine: bool = False,
+) -> None:
+    """Put a published version on trial beside the active one.
+
+    Parameters
+    ----------
+    mode
+        ``"shadow"``: it never answers; ``"canary"``: it answers for its share of features.
+    share
+        Of the calls, in (0, 1]; of a canary below 1.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, it answers already, the share is none, or a canary is quarantined.
+    """
+    refuse_share(mode, share)
+    with _changing(generated, who=who, why=why, at=at) as change:
+        change.published(policy, number)
+        entry = change.entry(policy)
+        if entry.active == number:
+            raise PublishError(f"{policy} version {number} answers every call already; name another version")
+        if mode == "canary":
+            entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
+        trial = Trial(version=number, share=share, since=at)
+        change.commit_one(policy, msgspec.structs.replace(entry, **{mode: trial}))
+
+
+def refuse_share(mode: str, share: float) -> None:
+    """Refuse a share that is no trial."""
+    if not (0.0 < share < 1.0 or (mode == "shadow" and share == 1.0)):
+        below = "above 0 and at most 1" if mode == "shadow" else "strictly between 0 and 1"
+        raise PublishError(f"the share of a {mode} must lie {below}, got {share:g}")
+
+
+def release(generated: Path, policy: str, number: int, *, who: str, why: str, at: str) -> None:
+    """Let a quarantined version be offered again; which version answers does not change.
+
+    Raises
+    ------
+    PublishError
+        There is no such version, or it is not quarantined.
+    """
+    with _changing(generated, who=who, why=why, at=at) as change:
+        entry = change.entry(policy)
+        if entry.quarantined(number) is None:
+            waiting = [each for each in sorted(map(int, entry.versions)) if entry.quarantined(each)]
+            names = ", ".join(map(str, waiting)) or "none"
+            raise PublishError(f"{policy} version {number} is not quarantined; quarantined are {names}")
+        change.commit_one(policy, change.quarantine(entry, number, is_release=True))
+
+
+def withdraw(
+    generated: Path,
+    policy: str,
+    number: int,
+    *,
+    sha256: str,
+    to: int,
+    why: str,
+    at: str,
+    patience_s: float,
+    is_slow: bool = False,
+) -> None:
+    """Quarantine a version that failed, and activate `to` if the version is the active one.
+
+    A slow version is not quarantined: the registry only notes why it returned to `to`.
+    Nothing changes if another process has withdrawn the version already.
+
+    Raises
+    ------
+    PublishError
+        `to` is not fit to run, or another process holds the lock for longer than `patience_s`.
+    """
+    with lock(generated, timeout_s=patience_s):
+        change = Change(generated, who="guard", why=why, at=at)
+        entry = change.entry(policy)
+        known = entry.versions.get(str(number))
+        if known is None or known.sha256 != sha256 or entry.quarantined(number) is not None:
+            return
+        on_canary = entry.canary.version if entry.canary is not None else None
+        if is_slow and number not in (entry.active, on_canary):
+            return
+        after = change.mark_slow(entry, number) if is_slow else change.quarantine(entry, number)
+        if entry.active == number:
+            change.published(policy, to)
+            # not `moved`: the next rollback must not go to the version that was withdrawn
+            after = msgspec.structs.replace(
+                after, active=to, previous=_before(entry, to), shadow=None, canary=None
+            )
+        elif number == on_canary:
+            after = msgspec.structs.replace(after, canary=None)
+        change.commit_one(policy, after)
+
+
+def _before(entry: PolicyEntry, number: int) -> int | None:
+    """Return the newest version older than `number` that no guard has withdrawn."""
+    older = (
+        each
+        for each in map(int, entry.versions)
+        if each < number and entry.quarantined(each) is None and entry.slowness(each) is None
+    )
+    return max(older, default=None)
+
+
+@contextmanager
+def _changing(generated: Path, *, who: str, why: str, at: str) -> Iterator[Change]:
+    with lock(generated, timeout_s=PATIENCE_S):
+        yield Change(generated, who=who, why=why, at=at)
+
+
+def _allowed(change: Change, policy: str, number: int, *, despite_quarantine: bool = False) -> PolicyEntry:
+    entry = change.entry(policy)
+    word = entry.quarantined(number)
+    if word is None:
+        return entry
+    if despite_quarantine:
+        return change.quarantine(entry, number, is_release=True)
+    raise PublishError(
+        f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; "
+        "activate another version, or let it answer all the same: "
+        f"`poet activate {policy} {number} --despite-quarantine`"
+    )

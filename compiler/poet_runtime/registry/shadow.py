@@ -1,0 +1,349 @@
+"""A shadow runs beside the version that answers, on a sample of the calls, and never answers.
+
+The caller pays for the sample's draw and, on the sampled calls, for holding the arguments: at most
+`LARGEST` bytes are copied, larger ones are skipped. The rest happens on a background thread that works at
+most a fifth of the time; when it falls behind, sampled calls are skipped and counted. Calls are run twice
+only where that is safe: arguments are numbers, texts, times, arrays, answers of policies, and lists and
+mappings of those. A call that is given a function or an open file is none of them.
+
+What shadows were seen to do: a file of counts that every process adds lines to.
+
+A line holds what is new since the process's last one, so the sum of all lines is what is known, and a few
+witnesses. Lines are short and written in one append each, so that processes do not cut into one another.
+"""
+
+import inspect
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import date, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from poet_runtime.background import BackgroundWorker
+from poet_runtime.errors import RegistryError
+from poet_runtime.policies.policy import difference, runtime_policy
+from poet_runtime.registry.guard import plain
+from poet_runtime.registry.load import LoadedVersion
+from poet_runtime.results import IMMUTABLE_ANSWERS
+
+FILE = "shadow.jsonl"
+
+
+class Witness(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that two versions answered differently, in brief."""
+
+    difference: str
+    feature: str
+    champion: str
+    shadow: str
+
+
+class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How often a shadow was compared with the version that answered, and how it differed."""
+
+    policy: str
+    version: int
+    sha256: str
+    champion: int
+    compared: int = 0
+    quieter: int = 0
+    louder: int = 0
+    otherwise: int = 0
+    failed: int = 0
+    skipped: int = 0  # sampled calls that were too large, too many at once, or not safe to run twice
+    witnesses: list[Witness] = []
+
+    @property
+    def differ(self) -> int:
+        """The compared calls that were answered differently."""
+        return self.quieter + self.louder + self.otherwise
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.compared or self.failed or self.skipped)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Give both together."""
+        counts = ("compared", "quieter", "louder", "otherwise", "failed", "skipped")
+        sums = {name: getattr(self, name) + getattr(other, name) for name in counts}
+        return msgspec.structs.replace(self, **sums, witnesses=self.witnesses + other.witnesses)
+
+    def __str__(self) -> str:
+        said = f"{_grouped(self.compared)} compared, {_grouped(self.differ)} differ"
+        kinds = (("quieter", self.quieter), ("louder", self.louder), ("otherwise", self.otherwise))
+        told = ", ".join(f"{_grouped(count)} {name}" for name, count in kinds if count)
+        said += f" ({told})" if told else ""
+        said += f", {_grouped(self.failed)} failed"
+        return said + (f", {_grouped(self.skipped)} skipped" if self.skipped else "")
+
+
+def add_to_file(folder: Path, tallies: Iterable[Tally]) -> None:
+    """Append what is new."""
+    content = b"".join(msgspec.json.encode(each) + b"\n" for each in tallies)
+    with (folder / FILE).open("ab", buffering=0) as file:  # one write: lines of several processes do not mix
+        file.write(content)
+
+
+def read_tallies(folder: Path) -> dict[tuple[str, int, str, int], Tally]:
+    """Give what is known by policy, version, digest and version that answered.
+
+    Raises
+    ------
+    RegistryError
+        A line that is whole is not one of a tally.
+    """
+    path = folder / FILE
+    content = path.read_bytes() if path.exists() else b""
+    found: dict[tuple[str, int, str, int], Tally] = {}
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            new = msgspec.json.decode(line, type=Tally)
+        except msgspec.DecodeError as error:
+            raise RegistryError(f"{path}, line {number}: {error}; move the file away") from error
+        key = new.policy, new.version, new.sha256, new.champion
+        found[key] = found[key] + new if key in found else new
+    return found
+
+
+def _grouped(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+LARGEST = 1 << 20  # bytes of arrays that a sampled call may hold
+MOST_MEMBERS = 2_000  # of lists and mappings, all together
+WAITING = 64  # sampled calls
+REST = 4.0  # times what a call took: how long the thread rests afterwards
+LONGEST_REST_S = 1.0
+TOLD_S = 5.0  # between two lines of the file
+WITNESSES = 3  # a line
+_PLAIN = (
+    str,
+    int,
+    float,
+    complex,
+    bytes,
+    type(None),
+    date,
+    timedelta,
+    *IMMUTABLE_ANSWERS,
+)
+_log = logging.getLogger("poet_runtime.registry")
+
+
+class _Unsafe(Exception):  # noqa: N818 -- never leaves this module
+    """A call that cannot be held, or that must not be run twice."""
+
+
+class Shadow(BackgroundWorker):
+    """One version in one process, beside one that answers."""
+
+    _thread_name: ClassVar[str] = "poet-shadow"
+    _exit_order: ClassVar[int] = 10  # before the recorder: a version may call others that are recorded
+
+    def __init__(
+        self,
+        loaded: LoadedVersion,
+        champion: LoadedVersion,
+        *,
+        share: float,
+        folder: Path | None,
+        fresh: Callable[[], float] = random.random,
+    ) -> None:
+        self.loaded, self.champion, self.share = loaded, champion, share
+        self._folder, self._fresh = folder, fresh
+        self._signature = inspect.signature(champion.function)
+        self.reset_after_fork()
+        super().__init__()
+
+    def reset_after_fork(self) -> None:
+        """Start empty; after a fork the parent writes what it saw."""
+        self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event | None]
+        self._waiting = queue.Queue(WAITING)
+        self._guarding = threading.Lock()
+        self._told_at = 0.0
+        self._new = self._nothing()
+
+    def _nothing(self) -> Tally:
+        return Tally(
+            policy=self.loaded.policy,
+            version=self.loaded.number,
+            sha256=self.loaded.sha256,
+            champion=self.champion.number,
+            witnesses=[],
+        )
+
+    def beside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Give the function with the shadow beside it."""
+        fresh, share = self._fresh, self.share
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            answer = function(*args, **kwargs)
+            if fresh() < share:
+                self._offer(args, kwargs, answer)
+            return answer
+
+        return call
+
+    def _offer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> None:
+        """Take a call over, or let it be: whatever goes wrong, the caller has the answer already."""
+        try:
+            held = _Held()
+            bound = self._signature.bind(
+                *map(held.value, args), **{name: held.value(value) for name, value in kwargs.items()}
+            )
+            if self._thread is None:
+                self._start_thread()
+            self._waiting.put_nowait((bound, answer))
+        except (_Unsafe, TypeError, queue.Full, RuntimeError):
+            with self._guarding:
+                self._new.skipped += 1
+
+    def close_at_exit(self, deadline: float) -> None:
+        """Compare what waits until the deadline, without rests, and write what was seen."""
+        if self._stop_thread(deadline):
+            self.tell()
+
+    def _wake_thread(self) -> None:
+        self._woken.set()
+        if self._thread is not None:
+            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+                self._waiting.put(None, timeout=self._time_left)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._waiting.get(timeout=TOLD_S)
+            except queue.Empty:
+                with self._step():
+                    self.tell()
+                continue
+            if item is None or self._is_late:
+                return
+            begun = time.perf_counter()
+            with self._step():
+                self._take(item)
+            if not isinstance(item, threading.Event):
+                self._woken.wait(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
+
+    def _take(self, item: "tuple[inspect.BoundArguments, Any] | threading.Event") -> None:
+        if isinstance(item, threading.Event):
+            self.tell()
+            item.set()
+            return
+        self._compare(*item)
+        if time.monotonic() - self._told_at >= TOLD_S:
+            self.tell()
+
+    def _compare(self, bound: inspect.BoundArguments, answer: Any) -> None:
+        policy = runtime_policy(self.loaded.policy)
+        feature = policy.feature_of(bound.arguments)
+        found: str
+        was = ""
+        try:
+            was = policy.for_answer(answer).brief(answer)
+            shadowed = self.loaded.function(*bound.args, **bound.kwargs)
+            found, said = (
+                difference(policy.name, answer, shadowed),
+                policy.for_answer(shadowed).brief(shadowed),
+            )
+        except Exception as error:  # noqa: BLE001 -- counted; nobody waits for this answer
+            found, said = "failed", f"{type(error).__name__}: {error}"
+        with self._guarding:
+            new = self._new
+            if found == "failed":
+                new.failed += 1
+            else:
+                new.compared += 1
+            if found in ("quieter", "louder", "otherwise"):
+                setattr(new, found, getattr(new, found) + 1)
+            if found and len(new.witnesses) < WITNESSES:
+                new.witnesses.append(
+                    Witness(
+                        difference=found,
+                        feature=plain(feature),
+                        champion=plain(was),
+                        shadow=plain(said),
+                    )
+                )
+
+    def tell(self) -> None:
+        """Add what is new to the file; it is kept, and told later, where that cannot be written."""
+        with self._guarding:
+            new, self._new = self._new, self._nothing()
+        self._told_at = time.monotonic()
+        if new.is_empty:
+            return
+        if self._folder is None:  # versions that stand alone: only this process knows
+            self._keep(new)
+            return
+        try:
+            add_to_file(self._folder, [new])
+        except OSError as error:
+            _log.debug("%s: what its shadow did is not written (%s)", self.loaded.policy, error.strerror)
+            self._keep(new)
+
+    def _keep(self, untold: Tally) -> None:
+        with self._guarding:
+            self._new = untold + self._new
+            del self._new.witnesses[WITNESSES:]
+
+    def flush(self) -> None:
+        """Return when everything offered so far is compared and told."""
+        if self._thread is None:
+            self.tell()
+            return
+        turn = threading.Event()
+        self._waiting.put(turn)
+        turn.wait()
+
+    def untold(self) -> Tally:
+        """Give what no line of the file says yet."""
+        with self._guarding:
+            return msgspec.structs.replace(self._new, witnesses=list(self._new.witnesses))
+
+
+class _Held:
+    """Arguments as they are now; the caller may change its own at once."""
+
+    def __init__(self) -> None:
+        self._bytes = self._members = 0
+
+    def value(self, value: Any) -> Any:
+        """Give a copy of what may change, and what cannot change itself."""
+        if isinstance(value, _PLAIN):
+            return value
+        if isinstance(value, list | tuple):
+            self._count(len(value))
+            members = [self.value(each) for each in value]
+            return members if isinstance(value, list) else tuple(members)
+        if isinstance(value, dict):
+            self._count(len(value))
+            return {self.value(name): self.value(each) for name, each in value.items()}
+        if _is_array(value):
+            self._bytes += int(value.nbytes)
+            if self._bytes > LARGEST:
+                raise _Unsafe
+            return value.copy()
+        raise _Unsafe
+
+    def _count(self, members: int) -> None:
+        self._members += members
+        if self._members > MOST_MEMBERS:
+            raise _Unsafe
+
+
+def _is_array(value: Any) -> bool:
+    """Tell a one-dimensional column of numpy or pandas, without importing either."""
+    kind = type(value)
+    is_series = (kind.__module__.partition(".")[0], kind.__name__) == ("pandas", "Series")
+    return is_series or (kind.__module__ == "numpy" and hasattr(value, "dtype"))

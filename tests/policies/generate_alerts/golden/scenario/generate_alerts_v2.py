@@ -1,0 +1,88 @@
+"""Generate alerts from drift results.
+
+Version 2 of generate_alerts, revises version 1.
+Written by poet from feedback; change a number here and the next compile takes it as yours.
+"""
+
+from poet_runtime.alerts import (
+    apart,
+    drifted,
+    held,
+    holdout,
+    individual,
+    is_open,
+    raised_bars,
+    recent_alerts,
+    recent_features,
+    seconds,
+    summary,
+    within_bars,
+)
+from poet_runtime.results import AlertPlan
+
+__all__ = ["generate_alerts"]
+
+VERSION = 2
+BATCH_AT_LEAST = 3  # was an alert each: 20 of 20 batches this large had one cause
+COOL_DOWN_SECONDS = 3600.0  # was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+COOL_DOWN_FACTOR = 3.0  # as above
+COOL_DOWN_SEVERITY_BELOW = "high"  # as above
+# was an alert each: 60 of 60 times two of them had one cause
+GROUP_AD_SPEND_FEATURES = frozenset({"ad_spend", "clicks", "sessions"})
+GROUP_AD_SPEND_AT_LEAST = 3  # as above
+# was alerted: 60 of 60 alerts useless; 75% would be even
+USELESS_LATENCY_P50_FEATURES = frozenset({"latency_p50"})
+USELESS_LATENCY_P50_UNTIL = 1713139200.0  # as above
+USELESS_LATENCY_P50_SEVERITY_BELOW = "high"  # as above
+USELESS_LATENCY_P50_HOLDOUT = 0.1  # as above
+
+
+def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
+    """Plan the alerts about the results that drifted; the plan does not depend on their order.
+
+    `history` holds earlier alerts or plans; `now` is in seconds since 1970, or a datetime. Without `now`
+    nothing is held back.
+    """
+    moment = seconds(now)
+    waiting = drifted(drift_results)
+    alerts = []
+    suppressed = []
+    # useless-latency_p50
+    if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:
+        taken, waiting = apart(
+            waiting,
+            USELESS_LATENCY_P50_FEATURES,
+            severity_below=USELESS_LATENCY_P50_SEVERITY_BELOW,
+        )
+        asked, taken = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)
+        alerts.extend(individual(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
+        suppressed.extend(held(taken, "useless-latency_p50"))
+    # cool-down
+    earlier = recent_alerts(history, moment, COOL_DOWN_SECONDS)
+    recent = recent_features(
+        earlier,
+        groups={
+            "group-ad_spend": GROUP_AD_SPEND_FEATURES,
+        },
+    )
+    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)
+    taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
+    suppressed.extend(held(taken, "cool-down"))
+    # group-ad_spend
+    members, others = apart(waiting, GROUP_AD_SPEND_FEATURES)
+    is_reopened = is_open("group-ad_spend", earlier)
+    if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
+        alerts.append(summary(members, rule="group-ad_spend", now=moment))
+        waiting = others
+    # batch
+    if len(waiting) >= BATCH_AT_LEAST:
+        alerts.append(summary(waiting, rule="batch", now=moment))
+        waiting = ()
+    # every-drift
+    alerts.extend(individual(waiting, rule="every-drift", now=moment))
+    return AlertPlan(
+        alerts=tuple(alerts),
+        suppressed=tuple(suppressed),
+        thresholds=thresholds,
+        policy_version=VERSION,
+    )

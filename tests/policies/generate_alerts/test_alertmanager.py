@@ -1,0 +1,365 @@
+"""The Alertmanager configuration: valid, said safely, and never holding back what the policy would not."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poet.build.check import check
+from poet.build.gates import Gate, ValidatedModule, ValidationReport
+from poet.build.manifest import Manifest
+from poet.build.publish import publish
+from poet.build.render import render
+from poet.distribute.alertmanager import alertmanager
+from poet.spec import policy
+from poet.spec.decisions import Decisions, Rule
+from poet_runtime.errors import ExportError
+from poet_runtime.registry import PolicyEntry, Registry, RegistryDocument, VersionEntry
+from poet_runtime.results import DriftResult
+from tests.handmade import publish_case
+from tests.hostile import FAVOURITES, hostile_text
+from tests.workspaces import GENERATED
+
+GOLDEN = Path(__file__).parent / "golden"
+POLICY = "generate_alerts"
+FEARED = tuple(dict.fromkeys(text.encode(errors="ignore").decode() for text in FAVOURITES))
+END = datetime(2027, 3, 14, 15, 9, tzinfo=UTC)
+
+
+def storable() -> st.SearchStrategy[str]:
+    """Draw hostile text that a manifest, which is UTF-8, can hold."""
+    return hostile_text().map(lambda text: text[:500].encode(errors="ignore").decode())
+
+
+def decided(*rules: Rule) -> Decisions:
+    """Give the decisions of version 2: one alert per result, and these rules."""
+    first = policy(POLICY).version_1("")
+    every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
+    return msgspec.structs.replace(first, version=2, revises=1, rules=every)
+
+
+def published(folder: Path, *rules: Rule) -> Path:
+    """Publish these rules as version 2, its module left out: rendering text of 64 KiB takes seconds."""
+    folder.mkdir(exist_ok=True)
+    source = b"VERSION = 2\n"
+    manifest = Manifest(
+        policy=POLICY,
+        version=2,
+        revises=1,
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        template_sha256="",
+        compiler="",
+        log_position=0,
+        log_prefix="",
+        decisions=decided(*rules),
+        validation=ValidationReport(policy=POLICY, gates=()),
+    )
+    content = msgspec.json.encode(manifest)
+    entry = VersionEntry(
+        module=f"{POLICY}_v2.py",
+        sha256=manifest.source_sha256,
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    policies = {POLICY: PolicyEntry(active=2, previous=None, versions={"2": entry})}
+    (folder / entry.module).write_bytes(source)
+    (folder / f"{POLICY}_v2.json").write_bytes(content)
+    (folder / "registry.json").write_bytes(
+        msgspec.json.encode(RegistryDocument(generation=1, policies=policies))
+    )
+    return folder
+
+
+def held(
+    *features: str, until: datetime = END, below: str = "high", ratio: float | None = None, place: int = 1
+) -> Rule:
+    """Hold these features back."""
+    condition: dict[str, object] = {
+        "features": list(features),
+        "until": until.timestamp(),
+        "severity_below": below,
+        "ratio_at_most": ratio,
+    }
+    return Rule(
+        id=f"useless-{place}",
+        kind="suppress",
+        condition=condition,
+        parameters={"holdout": 0.1},
+        status="adopted",
+        reason="useless",
+    )
+
+
+def group(*features: str) -> Rule:
+    """Gather these features."""
+    condition: dict[str, object] = {"features": list(features)}
+    return Rule(
+        id="group-1",
+        kind="group",
+        condition=condition,
+        parameters={"at_least": 2},
+        status="adopted",
+        reason="one",
+    )
+
+
+def cool_down(seconds: float = 3600.0) -> Rule:
+    """Let what is not grave wait."""
+    return Rule(
+        id="cool-down",
+        kind="cool_down",
+        condition={"severity_below": "high"},
+        parameters={"seconds": seconds, "factor": 2.0},
+        status="adopted",
+        reason="too many",
+    )
+
+
+def batch() -> Rule:
+    """Sum up what is left."""
+    return Rule(id="batch", kind="batch", condition={"at_least": 3}, status="adopted", reason="one cause")
+
+
+def read(generated: Path) -> dict[str, Any]:
+    """Export and parse, and check that it is a configuration at all."""
+    text = alertmanager(generated)
+    assert text.isascii()
+    found: dict[str, Any] = yaml.safe_load(text)
+    refuse_what_is_no_configuration(found)
+    return found
+
+
+ROUTE = {
+    "receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "matchers", "continue",
+    "routes", "mute_time_intervals", "active_time_intervals",
+}  # fmt: skip
+
+
+def refuse_what_is_no_configuration(found: dict[str, Any]) -> None:
+    """Hold a document against what Alertmanager's own page says of its configuration."""
+    assert found.keys() <= {"global", "route", "receivers", "inhibit_rules", "time_intervals", "templates"}
+    receivers = {receiver["name"] for receiver in found["receivers"]}
+    intervals = {interval["name"]: interval["time_intervals"] for interval in found.get("time_intervals", [])}
+    assert len(intervals) == len(found.get("time_intervals", []))
+    root = found["route"]
+    assert root["receiver"] in receivers
+    assert "matchers" not in root
+    assert "mute_time_intervals" not in root
+    for route in (root, *root.get("routes", [])):
+        assert route.keys() <= ROUTE
+        assert set(route.get("mute_time_intervals", [])) <= intervals.keys()
+        assert all(isinstance(label, str) for label in route["group_by"])
+        for name in ("group_interval", "repeat_interval"):
+            assert re.fullmatch(r"[1-9][0-9]*s", route.get(name, "1s"))
+        for matcher in route.get("matchers", []):
+            assert re.fullmatch(r'[a-z]+=~"(?:[^"\\\n]|\\\\)+"', matcher)
+    for ranges in intervals.values():
+        for each in ranges:
+            assert each.keys() <= {"times", "weekdays", "days_of_month", "months", "years", "location"}
+            for values in (each.get("years", []), each.get("months", []), each.get("days_of_month", [])):
+                assert all(re.fullmatch(r"\d+(?::\d+)?", value) for value in values)
+            for times in each.get("times", []):
+                assert times.keys() == {"start_time", "end_time"}
+                assert all(re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", time) for time in times.values())
+                assert times["start_time"] < times["end_time"]
+
+
+def matches(matcher: str, labels: dict[str, str]) -> bool:
+    """Tell whether a matcher takes an alert: Go's strings, then Go's regular expressions, from end to end."""
+    label, _, quoted = matcher.partition("=~")
+    pattern = json.loads(quoted)
+    pattern = re.sub(r"\\x\{([0-9a-f]+)\}", lambda sign: re.escape(chr(int(sign[1], 16))), pattern)
+    return re.fullmatch(pattern, labels.get(label, ""), re.DOTALL) is not None
+
+
+def route_of(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    """Give the route that takes an alert: the first one that matches."""
+    root: dict[str, Any] = found["route"]
+    for route in root.get("routes", []):
+        if all(matches(matcher, labels) for matcher in route["matchers"]):
+            return {**root, **route}
+    return root
+
+
+def is_muted(found: dict[str, Any], labels: dict[str, str], now: datetime) -> bool:
+    """Tell whether an alert is held back at a moment."""
+    names = route_of(found, labels).get("mute_time_intervals", [])
+    intervals = {each["name"]: each["time_intervals"] for each in found.get("time_intervals", [])}
+    return any(is_within(interval, now) for name in names for interval in intervals[name])
+
+
+def is_within(interval: dict[str, Any], now: datetime) -> bool:
+    """Tell whether a moment is within an interval: within one range of every field that it names."""
+    fields = {"years": now.year, "months": now.month, "days_of_month": now.day}
+    for name, value in fields.items():
+        ranges = [list(map(int, each.split(":"))) for each in interval.get(name, [])]
+        if ranges and not any(each[0] <= value <= each[-1] for each in ranges):
+            return False
+    clock = f"{now:%H:%M}"
+    times = interval.get("times", [])
+    return not times or any(each["start_time"] <= clock < each["end_time"] for each in times)
+
+
+def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
+    """The golden scenario: what is held back, a group, a cool-down, a batch."""
+    publish_case(GOLDEN / "scenario", tmp_path)
+    found = read(tmp_path)
+    held_back, gathered, waiting = found["route"]["routes"]
+    assert found["route"]["group_by"] == ["alertname"]
+    assert held_back["matchers"] == ['feature=~"latency_p50"', 'severity=~"low|medium"']
+    assert gathered["matchers"] == ['feature=~"ad_spend|clicks|sessions"']
+    assert gathered["group_by"] == ["alertname"]
+    assert waiting["repeat_interval"] == gathered["repeat_interval"] == "3600s"
+    assert "group_interval" not in waiting
+    text = alertmanager(tmp_path)
+    for unsaid in (
+        "only from 3 of them",
+        "0.1 of them are let through",
+        "what is 3 times beyond its threshold",
+    ):
+        assert f"# not said here: {unsaid}" in text
+
+
+def test_version_1_tells_one_alert_a_feature() -> None:
+    """Nothing was learned yet."""
+    found = read(GENERATED)
+    assert found == {
+        "route": {"receiver": "drift", "group_by": ["feature"]},
+        "receivers": [{"name": "drift"}],
+    }
+
+
+def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None:
+    """Whole seconds, never none."""
+    (route,) = read(published(tmp_path / "a", cool_down(90.5)))["route"]["routes"]
+    assert route == {
+        "matchers": ['severity=~"low|medium"'],
+        "group_by": ["feature"],
+        "group_interval": "91s",
+        "repeat_interval": "91s",
+    }
+    (route,) = read(published(tmp_path / "b", cool_down(0.01)))["route"]["routes"]
+    assert route["repeat_interval"] == "1s"
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(2068, 1, 1)),  # noqa: DTZ001 -- hypothesis wants them naive
+    st.lists(st.timedeltas(timedelta(days=-800), timedelta(days=800)), min_size=1, max_size=20),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedelta]) -> None:
+    """Before the end muted, from the end on told; the last minute before it counts as after."""
+    end = end.replace(tzinfo=UTC)
+    with TemporaryDirectory() as folder:
+        found = read(published(Path(folder), held("age", until=end)))
+    whole = end.replace(second=0, microsecond=0)
+    moments = [whole + step for step in steps] + [
+        whole - timedelta(minutes=1),
+        whole,
+        whole + timedelta(minutes=1),
+    ]
+    for moment in moments:
+        if moment.year >= 1970:
+            muted = is_muted(found, {"feature": "age", "severity": "low"}, moment)
+            assert muted == (moment < whole), moment
+
+
+@given(
+    st.lists(
+        st.one_of(storable(), st.sampled_from(["age", "a|b", "a.b", "a", "b", ".*", "|", "a+"])),
+        max_size=4,
+    ),
+    st.lists(storable(), min_size=1, max_size=3),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_name_means_another(names: list[str], others: list[str]) -> None:
+    """Expressions, quotes, line ends, YAML: each feature is muted, no other one is, and the rest stands."""
+    names = [*names, "age"]
+    sayable = {name for name in names if name}
+    with TemporaryDirectory() as folder:
+        found = read(published(Path(folder), held(*names), group("ad_spend", "clicks"), batch()))
+    assert len(found["route"]["routes"]) == 2
+    assert found.keys() == {"route", "receivers", "time_intervals"}
+    before = END - timedelta(days=1)
+    for name in (*names, *others, "", "b", "agee", "xage", "age\n", "AGE", *(name[:-1] for name in sayable)):
+        muted = is_muted(found, {"feature": name, "severity": "medium"}, before)
+        assert muted == (name in sayable), name
+
+
+def test_every_text_we_fear_is_said_safely(tmp_path: Path) -> None:
+    """All at once."""
+    found = read(published(tmp_path, held(*FEARED), group(*FEARED)))
+    assert len(found["route"]["routes"]) == 2
+    assert "left out" in alertmanager(tmp_path)
+
+
+def test_reasons_stay_comments(tmp_path: Path) -> None:
+    """A reason with line ends cannot add a route."""
+    for place, reason in enumerate(FEARED):
+        rule = msgspec.structs.replace(group("a", "b"), reason=reason + "\n  routes: []\n\x7f\x85")
+        assert len(read(published(tmp_path / str(place), rule))["route"]["routes"]) == 1
+
+
+def test_nothing_is_muted_that_the_policy_would_tell(tmp_path: Path) -> None:
+    """Features and severities against the policy itself, but for the share that it asks about."""
+    rules = (
+        held("age", below="critical"),
+        held("age", "pay", below="medium", place=2),
+        held("x", ratio=1.5, place=3),
+    )
+    module = ValidatedModule(
+        check(render(decided(*rules, group("age", "clicks"), cool_down(), batch()))),
+        ValidationReport(policy=POLICY, gates=(Gate(name="import", passed=True),)),
+    )
+    publish([module], tmp_path, who="user/ana", why="", at="2026-01-01T00:00:00+00:00")
+    generated = tmp_path
+    found = read(generated)
+    generate_alerts = Registry(generated).policy(POLICY)
+    now = END - timedelta(hours=1)
+    muted = 0
+    for feature in ("age", "pay", "x", "clicks", "other", ""):
+        for severity in ("low", "medium", "high", "critical"):
+            result = DriftResult(
+                drifted=True,
+                score=9.0,
+                threshold=1.0,
+                test="ks/raw/absolute",
+                feature=feature,
+                business_impact=severity,
+                execution_id="told",
+            )
+            plan = generate_alerts([result], now=now)
+            is_told = bool(plan.alerts) and not plan.alerts[0].is_holdout
+            is_silent = is_muted(found, {"feature": feature, "severity": severity}, now)
+            assert not (is_told and is_silent), (feature, severity)
+            muted += is_silent
+    assert muted == 4
+    assert "# not written: it holds up to 1.5 times the threshold" in alertmanager(generated)
+
+
+def test_an_alert_without_labels_is_always_told(tmp_path: Path) -> None:
+    """An empty name in a pattern would match every alert that lacks the label."""
+    found = read(published(tmp_path, held("", "age"), group("", "b")))
+    assert route_of(found, {}) is found["route"]
+    assert 'left out: the feature ""' in alertmanager(tmp_path)
+    found = read(published(tmp_path / "only", held(""), group("")))
+    assert "routes" not in found["route"]
+
+
+def test_other_policies_and_changed_manifests_are_refused(tmp_path: Path) -> None:
+    """Only alerts are Alertmanager's business, and only what was published counts."""
+    with pytest.raises(ExportError, match="can do nothing of what detect_drift does"):
+        alertmanager(GENERATED, "detect_drift")
+    generated = published(tmp_path, group("a", "b"))
+    path = generated / "generate_alerts_v2.json"
+    path.write_text(path.read_text().replace('"one"', '"two"'))
+    with pytest.raises(ExportError, match="is not the manifest that was published"):
+        alertmanager(generated)

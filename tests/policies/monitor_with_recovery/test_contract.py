@@ -1,0 +1,247 @@
+"""Versions of `monitor_with_recovery` that differ from their decisions are rejected; others are not."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from poet.build.check import CheckedModule, check
+from poet.build.contract import Broken
+from poet.build.gates import ValidationReport
+from poet.build.render import RenderedModule, render
+from poet.build.validate import ContractBrokenError, validate, validate_file
+from poet.policies.monitor_with_recovery.oracle import boundary_table
+from poet.spec.decisions import Decisions
+from tests.policies.monitor_with_recovery.recovery_rules import (
+    deadline,
+    decisions_of,
+    fallback,
+    sample,
+    sparse,
+)
+
+pytestmark = pytest.mark.usefixtures("_forked")
+
+EFFORT = 5
+FALLBACKS = decisions_of(
+    sparse(),
+    sample(),
+    fallback("timeout", strategies=("sampled", "by_feature", "retry"), rows_above=400),
+    fallback("value", strategies=("sparse", "retry")),
+)
+DEADLINES = decisions_of(deadline(), deadline("kl", rows=(50, 500), seconds=0.03))
+EVERYTHING = decisions_of(sample(), deadline(), fallback("timeout", rows_above=400), fallback("crash"))
+SMALL = decisions_of(sample(), fallback("crash", strategies=("by_feature",)))
+
+
+def changed(decisions: Decisions, *changes: tuple[str, str]) -> str:
+    """Give the source that these changes make of the rendered one."""
+    source = render(decisions).source
+    for old, new in changes:
+        assert old in source, f"{old!r} no longer fits the template"
+        source = source.replace(old, new)
+    return source
+
+
+def tried(*changes: tuple[str, str]) -> int:
+    """Hold a version to its boundary table, in this process: of the decisions that these changes fit."""
+    decisions = FALLBACKS if changes[0][0] in render(FALLBACKS).source else DEADLINES
+    module = ModuleType("candidate")
+    exec(compile(changed(decisions, *changes), "<candidate>", "exec"), vars(module))  # noqa: S102 - our own source
+    return boundary_table(module, decisions)
+
+
+def report_on(tmp_path: Path, *changes: tuple[str, str]) -> ValidationReport:
+    """Validate a small version in the sandbox."""
+    module = RenderedModule(SMALL, changed(SMALL, *changes), "", "")
+    try:
+        return validate(CheckedModule(module, ""), staging=tmp_path, effort=EFFORT).report
+    except ContractBrokenError as broken:
+        return broken.report
+
+
+def answer(**fields: str) -> tuple[str, str]:
+    """Change fields of the outcome of a full run."""
+    given = ", ".join(f"{name}={value}" for name, value in fields.items())
+    full = "outcome = run.full(spares_time=run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE)\n"
+    return full, f"{full}    import dataclasses\n    outcome = dataclasses.replace(outcome, {given})\n"
+
+
+BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
+    "takes >= for > of the missing share": (
+        (("run.missing_share > SPARSE", "run.missing_share >= SPARSE"),),
+        "its decisions say Expected(strategy='full'",
+    ),
+    "takes >= for > of the rows": ((("run.rows > SAMPLE", "run.rows >= SAMPLE"),), "not (5000,"),
+    "has a sample of other rows": ((("SAMPLE_ROWS = 1000 ", "SAMPLE_ROWS = 1001 "),), "1000"),
+    "forgets to say sampled": (
+        (answer(strategy="'full' if outcome.strategy == 'sampled' else outcome.strategy"),),
+        "sampled",
+    ),
+    "loses a warning": ((answer(warnings="outcome.warnings[1:]"),), "warnings are due"),
+    "adds a warning": ((answer(warnings="(*outcome.warnings, 'all is well')"),), "warnings are due"),
+    "knows no loss": ((answer(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
+    "loses the rows": ((answer(rows="0"),), "rows, features"),
+    "loses the version": ((answer(policy_version="1"),), "version"),
+    "has no deadline": ((("run = run.within(", "run.within("),), "the deadline was None"),
+    "has a deadline by rows alone": (
+        (("per_features=DEADLINE_PER_FEATURES", "per_features=0.0"),),
+        "the deadline was",
+    ),
+    "reaches beyond what feedback covered": (
+        (("run.rows <= DEADLINE_ROWS_TO", "run.rows <= DEADLINE_ROWS_TO + 1"),),
+        "the deadline was",
+    ),
+    "begins a row late": (
+        (("run.features >= DEADLINE_KL_FEATURES_FROM", "run.features > DEADLINE_KL_FEATURES_FROM"),),
+        "the deadline was None",
+    ),
+    "prefers the general deadline": (
+        (("if run.computation == DEADLINE_KL_COMPUTATION:", 'if run.computation == "none of these":'),),
+        "the deadline was",
+    ),
+    "swallows that time ran out": ((answer(timed_out="False"),), "timed out False"),
+    "tries in another order": (
+        (('("sampled", "by_feature", "retry")', '("by_feature", "sampled", "retry")'),),
+        "its decisions say sampled",
+    ),
+    "mixes up two losses": (
+        (("QUALITY_LOSSES = (0.05, 0.1, 0.15000000000000002)", "QUALITY_LOSSES = (0.1, 0.05, 0.15)"),),
+        "its quality loss is",
+    ),
+    "recovers small tables too": (
+        (('"timeout" and run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE', '"timeout"'),),
+        "it failed",
+    ),
+    "follows one error as another": (
+        (('outcome.error == "value"', 'outcome.error == "io"'),),
+        "it failed",
+    ),
+    "forgets the error that it recovered from": (
+        (
+            (
+                "return run.recovered(",
+                "import dataclasses\n        return dataclasses.replace(run.recovered(",
+            ),
+            ("        )\n    # fallback", '        ), error="")\n    # fallback'),
+            ("        )\n    return outcome", '        ), error="")\n    return outcome'),
+        ),
+        "the error is",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
+    """By a counterexample that tells what is wrong."""
+    changes, says = BAD[fault]
+    with pytest.raises(Broken, match=f"{re.escape(says)}|its decisions say|the run said"):
+        tried(*changes)
+
+
+GOOD: dict[str, tuple[tuple[str, str], ...]] = {
+    "with its numbers in place": (
+        ("run.missing_share > SPARSE_MISSING_ABOVE", "run.missing_share > 0.9"),
+        (
+            "run.sampled(SAMPLE_ROWS, quality_loss=SAMPLE_QUALITY_LOSS)",
+            "run.sampled(1000, quality_loss=0.05)",
+        ),
+    ),
+    "with a condition the other way round": (
+        ("if run.rows > SAMPLE_ROWS_ABOVE:", "if not run.rows <= SAMPLE_ROWS_ABOVE:"),
+    ),
+    "with its formula written out": (
+        (
+            "            per_rows=DEADLINE_PER_ROWS,\n            per_features=DEADLINE_PER_FEATURES,\n",
+            "            per_rows=0.5,\n            per_features=0.5 / 2.0,\n",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", GOOD)
+def test_a_version_that_says_the_same_in_other_words_is_accepted(variant: str) -> None:
+    """It is held to what it does."""
+    assert tried(*GOOD[variant]) > 10
+
+
+def test_a_learned_version_keeps_its_contract_in_the_sandbox(tmp_path: Path) -> None:
+    """With deadlines kept and processes started in it."""
+    report = validate(check(render(EVERYTHING)), staging=tmp_path, effort=EFFORT).report
+    assert report.gates[2].examples > 20
+
+
+HARMFUL = {
+    "does not survive a crash": ("    run = run.isolated()\n", "", "its decisions say"),
+    "leaves a thread": (
+        "    # full\n",
+        "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n",
+        "a thread behind",
+    ),
+    "leaves a child": (
+        "    # full\n",
+        "    import os\n    if os.fork() == 0:\n        os._exit(0)\n",
+        "os.fork",
+    ),
+    "starts a program": ("    # full\n", "    import subprocess\n    subprocess.Popen(['true'])\n", "Popen"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMFUL)
+def test_a_version_that_leaves_something_behind_is_rejected(tmp_path: Path, harm: str) -> None:
+    """A crash, a thread, a process, a program."""
+    old, new, says = HARMFUL[harm]
+    report = report_on(tmp_path, (old, new))
+    assert not report.passed
+    assert says in "".join(gate.counterexample for gate in report.gates)
+
+
+def test_a_module_of_no_decisions_is_held_to_the_contract_alone(tmp_path: Path) -> None:
+    """A learned version passes, too."""
+    path = tmp_path / "candidate.py"
+    path.write_text(changed(EVERYTHING), encoding="utf-8")
+    report = validate_file("monitor_with_recovery", path, staging=tmp_path / "staging", effort=EFFORT)
+    assert report.passed
+    assert "boundary table" not in [gate.name for gate in report.gates]
+
+
+def test_only_the_runtime_may_fork(tmp_path: Path) -> None:
+    """What its module for it may do, a candidate may not."""
+    harms = ("os.kill(os.getppid(), 0)", "os.fork()", "open('/proc/thread-self/children')")
+    attempts = "".join(f"try:\n    {harm}\nexcept Exception:\n    pass\n" for harm in harms)
+    told = (
+        report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\nimport os\n{attempts}")).gates[-1].counterexample
+    )
+    assert told.startswith("it tried: os.kill(")
+    assert "; os.fork(); open '/proc/thread-self/children' to read" in told
+
+
+BLIND = """
+import gc, os
+for found in gc.get_objects():
+    if type(found).__name__ == "Guard":
+        found._forking = globals()
+"""
+
+
+def test_the_kernel_lets_signals_reach_nobody_outside(tmp_path: Path) -> None:
+    """With the hook blinded, the validator's own parent is out of reach."""
+    report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}\nos.kill(os.getppid(), 0)\n"))
+    assert "PermissionError: [Errno 1]" in report.gates[0].counterexample
+
+
+START = """
+if (child := os.fork()) == 0:
+    try:
+        os.execv("/bin/true", ["true"])
+    except PermissionError:
+        os._exit(7)
+raise ValueError(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_the_kernel_lets_no_program_start(tmp_path: Path) -> None:
+    """A process of the policy's may be forked, and run nothing but the policy."""
+    report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}{START}"))
+    assert report.gates[0].counterexample == "ValueError: 7"

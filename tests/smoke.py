@@ -1,0 +1,174 @@
+"""Install the built wheel on every Python that is found, and use it: ``python -m tests.smoke dist/*.whl``.
+
+The base install has to answer, guard and roll back with its four dependencies alone. With the extra
+``compiler`` a workspace is created and planned. Sizes and import times are printed and checked.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
+BASE_PACKAGES: Final = {"poet-policy-compiler", "numpy", "scipy", "msgspec", "filelock"}
+MAX_BASE_MB: Final = 185
+MAX_WHEEL_MB: Final = 4
+MAX_IMPORT_S: Final = 0.2  # over bare Python; the median of `IMPORTS` runs
+IMPORTS: Final = 9
+
+ANSWERS: Final = """
+import numpy as np
+from generated import detect_drift
+from poet_runtime.drift.table import detect_drift_table
+
+random = np.random.default_rng(0)
+reference, same, other = random.normal(size=2000), random.normal(size=500), random.normal(3.0, size=500)
+assert detect_drift(other, reference, feature="age").drifted
+assert not detect_drift(same, reference, feature="age").drifted
+assert detect_drift(["a"] * 300 + ["b"] * 20, ["a", "b"] * 500, feature="plan").drifted
+table = detect_drift_table(
+    detect_drift, {"age": other, "income": same}, {"age": reference, "income": reference}
+)
+assert table["age"].drifted and not table["income"].drifted
+"""
+
+GUARD: Final = """
+import hashlib
+from pathlib import Path
+from generated import detect_drift
+from poet_runtime.files import atomic_write
+from poet_runtime.registry import VersionEntry, read_document, rollback
+from poet_runtime.registry.state import encode_document
+import msgspec
+
+folder = Path("generated")
+before = read_document(folder).policies["detect_drift"].active
+module = (folder / f"detect_drift_v{before}.py").read_text(encoding="utf-8")
+broken = module.replace(f"VERSION = {before}", "VERSION = 9")
+broken = broken.replace("    samples = ", "    raise OSError\\n    samples = ", 1)
+assert broken.count("raise OSError") == 1 and "VERSION = 9" in broken
+(folder / "detect_drift_v9.py").write_text(broken, encoding="utf-8")
+(folder / "detect_drift_v9.json").write_text("{}", encoding="utf-8")
+digest = lambda name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+document = read_document(folder)
+entry = document.policies["detect_drift"]
+version = VersionEntry(
+    module="detect_drift_v9.py",
+    sha256=digest("detect_drift_v9.py"),
+    manifest_sha256=digest("detect_drift_v9.json"),
+)
+entry = msgspec.structs.replace(entry, active=9, versions={**entry.versions, "9": version})
+policies = {**document.policies, "detect_drift": entry}
+document = msgspec.structs.replace(document, generation=document.generation + 1, policies=policies)
+atomic_write(folder / "registry.json", encode_document(document))
+for _ in range(20):
+    assert detect_drift([1.0] * 50, [1.0, 2.0] * 100).policy_version == before
+assert read_document(folder).policies["detect_drift"].active == before
+assert read_document(folder).policies["detect_drift"].quarantined
+"""
+
+
+def main(wheel: Path) -> None:
+    """Check the wheel on every Python."""
+    size = wheel.stat().st_size / 1e6
+    print(f"{wheel.name}: {size:.2f} MB")
+    assert size <= MAX_WHEEL_MB, f"the wheel has {size:.1f} MB, at most {MAX_WHEEL_MB}"
+    found = list(_pythons())
+    assert found, f"none of Python {', '.join(VERSIONS)} is installed"
+    for version, python in found:
+        with tempfile.TemporaryDirectory() as folder:
+            _check(version, python, wheel.resolve(), Path(folder))
+
+
+def _check(version: str, python: str, wheel: Path, folder: Path) -> None:
+    begun = time.perf_counter()
+    _run(python, "-m", "venv", folder / "venv", cwd=folder)
+    own = folder / "venv" / "bin" / "python"
+    _pip(own, str(wheel))
+    shutil.copytree(ROOT / "generated", folder / "generated")
+    packages = _packages(own)
+    megabytes = _megabytes(folder / "venv")
+    _run(own, "-W", "error", "-c", ANSWERS, cwd=folder)
+    _run(own, "-c", GUARD, cwd=folder)
+    _refused_without_the_extra(own, folder)
+    milliseconds = 1000 * _import_seconds(own, folder)
+    print(f"{version}: base {len(packages)} packages, {megabytes:.0f} MB, import {milliseconds:.0f} ms")
+    assert packages == BASE_PACKAGES, f"the base install has {sorted(packages)}"
+    assert megabytes <= MAX_BASE_MB, f"the base install has {megabytes:.0f} MB, at most {MAX_BASE_MB}"
+    assert milliseconds <= 1000 * MAX_IMPORT_S or os.environ.get("CI"), f"import takes {milliseconds:.0f} ms"
+    _pip(own, f"{wheel}[compiler]")
+    poet = folder / "venv" / "bin" / "poet"
+    _run(poet, "init", "monitors", cwd=folder)
+    _run(poet, "--workspace", "monitors", "plan", cwd=folder)
+    _run(poet, "--workspace", "monitors", "compile", "--check", cwd=folder)
+    taken = time.perf_counter() - begun
+    print(f"{version}: with the compiler, a workspace was created and planned; {taken:.0f} s")
+
+
+def _refused_without_the_extra(python: Path, folder: Path) -> None:
+    for command in ([python, "-c", "from poet import Workspace"], [python.parent / "poet", "status"]):
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert ended.returncode != 0
+        assert "poet-policy-compiler[compiler]" in ended.stderr, ended.stderr
+
+
+def _import_seconds(python: Path, folder: Path) -> float:
+    def median(code: str) -> float:
+        taken = []
+        for _ in range(IMPORTS):
+            begun = time.perf_counter()
+            _run(python, "-c", code, cwd=folder)
+            taken.append(time.perf_counter() - begun)
+        return sorted(taken)[IMPORTS // 2]
+
+    return median("import generated.detect_drift_v2") - median("pass")
+
+
+def _pythons() -> Iterator[tuple[str, str]]:
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for version in VERSIONS:
+        installed = sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
+        candidates = [shutil.which(f"python{version}"), *map(str, installed)]
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        for python in filter(None, candidates):
+            ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+            if ended.stdout.strip() == version:
+                yield version, python
+                break
+
+
+def _pip(python: Path, what: str) -> None:
+    constraint = ROOT / "requirements.lock"
+    _run(python, "-m", "pip", "install", "--quiet", "--constraint", constraint, what, cwd=ROOT)
+
+
+def _packages(python: Path) -> set[str]:
+    listed = _run(python, "-m", "pip", "list", "--format", "json", cwd=ROOT)
+    return {each["name"] for each in json.loads(listed)} - {"pip", "setuptools"}
+
+
+def _megabytes(venv: Path) -> float:
+    (packages,) = venv.glob("lib/python*/site-packages")
+    tools = ("pip", "setuptools", "_distutils", "pkg_")
+    own = [path for path in packages.iterdir() if not path.name.startswith(tools)]
+    files = [file for path in own for file in ([path] if path.is_file() else path.rglob("*"))]
+    return sum(f.stat().st_size for f in files if f.is_file() and "__pycache__" not in f.parts) / 1e6
+
+
+def _run(*command: str | Path, cwd: Path) -> str:
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
+    said = f"{' '.join(map(str, command))[:200]}\n{ended.stdout[-2000:]}{ended.stderr[-4000:]}"
+    assert ended.returncode == 0, said
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
