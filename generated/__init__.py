@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from poet.registry import Registry
+from poet_runtime.registry import Registry
 
 _registry = Registry(Path(__file__).parent)
 

@@ -4,7 +4,7 @@ Version 1 of adaptive_monitoring_strategy, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.results import MonitoringStrategy
+from poet_runtime.results import MonitoringStrategy
 
 __all__ = ["adaptive_monitoring_strategy"]
 

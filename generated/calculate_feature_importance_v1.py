@@ -4,7 +4,7 @@ Version 1 of calculate_feature_importance, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.context import field
+from poet_runtime.context import field
 
 __all__ = ["calculate_feature_importance"]
 

@@ -4,8 +4,8 @@ Version 2 of detect_drift, revises version 1.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.drift import above, below, compare
-from poet.runtime.results import DriftResult
+from poet_runtime.drift import above, below, compare
+from poet_runtime.results import DriftResult
 
 __all__ = ["detect_drift"]
 

@@ -4,12 +4,12 @@ Version 1 of generate_alerts, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.alerts import (
+from poet_runtime.alerts import (
     drifted,
     individual,
     seconds,
 )
-from poet.runtime.results import AlertPlan
+from poet_runtime.results import AlertPlan
 
 __all__ = ["generate_alerts"]
 

@@ -4,8 +4,8 @@ Version 1 of monitor_with_recovery, start baseline.
 Written by poet from feedback; change a number here and the next compile takes it as yours.
 """
 
-from poet.runtime.recovery import prepare
-from poet.runtime.results import MonitoringOutcome
+from poet_runtime.recovery import prepare
+from poet_runtime.results import MonitoringOutcome
 
 __all__ = ["monitor_with_recovery"]
 

@@ -43,9 +43,8 @@ GUARD: Final = """
 import hashlib
 from pathlib import Path
 from generated import detect_drift
-from poet_runtime.files import atomic_write
+from poet_runtime.files import atomic_write, to_json
 from poet_runtime.registry import VersionEntry, read_document, rollback
-from poet_runtime.registry.state import encode_document
 import msgspec
 
 folder = Path("generated")
@@ -67,7 +66,7 @@ version = VersionEntry(
 entry = msgspec.structs.replace(entry, active=9, versions={**entry.versions, "9": version})
 policies = {**document.policies, "detect_drift": entry}
 document = msgspec.structs.replace(document, generation=document.generation + 1, policies=policies)
-atomic_write(folder / "registry.json", encode_document(document))
+atomic_write(folder / "registry.json", to_json(document))
 for _ in range(20):
     assert detect_drift([1.0] * 50, [1.0, 2.0] * 100).policy_version == before
 assert read_document(folder).policies["detect_drift"].active == before
@@ -113,7 +112,8 @@ def _check(version: str, python: str, wheel: Path, folder: Path) -> None:
 
 
 def _refused_without_the_extra(python: Path, folder: Path) -> None:
-    for command in ([python, "-c", "from poet import Workspace"], [python.parent / "poet", "status"]):
+    poet = str(python.parent / "poet")
+    for command in ([str(python), "-c", "from poet import Workspace"], [poet, "status"]):
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert ended.returncode != 0
         assert "poet-policy-compiler[compiler]" in ended.stderr, ended.stderr
@@ -135,12 +135,12 @@ def _pythons() -> Iterator[tuple[str, str]]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for version in VERSIONS:
         installed = sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
-        candidates = [shutil.which(f"python{version}"), *map(str, installed)]
+        candidates: list[str | None] = [shutil.which(f"python{version}"), *map(str, installed)]
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
         for python in filter(None, candidates):
             ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
             if ended.stdout.strip() == version:
-                yield version, python
+                yield version, str(python)
                 break
 
 

@@ -99,7 +99,7 @@ def _module_name(path: Path, folder: Path) -> str:
 
 def _imported(tree: ast.Module, files: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in files:
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module in files:
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 yield submodule if submodule in files else node.module

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from poet_runtime.recovery import process as _process
-from poet.build.sandbox import Limits
 
+from poet.build.sandbox import Limits
+from poet_runtime.recovery import process as _process
 
 FORBIDDEN = (
     "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill",

@@ -5,17 +5,18 @@ The shape of a module: its syntax tree without literals, comments and layout.
 The dialect of Python that a policy may be written in.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-import libcst as cst
-from poet_runtime.errors import CheckError
-from poet.build import dialect as _body_rules, dialect as _module_rules
-from poet.build.dialect import Refusal, parse
-import hashlib
-from dataclasses import dataclass
-from poet.spec import policy as spec_of
-from poet.build.render import RenderedModule
 
+import libcst as cst
+
+from poet.build import dialect as _body_rules
+from poet.build import dialect as _module_rules
+from poet.build.dialect import Refusal, parse
+from poet.build.render import RenderedModule
+from poet.spec import policy as spec_of
+from poet_runtime.errors import CheckError
 
 # Layout is no part of the shape, and neither are commas and brackets: what they mean (a tuple, a call,
 # the order of evaluation) is in the type and place of the nodes.

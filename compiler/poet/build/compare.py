@@ -9,23 +9,20 @@ What a version would have answered otherwise on what was recorded, and what peop
 Values on both sides of constants, and their combinations.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
-from poet.build.probes import Spoken
+import inspect
+import itertools
 import math
 from collections import Counter
-from typing import Any, Literal
-import msgspec
-from poet.build.probes import loaded, spoken
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from poet.spec.decisions import Interval
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Literal
 
+import msgspec
+
+from poet.build.probes import Spoken, loaded, spoken
+from poet.spec.decisions import Interval
 
 Question = Mapping[str, Any]  # by the name that a reader of a witness sees
 

@@ -5,17 +5,16 @@ Texts and numbers that are nearly what a rule speaks of, and are not.
 Values to ask a policy with, as Hypothesis strategies: texts, and what the candidate itself speaks of.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
-from poet.spec.decisions import Decisions
-import math
-from collections.abc import Iterable
-from collections.abc import Iterator
-from hypothesis import strategies as st
-from poet.build.probes import spoken
 
+from hypothesis import strategies as st
+
+from poet.build.probes import spoken
+from poet.spec.decisions import Decisions
 
 Policy = Callable[..., Any]
 

@@ -4,10 +4,11 @@ import hashlib
 import logging
 from pathlib import Path
 from typing import Final
+
 import msgspec
+
 from poet_runtime.errors import ValidationError
 from poet_runtime.files import JsonDocument, atomic_write, set_aside, to_json
-
 
 _log: Final = logging.getLogger("poet.build")
 

@@ -7,18 +7,18 @@ The words of the dialect: the syntax it has, the names it knows, the attributes 
 A module's syntax tree with what the dialect's rules ask of it: nodes by type, lines, names.
 """
 
-import libcst as cst
+import functools
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
-from poet_runtime.errors import CheckError
-import functools
-from collections.abc import Iterator
-from libcst.helpers import get_full_name_for_node
-import re
-import unicodedata
 
+import libcst as cst
+from libcst.helpers import get_full_name_for_node
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from poet_runtime.errors import CheckError
 
 # fmt: off
 SYNTAX = (

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
 import msgspec
+
 if TYPE_CHECKING:
     from poet.build.check import CheckedModule
 

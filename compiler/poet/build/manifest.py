@@ -4,13 +4,14 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+
 import msgspec
+
 from poet.build.compare import Against
+from poet.build.gates import ValidatedModule, ValidationReport
 from poet.spec.decisions import Decisions
 from poet_runtime.errors import PublishError
 from poet_runtime.files import JsonDocument, to_json
-from poet.build.gates import ValidatedModule, ValidationReport
-
 
 FORMAT = 1
 

@@ -9,20 +9,18 @@ How strong the gates are: every mutant of a candidate goes through them, and mus
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
-from poet.build.gates import Mutant
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType
-from poet.build.probes import loaded
-from poet.build.compare import same
-from poet.build.compare import Behaviour
-from poet.build.gates import Mutant, Strength
+from typing import Any
 
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from poet.build.compare import Behaviour, same
+from poet.build.gates import Mutant, Strength
+from poet.build.probes import loaded
 
 _COMPARISONS: dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]] = {
     cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-
 LARGEST = 1e300  # beyond, what lies beside a number is an infinity
 STAND_INS = ("compare", "prepare")  # primitives that a behaviour replaces, and whose arguments it looks at
 

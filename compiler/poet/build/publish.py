@@ -9,25 +9,35 @@ Every generated file follows from its manifest: what `poet compile --check` asks
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
+
 import msgspec
+
 from poet.build.compare import Against
-from poet_runtime.errors import PublishError
-from poet_runtime.files import atomic_write, lock
-from poet.build.manifest import Version, encode, manifest_of, module_name
-from poet_runtime.registry import Change, PolicyEntry, RegistryDocument, Trial, VersionEntry, moved, refuse_share
 from poet.build.gates import ValidatedModule
-from collections.abc import Callable
-from dataclasses import dataclass
+from poet.build.manifest import Manifest, Version, encode, manifest_of, module_name, read_manifest
+from poet.build.render import RenderedModule
 from poet.spec.decisions import Decisions
 from poet_runtime.errors import PoetError, PublishError, RegistryError
-from poet.build.manifest import Manifest, module_name, read_manifest
-from poet_runtime.registry import ChangedModule, VersionEntry, as_published, changed_modules, read_document, read_published
-from poet.build.render import RenderedModule
-
+from poet_runtime.files import atomic_write, lock
+from poet_runtime.registry import (
+    Change,
+    ChangedModule,
+    PolicyEntry,
+    RegistryDocument,
+    Trial,
+    VersionEntry,
+    as_published,
+    changed_modules,
+    moved,
+    read_document,
+    read_published,
+    refuse_share,
+)
 
 PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
 

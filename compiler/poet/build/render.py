@@ -4,17 +4,19 @@ Where templates are, what they may do, and which of them a module came from.
 """
 
 import hashlib
-from importlib import resources
-from pathlib import Path
-import jinja2
-import jinja2.meta
-from poet_runtime.errors import RenderError
-from poet.build import source as _source
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import jinja2.meta
 import msgspec
-from poet.spec.decisions import Decisions
+
+from poet.build import source as _source
 from poet.spec import PolicySpec, policy
+from poet.spec.decisions import Decisions
+from poet_runtime.errors import RenderError
 
 
 def template_root() -> Path:

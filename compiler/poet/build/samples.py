@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
 
 SHAPES = ("normal", "heavy", "integers", "rounded", "constant", "tiny", "huge", "two values")
 DAY_S = 86_400.0

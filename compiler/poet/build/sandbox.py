@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
 import msgspec
+
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Mutant, Strength
-
 
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels numpy may use
 

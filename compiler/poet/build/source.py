@@ -10,10 +10,11 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
-import jinja2
-from poet_runtime.errors import RenderError
-from poet.spec import Constant
 
+import jinja2
+
+from poet.spec import Constant
+from poet_runtime.errors import RenderError
 
 LINE_LENGTH = 110
 _COMMENT_LENGTH = 300

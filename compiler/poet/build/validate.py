@@ -4,14 +4,17 @@ import importlib.util
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
 import msgspec
-from poet.spec import decisions as documents
-from poet_runtime.errors import ValidationError
-from poet.spec import PolicySpec
-from poet.spec import policy as spec_of
+
 from poet.build.counterexamples import keep, load
 from poet.build.gates import ValidatedModule, ValidationReport
 from poet.build.sandbox import Job, Limits, run
+from poet.spec import PolicySpec
+from poet.spec import decisions as documents
+from poet.spec import policy as spec_of
+from poet_runtime.errors import ValidationError
+
 if TYPE_CHECKING:
     from poet.build.check import CheckedModule
 

@@ -3,12 +3,6 @@
 What a call may cost: against the version in force, in one run, so that the machine does not matter.
 """
 
-import time
-import tracemalloc
-from collections.abc import Callable, Iterable
-from typing import Any
-from poet.build.contract import Broken, Heavy
-from poet.build.audit import within
 import ast
 import importlib
 import importlib.util
@@ -17,11 +11,15 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
 import hypothesis
 import hypothesis.configuration
 import msgspec
@@ -29,18 +27,17 @@ import numpy as np
 import scipy.special
 from hypothesis import HealthCheck, Phase, reproduce_failure, settings
 from hypothesis.errors import DidNotReproduce
-from poet.spec import decisions as documents
-from poet.build.probes import loaded
-from poet_runtime import drift
+
 from poet.build import kernel_sandbox as _walls
-from poet.build.contract import Broken, Contract
 from poet.build.audit import Guard, TooLongError, limit, within
+from poet.build.contract import Broken, Contract, Heavy, literals
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Strength
-from poet.build.sandbox import Answer, Job
 from poet.build.mutants import strength_of
-from poet.build.contract import literals
-
+from poet.build.probes import loaded
+from poet.build.sandbox import Answer, Job
+from poet.spec import decisions as documents
+from poet_runtime import drift
 
 ROUNDS = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
 TIMES, BESIDE_S = 10.0, 0.05  # as long as the champion, and a start
