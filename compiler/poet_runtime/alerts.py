@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 from poet_runtime.results import Alert, AlertPlan, DriftResult, Suppressed
 
-SEVERITIES = ("low", "medium", "high", "critical")
+SEVERITIES: Final = ("low", "medium", "high", "critical")
 
 Results = tuple[DriftResult, ...]
 

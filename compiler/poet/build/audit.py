@@ -8,24 +8,24 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from poet.build.sandbox import Limits
 from poet_runtime.recovery import process as _process
 
-FORBIDDEN = (
+FORBIDDEN: Final = (
     "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill",
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.chmod", "os.chown",
     "os.truncate", "os.listdir", "os.scandir", "os.putenv", "ctypes.", "shutil.", "tempfile.", "webbrowser.",
     "urllib.", "http.", "ftplib.", "smtplib.", "sqlite3.", "pty.", "signal.",
 )  # fmt: skip
 # of these, what happens inside the staging folder is allowed
-ON_PATHS = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.", "tempfile.")
-LISTING = ("os.listdir", "os.scandir")  # and these where modules are: an import looks into its folder
+ON_PATHS: Final = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.", "tempfile.")
+LISTING: Final = ("os.listdir", "os.scandir")  # and these where modules are: an import looks into its folder
 # what the runtime of recovery does to run a monitor in a process of its own, and to leave none behind
-FORKING = ("os.fork", "os.kill", "os.killpg")
-CHILDREN = "/proc/thread-self/children"
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+FORKING: Final = ("os.fork", "os.kill", "os.killpg")
+CHILDREN: Final = "/proc/thread-self/children"
+WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class TooLongError(BaseException):

@@ -8,6 +8,7 @@ The dialect of Python that a policy may be written in.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Final
 
 import libcst as cst
 
@@ -20,7 +21,7 @@ from poet_runtime.errors import CheckError
 
 # Layout is no part of the shape, and neither are commas and brackets: what they mean (a tuple, a call,
 # the order of evaluation) is in the type and place of the nodes.
-_LAYOUT = (
+_LAYOUT: Final = (
     cst.BaseParenthesizableWhitespace,
     cst.TrailingWhitespace,
     cst.EmptyLine,
@@ -31,7 +32,7 @@ _LAYOUT = (
     cst.RightParen,
     cst.Semicolon,
 )
-_LAYOUT_FIELDS = frozenset(
+_LAYOUT_FIELDS: Final = frozenset(
     {
         "comma",
         "lpar",
@@ -49,7 +50,7 @@ _LAYOUT_FIELDS = frozenset(
         "trailing_whitespace",
     }
 )
-_NUMBERS = (cst.Integer, cst.Float)
+_NUMBERS: Final = (cst.Integer, cst.Float)
 
 
 @dataclass(frozen=True, slots=True)

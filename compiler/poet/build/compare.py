@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -71,10 +71,10 @@ def larger_is_stricter(before: Any, after: Any) -> int:
 
 
 Verdict = Literal["equivalent", "stricter", "looser", "mixed"]
-_DIRECTIONS = {1: "stricter", -1: "looser", 0: "other"}
-ROUNDING = 1e-12
+_DIRECTIONS: Final = {1: "stricter", -1: "looser", 0: "other"}
+ROUNDING: Final = 1e-12
 MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # questions; beyond, an even sample of them
-_LONGEST = 300  # characters of a question or an answer in a witness
+_LONGEST: Final = 300  # characters of a question or an answer in a witness
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ def _short(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-_KNOWN = 256  # calls; a comparison makes few kinds of them
+_KNOWN: Final = 256  # calls; a comparison makes few kinds of them
 
 
 def binder(function: Callable[..., Any]) -> Callable[..., Mapping[str, Any]]:
@@ -254,7 +254,7 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
     flips: Flips | None = None
 
 
-_STRIDE = 0.6180339887498949  # of the number of combinations: the least regular step (golden ratio)
+_STRIDE: Final = 0.6180339887498949  # of the number of combinations: the least regular step (golden ratio)
 
 
 def around(constants: Iterable[float], low: float, high: float) -> tuple[float, ...]:

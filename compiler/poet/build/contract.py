@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -75,7 +75,7 @@ def beside(value: float) -> tuple[float, float, float]:
 
 
 # All of Unicode takes seconds to tabulate in a new process; these are the letters that break programs.
-LETTERS = "abz AZ_09-.'\"\\{}%#\n\r\t\x00\x85\u2028\u202eéß雪😀\ud800"
+LETTERS: Final = "abz AZ_09-.'\"\\{}%#\n\r\t\x00\x85\u2028\u202eéß雪😀\ud800"
 
 
 def texts(policy: Policy, *known: str) -> st.SearchStrategy[str]:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
@@ -21,7 +21,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from poet_runtime.errors import CheckError
 
 # fmt: off
-SYNTAX = (
+SYNTAX: Final = (
     cst.Module, cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.IndentedBlock, cst.Import,
     cst.ImportFrom, cst.ImportAlias, cst.ImportStar, cst.AsName, cst.FunctionDef, cst.Parameters,
     cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator, cst.Expr, cst.Assign, cst.AssignTarget,
@@ -37,7 +37,7 @@ SYNTAX = (
     cst.LeftSquareBracket, cst.RightSquareBracket, cst.LeftCurlyBrace, cst.RightCurlyBrace, cst.Comma,
     cst.Semicolon,
 )
-BUILT_IN = frozenset({
+BUILT_IN: Final = frozenset({
     "ArithmeticError", "AttributeError", "Exception", "False", "IndexError", "KeyError", "LookupError",
     "MemoryError", "None", "OverflowError", "TimeoutError", "True", "TypeError", "ValueError",
     "ZeroDivisionError", "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "frozenset",
@@ -45,7 +45,7 @@ BUILT_IN = frozenset({
     "str", "sum", "tuple", "zip",
 })
 # Names inside allowed packages that lead to files, the system, other code, or state that outlives a call.
-CLOSED = frozenset({
+CLOSED: Final = frozenset({
     "DataSource", "ag_frame", "apply_along_axis", "builtins", "conftest", "cr_frame", "ctypes", "ctypeslib",
     "datasets", "distutils", "dump", "dumps", "f2py", "f_back", "f_builtins", "f_globals", "f_locals",
     "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt", "gi_code",
@@ -56,21 +56,21 @@ CLOSED = frozenset({
     "webbrowser", "with_traceback",
 })
 # Methods that change what they are called on.
-CHANGES = frozenset({
+CHANGES: Final = frozenset({
     "add", "append", "clear", "discard", "extend", "fill", "insert", "itemset", "partition", "pop",
     "popitem", "put", "remove", "resize", "reverse", "setdefault", "setfield", "sort", "update",
 })
 # What is as long as what it is made from.
-BOUNDED_CALLS = frozenset({
+BOUNDED_CALLS: Final = frozenset({
     "enumerate", "frozenset", "list", "reversed", "set", "sorted", "tuple", "zip",
 })
-BOUNDED_METHODS = frozenset({
+BOUNDED_METHODS: Final = frozenset({
     "items", "keys", "values",
 })
 # fmt: on
 
 
-_LAYOUT = frozenset(
+_LAYOUT: Final = frozenset(
     {
         cst.Comment,
         cst.EmptyLine,
@@ -325,12 +325,12 @@ def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _all(node)
 
 
-BODY_RULES = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
+BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
 
 
-_PACKAGES = ("numpy", "scipy", "statsmodels", "poet_runtime")
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_CONSTANT = re.compile(r"[A-Z][A-Z0-9_]*")
+_PACKAGES: Final = ("numpy", "scipy", "statsmodels", "poet_runtime")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def invisible_text(tree: Tree) -> Iterator[Refusal]:
@@ -483,7 +483,7 @@ def annotations(tree: Tree) -> Iterator[Refusal]:
             yield Refusal(line, "has an annotation that computes", "name a type")
 
 
-MODULE_RULES = (
+MODULE_RULES: Final = (
     invisible_text,
     beginning,
     imports,

@@ -12,18 +12,19 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
 PATH_BENEATH, ASK_VERSION = 1, 1
 # by the version of Landlock that knows it: write, remove and make files; move them; truncate them
-CHANGES = {1: 0b1_1111_1111_0010, 2: 1 << 13, 3: 1 << 14}
+CHANGES: Final = {1: 0b1_1111_1111_0010, 2: 1 << 13, 3: 1 << 14}
 CLONE_THREAD, CLONE_NEW_SPACE = 0x10000, 0x7E020000
 SCOPES_SIGNALS, SCOPE_SIGNAL = 6, 1 << 1  # since this version of Landlock; signals stay among its own
-ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
 # starting programs and processes, the network, other processes, mounts, and ways round this filter
-REFUSED = {
+REFUSED: Final = {
     "socket": {"x86_64": 41, "aarch64": 198},
     "socketpair": {"x86_64": 53, "aarch64": 199},
     "fork": {"x86_64": 57},
@@ -41,7 +42,7 @@ REFUSED = {
     "bpf": {"x86_64": 321, "aarch64": 280},
     "io_uring_setup": {"x86_64": 425, "aarch64": 425},
 }
-FORKING = ("fork", "kill", "setsid")  # of these, what it takes to start a process and to end it
+FORKING: Final = ("fork", "kill", "setsid")  # of these, what it takes to start a process and to end it
 
 
 def build(staging: Path, *, may_fork: bool = False) -> None:

@@ -13,7 +13,7 @@ from poet.spec.decisions import Decisions
 from poet_runtime.errors import PublishError
 from poet_runtime.files import JsonDocument, to_json
 
-FORMAT = 1
+FORMAT: Final = 1
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -22,7 +22,7 @@ from poet.build.compare import Behaviour, same
 from poet.build.gates import Mutant, Strength
 from poet.build.probes import loaded
 
-_COMPARISONS: dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]] = {
+_COMPARISONS: Final[dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]]] = {
     cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),
     cst.LessThanEqual: (cst.LessThan, cst.GreaterThan),
     cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual),
@@ -34,7 +34,7 @@ _COMPARISONS: dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]] = {
     cst.Is: (cst.IsNot,),
     cst.IsNot: (cst.Is,),
 }
-_ARITHMETIC: dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]] = {
+_ARITHMETIC: Final[dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]]] = {
     cst.Add: cst.Subtract,
     cst.Subtract: cst.Add,
     cst.Multiply: cst.Divide,
@@ -43,9 +43,9 @@ _ARITHMETIC: dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]] = {
     cst.Modulo: cst.Multiply,
     cst.Power: cst.Multiply,
 }
-_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
+_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
 Changes = Iterator[tuple[str, cst.CSTNode]]
-_PASS = cst.SimpleStatementLine([cst.Pass()])
+_PASS: Final = cst.SimpleStatementLine([cst.Pass()])
 
 
 def mutants(source: str) -> tuple[Mutant, ...]:
@@ -199,7 +199,7 @@ def _other_calls(call: cst.Call) -> Changes:
             yield f"{argument.keyword.value} is not handed over", call.with_changes(args=rest)
 
 
-_OPERATORS: tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Changes]], ...] = (
+_OPERATORS: Final[tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Changes]], ...]] = (
     ((cst.ComparisonTarget,), _other_comparisons),
     ((cst.BooleanOperation,), _other_connectives),
     ((cst.UnaryOperation,), _negations),
@@ -213,9 +213,9 @@ _OPERATORS: tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Changes]]
 )
 
 
-NAME = "mutant"
-EQUIVALENT = "equivalent"
-CHEAP = ("signature", "boundary table")  # asked before an exact comparison is
+NAME: Final = "mutant"
+EQUIVALENT: Final = "equivalent"
+CHEAP: Final = ("signature", "boundary table")  # asked before an exact comparison is
 Gates = Callable[[ModuleType, str], Iterable[tuple[str, Callable[[], object]]]]
 
 

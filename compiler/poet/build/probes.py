@@ -5,10 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
-LARGEST = 1e300  # beyond, what lies beside a number is an infinity
-STAND_INS = ("compare", "prepare")  # primitives that a behaviour replaces, and whose arguments it looks at
+LARGEST: Final = 1e300  # beyond, what lies beside a number is an infinity
+STAND_INS: Final = (
+    "compare",
+    "prepare",
+)  # primitives that a behaviour replaces, and whose arguments it looks at
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -39,7 +39,8 @@ from poet_runtime.registry import (
     refuse_share,
 )
 
-PACKAGE = '''"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
+PACKAGE: Final = '''\
+"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
 
 from pathlib import Path
 
@@ -58,11 +59,11 @@ def __dir__():
     return sorted(_registry.names())
 '''
 
-STANDING = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
+STANDING: Final = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
 
 
-PATIENCE_S = 30.0
-NOTHING: Mapping[str, Against] = MappingProxyType({})
+PATIENCE_S: Final = 30.0
+NOTHING: Final[Mapping[str, Against]] = MappingProxyType({})
 
 
 def publish(
@@ -180,7 +181,15 @@ def _with(entry: PolicyEntry | None, new: _New, *, activate: bool) -> PolicyEntr
     return moved(added, new.number) if activate else added
 
 
-OURS = {".gitattributes", "pins.json", "registry.json", "journal.jsonl", ".lock", "__pycache__", *STANDING}
+OURS: Final = {
+    ".gitattributes",
+    "pins.json",
+    "registry.json",
+    "journal.jsonl",
+    ".lock",
+    "__pycache__",
+    *STANDING,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Samples of every kind that a drift policy claims to serve, as Hypothesis strategies."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-SHAPES = ("normal", "heavy", "integers", "rounded", "constant", "tiny", "huge", "two values")
-DAY_S = 86_400.0
-STEP_S = 3600.0
+SHAPES: Final = ("normal", "heavy", "integers", "rounded", "constant", "tiny", "huge", "two values")
+DAY_S: Final = 86_400.0
+STEP_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def letters(n: int, seed: int) -> list[str]:
     return [*map(str, rng.choice(["a", "b", "c", "d", "rare"], n, p=[0.4, 0.3, 0.15, 0.12, 0.03]))]
 
 
-SEEDS = st.integers(0, 10_000)
-LENGTHS = st.integers(20, 90)
+SEEDS: Final = st.integers(0, 10_000)
+LENGTHS: Final = st.integers(20, 90)
 
 
 @st.composite

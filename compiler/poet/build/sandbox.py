@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Mutant, Strength
 
-KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels numpy may use
+KEPT: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels numpy may use
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,16 +10,17 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Final
 
 import jinja2
 
 from poet.spec import Constant
 from poet_runtime.errors import RenderError
 
-LINE_LENGTH = 110
-_COMMENT_LENGTH = 300
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_SPOKEN = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - what a reason may say beside Latin letters
+LINE_LENGTH: Final = 110
+_COMMENT_LENGTH: Final = 300
+_ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SPOKEN: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - what a reason may say beside Latin letters
 
 
 class Source(str):

@@ -3,7 +3,7 @@
 import importlib.util
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from poet.build.check import CheckedModule
 
 
-THOROUGH = 20  # examples a property from which on the validator is tried as well
+THOROUGH: Final = 20  # examples a property from which on the validator is tried as well
 
 
 class ContractBrokenError(ValidationError):

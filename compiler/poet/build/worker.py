@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 import hypothesis.configuration
@@ -39,7 +39,7 @@ from poet.build.sandbox import Answer, Job
 from poet.spec import decisions as documents
 from poet_runtime import drift
 
-ROUNDS = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
+ROUNDS: Final = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
 TIMES, BESIDE_S = 10.0, 0.05  # as long as the champion, and a start
 MEMORY_TIMES, BESIDE_BYTES = 4.0, 32 << 20
 
@@ -98,11 +98,11 @@ def _cost(function: Callable[..., Any], work: Heavy, call_s: float) -> _Cost:
         tracemalloc.stop()
 
 
-MUTANT_EFFORT = 25  # examples a property
-LONGEST = 2000  # characters of a counterexample
-BLOB = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
-TRUSTED = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
-_IMPORTED = (np, scipy.special, drift)  # before the guard watches
+MUTANT_EFFORT: Final = 25  # examples a property
+LONGEST: Final = 2000  # characters of a counterexample
+BLOB: Final = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
+TRUSTED: Final = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
+_IMPORTED: Final = (np, scipy.special, drift)  # before the guard watches
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -128,4 +128,4 @@ def _requirement(text: str) -> tuple[str, int]:
     return policy, int(number)
 
 
-COMMANDS = (key, bundle, pull)
+COMMANDS: Final = (key, bundle, pull)

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -235,4 +235,4 @@ def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: i
         raise click.exceptions.Exit(1)
 
 
-COMMANDS = (plan, compile_, diff, explain, validate)
+COMMANDS: Final = (plan, compile_, diff, explain, validate)

@@ -4,7 +4,7 @@ What bash, zsh and fish want to be told.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -22,7 +22,7 @@ class Words(NamedTuple):
 
 Tree = Mapping[tuple[str, ...], Words]
 
-BASH = """\
+BASH: Final = """\
 # Completion of poet for bash, as `poet completion bash` writes it.
 _poet() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
@@ -45,7 +45,7 @@ _poet() {
 }
 complete -F _poet poet
 """
-ZSH = """\
+ZSH: Final = """\
 #compdef poet
 # Completion of poet for zsh, as `poet completion zsh` writes it.
 _poet() {
@@ -145,7 +145,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-SCRIPTS: Mapping[str, Callable[[Tree], str]] = {"bash": _bash, "fish": _fish, "zsh": _zsh}
+SCRIPTS: Final[Mapping[str, Callable[[Tree], str]]] = {"bash": _bash, "fish": _fish, "zsh": _zsh}
 
 
 @click.command()
@@ -194,4 +194,4 @@ def _brief(command: click.Command) -> str:
     return command.get_short_help_str(limit=80)
 
 
-COMMANDS = (completion,)
+COMMANDS: Final = (completion,)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from poet.workspace import pipeline
 from poet.workspace.workspace import Report, Workspace
 from poet_runtime.registry import Registry
 
-DATA = Path(__file__).parent / "demo_data"
+DATA: Final = Path(__file__).parent / "demo_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[
     )
 
 
-PATTERN = "detect_drift"
-STARTS_AT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-HOUR_S = 3600.0
-ANSWERS_A_COMPILE = 20
-HELD_OUT_SHARE = 1 / 3
-REPORTED_MISSES = 0.5  # of the drifts that nobody was alerted to, half are found out about
-SEED = 5
+PATTERN: Final = "detect_drift"
+STARTS_AT: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+HOUR_S: Final = 3600.0
+ANSWERS_A_COMPILE: Final = 20
+HELD_OUT_SHARE: Final = 1 / 3
+REPORTED_MISSES: Final = 0.5  # of the drifts that nobody was alerted to, half are found out about
+SEED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ def _score(name: str, detect_drift: Callable[..., Any], cases: Sequence[Case]) -
     return Score(name, len(cases), sum(drifted), sum(drifted) - found, found, sum(truth))
 
 
-WIDTH = 40
+WIDTH: Final = 40
 
 
 def learned_lines(taught: Taught) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """`doctor`."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from poet.cli.output import show
 
-SIGNS = {"ok": "+", "warning": "?", "problem": "-"}
+SIGNS: Final = {"ok": "+", "warning": "?", "problem": "-"}
 
 
 @click.command()
@@ -44,4 +44,4 @@ def _count(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 
-COMMANDS = (doctor,)
+COMMANDS: Final = (doctor,)

@@ -1,7 +1,7 @@
 """`export`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -39,4 +39,4 @@ def export(
     show(as_json=settings["json"], document={"file": str(out)}, lines=[f"{policy} is in {out}"])
 
 
-COMMANDS = (export,)
+COMMANDS: Final = (export,)

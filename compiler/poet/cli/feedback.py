@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -121,4 +121,4 @@ def _progress() -> Any:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-COMMANDS = (emit, import_)
+COMMANDS: Final = (emit, import_)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from packaging.requirements import Requirement
@@ -67,8 +67,8 @@ def problem(check: str, says: str, next_step: str) -> Finding:
     return Finding(check=check, severity="problem", says=says, next_step=next_step)
 
 
-DISTRIBUTION = "poet-policy-compiler"
-OLDEST_PYTHON = (3, 11)
+DISTRIBUTION: Final = "poet-policy-compiler"
+OLDEST_PYTHON: Final = (3, 11)
 
 
 def examine_python() -> Finding:
@@ -148,10 +148,10 @@ def examine(folder: Path, *, now: float) -> Iterator[Finding]:
     yield from examine_workspace(folder, now=now)
 
 
-FILE = "log.sqlite3"
-DEAD = "dead-letters.jsonl"
-AHEAD_S = 300.0  # what clocks of two machines may differ by
-CHECKED_BELOW = 1_000_000_000  # bytes; to read more takes minutes
+FILE: Final = "log.sqlite3"
+DEAD: Final = "dead-letters.jsonl"
+AHEAD_S: Final = 300.0  # what clocks of two machines may differ by
+CHECKED_BELOW: Final = 1_000_000_000  # bytes; to read more takes minutes
 
 
 def examine_log(folder: Path, address: str, *, now: float) -> Iterator[Finding]:
@@ -199,8 +199,8 @@ def _damage(file: Path) -> str:
     return "" if said == "ok" else said
 
 
-WRITTEN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no clock that is right says less
-SIGNALS_SINCE = 6  # the version of Landlock that keeps signals inside
+WRITTEN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no clock that is right says less
+SIGNALS_SINCE: Final = 6  # the version of Landlock that keeps signals inside
 
 
 def examine_machine(now: float) -> Iterator[Finding]:
@@ -235,7 +235,7 @@ def examine_clock(now: float) -> Finding:
     return ok("clock", says)
 
 
-RESTORE = "restore it from version control; `poet compile --check` says what changed in it"
+RESTORE: Final = "restore it from version control; `poet compile --check` says what changed in it"
 
 
 def examine_versions(generated: Path) -> Iterator[Finding]:
@@ -292,8 +292,8 @@ def _first_difference(generated: Path, version: VersionEntry) -> str:
     return ""
 
 
-FOLDERS = ("generated", "feedback_log", "templates")
-LITTLE_SPACE = 200_000_000  # bytes
+FOLDERS: Final = ("generated", "feedback_log", "templates")
+LITTLE_SPACE: Final = 200_000_000  # bytes
 
 
 def examine_workspace(folder: Path, *, now: float) -> Iterator[Finding]:

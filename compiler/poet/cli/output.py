@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Format = Literal["terminal", "markdown", "html", "json"]
 
-COLOURS = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
+COLOURS: Final = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
 
 
 def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:

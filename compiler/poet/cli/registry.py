@@ -1,12 +1,12 @@
 """`activate`, `rollback`, `shadow`, `canary`."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from poet.cli.output import show
 
-_DESPITE = "Also where a guard has quarantined it; that releases it."
+_DESPITE: Final = "Also where a guard has quarantined it; that releases it."
 
 
 @click.command()
@@ -111,4 +111,4 @@ def _say(settings: dict[str, Any], policy: str, version: int) -> None:
     show(as_json=settings["json"], document=document, lines=[f"{policy}: version {version} is active"])
 
 
-COMMANDS = (activate, rollback, shadow, canary)
+COMMANDS: Final = (activate, rollback, shadow, canary)

@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from poet.cli.output import note, progress_bar, show
 
-OUT = "report.html"
+OUT: Final = "report.html"
 
 
 @click.command()
@@ -54,4 +54,4 @@ def report(settings: dict[str, Any], out: Path | None, moments: int) -> None:
             note(f"poet: {each.policy} is reported in part: {each.problem}")
 
 
-COMMANDS = (report,)
+COMMANDS: Final = (report,)

@@ -1,6 +1,6 @@
 """`pin`, `veto`, `release`, `pins`, `verify`."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -127,4 +127,4 @@ def _say(settings: dict[str, Any], policy: str, rule: str, word: str, line: str)
     show(as_json=settings["json"], document={"policy": policy, "rule": rule, "word": word}, lines=[line])
 
 
-COMMANDS = (pin, veto, release, pins, verify)
+COMMANDS: Final = (pin, veto, release, pins, verify)

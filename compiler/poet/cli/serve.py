@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -155,4 +155,4 @@ def _tokens(settings: dict[str, Any]) -> Any:
     return Tokens(folder)
 
 
-COMMANDS = (serve, token)
+COMMANDS: Final = (serve, token)

@@ -2,13 +2,13 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from poet.cli.output import note, note_broken_packages, show
 
-STARTS = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml")
+STARTS: Final = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml")
 
 
 @click.command()
@@ -88,4 +88,4 @@ def status(settings: dict[str, Any]) -> None:
     show(as_json=settings["json"], document=document, lines=status_lines(document))
 
 
-COMMANDS = (init, demo, status)
+COMMANDS: Final = (init, demo, status)

@@ -1,6 +1,6 @@
 """`watch`."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -54,4 +54,4 @@ def _show(settings: dict[str, Any], report: Any) -> None:
     show(as_json=False, document=None, lines=compiled_lines(document, ", active now", with_source=True))
 
 
-COMMANDS = (watch,)
+COMMANDS: Final = (watch,)

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version as release_of
 from pathlib import Path
+from typing import Final
 
 from poet.build.manifest import module_name, read_manifest
 from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Members, Pattern, Share
@@ -31,12 +32,12 @@ from poet.spec.decisions import Decisions, Rule
 from poet_runtime.errors import ExportError
 from poet_runtime.registry import as_published, read_document
 
-POLICY = "generate_alerts"
-RECEIVER = "drift"
-SEVERITIES = ("low", "medium", "high", "critical")
-FIRST_YEAR = 1970
-LONGEST_S = 100 * 365 * 86_400
-_PLAIN = re.compile(r"[A-Za-z0-9_:/-]")
+POLICY: Final = "generate_alerts"
+RECEIVER: Final = "drift"
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+FIRST_YEAR: Final = 1970
+LONGEST_S: Final = 100 * 365 * 86_400
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_:/-]")
 
 
 def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = None) -> str:

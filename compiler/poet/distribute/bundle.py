@@ -30,6 +30,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -45,10 +46,10 @@ from poet_runtime.registry import (
     read_published,
 )
 
-FORMAT = 1
-LARGEST_FILE = 8 * 2**20
-_POLICY = re.compile(r"[a-z][a-z0-9_]{0,59}")  # as `poet.policies` has it: no two differ in case alone
-_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+FORMAT: Final = 1
+LARGEST_FILE: Final = 8 * 2**20
+_POLICY: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")  # as `poet.policies` has it: no two differ in case alone
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class BundleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,11 +190,11 @@ def _manifest_name(entry: VersionEntry) -> str:
     return entry.module.removesuffix(".py") + ".json"
 
 
-LARGEST = 64 * 2**20
-_MAGIC = b"poet bundle 1\r\n\0"
-_SIGNED_AS = b"poet policy bundle, signature 1\0"
-_HEAD = struct.Struct(">16s8s64s8s")
-_LENGTH = struct.Struct(">Q")
+LARGEST: Final = 64 * 2**20
+_MAGIC: Final = b"poet bundle 1\r\n\0"
+_SIGNED_AS: Final = b"poet policy bundle, signature 1\0"
+_HEAD: Final = struct.Struct(">16s8s64s8s")
+_LENGTH: Final = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ def _parted(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     return key_id, signature, length, content[_HEAD.size :]
 
 
-_JOURNAL = "journal.jsonl"
+_JOURNAL: Final = "journal.jsonl"
 
 
 def pack(generated: Path, policies: Iterable[str] = ()) -> BundleDocument:

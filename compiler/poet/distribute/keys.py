@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from poet_runtime.errors import BundleError
 from poet_runtime.files import is_open_to_others, write_new
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-_PREFIX = "poet-ed25519:"
-_LARGEST = 10_000  # bytes of a key file
+_PREFIX: Final = "poet-ed25519:"
+_LARGEST: Final = 10_000  # bytes of a key file
 
 
 @dataclass(frozen=True, slots=True)

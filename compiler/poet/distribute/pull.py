@@ -33,10 +33,10 @@ from poet_runtime.errors import BundleError, RegistryError
 from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
 from poet_runtime.registry import Registry
 
-TIMEOUT_S = 30.0
-_CHUNK = 2**16
-_LONGEST_ETAG = 200
-_SCHEME = re.compile(r"[a-z]+:|[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
+TIMEOUT_S: Final = 30.0
+_CHUNK: Final = 2**16
+_LONGEST_ETAG: Final = 200
+_SCHEME: Final = re.compile(r"[a-z]+:|[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ def _etag(text: str) -> str:
     return text if is_plain else ""
 
 
-BUNDLE = "bundle.poet"  # the last good one, signed, as it came
-NOTES = "bundle.json"
+BUNDLE: Final = "bundle.poet"  # the last good one, signed, as it came
+NOTES: Final = "bundle.json"
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,9 +259,9 @@ def read_notes(folder: Path) -> Notes:
         return Notes()
 
 
-PATIENCE_S = 30.0
-_REGISTRY = "registry.json"
-_LONGEST_REASON = 1000
+PATIENCE_S: Final = 30.0
+_REGISTRY: Final = "registry.json"
+_LONGEST_REASON: Final = 1000
 _log = logging.getLogger("poet.distribute")
 
 

@@ -18,6 +18,7 @@ import time as clock
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from typing import Final
 
 import msgspec
 
@@ -27,9 +28,9 @@ from poet.events.units import CONVERTERS, instant
 from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.errors import EventError
 
-DRAWN = 256  # names whose random part is drawn from the system at once
-_TAILS: list[str] = []  # random parts, spelled out; taking one from the end is atomic among threads
-_VARIANT = str.maketrans("0123456789abcdef", "89ab89ab89ab89ab")
+DRAWN: Final = 256  # names whose random part is drawn from the system at once
+_TAILS: Final[list[str]] = []  # random parts, spelled out; taking one from the end is atomic among threads
+_VARIANT: Final = str.maketrans("0123456789abcdef", "89ab89ab89ab89ab")
 
 
 def new_id(now: float | None = None) -> str:
@@ -60,7 +61,10 @@ def _drawn() -> str:
 call_after_fork_in_child(_TAILS.clear)  # parent and child must not give the same names
 
 
-PLAIN_S = (1e9, 4e9)  # between these a float's fraction has so few bits that a million times it is exact
+PLAIN_S: Final = (
+    1e9,
+    4e9,
+)  # between these a float's fraction has so few bits that a million times it is exact
 
 
 def spelled(time: float) -> tuple[float, bytes]:
@@ -84,8 +88,8 @@ def _second(second: int) -> bytes:
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_PLAIN = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","time":"%b","type":%b}'
-_ABOUT = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%b,"time":"%b","type":%b}'
+_PLAIN: Final = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","time":"%b","type":%b}'
+_ABOUT: Final = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%b,"time":"%b","type":%b}'
 
 
 def quick(
@@ -121,12 +125,12 @@ def _decoder(kind: type[Payload]) -> Callable[[bytes], Payload] | None:
     return None if units_of(kind) else msgspec.json.Decoder(kind).decode
 
 
-LIMIT_BYTES = 256 * 1024
-SHOWN = 80  # characters of a value that a message repeats
-_SAYS = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
-_EXPECTED = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<field>.+)`")
-_ENVELOPE_FIELDS = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
+LIMIT_BYTES: Final = 256 * 1024
+SHOWN: Final = 80  # characters of a value that a message repeats
+_SAYS: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
+_EXPECTED: Final = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
+_ENVELOPE_FIELDS: Final = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +172,7 @@ class _Envelope(msgspec.Struct):
     specversion: str = "1.0"
 
 
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:

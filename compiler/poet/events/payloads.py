@@ -9,7 +9,7 @@ Feedback on which features matter and on alerts.
 What POET itself writes: executions, alerts, and from where in a long log it has begun to read.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -43,8 +43,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Impact = Literal["none", "low", "medium", "high", "critical"]
-_SECONDS_AN_HOUR = 3600.0
-_ROUNDING_S = 60.0
+_SECONDS_AN_HOUR: Final = 3600.0
+_ROUNDING_S: Final = 60.0
 
 
 class Validation(Payload, frozen=True, kw_only=True):

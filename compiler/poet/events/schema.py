@@ -1,5 +1,7 @@
 """The event types: one struct each, and the JSON Schema made from them."""
 
+from typing import Final
+
 import msgspec
 from msgspec import inspect
 
@@ -10,7 +12,7 @@ from poet.events import payloads as _usefulness
 from poet.events.payloads import Payload
 from poet.events.types import KnownTypes
 
-_OWN: dict[str, type[Payload]] = {
+_OWN: Final[dict[str, type[Payload]]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
     "policy.executed": _telemetry.PolicyExecuted,
     "alert.raised": _telemetry.AlertRaised,
@@ -34,10 +36,10 @@ _OWN: dict[str, type[Payload]] = {
     "monitoring.value_delivered": _operations.ValueDelivered,
     "resource.optimization_needed": _operations.OptimizationNeeded,
 }
-PAYLOADS = KnownTypes(_OWN)
+PAYLOADS: Final = KnownTypes(_OWN)
 # what POET writes itself: it teaches nobody
-TELEMETRY = frozenset({"execution.recorded", "policy.executed", "alert.raised", "learning.begun"})
-_ON_THE_WIRE = {
+TELEMETRY: Final = frozenset({"execution.recorded", "policy.executed", "alert.raised", "learning.begun"})
+_ON_THE_WIRE: Final = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
     "seconds": {"type": ["number", "string"], "description": 'seconds, or "2_hours", "90min", "PT2H"'},
     "instant": {

@@ -1,6 +1,7 @@
 """The event types that are known: POET's own, and those that installed packages bring."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -8,7 +9,7 @@ from poet.events.payloads import Payload
 from poet_runtime import plugins
 from poet_runtime.errors import EventError, PluginError
 
-GROUP = "poet.events"
+GROUP: Final = "poet.events"
 
 
 class KnownTypes(Mapping[str, type[Payload]]):

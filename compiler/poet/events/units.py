@@ -6,7 +6,7 @@ Each function takes what JSON may hold and gives a float, or raises `ValueError`
 import math
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -14,15 +14,17 @@ Usd = Annotated[float, Meta(extra={"unit": "usd"})]
 Seconds = Annotated[float, Meta(extra={"unit": "seconds"})]
 Instant = Annotated[float, Meta(extra={"unit": "instant"})]
 
-_MONEY = re.compile(r"\s*(-?)\s*(?:US)?\$?\s*(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*(?:USD)?\s*", re.ASCII)
-_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)[\s_]*([A-Za-z]+)\s*", re.ASCII)
-_ISO = re.compile(
+_MONEY: Final = re.compile(
+    r"\s*(-?)\s*(?:US)?\$?\s*(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*(?:USD)?\s*", re.ASCII
+)
+_AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)[\s_]*([A-Za-z]+)\s*", re.ASCII)
+_ISO: Final = re.compile(
     r"P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?"
     r"(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?",
     re.ASCII,
 )
-_ISO_SECONDS = (604_800.0, 86_400.0, 3600.0, 60.0, 1.0)
-_UNITS = {
+_ISO_SECONDS: Final = (604_800.0, 86_400.0, 3600.0, 60.0, 1.0)
+_UNITS: Final = {
     "ms": 0.001, "millisecond": 0.001, "milliseconds": 0.001,
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0,
     "m": 60.0, "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0,
@@ -30,7 +32,7 @@ _UNITS = {
     "d": 86_400.0, "day": 86_400.0, "days": 86_400.0,
     "w": 604_800.0, "week": 604_800.0, "weeks": 604_800.0,
 }  # fmt: skip
-_THOUSANDS = {"": 1.0, "k": 1e3, "m": 1e6}
+_THOUSANDS: Final = {"": 1.0, "k": 1e3, "m": 1e6}
 
 
 def money(value: object) -> float:
@@ -106,4 +108,4 @@ def _finite(value: float, expected: str) -> float:
     return value
 
 
-CONVERTERS = {"usd": money, "seconds": duration, "instant": instant}
+CONVERTERS: Final = {"usd": money, "seconds": duration, "instant": instant}

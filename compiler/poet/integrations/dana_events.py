@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from poet_runtime.errors import EventError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
 
 
-_VARIABLE = "POET_WORKSPACE"
+_VARIABLE: Final = "POET_WORKSPACE"
 _opening = threading.Lock()
 _opened: "Workspace | None" = None
 

@@ -7,7 +7,7 @@ needs no Evidently of its own: a report may come from another environment, as JS
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from poet.integrations.nannyml_results import recorded, rows_of
 from poet_runtime.errors import EventError
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
 
 
-EVENT = "Evidently's report"
+EVENT: Final = "Evidently's report"
 # methods whose score is a p-value, by Evidently's own names for them; of all others, more is more drift
-P_VALUES = frozenset(
+P_VALUES: Final = frozenset(
     {
         "Anderson-Darling",
         "Cramer-von Mises",

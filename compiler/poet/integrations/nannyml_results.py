@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from poet_runtime.drift.comparison import compare
 from poet_runtime.errors import EventError, SampleError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
 
 
-POLICY = "detect_drift"
+POLICY: Final = "detect_drift"
 
 
 def recorded(
@@ -56,7 +56,7 @@ def _has(table: Any, name: str) -> bool:
     return name in (table.columns if names is None else names)
 
 
-EVENT = "NannyML's result"
+EVENT: Final = "NannyML's result"
 Columns = Mapping[Any, list[Any]]
 
 
@@ -135,7 +135,7 @@ def _of_chunk(columns: Columns, measured: list[tuple[str, str]], row: int) -> It
         yield ChunkResult(str(columns["chunk", "chunk", "key"][row]), rows, when, result)
 
 
-NAMES = ("value", "upper_threshold", "lower_threshold", "alert")
+NAMES: Final = ("value", "upper_threshold", "lower_threshold", "alert")
 
 
 def _result(feature: str, method: str, said: Mapping[str, list[Any] | None], row: int) -> DriftResult:

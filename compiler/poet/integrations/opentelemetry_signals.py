@@ -6,7 +6,7 @@ Only its API is needed. Where a program set no provider up, OpenTelemetry itself
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Report, Workspace
 
 
-SCOPE = "poet"
+SCOPE: Final = "poet"
 
 
 class Observed:

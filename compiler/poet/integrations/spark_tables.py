@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def _group(
     return pa.table(keys | found)
 
 
-DETECT_COLUMNS = {
+DETECT_COLUMNS: Final = {
     "feature": "string",
     "drifted": "boolean",
     "score": "double",
@@ -262,10 +262,10 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-BOUNDED = ("ks", "ks_p_value", "wasserstein")
-PLAIN = ("psi", "jensen_shannon")
-ENDS = [f"{name}_{end}" for name in BOUNDED for end in ("low", "high")]
-SCORE_COLUMNS = {"feature": "string", "n_current": "bigint", "n_reference": "bigint"} | dict.fromkeys(
+BOUNDED: Final = ("ks", "ks_p_value", "wasserstein")
+PLAIN: Final = ("psi", "jensen_shannon")
+ENDS: Final = [f"{name}_{end}" for name in BOUNDED for end in ("low", "high")]
+SCORE_COLUMNS: Final = {"feature": "string", "n_current": "bigint", "n_reference": "bigint"} | dict.fromkeys(
     [*ENDS, *PLAIN], "double"
 )
 
@@ -315,7 +315,7 @@ def _scored(table: Any, sketches: Mapping[str, Sketch]) -> Iterator[dict[str, An
         yield row
 
 
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
+_NUMBERS: Final = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
 def sketch_table(

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from math import inf, isfinite
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from poet.events import Event
 from poet.log import rows as _search
@@ -20,8 +20,8 @@ from poet_runtime.background import EXIT_S, BackgroundWorker
 from poet_runtime.errors import LogError
 
 OnFull = Literal["block", "refuse", "drop"]
-GROUP = 500  # events in one transaction, at most
-LINGER_S = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
+GROUP: Final = 500  # events in one transaction, at most
+LINGER_S: Final = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
 _log = logging.getLogger("poet.log")
 
 

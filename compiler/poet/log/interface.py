@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -166,11 +166,11 @@ class Store(Protocol):
         """Give a new reader, not connected yet."""
 
 
-EMPTY_DIGEST = sha256(b"").digest()
+EMPTY_DIGEST: Final = sha256(b"").digest()
 
 _Row = tuple[str, str, str, float, bytes]  # source, id, type, time, raw
-_ROWS = msgspec.msgpack.Decoder(list[_Row])
-_COUNTS = msgspec.json.Decoder(dict[str, int])
+_ROWS: Final = msgspec.msgpack.Decoder(list[_Row])
+_COUNTS: Final = msgspec.json.Decoder(dict[str, int])
 
 
 class Block(NamedTuple):

@@ -1,13 +1,14 @@
 """Open a feedback log: a folder's, or one that machines share."""
 
 from pathlib import Path
+from typing import Final
 
 from poet.log.buffered import BufferedLog, OnFull
 from poet.log.interface import Store
 from poet.log.sqlite import EmbeddedStore
 from poet_runtime.errors import LogError
 
-POSTGRES = ("postgresql://", "postgres://")
+POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_log(place: Path | str, *, capacity: int = 100_000, on_full: OnFull = "block") -> BufferedLog:

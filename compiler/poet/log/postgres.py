@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -31,35 +31,35 @@ except ImportError as error:
     ) from error
 
 
-ROWS_PER_READ = 1000
-CONNECT_TIMEOUT_S = 10
-MONTHS_AHEAD = timedelta(days=7)  # a month's partition is made this long before it is needed
+ROWS_PER_READ: Final = 1000
+CONNECT_TIMEOUT_S: Final = 10
+MONTHS_AHEAD: Final = timedelta(days=7)  # a month's partition is made this long before it is needed
 # No commit is acknowledged before it is on disk; a writer that hangs must not hold the head for ever.
-SESSION = """
+SESSION: Final = """
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 SET idle_in_transaction_session_timeout = '60s';
 """
-HEAD = "SELECT position, digest, months_until, clock_timestamp() FROM poet_head FOR UPDATE"
-NAMES = (
+HEAD: Final = "SELECT position, digest, months_until, clock_timestamp() FROM poet_head FOR UPDATE"
+NAMES: Final = (
     "INSERT INTO poet_names SELECT * FROM unnest(%s::text[], %s::text[]) "
     "ON CONFLICT DO NOTHING RETURNING source, id"
 )
-COPY = (
+COPY: Final = (
     "COPY poet_events (position, appended_at, source, id, type, time, raw, digest) FROM STDIN (FORMAT BINARY)"
 )
-TYPES = ("int8", "timestamptz", "text", "text", "text", "float8", "bytea", "bytea")
-ADD = (
+TYPES: Final = ("int8", "timestamptz", "text", "text", "text", "float8", "bytea", "bytea")
+ADD: Final = (
     "INSERT INTO poet_totals AS known SELECT * FROM unnest(%s::text[], %s::bigint[]) "
     "ON CONFLICT (type) DO UPDATE SET events = known.events + excluded.events"
 )
-MOVE = "UPDATE poet_head SET position = %s, digest = %s, months_until = %s"
-PAGE = (
+MOVE: Final = "UPDATE poet_head SET position = %s, digest = %s, months_until = %s"
+PAGE: Final = (
     "SELECT position, source, id, type, time, raw FROM poet_events WHERE position > %s AND position <= %s "
     "ORDER BY position LIMIT %s"
 )
-DIGEST = "SELECT digest FROM poet_events WHERE position <= %s ORDER BY position DESC LIMIT 1"
-COUNTS = "SELECT type, count(*) FROM poet_events WHERE position > %s GROUP BY type"
-FARTHEST = 2**63 - 1
+DIGEST: Final = "SELECT digest FROM poet_events WHERE position <= %s ORDER BY position DESC LIMIT 1"
+COUNTS: Final = "SELECT type, count(*) FROM poet_events WHERE position > %s GROUP BY type"
+FARTHEST: Final = 2**63 - 1
 
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -273,11 +273,11 @@ def _with_months(connection: _Connection, until: datetime | None, now: datetime)
     return until
 
 
-MIGRATING = 0x504F4554  # "POET", the advisory lock that one migration at a time holds
+MIGRATING: Final = 0x504F4554  # "POET", the advisory lock that one migration at a time holds
 # `poet_head` has one row: whoever appends locks it until the commit, so positions are given in the order in
 # which they become visible. `poet_names` makes an event the only one of its source and id, whatever month
 # each copy came in. `position` and `digest` (the chain over all events so far) are as in the embedded store.
-MIGRATIONS = (
+MIGRATIONS: Final = (
     """
     CREATE TABLE poet_events (
         position bigint NOT NULL,

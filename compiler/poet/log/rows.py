@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
@@ -17,7 +17,7 @@ from poet.events import PAYLOADS, TELEMETRY, Payload
 from poet.log.interface import Reader, Wanted, Written
 from poet_runtime.errors import EventError
 
-ENVELOPE = ("specversion", "id", "source", "type", "time", "subject")
+ENVELOPE: Final = ("specversion", "id", "source", "type", "time", "subject")
 
 
 def document(cells: Mapping[str, object]) -> bytes:
@@ -111,8 +111,8 @@ def _is_text(type_: inspect.Type) -> bool:
     return isinstance(type_, inspect.StrType)
 
 
-SEARCHED = 200_000  # positions that one question goes back
-STEP = 2_000  # positions that are read at once, going back
+SEARCHED: Final = 200_000  # positions that one question goes back
+STEP: Final = 2_000  # positions that are read at once, going back
 
 
 def newest(reader: Reader, wanted: Wanted, count: int, *, before: int, within: int) -> list[Written]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from poet.events import Event
 from poet.log.interface import (
@@ -29,16 +29,18 @@ from poet.log.interface import (
 from poet_runtime.errors import LogError
 from poet_runtime.files import FileLock
 
-FILE = "log.sqlite3"
-LOCK = "commit.lock"
-APPLICATION_ID = 0x504F4554  # "POET", in the header of the file
-SCHEMA_VERSION = 3
-BUSY_TIMEOUT_S = 60.0
-PAGES_PER_CHECKPOINT = 8000  # 32 MB: where nobody wrote enough to carry it over earlier, beside the lock
+FILE: Final = "log.sqlite3"
+LOCK: Final = "commit.lock"
+APPLICATION_ID: Final = 0x504F4554  # "POET", in the header of the file
+SCHEMA_VERSION: Final = 3
+BUSY_TIMEOUT_S: Final = 60.0
+PAGES_PER_CHECKPOINT: Final = (
+    8000  # 32 MB: where nobody wrote enough to carry it over earlier, beside the lock
+)
 # A row of `blocks` is what one commit brought: a row an event would cost twice as much. `last` is the
 # position of its last event, `digest` the chain over all events up to there. `names` is what makes an event
 # the only one of its source and id. `totals` spares counting a scan. Rows are never deleted.
-SCHEMA = f"""
+SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE blocks (
     last INTEGER PRIMARY KEY,
@@ -126,27 +128,31 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     return bool(tables == 0)
 
 
-EVENTS_PER_READ = 1000
-BYTES_PER_CHECKPOINT = 4_000_000  # what a process writes before it carries the WAL into the file
-CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
-KNOWN = "SELECT 1 FROM names WHERE source = ? AND id = ?"
-NAMES_PER_INSERT = (100, 10, 1)  # one statement for many rows costs less; older SQLite binds 999 values
-NAME = {
+EVENTS_PER_READ: Final = 1000
+BYTES_PER_CHECKPOINT: Final = 4_000_000  # what a process writes before it carries the WAL into the file
+CHECKPOINT: Final = "PRAGMA wal_checkpoint(PASSIVE)"
+KNOWN: Final = "SELECT 1 FROM names WHERE source = ? AND id = ?"
+NAMES_PER_INSERT: Final = (
+    100,
+    10,
+    1,
+)  # one statement for many rows costs less; older SQLite binds 999 values
+NAME: Final = {
     count: "INSERT INTO names VALUES " + ", ".join(["(?, ?)"] * count)  # noqa: S608 -- question marks
     for count in NAMES_PER_INSERT
 }
-ADD_BLOCK = "INSERT INTO blocks (last, events, types, digest, content) VALUES (?, ?, ?, ?, ?)"
-ADD = (
+ADD_BLOCK: Final = "INSERT INTO blocks (last, events, types, digest, content) VALUES (?, ?, ?, ?, ?)"
+ADD: Final = (
     "INSERT INTO totals (type, events) VALUES (?, ?) "
     "ON CONFLICT (type) DO UPDATE SET events = events + excluded.events"
 )
-NEWEST = "SELECT last, digest FROM blocks ORDER BY last DESC LIMIT 1"
-UP_TO = "SELECT last, digest FROM blocks WHERE last <= ? ORDER BY last DESC LIMIT 1"
-AROUND = "SELECT last - events, content FROM blocks WHERE last > ? ORDER BY last LIMIT 1"
-PAGE = "SELECT last - events, events, content FROM blocks WHERE last > ? ORDER BY last"
-TOTALS = "SELECT type, events FROM totals"
-BEHIND = "SELECT types, count(*) FROM blocks WHERE last > ? AND last - events >= ? GROUP BY types"
-FARTHEST = 2**63 - 1
+NEWEST: Final = "SELECT last, digest FROM blocks ORDER BY last DESC LIMIT 1"
+UP_TO: Final = "SELECT last, digest FROM blocks WHERE last <= ? ORDER BY last DESC LIMIT 1"
+AROUND: Final = "SELECT last - events, content FROM blocks WHERE last > ? ORDER BY last LIMIT 1"
+PAGE: Final = "SELECT last - events, events, content FROM blocks WHERE last > ? ORDER BY last"
+TOTALS: Final = "SELECT type, events FROM totals"
+BEHIND: Final = "SELECT types, count(*) FROM blocks WHERE last > ? AND last - events >= ? GROUP BY types"
+FARTHEST: Final = 2**63 - 1
 
 
 class EmbeddedStore:

@@ -18,7 +18,7 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, NamedTuple, Self
+from typing import IO, Any, BinaryIO, Final, NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -29,8 +29,8 @@ from poet.log.rows import ENVELOPE, canonical, document
 from poet_runtime.errors import EventError, LogError
 from poet_runtime.files import open_atomic
 
-PARQUET_BATCH_ROWS = 1000  # rows of a Parquet file in memory
-BOM = b"\xef\xbb\xbf"
+PARQUET_BATCH_ROWS: Final = 1000  # rows of a Parquet file in memory
+BOM: Final = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
@@ -194,7 +194,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
         raise LogError(f"{path} has two columns {twice[0]!r}; leave one out")
 
 
-GROUP = 500
+GROUP: Final = 500
 Progress = Callable[[int, int], None]
 
 
@@ -274,7 +274,7 @@ class _Id(msgspec.Struct):
     id: str | None = None
 
 
-_ID = msgspec.json.Decoder(_Id)
+_ID: Final = msgspec.json.Decoder(_Id)
 
 
 class _Naming:
@@ -333,9 +333,9 @@ def _size(paths: list[Path]) -> int:
     return sum(path.stat().st_size for path in set(paths))
 
 
-BUFFERED_ROWS = 10_000  # rows of one event type that are in memory before they are written
+BUFFERED_ROWS: Final = 10_000  # rows of one event type that are in memory before they are written
 
-_DOCUMENT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DOCUMENT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def export_jsonl(log: FeedbackLog, path: Path) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, overload
 
 from poet.events import Event, make
 from poet.monitor.connection import Options, connect
@@ -120,7 +120,7 @@ for _name in BUILT_IN:
     setattr(PolicyMethods, _name, _method(runtime_policy(_name)))
 
 
-REMEMBERED = 10_000
+REMEMBERED: Final = 10_000
 
 
 class _Recorded(Protocol):

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from poet.events import TELEMETRY, Event
 from poet_runtime.background import BackgroundWorker
@@ -39,9 +39,9 @@ class Recent(OrderedDict[Key, Value]):
             self.popitem(last=False)
 
 
-POLL_S = 0.2
-REMEMBERED = 10_000  # events that somebody may still ask for; about a kilobyte each
-TRACKED = 100_000  # executions whose feedback a handler gets; about 200 bytes each
+POLL_S: Final = 0.2
+REMEMBERED: Final = 10_000  # events that somebody may still ask for; about a kilobyte each
+TRACKED: Final = 100_000  # executions whose feedback a handler gets; about 200 bytes each
 Handler = Callable[[Event], None]
 _log = logging.getLogger("poet.monitor")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import Parameter, Signature
 from time import monotonic
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from poet.monitor.connection import Connection, Options, connect
 from poet.monitor.feedback import Recent
@@ -20,10 +20,10 @@ from poet_runtime.errors import MonitorError, PoetError, RegistryError
 from poet_runtime.policies.policy import runtime_policy
 from poet_runtime.registry import Policy
 
-POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-NAMED = (*POSITIONAL, Parameter.KEYWORD_ONLY)
-OF_A_METHOD = ("self", "cls")
-FORMS = 256  # ways to call a function that are remembered: reading one anew costs 30 µs
+POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+NAMED: Final = (*POSITIONAL, Parameter.KEYWORD_ONLY)
+OF_A_METHOD: Final = ("self", "cls")
+FORMS: Final = 256  # ways to call a function that are remembered: reading one anew costs 30 µs
 
 
 class _Place(int):
@@ -149,7 +149,7 @@ class Arguments:
         )
 
 
-RETRY_S = 1.0  # between two looks for a workspace, or for a policy in it, that was not there
+RETRY_S: Final = 1.0  # between two looks for a workspace, or for a policy in it, that was not there
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 S = TypeVar("S")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -35,7 +36,7 @@ from poet.server.state import Settings, State
 from poet.server.tokens import Tokens
 from poet_runtime.errors import PoetError, ServeError
 
-MACHINES = ("/v1/", "/health", "/ready", "/metrics", "/openapi.json")
+MACHINES: Final = ("/v1/", "/health", "/ready", "/metrics", "/openapi.json")
 
 
 def make_app(

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import parse_qs, quote
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,8 +19,8 @@ from poet.server.problem import Refusal
 from poet.server.state import COOKIE, LASTS_S, Settings, State
 from poet.server.tokens import Right
 
-FIELDS = 20
-FORM_BYTES = 64 * 1024
+FIELDS: Final = 20
+FORM_BYTES: Final = 64 * 1024
 
 
 async def read_body(request: Request, settings: Settings, *, limit: int | None = None) -> bytes:

@@ -1,5 +1,7 @@
 """What machines ask without being anybody: health, readiness, the description; and metrics."""
 
+from typing import Final
+
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,7 +14,7 @@ from poet.server.state import Sample, State, exposition
 from poet_runtime.errors import PoetError
 from poet_runtime.registry import read_document
 
-JSON = "application/json"
+JSON: Final = "application/json"
 
 
 async def health(_request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The inbox: one execution at a time, one keystroke an answer."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -20,10 +20,10 @@ from poet.workspace.inbox import Asked, verdict
 from poet_runtime.drift.sample_sketch import read_sketch
 from poet_runtime.errors import EventError
 
-LISTED = 30
-SCORES = 12
-VERDICTS = {"real": True, "false": False}
-REASON = 200  # characters
+LISTED: Final = 30
+SCORES: Final = 12
+VERDICTS: Final = {"real": True, "false": False}
+REASON: Final = 200  # characters
 
 
 async def inbox(request: Request, state: State, caller: Caller) -> Response:

@@ -4,6 +4,7 @@ Webhooks that are signed rather than sent with a token: Slack's, and anybody's w
 """
 
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -18,7 +19,7 @@ from poet.server.slack import read_signature, read_slack, require_slack
 from poet.server.state import Full, State
 from poet_runtime.errors import EventError, IngestError
 
-FULL_S = 1.0
+FULL_S: Final = 1.0
 
 
 async def emit(request: Request, state: State, caller: Caller) -> Response:

@@ -2,13 +2,13 @@
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from poet.events import json_schema
 from poet.server.readers import BATCH_LIMIT
 
-_TEXT = {"type": "string"}
-_PROBLEMS = {
+_TEXT: Final = {"type": "string"}
+_PROBLEMS: Final = {
     "400": "The request cannot be read.",
     "401": "No token, one that is unknown, or a signature that does not hold.",
     "403": "The role, the source or another site's page does not allow it.",

@@ -5,7 +5,7 @@ Login with a token, and logout.
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -21,10 +21,10 @@ from poet.server.problem import Refusal
 from poet.server.render import fragment, show
 from poet.server.state import COOKIE, State
 
-ROWS = 100
-_NUMBER = re.compile(r"[0-9]{1,15}")
-_TOLD = ("feature", "reason", "root_cause", "test", "action_taken", "useful")
-_WORDS = {
+ROWS: Final = 100
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+_TOLD: Final = ("feature", "reason", "root_cause", "test", "action_taken", "useful")
+_WORDS: Final = {
     ("was_real_drift", True): "real drift",
     ("was_real_drift", False): "false alarm",
     ("drifted", True): "alert",

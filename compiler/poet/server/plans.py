@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from poet.server.problem import Refusal
 from poet.server.render import fragment, show
 from poet.server.state import State
 
-COMMENT = 500  # characters
+COMMENT: Final = 500  # characters
 
 
 async def plans(request: Request, state: State, caller: Caller) -> Response:

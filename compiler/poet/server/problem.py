@@ -1,14 +1,15 @@
 """Refusals: what is wrong, where, what was expected, what to do next (RFC 9457)."""
 
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from poet_runtime.errors import EventError, IngestError, LogError, PoetError
 
-MEDIA_TYPE = "application/problem+json"
-_STATUS = {"header content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "body": HTTPStatus.BAD_REQUEST}
+MEDIA_TYPE: Final = "application/problem+json"
+_STATUS: Final = {"header content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "body": HTTPStatus.BAD_REQUEST}
 
 
 class Refusal(Exception):  # noqa: N818 -- it becomes an answer

@@ -26,7 +26,7 @@ from poet_runtime.errors import PoetError, ProposalError
 from poet_runtime.files import FileLock, JsonDocument, atomic_write, lock, remove_unfinished, to_json
 
 State = Literal["open", "applying", "applied", "failed", "rejected"]
-FORMAT = 1
+FORMAT: Final = 1
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +68,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in {"open", "failed", "applying"} and self.has_changes
 
 
-PATIENCE_S = 10.0
-KEPT = 50  # proposals; older ones that were decided are deleted
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PATIENCE_S: Final = 10.0
+KEPT: Final = 50  # proposals; older ones that were decided are deleted
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # what may follow on what; a process that was killed while it applied leaves `applying`, which may go on
-_MOVES: dict[State, frozenset[State]] = {
+_MOVES: Final[dict[State, frozenset[State]]] = {
     "open": frozenset({"applying", "rejected"}),
     "applying": frozenset({"applying", "applied", "failed"}),
     "failed": frozenset({"applying", "rejected"}),
@@ -192,8 +192,8 @@ def _at() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-MADE = {"plan": "made", "apply": "applied"}
-SHOWN = 200  # characters of a stage
+MADE: Final = {"plan": "made", "apply": "applied"}
+SHOWN: Final = 200  # characters of a stage
 
 
 class Work(NamedTuple):

@@ -10,6 +10,7 @@ repeated as long as an alert fires, and the log keeps one event an alert.
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
@@ -17,12 +18,12 @@ import msgspec
 from poet.events import Event, make, parse
 from poet_runtime.errors import EventError, IngestError
 
-BATCH_LIMIT = 1000  # events in one request
-STRUCTURED = "application/cloudevents+json"
-BATCHED = "application/cloudevents-batch+json"
-PLAIN = "application/json"
-_ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}")
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+BATCH_LIMIT: Final = 1000  # events in one request
+STRUCTURED: Final = "application/cloudevents+json"
+BATCHED: Final = "application/cloudevents-batch+json"
+PLAIN: Final = "application/json"
+_ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,40}")
+_RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 Received = Event | EventError
 
 
@@ -156,7 +157,7 @@ class _Webhook(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     alerts: list[_Alert]
 
 
-_WEBHOOK = msgspec.json.Decoder(_Webhook)
+_WEBHOOK: Final = msgspec.json.Decoder(_Webhook)
 
 
 def read_alertmanager(body: bytes, *, now: Callable[[], float]) -> tuple[tuple[Received, ...], int]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 import jinja2
 import msgspec
@@ -17,8 +18,8 @@ from poet.review.plots import bars, histogram
 from poet.server.auth import Caller
 from poet.server.state import State
 
-HERE = Path(__file__).parent
-NAVIGATION = (
+HERE: Final = Path(__file__).parent
+NAVIGATION: Final = (
     ("/", "Overview", "o"),
     ("/inbox", "Inbox", "i"),
     ("/plans", "Plans", "p"),
@@ -26,7 +27,7 @@ NAVIGATION = (
     ("/rules", "Rules", "r"),
     ("/log", "Log", "l"),
 )
-FARTHEST_S = 253_402_300_799.0  # the last second of the year 9999
+FARTHEST_S: Final = 253_402_300_799.0  # the last second of the year 9999
 
 
 def show(

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -23,9 +23,9 @@ from poet.events import Event
 from poet.workspace.inbox import verdict
 from poet_runtime.errors import EventError, IngestError
 
-ACTIONS = {"poet_real": True, "poet_false_alarm": False}
-WORDS = {"real": True, "false": False, "false_alarm": False}
-FIELDS = 40
+ACTIONS: Final = {"poet_real": True, "poet_false_alarm": False}
+WORDS: Final = {"real": True, "false": False, "false_alarm": False}
+FIELDS: Final = 40
 
 
 class Heard(NamedTuple):
@@ -140,8 +140,8 @@ def _heard(said: _Said, was_real: bool, who: str, moment: str, now: Callable[[],
     return Heard(event, f"Noted: {said.execution_id} was {word}.")
 
 
-WINDOW_S = 300.0
-_DIGITS = re.compile(r"[0-9]{1,12}")
+WINDOW_S: Final = 300.0
+_DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
 class Signature(NamedTuple):

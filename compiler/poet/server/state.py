@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from poet.events import Event
@@ -34,7 +35,7 @@ from poet.workspace.inbox import Waiting
 from poet.workspace.workspace import Workspace
 from poet_runtime.errors import ServeError
 
-LEAST_SECRET = 16  # bytes
+LEAST_SECRET: Final = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def read_secret(path: Path) -> bytes:
     return secret
 
 
-REMEMBERED_CALLERS = 10_000  # of those who asked last; who is forgotten begins with a full bucket
+REMEMBERED_CALLERS: Final = 10_000  # of those who asked last; who is forgotten begins with a full bucket
 
 
 class Buckets:
@@ -135,7 +136,7 @@ class Buckets:
         return min(self._rate.burst, left + (self._clock() - then) * self._rate.per_second)
 
 
-BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 Sample = tuple[str, Mapping[str, str], float]
 
 
@@ -185,7 +186,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-CAPACITY = 20_000  # events that wait for a commit; a request beyond it is told to come again
+CAPACITY: Final = 20_000  # events that wait for a commit; a request beyond it is told to come again
 
 
 class Full(Exception):  # noqa: N818 -- not a fault: the sender comes again
@@ -256,9 +257,9 @@ class Intake:
         self._log.append(events, durable=True)
 
 
-COOKIE = "poet_session"
-LASTS_S = 12 * 3600.0
-REMEMBERED_SESSIONS = 1000
+COOKIE: Final = "poet_session"
+LASTS_S: Final = 12 * 3600.0
+REMEMBERED_SESSIONS: Final = 1000
 
 
 class Sessions:

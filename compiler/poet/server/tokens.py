@@ -19,8 +19,8 @@ from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
 
 Role = Literal["emit", "review", "operate"]
 Right = Literal["emit", "read", "judge", "operate"]
-ROLES: tuple[Role, ...] = get_args(Role)
-_RIGHTS: dict[Role, frozenset[Right]] = {
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+_RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     "emit": frozenset({"emit"}),  # a machine: it tells, and sees nothing
     "review": frozenset({"read", "judge"}),  # a person: sees all, and speaks in their own name alone
     "operate": frozenset({"emit", "read", "judge", "operate"}),  # also says which version answers
@@ -32,13 +32,13 @@ def rights_of(role: Role) -> frozenset[Right]:
     return _RIGHTS[role]
 
 
-FILE = "access.json"
+FILE: Final = "access.json"
 LOCK: Final = "access.lock"
 PATIENCE_S: Final = 30.0
-FORMAT = 1
-SECRET_BYTES = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-_SECRET = re.compile(r"poet_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
+FORMAT: Final = 1
+SECRET_BYTES: Final = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_SECRET: Final = re.compile(r"poet_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

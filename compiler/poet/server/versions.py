@@ -1,7 +1,7 @@
 """Versions and rules: what answers, what it rests on, and how to go back."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from poet.server.state import State
 from poet.workspace.workspace import Workspace
 from poet_runtime.registry import read_document
 
-WHY = 200  # characters
+WHY: Final = 200  # characters
 
 
 async def versions(request: Request, state: State, caller: Caller) -> Response:

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,8 +17,8 @@ from poet.spec.decisions import Decisions, Rule
 from poet_runtime.errors import RenderError
 
 _Shape = TypeVar("_Shape")
-_NAME_LENGTH = 72  # every line of a template has room for a name of this length
-_RULE_ID = re.compile(r"[a-z0-9_-]{1,60}")
+_NAME_LENGTH: Final = 72  # every line of a template has room for a name of this length
+_RULE_ID: Final = re.compile(r"[a-z0-9_-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)

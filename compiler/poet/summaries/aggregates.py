@@ -14,7 +14,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -97,13 +97,13 @@ def merge(*parts: Aggregates) -> Aggregates:
 # ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
 
 
-SCALE = 1_000_000
-LIMIT = 1e9  # larger numbers count as this: a square still leaves room for a hundred million of them
+SCALE: Final = 1_000_000
+LIMIT: Final = 1e9  # larger numbers count as this: a square still leaves room for a hundred million of them
 
-_WHOLE = "decimal(38, 0)"
-_NOTHING = pa.scalar(Decimal(0), pa.decimal128(38, 0))  # Arrow compares decimals only at one precision
-_COLUMNS = {"string": pa.string(), "boolean": pa.bool_(), "int64": pa.int64()}
-SCHEMA = pa.schema(
+_WHOLE: Final = "decimal(38, 0)"
+_NOTHING: Final = pa.scalar(Decimal(0), pa.decimal128(38, 0))  # Arrow compares decimals only at one precision
+_COLUMNS: Final = {"string": pa.string(), "boolean": pa.bool_(), "int64": pa.int64()}
+SCHEMA: Final = pa.schema(
     [(name, _COLUMNS[type_]) for name, type_ in KEYS.items()]
     + [
         ("bin", pa.int64()),
@@ -152,8 +152,8 @@ def add(*parts: pa.Table) -> pa.Table:
     return kept.sort_by([(key, "ascending") for key in keys]).combine_chunks()
 
 
-_POSITION = b"poet.position"
-_FORMAT = {b"poet.format": b"1"}
+_POSITION: Final = b"poet.position"
+_FORMAT: Final = {b"poet.format": b"1"}
 
 
 class State(NamedTuple):

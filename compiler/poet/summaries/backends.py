@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import ibis
 import ibis.expr.types as ir
@@ -72,14 +72,14 @@ class DuckDBEngine:
         self.close()
 
 
-_TYPES = {
+_TYPES: Final = {
     "boolean": "boolean",
     "int64": "bigint",
     "float64": "double",
     "string": "string",
     "array<string>": "array<string>",
 }
-_AS_OTHERS_DO = {
+_AS_OTHERS_DO: Final = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",

@@ -7,7 +7,7 @@ flattened; text that no query looks into (`context`, and whatever has no fixed s
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -16,10 +16,10 @@ from msgspec import inspect
 from poet.events import PAYLOADS
 from poet.log import StoredEvent
 
-EXECUTION = "execution.recorded"
-SCORES = "scores"
-JSON = "json"
-_MOST = 2**63 - 1  # what a column holds; a payload's whole numbers have no end
+EXECUTION: Final = "execution.recorded"
+SCORES: Final = "scores"
+JSON: Final = "json"
+_MOST: Final = 2**63 - 1  # what a column holds; a payload's whole numbers have no end
 
 
 class Column(NamedTuple):
@@ -135,21 +135,21 @@ def _score_rows(stored: StoredEvent) -> Iterator[tuple[object, ...]]:
         yield (stored.position, data.execution_id, ordinal, test, *finite)  # type: ignore[attr-defined]
 
 
-_ENVELOPE = (
+_ENVELOPE: Final = (
     Column("position", "int64", lambda stored: stored.position),
     Column("event_id", "string", lambda stored: stored.event.id),
     Column("source", "string", lambda stored: stored.event.source),
     Column("time", "float64", lambda stored: stored.event.time),
     Column("subject", "string", lambda stored: stored.event.subject),
 )
-_MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_MEASURES: Final = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
 
 
 def _unread(stored: StoredEvent) -> object:
     raise NotImplementedError(f"scores of {stored.event.id} are read by rows_of")
 
 
-_SCORE_COLUMNS = (
+_SCORE_COLUMNS: Final = (
     Column("position", "int64", _unread),
     Column("execution_id", "string", _unread),
     Column("ordinal", "int64", _unread),

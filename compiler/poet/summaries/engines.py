@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import ibis.expr.types as ir
 
@@ -47,8 +47,8 @@ class Engine(Protocol):
         ...
 
 
-_QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-_LOCAL = {
+_QUIET: Final = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+_LOCAL: Final = {
     "spark.driver.host": "127.0.0.1",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # each question is asked once: compiling it to Java takes
     "spark.sql.codegen.wholeStage": "false",  # … three times as long as its answer from one machine's data

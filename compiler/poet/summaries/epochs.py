@@ -7,7 +7,7 @@ log the first time, so where reading begins, and the number of that beginning, d
 How many events of each type there are, and when the newest happened.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from poet.events import PAYLOADS, TELEMETRY
 from poet.summaries import labels as _counts
@@ -24,9 +24,9 @@ def count_events(tables: Bounded) -> tuple[dict[str, int], float]:
     return {type_: n for type_, n, _ in found}, max((newest for _, _, newest in found), default=0.0)
 
 
-PAGE = 65_536  # log positions
-FEWEST = 4_096  # events of feedback
-BEGUN = "learning.begun"
+PAGE: Final = 65_536  # log positions
+FEWEST: Final = 4_096  # events of feedback
+BEGUN: Final = "learning.begun"
 
 
 class Window(NamedTuple):

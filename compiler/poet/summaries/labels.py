@@ -6,7 +6,7 @@ Counts: events per type, and the denominators of everything said about execution
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 # ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
 
 
-_EXECUTION = (
+_EXECUTION: Final = (
     "policy_version",
     "drifted",
     "audit",
@@ -137,7 +137,7 @@ def _ballot(table: ir.Table, **columns: Any) -> ir.Table:
 # ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
 
 
-_ENVELOPE = ("position", "event_id", "source", "time")
+_ENVELOPE: Final = ("position", "event_id", "source", "time")
 
 
 def delays(reported: ir.Table) -> ir.Table:

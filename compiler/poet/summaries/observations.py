@@ -12,7 +12,7 @@ these exactly; logarithms it does not, and engines differ in their last digit.
 """
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Final, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -24,8 +24,12 @@ from poet.summaries.labels import ballots, first_recordings
 # ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
 
 
-BUCKET_EDGES = tuple(digit * 10**decade for decade in range(9) for digit in (1, 2, 5))  # 1 … 500 000 000
-BIN_DECADES = range(-16, 10)  # 1e-16 … 9.9e9: p-values at one end, bytes and points per hour at the other
+BUCKET_EDGES: Final = tuple(
+    digit * 10**decade for decade in range(9) for digit in (1, 2, 5)
+)  # 1 … 500 000 000
+BIN_DECADES: Final = range(
+    -16, 10
+)  # 1e-16 … 9.9e9: p-values at one end, bytes and points per hour at the other
 
 
 def bucket(value: ir.NumericValue) -> ir.IntegerValue:
@@ -93,7 +97,7 @@ def _null_or(value: ir.NumericValue, result: ir.IntegerValue) -> ir.Value:
 # ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
 
 
-KEYS = {
+KEYS: Final = {
     "measure": "string",  # what was measured: "delay_hours", "p_value" …
     "feature": "string",
     "test": "string",  # of a score: "ks/raw" …

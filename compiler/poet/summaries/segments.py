@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from poet.log import FeedbackLog
 
 
-FORMAT = 1
+FORMAT: Final = 1
 OPTIMISTIC_ATTEMPTS: Final = 5
 T = TypeVar("T")
 
@@ -199,9 +199,11 @@ def _write(log: FeedbackLog, folder: Path, index: Index, position: int) -> dict[
     return {table: writer.finish() for table, writer in writers.items()}
 
 
-ROWS_PER_SEGMENT = 500_000
-GROWS_BELOW = 20_000  # a segment smaller than this is written again with what is new, so that files stay few
-ROWS_PER_BATCH = 20_000  # Python rows held before they become columns
+ROWS_PER_SEGMENT: Final = 500_000
+GROWS_BELOW: Final = (
+    20_000  # a segment smaller than this is written again with what is new, so that files stay few
+)
+ROWS_PER_BATCH: Final = 20_000  # Python rows held before they become columns
 
 
 class SegmentWriter:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -139,7 +139,7 @@ def _require_known(index: Index, folder: Path) -> None:
         )
 
 
-_EXECUTION = [
+_EXECUTION: Final = [
     ("policy_version", pa.int64()),
     ("drifted", pa.bool_()),
     ("audit", pa.bool_()),
@@ -149,15 +149,15 @@ _EXECUTION = [
     ("n_current", pa.int64()),
     ("n_reference", pa.int64()),
 ]
-_DECIDED = [("score", pa.float64()), ("threshold", pa.float64())]
-_ENVELOPE = [
+_DECIDED: Final = [("score", pa.float64()), ("threshold", pa.float64())]
+_ENVELOPE: Final = [
     ("position", pa.int64()),
     ("event_id", pa.string()),
     ("source", pa.string()),
     ("time", pa.float64()),
 ]
-_WINDOW = [*_ENVELOPE, ("feature", pa.string()), ("window_size", pa.int64())]
-_VOTES = pa.schema(
+_WINDOW: Final = [*_ENVELOPE, ("feature", pa.string()), ("window_size", pa.int64())]
+_VOTES: Final = pa.schema(
     [
         *_ENVELOPE,
         ("execution_id", pa.string()),
@@ -169,7 +169,7 @@ _VOTES = pa.schema(
         *_EXECUTION,
     ]
 )
-_RECORDED = pa.schema(
+_RECORDED: Final = pa.schema(
     [
         ("position", pa.int64()),
         ("time", pa.float64()),
@@ -179,14 +179,14 @@ _RECORDED = pa.schema(
         *_DECIDED,
     ]
 )
-VOTES = ("drift.validation", "drift.false_positive", "drift.detection_delay")
-_MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
-_SCORES = pa.schema(
+VOTES: Final = ("drift.validation", "drift.false_positive", "drift.detection_delay")
+_MEASURES: Final = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_SCORES: Final = pa.schema(
     [("execution_id", pa.string()), ("test", pa.string()), *((name, pa.float64()) for name in _MEASURES)]
 )
-_DELAYS = pa.schema([*_WINDOW, ("data_velocity", pa.float64()), ("delay_hours", pa.float64())])
-_NOISE = pa.schema([*_WINDOW, ("false_alarms_per_day", pa.float64()), ("data_velocity", pa.float64())])
-_PERFORMANCE = pa.schema(
+_DELAYS: Final = pa.schema([*_WINDOW, ("data_velocity", pa.float64()), ("delay_hours", pa.float64())])
+_NOISE: Final = pa.schema([*_WINDOW, ("false_alarms_per_day", pa.float64()), ("data_velocity", pa.float64())])
+_PERFORMANCE: Final = pa.schema(
     [
         *_WINDOW,
         ("computation_time_ms", pa.float64()),

@@ -18,10 +18,10 @@ from poet.log import FeedbackLog
 from poet_runtime.errors import LogError
 from poet_runtime.files import JsonDocument, atomic_write, to_json
 
-TURN = Path("feedback_log") / "learning.lock"
-WATCH = Path("feedback_log") / "watch.lock"
-STATE = Path("feedback_log") / "learned.json"
-PATIENCE = 5  # looks at a log that does not stand still
+TURN: Final = Path("feedback_log") / "learning.lock"
+WATCH: Final = Path("feedback_log") / "watch.lock"
+STATE: Final = Path("feedback_log") / "learned.json"
+PATIENCE: Final = 5  # looks at a log that does not stand still
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):

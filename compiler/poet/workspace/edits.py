@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -282,7 +282,7 @@ def _unread(path: Path, why: str) -> EditError:
     )
 
 
-PATIENCE_S = 30.0
+PATIENCE_S: Final = 30.0
 
 
 def put_back(generated: Path) -> None:

@@ -6,14 +6,14 @@ What a person says of an execution, as the event that says so.
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from poet.events import DetectionDelay, Event, ExecutionRecorded, FalsePositive, Validation, make
 from poet.log import FeedbackLog
 
-LOOK_BACK = 200_000  # log positions read when it starts: what is older is no longer asked about
-REMEMBERED = 10_000  # executions, waiting or answered, the oldest forgotten first
-REASONS = ("seasonal_pattern", "deployment", "data_quality", "known_event", "too_small_to_matter")
+LOOK_BACK: Final = 200_000  # log positions read when it starts: what is older is no longer asked about
+REMEMBERED: Final = 10_000  # executions, waiting or answered, the oldest forgotten first
+REASONS: Final = ("seasonal_pattern", "deployment", "data_quality", "known_event", "too_small_to_matter")
 
 
 class Asked(NamedTuple):

@@ -18,8 +18,8 @@ from poet.spec.decisions import Decisions, Rule
 from poet_runtime.errors import EditError
 from poet_runtime.files import JsonDocument, atomic_write, to_json
 
-FILE = "pins.json"
-FORMAT = 1
+FILE: Final = "pins.json"
+FORMAT: Final = 1
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,8 +155,8 @@ def _acts(rule: Rule) -> tuple[object, ...]:
     return rule.kind, rule.condition, rule.parameters
 
 
-_PLAIN = re.compile(r"[^a-z0-9._-]+")
-_PATIENCE_S = 5.0
+_PLAIN: Final = re.compile(r"[^a-z0-9._-]+")
+_PATIENCE_S: Final = 5.0
 
 
 def author(path: Path, *, otherwise: str) -> str:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-EMBEDDED = Engine()
-WORKERS = 2
+EMBEDDED: Final = Engine()
+WORKERS: Final = 2
 PATIENCE_S: Final = 30.0
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]

@@ -6,7 +6,7 @@ Learn a version again from the log that it was learned from: the same bytes, or 
 import difflib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-FORMAT = 1
+FORMAT: Final = 1
 Rendering = Callable[[Decisions], RenderedModule]
 
 

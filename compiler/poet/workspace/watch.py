@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, remember
 from poet.workspace.workspace import Report, Workspace
 from poet_runtime.errors import LogError, PoetError, PublishError, RegistryError, SummaryError, WorkspaceError
 from poet_runtime.files import FileLock
 
-SETTLE_AT_MOST = 10  # debounces: a stream that never pauses is compiled too
-LOCK_POLL_S = 0.2
-PASSING = (LogError, SummaryError, PublishError, RegistryError, WorkspaceError, OSError)
+SETTLE_AT_MOST: Final = 10  # debounces: a stream that never pauses is compiled too
+LOCK_POLL_S: Final = 0.2
+PASSING: Final = (LogError, SummaryError, PublishError, RegistryError, WorkspaceError, OSError)
 Say = Callable[[str], None]
 
 

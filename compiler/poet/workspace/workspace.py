@@ -33,8 +33,10 @@ from poet_runtime.errors import EditError, LearnError, WorkspaceError
 from poet_runtime.registry import Policy, Registry, activate, on_trial, release, rollback
 from poet_runtime.results import DriftResult
 
-FIRST_EFFORT = 25  # examples a property for version 1, which the package's own tests have proved at length
-IGNORED = "*\n!.gitignore\n"
+FIRST_EFFORT: Final = (
+    25  # examples a property for version 1, which the package's own tests have proved at length
+)
+IGNORED: Final = "*\n!.gitignore\n"
 ATTRIBUTES: Final = (
     "# A checkout must not change a byte: versions are known by their digests.\n"
     "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"

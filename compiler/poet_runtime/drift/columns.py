@@ -14,14 +14,14 @@ import math
 import numbers
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from poet_runtime.errors import SampleError
 
-_ACCEPTED = "a 1-D numpy array, a list, or a pandas, polars or pyarrow column"
+_ACCEPTED: Final = "a 1-D numpy array, a list, or a pandas, polars or pyarrow column"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +162,9 @@ def _utc(dates: Any) -> npt.NDArray[Any]:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-_EXACT = tuple(map(np.dtype, ("f8", "f4", "i8", "i4", "i2", "i1", "u4", "u2", "u1")))  # native, no rounding
+_EXACT: Final = tuple(
+    map(np.dtype, ("f8", "f4", "i8", "i4", "i2", "i1", "u4", "u2", "u1"))
+)  # native, no rounding
 Kind = Literal["numeric", "categorical", "boolean", "empty"]
 
 
@@ -289,7 +291,7 @@ def _instants(column: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 
 
 HUGE, TINY, LIMIT = 1e100, 1e-100, 1e140  # squares and their sums stay finite in between
-SINGLE = float(np.finfo(np.float32).max)
+SINGLE: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -257,10 +257,10 @@ def _period(context: Mapping[str, Any]) -> float | None:
     return float(period)
 
 
-CALIBRATED = ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")
-PLAIN = ("psi", "jensen_shannon", "cramer_von_mises", "mann_whitney", "levene", "anderson_darling")
-PHASE_MATCHED = ("ks", "wasserstein")
-CATEGORICAL = ("chi_square", "g_test", "total_variation", "psi", "jensen_shannon", "hellinger")
+CALIBRATED: Final = ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")
+PLAIN: Final = ("psi", "jensen_shannon", "cramer_von_mises", "mann_whitney", "levene", "anderson_darling")
+PHASE_MATCHED: Final = ("ks", "wasserstein")
+CATEGORICAL: Final = ("chi_square", "g_test", "total_variation", "psi", "jensen_shannon", "hellinger")
 
 
 def score_all(

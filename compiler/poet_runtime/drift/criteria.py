@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from poet_runtime.drift.reference import PREPARATIONS
 from poet_runtime.drift.statistics import NAMES, ORDERED
@@ -10,7 +10,7 @@ from poet_runtime.errors import SampleError
 from poet_runtime.results import Score
 
 Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
-SCALES: tuple[Scale, ...] = get_args(Scale)
+SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args
+from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,9 @@ from poet_runtime.drift.statistics import COUNTS, NUMERIC
 from poet_runtime.drift.statistics.baseline import Baseline, Counts, Rows, Windows
 from poet_runtime.errors import SampleError
 
-MOST_WINDOWS = 100
-STEPS_IN_A_WINDOW = 16  # windows that share more than 15/16 of their values say nothing new
-NOTHING = 1e-3  # in the statistic's unit: windows that differ by less than this do not differ
+MOST_WINDOWS: Final = 100
+STEPS_IN_A_WINDOW: Final = 16  # windows that share more than 15/16 of their values say nothing new
+NOTHING: Final = 1e-3  # in the statistic's unit: windows that differ by less than this do not differ
 
 
 class Null(NamedTuple):
@@ -100,11 +100,13 @@ def shape_of(baseline: Baseline) -> Shape:
 
 
 Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
-PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
+PREPARATIONS: Final[tuple[Preparation, ...]] = get_args(Preparation)
 
-SPARSE = 4  # windows with less than this part of the reference's values in all
-VALUES_AT_ONCE = 1 << 18  # windows are computed in blocks of about 2 MB
-ROUNDING = 1e-6  # a preparation that leaves less than this share of the standard deviation left nothing
+SPARSE: Final = 4  # windows with less than this part of the reference's values in all
+VALUES_AT_ONCE: Final = 1 << 18  # windows are computed in blocks of about 2 MB
+ROUNDING: Final = (
+    1e-6  # a preparation that leaves less than this share of the standard deviation left nothing
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +286,7 @@ class Reference:
         return values
 
 
-MOST_VALUES = 1 << 21  # in all that is kept; with what is computed from them, about 100 MB at most
+MOST_VALUES: Final = 1 << 21  # in all that is kept; with what is computed from them, about 100 MB at most
 
 Key = tuple[bytes, int, bool, float | None]
 

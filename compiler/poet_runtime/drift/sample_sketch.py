@@ -8,7 +8,7 @@ send ``samples`` instead, with the values themselves.
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -16,10 +16,10 @@ from msgspec import Meta
 
 from poet_runtime.drift.columns import read
 
-BINS = 32
-VALUES = 12  # of a categorical sample; the rest together is one more
-OTHER = "(other)"
-SHOWN = 40  # characters of a value
+BINS: Final = 32
+VALUES: Final = 12  # of a categorical sample; the rest together is one more
+OTHER: Final = "(other)"
+SHOWN: Final = 40  # characters of a value
 _Count = Annotated[int, Meta(ge=0)]
 _Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 

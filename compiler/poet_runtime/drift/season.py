@@ -1,7 +1,7 @@
 """Finds the season of a reference: its period, how strong it is, and the mean at each phase."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,9 @@ import numpy.typing as npt
 from poet_runtime.drift.columns import FloatArray, IntArray
 from poet_runtime.drift.statistics.grid import blocks
 
-MOST_BINS = 96
-DAY = 86_400.0
-CALENDAR = (DAY, 7 * DAY, 365.25 * DAY)
+MOST_BINS: Final = 96
+DAY: Final = 86_400.0
+CALENDAR: Final = (DAY, 7 * DAY, 365.25 * DAY)
 GIVEN, GUESSED = 0.1, 0.2  # the strength from which a season matters: a guess must be the stronger one
 
 

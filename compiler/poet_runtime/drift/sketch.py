@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from poet_runtime.drift.statistics.baseline import BINS, Counts, FloatArray
 from poet_runtime.drift.statistics.p_values import kolmogorov
 from poet_runtime.errors import SampleError
 
-EDGES = 256
-_FORMAT = 1
+EDGES: Final = 256
+_FORMAT: Final = 1
 
 
 class Between(NamedTuple):

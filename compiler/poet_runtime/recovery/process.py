@@ -35,14 +35,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from poet_runtime.background import call_after_fork_in_child, forking_a_helper
 
-KINDS = ("timeout", "memory", "crash", "value", "io", "other")
-STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)  # somebody wants the program to end: no fault
-_LONGEST = 500  # characters of a text
-_VALUE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError)
+KINDS: Final = ("timeout", "memory", "crash", "value", "io", "other")
+STOPS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)  # somebody wants the program to end: no fault
+_LONGEST: Final = 500  # characters of a text
+_VALUE: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def ended_by(status: int) -> Fault:
     return Fault("crash", f"the monitor's process died of {name}")
 
 
-_HEAD = struct.Struct("=8sQ")
-_MAGIC = b"poet run"
+_HEAD: Final = struct.Struct("=8sQ")
+_MAGIC: Final = b"poet run"
 
 
 def attempt(call: Callable[[], Any]) -> Answer | Fault:
@@ -191,15 +191,15 @@ def _pickled(found: object) -> bytes:
     return body.getvalue()
 
 
-CAN_FORK = hasattr(os, "fork") and sys.platform not in ("win32", "emscripten", "wasi")
-_CHUNK = 1 << 20  # bytes read at once
-_TICK_MS = 10  # between two looks after the worker
-_LONGEST_MS = 60_000  # of one wait
-_GRACE_S = 1.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
-_WORD = struct.Struct("=q")  # the worker's pid, then its wait status
-_MOST_FILES = 1 << 16
+CAN_FORK: Final = hasattr(os, "fork") and sys.platform not in ("win32", "emscripten", "wasi")
+_CHUNK: Final = 1 << 20  # bytes read at once
+_TICK_MS: Final = 10  # between two looks after the worker
+_LONGEST_MS: Final = 60_000  # of one wait
+_GRACE_S: Final = 1.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
+_WORD: Final = struct.Struct("=q")  # the worker's pid, then its wait status
+_MOST_FILES: Final = 1 << 16
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # prctl(2)
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+_PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 _starting = threading.Lock()
 _ours: set[int] = set()  # the ends of pipes that belong to this process alone

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from poet_runtime.context import field
 from poet_runtime.errors import SampleError
@@ -22,7 +22,7 @@ from poet_runtime.recovery.views import Measures, by_feature, measure, sample_ro
 from poet_runtime.results import DriftResult, MonitoringOutcome
 
 Call = Callable[[Any, float | None], Answer | Fault]  # data and seconds left
-_LISTED = 10  # names in a warning
+_LISTED: Final = 10  # names in a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def _own(results: Any, name: str) -> Any:
     return results[name] if isinstance(results, Mapping) and name in results else results
 
 
-STRATEGIES = ("sampled", "sparse", "by_feature", "retry")
-SPARED = 0.25  # share of the deadline left to what is tried after a run whose time is over
-_NO_FORK = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
+STRATEGIES: Final = ("sampled", "sparse", "by_feature", "retry")
+SPARED: Final = 0.25  # share of the deadline left to what is tried after a run whose time is over
+_NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -263,7 +263,7 @@ def _after(failed: MonitoringOutcome, run: Run, notes: tuple[str, ...], tried: T
     )
 
 
-_OWN_Q90_TIMES = 1.7  # as the calibrated start of `detect_drift` has it
+_OWN_Q90_TIMES: Final = 1.7  # as the calibrated start of `detect_drift` has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Tables of plain Python: mappings of columns, lists of rows, a single column of a
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -283,7 +283,7 @@ def _like(example: Any, values: list[Any]) -> Any:
     return tuple(values) if isinstance(example, tuple) else values
 
 
-PAIR = ("current", "reference")
+PAIR: Final = ("current", "reference")
 
 
 class Table(Protocol):

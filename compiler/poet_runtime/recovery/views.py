@@ -7,7 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -83,8 +83,8 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-_GOLDEN = 0.6180339887498949  # the fraction whose multiples spread most evenly
-_TIMES = ("current_times", "reference_times")
+_GOLDEN: Final = 0.6180339887498949  # the fraction whose multiples spread most evenly
+_TIMES: Final = ("current_times", "reference_times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

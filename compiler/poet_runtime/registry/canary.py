@@ -4,11 +4,11 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any
+from typing import Any, Final
 
 from poet_runtime.policies.policy import runtime_policy
 
-REMEMBERED = 4096  # sides kept, so that a call does not hash again
+REMEMBERED: Final = 4096  # sides kept, so that a call does not hash again
 
 
 @lru_cache(REMEMBERED)

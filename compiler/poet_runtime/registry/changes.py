@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -193,7 +193,7 @@ def _changes(before: PolicyEntry | None, after: PolicyEntry) -> Iterator[tuple[M
         yield "release" if word.is_release else "quarantine", word.version
 
 
-PATIENCE_S = 30.0
+PATIENCE_S: Final = 30.0
 
 
 def activate(

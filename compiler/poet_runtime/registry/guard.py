@@ -55,10 +55,10 @@ from poet_runtime.registry.changes import withdraw
 from poet_runtime.registry.load import LoadedVersion
 from poet_runtime.registry.state import PolicyEntry
 
-ALLOWED = 0.001  # of the calls: what no version is rolled back for
-ENOUGH = 1000.0
-RATES = (0.004, 0.02, 0.1, 0.5, 0.99)
-MOST = 1e290  # capital that is not counted further: the next factor must stay finite
+ALLOWED: Final = 0.001  # of the calls: what no version is rolled back for
+ENOUGH: Final = 1000.0
+RATES: Final = (0.004, 0.02, 0.1, 0.5, 0.99)
+MOST: Final = 1e290  # capital that is not counted further: the next factor must stay finite
 
 
 class FailureEvidence:
@@ -102,11 +102,11 @@ PROVEN_AFTER: Final = (
 )
 LONGEST_REASON: Final = 200  # characters
 _log = logging.getLogger("poet_runtime.registry")
-_TEE: type = type(itertools.tee(())[0])
-_READ_ONCE = frozenset(
+_TEE: Final[type] = type(itertools.tee(())[0])
+_READ_ONCE: Final = frozenset(
     {GeneratorType, map, filter, zip, _TEE, *(type(iter(kind())) for kind in (list, tuple, dict, set))}
 )
-_FAILED_TOO = object()
+_FAILED_TOO: Final = object()
 _Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from poet_runtime.registry.load import LoadedVersion
 
@@ -27,7 +27,7 @@ class Snapshot:
     calls: Mapping[str, Function]  # what a call runs: the version's function, within guard and hook if any
 
 
-PINNED: ContextVar[Mapping["Registry", Snapshot] | None] = ContextVar("poet_pinned", default=None)
+PINNED: Final[ContextVar[Mapping["Registry", Snapshot] | None]] = ContextVar("poet_pinned", default=None)
 
 
 class Policy:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 import msgspec
@@ -39,8 +39,8 @@ from poet_runtime.registry.state import (
     read_document,
 )
 
-POLL_S = 0.25
-PATIENCE_S = 0.1  # for the folder's lock, when a caller's version has just failed
+POLL_S: Final = 0.25
+PATIENCE_S: Final = 0.1  # for the folder's lock, when a caller's version has just failed
 _log = logging.getLogger("poet_runtime.registry")
 
 

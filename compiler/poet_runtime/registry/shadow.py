@@ -23,7 +23,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -34,7 +34,7 @@ from poet_runtime.registry.guard import plain
 from poet_runtime.registry.load import LoadedVersion
 from poet_runtime.results import IMMUTABLE_ANSWERS
 
-FILE = "shadow.jsonl"
+FILE: Final = "shadow.jsonl"
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,14 +118,14 @@ def _grouped(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-LARGEST = 1 << 20  # bytes of arrays that a sampled call may hold
-MOST_MEMBERS = 2_000  # of lists and mappings, all together
-WAITING = 64  # sampled calls
-REST = 4.0  # times what a call took: how long the thread rests afterwards
-LONGEST_REST_S = 1.0
-TOLD_S = 5.0  # between two lines of the file
-WITNESSES = 3  # a line
-_PLAIN = (
+LARGEST: Final = 1 << 20  # bytes of arrays that a sampled call may hold
+MOST_MEMBERS: Final = 2_000  # of lists and mappings, all together
+WAITING: Final = 64  # sampled calls
+REST: Final = 4.0  # times what a call took: how long the thread rests afterwards
+LONGEST_REST_S: Final = 1.0
+TOLD_S: Final = 5.0  # between two lines of the file
+WITNESSES: Final = 3  # a line
+_PLAIN: Final = (
     str,
     int,
     float,

@@ -17,8 +17,8 @@ import msgspec
 from poet_runtime.errors import PublishError, RegistryError
 from poet_runtime.files import JsonDocument
 
-REGISTRY_FILE = "registry.json"
-FORMAT = 1
+REGISTRY_FILE: Final = "registry.json"
+FORMAT: Final = 1
 
 
 class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +155,7 @@ def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
     return document
 
 
-JOURNAL_FILE = "journal.jsonl"
+JOURNAL_FILE: Final = "journal.jsonl"
 
 
 Mode = Literal["active", "shadow", "shadow ends", "canary", "canary ends", "quarantine", "release"]

@@ -2,16 +2,16 @@
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from poet.build.compare import Behaviour, Question, Questions, around, product
 from poet.build.probes import Spoken
 from poet_runtime.results import MonitoringStrategy
 
-IMPACTS = (None, "none", "low", "medium", "high", "critical", "no such impact")
-INCIDENTS = (None, 0, 1)
-LONGEST_DAYS = 1e6
-FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
+IMPACTS: Final = (None, "none", "low", "medium", "high", "critical", "no such impact")
+INCIDENTS: Final = (None, 0, 1)
+LONGEST_DAYS: Final = 1e6
+FREQUENCIES: Final = ("weekly", "daily", "hourly", "real_time")
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
@@ -67,7 +67,7 @@ def _direction(before: Any, after: Any) -> int:
     return -1 if all(a <= b for a, b in zip(other, one, strict=True)) else 0
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=_outcome,

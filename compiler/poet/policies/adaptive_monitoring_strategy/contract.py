@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from hypothesis import given
@@ -15,19 +15,19 @@ from poet.policies.adaptive_monitoring_strategy.policy import Impacts, Less, Mor
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.results import MonitoringStrategy
 
-FREQUENCIES = ("weekly", "daily", "hourly", "real_time")
-AS_OBJECT = 5  # one in so many questions of the table is asked by an object as well
-TIMES = 10  # of asking again: one that draws lots may say the same twice
-MANY = 100_000  # features of one model
-FIELDS: tuple[str, ...] = (
+FREQUENCIES: Final = ("weekly", "daily", "hourly", "real_time")
+AS_OBJECT: Final = 5  # one in so many questions of the table is asked by an object as well
+TIMES: Final = 10  # of asking again: one that draws lots may say the same twice
+MANY: Final = 100_000  # features of one model
+FIELDS: Final[tuple[str, ...]] = (
     "business_impact",
     "historical_drift_rate",
     "recent_incidents",
     "days_since_incident",
     "features",
 )
-UNHEARD_OF = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
-IMPACTS = ("none", "low", "medium", "high", "critical")
+UNHEARD_OF: Final = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
+IMPACTS: Final = ("none", "low", "medium", "high", "critical")
 
 
 def _fields(policy: Policy) -> dict[str, st.SearchStrategy[Any]]:
@@ -239,7 +239,7 @@ def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return ({"business_impact": "low", "historical_drift_rate": 0.0, "features": features},), {}
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         answers_the_same_again,
         watches_critical_models_at_least_as_before,

@@ -1,6 +1,6 @@
 """`adaptive_monitoring_strategy`: how often, how much and how thoroughly a model is monitored."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -12,7 +12,7 @@ from poet_runtime.errors import RenderError
 Frequency = Literal["real_time", "hourly", "daily", "weekly"]
 Tests = Literal["multiple", "single"]
 Impact = Literal["none", "low", "medium", "high", "critical"]
-_NEVER_LESS = frozenset({"high", "critical"})
+_NEVER_LESS: Final = frozenset({"high", "critical"})
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +153,7 @@ def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -
     return name
 
 
-SPEC = PolicySpec(
+SPEC: Final = PolicySpec(
     name="adaptive_monitoring_strategy",
     template="adaptive_monitoring_strategy.py.jinja",
     starts=("baseline",),

@@ -2,6 +2,7 @@
 
 import math
 from types import ModuleType
+from typing import Final
 
 from poet.build.compare import (
     Behaviour,
@@ -16,7 +17,7 @@ from poet.build.compare import (
 from poet.build.probes import Spoken
 
 SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
-REQUIREMENTS = ("low", "normal", "high", "critical", "")
+REQUIREMENTS: Final = ("low", "normal", "high", "critical", "")
 
 
 def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
@@ -36,7 +37,7 @@ def answer(module: ModuleType, question: Question) -> object:
     return typed(module.calculate_adaptive_window(**question))
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=untyped,

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from types import ModuleType
+from typing import Final
 
 import msgspec
 from hypothesis import given
@@ -13,12 +14,12 @@ from poet.build.contract import Contract, Heavy, Policy, beside, demand, near_mi
 from poet.policies.calculate_adaptive_window.policy import Band, Bounds, Stability, Velocity
 from poet.spec.decisions import Decisions
 
-REQUIREMENTS = ("low", "normal", "high", "critical")
-UNHEARD_OF = ("", "High", "higher", "unheard of")
-NO_VELOCITIES = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no border, or above all of them
+REQUIREMENTS: Final = ("low", "normal", "high", "critical")
+UNHEARD_OF: Final = ("", "High", "higher", "unheard of")
+NO_VELOCITIES: Final = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no border, or above all of them
 SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
-TIMES = 10  # of asking again: one that draws lots may say the same twice
-MOST = 10_000_000
+TIMES: Final = 10  # of asking again: one that draws lots may say the same twice
+MOST: Final = 10_000_000
 
 
 def _names(policy: Policy) -> st.SearchStrategy[str]:
@@ -160,7 +161,7 @@ def _fast() -> tuple[tuple[str, float, str], dict[str, float]]:
     return ("revenue", FASTEST, "critical"), {}
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         gives_a_positive_whole_number,
         grows_with_the_stability_requirement,

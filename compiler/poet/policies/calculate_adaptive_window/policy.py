@@ -1,6 +1,6 @@
 """`calculate_adaptive_window`: a window per velocity band, more where stability counts, within bounds."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -137,7 +137,7 @@ def _positive(rule: Rule, what: str, number: _Number) -> _Number:
     return number
 
 
-SPEC = PolicySpec(
+SPEC: Final = PolicySpec(
     name="calculate_adaptive_window",
     template="calculate_adaptive_window.py.jinja",
     starts=("baseline",),

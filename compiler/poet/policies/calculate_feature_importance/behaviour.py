@@ -2,15 +2,15 @@
 
 import itertools
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from poet.build.compare import Behaviour, Question, Questions, larger_is_stricter, product, typed, untyped
 from poet.build.probes import Spoken
 
-STRANGER = "no such feature"
-BASES = (None, 1.0, 3.0, 1e-6)
-STRUCTURAL = ("base_importance", "other_features")  # fields that are no circumstances
-FEW = 6  # texts of which all sets are asked about
+STRANGER: Final = "no such feature"
+BASES: Final = (None, 1.0, 3.0, 1e-6)
+STRUCTURAL: Final = ("base_importance", "other_features")  # fields that are no circumstances
+FEW: Final = 6  # texts of which all sets are asked about
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
@@ -50,7 +50,7 @@ def answer(module: ModuleType, question: Question) -> object:
     return typed(module.calculate_feature_importance(question["feature_name"], context))
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=untyped,

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from hypothesis import given
@@ -14,9 +14,9 @@ from poet.build.contract import Broken, Contract, Heavy, Policy, demand, near_mi
 from poet.policies.calculate_feature_importance.policy import Base, Features, Setting, Times, Together
 from poet.spec.decisions import Decisions, Rule
 
-BASES_ASKED = (None, 1.0, 3.0, 3, 0.0)
-MANY = 100_000  # other features
-BASES = st.floats(min_value=1e-6, max_value=1e6)
+BASES_ASKED: Final = (None, 1.0, 3.0, 3, 0.0)
+MANY: Final = 100_000  # other features
+BASES: Final = st.floats(min_value=1e-6, max_value=1e6)
 
 
 def _names(policy: Policy) -> st.SearchStrategy[str]:
@@ -204,7 +204,7 @@ def _much_company() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return ("price", {"other_features": [f"f{k}" for k in range(20_000)]}), {}
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         stays_near_its_base,
         gives_the_base_of_what_it_does_not_know,

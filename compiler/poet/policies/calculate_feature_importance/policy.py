@@ -1,5 +1,7 @@
 """`calculate_feature_importance`: how much a feature's drift matters, and in which circumstances."""
 
+from typing import Final
+
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
@@ -137,7 +139,7 @@ def _times(rule: Rule, constants: list[Constant]) -> str:
     return name
 
 
-SPEC = PolicySpec(
+SPEC: Final = PolicySpec(
     name="calculate_feature_importance",
     template="calculate_feature_importance.py.jinja",
     starts=("baseline",),

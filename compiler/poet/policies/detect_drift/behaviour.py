@@ -8,7 +8,7 @@ difference that no two samples ever show, and never hides one.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from poet.build.compare import Behaviour, Question, Questions, around, binder, product, whole_around
 from poet.build.probes import Spoken
@@ -16,11 +16,11 @@ from poet_runtime.drift.comparison import compare as real_compare
 from poet_runtime.drift.criteria import Criterion
 from poet_runtime.errors import SampleError
 
-STRANGER = "no such feature"
-MOST_ROWS = 2**40
-LARGEST = 1e9  # no score that a criterion asks for lies beyond
-MOST_SCORES = 5_000  # combinations of scores under one condition
-REASON = "current is empty"
+STRANGER: Final = "no such feature"
+MOST_ROWS: Final = 2**40
+LARGEST: Final = 1e9  # no score that a criterion asks for lies beyond
+MOST_SCORES: Final = 5_000  # combinations of scores under one condition
+REASON: Final = "current is empty"
 _bound = binder(real_compare)
 
 
@@ -128,7 +128,7 @@ def _outcome(given: Any) -> Any:
     return given[0] if isinstance(given, tuple) else given
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=_outcome,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from itertools import starmap
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import given
@@ -94,7 +94,7 @@ def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]
 
     @given(st.just((0, 1)))
     def test(seeds: tuple[int, int]) -> None:
-        current, reference = (numeric("normal", MANY, seed) for seed in seeds)
+        current, reference = (numeric("normal", LARGE_SAMPLE, seed) for seed in seeds)
         result = _answer(policy, Pair(current + 3.0, reference, {}))
         demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
 
@@ -213,24 +213,24 @@ def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | N
     return test
 
 
-MANY = 50_000  # values of a large sample
+LARGE_SAMPLE: Final = 50_000  # values of a large sample
 QUIET_RUNS, BY_CHANCE = 200, 1e-4
-QUIET: Mapping[str, Callable[[int], Pair]] = {
+QUIET: Final[Mapping[str, Callable[[int], Pair]]] = {
     "categorical": lambda seed: Pair(letters(60, 2 * seed), letters(120, 2 * seed + 1), {}),
     "numeric": lambda seed: Pair(numeric("normal", 60, 2 * seed), numeric("normal", 120, 2 * seed + 1), {}),
     "seasonal": lambda seed: with_times(seed, 7, hours=8 + seed % 17),
 }
 
 
-MANY = 20_000  # values of each sample in a call that has much to do
+WORKLOAD_VALUES: Final = 20_000  # values of each sample in a call that has much to do
 
 
 def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return (numeric("normal", MANY, 1), numeric("normal", MANY, 2)), {}
+    return (numeric("normal", WORKLOAD_VALUES, 1), numeric("normal", WORKLOAD_VALUES, 2)), {}
 
 
 def _many_letters() -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return (letters(MANY, 1), letters(MANY, 2)), {}
+    return (letters(WORKLOAD_VALUES, 1), letters(WORKLOAD_VALUES, 2)), {}
 
 
 def _many_days() -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -238,7 +238,7 @@ def _many_days() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (pair.current, pair.reference), dict(pair.keywords)
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         says_what_it_decides_by,
         reports_missing_data,

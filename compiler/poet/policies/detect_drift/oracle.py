@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from poet.build.contract import Broken, demand
 from poet.policies.detect_drift.rules import Branch, branches
@@ -14,8 +14,8 @@ from poet_runtime.drift.comparison import Samples, compare
 from poet_runtime.drift.criteria import Criterion
 from poet_runtime.results import DriftResult
 
-COMPARE = inspect.signature(compare)
-MOST_ROWS = 256  # combinations of scores under one condition
+COMPARE: Final = inspect.signature(compare)
+MOST_ROWS: Final = 256  # combinations of scores under one condition
 
 
 class Case(NamedTuple):

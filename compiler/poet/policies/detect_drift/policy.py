@@ -1,7 +1,7 @@
 """`detect_drift`: its rules, where it starts, and in which order its rules decide."""
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Final, get_args
 
 from poet.policies.detect_drift.presets import STARTS, baseline
 from poet.policies.detect_drift.rules import (
@@ -20,7 +20,7 @@ from poet.spec.decisions import Decisions
 from poet.spec.outline import Constant, constant_name, in_rule_order, why
 from poet.spec.policy import PolicySpec
 
-_SCALE_IN_NAME = {
+_SCALE_IN_NAME: Final = {
     "absolute": (),
     "p_value": ("p",),
     "own_q90": ("own_q90",),
@@ -92,8 +92,8 @@ def _name_of(criterion: Criterion, among: Criteria) -> tuple[str, ...]:
     return (criterion.statistic, *preparation, *_SCALE_IN_NAME[criterion.scale], criterion.direction)
 
 
-_FIELDS = (*Condition.__struct_fields__, *Criterion.__struct_fields__, *Criteria.__struct_fields__)
-SPEC = PolicySpec(
+_FIELDS: Final = (*Condition.__struct_fields__, *Criterion.__struct_fields__, *Criteria.__struct_fields__)
+SPEC: Final = PolicySpec(
     name="detect_drift",
     template="detect_drift.py.jinja",
     starts=tuple(STARTS),

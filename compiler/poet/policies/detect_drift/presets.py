@@ -1,6 +1,6 @@
 """What version 1 of `detect_drift` is: the best untuned rule we know, or the monitor a team runs today."""
 
-from typing import get_args
+from typing import Final, get_args
 
 import msgspec
 
@@ -11,8 +11,8 @@ from poet_runtime.errors import RenderError
 # The one place that says what "calibrated" is on numeric data: further from the reference, or rougher, than
 # 1.7 times what nine in ten of the reference's own windows are. The quantile is steadier than the largest
 # window; for a hundred half-normal windows the largest lies at about 1.6 times it.
-_OWN_Q90_TIMES = 1.7
-_CALIBRATED = (
+_OWN_Q90_TIMES: Final = 1.7
+_CALIBRATED: Final = (
     Criterion(
         statistic="wasserstein",
         preparation="deseasonalised",
@@ -28,15 +28,15 @@ _CALIBRATED = (
         threshold=_OWN_Q90_TIMES,
     ),
 )
-_CALIBRATED_CATEGORIES = Criterion(
+_CALIBRATED_CATEGORIES: Final = Criterion(
     statistic="chi_square", scale="own_q90", direction="above", threshold=_OWN_Q90_TIMES
 )
-_CALIBRATED_SAYS = "further off, or rougher, than the reference differs from itself"
-_CHI_SQUARE = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
-_CHI_SQUARE_SAYS = "chi-square of homogeneity, p < 0.05"
-_KS = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
-_KS_SAYS = "two-sample Kolmogorov-Smirnov, p < 0.05"
-_SMALL_REFERENCE = 1000  # evidently's own border between p-values and distances
+_CALIBRATED_SAYS: Final = "further off, or rougher, than the reference differs from itself"
+_CHI_SQUARE: Final = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
+_CHI_SQUARE_SAYS: Final = "chi-square of homogeneity, p < 0.05"
+_KS: Final = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
+_KS_SAYS: Final = "two-sample Kolmogorov-Smirnov, p < 0.05"
+_SMALL_REFERENCE: Final = 1000  # evidently's own border between p-values and distances
 
 
 def baseline(start: str) -> tuple[Rule, ...]:
@@ -71,7 +71,7 @@ def _distance(statistic: Statistic, threshold: float, *, scale: Scale = "absolut
     return Criterion(statistic=statistic, scale=scale, direction="above", threshold=threshold)
 
 
-STARTS: dict[str, tuple[Rule, ...]] = {
+STARTS: Final[dict[str, tuple[Rule, ...]]] = {
     "calibrated": (
         _rule("categorical", _CALIBRATED_SAYS, _CALIBRATED_CATEGORIES, kind="categorical"),
         _rule("numeric", _CALIBRATED_SAYS, *_CALIBRATED, kind="numeric"),

@@ -12,21 +12,21 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from poet.build.compare import Behaviour, Question, Questions, around, product
 from poet.build.probes import Spoken
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
-STRANGER = "no such feature"
-IMPACTS = ("", "none", "low", "medium", "high", "critical")
-NOW = 1e6  # before any learned end of a suppression
-LARGEST_BATCH = 20
-LARGEST_RATIO = 1e3
-MOST_KINDS = 6
-LATEST = 1e11
-LONGEST_PAUSE = 1e7
-LOTS = 200  # ids to choose those from that a holdout just takes and just leaves
+STRANGER: Final = "no such feature"
+IMPACTS: Final = ("", "none", "low", "medium", "high", "critical")
+NOW: Final = 1e6  # before any learned end of a suppression
+LARGEST_BATCH: Final = 20
+LARGEST_RATIO: Final = 1e3
+MOST_KINDS: Final = 6
+LATEST: Final = 1e11
+LONGEST_PAUSE: Final = 1e7
+LOTS: Final = 200  # ids to choose those from that a holdout just takes and just leaves
 
 
 def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int) -> Questions:
@@ -179,7 +179,7 @@ def _direction(before: Any, after: Any) -> int:
     return int(after["alerts"] < before["alerts"]) - int(after["alerts"] > before["alerts"])
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=_outcome,

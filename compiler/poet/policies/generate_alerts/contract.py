@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +21,8 @@ from poet.policies.generate_alerts.oracle import (
 from poet.spec.decisions import Decisions
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
-MANY = 30_000  # results in one call
-LATE = 4e9  # seconds; every moment of interest lies before
+MANY: Final = 30_000  # results in one call
+LATE: Final = 4e9  # seconds; every moment of interest lies before
 Situation = tuple[list[DriftResult], list[Any], float | None]
 
 
@@ -235,7 +235,7 @@ def _storm() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (results,), {"history": earlier, "now": 1e6}
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         loses_no_drifted_result,
         suppresses_nothing_critical,

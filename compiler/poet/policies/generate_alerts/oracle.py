@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Membe
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
-GRAVITY = ("low", "medium", "high", "critical")
+GRAVITY: Final = ("low", "medium", "high", "critical")
 _Shape = TypeVar("_Shape")
 
 
@@ -225,10 +225,10 @@ def _read(document: dict[str, object], shape: type[_Shape]) -> _Shape:
     return msgspec.convert(document, shape)
 
 
-IMPACTS = ("", "none", "low", "medium", "high", "critical", "unheard of")
-DIRECTIONS = ("above", "below")
-STRANGER = "no such feature"
-LOTS = 1000  # ids to choose those from that a holdout just takes and just leaves
+IMPACTS: Final = ("", "none", "low", "medium", "high", "critical", "unheard of")
+DIRECTIONS: Final = ("above", "below")
+STRANGER: Final = "no such feature"
+LOTS: Final = 1000  # ids to choose those from that a holdout just takes and just leaves
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:

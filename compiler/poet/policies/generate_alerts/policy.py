@@ -1,6 +1,6 @@
 """`generate_alerts`: which drifted results become which alerts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -171,7 +171,7 @@ def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -
     return name
 
 
-SPEC = PolicySpec(
+SPEC: Final = PolicySpec(
     name="generate_alerts",
     template="generate_alerts.py.jinja",
     starts=("baseline",),

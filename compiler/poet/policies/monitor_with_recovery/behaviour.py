@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from poet.build.compare import Behaviour, Question, Questions, around, binder, product, whole_around
 from poet.build.probes import Spoken
 from poet_runtime.recovery import prepare as real_prepare
 from poet_runtime.results import MonitoringOutcome
 
-ERRORS = ("", "timeout", "memory", "value", "io", "crash", "other")
+ERRORS: Final = ("", "timeout", "memory", "value", "io", "crash", "other")
 _bound = binder(real_prepare)
-_SAID = attrgetter(*(field.name for field in fields(MonitoringOutcome) if field.name != "results"))
+_SAID: Final = attrgetter(*(field.name for field in fields(MonitoringOutcome) if field.name != "results"))
 MOST_ROWS, MOST_FEATURES = 2**40, 2**20
 
 
@@ -122,7 +122,7 @@ def _direction(before: Any, after: Any) -> int:
     return int(other > one) - int(other < one)
 
 
-BEHAVIOUR = Behaviour(
+BEHAVIOUR: Final = Behaviour(
     questions=questions,
     answer=answer,
     outcome=_outcome,

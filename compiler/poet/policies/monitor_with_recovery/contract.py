@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import given
@@ -14,7 +14,7 @@ from poet.build.samples import numeric
 from poet.policies.monitor_with_recovery.oracle import boundary_table
 from poet_runtime.results import MonitoringOutcome
 
-TABLES: st.SearchStrategy[Any] = st.sampled_from([
+TABLES: Final[st.SearchStrategy[Any]] = st.sampled_from([
     {}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [None] * 5, "b": [1.0] * 5}, None, 5, "no table", [[1, 2], [3]],
     {"current": {"a": [1.0]}, "reference": {"a": [2.0]}}, {"a": 1}, [None, "x", 3.0], object(),
 ])  # fmt: skip
@@ -24,7 +24,7 @@ class _Outlaw(BaseException):
     """What no `except Exception` catches, and yet nobody's wish to end the program."""
 
 
-FAULTS: dict[type[BaseException], str] = {
+FAULTS: Final[dict[type[BaseException], str]] = {
     ValueError: "value", ZeroDivisionError: "value", KeyError: "value", MemoryError: "memory", OSError: "io",
     TimeoutError: "timeout", RecursionError: "other", RuntimeError: "other", _Outlaw: "other",
 }  # fmt: skip
@@ -185,7 +185,7 @@ def _long_table() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (data,), {"monitor": len}
 
 
-CONTRACT = Contract(
+CONTRACT: Final = Contract(
     properties=(
         hands_over_what_the_monitor_found,
         never_raises_for_a_fault,

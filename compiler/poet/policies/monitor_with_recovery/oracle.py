@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -35,7 +35,7 @@ from poet.spec.decisions import Decisions, Rule
 from poet_runtime.recovery import deadline
 from poet_runtime.results import MonitoringOutcome
 
-LACKING = "lacking"  # the feature that lacks values
+LACKING: Final = "lacking"  # the feature that lacks values
 _Condition = TypeVar("_Condition")
 _Parameters = TypeVar("_Parameters")
 
@@ -148,8 +148,11 @@ def _all(
     ]
 
 
-OF_A_PROCESS = ("crash", "memory")  # errors that a monitor in the caller's process would not be told of
-STRANGER = "no such computation"
+OF_A_PROCESS: Final = (
+    "crash",
+    "memory",
+)  # errors that a monitor in the caller's process would not be told of
+STRANGER: Final = "no such computation"
 
 
 def steps_table(module: ModuleType, book: Book) -> int:
@@ -230,12 +233,12 @@ def _expected(book: Book, told: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             return
 
 
-ROWS = 1000  # of a table of which only the missing share matters
-SHORTEST_S = 0.25  # under a shorter deadline a busy machine may not start a process
+ROWS: Final = 1000  # of a table of which only the missing share matters
+SHORTEST_S: Final = 0.25  # under a shorter deadline a busy machine may not start a process
 ENOUGH_S, WIDEST = 4.0, 20  # for several processes, one by one, and for one a feature
-PATIENCE_S = 1.0  # a monitor hangs only under deadlines shorter than this
-STARTING_S = 1.0  # what a busy machine may need beside the deadline
-_ERRORS: dict[str, type[Exception]] = {
+PATIENCE_S: Final = 1.0  # a monitor hangs only under deadlines shorter than this
+STARTING_S: Final = 1.0  # what a busy machine may need beside the deadline
+_ERRORS: Final[dict[str, type[Exception]]] = {
     "timeout": TimeoutError,
     "memory": MemoryError,
     "value": ValueError,

@@ -1,7 +1,7 @@
 """`monitor_with_recovery`: how a monitor is run so that it comes back."""
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -14,8 +14,8 @@ Kind = Literal["timeout", "memory", "crash", "value", "io", "other"]
 Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Rows = Annotated[int, msgspec.Meta(ge=1)]
-_LONGEST_S = 1e7  # about four months
-_OF_A_PROCESS = ("crash", "memory")  # what only another process can see: it was killed
+_LONGEST_S: Final = 1e7  # about four months
+_OF_A_PROCESS: Final = ("crash", "memory")  # what only another process can see: it was killed
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,7 +222,7 @@ def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -
     return name
 
 
-SPEC = PolicySpec(
+SPEC: Final = PolicySpec(
     name="monitor_with_recovery",
     template="monitor_with_recovery.py.jinja",
     starts=("baseline",),

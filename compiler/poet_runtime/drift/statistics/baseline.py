@@ -8,7 +8,7 @@ Division by a unit that may be nothing.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from poet_runtime.drift.statistics.grid import BLOCK, Grid, Gridded, blocks, cel
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-LONG = 3000  # values: from here on a sort costs more than what does without one
-BINS = 10
+LONG: Final = 3000  # values: from here on a sort costs more than what does without one
+BINS: Final = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +280,9 @@ class Windows(Rows):
         return self.baseline.tie_start[self.places]
 
 
-BEYOND = 1e9  # what any distance from a constant reference counts as; finite, so that records can hold it
+BEYOND: Final = (
+    1e9  # what any distance from a constant reference counts as; finite, so that records can hold it
+)
 
 
 def in_units(distance: FloatArray, unit: float) -> FloatArray:

@@ -1,11 +1,12 @@
 """The statistics by name."""
 
 from collections.abc import Callable
+from typing import Final
 
 from poet_runtime.drift.statistics import distances, p_values, ranks, shares, shifts
 from poet_runtime.drift.statistics.baseline import Counts, FloatArray, Rows
 
-COUNTS: dict[str, Callable[[Counts], FloatArray]] = {
+COUNTS: Final[dict[str, Callable[[Counts], FloatArray]]] = {
     "chi_square": shares.chi_square,
     "g_test": shares.g_test,
     "hellinger": shares.hellinger,
@@ -19,7 +20,7 @@ def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], Fl
     return lambda rows: statistic(rows.counts)
 
 
-NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
+NUMERIC: Final[dict[str, Callable[[Rows], FloatArray]]] = {
     "anderson_darling": ranks.anderson_darling,
     "cramer_von_mises": ranks.cramer_von_mises,
     "hellinger": _over_bins(shares.hellinger),
@@ -35,8 +36,8 @@ NUMERIC: dict[str, Callable[[Rows], FloatArray]] = {
     "wasserstein": distances.wasserstein,
 }
 
-NAMES = frozenset(NUMERIC) | frozenset(COUNTS)
-ORDERED = frozenset({"roughness"})  # the statistics to which the order of rows matters
+NAMES: Final = frozenset(NUMERIC) | frozenset(COUNTS)
+ORDERED: Final = frozenset({"roughness"})  # the statistics to which the order of rows matters
 
 
 def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:

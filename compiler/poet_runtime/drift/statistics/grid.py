@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +57,14 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Cells = npt.NDArray[np.uint32] | IntArray
 
-BLOCK = 1 << 15  # values at once: their buffers stay in the processor's cache
-MOST_CELLS = 1 << 17
-EVEN = 1 / 8  # of all cells as many as if the reference filled these evenly: no better map is looked for
-WHOLE = 2.0**52  # from here to 2**53 doubles are the whole numbers, their low bits the number itself
-LOW_BITS = 0xFFFF_FFFF
-ALL_BUT_SIGN = 0x7FFF_FFFF_FFFF_FFFF
+BLOCK: Final = 1 << 15  # values at once: their buffers stay in the processor's cache
+MOST_CELLS: Final = 1 << 17
+EVEN: Final = (
+    1 / 8
+)  # of all cells as many as if the reference filled these evenly: no better map is looked for
+WHOLE: Final = 2.0**52  # from here to 2**53 doubles are the whole numbers, their low bits the number itself
+LOW_BITS: Final = 0xFFFF_FFFF
+ALL_BUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 def cells_for(length: int) -> int:
@@ -243,7 +245,7 @@ def ends_of(counts: IntArray) -> IntArray:
     return ends
 
 
-NARROW = 4  # cells from the first to the last of some hold less than this part of a sample
+NARROW: Final = 4  # cells from the first to the last of some hold less than this part of a sample
 
 
 class Inside(NamedTuple):

@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -82,10 +83,13 @@ def _homogeneity(statistic: float, counts: Counts) -> float:
     return float(special.chdtrc(freedom, statistic)) if freedom > 0 else 1.0
 
 
-NUMERIC: dict[str, Callable[[float, Rows], float]] = {
+NUMERIC: Final[dict[str, Callable[[float, Rows], float]]] = {
     "ks": _ks,
     "cramer_von_mises": _cramer_von_mises,
     "mann_whitney": _mann_whitney,
     "levene": _levene,
 }
-COUNTS: dict[str, Callable[[float, Counts], float]] = {"chi_square": _homogeneity, "g_test": _homogeneity}
+COUNTS: Final[dict[str, Callable[[float, Counts], float]]] = {
+    "chi_square": _homogeneity,
+    "g_test": _homogeneity,
+}

@@ -1,12 +1,13 @@
 """Differences between shares: of categories, or of bins of equal share of the reference."""
 
 import math
+from typing import Final
 
 import numpy as np
 
 from poet_runtime.drift.statistics.baseline import Counts, FloatArray, row_sums
 
-EMPTY_SHARE = 1e-4  # an empty bin counts as this share, as credit scoring practice has it
+EMPTY_SHARE: Final = 1e-4  # an empty bin counts as this share, as credit scoring practice has it
 
 
 def psi(counts: Counts) -> FloatArray:

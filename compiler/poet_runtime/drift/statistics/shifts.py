@@ -1,10 +1,12 @@
 """Changes of one property: place, scale, roughness."""
 
+from typing import Final
+
 import numpy as np
 
 from poet_runtime.drift.statistics.baseline import BEYOND, FloatArray, Rows, in_units, mean_step, row_sums
 
-VANISHED = 1e-6  # a standard deviation this much smaller is gone
+VANISHED: Final = 1e-6  # a standard deviation this much smaller is gone
 
 
 def mean_shift(rows: Rows) -> FloatArray:

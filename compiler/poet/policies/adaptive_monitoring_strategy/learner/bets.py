@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from poet.learning.configuration import Costs
 from poet.learning.e_factors import (
@@ -33,15 +34,15 @@ from poet.policies.adaptive_monitoring_strategy.learner.readings import (
 )
 from poet.stats import decay_weights, rate_interval
 
-DAYS = (1.0, 3.0, 7.0, 14.0, 30.0)
-LESSER = TIERS[:3]  # no model of high or critical impact is ever monitored less
-_MOST = 3.0  # times the largest cost: a larger surplus counts as this, so that no single claim decides
-_RECKONED = 5.0  # times the cost: a larger return that these models never had is not reckoned with
-_STAKES_ON_GAIN = (0.2, 0.4, 0.7)  # of the wealth, per largest cost so far
-_STAKES_ON_COST = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
-_BEYOND = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
-_FEWEST_EXECUTIONS = 10  # executions judged longer after an incident before there is a usual rate
-_HIGHEST = 0.95  # usual rate that leaves room for more
+DAYS: Final = (1.0, 3.0, 7.0, 14.0, 30.0)
+LESSER: Final = TIERS[:3]  # no model of high or critical impact is ever monitored less
+_MOST: Final = 3.0  # times the largest cost: a larger surplus counts as this, so that no single claim decides
+_RECKONED: Final = 5.0  # times the cost: a larger return that these models never had is not reckoned with
+_STAKES_ON_GAIN: Final = (0.2, 0.4, 0.7)  # of the wealth, per largest cost so far
+_STAKES_ON_COST: Final = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
+_BEYOND: Final = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
+_FEWEST_EXECUTIONS: Final = 10  # executions judged longer after an incident before there is a usual rate
+_HIGHEST: Final = 0.95  # usual rate that leaves room for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +146,11 @@ def return_on(accounts: Iterable[CostRecord]) -> float:
     return gain / cost if cost > 0.0 else math.inf
 
 
-MOST = 10
-_FEWEST_DRIFTS = 3
-_COVERED = 0.95  # of what all drifts cost
-_BETTER = 1.5  # times: a feature in force gives way only to one that is this much better
-_KNOWN = 30  # events before fewer than `MOST` features are thought to be enough
+MOST: Final = 10
+_FEWEST_DRIFTS: Final = 3
+_COVERED: Final = 0.95  # of what all drifts cost
+_BETTER: Final = 1.5  # times: a feature in force gives way only to one that is this much better
+_KNOWN: Final = 30  # events before fewer than `MOST` features are thought to be enough
 
 
 def top_features(

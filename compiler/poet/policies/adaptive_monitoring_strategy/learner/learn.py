@@ -1,6 +1,6 @@
 """Learn strategies: accounts and verdicts, bets, rules."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_TYPES = (
+_TYPES: Final = (
     "monitoring.cost",
     "monitoring.value_delivered",
     "resource.optimization_needed",

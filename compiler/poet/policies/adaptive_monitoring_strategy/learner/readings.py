@@ -3,16 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from poet.learning.configuration import Costs
 from poet.learning.feedback_rows import FeedbackRow, Observation
 
-TIERS = ("none", "low", "medium", "high", "critical")
-BANDS = (0.01, 0.05, 0.2)  # historical drift rates below which a model counts as that quiet
-_RUNS_A_MONTH = 720.0  # of a model that is monitored every hour, as version 1 does
-_DAY = 86_400.0
-_PREFIX = "drift-"
-_GRAVE = frozenset({"", "high", "critical"})  # an impact that nobody named may be any
+TIERS: Final = ("none", "low", "medium", "high", "critical")
+BANDS: Final = (0.01, 0.05, 0.2)  # historical drift rates below which a model counts as that quiet
+_RUNS_A_MONTH: Final = 720.0  # of a model that is monitored every hour, as version 1 does
+_DAY: Final = 86_400.0
+_PREFIX: Final = "drift-"
+_GRAVE: Final = frozenset({"", "high", "critical"})  # an impact that nobody named may be any
 
 
 @dataclass(frozen=True, slots=True)

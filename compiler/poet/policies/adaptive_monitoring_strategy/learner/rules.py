@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from poet.learning.e_factors import hypothesis_key
 from poet.learning.hypothesis_tests import HypothesisTest
@@ -12,7 +12,7 @@ from poet.policies.adaptive_monitoring_strategy.learner.readings import BANDS, T
 from poet.spec.decisions import Interval, Replay, Rule
 from poet.stats import rate_interval
 
-_MUCH: dict[str, object] = {"frequency": "real_time", "tests": "multiple"}
+_MUCH: Final[dict[str, object]] = {"frequency": "real_time", "tests": "multiple"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,10 @@ from poet.learning.configuration import LearnConfiguration
 from poet.policies.calculate_adaptive_window.learner.readings import Reading
 from poet.stats import decay_weights, shrunk_means, weighted_median
 
-_FEWEST = 2  # readings of a window before it may be chosen
-_FAR = 4.0  # times the median: three standard deviations of what reports scatter by
-_CLEARLY = 1.64  # standard errors of a difference: one in twenty by chance
-_LEAST_SAVING = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
+_FEWEST: Final = 2  # readings of a window before it may be chosen
+_FAR: Final = 4.0  # times the median: three standard deviations of what reports scatter by
+_CLEARLY: Final = 1.64  # standard errors of a difference: one in twenty by chance
+_LEAST_SAVING: Final = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import msgspec
 import numpy as np
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 # One fixed id per fixed edge, so that a rule keeps its id and its constants' names for ever.
-_IDS = ("window", "slow", "medium", "fast", "very-fast")
+_IDS: Final = ("window", "slow", "medium", "fast", "very-fast")
 _Why = Literal["learned", "kept", "turned", "start", "pinned", "vetoed"]
 
 
@@ -195,8 +195,8 @@ def _above(rule: Rule) -> float:
     return float(cast("float", rule.condition.get("velocity_above", 0.0)))
 
 
-_TENTHS_KEPT = 9  # a cap keeps nine tenths of the size that bit
-_STRAYS = 0.1  # share of bites that may be flukes of a loaded machine
+_TENTHS_KEPT: Final = 9  # a cap keeps nine tenths of the size that bit
+_STRAYS: Final = 0.1  # share of bites that may be flukes of a loaded machine
 
 
 def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
@@ -262,8 +262,8 @@ def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
     )
 
 
-_FEWEST = 3  # readings behind a mean before anything is made of it
-_WELL_ABOVE = 1.5  # times the others: less is not worth a longer delay
+_FEWEST: Final = 3  # readings behind a mean before anything is made of it
+_WELL_ABOVE: Final = 1.5  # times the others: less is not worth a longer delay
 
 
 def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 # Fixed before any data came, so that no border is picked by looking.
-EDGES = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
+EDGES: Final = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,13 @@ def read(
     return readings, len(rows) - len(readings)
 
 
-_PER_DECADE = (1.0, 3.0, 9.0)  # strength of a tenfold window
-_PER_FEATURE = (1.0, 2.0, 4.0)  # strength of being the feature
-_PER_PLACE = (4.0, 8.0, 16.0)  # strength of a feature that is always the last against one always the first
+_PER_DECADE: Final = (1.0, 3.0, 9.0)  # strength of a tenfold window
+_PER_FEATURE: Final = (1.0, 2.0, 4.0)  # strength of being the feature
+_PER_PLACE: Final = (
+    4.0,
+    8.0,
+    16.0,
+)  # strength of a feature that is always the last against one always the first
 
 _Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
 
@@ -229,9 +233,9 @@ def _outcome(reading: Reading) -> float:
     return reading.outcome
 
 
-_BANDS_SHARE = 0.4
-_CAPS_SHARE = 0.3
-_FEATURES_SHARE = 0.3
+_BANDS_SHARE: Final = 0.4
+_CAPS_SHARE: Final = 0.3
+_FEATURES_SHARE: Final = 0.3
 
 
 def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
@@ -250,7 +254,7 @@ def is_with_others(hypothesis: str) -> bool:
     return hypothesis != "features"
 
 
-_GRID = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
+_GRID: Final = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))
 
 
 @dataclass(frozen=True, slots=True)

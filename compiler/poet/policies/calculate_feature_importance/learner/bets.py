@@ -16,6 +16,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -24,10 +25,10 @@ from poet.policies.calculate_feature_importance.learner.readings import Impact, 
 from poet.spec.decisions import Interval
 from poet.stats import alpha_spending, decay_weights, median_interval, weighted_median
 
-_ODDS = (2.0, 4.0, 16.0)  # of being on the list of what moved with the metric
-_MOSTLY = (0.7, 0.85, 0.97)  # how often a slope below what matters is met, against one half
-_FEWEST_OTHERS = 5  # slopes of other features before "what matters" is known
-_EVEN = 0.5
+_ODDS: Final = (2.0, 4.0, 16.0)  # of being on the list of what moved with the metric
+_MOSTLY: Final = (0.7, 0.85, 0.97)  # how often a slope below what matters is met, against one half
+_FEWEST_OTHERS: Final = 5  # slopes of other features before "what matters" is known
+_EVEN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +174,14 @@ def _correlated(row: Membership) -> float:
     return float(row.is_correlated)
 
 
-MULTIPLIERS = (1.5, 2.0, 3.0, 5.0, 10.0)
-_FEWEST = 3  # slopes behind a median
-_SHRINKAGE = 1.0  # imagined slope without any effect, beside the fewer of the two groups
-_LEAST = 1.35  # times: an effect below is not worth a rule
-_STAYS = 1.4  # times: an estimate this near to a multiplier in force changes nothing
-_PER_LEVEL = 0.25  # of the importance, for each level that the combined impact is above the individual one
+MULTIPLIERS: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
+_FEWEST: Final = 3  # slopes behind a median
+_SHRINKAGE: Final = 1.0  # imagined slope without any effect, beside the fewer of the two groups
+_LEAST: Final = 1.35  # times: an effect below is not worth a rule
+_STAYS: Final = 1.4  # times: an estimate this near to a multiplier in force changes nothing
+_PER_LEVEL: Final = (
+    0.25  # of the importance, for each level that the combined impact is above the individual one
+)
 
 
 @dataclass(frozen=True, slots=True)

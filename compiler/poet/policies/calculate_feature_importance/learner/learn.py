@@ -1,7 +1,7 @@
 """Learn importances: what was said, bets, effects, rules."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.e_factors import factors_excluding
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_TYPES = ("feature.drift_impact", "business.metric_degradation", "feature.interaction_discovered")
+_TYPES: Final = ("feature.drift_impact", "business.metric_degradation", "feature.interaction_discovered")
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:

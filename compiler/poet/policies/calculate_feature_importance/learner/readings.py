@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from poet.learning.feedback_rows import FeedbackRow
 
-LEVELS = ("none", "low", "medium", "high", "critical")
-_ARGUMENTS = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
-_SMALLEST_DRIFT = 0.02  # a slope over less than this says nothing
+LEVELS: Final = ("none", "low", "medium", "high", "critical")
+_ARGUMENTS: Final = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
+_SMALLEST_DRIFT: Final = 0.02  # a slope over less than this says nothing
 
 
 @dataclass(frozen=True, slots=True)

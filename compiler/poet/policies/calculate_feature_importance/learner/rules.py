@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -15,8 +15,8 @@ from poet.policies.calculate_feature_importance.learner.bets import Effects, dra
 from poet.policies.calculate_feature_importance.learner.readings import Impact
 from poet.spec.decisions import Rule
 
-_NEVER = "never-matters"
-_TENTH = 0.1
+_NEVER: Final = "never-matters"
+_TENTH: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,50 +7,51 @@ the same log choose among the same rules.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Final
 
 import msgspec
 
 from poet.policies.detect_drift.rules import Criterion, Preparation, Scale, Statistic
 
-RATIOS = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0, 9.0)
-KS_RATIO_LIMIT = 6.0
-MAXIMA = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)
-P_VALUES = (0.01, 1e-3, 1e-4, 1e-6, 1e-9, 1e-15)
-LEVELS: tuple[Statistic, ...] = ("wasserstein", "ks", "mean_shift", "median_shift")
-SHAPES: tuple[tuple[Statistic, Preparation], ...] = (
+RATIOS: Final = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0, 9.0)
+KS_RATIO_LIMIT: Final = 6.0
+MAXIMA: Final = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)
+P_VALUES: Final = (0.01, 1e-3, 1e-4, 1e-6, 1e-9, 1e-15)
+LEVELS: Final[tuple[Statistic, ...]] = ("wasserstein", "ks", "mean_shift", "median_shift")
+SHAPES: Final[tuple[tuple[Statistic, Preparation], ...]] = (
     ("roughness", "raw"),
     ("roughness", "deseasonalised"),
     ("scale_shift", "raw"),
 )
-PREPARED: tuple[Preparation, ...] = ("raw", "deseasonalised")
-BOTH: tuple[tuple[Statistic, Statistic], ...] = (
+PREPARED: Final[tuple[Preparation, ...]] = ("raw", "deseasonalised")
+BOTH: Final[tuple[tuple[Statistic, Statistic], ...]] = (
     ("wasserstein", "ks"),
     ("wasserstein", "mean_shift"),
     ("ks", "median_shift"),
 )
-RANKED: tuple[tuple[Statistic, Preparation], ...] = (
+RANKED: Final[tuple[tuple[Statistic, Preparation], ...]] = (
     ("ks", "raw"),
     ("ks", "phase_matched"),
     ("mann_whitney", "raw"),
 )
-MATCHED: tuple[Statistic, ...] = ("ks", "wasserstein")
-COUNTED: tuple[Statistic, ...] = ("chi_square", "g_test")
-EFFECTS: dict[Statistic, tuple[float, ...]] = {
+MATCHED: Final[tuple[Statistic, ...]] = ("ks", "wasserstein")
+COUNTED: Final[tuple[Statistic, ...]] = ("chi_square", "g_test")
+EFFECTS: Final[dict[Statistic, tuple[float, ...]]] = {
     "wasserstein": (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5),
     "ks": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7),
     "mean_shift": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5),
     "median_shift": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5),
 }
-DIVERGENCES: dict[Statistic, tuple[float, ...]] = {
+DIVERGENCES: Final[dict[Statistic, tuple[float, ...]]] = {
     "psi": (0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 4.0),
     "jensen_shannon": (0.05, 0.1, 0.2, 0.3, 0.4, 0.6),
 }
-SHARES: dict[Statistic, tuple[float, ...]] = {
+SHARES: Final[dict[Statistic, tuple[float, ...]]] = {
     "total_variation": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
     "hellinger": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
 }
-KIN_COST = 6.0  # the default's statistics at other thresholds
-OTHER_COST = 9.0  # anything else
+KIN_COST: Final = 6.0  # the default's statistics at other thresholds
+OTHER_COST: Final = 9.0  # anything else
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ done is not asked: people judge what is raised, so past verdicts say little abou
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from poet.spec.decisions import Evidence, Interval, Replay, Rule
 from poet.stats import bounded_mean_interval, rate_interval
 from poet.summaries import Summaries
 
-NAMES = {
+NAMES: Final = {
     "ks": "KS",
     "psi": "PSI",
     "wasserstein": "Wasserstein",
@@ -34,14 +35,14 @@ NAMES = {
     "chi_square": "chi-square",
     "g_test": "G",
 }
-SCALES = {
+SCALES: Final = {
     "absolute": "{name} > {threshold:g}",
     "p_value": "{name} p < {threshold:g}",
     "own_q90": "{name} > {threshold:g} x own q90",
     "own_max": "{name} > {threshold:g} x own maximum",
     "own_sd": "{name} > own mean + {threshold:g} sd",
 }
-SAMPLE = 5
+SAMPLE: Final = 5
 
 
 def describe(candidate: Candidate) -> str:

@@ -23,7 +23,7 @@ from poet.spec.decisions import Decisions, Evidence, Rule
 from poet.stats import decay_weights, e_value_threshold, leave_one_source_out, reject
 from poet.summaries import Summaries
 
-SHOWN_HELD = 3
+SHOWN_HELD: Final = 3
 
 
 def rules_after(table: Table, adopted: Sequence[str], states: dict[str, ScopeState]) -> tuple[Rule, ...]:

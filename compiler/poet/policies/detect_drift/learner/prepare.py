@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ from poet.spec.decisions import Decisions, Rule
 from poet.stats import excludable_sources
 from poet.summaries import Summaries
 
-FEWEST_BETS = 5
+FEWEST_BETS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,9 @@ from poet.stats import decay_weights, excludable_sources
 from poet.summaries import Summaries
 
 Answers = NDArray[np.bool_]
-GRAVE = ("high", "critical")
-SHOWN = 5
-HALF = 0.5  # of the sources that judged
+GRAVE: Final = ("high", "critical")
+SHOWN: Final = 5
+HALF: Final = 0.5  # of the sources that judged
 
 
 def replay(

@@ -7,6 +7,7 @@ feature. A wide scope has most of the weight, since most monitors are wrong in t
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,9 @@ from poet.policies.detect_drift.learner.steps import Executions, fires
 from poet.policies.detect_drift.rules import Condition, Criteria, branches
 from poet.spec.decisions import Decisions
 
-WEIGHTS = {"numeric": 0.8, "seasonal": 0.05, "steady": 0.05, "categorical": 0.05}
-FEATURES_WEIGHT = 0.05
-MOST_FEATURES = 200
+WEIGHTS: Final = {"numeric": 0.8, "seasonal": 0.05, "steady": 0.05, "categorical": 0.05}
+FEATURES_WEIGHT: Final = 0.05
+MOST_FEATURES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.e_factors import factors_excluding
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_TYPES = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
-_GRAVE = frozenset({"high", "critical"})
-_TOO_LOW = ("sensitive", "noisy", "too_many", "false")
+_TYPES: Final = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
+_GRAVE: Final = frozenset({"high", "critical"})
+_TOO_LOW: Final = ("sensitive", "noisy", "too_many", "false")
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
@@ -88,7 +88,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 
-_RECORDED = ["execution_id", "feature", "time", "score", "threshold"]
+_RECORDED: Final = ["execution_id", "feature", "time", "score", "threshold"]
 
 
 def _ratio(row: dict[str, Any]) -> float | None:

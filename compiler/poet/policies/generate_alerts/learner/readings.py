@@ -9,18 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from poet.learning.feedback_rows import FeedbackRow, Observation
 from poet.learning.labels import Ballots
 
-_SAME_CAUSE = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
-_TOO_MANY = ("too_many", "similar", "repeated", "again")
-_LOOKED_AT = frozenset({"investigated", "resolved", "escalated"})
-_COFIRING_S = 3600.0  # executions this near fired together
-_MOST_PARTNERS = 5  # that one execution is compared with
-_PREFIXES = ("drift_alert_", "drift-")
-_DEFAULT_GAP_S = 3600.0  # of a complaint about similar alerts whose alert was never recorded
+_SAME_CAUSE: Final = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
+_TOO_MANY: Final = ("too_many", "similar", "repeated", "again")
+_LOOKED_AT: Final = frozenset({"investigated", "resolved", "escalated"})
+_COFIRING_S: Final = 3600.0  # executions this near fired together
+_MOST_PARTNERS: Final = 5  # that one execution is compared with
+_PREFIXES: Final = ("drift_alert_", "drift-")
+_DEFAULT_GAP_S: Final = 3600.0  # of a complaint about similar alerts whose alert was never recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -27,9 +27,9 @@ from poet.policies.generate_alerts.learner.readings import Pair, Repeat, Size, U
 from poet.spec.decisions import Interval, Replay, Rule
 from poet.stats import alpha_spending, rate_interval
 
-SIZES = (2, 3, 5, 10)  # members
-SPANS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
-_BEYOND = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
+SIZES: Final = (2, 3, 5, 10)  # members
+SPANS: Final = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
+_BEYOND: Final = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ def _span(gap_s: float) -> float | None:
     return SPANS[place] if place < len(SPANS) else None
 
 
-_DAY = 86_400.0
-_HOLDOUT = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
-_FLOOR = "high"  # what is this grave is never held back
-_STAYS = 1.25  # times: a bound this near to the one in force changes nothing
-_FACTORS = (1.2, 1.5, 2.0, 3.0, 5.0)
-_FACTOR = 1.5  # times the threshold, where nobody moved one by hand
+_DAY: Final = 86_400.0
+_HOLDOUT: Final = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
+_FLOOR: Final = "high"  # what is this grave is never held back
+_STAYS: Final = 1.25  # times: a bound this near to the one in force changes nothing
+_FACTORS: Final = (1.2, 1.5, 2.0, 3.0, 5.0)
+_FACTOR: Final = 1.5  # times the threshold, where nobody moved one by hand
 
 
 @dataclass(frozen=True, slots=True)

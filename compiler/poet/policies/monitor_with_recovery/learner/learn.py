@@ -1,7 +1,7 @@
 """Learn recovery: what was said, bets, rules."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.e_factors import factors_excluding
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_TYPES = ("monitoring.performance", "error.occurred", "error.recovery", "data.quality_issue")
+_TYPES: Final = ("monitoring.performance", "error.occurred", "error.recovery", "data.quality_issue")
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:

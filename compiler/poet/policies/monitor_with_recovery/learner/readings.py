@@ -2,25 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from poet.learning.feedback_rows import FeedbackRow, Observation, floored
 
-SIZES = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
-_KINDS = (
+SIZES: Final = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
+_KINDS: Final = (
     ("timeout", ("timeout", "timed_out", "deadline", "hang")),
     ("memory", ("memory", "oom")),
     ("crash", ("crash", "segfault", "signal", "killed", "abort")),
     ("value", ("value", "type", "zero", "nan", "invalid", "arithmetic", "schema")),
     ("io", ("io_", "ioerror", "connection", "network", "disk", "file")),
 )
-_STRATEGIES = (
+_STRATEGIES: Final = (
     ("sampled", ("sampl",)),
     ("sparse", ("sparse", "imput")),
     ("by_feature", ("feature", "column", "partial")),
     ("retry", ("retry", "retri")),
 )
-_MISSING = ("sparse", "missing", "null", "empty")
-_SAMPLE_ROWS = ("sample_rows", "sample_size", "target_size")
+_MISSING: Final = ("sparse", "missing", "null", "empty")
+_SAMPLE_ROWS: Final = ("sample_rows", "sample_size", "target_size")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -32,11 +32,11 @@ from poet.spec.decisions import Interval, Rule
 from poet.stats import alpha_spending, bounded_mean_interval, decay_weights
 from poet_runtime.errors import LearnError
 
-FEWEST = 20  # completed runs before a quantile is fitted
-_QUANTILE = 0.95
-_SLACK = 2.0  # times the quantile: being patient costs seconds, cutting a good run costs the result
-_SHORTEST_S = 0.5
-_NEWEST = 400  # runs behind a fit
+FEWEST: Final = 20  # completed runs before a quantile is fitted
+_QUANTILE: Final = 0.95
+_SLACK: Final = 2.0  # times the quantile: being patient costs seconds, cutting a good run costs the result
+_SHORTEST_S: Final = 0.5
+_NEWEST: Final = 400  # runs behind a fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
-LARGE = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
+CUTS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
+LARGE: Final = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +181,12 @@ def risk_shares(said: Evidence) -> dict[str, float]:
     }
 
 
-_ROWS = 10_000  # a sample's, where nobody told of another
-_TENTHS_KEPT = 9  # sampling begins at nine tenths of the size that bit
-_STRAYS = 0.1  # share of failures that may be flukes of a loaded machine
-_FEWEST = 3  # recoveries behind a mean
-_SPARSE_LOSS = 0.1  # quality that presence instead of values costs, where nobody told
-_STAYS = 1.3  # times: a deadline this near to the one in force changes nothing
+_ROWS: Final = 10_000  # a sample's, where nobody told of another
+_TENTHS_KEPT: Final = 9  # sampling begins at nine tenths of the size that bit
+_STRAYS: Final = 0.1  # share of failures that may be flukes of a loaded machine
+_FEWEST: Final = 3  # recoveries behind a mean
+_SPARSE_LOSS: Final = 0.1  # quality that presence instead of values costs, where nobody told
+_STAYS: Final = 1.3  # times: a deadline this near to the one in force changes nothing
 
 
 @dataclass(frozen=True, slots=True)
