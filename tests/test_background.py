@@ -221,7 +221,7 @@ def test_one_module_registers_for_forks_and_exits() -> None:
         for path in (ROOT / "compiler").rglob("*.py")
         if "os.register_at_fork(" in (text := path.read_text()) or "atexit.register" in text
     }
-    assert found == {"compiler/poet/background.py"}
+    assert found == {"compiler/poet_runtime/background.py"}
 
 
 def test_modules_import_where_no_process_forks() -> None:

@@ -281,7 +281,7 @@ def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next pull finishes the work, even one whose source is gone."""
-    from poet.distribute import pull as _pull
+    from poet.distribute import fetch as _pull
 
     there = publisher(tmp_path / "there", 1)
     before = there.bundle()

@@ -368,7 +368,7 @@ def test_a_module_of_hostile_text_arrives_as_it_is(tmp_path: Path) -> None:
 
 def test_an_oversized_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sparse file of a terabyte costs no more than the limit."""
-    monkeypatch.setattr("poet.distribute.bundle.LARGEST", 1000)
+    monkeypatch.setattr("poet.distribute.fetch.LARGEST", 1000)
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(BundleError, match="has more than 1000 bytes"):

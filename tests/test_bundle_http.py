@@ -204,7 +204,7 @@ def test_what_is_too_large_is_not_read(
     tmp_path: Path, serving: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By what the server promises, and by what it sends where it promises nothing."""
-    monkeypatch.setattr("poet.distribute.bundle.LARGEST", 100_000)
+    monkeypatch.setattr("poet.distribute.fetch.LARGEST", 100_000)
     serving.answer = says(200, Content_Length=str(2**60))
     fails(tmp_path, serving.url, "offers 1152921504606846976 bytes")
     sent = 0
@@ -279,7 +279,7 @@ def test_https_is_not_left_for_http() -> None:
     from http.client import HTTPMessage
     from io import BytesIO
 
-    from poet.distribute.pull import _Redirects
+    from poet.distribute.fetch import _Redirects
 
     assert issubclass(HTTPMessage, Message)
     request = urllib.request.Request("https://a.invalid/bundle")

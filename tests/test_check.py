@@ -209,6 +209,10 @@ BAD = [
     ("import numpy.ctypeslib", "imports numpy.ctypeslib"),
     ("from scipy import io", "imports io from scipy"),
     ("from poet.learning import learn", "imports learn from poet.learning"),
+    ("from poet_runtime.files import atomic_write", "imports atomic_write from poet_runtime.files"),
+    ("from poet_runtime import registry", "imports registry from poet_runtime"),
+    ("import poet_runtime.registry", "imports poet_runtime.registry"),
+    ("from poet_runtime.alerts import groupby", "imports groupby from poet_runtime.alerts"),
     (
         "from poet_runtime.drift.comparison import Samples",
         "imports Samples from poet_runtime.drift.comparison",

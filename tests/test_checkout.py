@@ -112,7 +112,7 @@ def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
 def test_this_repository_is_checked_out_byte_for_byte(tmp_path: Path) -> None:
     """Its own versions, templates, log and expected modules, under the attributes at its root."""
     copy = tmp_path / "copy"
-    for name in ("generated", "templates", "feedback_log", "tests/golden"):
+    for name in ("generated", "templates", "feedback_log", "tests/policies/detect_drift/golden"):
         unwanted = shutil.ignore_patterns("__pycache__", ".lock", "log.sqlite3*", "segments")
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     shutil.copy(ROOT / ".gitattributes", copy)
@@ -120,7 +120,7 @@ def test_this_repository_is_checked_out_byte_for_byte(tmp_path: Path) -> None:
     there = checked_out(copy, tmp_path / "there")
     assert (there / "README.md").read_bytes() == b"a line\r\n"
     files = [path for path in copy.glob("*/**/*") if path.is_file() and ".git" not in path.parts]
-    assert len(files) > 50
+    assert len(files) > 40
     for path in files:
         assert (there / path.relative_to(copy)).read_bytes() == path.read_bytes(), path
 

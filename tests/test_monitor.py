@@ -382,8 +382,8 @@ def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
 ) -> None:
     """In its own domain; before a version is there the body is called as written."""
     spec = replace(spec_of("generate_alerts"), name="choose_backoff", domain="retries")
-    monkeypatch.setattr("poet.spec.registration.policy", lambda _name: spec)
-    monkeypatch.setattr("poet.spec.registration.domains", lambda: ("ml_monitoring", "retries"))
+    monkeypatch.setattr("poet.monitor.decorator.spec_of", lambda _name: spec)
+    monkeypatch.setattr("poet.monitor.connection.domains", lambda: ("ml_monitoring", "retries"))
     monkeypatch.setattr("poet.monitor.function.RETRY_S", 0.0)
     folder = first_workspace(tmp_path / "w")
 

@@ -164,7 +164,7 @@ def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.
         raise KeyError("no such field")
 
     policy = RuntimePolicy(name="of_a_package", identify=broken)
-    monkeypatch.setattr("poet_runtime.policies.policy.runtime_policy", lambda _name: policy)
+    monkeypatch.setattr("poet.workspace.recording.runtime_policy", lambda _name: policy)
     log = Log()
     record = recorder(log)
     assert record("of_a_package", {"a": 1}, 7) == 7

@@ -47,10 +47,10 @@ def one(feature="", fails=(), spend=None) -> int:
 SHARE = 0.5
 FEATURES = ("age", "income", "city")
 STEPS = (
-    "poet_runtime.files.fsync_directory",
-    "poet_runtime.files.atomic_write",
+    "poet_runtime.registry.changes.fsync_directory",
+    "poet_runtime.registry.changes.atomic_write",
     "poet_runtime.files._replace",
-    "poet_runtime.files.fsync_directory",
+    "poet_runtime.registry.changes.fsync_directory",
 )
 
 

@@ -316,7 +316,7 @@ def test_the_bytes_do_not_depend_on_the_process() -> None:
     """Hash seeds order sets differently; a module must not show it."""
     decisions = golden("detect_drift") / "features_and_agreement" / "decisions.json"
     program = (
-        "import sys, pathlib; from poet.spec.decisions import decode; from poet.build import render;"
+        "import sys, pathlib; from poet.spec.decisions import decode; from poet.build.render import render;"
         "sys.stdout.buffer.write(render(decode(pathlib.Path(sys.argv[1]).read_bytes())).source.encode())"
     )
     outputs = {

@@ -259,9 +259,9 @@ def test_aggregates_of_an_index_that_was_replaced_are_not_kept(
         seal(log, folder)
         real = read_index
         another = Index(position=1, prefix="another")
-        monkeypatch.setattr("poet.summaries.segments.read_index", lambda _folder: another)
+        monkeypatch.setattr("poet.summaries.aggregates.read_index", lambda _folder: another)
         first = aggregate(folder)
         assert not kept.exists()
-        monkeypatch.setattr("poet.summaries.segments.read_index", real)
+        monkeypatch.setattr("poet.summaries.aggregates.read_index", real)
         assert aggregate(folder).cells.equals(first.cells)
         assert kept.exists()

@@ -92,7 +92,7 @@ BAD = {
         "detect_drift",
         "    if samples.reason:",
         "    if current[0] is samples.reason:",
-        "reports missing data",
+        "says what it decides by",
     ),
     "ignores its own threshold": (
         "detect_drift",

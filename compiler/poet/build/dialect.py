@@ -12,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import Final, TypeVar
 
 import libcst as cst
@@ -328,7 +330,11 @@ def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
 
 
-_PACKAGES: Final = ("numpy", "scipy", "statsmodels", "poet_runtime")
+_PACKAGES: Final = ("numpy", "scipy", "statsmodels")
+_RUNTIME: Final = "poet_runtime"
+_RUNTIME_MODULES: Final = tuple(
+    f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")
+)
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -353,7 +359,7 @@ def beginning(tree: Tree) -> Iterator[Refusal]:
 def imports(tree: Tree) -> Iterator[Refusal]:
     """Refuse imports of anything but the packages that policies run on."""
     packages = (*_PACKAGES, *tree.imports)
-    step = f"import from {', '.join(packages)} by public names"
+    step = f"import from {', '.join((*packages, *_RUNTIME_MODULES))} by public names"
     for node, line in tree.of(cst.Import):
         for alias in node.names:
             name = get_full_name_for_node(alias.name) or ""
@@ -367,8 +373,25 @@ def imports(tree: Tree) -> Iterator[Refusal]:
             continue
         for alias in statement.names:
             imported = get_full_name_for_node(alias.name) or ""
-            if not (_is_open(name, packages) and _is_open(f"{name}.{imported}", packages)):
+            is_open = _is_open(name, packages) and _is_open(f"{name}.{imported}", packages)
+            if not is_open and imported not in _runtime_names(name):
                 yield Refusal(line, f"imports {imported} from {name}", step)
+
+
+@cache
+def _runtime_names(module: str) -> frozenset[str]:
+    """Return what generated code may import from a module of the runtime.
+
+    The runtime also writes files and starts processes. Only what these modules define for policies is open,
+    not what they import.
+    """
+    if module not in _RUNTIME_MODULES:
+        return frozenset()
+    names = vars(import_module(module))
+    offered = names.get("__all__") or [
+        name for name, value in names.items() if getattr(value, "__module__", "").startswith(_RUNTIME)
+    ]
+    return frozenset(name for name in offered if not name.startswith("_"))
 
 
 def _is_open(name: str, packages: tuple[str, ...]) -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 import scipy.special
 from hypothesis import HealthCheck, Phase, reproduce_failure, settings
 from hypothesis.errors import DidNotReproduce
+from hypothesis.internal.conjecture import providers
 
 from poet.build import kernel_sandbox as _walls
 from poet.build.audit import Guard, TooLongError, limit, within
@@ -38,6 +39,22 @@ from poet.build.probes import loaded
 from poet.build.sandbox import Answer, Job
 from poet.spec import decisions as documents
 from poet_runtime import drift
+
+_PACKAGES: Final = tuple(f"{Path(each).parents[1]}{os.sep}" for each in (drift.__file__, __file__))
+_is_local_file: Final[Callable[[str], bool]] = vars(providers)["is_local_module_file"]  # it is not exported
+
+
+def _is_candidate_file(path: str) -> bool:
+    """Return whether Hypothesis should try the constants of a file: those of the candidate, not ours.
+
+    Hypothesis looks into every module outside ``site-packages``. From a checkout it would try thousands of
+    constants of the compiler, from an installed package none: the same contract would test differently.
+    """
+    return not path.startswith(_PACKAGES) and _is_local_file(path)
+
+
+vars(providers)["is_local_module_file"] = _is_candidate_file
+
 
 ROUNDS: Final = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
 TIMES, BESIDE_S = 10.0, 0.05  # as long as the champion, and a start

@@ -1,9 +1,9 @@
 """Signed bundles: versions for machines that do not share the workspace."""
 
 from poet.distribute.bundle import BundleDocument, open_bundle, pack, sign
+from poet.distribute.fetch import Pulled, State, pull, state
 from poet.distribute.follow import BundleRuntime
 from poet.distribute.keys import PrivateKey, TrustedKey, make_key, read_key, trusted
-from poet.distribute.pull import Pulled, State, pull, state
 
 __all__ = [
     "BundleDocument",

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from poet.distribute.fetch import Pulled, State, pull, state
 from poet.distribute.keys import TrustedKey, trusted
-from poet.distribute.pull import Pulled, State, pull, state
 from poet_runtime.background import BackgroundWorker
 from poet_runtime.errors import BundleError
 from poet_runtime.registry import Policy, Registry

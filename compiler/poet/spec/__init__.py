@@ -1,7 +1,7 @@
 """The policies: what each is called, where it starts and how its decisions become an outline."""
 
 from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
-from poet.spec.policy import PolicySpec
+from poet.spec.policy_spec import PolicySpec
 from poet.spec.registration import broken_policies, domains, policies, policy
 
 __all__ = [

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Final
 
-from poet.spec.policy import PolicySpec
+from poet.spec.policy_spec import PolicySpec
 from poet_runtime import plugins
 from poet_runtime.errors import PluginError, RenderError
 from poet_runtime.policies.policy import BUILT_IN, load_runtime_policy

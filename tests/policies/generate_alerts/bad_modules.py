@@ -221,7 +221,7 @@ BAD = (
         (
             (
                 FOUND,
-                FOUND + "    if len(waiting) == 2:\n"
+                "    drift_results = tuple(drift_results)\n" + FOUND + "    if len(waiting) == 2:\n"
                 "        waiting = tuple(each for each in drift_results if each.drifted)\n",
             ),
         ),

@@ -6,7 +6,7 @@ import msgspec
 
 from poet.spec.decisions import Decisions, Rule
 from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
-from poet.spec.policy import PolicySpec
+from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
 _SMALLEST, _LARGEST = 0.1, 10.0  # times the base: the contract's limits

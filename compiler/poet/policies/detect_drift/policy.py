@@ -18,7 +18,7 @@ from poet.policies.detect_drift.rules import (
 )
 from poet.spec.decisions import Decisions
 from poet.spec.outline import Constant, constant_name, in_rule_order, why
-from poet.spec.policy import PolicySpec
+from poet.spec.policy_spec import PolicySpec
 
 _SCALE_IN_NAME: Final = {
     "absolute": (),
