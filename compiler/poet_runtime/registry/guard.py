@@ -159,6 +159,7 @@ class Guard:
         With `says_who` such answers are given as `AnsweredByPrevious`.
         """
         function, count, wall = self.loaded.function, self._count.__next__, self._timers.wall
+        budget_s = self._budget_s
 
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -176,7 +177,7 @@ class Guard:
                     raise
             else:
                 took = wall() - begun
-                if took <= self._budget_s and type(result) in self._types:
+                if took <= budget_s and type(result) in self._types:
                     if count() == PROVEN_AFTER:
                         self._prove()
                     return result
