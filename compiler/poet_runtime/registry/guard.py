@@ -159,14 +159,12 @@ class Guard:
         With `says_who` such answers are given as `AnsweredByPrevious`.
         """
         function, count, wall = self.loaded.function, self._count.__next__, self._timers.wall
-        budget_s = self._budget_s
+        budget_s, can_be_reread = self._budget_s, READ_ONCE.isdisjoint
 
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             again: Arguments = (args, kwargs)
-            if not (
-                READ_ONCE.isdisjoint(map(type, args)) and READ_ONCE.isdisjoint(map(type, kwargs.values()))
-            ):
+            if not (can_be_reread(map(type, args)) and can_be_reread(map(type, kwargs.values()))):
                 (args, kwargs), again = twice(args, kwargs)
             begun = wall()
             try:
@@ -175,15 +173,13 @@ class Guard:
                 answer = self._instead_of(error, again)
                 if answer is _FAILED_TOO:
                     raise
-            else:
-                took = wall() - begun
-                if took <= budget_s and type(result) in self._types:
-                    if count() == PROVEN_AFTER:
-                        self._prove()
-                    return result
-                answer = self._examined(result, took, again)
-            is_previous = type(answer) is AnsweredByPrevious
-            return answer.answer if is_previous and not says_who else answer
+                return _given(answer, says_who=says_who)
+            took = wall() - begun
+            if took > budget_s or type(result) not in self._types:
+                return _given(self._examined(result, took, again), says_who=says_who)
+            if count() == PROVEN_AFTER:
+                self._prove()
+            return result
 
         return guarded
 
@@ -276,6 +272,11 @@ class Guard:
         if self._on_proven is not None and self.is_sound:
             self.is_proven = True
             self._on_proven()
+
+
+def _given(answer: Any, *, says_who: bool) -> Any:
+    is_previous = type(answer) is AnsweredByPrevious
+    return answer.answer if is_previous and not says_who else answer
 
 
 def plain(text: str) -> str:
