@@ -80,7 +80,7 @@ class Recorder(BackgroundWorker):
     ) -> Any:
         """Return the answer with its ids and audit mark, and record it behind the caller.
 
-        `version` is the version that was asked, for answers that do not name it. `when` is when the policy
+        `version` is the version that answered, for answers that do not name it. `when` is when the policy
         answered, in seconds since 1970, where that was not just now.
         """
         recording = Recording(self._new_id(), self._new_id, self._is_audited)

@@ -2,7 +2,6 @@
 
 from poet_runtime.registry.canary import has_sides, is_on_canary
 from poet_runtime.registry.changes import Change, activate, moved, on_trial, refuse_share, release, rollback
-from poet_runtime.registry.guard import Timers
 from poet_runtime.registry.load import (
     ChangedModule,
     LoadedVersion,
@@ -15,6 +14,7 @@ from poet_runtime.registry.load import (
 from poet_runtime.registry.policy import Policy
 from poet_runtime.registry.registry import Registry
 from poet_runtime.registry.shadow import Tally
+from poet_runtime.registry.speed import Timers
 from poet_runtime.registry.state import (
     Move,
     PolicyEntry,

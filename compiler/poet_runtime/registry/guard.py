@@ -5,18 +5,13 @@ answers the same call well. What both fail at is the caller's doing: the new ver
 is, and nothing is counted. A wrong type is one that neither the function before says it returns nor actually
 returned to the same call.
 
-A call is slow if the new version takes over `SLOW_S` and over `SLOWER` times as long as the version before,
-both in wall time and in CPU time, when both repeat it on data that has been read. The first run of a call
-proves nothing: it may wait for a lazy column, a cold cache, or a machine that is busy with other work. A
-first run that took over `SLOW_S` only makes a call suspicious. The guard then runs both versions in turn, up
-to `ROUNDS` times each, and compares the fastest runs. It stops at the first comparison that clears the new
-version. CPU time is that of the calling thread: the process's CPU time would include whatever other threads
-do in the meantime. Work that a version hands to other threads is therefore not held against it.
+Where the version before answers, the new version is asked again, up to `ASKED_AGAIN` times: an error that
+does not come again may have been that of a network or a lazy column, so the new version's later answer is
+returned and nothing is counted.
 
-A caller waits while a call is repeated. So each time a version is cleared, the guard leaves twice as many
-suspicious calls alone before it looks again, up to `MOST_LEFT_ALONE`. A call is not repeated if an argument
-can be read only once or is code of the caller. A policy that runs the caller's own code under deadlines of
-its own is not timed. A slow call is answered by the new version: the answer is late, not wrong.
+How slow calls are found, and whose fault they are not, is said in `poet_runtime.registry.speed`. A policy
+that runs the caller's own code under deadlines of its own is not timed. A slow call is answered by the new
+version: the answer is late, not wrong.
 
 Slow calls and failures are counted apart. Failures quarantine a version. Slow calls only activate the version
 before, since the same code may be fast enough on other data or on another machine.
@@ -36,7 +31,6 @@ no more than their last share, which understates the capital and so keeps the bo
 The versions that failed or were slow in this process, until ``registry.json`` says so to all.
 """
 
-import copy
 import itertools
 import logging
 import threading
@@ -45,14 +39,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from time import perf_counter, thread_time
-from types import GeneratorType
 from typing import Any, Final, NamedTuple
 
 from poet_runtime.errors import PoetError
 from poet_runtime.policies.policy import runtime_policy
 from poet_runtime.registry.changes import withdraw
 from poet_runtime.registry.load import LoadedVersion
+from poet_runtime.registry.speed import (
+    READ_ONCE,
+    SUSPICIOUS_S,
+    Arguments,
+    SpeedWatch,
+    Timers,
+    holds_code,
+    is_spent,
+    twice,
+    unread,
+)
 from poet_runtime.registry.state import PolicyEntry
 
 ALLOWED: Final = 0.001  # of the calls: what no version is rolled back for
@@ -92,48 +95,20 @@ def _share(call: int) -> float:
     return 1.0 / (call * (call + 1))
 
 
-SLOW_S: Final = 1.0
-SLOWER: Final = 20.0
-ROUNDS: Final = 2  # of both versions: the fastest of two runs is rarely one that was interrupted
-LONGEST_S: Final = 5.0  # of repeating one call, after which no further round begins
-MOST_LEFT_ALONE: Final = 63  # suspicious calls between two that are repeated
+ASKED_AGAIN: Final = 2  # times, before an error counts: it came three times in a row then
 PROVEN_AFTER: Final = (
     100_000  # calls without a failure, after which a version that nobody records is called directly
 )
 LONGEST_REASON: Final = 200  # characters
 _log = logging.getLogger("poet_runtime.registry")
-_TEE: Final[type] = type(itertools.tee(())[0])
-_READ_ONCE: Final = frozenset(
-    {GeneratorType, map, filter, zip, _TEE, *(type(iter(kind())) for kind in (list, tuple, dict, set))}
-)
 _FAILED_TOO: Final = object()
-_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Timers(NamedTuple):
-    """The clocks of a guard, both in seconds from any start: wall time and the calling thread's CPU time."""
+class AnsweredByPrevious(NamedTuple):
+    """An answer of the version before, for a hook that records who answered."""
 
-    wall: Callable[[], float] = perf_counter
-    cpu: Callable[[], float] = thread_time
-
-
-SYSTEM_TIMERS: Final = Timers()
-
-
-class _Spent(NamedTuple):
-    """What runs of the same call took in seconds; of several runs, the least of each."""
-
-    wall: float = float("inf")
-    cpu: float = float("inf")
-
-    def least(self, other: "_Spent") -> "_Spent":
-        return _Spent(min(self.wall, other.wall), min(self.cpu, other.cpu))
-
-    def is_far_above(self, other: "_Spent") -> bool:
-        return all(mine > max(SLOW_S, SLOWER * theirs) for mine, theirs in zip(self, other, strict=True))
-
-    def __str__(self) -> str:
-        return f"{self.wall:.3g} s ({self.cpu:.3g} s of CPU time)"
+    version: int
+    answer: Any
 
 
 class _Counted:
@@ -145,7 +120,7 @@ class _Counted:
         self._evidence = FailureEvidence()
 
     def add(self, call: int, reason: str) -> bool:
-        """Count a call, numbered from 1; return whether there is enough evidence to withdraw the version."""
+        """Count a call or a series, numbered from 1; return whether that is enough to withdraw it."""
         self.count += 1
         self.first = self.first or reason
         return self._evidence.failed_at(call) >= ENOUGH
@@ -168,27 +143,29 @@ class Guard:
         timers: Timers,
     ) -> None:
         self.loaded, self.previous = loaded, previous
-        self.failures, self.slow_calls = _Counted(), _Counted()
+        self.failures, self.slow_calls, self.slow_series = _Counted(), _Counted(), _Counted()
         self.is_broken = self.is_proven = False
         self._on_broken, self._on_slow, self._on_proven = on_broken, on_slow, on_proven
         self._types: frozenset[type] = _said_types(previous)
-        self._budget_s = SLOW_S if runtime_policy(loaded.policy).is_timed else float("inf")
+        self._budget_s = SUSPICIOUS_S if runtime_policy(loaded.policy).is_timed else float("inf")
         self._timers = timers
-        self._cleared = self._left_alone = 0
+        self._speed = SpeedWatch(loaded.function, previous.function, previous.number, timers)
         self._count = itertools.count(1)
         self.forked()
 
-    def call(self) -> Callable[..., Any]:
-        """Return the version's function, answered by the one before where it fails."""
+    def call(self, *, says_who: bool = False) -> Callable[..., Any]:
+        """Return the version's function, answered by the one before where it fails.
+
+        With `says_who` such answers are given as `AnsweredByPrevious`.
+        """
         function, count, wall = self.loaded.function, self._count.__next__, self._timers.wall
+        budget_s, can_be_reread = self._budget_s, READ_ONCE.isdisjoint
 
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            again: _Arguments = (args, kwargs)
-            if not (
-                _READ_ONCE.isdisjoint(map(type, args)) and _READ_ONCE.isdisjoint(map(type, kwargs.values()))
-            ):
-                (args, kwargs), again = _twice(args, kwargs)
+            again: Arguments = (args, kwargs)
+            if not (can_be_reread(map(type, args)) and can_be_reread(map(type, kwargs.values()))):
+                (args, kwargs), again = twice(args, kwargs)
             begun = wall()
             try:
                 result = function(*args, **kwargs)
@@ -196,25 +173,40 @@ class Guard:
                 answer = self._instead_of(error, again)
                 if answer is _FAILED_TOO:
                     raise
-                return answer
+                return _given(answer, says_who=says_who)
             took = wall() - begun
-            if took > self._budget_s or type(result) not in self._types:
-                return self._examined(result, took, again)
+            if took > budget_s or type(result) not in self._types:
+                return _given(self._examined(result, took, again), says_who=says_who)
             if count() == PROVEN_AFTER:
                 self._prove()
             return result
 
         return guarded
 
-    def _instead_of(self, error: Exception, arguments: _Arguments) -> object:
+    def _instead_of(self, error: Exception, arguments: Arguments) -> Any:
+        """Return the answer to a call that the new version raised in."""
         answer = self._ask_previous(arguments)
         if answer is _FAILED_TOO:
             next(self._count)
-        else:
-            self._failed(f"{type(error).__name__}: {error}")
-        return answer
+            return answer
+        again = self._ask_again(arguments)
+        if again is not _FAILED_TOO and isinstance(again, type(answer)):
+            next(self._count)
+            return again
+        self._failed(f"{type(error).__name__}: {error}")
+        return AnsweredByPrevious(self.previous.number, answer)
 
-    def _examined(self, result: object, took: float, arguments: _Arguments) -> object:
+    def _ask_again(self, arguments: Arguments) -> object:
+        """Return what the new version answers when it is asked again, if it does and may be."""
+        for _ in range(0 if holds_code(arguments) else ASKED_AGAIN):
+            args, kwargs = unread(arguments)
+            try:
+                return self.loaded.function(*args, **kwargs)
+            except Exception:  # noqa: BLE001, S112 -- the first error is the one that is told
+                continue
+        return _FAILED_TOO
+
+    def _examined(self, result: object, took: float, arguments: Arguments) -> Any:
         """Return the answer to a call that took long or was answered with a type not seen before."""
         if type(result) not in self._types:
             answer = self._ask_previous(arguments)
@@ -223,81 +215,36 @@ class Guard:
                 return result
             if not isinstance(result, type(answer)):
                 self._failed(f"answered with {type(result).__name__}, expected {type(answer).__name__}")
-                return answer
+                return AnsweredByPrevious(self.previous.number, answer)
             self._types |= {type(result)}
-        reason = self._slowness(took, arguments) if took > self._budget_s else ""
-        if reason:
-            self._was_slow(reason)
-        else:
+        found = self._speed.judge(took, arguments) if took > self._budget_s else None
+        if found is None:
             next(self._count)
+        elif found.series:
+            self._count_against(self.slow_series, "is slow", found.why, at=found.series)
+        else:
+            self._count_against(self.slow_calls, "is slow", found.why)
         return result
 
-    def _ask_previous(self, arguments: _Arguments) -> object:
+    def _ask_previous(self, arguments: Arguments) -> object:
         # an iterator of an unknown kind is spent by now: answering from what is left of it would be wrong
-        if _is_spent(arguments):
+        if is_spent(arguments):
             return _FAILED_TOO
-        args, kwargs = _unread(arguments)
+        args, kwargs = unread(arguments)
         try:
             return self.previous.function(*args, **kwargs)
         except Exception:  # noqa: BLE001 -- both fail: the caller's doing, and the new version's error is raised
             return _FAILED_TOO
 
-    def _slowness(self, took: float, arguments: _Arguments) -> str:
-        """Return why a suspicious call counts as slow; empty if it does not, or is not repeated.
-
-        Only one thread at a time repeats a call. The others do not wait for it.
-        """
-        if _is_spent(arguments) or _holds_code(arguments) or not self._timing.acquire(blocking=False):
-            return ""
-        try:
-            if self._left_alone:
-                self._left_alone -= 1
-                return ""
-            reason = self._repeated(took, arguments)
-            self._cleared = 0 if reason else self._cleared + 1
-            self._left_alone = min(2**self._cleared - 1, MOST_LEFT_ALONE)
-            return reason
-        finally:
-            self._timing.release()
-
-    def _repeated(self, took: float, arguments: _Arguments) -> str:
-        """Run both versions in turn and compare their fastest runs; return how they differ if one is slow."""
-        begun = self._timers.wall()
-        new, old = _Spent(wall=took), _Spent()
-        for _ in range(ROUNDS):
-            for version in (self.previous, self.loaded):
-                spent = self._timed(version, arguments)
-                if spent is None:
-                    return ""
-                new, old = (new, old.least(spent)) if version is self.previous else (new.least(spent), old)
-                if not new.is_far_above(old):
-                    return ""
-            if self._timers.wall() - begun > LONGEST_S:
-                break
-        return f"took {new} on data already read, version {self.previous.number} {old}"
-
-    def _timed(self, version: LoadedVersion, arguments: _Arguments) -> _Spent | None:
-        """Run a call once more and return what it took; None if it raises."""
-        args, kwargs = _unread(arguments)
-        wall, cpu = self._timers
-        begun, cpu_begun = wall(), cpu()
-        try:
-            version.function(*args, **kwargs)
-        except Exception:  # noqa: BLE001 -- the caller has an answer; a call that cannot be repeated proves nothing
-            return None
-        cpu_spent = cpu() - cpu_begun
-        return _Spent(wall() - begun, cpu_spent)
-
     def _failed(self, why: str) -> None:
         self._count_against(self.failures, f"failed, version {self.previous.number} answered", why)
 
-    def _was_slow(self, why: str) -> None:
-        self._count_against(self.slow_calls, "is slow", why)
-
-    def _count_against(self, counted: _Counted, what: str, why: str) -> None:
+    def _count_against(self, counted: _Counted, what: str, why: str, *, at: int | None = None) -> None:
+        """Count a call against the version, or a series with its own number."""
         reason = plain(why)
         with self._failing:
-            is_enough = counted.add(next(self._count), reason)
+            call = next(self._count)
+            is_enough = counted.add(call if at is None else at, reason)
             is_first = counted.count == 1
             is_news = is_enough and not self.is_broken
             self.is_broken = self.is_broken or is_news
@@ -308,12 +255,28 @@ class Guard:
 
     def forked(self) -> None:
         """Replace the locks, in a forked child: the threads that held them do not exist there."""
-        self._failing, self._timing = threading.Lock(), threading.Lock()
+        self._failing = threading.Lock()
+        self._speed.forked()
+
+    @property
+    def slow_count(self) -> int:
+        """How often the version was found slow."""
+        return self.slow_calls.count + self.slow_series.count
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was held against the version."""
+        return self.failures.count == self.slow_count == 0
 
     def _prove(self) -> None:
-        if self._on_proven is not None and self.failures.count == self.slow_calls.count == 0:
+        if self._on_proven is not None and self.is_sound:
             self.is_proven = True
             self._on_proven()
+
+
+def _given(answer: Any, *, says_who: bool) -> Any:
+    is_previous = type(answer) is AnsweredByPrevious
+    return answer.answer if is_previous and not says_who else answer
 
 
 def plain(text: str) -> str:
@@ -327,41 +290,6 @@ def _said_types(version: LoadedVersion) -> frozenset[type]:
     """Give the type that a function says it returns, if it says one."""
     said = getattr(version.function, "__annotations__", {}).get("return")
     return frozenset({said}) if isinstance(said, type) else frozenset()
-
-
-def _twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Arguments, _Arguments]:
-    """Return the arguments for two calls where some can be read once only."""
-    pairs = [itertools.tee(value) if type(value) in _READ_ONCE else (value, value) for value in args]
-    named = {
-        name: itertools.tee(value) if type(value) in _READ_ONCE else (value, value)
-        for name, value in kwargs.items()
-    }
-    first, second = (
-        (tuple(pair[side] for pair in pairs), {name: pair[side] for name, pair in named.items()})
-        for side in (0, 1)
-    )
-    return first, second
-
-
-def _unread(arguments: _Arguments) -> _Arguments:
-    """Return the arguments for one more call; what is kept of an iterator stays at its beginning."""
-    args, kwargs = arguments
-    return (
-        tuple(copy.copy(value) if type(value) is _TEE else value for value in args),
-        {name: copy.copy(value) if type(value) is _TEE else value for name, value in kwargs.items()},
-    )
-
-
-def _is_spent(arguments: _Arguments) -> bool:
-    """Return whether an argument is an iterator that is not kept for a second call."""
-    args, kwargs = arguments
-    return any(hasattr(value, "__next__") and type(value) is not _TEE for value in (*args, *kwargs.values()))
-
-
-def _holds_code(arguments: _Arguments) -> bool:
-    """Return whether an argument is code of the caller, which may do more than answer."""
-    args, kwargs = arguments
-    return any(map(callable, (*args, *kwargs.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from poet_runtime.registry.canary import split
-from poet_runtime.registry.guard import Guard, Timers
+from poet_runtime.registry.guard import Guard
 from poet_runtime.registry.load import LoadedVersion
 from poet_runtime.registry.policy import OnResult, recorded
 from poet_runtime.registry.shadow import Shadow, Tally, read_tallies
+from poet_runtime.registry.speed import Timers
 from poet_runtime.registry.state import PolicyEntry, RegistryDocument
 
 
@@ -75,7 +76,7 @@ class Modes:
         return function
 
     def _recorded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:
-        """Return the guarded call within the hook, which is told which version was asked."""
+        """Return the guarded call within the hook, which is told which version answered."""
         function = self._guarded(loaded, previous)
         return function if self._on_result is None else recorded(loaded, function, self._on_result)
 
@@ -93,7 +94,7 @@ class Modes:
                 timers=self._timers,
             )
         guard = self._guards[key]
-        return loaded.function if guard.is_proven else guard.call()
+        return loaded.function if guard.is_proven else guard.call(says_who=self._on_result is not None)
 
     def _broken(self, key: tuple[str, str, str], why: str, *, is_slow: bool) -> None:
         guard = self._guards.pop(key)  # a version that is activated again is watched from the beginning
@@ -113,11 +114,11 @@ class Modes:
                 "answered_by": guard.previous.number,
                 "failures": guard.failures.count,
                 "first_failure": guard.failures.first,
-                "slow_calls": guard.slow_calls.count,
-                "first_slow_call": guard.slow_calls.first,
+                "slow_calls": guard.slow_count,
+                "first_slow_call": guard.slow_calls.first or guard.slow_series.first,
             }
             for (name, _, _), guard in sorted(self._guards.items(), key=lambda item: item[1].loaded.number)
-            if name == policy and (guard.failures.count or guard.slow_calls.count)
+            if name == policy and not guard.is_sound
         ]
 
     def tallies(self, document: RegistryDocument) -> list[Tally]:

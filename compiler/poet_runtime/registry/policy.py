@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from poet_runtime.registry.guard import AnsweredByPrevious
 from poet_runtime.registry.load import LoadedVersion
 
 if TYPE_CHECKING:
@@ -75,13 +76,15 @@ class Policy:
 
 
 def recorded(loaded: LoadedVersion, function: Function, on_result: OnResult) -> Function:
-    """Run what answers for a version within the hook, which sees the arguments by name."""
+    """Run what answers within the hook, which sees the arguments by name and the version that answered."""
     policy, number, signature = loaded.policy, loaded.number, inspect.signature(loaded.function)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        return on_result(policy, signature.bind(*args, **kwargs).arguments, result, number)
+        result, answered = function(*args, **kwargs), number
+        if type(result) is AnsweredByPrevious:
+            answered, result = result
+        return on_result(policy, signature.bind(*args, **kwargs).arguments, result, answered)
 
     return call
 

@@ -26,11 +26,12 @@ import msgspec
 from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.errors import RegistryError
 from poet_runtime.registry.canary import has_sides
-from poet_runtime.registry.guard import SYSTEM_TIMERS, Timers, Withdrawn
+from poet_runtime.registry.guard import Withdrawn
 from poet_runtime.registry.load import LoadedVersion, changed_modules, load
 from poet_runtime.registry.modes import Modes
 from poet_runtime.registry.policy import PINNED, OnResult, Policy, Snapshot
 from poet_runtime.registry.shadow import Tally
+from poet_runtime.registry.speed import SYSTEM_TIMERS, Timers
 from poet_runtime.registry.state import (
     REGISTRY_FILE,
     PolicyEntry,
