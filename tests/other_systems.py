@@ -1,4 +1,4 @@
-"""Run code as on a system that lacks what Linux has: ``python other_systems.py windows -m poet.build.worker``.
+"""Run code as where names are missing: ``python other_systems.py windows -m poet.build.worker``.
 
 The first argument names the system. What follows is run as Python would: ``-m MODULE ARGUMENT…`` or
 ``-c CODE ARGUMENT…``. Each Python process that the code starts is run in the same way.
@@ -21,22 +21,24 @@ import subprocess
 import sys
 import sysconfig
 import time
+from pathlib import Path
 from typing import Any
 
 WINDOWS_MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "pty", "tty", "syslog")
 WINDOWS_NAMES: dict[Any, tuple[str, ...]] = {
     os: (
-        "chown", "fchown", "fork", "forkpty", "getegid", "geteuid", "getgid", "getgroups", "getloadavg", "getpgid",
-        "getpgrp", "getpriority", "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "mknod", "nice",
-        "openpty", "posix_fadvise", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread", "pwrite", "readv",
-        "register_at_fork", "sched_getaffinity", "sched_setaffinity", "sched_yield", "sendfile", "setpgid",
-        "setpriority", "setsid", "setuid", "sync", "sysconf", "wait", "wait3", "wait4", "waitid", "writev",
+        "chown", "fchown", "fork", "forkpty", "getegid", "geteuid", "getgid", "getgroups", "getloadavg",
+        "getpgid", "getpgrp", "getpriority", "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo",
+        "mknod", "nice", "openpty", "posix_fadvise", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread",
+        "pwrite", "readv", "register_at_fork", "sched_getaffinity", "sched_setaffinity", "sched_yield", "sendfile",
+        "setpgid", "setpriority", "setsid", "setuid", "sync", "sysconf", "wait", "wait3", "wait4", "waitid",
+        "writev",
     ),
     signal: (
         "ITIMER_PROF", "ITIMER_REAL", "ITIMER_VIRTUAL", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE",
         "SIGPROF", "SIGSTOP", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGXFSZ", "alarm", "getitimer", "pause",
-        "pthread_kill", "pthread_sigmask", "setitimer", "siginterrupt", "sigpending", "sigtimedwait", "sigwait",
-        "sigwaitinfo",
+        "pthread_kill", "pthread_sigmask", "setitimer", "siginterrupt", "sigpending", "sigtimedwait",
+        "sigwait", "sigwaitinfo",
     ),
     select: ("epoll", "poll"),
     time: ("tzset",),
@@ -69,7 +71,7 @@ def _with_prelude(args: Any) -> Any:
     if not isinstance(args, list | tuple) or args[0] != sys.executable:
         return args
     flags = [each for each in args[1:] if each in ("-I", "-B", "-P", "-E", "-s")]
-    return [args[0], *flags, os.path.abspath(__file__), SYSTEM, *args[1 + len(flags) :]]
+    return [args[0], *flags, str(Path(__file__).resolve()), SYSTEM, *args[1 + len(flags) :]]
 
 
 def _hide(names: dict[Any, tuple[str, ...]]) -> None:
@@ -112,7 +114,9 @@ if __name__ == "__main__":
     _, _, how, what, *arguments = sys.argv
     HIDE[SYSTEM]()
     sys.argv = [how, *arguments]
+    if not sys.flags.safe_path:
+        sys.path[0] = ""  # as for these two options
     if how == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
-        exec(compile(what, "<code>", "exec"), {"__name__": "__main__"})
+        exec(compile(what, "<code>", "exec"), {"__name__": "__main__"})  # noqa: S102 -- a test's own code

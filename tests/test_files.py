@@ -437,7 +437,7 @@ def test_nothing_imports_fcntl() -> None:
 WINDOWS = """
 import os, sys
 import filelock, logging, random, threading  # which look for some of these names when they are imported
-for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "register_at_fork", "getuid", "mkfifo"):
+for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "fork", "register_at_fork", "getuid", "mkfifo"):
     delattr(os, name)
 from pathlib import Path
 from poet_runtime import files

@@ -88,10 +88,10 @@ def within(cpu_s: float) -> Iterator[None]:
 
 
 class _CpuWatch:
-    """A thread that looks after the CPU time of the process, where the system has no timer for it.
+    """A thread that watches the CPU time of the process, where the system has no timer for it.
 
-    Unlike a timer of the system it interrupts the main thread only between two instructions of Python: a
-    call that stays in C code is ended with the process.
+    It interrupts the main thread between two instructions of Python. A call that stays in C code and keeps
+    the interpreter's lock stops this thread too: then the caller ends the process by the clock.
     """
 
     def __init__(self) -> None:

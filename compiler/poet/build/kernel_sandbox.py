@@ -152,7 +152,7 @@ def _cpu_time(kernel: Kernel) -> Capability:
     if kernel.has_resource_limits:
         means = "rlimit: RLIMIT_CPU ends the process, a timer interrupts a call"
         return Capability("CPU time", is_enforced=True, means=means)
-    means = "a thread of the candidate's process ends it, and interrupts calls that run Python code"
+    means = "a thread of the process interrupts Python code; the clock ends what stays in C code"
     return Capability("CPU time", is_enforced=False, means=means, requires="Linux or macOS")
 
 
