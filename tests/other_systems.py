@@ -24,15 +24,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-WINDOWS_MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "pty", "tty", "syslog")
+WINDOWS_MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "pty", "tty", "syslog", "uvloop")
 WINDOWS_NAMES: dict[Any, tuple[str, ...]] = {
     os: (
         "chown", "fchown", "fork", "forkpty", "getegid", "geteuid", "getgid", "getgroups", "getloadavg",
         "getpgid", "getpgrp", "getpriority", "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo",
-        "mknod", "nice", "openpty", "posix_fadvise", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread",
-        "pwrite", "readv", "register_at_fork", "sched_getaffinity", "sched_setaffinity", "sched_yield", "sendfile",
-        "setpgid", "setpriority", "setsid", "setuid", "sync", "sysconf", "wait", "wait3", "wait4", "waitid",
-        "writev",
+        "mknod", "nice", "openpty", "posix_fadvise", "posix_fallocate", "posix_spawn", "posix_spawnp",
+        "pread", "pwrite", "readv", "register_at_fork", "sched_getaffinity", "sched_setaffinity",
+        "sched_yield", "sendfile", "setpgid", "setpriority", "setsid", "setuid", "sync", "sysconf", "wait",
+        "wait3", "wait4", "waitid", "writev",
     ),
     signal: (
         "ITIMER_PROF", "ITIMER_REAL", "ITIMER_VIRTUAL", "SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE",

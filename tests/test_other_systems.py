@@ -203,6 +203,26 @@ with jobs.compile_lock(folder) as lock:
     )
 
 
+def test_a_server_takes_events_on_windows(tmp_path: Path) -> None:
+    """An event is on disk when it is answered."""
+    run_on(
+        "windows",
+        """
+import sys
+from pathlib import Path
+from tests.served import VERDICT, served
+
+with served(Path(sys.argv[1])) as client:
+    headers = {"ce-specversion": "1.0", "ce-type": "drift.validation", "ce-source": "user/ana", "ce-id": "v1"}
+    answer = client.post("/v1/events", json=VERDICT, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert [event.id for event in client.held()] == ["v1"]
+    assert client.get("/metrics").status_code == 200
+""",
+        tmp_path / "w",
+    )
+
+
 def test_a_job_that_does_not_inherit_the_lock_waits_for_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
