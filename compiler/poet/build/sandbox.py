@@ -86,6 +86,7 @@ def _environment(staging: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {
         "HOME": str(staging),
+        "USERPROFILE": str(staging),  # the same on Windows
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
