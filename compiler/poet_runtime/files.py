@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -317,6 +317,20 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     fsync_directory(path.parent)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append to a file in one write, so that the data of several processes do not mix.
+
+    Windows moves to the end and writes in two steps. A lock in a file next to this one keeps others out.
+    """
+    guard = FileLock(path.with_name(f"{path.name}.lock"), names_holder=False) if IS_WINDOWS else None
+    with ExitStack() as leaving:
+        if guard is not None:
+            leaving.callback(guard.close)
+            leaving.enter_context(guard)
+        with path.open("ab", buffering=0) as file:
+            file.write(data)
 
 
 def is_open_to_others(mode: int) -> bool:
