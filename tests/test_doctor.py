@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 from poet import Workspace
+from poet.build.kernel_sandbox import Kernel
 from poet.cli.app import app
-from poet.cli.health_checks import Finding, examine, examine_clock, examine_walls, shortcomings
+from poet.cli.health_checks import Finding, examine, examine_clock, examine_sandbox, shortcomings
 from tests.modules import forget_source
 from tests.workspaces import first_workspace
 
@@ -142,11 +143,46 @@ def test_events_from_a_clock_ahead_and_refused_ones_are_warned_of(shop: Path) ->
     assert findings["event times"].severity == findings["dead letters"].severity == "warning"
 
 
-def test_a_kernel_without_walls_is_a_warning_and_a_clock_of_1970_a_problem() -> None:
-    """Validation goes on with the audit hook alone."""
-    severities = [each.severity for each in examine_walls(0, has_seccomp=False)]
-    assert severities == ["warning", "warning"]
-    assert [each.severity for each in examine_walls(3, has_seccomp=True)] == ["ok", "ok"]
+LINUX = Kernel("linux", landlock=6, has_seccomp=True, has_resource_limits=True)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "lacking"),
+    [
+        (LINUX, []),
+        (LINUX._replace(landlock=0), ["file writes"]),
+        (LINUX._replace(has_seccomp=False), ["network", "processes", "signals"]),
+        (
+            Kernel("darwin", has_resource_limits=True),
+            ["file writes", "network", "processes", "signals", "memory"],
+        ),
+        (Kernel("win32"), ["file writes", "network", "processes", "signals", "memory", "CPU time"]),
+    ],
+)
+def test_what_this_system_does_not_enforce_is_a_warning_with_what_would(
+    kernel: Kernel, lacking: list[str]
+) -> None:
+    """Each capability of the sandbox on a line of its own."""
+    findings = {each.check.removeprefix("sandbox, "): each for each in examine_sandbox(kernel)}
+    assert [*findings] == ["file writes", "network", "processes", "signals", "memory", "CPU time"]
+    assert [name for name, each in findings.items() if each.severity == "warning"] == lacking
+    assert all("Linux" in findings[name].next_step for name in lacking)
+
+
+def test_the_means_name_what_the_kernel_has() -> None:
+    """An older Landlock lets a policy that forks signal others; the finding says so."""
+    new, old = (
+        {each.check: each.says for each in examine_sandbox(LINUX._replace(landlock=n))} for n in (6, 3)
+    )
+    assert new["sandbox, file writes"].startswith("Landlock 6: ")
+    assert new["sandbox, network"].startswith("seccomp: ")
+    assert new["sandbox, memory"].startswith("rlimit: ")
+    assert "audit hook only" not in new["sandbox, signals"]
+    assert "for policies that fork, the audit hook only" in old["sandbox, signals"]
+
+
+def test_a_clock_of_1970_is_a_problem() -> None:
+    """Old evidence would never fade."""
     assert examine_clock(0.0).severity == "problem"
 
 

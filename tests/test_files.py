@@ -437,7 +437,7 @@ def test_nothing_imports_fcntl() -> None:
 WINDOWS = """
 import os, sys
 import filelock, logging, random, threading  # which look for some of these names when they are imported
-for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "register_at_fork", "getuid", "mkfifo"):
+for name in ("O_NOFOLLOW", "O_DIRECTORY", "fchmod", "fork", "register_at_fork", "getuid", "mkfifo"):
     delattr(os, name)
 from pathlib import Path
 from poet_runtime import files
@@ -492,6 +492,29 @@ def test_a_reader_on_windows_delays_a_replacement_and_a_removal(
     monkeypatch.setattr(files, "IS_WINDOWS", False)
     with pytest.raises(PermissionError):
         files.remove(tmp_path / "x")
+
+
+def test_writers_on_windows_append_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the lock next to the file goes first; without Windows there is no such lock."""
+    path = tmp_path / "x.jsonl"
+    files.append(path, b"1\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["x.jsonl"]
+    monkeypatch.setattr(files, "IS_WINDOWS", True)
+    monkeypatch.setattr(files, "CAN_INHERIT_DESCRIPTORS", False)
+    other = FileLock(tmp_path / "x.jsonl.lock", names_holder=False)
+    other.acquire()
+    waiting = threading.Thread(target=files.append, args=(path, b"3\n"))
+    waiting.start()
+    waiting.join(timeout=0.2)
+    assert waiting.is_alive()
+    with path.open("ab") as file:
+        file.write(b"2\n")
+    other.release()
+    waiting.join()
+    other.close()
+    assert path.read_bytes() == b"1\n2\n3\n"
 
 
 def test_a_lock_without_a_deadline_waits(tmp_path: Path) -> None:

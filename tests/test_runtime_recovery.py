@@ -477,7 +477,7 @@ def test_where_nothing_can_be_forked_the_monitor_runs_and_the_outcome_says_so(
     monkeypatch.setattr(_run, "CAN_FORK", False)
     outcome = run_of(len).full()
     assert (outcome.results, outcome.strategy) == (2, "full")
-    assert outcome.warnings == (_run._NO_FORK,)
+    assert outcome.warnings == (_run.NO_FORK,)
     assert run_of(len, None).full().warnings == ()
 
 

@@ -16,19 +16,20 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Generic, Self, TypeVar
 
+import filelock
 import msgspec
-from filelock import lock_descriptor, unlock_descriptor
 
 from poet_runtime.background import call_after_fork_in_child, hold_while_forking
 from poet_runtime.errors import PoetError, PublishError
 
 IS_WINDOWS: Final = os.name == "nt"
+CAN_INHERIT_DESCRIPTORS: Final = hasattr(os, "fork")  # Windows has neither
 TEMPORARY: Final = ".tmp-"  # how the name of an unfinished file starts
 FIRST_POLL_S: Final = 0.0001
 LONGEST_POLL_S: Final = 0.05
@@ -36,6 +37,7 @@ FIRST_POLL_IN_QUEUE_S: Final = 0.004
 SHORTEST_POLL_IN_QUEUE_S: Final = 0.0005
 LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0005  # one process at a time polls so often
 HOLDER_BYTES: Final = 300
+LOCK_EXCLUSIVE, LOCK_NO_WAIT, LOCK_RELEASE = 2, 4, 8  # flock(2), on Linux, macOS and the BSDs
 WINDOWS_REPLACE_ATTEMPTS: Final = 20
 
 ErrorType = Callable[[str], PoetError]
@@ -47,7 +49,7 @@ class FileLock:
 
     A lock opens its file once and can be reused. A child process that is given the descriptor
     (`subprocess.Popen(pass_fds=lock.descriptors())`) holds the lock as well, and keeps it if its parent is
-    killed.
+    killed. Windows passes no descriptors on: there a child has to acquire the lock itself.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class FileLock:
         if not self._threads.acquire(blocking=False):
             return False
         try:
-            self._is_held = lock_descriptor(self._open(), blocking=False)
+            self._is_held = _lock_descriptor(self._open())
             if self._is_held and self._names_holder:
                 _write_holder(self._open())
         except BaseException:
@@ -115,7 +117,7 @@ class FileLock:
                 with suppress(OSError):
                     os.ftruncate(descriptor, 0)
             # Closing alone would not release it while another process has the same descriptor.
-            unlock_descriptor(descriptor)
+            _unlock_descriptor(descriptor)
         finally:
             self._threads.release()
 
@@ -124,8 +126,8 @@ class FileLock:
         return _read_holder(self._open()) or "another process"
 
     def descriptors(self) -> tuple[int, ...]:
-        """Return what a child process has to inherit to hold the lock too. Windows cannot pass it on."""
-        return () if IS_WINDOWS else (self._open(),)
+        """Return what a child process has to inherit to hold the lock too; empty where it cannot inherit."""
+        return (self._open(),) if CAN_INHERIT_DESCRIPTORS else ()
 
     def close(self) -> None:
         """Close the file. The lock is released unless a child process inherited it."""
@@ -189,6 +191,33 @@ def _shrinking_pauses() -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = max(0.7 * pause_s, SHORTEST_POLL_IN_QUEUE_S)
+
+
+def _lock_descriptor(descriptor: int) -> bool:
+    """Lock a file without waiting; return False if another descriptor holds it."""
+    if filelock.has_fcntl or IS_WINDOWS:
+        return filelock.lock_descriptor(descriptor, blocking=False)
+    try:
+        _flock(descriptor, LOCK_EXCLUSIVE | LOCK_NO_WAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _unlock_descriptor(descriptor: int) -> None:
+    if filelock.has_fcntl or IS_WINDOWS:
+        filelock.unlock_descriptor(descriptor)
+    else:
+        _flock(descriptor, LOCK_RELEASE)
+
+
+def _flock(descriptor: int, operation: int) -> None:
+    """Call flock(2) where this Python was built without the module `fcntl`."""
+    import ctypes  # noqa: PLC0415 -- an import that other systems do not need
+
+    if ctypes.CDLL(None, use_errno=True).flock(descriptor, operation):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 _LOCKS: Final["weakref.WeakSet[FileLock]"] = weakref.WeakSet()
@@ -288,6 +317,20 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     fsync_directory(path.parent)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append to a file in one write, so that the data of several processes do not mix.
+
+    Windows moves to the end and writes in two steps. A lock in a file next to this one keeps others out.
+    """
+    guard = FileLock(path.with_name(f"{path.name}.lock"), names_holder=False) if IS_WINDOWS else None
+    with ExitStack() as leaving:
+        if guard is not None:
+            leaving.callback(guard.close)
+            leaving.enter_context(guard)
+        with path.open("ab", buffering=0) as file:
+            file.write(data)
 
 
 def is_open_to_others(mode: int) -> bool:

@@ -1,15 +1,18 @@
 """What a candidate may not do, and the list of what it tried."""
 
+import _thread
+import math
 import os
-import resource
 import signal
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from poet.build.kernel_sandbox import HAS_RESOURCE_LIMITS
 from poet.build.sandbox import Limits
 from poet_runtime.recovery import process as _process
 
@@ -25,6 +28,8 @@ LISTING: Final = ("os.listdir", "os.scandir")  # and these where modules are: an
 # what the runtime of recovery does to run a monitor in a process of its own, and to leave none behind
 FORKING: Final = ("os.fork", "os.kill", "os.killpg")
 CHILDREN: Final = "/proc/thread-self/children"
+AGAIN_S: Final = 1.0  # of CPU time, until a block that swallowed the error gets it again
+WATCH_POLL_S: Final = 0.02
 WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -37,7 +42,13 @@ def limit(limits: Limits) -> None:
 
     Not the number of its processes: RLIMIT_NPROC counts all that a user runs, and root's not at all.
     `poet.build.kernel_sandbox` lets it start none, unless its contract says that the runtime does.
+    Windows has no such limits: there the process watches its own CPU time, and nothing bounds its memory.
     """
+    if not HAS_RESOURCE_LIMITS:
+        _CPU_WATCH.start(limits.cpu_s)
+        return
+    import resource  # noqa: PLC0415 -- not on Windows
+
     for what, most in (
         (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -47,7 +58,11 @@ def limit(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(what)
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (bound, bound))
+        try:
+            resource.setrlimit(what, (bound, bound))
+        except (ValueError, OSError):  # macOS bounds no address space, and may refuse to try
+            if what != resource.RLIMIT_AS or sys.platform == "linux":
+                raise
 
 
 @contextmanager
@@ -56,16 +71,70 @@ def within(cpu_s: float) -> Iterator[None]:
 
     CPU time, unlike the clock's, does not depend on what else the machine does.
     """
+    if not hasattr(signal, "setitimer"):
+        with _CPU_WATCH.within(cpu_s):
+            yield
+        return
 
     def stop(*_: object) -> None:
         raise TooLongError(f"used more than {cpu_s:g} s of CPU time")
 
     signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, cpu_s, 1.0)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s, AGAIN_S)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+
+class _CpuWatch:
+    """A thread that watches the CPU time of the process, where the system has no timer for it.
+
+    It interrupts the main thread between two instructions of Python. A call that stays in C code and keeps
+    the interpreter's lock stops this thread too: then the caller ends the process by the clock.
+    """
+
+    def __init__(self) -> None:
+        self._is_started = False
+        self._process_s = math.inf
+        self._call_ends_s = math.inf  # on the clock of CPU time
+
+    def start(self, cpu_s: float = math.inf) -> None:
+        """Start the thread, and end the process once it has used so much."""
+        self._process_s = min(self._process_s, cpu_s)
+        if not self._is_started:
+            self._is_started = True
+            _thread.start_new_thread(self._run, ())  # `threading` would count it among the candidate's
+
+    @contextmanager
+    def within(self, cpu_s: float) -> Iterator[None]:
+        """Raise `TooLongError` in the block as `within` does."""
+        self.start()
+
+        def stop(*_: object) -> None:
+            if time.process_time() >= self._call_ends_s:  # not when the block has just ended
+                self._call_ends_s += AGAIN_S
+                raise TooLongError(f"used more than {cpu_s:g} s of CPU time")
+
+        signal.signal(signal.SIGINT, stop)
+        self._call_ends_s = time.process_time() + cpu_s
+        try:
+            yield
+        finally:
+            self._call_ends_s = math.inf
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(WATCH_POLL_S)
+            used_s = time.process_time()
+            if used_s >= self._process_s:
+                os.write(2, b"used up its CPU time")
+                os._exit(1)
+            if used_s >= self._call_ends_s:
+                _thread.interrupt_main(signal.SIGINT)
+
+
+_CPU_WATCH: Final = _CpuWatch()
 
 
 class Guard:
@@ -82,7 +151,7 @@ class Guard:
         self._staging = os.path.realpath(staging)
         roots = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *map(str, readable)}
         roots |= {entry for entry in sys.path if Path(entry).is_dir()}
-        self._readable = (*(os.path.realpath(root) for root in sorted(roots)), "/dev/null", "/dev/urandom")
+        self._readable = (*(os.path.realpath(root) for root in sorted(roots)), os.devnull, "/dev/urandom")
 
     def watch(self) -> None:
         """Refuse from now on."""
@@ -118,5 +187,6 @@ class Guard:
 
 
 def _is_below(path: Any, *roots: str) -> bool:
-    real = os.path.realpath(os.fsdecode(path))
-    return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+    real = os.path.normcase(os.path.realpath(os.fsdecode(path)))  # Windows ignores the case of letters
+    folders = (os.path.normcase(root).rstrip(os.sep) for root in roots)
+    return any(real == folder or real.startswith(folder + os.sep) for folder in folders)

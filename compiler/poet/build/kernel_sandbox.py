@@ -1,18 +1,20 @@
-"""What the kernel refuses to this process from now on, whatever code it runs: Landlock and seccomp.
+"""Restrict this process with Landlock and seccomp, so that the kernel refuses what a candidate may not do.
 
-Both need no privilege and cannot be undone. Where the kernel or the machine lacks one, the audit hook of
-`poet.build.audit` stands without it. References: landlock(7), seccomp(2), linux/filter.h.
+Both need no privilege and cannot be undone. Where the kernel or the machine lacks one, only the audit hook of
+`poet.build.audit` is left; `capabilities` says what that means. References: landlock(7), seccomp(2),
+linux/filter.h.
 """
 
 import ctypes
 import errno
+import importlib.util
 import os
 import platform
 import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
@@ -42,18 +44,23 @@ REFUSED: Final = {
     "bpf": {"x86_64": 321, "aarch64": 280},
     "io_uring_setup": {"x86_64": 425, "aarch64": 425},
 }
+HAS_RESOURCE_LIMITS: Final = importlib.util.find_spec("resource") is not None  # not on Windows
+HOOK: Final = "audit hook only: code that knows the interpreter can get round it"
+WITH_LANDLOCK: Final = "Linux 5.13 or later with lsm=landlock"
+WITH_SECCOMP: Final = "Linux with CONFIG_SECCOMP_FILTER"
 FORKING: Final = ("fork", "kill", "setsid")  # of these, what it takes to start a process and to end it
 
 
-def build(staging: Path, *, may_fork: bool = False) -> None:
-    """Let this process write below `staging` alone, start nothing and speak to nobody, for good.
+def restrict_process(staging: Path, *, may_fork: bool = False) -> None:
+    """Forbid this process, for good, to write outside `staging`, to start programs and to open sockets.
 
-    With `may_fork` it may fork, run no other program all the same, and end only what is behind these walls
-    too (from Linux 6.12 on; before, the audit hook alone sees to that).
+    With `may_fork` it may fork, but start no other program, and signal only processes that are restricted
+    with it (from Linux 6.12 on; before, only the audit hook prevents that). On other systems than Linux this
+    does nothing; see `capabilities`.
     """
-    machine = platform.machine()
-    if not sys.platform.startswith("linux") or machine not in ARCHITECTURES:
+    if not _is_supported():
         return
+    machine = platform.machine()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     if libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0):
@@ -66,18 +73,91 @@ def build(staging: Path, *, may_fork: bool = False) -> None:
     libc.prctl(SET_SECCOMP, FILTER_MODE, ctypes.addressof(header), 0, 0)
 
 
-def wall_strength() -> tuple[int, bool]:
-    """Give which version of Landlock the kernel has, 0 for none, and whether it takes seccomp's filters.
+class Kernel(NamedTuple):
+    """What this system can enforce."""
 
-    Nothing is walled in: a filter at the address 0 is refused with EFAULT where filters are known at all.
+    system: str  # as `sys.platform` has it
+    landlock: int = 0  # its version; 0: none
+    has_seccomp: bool = False
+    has_resource_limits: bool = False
+
+
+class Capability(NamedTuple):
+    """One thing that a candidate is kept from, and what sees to it."""
+
+    name: str
+    is_enforced: bool  # by the kernel, whatever code runs
+    means: str
+    requires: str = ""  # what would enforce it
+
+
+def this_kernel() -> Kernel:
+    """Return what this system can enforce. Nothing is restricted.
+
+    A seccomp filter at the address 0 is refused with EFAULT where filters are known at all.
     """
-    if not sys.platform.startswith("linux") or platform.machine() not in ARCHITECTURES:
-        return 0, False
+    bare = Kernel(sys.platform, has_resource_limits=HAS_RESOURCE_LIMITS)
+    if not _is_supported():
+        return bare
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     libc.prctl(SET_SECCOMP, FILTER_MODE, 0, 0, 0)
-    return max(version, 0), ctypes.get_errno() == errno.EFAULT
+    return bare._replace(landlock=max(version, 0), has_seccomp=ctypes.get_errno() == errno.EFAULT)
+
+
+def capabilities(kernel: Kernel) -> tuple[Capability, ...]:
+    """Return what a system enforces while a candidate is validated, and by what."""
+    return (
+        _file_writes(kernel),
+        _by_seccomp("network", "no socket can be opened", kernel),
+        _by_seccomp("processes", "no program can be started, and only the runtime of recovery forks", kernel),
+        _signals(kernel),
+        _memory(kernel),
+        _cpu_time(kernel),
+    )
+
+
+def _file_writes(kernel: Kernel) -> Capability:
+    if kernel.landlock:
+        means = f"Landlock {kernel.landlock}: writes go to the candidate's own folder only"
+        return Capability("file writes", is_enforced=True, means=means)
+    return Capability("file writes", is_enforced=False, means=HOOK, requires=WITH_LANDLOCK)
+
+
+def _by_seccomp(name: str, effect: str, kernel: Kernel) -> Capability:
+    if kernel.has_seccomp:
+        return Capability(name, is_enforced=True, means=f"seccomp: {effect}")
+    return Capability(name, is_enforced=False, means=HOOK, requires=WITH_SECCOMP)
+
+
+def _signals(kernel: Kernel) -> Capability:
+    if not kernel.has_seccomp:
+        return Capability("signals", is_enforced=False, means=HOOK, requires=WITH_SECCOMP)
+    if kernel.landlock < SCOPES_SIGNALS:
+        means = "seccomp: kill(2) is refused; for policies that fork, the audit hook only"
+    else:
+        means = f"seccomp and Landlock {kernel.landlock}: other processes cannot be ended"
+    return Capability("signals", is_enforced=True, means=means)
+
+
+def _memory(kernel: Kernel) -> Capability:
+    if kernel.has_resource_limits and kernel.system != "darwin":
+        return Capability("memory", is_enforced=True, means="rlimit: RLIMIT_AS bounds the address space")
+    means = "nothing: this system does not bound the memory of a process"
+    return Capability("memory", is_enforced=False, means=means, requires="Linux")
+
+
+def _cpu_time(kernel: Kernel) -> Capability:
+    if kernel.has_resource_limits:
+        means = "rlimit: RLIMIT_CPU ends the process, a timer interrupts a call"
+        return Capability("CPU time", is_enforced=True, means=means)
+    means = "a thread of the process interrupts Python code; the clock ends what stays in C code"
+    return Capability("CPU time", is_enforced=False, means=means, requires="Linux or macOS")
+
+
+def _is_supported() -> bool:
+    return sys.platform.startswith("linux") and platform.machine() in ARCHITECTURES
 
 
 def _write_only_below(libc: ctypes.CDLL, staging: Path, *, may_fork: bool) -> None:

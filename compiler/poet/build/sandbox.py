@@ -69,7 +69,7 @@ def run(job: Job, staging: Path) -> Answer:
             stderr=complaints,
             cwd=staging,
             env=_environment(staging),
-            start_new_session=True,
+            start_new_session=True,  # Windows ignores it
         )
         try:
             process.communicate(msgspec.json.encode(job), timeout=job.limits.wall_s)
@@ -86,6 +86,7 @@ def _environment(staging: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {
         "HOME": str(staging),
+        "USERPROFILE": str(staging),  # the same on Windows
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
@@ -118,9 +119,12 @@ def _how_it_ended(code: int) -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole group, children of the candidate included."""
+    """End the process, and on POSIX its whole group, children of the candidate included."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     except ProcessLookupError:
         return
     finally:

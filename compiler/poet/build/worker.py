@@ -29,9 +29,9 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, settings
 from hypothesis.errors import DidNotReproduce
 from hypothesis.internal.conjecture import providers
 
-from poet.build import kernel_sandbox as _walls
+from poet.build import kernel_sandbox
 from poet.build.audit import Guard, TooLongError, limit, within
-from poet.build.contract import Broken, Contract, Heavy, literals
+from poet.build.contract import Broken, Contract, Heavy, has_children, literals
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Strength
 from poet.build.mutants import strength_of
@@ -137,13 +137,13 @@ def main() -> None:
     guard = Guard(staging, readable=[Path(str(contract.__file__)).parent], may_fork=may_fork)
     _load_what_it_trusts(Path(job.path), (*TRUSTED, *job.imports))
     limit(job.limits)
-    _walls.build(staging, may_fork=may_fork)
+    kernel_sandbox.restrict_process(staging, may_fork=may_fork)
     guard.watch()
     gates = list(trial.gates())
     tried = list(dict.fromkeys(guard.tried))
     if threading.active_count() > 1:
         tried.append("to leave a thread behind")
-    if _has_children():
+    if has_children():
         tried.append("to leave a process behind")
     if tried:
         told = f"it tried: {'; '.join(tried)}"[:LONGEST]
@@ -161,15 +161,6 @@ def _of_strength(strength: Strength, *, is_compared: bool) -> Gate:
     survivors = "\n".join(strength.survivors)[:LONGEST] if is_compared else ""
     says = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
     return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=says)
-
-
-def _has_children() -> bool:
-    """Tell whether a process that this one started runs, or waits to be asked how it ended."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ Python and the libraries, as the installed package asks for them; optional ones 
 
 The feedback log: whether it opens, is whole, and was written by clocks that agree with this one.
 
-The machine: the walls that its kernel can build around a candidate, and its clock.
+The machine: what its kernel can enforce on a candidate that is validated, and its clock.
 
 The registry: every published file has the digest that it was published with, and the active ones load.
 
@@ -27,7 +27,7 @@ from typing import Final, Literal
 import msgspec
 from packaging.requirements import Requirement
 
-from poet.build.kernel_sandbox import wall_strength
+from poet.build.kernel_sandbox import Kernel, capabilities, this_kernel
 from poet.log import FeedbackLog, Wanted, open_log
 from poet.workspace.configuration import read_configuration
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
@@ -200,31 +200,22 @@ def _damage(file: Path) -> str:
 
 
 WRITTEN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no clock that is right says less
-SIGNALS_SINCE: Final = 6  # the version of Landlock that keeps signals inside
 
 
 def examine_machine(now: float) -> Iterator[Finding]:
-    """Look at the walls and at the clock."""
-    landlock, has_seccomp = wall_strength()
-    yield from examine_walls(landlock, has_seccomp=has_seccomp)
+    """Look at the sandbox and at the clock."""
+    yield from examine_sandbox(this_kernel())
     yield examine_clock(now)
 
 
-def examine_walls(landlock: int, *, has_seccomp: bool) -> Iterator[Finding]:
-    """Say how well candidates are kept in while they are validated."""
-    instead = "the audit hook alone keeps a candidate from files and programs; validate on "
-    if not landlock:
-        yield warning(
-            "landlock", "this kernel has none, or it is off", f"{instead}Linux 5.13 with lsm=landlock"
-        )
-    elif landlock < SIGNALS_SINCE:
-        yield ok("landlock", f"version {landlock}: candidates write below their own folder alone")
-    else:
-        yield ok("landlock", f"version {landlock}: files and signals are kept in")
-    if has_seccomp:
-        yield ok("seccomp", "candidates start no programs and speak to nobody")
-    else:
-        yield warning("seccomp", "this kernel takes no filters", f"{instead}Linux with CONFIG_SECCOMP_FILTER")
+def examine_sandbox(kernel: Kernel) -> Iterator[Finding]:
+    """Report what this system enforces while a candidate is validated, and by what."""
+    for each in capabilities(kernel):
+        check = f"sandbox, {each.name}"
+        if each.is_enforced:
+            yield ok(check, each.means)
+        else:
+            yield warning(check, each.means, f"`poet compile` on {each.requires}, which enforces it")
 
 
 def examine_clock(now: float) -> Finding:

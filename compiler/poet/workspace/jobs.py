@@ -6,7 +6,10 @@ document, opens the workspace and calls the job's function. It writes to standar
 line: the stages it passes, then its outcome.
 
 The caller holds the workspace's compile lock and hands it to the process: if the caller is killed, the
-process holds it until it is done. The output goes to a file, so a process whose caller has ended goes on.
+process holds it until it is done. On POSIX the process inherits the lock. Windows cannot pass it on, so there
+the caller releases the lock and the process acquires it before it opens the workspace: another compile may
+come in between, but no two ever run at a time. The output goes to a file, so a process whose caller has
+ended goes on.
 """
 
 import importlib
@@ -15,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 
 NICENESS: Final = 10  # of 19: the program that asked comes first
+LOW_PRIORITY: Final[int] = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows has no `os.nice`
 POLL_S: Final = 0.05  # between two looks after the process
 LOCK_POLL_S: Final = 0.1
 SHOWN: Final = 2000  # characters of what a process that crashed wrote to standard error
@@ -61,6 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
     who: str = ""
     arguments: dict[str, str] = {}
+    lock: str = ""  # the file that the process has to lock itself; empty: it inherits the lock
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +106,8 @@ def compile_lock(workspace: Path) -> AbstractContextManager[FileLock]:
 def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | None:  # noqa: B008 -- immutable
     """Run a job in another process; return None if the caller left before the end.
 
+    The process takes the lock over. Where it cannot inherit it, `lock` is released when this returns.
+
     Raises
     ------
     OSError
@@ -108,6 +115,9 @@ def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | 
     """
     with tempfile.TemporaryDirectory(prefix="poet-job-", ignore_cleanup_errors=True) as folder:
         output, errors = Path(folder) / "output", Path(folder) / "errors"
+        inherited = lock.descriptors()
+        if not inherited:
+            wanted = msgspec.structs.replace(wanted, lock=str(lock.path.absolute()))
         with output.open("wb") as to_output, errors.open("wb") as to_errors:
             process = subprocess.Popen(
                 # our own module; -P: the folder that the program runs in must not lend its modules to ours
@@ -115,8 +125,11 @@ def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | 
                 stdin=subprocess.PIPE,
                 stdout=to_output,
                 stderr=to_errors,
-                pass_fds=lock.descriptors(),
+                pass_fds=inherited,
+                creationflags=LOW_PRIORITY,
             )
+        if not inherited:
+            lock.release()
         assert process.stdin is not None  # noqa: S101 -- a pipe, as asked for
         with process.stdin as stdin:
             stdin.write(msgspec.json.encode(wanted))
@@ -166,10 +179,21 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    outcome = _do(wanted)
-    _write(_Line(outcome=outcome))
+    with _own_lock(wanted):
+        outcome = _do(wanted)
+        _write(_Line(outcome=outcome))
     if outcome.error is not None:
         sys.exit(outcome.error.message)
+
+
+@contextmanager
+def _own_lock(wanted: Job) -> Iterator[None]:
+    """Hold the lock that this process did not inherit."""
+    if not wanted.lock:
+        yield
+        return
+    with closing(FileLock(Path(wanted.lock))) as lock, lock:
+        yield
 
 
 def _do(wanted: Job) -> Outcome:

@@ -136,8 +136,8 @@ class Workspace:
             raise WorkspaceError(f"{folder} is a workspace already; open it, or choose another folder")
         for name in ("templates", "generated", "feedback_log"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / "feedback_log" / ".gitignore").write_text(IGNORED, encoding="utf-8")
-        (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+        (folder / "feedback_log" / ".gitignore").write_text(IGNORED, encoding="utf-8", newline="\n")
+        (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8", newline="\n")
         pipeline.apply(
             pipeline.first_versions(start),
             folder / "generated",
@@ -148,7 +148,7 @@ class Workspace:
             effort=FIRST_EFFORT,
             progress=progress,
         )
-        (folder / "poet.toml").write_text(initial_text(start=start), encoding="utf-8")
+        (folder / "poet.toml").write_text(initial_text(start=start), encoding="utf-8", newline="\n")
         return cls(folder, clock=clock, new_execution_id=new_execution_id)
 
     def emit(

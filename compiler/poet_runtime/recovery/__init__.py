@@ -8,8 +8,9 @@
 A deadline is for the whole call: the run and what is tried after it. Under one, the monitor runs in a
 forked process that is killed with all it started when time is over, whatever it does: only what it returns,
 which must be picklable, comes home (`poet_runtime.recovery.process` says how, and what fork means for a
-program with threads). A monitor may ask for its `deadline`. An outcome's `rows` are those of the first run,
-after up-front sampling; its `missing_share` is that of the data as they came.
+program with threads). Windows cannot fork. There the monitor runs in the caller's process, nothing ends it,
+and the outcome carries a warning. A monitor may ask for its `deadline`. An outcome's `rows` are those of the
+first run, after up-front sampling; its `missing_share` is that of the data as they came.
 """
 
 from poet_runtime.recovery.run import Run, deadline, prepare

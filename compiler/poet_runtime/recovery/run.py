@@ -82,7 +82,7 @@ def _own(results: Any, name: str) -> Any:
 
 STRATEGIES: Final = ("sampled", "sparse", "by_feature", "retry")
 SPARED: Final = 0.25  # share of the deadline left to what is tried after a run whose time is over
-_NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
+NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -130,7 +130,7 @@ class Run:
         """Run the monitor; `spares_time` keeps a quarter of the deadline for what is tried after it."""
         warnings = self.warnings
         if not CAN_FORK and (self.is_isolated or self.seconds is not None):
-            warnings = (*warnings, _NO_FORK)
+            warnings = (*warnings, NO_FORK)
         found = self._call(self.data, self._left(until=1.0 - SPARED if spares_time else 1.0))
         failed = found if isinstance(found, Fault) else None
         return MonitoringOutcome(
@@ -218,16 +218,25 @@ class Run:
         return replace(self, warnings=(*self.warnings, f"{strategy}: {run}"))
 
     def _call(self, data: Any, left: float | None) -> Answer | Fault:
-        """Run the monitor once, for at most so many seconds."""
-        if not CAN_FORK or (left is None and not self.is_isolated):
+        """Run the monitor once, for at most so many seconds.
+
+        Where no process can be forked, the monitor can ask for its deadline, but nothing ends it. What would
+        follow after the deadline is not started.
+        """
+        if left is None and not self.is_isolated:
             return attempt(lambda: self.monitor(data))
         if left is not None and left <= 0.0:
             return Fault("timeout", f"no time was left of the deadline of {self.seconds} s")
 
         def call() -> Any:
-            _deadline.set(self.seconds)
-            return self.monitor(data)
+            before = _deadline.set(self.seconds)
+            try:
+                return self.monitor(data)
+            finally:
+                _deadline.reset(before)
 
+        if not CAN_FORK:
+            return attempt(call)
         late = f"the monitor did not come back in time, with a deadline of {self.seconds} s for all"
         return call_apart(call, seconds=left, late=late)
 

@@ -29,6 +29,7 @@ import msgspec
 
 from poet_runtime.background import BackgroundWorker
 from poet_runtime.errors import RegistryError
+from poet_runtime.files import append
 from poet_runtime.policies.policy import difference, runtime_policy
 from poet_runtime.registry.guard import plain
 from poet_runtime.registry.load import LoadedVersion
@@ -89,8 +90,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 def add_to_file(folder: Path, tallies: Iterable[Tally]) -> None:
     """Append what is new."""
     content = b"".join(msgspec.json.encode(each) + b"\n" for each in tallies)
-    with (folder / FILE).open("ab", buffering=0) as file:  # one write: lines of several processes do not mix
-        file.write(content)
+    append(folder / FILE, content)
 
 
 def read_tallies(folder: Path) -> dict[tuple[str, int, str, int], Tally]:

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, demand
+from poet.build.contract import Broken, Contract, Heavy, Policy, demand, has_children
 from poet.build.samples import numeric
-from poet.policies.monitor_with_recovery.oracle import boundary_table
+from poet.policies.monitor_with_recovery.oracle import boundary_table, warnings_of
 from poet_runtime.results import MonitoringOutcome
 
 TABLES: Final[st.SearchStrategy[Any]] = st.sampled_from([
@@ -50,7 +50,9 @@ def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
         demand(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
         is_full = outcome.strategy == "full"
         demand(outcome.results[1] is is_full, f"{outcome.strategy}, and the data were others: {outcome}")
-        demand(bool(outcome.warnings) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}")
+        demand(
+            bool(warnings_of(outcome)) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}"
+        )
         demand(not is_full or outcome.quality_loss == 0.0, f"a full run that lost quality: {outcome}")
 
     return test
@@ -160,18 +162,10 @@ def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
         before, lowest = threading.active_count(), _lowest_free_number()
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
         demand(threading.active_count() <= before, "a thread is left behind")
-        demand(not _has_children(), "a process is left behind")
+        demand(not has_children(), "a process is left behind")
         demand(_lowest_free_number() == lowest, "a file is left open")
 
     return test
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def _lowest_free_number() -> int:
