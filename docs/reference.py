@@ -137,7 +137,7 @@ def _events() -> Iterator[str]:
 
 
 def _policies() -> Iterator[str]:
-    yield "# The six policies\n"
+    yield "# The policies\n"
     yield "How every version is called; version 1 is shown as it starts.\n"
     for spec in policies():
         source = render(spec.version_1(spec.starts[0])).source
