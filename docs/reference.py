@@ -1,10 +1,11 @@
-"""Write the site's sources: these pages, and a reference made of the code.
+"""Write the sources of the site: these pages, and a reference generated from the code.
 
     python docs/reference.py build/docs
 
-Nothing of the reference is kept in the repository, so it cannot fall behind.
+The reference is not kept in the repository, so it cannot become outdated.
 """
 
+import ast
 import importlib
 import inspect
 import re
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -25,41 +26,49 @@ from poet.server.openapi import openapi
 from poet.spec import policies
 from poet.workspace.configuration import initial_text
 
-__all__ = ["API", "pages", "write"]
-
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-API = (
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent
+API: Final = (
     "poet",
     "poet.monitor",
     "poet.events",
+    "poet.events.units",
     "poet.log",
     "poet.summaries",
+    "poet.spec",
     "poet.spec.decisions",
-    "poet.learning",
+    "poet.learning.configuration",
+    "poet.learning.costs",
+    "poet.learning.e_factors",
+    "poet.learning.feedback_rows",
+    "poet.learning.hypothesis_tests",
+    "poet.learning.labels",
+    "poet.learning.rule_updates",
     "poet.stats",
-    "poet.build",
-    "poet.build",
-    "poet.build",
-    "poet.build",
-    "poet_runtime.registry",
-    "poet.build",
-    "poet.review",
-    "poet_runtime.drift",
-    "poet_runtime.results",
-    "poet_runtime.drift.table",
-    "poet.integrations.evidently_reports",
-    "poet.integrations.nannyml_results",
-    "poet.integrations.mlflow_versions",
-    "poet.integrations.opentelemetry_signals",
+    "poet.build.compare",
+    "poet.build.contract",
+    "poet.build.probes",
+    "poet.distribute",
     "poet.integrations.dana_events",
-    "poet_runtime.plugins",
+    "poet.integrations.evidently_reports",
+    "poet.integrations.mlflow_versions",
+    "poet.integrations.nannyml_results",
+    "poet.integrations.opentelemetry_signals",
+    "poet.integrations.spark_tables",
+    "poet_runtime.results",
     "poet_runtime.errors",
+    "poet_runtime.registry",
+    "poet_runtime.drift",
+    "poet_runtime.drift.sketch",
+    "poet_runtime.drift.statistics",
+    "poet_runtime.drift.table",
+    "poet_runtime.recovery",
+    "poet_runtime.policies.policy",
 )
 
 
 def write(folder: Path) -> None:
-    """Put the pages and the reference into a folder, anew."""
+    """Write the pages and the reference into a folder; what was there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copy(ROOT / "CHANGELOG.md", folder / "changelog.md")
@@ -71,7 +80,7 @@ def write(folder: Path) -> None:
 
 
 def _inside(text: str, path: Path, folder: Path) -> str:
-    """Name files of the repository that are no pages instead of linking to them."""
+    """Replace links to files of the repository that are not pages by their text."""
 
     def kept(found: re.Match[str]) -> str:
         target = found[2].partition("#")[0]
@@ -84,7 +93,7 @@ def _inside(text: str, path: Path, folder: Path) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Give the pages of the reference by name."""
+    """Return the pages of the reference by name."""
     settings = initial_text(start="calibrated")
     return {
         "commands": "\n".join(_commands()),
@@ -128,7 +137,7 @@ def _events() -> Iterator[str]:
 
 
 def _policies() -> Iterator[str]:
-    yield "# The six policies\n"
+    yield "# The policies\n"
     yield "How every version is called; version 1 is shown as it starts.\n"
     for spec in policies():
         source = render(spec.version_1(spec.starts[0])).source
@@ -143,8 +152,24 @@ def _python() -> Iterator[str]:
         module = importlib.import_module(name)
         yield f"\n## {name}\n"
         yield f"{inspect.cleandoc(module.__doc__ or '').strip()}\n"
-        for public in sorted(module.__all__):
+        for public in public_names(module):
             yield from _name(module, public)
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """Return what a module exports: its ``__all__``, else its public functions, classes and type aliases."""
+    exported = getattr(module, "__all__", None)
+    if exported is not None:
+        return sorted(exported)
+    found: set[str] = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):  # constants and type variables are in capitals
+            found |= {
+                each.id for each in node.targets if isinstance(each, ast.Name) and not each.id.isupper()
+            }
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def _name(module: ModuleType, public: str) -> Iterator[str]:
@@ -189,7 +214,7 @@ def _plain(value: Any) -> str:
 
 def _type(kind: Any) -> str:
     text = kind.__name__ if isinstance(kind, type) else str(kind)
-    text = re.sub(r"\b(?:typing|poet|msgspec|builtins|collections\.abc)(?:\.\w+)*\.", "", text)
+    text = re.sub(r"\b(?:typing|poet|poet_runtime|msgspec|builtins|collections\.abc)(?:\.\w+)*\.", "", text)
     return re.sub(r", Meta\([^()]*\)", "", text).replace("|", "or").replace("\n", " ")
 
 

@@ -1,8 +1,8 @@
 """Small builders that several tests share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from poet.events import Event, make
 from poet.log import BufferedLog
@@ -10,6 +10,9 @@ from poet.review.document import PlannedPolicy
 from poet.summaries import Summaries, seal, summarise
 from tests.stores import opened
 
+PEOPLE: Final = ("user/ana", "user/ben", "user/cem", "user/dia")
+BEGUN: Final = 1_704_067_200.0  # 2024-01-01
+HOUR_S: Final = 3600.0
 SEED_PAYLOADS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "drift.validation",
@@ -158,6 +161,14 @@ SEED_PAYLOADS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
 )
+
+
+def events_of(told: Iterator[tuple[str, str, dict[str, Any]]], *, hours: float = 2.0) -> list[Event]:
+    """Make the events of a scenario from (type, source, payload), so many hours apart."""
+    return [
+        make(type_, data, source=source, id=f"e{k:04}", time=BEGUN + k * hours * HOUR_S)
+        for k, (type_, source, data) in enumerate(told)
+    ]
 
 
 def validation(number: int, *, was_real: bool = True, source: str = "user/ana") -> Event:

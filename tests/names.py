@@ -1,6 +1,6 @@
-"""The six policies, by the words that tests use for them."""
+"""The built-in policies, by the words that tests use for them."""
 
-__all__ = ["ALERTS", "DRIFT", "IMPORTANCE", "RECOVERY", "SIX", "STRATEGY", "WINDOW"]
+__all__ = ["ALERTS", "DRIFT", "IMPORTANCE", "RECOVERY", "STRATEGY", "WINDOW"]
 
 DRIFT = "detect_drift"
 WINDOW = "calculate_adaptive_window"
@@ -8,4 +8,3 @@ IMPORTANCE = "calculate_feature_importance"
 ALERTS = "generate_alerts"
 RECOVERY = "monitor_with_recovery"
 STRATEGY = "adaptive_monitoring_strategy"
-SIX = (DRIFT, WINDOW, IMPORTANCE, ALERTS, RECOVERY, STRATEGY)

@@ -3,6 +3,7 @@
 Where a folder has events, its decisions are learned from them again; every folder's module is rendered.
 """
 
+import importlib
 import tempfile
 from pathlib import Path
 
@@ -13,10 +14,9 @@ from poet.events import Event, parse
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.costs import with_estimated_costs
 from poet.learning.learn import learn
-from poet.spec import policy
+from poet.spec import policies, policy
 from poet.spec.decisions import Decisions, decode, encode
 from tests.builders import summaries_of
-from tests.seed_scenarios import SCENARIOS, START
 
 POLICIES = Path(__file__).parent / "policies"
 EVENTS = "events.jsonl"
@@ -30,6 +30,19 @@ def golden(name: str) -> Path:
 def cases() -> list[Path]:
     """List the golden folders."""
     return sorted(path.parent for path in POLICIES.glob("*/golden/*/decisions.json"))
+
+
+def scenario_events(name: str) -> list[Event]:
+    """Return the events of a policy's scenario, from ``tests/policies/<policy>/scenario.py``."""
+    found: list[Event] = importlib.import_module(f"tests.policies.{name}.scenario").events()
+    return found
+
+
+def scenario_start(name: str) -> str:
+    """Return the start of a policy's scenario: its `START`, else the first start of the policy."""
+    module = importlib.import_module(f"tests.policies.{name}.scenario")
+    start: str = getattr(module, "START", policy(name).starts[0])
+    return start
 
 
 def scenarios() -> list[Path]:
@@ -47,7 +60,7 @@ def learned(case: Path) -> Decisions:
     """Learn a folder's events, as a compile would."""
     lines = (case / EVENTS).read_bytes().splitlines()
     spec = policy(case.parents[1].name)
-    champion = spec.version_1(START.get(spec.name, spec.starts[0]))
+    champion = spec.version_1(scenario_start(spec.name))
     with tempfile.TemporaryDirectory() as folder:
         summaries = summaries_of(Path(folder), map(parse, lines))
     return learn(spec, summaries, champion, with_estimated_costs(summaries, LearnConfiguration()))
@@ -60,10 +73,10 @@ def line(event: Event) -> bytes:
 
 def main() -> None:
     """Write everything again."""
-    for name, scenario in SCENARIOS.items():
+    for name in [spec.name for spec in policies()]:
         case = golden(name) / "scenario"
         case.mkdir(parents=True, exist_ok=True)
-        (case / EVENTS).write_bytes(b"".join(map(line, scenario())))
+        (case / EVENTS).write_bytes(b"".join(map(line, scenario_events(name))))
         (case / "decisions.json").write_bytes(encode(learned(case)))
     for case in cases():
         for old in case.glob("*.py"):

@@ -1,17 +1,31 @@
 """The packages import each other as `docs/architecture.md` says, and in no other way."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from poet_runtime.policies.policy import BUILT_IN
 from tests.structure import Structure, read_structure
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 MOST_PACKAGES, MOST_LAYERS, MOST_EDGES, LEAST_MEDIAN = 30, 11, 130, 130
 POLICIES = "poet.policies."
+ENGINES = (
+    "poet.build",
+    "poet.learning",
+    "poet.review",
+    "poet.spec",
+    "poet.stats",
+    "poet.summaries",
+    "poet.log",
+    "poet.server",
+    "poet_runtime.registry",
+)
 COMPILER_LIBRARIES = (
     "click",
     "duckdb",
@@ -72,6 +86,24 @@ def test_no_policy_imports_another(structure: Structure) -> None:
             assert not [other for other in imports if other.startswith(POLICIES)], package
 
 
+def test_engines_name_no_policy(structure: Structure) -> None:
+    """They ask `PolicySpec` and `RuntimePolicy`, so a new policy changes none of them."""
+    for path in structure.lengths:
+        if ".".join(path.relative_to(ROOT / "compiler").parts[:-1]) in ENGINES:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                word = node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+                assert word not in BUILT_IN, f"{path} names {word}"
+
+
+def test_every_file_that_the_page_names_exists() -> None:
+    """Below the root, or below ``compiler/``."""
+    section = PAGE.read_text(encoding="utf-8").split("## Where to look")[1].split("\n## ")[0]
+    named = [name for name in re.findall(r"`([\w./-]+)`", section) if "/" in name.strip("/")]
+    assert len(named) > 50
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "compiler" / name).exists(), name
+
+
 def test_there_is_no_cycle_of_packages_and_the_structure_stays_small(structure: Structure) -> None:
     """The bounds are what the layout was made for; a change that needs more has to argue for it."""
     lengths = sorted(structure.lengths.values())
@@ -84,8 +116,6 @@ def test_there_is_no_cycle_of_packages_and_the_structure_stays_small(structure: 
 
 def test_a_private_module_is_imported_inside_its_package_only(structure: Structure) -> None:
     """A leading underscore keeps its promise."""
-    import ast
-
     for path in structure.lengths:
         inside = ".".join(path.relative_to(ROOT / "compiler").parts[:-1])
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -16,8 +16,9 @@ from poet.build.probes import spoken
 from poet.build.render import render
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule, decode
+from poet_runtime.policies.policy import BUILT_IN
 from tests.modules import module_of
-from tests.names import SIX, WINDOW
+from tests.names import WINDOW
 from tests.regenerate_golden import golden
 
 
@@ -44,7 +45,7 @@ def learned(name: str) -> Comparison:
     return compare(first(name), taught(name), behaviour(name))
 
 
-@pytest.mark.parametrize("name", SIX)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_a_version_is_equivalent_to_itself(name: str) -> None:
     """Nothing differs, and with questions enough that is a proof."""
     found = compare(taught(name), taught(name), behaviour(name))
@@ -53,7 +54,7 @@ def test_a_version_is_equivalent_to_itself(name: str) -> None:
     assert same(taught(name), taught(name), behaviour(name))
 
 
-@pytest.mark.parametrize("name", SIX)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
     """And the other way round the directions are the other ones."""
     there = learned(name)
@@ -67,8 +68,8 @@ def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
 
 def test_only_alerts_are_compared_on_a_sample() -> None:
     """Batches and histories have no end; everything else is decided by comparisons with constants."""
-    exact = {name for name in SIX if learned(name).is_exact}
-    assert exact == {*SIX} - {"generate_alerts"}
+    exact = {name for name in BUILT_IN if learned(name).is_exact}
+    assert exact == {*BUILT_IN} - {"generate_alerts"}
 
 
 def window_decisions(bands: Mapping[float, int], everywhere: int) -> Decisions:
@@ -180,6 +181,6 @@ def test_a_comparison_survives_its_manifest() -> None:
 
 def test_golden_decisions_are_those_of_the_compared_modules() -> None:
     """What is compared here is what the scenarios render."""
-    for name in SIX:
+    for name in BUILT_IN:
         decisions: Any = decode((golden(name) / "scenario" / "decisions.json").read_bytes())
         assert render(decisions).source == taught(name)

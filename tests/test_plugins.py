@@ -20,7 +20,7 @@ from poet.spec import registration as _registered
 from poet.workspace.pipeline import summaries_of as summaries_of_log
 from poet_runtime import plugins
 from poet_runtime.errors import CheckError, EventError, PluginError
-from poet_runtime.policies.policy import runtime_policy
+from poet_runtime.policies.policy import BUILT_IN, runtime_policy
 from poet_runtime.registry import on_trial
 from tests.builders import summaries_of
 from tests.handmade import write_version
@@ -116,10 +116,10 @@ def greeting(bring: Bring, name: str, *, imports: str = "()") -> None:
 # policies
 
 
-def test_a_policy_of_a_package_comes_after_the_six_with_its_domain(bring: Bring) -> None:
+def test_a_policy_of_a_package_comes_after_the_built_in_ones_with_its_domain(bring: Bring) -> None:
     """And is found by its name."""
     greeting(bring, "greeter_a")
-    assert [spec.name for spec in policies()][6:] == ["greet"]
+    assert [spec.name for spec in policies()][len(BUILT_IN) :] == ["greet"]
     assert policy("greet").domain == "manners"
     assert domains() == ("ml_monitoring", "manners")
 
@@ -173,7 +173,7 @@ def test_a_broken_policy_is_named_with_its_package_and_leaves_the_others(
     """Whatever is wrong with it."""
     name = f"broken_{request.node.callspec.indices['source']}"
     bring(name, {"poet.policies": {"greet": f"{name}.policy:SPEC"}}, policy_py=source)
-    assert len(policies()) == 6
+    assert len(policies()) == len(BUILT_IN)
     with pytest.raises(PluginError, match=rf"package {name} \(poet\.policies: greet = {name}\.policy:SPEC\)"):
         policy("greet")
     assert says in str(broken_policies()["greet"])

@@ -10,12 +10,12 @@ from poet.build.check import check
 from poet.build.render import render
 from poet.build.validate import validate
 from poet.spec.decisions import decode, encode
+from poet_runtime.policies.policy import BUILT_IN
 from poet_runtime.results import DriftResult
 from tests.modules import module_of
-from tests.regenerate_golden import EVENTS, golden, learned, line, scenarios
-from tests.seed_scenarios import SCENARIOS
+from tests.regenerate_golden import EVENTS, golden, learned, line, scenario_events, scenarios
 
-POLICIES = sorted(SCENARIOS)
+POLICIES = sorted(BUILT_IN)
 
 
 def taught(policy: str) -> ModuleType:
@@ -27,7 +27,7 @@ def taught(policy: str) -> ModuleType:
 def test_the_events_of_a_scenario_are_the_ones_that_are_kept(policy: str) -> None:
     """The folder's events are what the scenario's function gives."""
     kept = (golden(policy) / "scenario" / EVENTS).read_bytes()
-    assert kept == b"".join(map(line, SCENARIOS[policy]()))
+    assert kept == b"".join(map(line, scenario_events(policy)))
 
 
 @pytest.mark.parametrize("case", scenarios(), ids=lambda case: case.parent.name)

@@ -28,7 +28,7 @@ from poet_runtime.drift.sketch import Sketch
 from poet_runtime.errors import SampleError, SummaryError
 from tests.builders import filled_log, summaries_of
 from tests.plain_count import random_log
-from tests.seed_scenarios import seasonal_adjustment
+from tests.policies.detect_drift import scenario
 from tests.workspaces import first_workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # what Spark leaves open is not ours
@@ -83,7 +83,7 @@ def test_a_plan_by_spark_is_the_plan(tmp_path: Path) -> None:
     """By the command, of the seed's seasonal scenario: rules are adopted, and every byte is the same."""
     shop = first_workspace(tmp_path / "shop")
     with Workspace.open(shop) as workspace:
-        workspace.log.append(seasonal_adjustment(), durable=True)
+        workspace.log.append(scenario.events(), durable=True)
     said = [
         CliRunner().invoke(app, ["--workspace", str(shop), "plan", "--format", "json", "--engine", engine])
         for engine in ("duckdb", "spark")

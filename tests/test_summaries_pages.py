@@ -15,7 +15,7 @@ from poet.summaries import Summaries, seal, summarise
 from poet.summaries import epochs as pages
 from poet.workspace import pipeline
 from tests.builders import execution, filled_log, summaries_of, validation
-from tests.seed_scenarios import SCENARIOS
+from tests.policies.generate_alerts import scenario
 
 PAGE = 20
 SCORES = {"ks/raw": {"statistic": 0.2, "p_value": 0.01}}
@@ -131,7 +131,7 @@ def test_a_page_that_is_not_there_yet_is_not_heard_of(tmp_path: Path) -> None:
 
 def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
     """By what its share of the risk is smaller; the workspace's own risk is what decisions tell of."""
-    found = summaries_of(tmp_path, SCENARIOS["generate_alerts"]()[:30])
+    found = summaries_of(tmp_path, scenario.events()[:30])
     spec, configuration = policy("generate_alerts"), LearnConfiguration()
     decided = [
         learn(spec, replace(found, beginning=number), spec.version_1(spec.starts[0]), configuration)

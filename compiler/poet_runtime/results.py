@@ -1,4 +1,4 @@
-"""What the six policies answer with: plain, frozen, printable."""
+"""What the built-in policies answer with: plain, frozen, printable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -65,7 +65,7 @@ def restrict_process(staging: Path, *, may_fork: bool = False) -> None:
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     if libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         return  # a kernel before 3.5
-    _write_only_below(libc, staging, may_fork=may_fork)
+    _write_only_below(libc, staging)
     source = _assemble(machine, may_fork=may_fork)
     program = ctypes.create_string_buffer(source, len(source))
     length = ctypes.sizeof(program) // 8
@@ -160,12 +160,12 @@ def _is_supported() -> bool:
     return sys.platform.startswith("linux") and platform.machine() in ARCHITECTURES
 
 
-def _write_only_below(libc: ctypes.CDLL, staging: Path, *, may_fork: bool) -> None:
+def _write_only_below(libc: ctypes.CDLL, staging: Path) -> None:
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     if version < 1:
         return
     rights = sum(right for since, right in CHANGES.items() if since <= version)
-    scoped = SCOPE_SIGNAL if may_fork and version >= SCOPES_SIGNALS else 0
+    scoped = SCOPE_SIGNAL if version >= SCOPES_SIGNALS else 0
     wanted = struct.pack("QQQ", rights, 0, scoped) if scoped else struct.pack("Q", rights)
     ruleset = libc.syscall(CREATE_RULESET, wanted, ctypes.c_size_t(len(wanted)), 0)
     folder = os.open(staging, os.O_PATH | os.O_DIRECTORY)

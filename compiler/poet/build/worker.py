@@ -118,7 +118,7 @@ def _cost(function: Callable[..., Any], work: Heavy, call_s: float) -> _Cost:
 MUTANT_EFFORT: Final = 25  # examples a property
 LONGEST: Final = 2000  # characters of a counterexample
 BLOB: Final = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
-TRUSTED: Final = ("numpy", "scipy", "statsmodels", "poet")  # what every policy may import
+TRUSTED: Final = ("numpy", "scipy", "statsmodels", "poet_runtime")  # what every policy may import
 _IMPORTED: Final = (np, scipy.special, drift)  # before the guard watches
 
 

@@ -37,7 +37,8 @@ class PolicyMethods:
     _callables: dict[str, Any]
 
     # For editors and type checkers, which do not run the loop below. As methods they can be overridden in a
-    # subclass; a test compares them with the runtime parts.
+    # subclass; a test compares them with the runtime parts. A policy without a declaration is a callable of
+    # any type to them, through `__getattr__`, as those of packages are.
     if TYPE_CHECKING:
 
         def detect_drift(
@@ -83,24 +84,23 @@ class PolicyMethods:
             """Return how often, how much and how thoroughly to monitor a model."""
             ...
 
-    else:
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("_") or name == "workspace":
-                raise AttributeError(name)
-            try:
-                return self._policy(name)
-            except PoetError as error:
-                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {error}") from error
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name == "workspace":
+            raise AttributeError(name)
+        try:
+            return self._policy(name)
+        except PoetError as error:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {error}") from error
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one result each, on one version."""
         return self.workspace.detect_drift_table(current, reference, **keywords)
 
-    def _policy(self, name: str) -> Any:
+    def _policy(self, name: str) -> Callable[..., Any]:
         if name not in self._callables:
             self._callables[name] = self.workspace.policy(name)
-        return self._callables[name]
+        found: Callable[..., Any] = self._callables[name]
+        return found
 
 
 def _method(policy: RuntimePolicy) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The policies that are installed, POET's own six and anyone else's alike."""
+"""The policies that are installed, built-in ones and those of packages alike."""
 
 import functools
 import keyword
@@ -18,7 +18,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 def policies() -> tuple[PolicySpec, ...]:
-    """Give every policy that can be used: the six in the order of their chapters, then plug-ins by name."""
+    """Return every usable policy: the built-in ones in the order of `BUILT_IN`, then plug-ins by name."""
     return tuple(_installed()[0].values())
 
 
