@@ -30,8 +30,10 @@ from packaging.requirements import Requirement
 from poet.build.kernel_sandbox import wall_strength
 from poet.log import FeedbackLog, Wanted, open_log
 from poet.workspace.configuration import read_configuration
+from poet.workspace.upgrade import missing_import
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
 from poet_runtime.registry import (
+    UPGRADE_FILE,
     RegistryDocument,
     VersionEntry,
     as_published,
@@ -236,6 +238,9 @@ def examine_clock(now: float) -> Finding:
 
 
 RESTORE: Final = "restore it from version control; `poet compile --check` says what changed in it"
+UPGRADE: Final = "`poet upgrade` renders the versions again, with their decisions unchanged"
+
+_NOT_HERE: Final = "which this release does not have: another release wrote it"
 
 
 def examine_versions(generated: Path) -> Iterator[Finding]:
@@ -248,6 +253,11 @@ def examine_versions(generated: Path) -> Iterator[Finding]:
         return
     if not document.policies:
         yield problem("registry", f"{generated} has no published policy", "`poet init` in a new folder")
+    if (generated / UPGRADE_FILE).exists():
+        yield problem("upgrade", "an upgrade did not finish", "run `poet upgrade` again")
+    package = generated / "__init__.py"
+    if package.is_file() and (missing := missing_import(package.read_bytes())):
+        yield problem("generated/__init__.py", f"imports {missing}, {_NOT_HERE}", UPGRADE)
     for policy in sorted(document.policies):
         yield _policy(generated, policy, document)
 
@@ -259,9 +269,21 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
     }
     if str(entry.active) in wrong:
         return problem(policy, f"active version {entry.active}: {wrong[str(entry.active)]}", RESTORE)
+    old = {
+        number: missing
+        for number, each in entry.versions.items()
+        if number not in wrong and (missing := missing_import(read_published(generated, each).source))
+    }
+    if str(entry.active) in old:
+        return problem(
+            policy, f"active version {entry.active} imports {old[str(entry.active)]}, {_NOT_HERE}", UPGRADE
+        )
     if wrong:
         told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
         return warning(policy, told, RESTORE)
+    if old:
+        told = "; ".join(f"version {number} imports {missing}" for number, missing in old.items())
+        return warning(policy, f"{told}, {_NOT_HERE}", UPGRADE)
     if word := entry.quarantined(entry.active):
         says = f"active version {entry.active} is in quarantine: {word.why}"
         return warning(policy, says, f"`poet rollback {policy}`, or `poet release {policy} {entry.active}`")
