@@ -267,23 +267,15 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
     wrong = {
         number: says for number, each in entry.versions.items() if (says := _difference(generated, each))
     }
-    if str(entry.active) in wrong:
-        return problem(policy, f"active version {entry.active}: {wrong[str(entry.active)]}", RESTORE)
+    if found := _first_problem(policy, entry.active, wrong, RESTORE):
+        return found
     old = {
-        number: missing
+        number: f"imports {missing}, {_NOT_HERE}"
         for number, each in entry.versions.items()
-        if number not in wrong and (missing := missing_import(read_published(generated, each).source))
+        if (missing := missing_import(read_published(generated, each).source))
     }
-    if str(entry.active) in old:
-        return problem(
-            policy, f"active version {entry.active} imports {old[str(entry.active)]}, {_NOT_HERE}", UPGRADE
-        )
-    if wrong:
-        told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
-        return warning(policy, told, RESTORE)
-    if old:
-        told = "; ".join(f"version {number} imports {missing}" for number, missing in old.items())
-        return warning(policy, f"{told}, {_NOT_HERE}", UPGRADE)
+    if found := _first_problem(policy, entry.active, old, UPGRADE):
+        return found
     if word := entry.quarantined(entry.active):
         says = f"active version {entry.active} is in quarantine: {word.why}"
         return warning(policy, says, f"`poet rollback {policy}`, or `poet release {policy} {entry.active}`")
@@ -292,6 +284,16 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
         return warning(policy, told, changed[-1].next_step)
     count = len(entry.versions)
     return ok(policy, f"version {entry.active} of {count} active, digests as published")
+
+
+def _first_problem(policy: str, active: int, wrong: dict[str, str], next_step: str) -> Finding | None:
+    """Return a problem where something is wrong with the active version, a warning where with another."""
+    if (says := wrong.get(str(active))) is not None:
+        return problem(policy, f"active version {active}: {says}", next_step)
+    if wrong:
+        told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
+        return warning(policy, told, next_step)
+    return None
 
 
 def _difference(generated: Path, version: VersionEntry) -> str:

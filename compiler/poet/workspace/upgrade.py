@@ -3,11 +3,11 @@
 Nothing is learned and no decision changes. A version keeps its number, its log position, its comparison with
 the version it revises, and the report of its validation.
 
-An upgrade replaces files that the registry knows by their digests, so it must survive a kill. Before the first
-file changes, a note in the folder lists the digests of all new files. Then the modules are replaced, then the
-manifests, and at last the registry, by one rename. Until then, the registry names the old digests, so no
-process runs a new file. After a kill, the next upgrade accepts exactly those files that have the old digest or
-a digest of the note, and finishes the work.
+An upgrade replaces files that the registry knows by their digests, so it must survive a kill. Before the
+first file changes, a note in the folder lists the digests of all new files. Then the modules are replaced,
+then the manifests, and at last the registry, by one rename. Until then, the registry names the old digests,
+so no process runs a new file. After a kill, the next upgrade accepts exactly those files that have the old
+digest or a digest of the note, and finishes the work.
 """
 
 import ast
@@ -253,9 +253,10 @@ class _Work:
         _require_of(manifest, policy, number, path)
         rendered = rendering(manifest.decisions)
         source = rendered.source.encode()
-        if (_sha256(source), _sha256(content)) == (entry.sha256, entry.manifest_sha256):
-            if manifest.source == rendered.source:
-                return None
+        digests = _sha256(source), _sha256(content)
+        is_current = digests == (entry.sha256, entry.manifest_sha256) and manifest.source == rendered.source
+        if is_current and not self._is_half_written(entry):
+            return None
         check(rendered)
         self._require_unedited(self._generated / entry.module, entry, source)
         after = encode(
@@ -276,6 +277,15 @@ class _Work:
             if path.is_file() and (found := as_published(path.read_bytes(), digest)) is not None:
                 return found
         return published_bytes(path, entry.manifest_sha256)
+
+    def _is_half_written(self, entry: VersionEntry) -> bool:
+        """Return whether the module on disk is that of an upgrade which did not finish."""
+        path = self._generated / entry.module
+        noted = [each for each in self._digests.get(path.name, ()) if each != entry.sha256]
+        if not noted or not path.is_file():
+            return False
+        content = path.read_bytes()
+        return any(as_published(content, each) is not None for each in noted)
 
     def _require_unedited(self, path: Path, entry: VersionEntry, source: bytes) -> None:
         """Refuse a module that a person edited; one that is missing is written."""

@@ -400,7 +400,8 @@ class Workspace:
             is_check=is_check,
             counterexamples=self.path / "feedback_log" / "counterexamples",
         )
-        self.registry.refresh()
+        if not is_check:
+            self.registry.refresh()
         return found
 
     def activate(
