@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from poet.build.publish import ATTRIBUTES
 from poet.review.changes import diff_document
-from poet.workspace.workspace import ATTRIBUTES, Workspace
+from poet.workspace.workspace import Workspace
 from poet_runtime.errors import EditError
 from poet_runtime.registry import read_document
 from tests.modules import forget_source

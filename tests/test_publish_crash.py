@@ -18,19 +18,28 @@ ALERTS = "generate_alerts"
 # disk: each opening, write, rename, removal, truncation and fsync, and in the middle of each write. Prints
 # how each ended. One process for all of them: what costs is importing, not dying.
 DYING = """
-import io, os, signal, sys
+import dataclasses, io, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.modules import WINDOW, validated, validated_first
 from poet_runtime.registry import on_trial, rollback
+from poet.build import check
 from poet.build.publish import publish
+from poet.build.render import render
+from poet.workspace.upgrade import upgrade
 from poet_runtime.registry import read_document
 from poet_runtime.registry.changes import withdraw
 said = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 modules = [validated(2), validated_first("generate_alerts")]
+def otherwise(decisions):
+    rendered = render(decisions)
+    source = rendered.source.replace("VERSION =", "# of a later release\\nVERSION =")
+    return dataclasses.replace(rendered, source=source)
 commands = {
     "publish": lambda folder: publish(modules, folder, **said),
     "rollback": lambda folder: rollback(folder, WINDOW, **said),
+    "upgrade": lambda folder: upgrade(folder, render, who="user/ana", at=said["at"]),
+    "upgrade-later": lambda folder: upgrade(folder, otherwise, who="user/ana", at=said["at"]),
     "canary": lambda folder: on_trial(folder, WINDOW, 1, mode="canary", share=0.5, **said),
     "withdraw": lambda folder: withdraw(
         folder, WINDOW, 2, sha256=read_document(folder).policies[WINDOW].versions["2"].sha256, to=1,
@@ -38,8 +47,11 @@ commands = {
     ),
 }
 left = 0
+counts_reads = True  # a kill before a file is read leaves what a kill before the next write does
 def step(event, arguments):
     global left
+    if event == "open" and not counts_reads and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return
     if event in ("open", "os.rename", "os.remove", "os.truncate", "fsync"):
         left -= 1
         if left == 0:
@@ -67,6 +79,7 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         left = int(k)
+        counts_reads = not command.startswith("upgrade")
         Path.open = mortal
         os.fdopen = mortal_fdopen
         sys.addaudithook(step)

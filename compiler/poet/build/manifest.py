@@ -96,3 +96,14 @@ def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
         known = sorted(found.stem for found in generated.glob(f"{policy}_v*.json"))
         raise PublishError(f"{path} is missing; published are {', '.join(known) or 'none'}")
     return manifest
+
+
+def decode_manifest(content: bytes, path: Path) -> Manifest:
+    """Decode the content of a manifest; `path` is for the message.
+
+    Raises
+    ------
+    PublishError
+        It is not a manifest that this release knows.
+    """
+    return _DOCUMENT.decode(content, path)

@@ -25,6 +25,7 @@ from poet.spec.decisions import Decisions
 from poet_runtime.errors import PoetError, PublishError, RegistryError
 from poet_runtime.files import atomic_write, lock
 from poet_runtime.registry import (
+    UPGRADE_FILE,
     Change,
     ChangedModule,
     PolicyEntry,
@@ -60,7 +61,10 @@ def __dir__():
 '''
 
 STANDING: Final = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
-
+ATTRIBUTES: Final = (
+    "# A checkout must not change a byte: versions are known by their digests.\n"
+    "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"
+)
 
 PATIENCE_S: Final = 30.0
 NOTHING: Final[Mapping[str, Against]] = MappingProxyType({})
@@ -188,6 +192,7 @@ OURS: Final = {
     "journal.jsonl",
     ".lock",
     "__pycache__",
+    UPGRADE_FILE,
     *STANDING,
 }
 
@@ -244,6 +249,8 @@ def check_generated(generated: Path, render: Callable[[Decisions], RenderedModul
     """Compare every published version with its digests and with what its decisions render to."""
     document = read_document(generated)
     found = _check_package(generated / "__init__.py") if document.policies else []
+    if (generated / UPGRADE_FILE).exists():
+        found.append(Difference(UPGRADE_FILE, "an upgrade did not finish; run `poet upgrade` again"))
     known = set(OURS)
     for policy, entry in sorted(document.policies.items()):
         changed = {each.version: each for each in changed_modules(generated, policy, document)}
@@ -318,5 +325,5 @@ def _first_difference(source: bytes, rendered: RenderedModule, manifest: Manifes
     )
     if manifest.template_sha256 != rendered.template_sha256:
         was, now = manifest.template_sha256[:12], rendered.template_sha256[:12]
-        says += f"; the template has changed since, from {was}… to {now}…"
+        says += f"; the template has changed since, from {was}… to {now}…; `poet upgrade` renders it again"
     return says

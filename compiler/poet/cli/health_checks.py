@@ -30,8 +30,10 @@ from packaging.requirements import Requirement
 from poet.build.kernel_sandbox import Kernel, capabilities, this_kernel
 from poet.log import FeedbackLog, Wanted, open_log
 from poet.workspace.configuration import read_configuration
+from poet.workspace.upgrade import missing_import
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
 from poet_runtime.registry import (
+    UPGRADE_FILE,
     RegistryDocument,
     VersionEntry,
     as_published,
@@ -227,6 +229,9 @@ def examine_clock(now: float) -> Finding:
 
 
 RESTORE: Final = "restore it from version control; `poet compile --check` says what changed in it"
+UPGRADE: Final = "`poet upgrade` renders the versions again, with their decisions unchanged"
+
+_NOT_HERE: Final = "which this release does not have: another release wrote it"
 
 
 def examine_versions(generated: Path) -> Iterator[Finding]:
@@ -239,6 +244,11 @@ def examine_versions(generated: Path) -> Iterator[Finding]:
         return
     if not document.policies:
         yield problem("registry", f"{generated} has no published policy", "`poet init` in a new folder")
+    if (generated / UPGRADE_FILE).exists():
+        yield problem("upgrade", "an upgrade did not finish", "run `poet upgrade` again")
+    package = generated / "__init__.py"
+    if package.is_file() and (missing := missing_import(package.read_bytes())):
+        yield problem("generated/__init__.py", f"imports {missing}, {_NOT_HERE}", UPGRADE)
     for policy in sorted(document.policies):
         yield _policy(generated, policy, document)
 
@@ -248,11 +258,15 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
     wrong = {
         number: says for number, each in entry.versions.items() if (says := _difference(generated, each))
     }
-    if str(entry.active) in wrong:
-        return problem(policy, f"active version {entry.active}: {wrong[str(entry.active)]}", RESTORE)
-    if wrong:
-        told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
-        return warning(policy, told, RESTORE)
+    if found := _first_problem(policy, entry.active, wrong, RESTORE):
+        return found
+    old = {
+        number: f"imports {missing}, {_NOT_HERE}"
+        for number, each in entry.versions.items()
+        if (missing := missing_import(read_published(generated, each).source))
+    }
+    if found := _first_problem(policy, entry.active, old, UPGRADE):
+        return found
     if word := entry.quarantined(entry.active):
         says = f"active version {entry.active} is in quarantine: {word.why}"
         return warning(policy, says, f"`poet rollback {policy}`, or `poet release {policy} {entry.active}`")
@@ -261,6 +275,16 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
         return warning(policy, told, changed[-1].next_step)
     count = len(entry.versions)
     return ok(policy, f"version {entry.active} of {count} active, digests as published")
+
+
+def _first_problem(policy: str, active: int, wrong: dict[str, str], next_step: str) -> Finding | None:
+    """Return a problem where something is wrong with the active version, a warning where with another."""
+    if (says := wrong.get(str(active))) is not None:
+        return problem(policy, f"active version {active}: {says}", next_step)
+    if wrong:
+        told = "; ".join(f"version {number}: {says}" for number, says in wrong.items())
+        return warning(policy, told, next_step)
+    return None
 
 
 def _difference(generated: Path, version: VersionEntry) -> str:

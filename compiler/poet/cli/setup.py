@@ -1,12 +1,16 @@
-"""`init`, `demo`, `status`."""
+"""`init`, `demo`, `status`, `upgrade`."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from poet.cli.output import note, note_broken_packages, show
+
+if TYPE_CHECKING:
+    from poet.workspace.upgrade import Upgrade
 
 STARTS: Final = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml")
 
@@ -88,4 +92,51 @@ def status(settings: dict[str, Any]) -> None:
     show(as_json=settings["json"], document=document, lines=status_lines(document))
 
 
-COMMANDS: Final = (init, demo, status)
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; leave with 1 if something would change.")
+@click.pass_obj
+def upgrade(settings: dict[str, Any], *, check: bool) -> None:
+    r"""Render the versions of an earlier release again.
+
+    Every published version gets the module and the manifest that this release writes for its decisions. The
+    decisions, the numbers, and which version is active do not change. A version whose module was edited is
+    refused before anything is written. An upgrade that was killed is finished by the next one.
+
+    Exit status 1: a version could not be rendered, such as one of a policy whose package is not installed.
+
+    \b
+    poet upgrade --check          what would change?
+    poet upgrade
+    """
+    from poet.workspace.workspace import Workspace  # noqa: PLC0415
+
+    note_broken_packages()
+    with Workspace.open(settings["folder"]) as workspace:
+        found = workspace.upgrade(is_check=check)
+    document = {
+        "check": check,
+        "versions": [{"policy": policy, "version": number} for policy, number in found.versions],
+        "files": list(found.files),
+        "left": dict(found.left),
+        "was_interrupted": found.was_interrupted,
+    }
+    show(as_json=settings["json"], document=document, lines=_upgrade_lines(found, is_check=check))
+    if found.left or (check and found.is_change):
+        raise click.exceptions.Exit(1)
+
+
+def _upgrade_lines(found: "Upgrade", *, is_check: bool) -> Iterator[str]:
+    verb = "would be" if is_check else "was"
+    for policy, number in found.versions:
+        yield f"+ {policy} version {number} {verb} rendered again, decisions unchanged"
+    for name in found.files:
+        yield f"+ generated/{name} {verb} rewritten"
+    for name, reason in sorted(found.left.items()):
+        yield f"- {name} is left as it is: {reason}"
+    if found.was_interrupted and not found.versions:
+        yield f"+ an upgrade that did not finish {verb} finished"
+    if not found.is_change and not found.left:
+        yield "every version is what this release writes for its decisions"
+
+
+COMMANDS: Final = (init, demo, status, upgrade)

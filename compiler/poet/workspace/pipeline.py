@@ -28,6 +28,7 @@ from poet.spec.decisions import Decisions, Rule
 from poet.workspace.configuration import Engine
 from poet.workspace.edits import Edit, edited, say, with_words
 from poet.workspace.overrides import Word, amend, read_words
+from poet.workspace.upgrade import require_current
 from poet_runtime.errors import EditError, LearnError, PluginError, PublishError, RenderError
 from poet_runtime.files import atomic_write, lock
 from poet_runtime.registry import PolicyEntry, RegistryDocument, read_document
@@ -163,6 +164,8 @@ def plan(
     left: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
+            if (active := document.active(name)) is not None:
+                require_current(generated, name, active)
             edits, said = edited(name, document, generated, rendering, who, at)
             planned = _planned(name, document, generated, summaries, costed, start, (*words, *said))
             planned = replace(planned, edits=edits, words=said)

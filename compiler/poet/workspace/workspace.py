@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from poet.build.manifest import Version
-from poet.build.publish import Difference, check_generated
+from poet.build.publish import ATTRIBUTES, Difference, check_generated
 from poet.build.render import RenderedModule
 from poet.events import Event, make, new_id
 from poet.log import BufferedLog, open_log
@@ -24,6 +24,7 @@ from poet.workspace import compile_lock as turns
 from poet.workspace import edits as by_hand
 from poet.workspace import pipeline
 from poet.workspace import plan as saved_plan
+from poet.workspace import upgrade as upgrades
 from poet.workspace.configuration import Configuration, EngineName, initial_text, read_configuration
 from poet.workspace.overrides import Word, last_words, read_words
 from poet.workspace.pipeline import Plan
@@ -37,10 +38,6 @@ FIRST_EFFORT: Final = (
     25  # examples a property for version 1, which the package's own tests have proved at length
 )
 IGNORED: Final = "*\n!.gitignore\n"
-ATTRIBUTES: Final = (
-    "# A checkout must not change a byte: versions are known by their digests.\n"
-    "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +381,28 @@ class Workspace:
     def check(self) -> list[Difference]:
         """Say which generated files do not follow from their manifests."""
         return check_generated(self.generated, self._render())
+
+    def upgrade(self, *, is_check: bool = False) -> upgrades.Upgrade:
+        """Render the published versions again with the templates of this release, decisions unchanged.
+
+        With `is_check` nothing is written. What cannot be rendered is left as it is, and named.
+
+        Raises
+        ------
+        PublishError
+            A module was edited, or a manifest is damaged. Nothing was written.
+        """
+        found = upgrades.upgrade(
+            self.generated,
+            self._render(),
+            who=self.who,
+            at=_at(self.clock),
+            is_check=is_check,
+            counterexamples=self.path / "feedback_log" / "counterexamples",
+        )
+        if not is_check:
+            self.registry.refresh()
+        return found
 
     def activate(
         self,

@@ -3,6 +3,7 @@
 from poet_runtime.registry.canary import has_sides, is_on_canary
 from poet_runtime.registry.changes import Change, activate, moved, on_trial, refuse_share, release, rollback
 from poet_runtime.registry.load import (
+    UPGRADE_FILE,
     ChangedModule,
     LoadedVersion,
     PublishedVersion,
@@ -29,6 +30,7 @@ from poet_runtime.registry.state import (
 )
 
 __all__ = [
+    "UPGRADE_FILE",
     "Change",
     "ChangedModule",
     "LoadedVersion",

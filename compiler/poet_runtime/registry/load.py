@@ -23,6 +23,7 @@ import msgspec
 from poet_runtime.errors import RegistryError
 from poet_runtime.registry.state import RegistryDocument, VersionEntry
 
+UPGRADE_FILE: Final = ".upgrade.json"  # there while `poet upgrade` replaces files
 State = Literal["published", "line ends", "edited", "missing", "unreadable"]
 
 _RUNS: Final = "the published source runs"
@@ -109,6 +110,10 @@ def published_bytes(path: Path, sha256: str) -> bytes:
         ) from error
     published = as_published(content, sha256)
     if published is None:
+        if path.with_name(UPGRADE_FILE).exists():
+            raise RegistryError(
+                f"{path} is of an upgrade that did not finish; run `poet upgrade` again in its workspace"
+            )
         digest = hashlib.sha256(content).hexdigest()
         told = f"its sha256 is {digest[:12]}…, published was {sha256[:12]}…"
         if path.suffix == ".json":
@@ -240,5 +245,12 @@ def _executed(name: str, path: Path, filename: str, source: bytes) -> ModuleType
         del sys.modules[name]
         if not isinstance(error, Exception):
             raise
-        raise RegistryError(f"{path} cannot be loaded: {error!r}; roll back to another version") from error
+        raise RegistryError(f"{path} cannot be loaded: {error!r}; {_after_failed_load(error)}") from error
     return module
+
+
+def _after_failed_load(error: Exception) -> str:
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package in ("poet", "poet_runtime"):
+        return "another release of POET wrote it: run `poet upgrade` in its workspace"
+    return "roll back to another version"
