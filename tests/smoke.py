@@ -126,7 +126,7 @@ def _refused_without_the_extra(python: Path, folder: Path) -> None:
 
 
 def _import_times(python: Path, folder: Path) -> tuple[float, float]:
-    """Return the seconds that importing a generated module adds to bare Python: the median, the CPU's least."""
+    """Return the seconds that importing a generated module adds: the median, and the least of the CPU's."""
 
     def measured(code: str) -> tuple[float, float]:
         walls, cpus = zip(*(_timed(python, code, folder) for _ in range(IMPORTS)), strict=True)
