@@ -2,9 +2,10 @@
 PYTHON ?= python3.11
 DANA_PYTHON ?= 3.12
 BIN := .venv/bin
+SOURCES := pyproject.toml README.md LICENSE $(shell find compiler templates -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check format bench peers dana images lock clean site workspace
+.PHONY: demo test check dist wheel editable smoke format bench peers dana images lock clean site workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
 	@$(BIN)/poet demo
@@ -17,6 +18,22 @@ check: .venv/developed  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
+
+dist: dist/built  ## the sdist, and the wheel that is made from it
+
+dist/built: .venv/developed $(SOURCES)
+	rm -rf dist
+	$(BIN)/python -m build
+	@touch $@
+
+wheel: dist  ## let .venv use the built wheel in place of the checkout, until `make editable`
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+
+editable: .venv/developed
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall --editable .
+
+smoke: dist  ## the built wheel in empty environments, on every Python that is installed here
+	$(BIN)/python -m tests.smoke dist/*.whl
 
 format: .venv/developed
 	$(BIN)/ruff check --fix .
@@ -51,7 +68,7 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 
 .venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[compiler]"
 	@touch $@
 
 .venv/developed: .venv/installed
@@ -61,7 +78,7 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 
 # Other Pythons that are installed render the golden modules too: the bytes must be the same.
 .venv/pythons: .venv/installed
-	@for version in 3.12 3.13; do \
+	@for version in 3.12 3.13 3.14; do \
 	  for python in $$(command -v python$$version) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
 	    "$$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null || continue; \
 	    "$$python" -m venv .venv/python$$version && \

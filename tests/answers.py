@@ -1,14 +1,15 @@
-"""Ask a version, published or exported, many questions and write its answers down: a script.
+"""Ask golden modules many questions and write their answers down: a script.
 
-    python tests/exported.py alone FOLDER detect_drift_v2    # importing anything but numpy and scipy fails
-    python tests/exported.py poet FOLDER detect_drift_v2
+    python -m tests.answers base OUT MODULE.py ...    # importing anything but the base install fails
+    python -m tests.answers all OUT MODULE.py ...
 
-One JSON list of texts goes to standard output; both runs must say the same.
+OUT becomes one JSON document: a list of texts for each module. Both runs must write the same.
 """
 
 import dataclasses
 import importlib
 import importlib.abc
+import importlib.util
 import json
 import sys
 import time
@@ -16,19 +17,21 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+BASE: Final = {"numpy", "scipy", "msgspec", "filelock", "poet_runtime"}
 
 
-class OnlyThese(importlib.abc.MetaPathFinder):
-    """Refuses to import what an exported file may not need: all that is installed but numpy and scipy."""
+class BaseInstall(importlib.abc.MetaPathFinder):
+    """Refuses to import what the base install lacks: all that is installed but POET and four libraries."""
 
-    def __init__(self) -> None:
-        self._refused = {"poet", *packages_distributions()} - {"numpy", "scipy"}
+    def __init__(self, *more: str) -> None:
+        self._refused = {"poet", *packages_distributions()} - BASE - set(more)
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> None:  # noqa: ARG002
         """Let everything else pass to the next finder."""
         if fullname.partition(".")[0] in self._refused:
-            raise ModuleNotFoundError(f"{fullname} is not there", name=fullname)
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 Question = tuple[tuple[Any, ...], dict[str, Any]]
@@ -216,7 +219,7 @@ QUESTIONS: dict[str, Callable[[Any], Iterator[Question]]] = {
 
 
 def told(function: Callable[..., Any], question: Question) -> str:
-    """Write an answer down, or an error; how long it took is no part of it."""
+    """Write down an answer or an error, without how long it took."""
     try:
         answer = function(*question[0], **question[1])
     except Exception as error:  # noqa: BLE001 -- whatever it raises, both must
@@ -226,18 +229,27 @@ def told(function: Callable[..., Any], question: Question) -> str:
     return repr(answer).replace("answers.<locals>", "")
 
 
-def main(how: str, folder: str, name: str) -> None:
-    """Answer every question on standard output."""
-    if how == "alone":
-        sys.meta_path.insert(0, OnlyThese())
-    sys.path.insert(0, folder)
-    module = importlib.import_module(name)
-    results = module if how == "alone" else importlib.import_module("poet_runtime.results")
-    policy = name.rpartition("_v")[0]
+def answers(path: Path) -> list[str]:
+    """Ask one module every question for its policy."""
+    results = importlib.import_module("poet_runtime.results")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # what it answers with may have to be pickled
+    spec.loader.exec_module(module)
+    policy = path.stem.rpartition("_v")[0]
     function = getattr(module, policy)
-    answers = [told(function, question) for question in QUESTIONS[policy](results)]
-    Path(folder, "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+    return [told(function, question) for question in QUESTIONS[policy](results)]
+
+
+def main(how: str, out: Path, modules: Sequence[Path]) -> None:
+    """Write the answers of every module."""
+    if how == "base":
+        sys.meta_path.insert(0, BaseInstall())
+    found = {str(path): answers(path) for path in modules}
+    out.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], Path(sys.argv[2]), [Path(each) for each in sys.argv[3:]])

@@ -1,12 +1,23 @@
 """Fixtures that several test modules use: a store for the log, one process that validates for many tests."""
 
+import os
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import poet
+import poet_runtime
 from poet.build import validate as _validate
 from tests.forking import Run, forking
 from tests.stores import STORES, in_store
+
+# Continuous integration tests what people install. A checkout that comes before it would hide a missing file.
+if os.environ.get("POET_INSTALLED"):
+    _installed = Path(sysconfig.get_path("purelib"))
+    for _package in (poet, poet_runtime):
+        assert Path(str(_package.__file__)).is_relative_to(_installed), f"{_package} is not in {_installed}"
 
 
 @pytest.fixture(params=STORES)

@@ -42,35 +42,36 @@ assert table["age"].drifted and not table["income"].drifted
 GUARD: Final = """
 import hashlib
 from pathlib import Path
+import msgspec
 from generated import detect_drift
 from poet_runtime.files import atomic_write, to_json
 from poet_runtime.registry import VersionEntry, read_document, rollback
-import msgspec
 
 folder = Path("generated")
-before = read_document(folder).policies["detect_drift"].active
-module = (folder / f"detect_drift_v{before}.py").read_text(encoding="utf-8")
-broken = module.replace(f"VERSION = {before}", "VERSION = 9")
+entry = read_document(folder).policies["detect_drift"]
+good = entry.active
+module = (folder / f"detect_drift_v{good}.py").read_text(encoding="utf-8")
+broken = module.replace(f"VERSION = {good}", "VERSION = 9")
 broken = broken.replace("    samples = ", "    raise OSError\\n    samples = ", 1)
 assert broken.count("raise OSError") == 1 and "VERSION = 9" in broken
 (folder / "detect_drift_v9.py").write_text(broken, encoding="utf-8")
 (folder / "detect_drift_v9.json").write_text("{}", encoding="utf-8")
-digest = lambda name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-document = read_document(folder)
-entry = document.policies["detect_drift"]
 version = VersionEntry(
     module="detect_drift_v9.py",
-    sha256=digest("detect_drift_v9.py"),
-    manifest_sha256=digest("detect_drift_v9.json"),
+    sha256=hashlib.sha256((folder / "detect_drift_v9.py").read_bytes()).hexdigest(),
+    manifest_sha256=hashlib.sha256(b"{}").hexdigest(),
 )
-entry = msgspec.structs.replace(entry, active=9, versions={**entry.versions, "9": version})
+entry = msgspec.structs.replace(entry, active=9, previous=good, versions={**entry.versions, "9": version})
+document = read_document(folder)
 policies = {**document.policies, "detect_drift": entry}
 document = msgspec.structs.replace(document, generation=document.generation + 1, policies=policies)
 atomic_write(folder / "registry.json", to_json(document))
 for _ in range(20):
-    assert detect_drift([1.0] * 50, [1.0, 2.0] * 100).policy_version == before
-assert read_document(folder).policies["detect_drift"].active == before
-assert read_document(folder).policies["detect_drift"].quarantined
+    assert detect_drift([1.0] * 50, [1.0, 2.0] * 100).policy_version == good
+entry = read_document(folder).policies["detect_drift"]
+assert entry.active == good and entry.quarantined(9), entry
+assert rollback(folder, "detect_drift", who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00") == 1
+assert read_document(folder).policies["detect_drift"].active == 1 != good
 """
 
 
@@ -97,38 +98,50 @@ def _check(version: str, python: str, wheel: Path, folder: Path) -> None:
     _run(own, "-W", "error", "-c", ANSWERS, cwd=folder)
     _run(own, "-c", GUARD, cwd=folder)
     _refused_without_the_extra(own, folder)
-    milliseconds = 1000 * _import_seconds(own, folder)
-    print(f"{version}: base {len(packages)} packages, {megabytes:.0f} MB, import {milliseconds:.0f} ms")
+    wall, cpu = _import_times(own, folder)
+    print(
+        f"{version}: base {len(packages)} packages, {megabytes:.0f} MB, "
+        f"import {1000 * wall:.0f} ms (median; {1000 * cpu:.0f} ms of the CPU at best)",
+        flush=True,
+    )
     assert packages == BASE_PACKAGES, f"the base install has {sorted(packages)}"
     assert megabytes <= MAX_BASE_MB, f"the base install has {megabytes:.0f} MB, at most {MAX_BASE_MB}"
-    assert milliseconds <= 1000 * MAX_IMPORT_S or os.environ.get("CI"), f"import takes {milliseconds:.0f} ms"
+    # on a busy machine the wall clock tells of the others
+    assert min(wall, cpu) <= MAX_IMPORT_S, f"the import takes {1000 * min(wall, cpu):.0f} ms"
     _pip(own, f"{wheel}[compiler]")
     poet = folder / "venv" / "bin" / "poet"
     _run(poet, "init", "monitors", cwd=folder)
     _run(poet, "--workspace", "monitors", "plan", cwd=folder)
     _run(poet, "--workspace", "monitors", "compile", "--check", cwd=folder)
     taken = time.perf_counter() - begun
-    print(f"{version}: with the compiler, a workspace was created and planned; {taken:.0f} s")
+    print(f"{version}: with the compiler, a workspace was created and planned; {taken:.0f} s", flush=True)
 
 
 def _refused_without_the_extra(python: Path, folder: Path) -> None:
     poet = str(python.parent / "poet")
-    for command in ([str(python), "-c", "from poet import Workspace"], [poet, "status"]):
+    for status, command in ((1, [str(python), "-c", "from poet import Workspace"]), (2, [poet, "status"])):
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert ended.returncode != 0
-        assert "poet-policy-compiler[compiler]" in ended.stderr, ended.stderr
+        assert ended.returncode == status, ended.stderr
+        assert 'pip install "poet-policy-compiler[compiler]"' in ended.stderr, ended.stderr
 
 
-def _import_seconds(python: Path, folder: Path) -> float:
-    def median(code: str) -> float:
-        taken = []
-        for _ in range(IMPORTS):
-            begun = time.perf_counter()
-            _run(python, "-c", code, cwd=folder)
-            taken.append(time.perf_counter() - begun)
-        return sorted(taken)[IMPORTS // 2]
+def _import_times(python: Path, folder: Path) -> tuple[float, float]:
+    """Return the seconds that importing a generated module adds: the median, and the least of the CPU's."""
 
-    return median("import generated.detect_drift_v2") - median("pass")
+    def measured(code: str) -> tuple[float, float]:
+        walls, cpus = zip(*(_timed(python, code, folder) for _ in range(IMPORTS)), strict=True)
+        return sorted(walls)[IMPORTS // 2], min(cpus)
+
+    bare, imported = measured("pass"), measured("import generated.detect_drift_v2")
+    return imported[0] - bare[0], imported[1] - bare[1]
+
+
+def _timed(python: Path, code: str, folder: Path) -> tuple[float, float]:
+    before, begun = os.times(), time.perf_counter()
+    _run(python, "-c", code, cwd=folder)
+    taken, after = time.perf_counter() - begun, os.times()
+    user, system = after.children_user - before.children_user, after.children_system - before.children_system
+    return taken, user + system
 
 
 def _pythons() -> Iterator[tuple[str, str]]:

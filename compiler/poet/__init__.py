@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from poet_runtime.errors import PoetError
+from poet_runtime.errors import PoetError, needs_compiler
 from poet_runtime.results import (
     Alert,
     AlertPlan,
@@ -38,7 +38,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # generated modules import poet_runtime; they must not pay for the compiler
     if name in ("Workspace", "Report"):
-        from poet.workspace import workspace  # noqa: PLC0415
+        with needs_compiler():
+            from poet.workspace import workspace  # noqa: PLC0415
 
         return getattr(workspace, name)
     if name in ("SmartMonitor", "poet"):

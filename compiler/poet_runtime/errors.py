@@ -19,10 +19,14 @@
     ├── ProposalError     a plan cannot be kept or decided on      (poet.server)
     ├── ServeError        the server cannot be started so          (poet.server)
     ├── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
+    ├── CompilerMissingError   a library of the compiler is missing (poet)
     └── PluginError       a package's entry point cannot be used   (poet_runtime.plugins)
 
 A message says what is wrong with which value, then what to do next.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PoetError(Exception):
@@ -134,3 +138,28 @@ class ProposalError(PoetError):
 
 class ServeError(PoetError):
     """The server cannot be started like this."""
+
+
+class CompilerMissingError(PoetError, ImportError):
+    """A part of the compiler was asked for, and a library that it needs is not installed."""
+
+
+@contextmanager
+def needs_compiler() -> Iterator[None]:
+    """Name the extra that brings the compiler where one of its libraries is not installed.
+
+    Raises
+    ------
+    CompilerMissingError
+        An import in the block failed because a library is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("poet", "poet_runtime"):
+            raise  # a mistake in the import, which no installation mends
+        raise CompilerMissingError(
+            f"POET's compiler needs {error.name}, which is not installed; "
+            'pip install "poet-policy-compiler[compiler]"',
+            name=error.name,
+        ) from error

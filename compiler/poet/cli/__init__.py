@@ -1,5 +1,5 @@
 """The command line. It parses, calls and prints; what is true is decided elsewhere."""
 
-from poet.cli.app import main
+from poet.cli.entry import main
 
 __all__ = ["main"]

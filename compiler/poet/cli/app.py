@@ -19,7 +19,7 @@ from poet.cli import rules as _words
 from poet.cli import serve as _serve
 from poet.cli import setup as _setup
 from poet.cli import watch as _watch
-from poet_runtime.errors import PoetError
+from poet_runtime.errors import PoetError, needs_compiler
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -106,7 +106,8 @@ _finished(app)
 def main() -> None:
     """Run the command line and leave with its exit status."""
     try:
-        status = app.main(standalone_mode=False)
+        with needs_compiler():  # a command's own imports; others may have brought click
+            status = app.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

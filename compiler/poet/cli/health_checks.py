@@ -70,6 +70,7 @@ def problem(check: str, says: str, next_step: str) -> Finding:
 
 
 DISTRIBUTION: Final = "poet-policy-compiler"
+COMPILER: Final = "compiler"  # the extra that this command came with
 OLDEST_PYTHON: Final = (3, 11)
 
 
@@ -83,16 +84,19 @@ def examine_python() -> Finding:
 
 def examine_libraries() -> Iterator[Finding]:
     """Look at what the package needs, then at each extra."""
-    needed = [Requirement(each) for each in metadata.requires(DISTRIBUTION) or ()]
-    always = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    asked = [Requirement(each) for each in metadata.requires(DISTRIBUTION) or ()]
+    needed = [each for each in asked if each.name != DISTRIBUTION]  # an extra may ask for another extra
+    always = [each for each in needed if _is_of(each, "") or _is_of(each, COMPILER)]
+    here = {each.name for each in always}
     if lacking := shortcomings(always):
-        yield problem(
-            "libraries", "; ".join(lacking), f"pip install --upgrade --force-reinstall {DISTRIBUTION}"
-        )
+        step = f"pip install --upgrade --force-reinstall '{DISTRIBUTION}[{COMPILER}]'"
+        yield problem("libraries", "; ".join(lacking), step)
     else:
         yield ok("libraries", ", ".join(f"{each.name} {_installed(each)}" for each in always))
     for extra in metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ():
-        wanted = [each for each in needed if each not in always and _is_of(each, extra)]
+        if extra == COMPILER:
+            continue
+        wanted = [each for each in needed if each.name not in here and _is_of(each, extra)]
         yield _extra(extra, wanted)
 
 
@@ -120,7 +124,7 @@ def _extra(extra: str, wanted: list[Requirement]) -> Finding:
 
 
 def _is_of(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _installed(requirement: Requirement) -> str:

@@ -14,7 +14,7 @@ from poet.monitor.feedback import Inbox
 from poet.monitor.learner import Learner
 from poet.spec import domains
 from poet_runtime.background import call_after_fork_in_child
-from poet_runtime.errors import MonitorError
+from poet_runtime.errors import MonitorError, needs_compiler
 
 if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
@@ -81,8 +81,11 @@ def connect(workspace: "Workspace | str | Path | None") -> Connection:
     ------
     WorkspaceError
         There is no workspace in this folder.
+    CompilerMissingError
+        The base install is all there is.
     """
-    from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- a decorator alone must not load the compiler
+    with needs_compiler():
+        from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- a decorator alone must not load it
 
     with _lock:
         if isinstance(workspace, Workspace):

@@ -1,0 +1,17 @@
+"""What the command `poet` starts, also where the compiler is not installed."""
+
+import sys
+
+from poet_runtime.errors import CompilerMissingError, needs_compiler
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status, 2 where the compiler is not installed."""
+    try:
+        with needs_compiler():
+            from poet.cli import app  # noqa: PLC0415 -- imports click, which the base install does not have
+
+            app.main()
+    except CompilerMissingError as error:
+        sys.stderr.write(f"poet: {error}\n")
+        sys.exit(2)
