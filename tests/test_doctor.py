@@ -168,7 +168,7 @@ def test_libraries_are_missing_or_of_a_wrong_version() -> None:
 
 
 def test_an_extra_is_reported_by_its_own_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compiler is needed by the command itself; what an extra asks for besides tells whether it is here."""
+    """The command itself needs the compiler. What an extra asks for besides tells whether it is here."""
     asked = [
         "numpy>=2",
         "click>=8; extra == 'compiler'",
