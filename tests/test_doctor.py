@@ -3,6 +3,8 @@
 import json
 import os
 from collections.abc import Callable
+from email.message import Message
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,14 @@ from packaging.requirements import Requirement
 from poet import Workspace
 from poet.build.kernel_sandbox import Kernel
 from poet.cli.app import app
-from poet.cli.health_checks import Finding, examine, examine_clock, examine_sandbox, shortcomings
+from poet.cli.health_checks import (
+    Finding,
+    examine,
+    examine_clock,
+    examine_libraries,
+    examine_sandbox,
+    shortcomings,
+)
 from tests.modules import forget_source
 from tests.workspaces import first_workspace
 
@@ -192,6 +201,28 @@ def test_libraries_are_missing_or_of_a_wrong_version() -> None:
     missing, absent = shortcomings(wanted)
     assert missing.startswith("numpy is 2")
     assert absent == "no-such-library is not installed"
+
+
+def test_an_extra_is_reported_by_its_own_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command itself needs the compiler. What an extra asks for besides tells whether it is here."""
+    asked = [
+        "numpy>=2",
+        "click>=8; extra == 'compiler'",
+        "no-such-library; extra == 'compiler'",
+        "poet-policy-compiler[compiler]; extra == 'serve'",
+        "click>=8; extra == 'serve'",
+        "no-such-server>=1; extra == 'serve'",
+    ]
+    described = Message()
+    for extra in ("compiler", "serve"):
+        described["Provides-Extra"] = extra
+    monkeypatch.setattr(metadata, "requires", lambda _: asked)
+    monkeypatch.setattr(metadata, "metadata", lambda _: described)
+    libraries, serve = examine_libraries()
+    assert (libraries.severity, libraries.says) == ("problem", "no-such-library is not installed")
+    assert libraries.next_step.endswith("'poet-policy-compiler[compiler]'")
+    assert (serve.check, serve.severity) == ("extra serve", "ok")
+    assert serve.says.startswith("not installed")
 
 
 def test_the_exit_status_is_1_where_there_is_a_problem(shop: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from poet.spec.decisions import Decisions
 from poet_runtime.errors import PoetError, PublishError, RegistryError
 from poet_runtime.files import atomic_write, lock
 from poet_runtime.registry import (
+    STANDING,
     UPGRADE_FILE,
     Change,
     ChangedModule,
@@ -40,27 +41,6 @@ from poet_runtime.registry import (
     refuse_share,
 )
 
-PACKAGE: Final = '''\
-"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
-
-from pathlib import Path
-
-from poet_runtime.registry import Registry
-
-_registry = Registry(Path(__file__).parent)
-
-
-def __getattr__(name):
-    if name.startswith("_"):
-        raise AttributeError(name)
-    return _registry.attribute(name)
-
-
-def __dir__():
-    return sorted(_registry.names())
-'''
-
-STANDING: Final = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
 ATTRIBUTES: Final = (
     "# A checkout must not change a byte: versions are known by their digests.\n"
     "* -text\n*.py linguist-generated=false\n*.json linguist-generated=true\n"

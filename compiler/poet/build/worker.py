@@ -53,7 +53,7 @@ def _is_candidate_file(path: str) -> bool:
     return not path.startswith(_PACKAGES) and _is_local_file(path)
 
 
-vars(providers)["is_local_module_file"] = _is_candidate_file
+setattr(providers, "is_local_module_file", _is_candidate_file)  # noqa: B010 -- it is not exported
 
 
 ROUNDS: Final = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer

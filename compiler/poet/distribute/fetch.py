@@ -29,9 +29,9 @@ import msgspec
 
 from poet.distribute.bundle import LARGEST, BundleDocument, Opened, open_bundle, registry_bytes, reopen
 from poet.distribute.keys import TrustedKey, trusted
-from poet_runtime.errors import BundleError, RegistryError, needs_compiler
+from poet_runtime.errors import BundleError, RegistryError
 from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
-from poet_runtime.registry import Registry
+from poet_runtime.registry import STANDING, Registry
 
 TIMEOUT_S: Final = 30.0
 _CHUNK: Final = 2**16
@@ -430,10 +430,6 @@ def _try_out(document: BundleDocument) -> None:
 
 
 def _write(folder: Path, content: bytes, document: BundleDocument) -> None:
-    # only who writes pays for the import of the compiler's side
-    with needs_compiler():
-        from poet.build.publish import STANDING  # noqa: PLC0415
-
     files = {name: text.encode() for name, text in document.files.items()}
     steps: tuple[Mapping[str, bytes], ...] = (
         {**STANDING, **files},

@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from poet.build.manifest import Manifest, decode_manifest, encode
-from poet.build.publish import ATTRIBUTES, PACKAGE, STANDING, published_source
+from poet.build.publish import ATTRIBUTES, published_source
 from poet.build.render import RenderedModule, render
 from poet.build.validate import validate
 from poet.spec.decisions import Decisions
@@ -37,6 +37,7 @@ from poet_runtime.errors import (
 )
 from poet_runtime.files import JsonDocument, atomic_write, fsync_directory, lock, remove, to_json
 from poet_runtime.registry import (
+    STANDING,
     UPGRADE_FILE,
     Change,
     PolicyEntry,
@@ -55,7 +56,7 @@ OWN_PACKAGES: Final = ("poet", "poet_runtime")
 # What an upgrade writes of a manifest; everything else in it stays as it is.
 REWRITTEN: Final = frozenset({"source", "source_sha256", "template_sha256", "compiler"})
 EARLIER: Final[Mapping[str, tuple[bytes, ...]]] = {
-    "__init__.py": (PACKAGE.replace("from poet_runtime.registry", "from poet.registry").encode(),),
+    "__init__.py": (STANDING["__init__.py"].replace(b"from poet_runtime.registry", b"from poet.registry"),),
     ".gitattributes": (b"*.py linguist-generated=false\n*.json linguist-generated=true\n",),
 }
 # Why the decisions of one version cannot be rendered: the others are upgraded all the same.

@@ -17,6 +17,7 @@ from poet_runtime.registry.registry import Registry
 from poet_runtime.registry.shadow import Tally
 from poet_runtime.registry.speed import Timers
 from poet_runtime.registry.state import (
+    STANDING,
     Move,
     PolicyEntry,
     Quarantine,
@@ -30,6 +31,7 @@ from poet_runtime.registry.state import (
 )
 
 __all__ = [
+    "STANDING",
     "UPGRADE_FILE",
     "Change",
     "ChangedModule",

@@ -155,6 +155,30 @@ def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
     return document
 
 
+# What makes the folder of versions a package, the same in every workspace.
+PACKAGE: Final = '''\
+"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
+
+from pathlib import Path
+
+from poet_runtime.registry import Registry
+
+_registry = Registry(Path(__file__).parent)
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _registry.attribute(name)
+
+
+def __dir__():
+    return sorted(_registry.names())
+'''
+
+STANDING: Final = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
+
+
 JOURNAL_FILE: Final = "journal.jsonl"
 
 
