@@ -97,11 +97,11 @@ def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
     assert b"\r\n" in module.read_bytes()
     assert answers(there) == answers(shop)
     status = run(there, "status")[1]
-    assert f"{module} has other line ends than were published and is the same otherwise" in status
+    assert f"{module} differs from the published file only in its line endings" in status
     assert "edited" not in status
     code, out, _ = run(there, "compile", "--check")
     assert code == 1
-    assert f"- generated/{WINDOW}_v1.py: has other line ends than were published" in out
+    assert f"- generated/{WINDOW}_v1.py: differs from the published file only in its line endings" in out
     assert "its manifest gives" not in out
     with Workspace.open(there) as workspace:
         assert not workspace.verify(WINDOW, 1)

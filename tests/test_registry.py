@@ -130,7 +130,7 @@ def test_other_line_ends_are_no_edit(tmp_path: Path) -> None:
     assert registry.policy(WINDOW)(*ASKED) == 5000
     (changed,) = registry.status()[WINDOW]["changed_files"]
     assert changed["state"] == "line ends"
-    assert changed["says"] == "has other line ends than were published and is the same otherwise"
+    assert changed["says"] == "differs from the published file only in its line endings"
     version.path.write_bytes(version.path.read_bytes().replace(b"5000", b"5001"))
     assert registry.status()[WINDOW]["changed_files"][0]["state"] == "edited"
     assert Registry(tmp_path).policy(WINDOW)(*ASKED) == 5000
