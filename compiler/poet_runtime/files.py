@@ -236,7 +236,7 @@ call_after_fork_in_child(_after_fork_in_child)
 def lock(
     folder: Path, *, timeout_s: float, file_name: str = ".lock", error: ErrorType = PublishError
 ) -> Iterator[None]:
-    """Hold the lock of a folder.
+    """Acquire the lock of a folder for the duration of the block.
 
     Raises
     ------

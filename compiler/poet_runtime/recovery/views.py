@@ -126,8 +126,8 @@ def sample_rows(data: Any, rows: int) -> Any:
 
     The sample is systematic, with one row from each of `rows` contiguous pieces of equal length. The position
     within the piece advances by the golden section, because a fixed step would always meet a season in the
-    same phase. The same data give the same sample. Both tables of a pair are sampled. Data with at most `rows`
-    rows are returned unchanged.
+    same phase. The same data give the same sample. Both tables of a pair are sampled. Data with at most
+    `rows` rows are returned unchanged.
 
     Raises
     ------

@@ -75,7 +75,7 @@ class ChangedModule:
 
     @property
     def next_step(self) -> str:
-        """What to do about the change."""
+        """The recommended next step."""
         if self.state == "edited" and not self.is_active:
             return _NEXT_OF_OLD
         return _NEXT[self.state]
