@@ -102,9 +102,7 @@ def _share(call: int) -> float:
 
 
 ASKED_AGAIN: Final = 2  # repetitions before an error counts, so it occurred three times in a row
-PROVEN_AFTER: Final = (
-    100_000  # calls without a failure, after which a version without a recording hook is called directly
-)
+PROVEN_AFTER: Final = 100_000  # calls without a failure until a version without a hook is called directly
 LONGEST_REASON: Final = 200  # characters
 _log = logging.getLogger("poet_runtime.registry")
 _FAILED_TOO: Final = object()

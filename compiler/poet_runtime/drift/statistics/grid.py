@@ -60,9 +60,7 @@ Cells = npt.NDArray[np.uint32] | IntArray
 BLOCK: Final = 1 << 15  # values at a time, so that their buffers stay in the CPU cache
 MOST_CELLS: Final = 1 << 17
 EVEN: Final = 1 / 8  # share of all cells; if the reference fills this many evenly, no other map is tried
-WHOLE: Final = (
-    2.0**52
-)  # from here to 2**53 the doubles are the integers, and their low bits are the integer itself
+WHOLE: Final = 2.0**52  # up to 2**53 the doubles are the integers, and their low bits are the integer itself
 LOW_BITS: Final = 0xFFFF_FFFF
 ALL_BUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
 
