@@ -214,10 +214,10 @@ def test_an_edit_of_a_version_that_does_not_answer_is_told_as_one(shop: Path) ->
     edit(shop / "generated" / f"{WINDOW}_v1.py")
     (changed,) = json.loads(run(shop, "--json", "status")[1])["policies"][WINDOW]["changed_files"]
     assert (changed["version"], changed["state"]) == (1, "edited")
-    assert changed["next"].startswith("an edit is read from the active version alone")
+    assert changed["next"].startswith("only edits of the active version are read")
     code, out, _ = run(shop, "compile", "--check")
     assert code == 1
-    assert "an edit is read from the active version alone" in out
+    assert "only edits of the active version are read" in out
 
 
 def test_a_workspace_of_an_older_release_is_read_as_ever(shop: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_manifest_that_keeps_another_source_is_refused(tmp_path: Path) -> None
     (version,) = published(tmp_path, 1)
     retell(tmp_path, WINDOW, source="def calculate_adaptive_window(*_): return 9\nVERSION = 1\n")
     version.path.unlink()
-    with pytest.raises(RegistryError, match="keeps the source of another module"):
+    with pytest.raises(RegistryError, match="contains the source of another module"):
         Registry(tmp_path).policy(WINDOW)
 
 

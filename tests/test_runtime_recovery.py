@@ -320,7 +320,7 @@ def reads_nowhere(_data: Any) -> None:
         ),
         (lambda _: os.kill(os.getpid(), signal.SIGKILL), "memory", "was killed (SIGKILL)"),
         (lambda _: os._exit(3), "crash", "ended with status 3 and no answer"),
-        (lambda _: lambda: 1, "value", "the result cannot leave the monitor's process"),
+        (lambda _: lambda: 1, "value", "the monitor's result cannot be pickled"),
         (lambda _: Unreadable(), "other", "the result cannot be read outside the monitor's process"),
     ],
 )

@@ -72,7 +72,7 @@ def seconds(now: Any) -> float | None:
     if _is_datetime64(now):
         return float(now.astype("datetime64[us]").astype("int64")) / 1e6
     if isinstance(now, bool) or not isinstance(now, Real):
-        raise TypeError(f"now is {now!r}; give seconds since 1970, a datetime or a datetime64")
+        raise TypeError(f"now is {now!r}; pass seconds since 1970, a datetime or a datetime64")
     return float(now)
 
 

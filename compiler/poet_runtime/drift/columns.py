@@ -64,7 +64,7 @@ def _plain(column: npt.NDArray[Any], name: str, *, dates: bool) -> npt.NDArray[A
         advice = "; for a table use detect_drift_table" if column.ndim == 2 else ""
         raise SampleError(f"{name} must have one dimension, got {column.ndim}{advice}")
     if column.dtype.kind not in ("iufbOUSTM" if dates else "iufbOUST"):
-        raise SampleError(f"{name} holds {column.dtype}; give numbers, booleans, text or categories instead")
+        raise SampleError(f"{name} holds {column.dtype}; pass numbers, booleans, text or categories instead")
     return column
 
 
@@ -92,7 +92,7 @@ def _kind_of(values: list[Hashable], name: str) -> Literal["numeric", "boolean",
     if types and all(issubclass(type_, numbers.Number) and not issubclass(type_, complex) for type_ in types):
         return "numeric"
     if any(type_.__module__ == "datetime" or type_.__name__ == "Timestamp" for type_ in types):
-        raise SampleError(f"{name} holds dates; give numbers, booleans, text or categories instead")
+        raise SampleError(f"{name} holds dates; pass numbers, booleans, text or categories instead")
     return "categorical"
 
 
@@ -225,7 +225,7 @@ def read(values: Any, *, times: Any = None, name: str = "current") -> Sample:
     seconds = _seconds(index if times is None else times, name)
     n = len(column.codes) if isinstance(column, Coded) else len(column)
     if seconds is not None and len(seconds) != n:
-        raise SampleError(f"{name} has {n} rows but {len(seconds)} times; give one time per row")
+        raise SampleError(f"{name} has {n} rows but {len(seconds)} times; pass one time per row")
     if isinstance(column, Coded):
         return _build("categorical", column.codes, column.codes >= 0, seconds, categories=column.categories)
     if column.dtype.kind in "iuf":

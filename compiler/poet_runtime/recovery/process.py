@@ -120,7 +120,7 @@ def written(call: Callable[[], Any]) -> bytes:
     except STOPS:
         raise
     except BaseException as error:  # noqa: BLE001 -- pickling a result may raise anything
-        text = f"the result cannot leave the monitor's process: {told(error)}; give plain data instead"
+        text = f"the monitor's result cannot be pickled: {told(error)}; return plain data instead"
         body = _pickled(Fault(kind_of(error), text))
     return _HEAD.pack(_MAGIC, len(body)) + body
 

@@ -279,7 +279,7 @@ def on_trial(
         change.published(policy, number)
         entry = change.entry(policy)
         if entry.active == number:
-            raise PublishError(f"{policy} version {number} is already active; name another version")
+            raise PublishError(f"{policy} version {number} is already active; choose another version")
         if mode == "canary":
             entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
         trial = Trial(version=number, share=share, since=at)

@@ -33,13 +33,13 @@ _SAYS: Final[dict[State, str]] = {
     "unreadable": f"cannot be read; {_RUNS}",
 }
 _NEXT: Final[dict[State, str]] = {
-    "line ends": f"{_REWRITES} as published, and `* -text` in generated/.gitattributes keeps it so",
+    "line ends": f"{_REWRITES} as published, and `* -text` in generated/.gitattributes prevents the change",
     "edited": f"`poet compile` makes the edit a rule; to drop the edit, delete the file and {_REWRITES}",
     "missing": _REWRITES,
     "unreadable": "check its permissions",
 }
 _NEXT_OF_OLD: Final = (
-    f"an edit is read from the active version alone: carry it over, then delete the file and {_REWRITES}"
+    f"only edits of the active version are read: repeat the edit there, delete this file, and {_REWRITES}"
 )
 
 
@@ -119,7 +119,7 @@ def published_bytes(path: Path, sha256: str) -> bytes:
                 f"{path} is not the manifest that was published ({told}); restore it from version control"
             )
         raise RegistryError(
-            f"{path} is not the module that was published ({told}), and its manifest keeps no source; "
+            f"{path} is not the module that was published ({told}), and its manifest contains no source; "
             "an edited version never runs: restore it from version control"
         )
     return published
@@ -180,7 +180,7 @@ def _kept(path: Path, manifest: bytes, sha256: str) -> bytes | None:
     content = source.encode("utf-8", "surrogatepass")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RegistryError(
-            f"{path} keeps the source of another module; restore it and registry.json from version control"
+            f"{path} contains the source of another module; restore it and registry.json from version control"
         )
     return content
 

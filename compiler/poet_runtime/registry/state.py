@@ -146,10 +146,14 @@ def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
             # This check also prevents a registry from pointing outside its folder.
             if version.module != f"{policy}_v{number}.py" or "/" in policy or not number.isdecimal():
                 raise RegistryError(
-                    f"{path}: {version.module!r} is not a module of {policy} version {number}"
+                    f"{path}: {version.module!r} is not a module of {policy} version {number}; "
+                    "restore the file from version control"
                 )
         if {str(entry.active), str(entry.previous or entry.active)} - entry.versions.keys():
-            raise RegistryError(f"{path}: {policy} does not list its active or its previous version")
+            raise RegistryError(
+                f"{path}: {policy} does not list its active or its previous version; "
+                "restore the file from version control"
+            )
         for trial in filter(None, (entry.shadow, entry.canary)):
             if str(trial.version) not in entry.versions or not 0.0 < trial.share <= 1.0:
                 raise RegistryError(
