@@ -97,11 +97,11 @@ def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
     assert b"\r\n" in module.read_bytes()
     assert answers(there) == answers(shop)
     status = run(there, "status")[1]
-    assert f"{module} has other line ends than were published and is the same otherwise" in status
+    assert f"{module} differs from the published file only in its line endings" in status
     assert "edited" not in status
     code, out, _ = run(there, "compile", "--check")
     assert code == 1
-    assert f"- generated/{WINDOW}_v1.py: has other line ends than were published" in out
+    assert f"- generated/{WINDOW}_v1.py: differs from the published file only in its line endings" in out
     assert "its manifest gives" not in out
     with Workspace.open(there) as workspace:
         assert not workspace.verify(WINDOW, 1)
@@ -214,10 +214,10 @@ def test_an_edit_of_a_version_that_does_not_answer_is_told_as_one(shop: Path) ->
     edit(shop / "generated" / f"{WINDOW}_v1.py")
     (changed,) = json.loads(run(shop, "--json", "status")[1])["policies"][WINDOW]["changed_files"]
     assert (changed["version"], changed["state"]) == (1, "edited")
-    assert changed["next"].startswith("an edit is read from the active version alone")
+    assert changed["next"].startswith("only edits of the active version are read")
     code, out, _ = run(shop, "compile", "--check")
     assert code == 1
-    assert "an edit is read from the active version alone" in out
+    assert "only edits of the active version are read" in out
 
 
 def test_a_workspace_of_an_older_release_is_read_as_ever(shop: Path) -> None:

@@ -127,7 +127,7 @@ def test_an_edited_module_is_a_warning_with_its_path(shop: Path) -> None:
     assert f"{path} was edited after it was published; the published source runs" in finding.says
     assert finding.next_step.startswith("`poet compile` makes the edit a rule")
     path.write_bytes(path.read_bytes().replace(b"# by hand\n", b"").replace(b"\n", b"\r\n"))
-    assert "has other line ends than were published" in found(shop)["detect_drift"].says
+    assert "differs from the published file only in its line endings" in found(shop)["detect_drift"].says
     path.unlink()
     assert f"{path} is missing; the published source runs" in found(shop)["detect_drift"].says
 

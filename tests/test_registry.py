@@ -130,7 +130,7 @@ def test_other_line_ends_are_no_edit(tmp_path: Path) -> None:
     assert registry.policy(WINDOW)(*ASKED) == 5000
     (changed,) = registry.status()[WINDOW]["changed_files"]
     assert changed["state"] == "line ends"
-    assert changed["says"] == "has other line ends than were published and is the same otherwise"
+    assert changed["says"] == "differs from the published file only in its line endings"
     version.path.write_bytes(version.path.read_bytes().replace(b"5000", b"5001"))
     assert registry.status()[WINDOW]["changed_files"][0]["state"] == "edited"
     assert Registry(tmp_path).policy(WINDOW)(*ASKED) == 5000
@@ -156,7 +156,7 @@ def test_a_manifest_that_keeps_another_source_is_refused(tmp_path: Path) -> None
     (version,) = published(tmp_path, 1)
     retell(tmp_path, WINDOW, source="def calculate_adaptive_window(*_): return 9\nVERSION = 1\n")
     version.path.unlink()
-    with pytest.raises(RegistryError, match="keeps the source of another module"):
+    with pytest.raises(RegistryError, match="contains the source of another module"):
         Registry(tmp_path).policy(WINDOW)
 
 

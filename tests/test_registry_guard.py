@@ -524,7 +524,9 @@ def test_a_slow_version_is_set_aside_in_this_process_where_the_folder_cannot_be_
     assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(3)] == [2, 2, 1]
     status = registry.status()["one"]
     assert (status["active"], status["answering"]) == (2, 1)
-    assert f"set aside as slow by this process: {SLOW_WHY}; registry.json cannot say so" in status["refused"]
+    assert (
+        f"set aside as slow by this process: {SLOW_WHY}; registry.json was not changed" in status["refused"]
+    )
     lock.rmdir()
     status = registry.status()["one"]
     assert (status["active"], status["refused"], status["quarantine"]) == (1, "", [])
@@ -769,7 +771,7 @@ def test_where_the_folder_cannot_be_written_this_process_alone_goes_back(tmp_pat
     status = registry.status()["one"]
     assert (status["active"], status["answering"]) == (2, 1)
     assert "withdrawn by this process: OSError" in status["refused"]
-    assert "registry.json cannot say so: Is a directory" in status["refused"]
+    assert "registry.json was not changed: Is a directory" in status["refused"]
     lock.rmdir()
     status = registry.status()["one"]
     assert (status["active"], status["answering"], status["refused"]) == (1, 1, "")

@@ -155,7 +155,7 @@ def test_activating_ends_a_trial_and_rolling_back_ends_a_canary_only(tmp_path: P
 @pytest.mark.parametrize(
     ("mode", "number", "share", "reason"),
     [
-        ("canary", 1, 0.5, "answers every call already"),
+        ("canary", 1, 0.5, "is already active"),
         ("canary", 9, 0.5, "has no version 9; published are 1, 2"),
         ("canary", 2, 1.0, "strictly between 0 and 1, got 1"),
         ("shadow", 2, 1.5, "above 0 and at most 1, got 1.5"),

@@ -231,7 +231,7 @@ def test_a_registry_that_points_out_of_its_folder_is_refused(tmp_path: Path) -> 
     write_registry(tmp_path, {"one": 1}, versions)
     path = tmp_path / "registry.json"
     path.write_bytes(path.read_bytes().replace(b"one_v1.py", b"../one_v1.py"))
-    with pytest.raises(RegistryError, match="is no module of one version 1"):
+    with pytest.raises(RegistryError, match="is not a module of one version 1"):
         Registry(tmp_path).policy("one")
 
 

@@ -200,9 +200,9 @@ def test_history_may_be_read_only_once() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: seconds("today"), "give seconds"),
+        (lambda: seconds("today"), "pass seconds"),
         (lambda: drifted([{"drifted": True}]), "expected DriftResult"),  # type: ignore[list-item]
-        (lambda: seconds(True), "now is True; give seconds"),  # noqa: FBT003 -- what this is about
+        (lambda: seconds(True), "now is True; pass seconds"),  # noqa: FBT003 -- what this is about
         (lambda: drifted(5), "drift_results is int, expected a sequence; pass the answers"),  # type: ignore[arg-type]
         (lambda: drifted({"a": drift()}), "holds str, expected DriftResult; .* the values of a table's"),  # type: ignore[dict-item]
         (lambda: recent_alerts(["an alert"], 1.0, 1.0), "expected Alert or AlertPlan"),

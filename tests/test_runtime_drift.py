@@ -250,7 +250,7 @@ def test_order_is_asked_only_of_samples_with_times() -> None:
     assert decide(rough, smooth, CALIBRATED[1], **given_times).drifted
     alone = decide(rough, smooth, CALIBRATED[1])
     assert (alone.drifted, alone.test) == (False, "none")
-    assert alone.reason == "without times these cannot be asked: roughness/raw/own_max"
+    assert alone.reason == "not defined without times: roughness/raw/own_max"
     assert decide(rough + 9, smooth, *CALIBRATED).test == "wasserstein/deseasonalised/own_max"
 
 

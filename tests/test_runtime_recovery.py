@@ -131,7 +131,9 @@ def test_a_deadline_holds_when_the_monitor_hangs(monitor: Callable[[Any], Any]) 
     with nothing_left():
         outcome = in_time(monitor)
     assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", "timeout", True)
-    assert outcome.warnings == ("the monitor did not come back in time, with a deadline of 0.3 s for all",)
+    assert outcome.warnings == (
+        "the monitor did not return in time; the deadline of the whole call is 0.3 s",
+    )
 
 
 def test_a_deadline_holds_off_the_main_thread() -> None:
@@ -318,7 +320,7 @@ def reads_nowhere(_data: Any) -> None:
         ),
         (lambda _: os.kill(os.getpid(), signal.SIGKILL), "memory", "was killed (SIGKILL)"),
         (lambda _: os._exit(3), "crash", "ended with status 3 and no answer"),
-        (lambda _: lambda: 1, "value", "the result cannot leave the monitor's process"),
+        (lambda _: lambda: 1, "value", "the monitor's result cannot be pickled"),
         (lambda _: Unreadable(), "other", "the result cannot be read outside the monitor's process"),
     ],
 )
@@ -355,7 +357,7 @@ class Outlaw(BaseException):
     ("harms", "says"),
     [
         (os.close, "ended with status 0 and no answer"),
-        (lambda number: os.write(number, b"x" * 99), "wrote over its own answer"),
+        (lambda number: os.write(number, b"x" * 99), "overwrote its own answer"),
     ],
 )
 def test_a_monitor_that_meddles_with_its_pipe_is_a_fault(harms: Callable[[int], Any], says: str) -> None:

@@ -51,7 +51,7 @@ def test_a_sparse_run_sees_presence() -> None:
     outcome = run_of(dict).sparse(0.5, quality_loss=0.1).full()
     assert outcome.results == {"a": [1.0, 0.0, 0.0, 0.0], "b": TABLE["b"]}
     assert (outcome.strategy, outcome.quality_loss) == ("sparse", 0.1)
-    assert outcome.warnings == ("monitored by presence, as they lack more than 0.5 of their values: a",)
+    assert outcome.warnings == ("values replaced by presence, because a share above 0.5 is missing: a",)
     assert run_of(dict).sparse(0.2, quality_loss=0.1).full().warnings[0].endswith(": a, b")
 
 
@@ -140,7 +140,7 @@ def test_a_strategy_that_would_change_nothing_is_not_tried() -> None:
         "ValueError()",
         "sampled: not tried, there are 2 rows",
         "sparse: not tried, nothing is missing",
-        "by_feature: not tried, there are no two features",
+        "by_feature: not tried, there are fewer than two features",
     )
 
 
@@ -152,7 +152,7 @@ def test_a_sparse_retry_leaves_nothing_missing() -> None:
 
     outcome = after(run_of(wants_all).sparse(0.5, quality_loss=0.1), "sparse")
     assert outcome.results == {"a": [1.0, 0.0, 0.0, 0.0], "b": [1.0, 1.0, 1.0, 0.0]}
-    assert outcome.warnings[-1] == "monitored by presence, as they lack more than 0 of their values: b"
+    assert outcome.warnings[-1] == "values replaced by presence, because a share above 0 is missing: b"
     assert outcome.quality_loss == pytest.approx(0.1 + 0.9 * 0.2)
 
 
@@ -262,7 +262,7 @@ def test_without_a_reference_the_outcome_says_what_to_do(data: Any) -> None:
     """It is no drift that was not found."""
     outcome = prepare(data, None, None, version=1).full()
     assert (outcome.strategy, outcome.results, outcome.error) == ("failed", None, "value")
-    assert "there is no reference to compare with; give data as" in outcome.warnings[0]
+    assert "there is no reference to compare with; pass data as" in outcome.warnings[0]
 
 
 def test_detection_feature_by_feature_leaves_out_what_cannot_be_read() -> None:

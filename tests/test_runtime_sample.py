@@ -130,7 +130,7 @@ def test_float64_is_not_copied() -> None:
         (np.array([1j]), "complex128"),
         ((each for each in (1, 2)), "generator"),
         (pd.DataFrame({"a": [1.0]}), "detect_drift_table"),
-        (np.array([[1], {}, None], object), "no number, boolean or text"),
+        (np.array([[1], {}, None], object), "not a number, boolean or text"),
     ],
 )
 def test_a_wrong_type_is_an_error_that_says_what_to_give(wrong: Any, said: str) -> None:

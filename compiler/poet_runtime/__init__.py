@@ -1,1 +1,1 @@
-"""What production needs: results, statistics, alerts, recovery and the registry of versions."""
+"""The runtime of generated policies: results, statistics, alerts, recovery and the version registry."""

@@ -1,7 +1,7 @@
-"""What `generate_alerts` does with drifted results: take apart, hold back, sum up.
+"""Functions that `generate_alerts` uses to partition, suppress and summarize drifted results.
 
-Results are a multiset: two alike are two. Every function that takes some out gives the rest as well, so
-that nothing can get lost between two steps.
+Results are a multiset: two equal results count as two. Every function that selects results also returns the
+rest, so no result can be lost between two steps.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ Results = tuple[DriftResult, ...]
 
 
 def drifted(results: Iterable[DriftResult]) -> Results:
-    """Give the results that drifted, in an order that depends on what they say alone.
+    """Return the results that drifted, in an order that depends only on their content.
 
     Raises
     ------
     TypeError
-        Something in `results` is not a DriftResult.
+        An element of `results` is not a DriftResult.
     """
     found = []
     for each in _all(results, "drift_results", "the answers of detect_drift, or the values of a table's"):
@@ -49,21 +49,21 @@ def _settled(alike: list[DriftResult]) -> list[DriftResult]:
 
 
 def severity(result: DriftResult) -> str:
-    """Give how grave a result is: its business impact where one was named, else medium."""
+    """Return the severity of a result: its business impact if one was given, else medium."""
     if result.business_impact in SEVERITIES:
         return result.business_impact
     return "low" if result.business_impact == "none" else "medium"
 
 
 def seconds(now: Any) -> float | None:
-    """Give a moment in seconds since 1970; a datetime without a zone is UTC, None stays None.
+    """Return a time in seconds since 1970. A datetime without a time zone is UTC; None stays None.
 
-    NaN and NaT are moments that nobody knows, like None: before no end, within no pause.
+    NaN and NaT are unknown times and treated like None: they are before no end and within no pause.
 
     Raises
     ------
     TypeError
-        It is no moment.
+        `now` is not a time.
     """
     if now is None or _is_unknown(now):
         return None
@@ -72,7 +72,7 @@ def seconds(now: Any) -> float | None:
     if _is_datetime64(now):
         return float(now.astype("datetime64[us]").astype("int64")) / 1e6
     if isinstance(now, bool) or not isinstance(now, Real):
-        raise TypeError(f"now is {now!r}; give seconds since 1970, a datetime or a datetime64")
+        raise TypeError(f"now is {now!r}; pass seconds since 1970, a datetime or a datetime64")
     return float(now)
 
 
@@ -83,10 +83,10 @@ def apart(
     severity_below: str = "",
     ratio_at_most: float | None = None,
 ) -> tuple[Results, Results]:
-    """Take out the results of these features, and give both parts.
+    """Return the results of these features, and the rest.
 
-    With `severity_below`, only less grave ones; critical ones never. With `ratio_at_most`, only those whose
-    score lies no more than so many times beyond its threshold.
+    With `severity_below`, select only results of a lower severity, and never critical ones. With
+    `ratio_at_most`, select only results whose score is at most this many times beyond its threshold.
     """
     return _split(
         waiting,
@@ -99,22 +99,25 @@ def apart(
 
 
 def holdout(taken: Results, share: float) -> tuple[Results, Results]:
-    """Choose a uniform share that is let through all the same, by a digest of its id; give both parts."""
+    """Return a uniform share that is alerted despite the suppression, and the rest.
+
+    The choice depends only on a digest of each execution id.
+    """
     return _split(taken, lambda each: _lot(each) < share)
 
 
 def held(taken: Results, rule: str) -> list[Suppressed]:
-    """Hold results back under a rule's name."""
+    """Return the results as suppressed by a rule."""
     return [Suppressed(member=each, rule=rule) for each in taken]
 
 
 def recent_alerts(history: Iterable[Any], now: float | None, within_s: float) -> tuple[Alert, ...]:
-    """Give the alerts, of plans as well, that were raised less than `within_s` seconds before `now`.
+    """Return the alerts, also those inside plans, that were raised less than `within_s` seconds before `now`.
 
     Raises
     ------
     TypeError
-        Something in `history` is neither an Alert nor an AlertPlan.
+        An element of `history` is neither an Alert nor an AlertPlan.
     """
     return tuple(
         alert
@@ -126,10 +129,10 @@ def recent_alerts(history: Iterable[Any], now: float | None, within_s: float) ->
 def recent_features(
     alerts: Iterable[Alert], *, groups: Mapping[str, frozenset[str]] | None = None
 ) -> frozenset[str]:
-    """Give the features that these alerts are about, but for new members of a group's summary.
+    """Return the features that these alerts are about, except new members of a summarized group.
 
-    A feature of a group that was summed up, but never with it, re-opens the summary: that it was alerted
-    by itself says nothing about the common cause.
+    A feature of a summarized group that was never part of the summary re-opens the summary: an individual
+    alert about the feature is not evidence about the common cause.
     """
     alerts, groups = tuple(alerts), groups or {}
     summaries = [alert for alert in alerts if alert.group in groups]
@@ -138,19 +141,19 @@ def recent_features(
 
 
 def is_open(group: str, alerts: Iterable[Alert]) -> bool:
-    """Tell whether one of these alerts sums up the group, so that a new member belongs to it."""
+    """Return whether one of these alerts summarizes the group, so that a new member belongs to it."""
     return any(alert.group == group for alert in alerts)
 
 
 def raised_bars(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
-    """Give, by feature, `factor` times the bar of those that were alerted lately."""
+    """Return, by feature, `factor` times the threshold of the recently alerted features."""
     return {each.feature: _bar(each, factor) for each in waiting if each.feature in features}
 
 
 def within_bars(
     waiting: Results, features: frozenset[str], factor: float, *, severity_below: str
 ) -> tuple[Results, Results]:
-    """Take out what stays within the raised bar and below a severity, and give both parts."""
+    """Return the results that stay below the raised threshold and below a severity, and the rest."""
     return _split(
         waiting,
         lambda each: (
@@ -160,7 +163,7 @@ def within_bars(
 
 
 def individual(results: Results, *, rule: str, now: float | None, is_holdout: bool = False) -> list[Alert]:
-    """Make an alert about each result."""
+    """Return one alert for each result."""
     return [
         Alert(members=(each,), severity=severity(each), rule=rule, raised_at=now, is_holdout=is_holdout)
         for each in results
@@ -168,7 +171,7 @@ def individual(results: Results, *, rule: str, now: float | None, is_holdout: bo
 
 
 def summary(members: Results, *, rule: str, now: float | None) -> Alert:
-    """Make one alert about several results, as grave as the gravest."""
+    """Return one alert about several results, with the highest of their severities."""
     gravest = max((severity(each) for each in members), key=SEVERITIES.index)
     return Alert(members=members, severity=gravest, group=rule, is_summary=True, rule=rule, raised_at=now)
 
@@ -178,7 +181,7 @@ def _is_datetime64(now: Any) -> bool:
 
 
 def _is_unknown(now: Any) -> bool:
-    """Whether it is NaN or NaT, which alone differ from themselves."""
+    """Return whether a time is NaN or NaT, the only values that differ from themselves."""
     return (isinstance(now, datetime | Real) or _is_datetime64(now)) and bool(now != now)  # noqa: PLR0124
 
 
@@ -196,7 +199,7 @@ def _is_below(result: DriftResult, floor: str) -> bool:
 
 
 def _ratio(result: DriftResult) -> float:
-    """Give how many times a score lies beyond its threshold; infinite where that has no meaning."""
+    """Return how many times a score is beyond its threshold, or infinity if the ratio is undefined."""
     score, threshold = result.score, result.threshold
     above, below = (score, threshold) if result.direction == "above" else (threshold, score)
     ratio = above / below if below > 0.0 and above >= 0.0 else math.inf

@@ -1,16 +1,17 @@
-"""Background threads: started on demand, stopped within bounds, safe across forks and at exit.
+"""Background threads that start on demand, stop within bounds, and are safe across forks and at exit.
 
 This is the only module that registers with `os.register_at_fork` and `atexit`.
 
-Fork: a forked child inherits the locks of threads that do not exist in it. Before a fork every worker comes
-to rest between two steps, so that none is inside an import or holds a lock, and then runs its
-`before_fork`. In the child every worker starts empty with `reset_after_fork`. A step that takes longer than
-`FORK_S` (a callback of the program, for example) does not hold up the fork any longer.
+Fork: a forked child inherits the locks of threads that do not exist in it. Before a fork, every worker
+pauses between two steps, so that none is inside an import or holds a lock, and then runs its
+`before_fork`. In the child, every worker starts empty with `reset_after_fork`. A step that takes longer than
+`FORK_S` (a callback of the program, for example) does not delay the fork further.
 
-Exit: while the interpreter ends, CPython before 3.14 ends a daemon thread with `pthread_exit` as soon as it
-asks for the GIL. In a frame of C++ (pyarrow, DuckDB, scipy) this unwinding calls `std::terminate`: the
-program prints "terminate called without an active exception" and aborts with status 134. So every worker is
-stopped and joined before the interpreter ends. Together they have `EXIT_S` for what is pending.
+Exit: during interpreter shutdown, CPython before 3.14 ends a daemon thread with `pthread_exit` as soon as the
+thread requests the GIL. In a C++ frame (pyarrow, DuckDB, scipy) this unwinding calls `std::terminate`: the
+program prints "terminate called without an active exception" and aborts with status 134. Therefore every
+worker is stopped and joined before the interpreter shuts down. Together the workers have `EXIT_S` to finish
+pending work.
 """
 
 import atexit
@@ -24,22 +25,22 @@ from contextlib import ExitStack, contextmanager
 from math import inf
 from typing import ClassVar, Final
 
-FORK_S: Final = 5.0  # a fork waits this long for steps under way; an import on a busy machine takes seconds
-EXIT_S: Final = 20.0  # all workers together, for what is pending when the program ends
-LAST_STEP_S: Final = 5.0  # on top of it, for the step that is under way then
+FORK_S: Final = 5.0  # a fork waits this long for running steps; an import on a busy machine takes seconds
+EXIT_S: Final = 20.0  # for all workers together, to finish pending work when the program ends
+LAST_STEP_S: Final = 5.0  # in addition, for the step that is running at that time
 
 Reset = Callable[[], None]
 
 
 class BackgroundWorker:
-    """Base of every object with a background thread.
+    """Base class of every object with a background thread.
 
-    A subclass implements `_run`, puts what must not be interrupted by a fork into ``with self._step()``, and
+    A subclass implements `_run`, wraps code that a fork must not interrupt in ``with self._step()``, and
     overrides the hooks that it needs. Its `__init__` calls this one last, when the object is complete.
     """
 
     _thread_name: ClassVar[str] = "poet"
-    _exit_order: ClassVar[int] = 0  # lower ones end first; what they write to ends after them
+    _exit_order: ClassVar[int] = 0  # workers with a higher number are closed first
 
     def __init__(self) -> None:
         self._reset_thread()
@@ -47,20 +48,20 @@ class BackgroundWorker:
             _workers.add(self)
 
     def before_fork(self) -> None:
-        """Hold every lock and close what must not be carried across a fork."""
+        """Acquire every lock and close resources that must not be carried across a fork."""
 
     def after_fork_in_parent(self) -> None:
         """Undo `before_fork`."""
 
     def reset_after_fork(self) -> None:
-        """Start empty in a forked child: the parent keeps what it took over."""
+        """Start empty in a forked child, because the parent keeps its pending work."""
 
     def close_at_exit(self, deadline: float) -> None:
-        """Finish what is pending until the deadline (of `time.monotonic`), when the process ends."""
+        """Finish pending work before the deadline (of `time.monotonic`) when the process ends."""
         self._stop_thread(deadline)
 
     def _run(self) -> None:
-        """Work until `_is_stopping`; this is what the thread runs."""
+        """Run the thread's work until `_is_stopping`."""
         raise NotImplementedError
 
     def _wake_thread(self) -> None:
@@ -71,13 +72,13 @@ class BackgroundWorker:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._stepping = threading.Lock()
-        self._is_in_step = False  # written by the thread alone
+        self._is_in_step = False  # only the thread itself writes it
         self._woken = threading.Event()
         self._is_stopping = False
-        self._deadline = inf  # of a stop: then the thread ends after the step under way
+        self._deadline = inf  # of a stop; after it the thread ends with the running step
 
     def _start_thread(self) -> bool:
-        """Start the thread if there is none; return False where the process can start none any more."""
+        """Start the thread if there is none; return False if the process cannot start threads any more."""
         with self._starting:
             if self._thread is not None:
                 return True
@@ -94,7 +95,7 @@ class BackgroundWorker:
         return True
 
     def _stop_thread(self, deadline: float = inf) -> bool:
-        """Ask the thread to end and wait for it; return False if it was still busy after the deadline."""
+        """Stop the thread and wait for it; return False if it is still busy after the deadline."""
         self._is_stopping, self._deadline = True, deadline
         self._wake_thread()
         thread = self._thread
@@ -109,7 +110,7 @@ class BackgroundWorker:
 
     @property
     def _time_left(self) -> float | None:
-        """Seconds until the deadline of a stop; None where there is none."""
+        """Seconds until the deadline of a stop; None if there is no deadline."""
         return None if self._deadline == inf else max(self._deadline - time.monotonic(), 0.0)
 
     @property
@@ -117,25 +118,25 @@ class BackgroundWorker:
         return self._deadline != inf and time.monotonic() >= self._deadline
 
     def _sleep(self, seconds: float | None) -> None:
-        """Wait until woken, or for this long."""
+        """Wait until the thread is woken or the time has passed."""
         self._woken.wait(seconds)
         self._woken.clear()
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        """Keep forks waiting while the thread is inside."""
+        """Delay forks while the thread is inside the block."""
         self._stepping.acquire()
         self._is_in_step = True
         try:
             yield
         finally:
-            if self._is_in_step:  # not in a child that was forked inside the step
+            if self._is_in_step:  # false in a child that was forked inside the step
                 self._is_in_step = False
                 self._stepping.release()
 
     @contextmanager
     def _rest(self) -> Iterator[None]:
-        """Let forks happen inside a step, for a callback of the program."""
+        """Allow forks inside a step, while a callback of the program runs."""
         is_needed = self._is_in_step and self._thread is threading.current_thread()
         if is_needed:
             self._is_in_step = False
@@ -151,28 +152,28 @@ class BackgroundWorker:
 _workers: Final["weakref.WeakSet[BackgroundWorker]"] = weakref.WeakSet()
 _resets: Final[list[Reset]] = []
 _held_locks: Final[list["threading.RLock"]] = []
-_forking: Final = threading.RLock()  # two forks at once would wait for each other's workers
-_resting: Final[list[BackgroundWorker]] = []  # between two steps, for the fork under way
+_forking: Final = threading.RLock()  # two simultaneous forks would wait for each other's workers
+_resting: Final[list[BackgroundWorker]] = []  # paused between two steps for the current fork
 _held: Final[list[BackgroundWorker]] = []
 _exiting: Final = threading.Event()
-_helper: Final = threading.Event()  # set in a short-lived child
+_helper: Final = threading.Event()  # set in a short-lived child process
 _local: Final = threading.local()
-_finalizers: Final[set[int]] = set()  # processes of `multiprocessing` that close their workers at their end
+_finalizers: Final[set[int]] = set()  # ids of `multiprocessing` processes with a registered finalizer
 
 
 def call_after_fork_in_child(reset: Reset) -> None:
-    """Register what every forked child calls first, before its workers are reset."""
+    """Register a function that every forked child calls before its workers are reset."""
     _resets.append(reset)
 
 
 def hold_while_forking(lock: "threading.RLock") -> None:
-    """Register a lock that every fork waits for. It is free again in the parent and in the child."""
+    """Register a lock that every fork acquires first. It is released in the parent and in the child."""
     _held_locks.append(lock)
 
 
 @contextmanager
 def forking_a_helper() -> Iterator[None]:
-    """Mark the children forked inside as short-lived: no worker starts in them on its own."""
+    """Mark children forked inside the block as short-lived, so that no worker starts in them on its own."""
     _local.is_forking_a_helper = True
     try:
         yield
@@ -188,7 +189,7 @@ def is_helper() -> bool:
 def _before_fork() -> None:
     current = threading.current_thread()
     own = [each for each in list(_workers) if each._thread is current and each._is_in_step]  # noqa: SLF001
-    for worker in own:  # another thread that forks may be waiting for this step
+    for worker in own:  # another forking thread may be waiting for this step
         worker._stepping.release()  # noqa: SLF001
     _forking.acquire()
     deadline = time.monotonic() + FORK_S
@@ -227,13 +228,13 @@ def _after_fork_in_child() -> None:
         reset()
     for worker in workers:
         worker._reset_thread()  # noqa: SLF001
-    for worker in workers:  # one that starts its thread here finds all others ready
+    for worker in workers:  # only now, so that a worker that starts its thread finds all others ready
         worker.reset_after_fork()
     _forking.release()
 
 
 def _close_all() -> None:
-    """Stop every worker; one that fails does not keep the others from closing."""
+    """Stop every worker. If one fails, the others are still closed."""
     _exiting.set()
     deadline = time.monotonic() + EXIT_S
     with ExitStack() as closing:
@@ -242,7 +243,7 @@ def _close_all() -> None:
 
 
 def _close_at_end_of_worker_process() -> None:
-    """Close at the end of a process of `multiprocessing` too, which skips `atexit`."""
+    """Register a finalizer in a `multiprocessing` process, which does not run `atexit` handlers."""
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing is None or multiprocessing.parent_process() is None or os.getpid() in _finalizers:
         return

@@ -1,11 +1,11 @@
-"""What a caller says of the circumstances: a mapping or an object with attributes, read alike."""
+"""Access to the caller's context, which is a mapping or an object with attributes."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 def field(context: Any, name: str, default: Any = None) -> Any:
-    """Give a field of `context`, or `default` where there is none or it is None."""
+    """Return a field of `context`, or `default` if the field is missing or None."""
     if context is None:
         return default
     found = context.get(name) if isinstance(context, Mapping) else getattr(context, name, None)
@@ -13,7 +13,7 @@ def field(context: Any, name: str, default: Any = None) -> Any:
 
 
 def names(value: Any) -> frozenset[str]:
-    """Give the texts in `value`: a single text counts as one, anything that is no text is left out."""
+    """Return the strings in `value`. A single string counts as one element; other types are ignored."""
     if isinstance(value, str):
         return frozenset({value})
     if not isinstance(value, Iterable):

@@ -1,28 +1,28 @@
-"""Every error POET raises on purpose.
+"""The errors that POET raises on purpose.
 
     PoetError
-    ├── EventError        an event was refused                     (poet.events)
-    ├── LogError          the feedback log cannot do what is asked (poet.log)
-    ├── SummaryError      segments or summaries are unreadable     (poet.summaries)
-    ├── LearnError        decisions cannot be made                 (poet.learning)
-    ├── RenderError       decisions cannot become source           (poet.build)
-    ├── CheckError        source is not what the template promised (poet.build)
-    ├── ValidationError   a candidate broke its contract           (poet.build)
-    ├── PublishError      a version cannot be written              (poet.build)
-    ├── RegistryError     a policy cannot be resolved or loaded    (poet_runtime.registry)
-    ├── BundleError       a bundle cannot be made, or was refused  (poet.distribute)
-    ├── ExportError       a version cannot be said in another way  (poet.distribute)
-    ├── SampleError       a policy was called with a wrong type    (poet_runtime)
-    ├── WorkspaceError    poet.toml or the folder is not usable    (poet.workspace.workspace)
-    ├── AccessError       a token cannot be made, or is refused    (poet.server)
-    ├── IngestError       what came by HTTP is no event            (poet.server)
-    ├── ProposalError     a plan cannot be kept or decided on      (poet.server)
-    ├── ServeError        the server cannot be started so          (poet.server)
-    ├── MonitorError      a decorator or an agent is used wrongly  (poet.monitor)
-    ├── CompilerMissingError   a library of the compiler is missing (poet)
-    └── PluginError       a package's entry point cannot be used   (poet_runtime.plugins)
+    ├── EventError        an event is invalid                        (poet.events)
+    ├── LogError          the feedback log cannot be read or written (poet.log)
+    ├── SummaryError      segments or summaries are unreadable       (poet.summaries)
+    ├── LearnError        decisions cannot be made                   (poet.learning)
+    ├── RenderError       decisions cannot be rendered as source     (poet.build)
+    ├── CheckError        source does not match its template         (poet.build)
+    ├── ValidationError   a candidate violates its contract          (poet.build)
+    ├── PublishError      a version cannot be written                (poet.build)
+    ├── RegistryError     a policy cannot be resolved or loaded      (poet_runtime.registry)
+    ├── BundleError       a bundle cannot be built or is rejected    (poet.distribute)
+    ├── ExportError       a version cannot be exported               (poet.distribute)
+    ├── SampleError       a policy got an argument of a wrong type   (poet_runtime)
+    ├── WorkspaceError    poet.toml or the folder is not usable      (poet.workspace.workspace)
+    ├── AccessError       a token cannot be created or is rejected   (poet.server)
+    ├── IngestError       an HTTP request body is not an event       (poet.server)
+    ├── ProposalError     a plan cannot be stored or decided on      (poet.server)
+    ├── ServeError        the server cannot start                    (poet.server)
+    ├── MonitorError      a decorator or an agent is used wrongly    (poet.monitor)
+    ├── CompilerMissingError   a library of the compiler is missing  (poet)
+    └── PluginError       a package's entry point cannot be used     (poet_runtime.plugins)
 
-A message says what is wrong with which value, then what to do next.
+A message says what is wrong, with the value, and then the next step.
 """
 
 from collections.abc import Iterator
@@ -30,15 +30,15 @@ from contextlib import contextmanager
 
 
 class PoetError(Exception):
-    """The parent of every error that POET raises on purpose."""
+    """Base class of every error that POET raises on purpose."""
 
 
 class EditError(PoetError):
-    """A person's edit of a generated module, or their word on a rule, cannot be read."""
+    """A manual edit of a generated module or an override of a rule cannot be read."""
 
 
 class EventError(PoetError):
-    """An event was refused: names the event, the field path, what was expected and what came."""
+    """An invalid event, with the event, the path of the field, the expected and the actual value."""
 
     def __init__(self, *, event: str, path: str, expected: str, got: str) -> None:
         self.event = event
@@ -56,7 +56,7 @@ def _rebuild_event_error(event: str, path: str, expected: str, got: str) -> Even
 
 
 class LogError(PoetError):
-    """The feedback log cannot do what was asked."""
+    """The feedback log cannot be read or written as requested."""
 
 
 class SummaryError(PoetError):
@@ -68,15 +68,15 @@ class LearnError(PoetError):
 
 
 class RenderError(PoetError):
-    """Decisions cannot be turned into source."""
+    """Decisions cannot be rendered as source."""
 
 
 class CheckError(PoetError):
-    """Rendered source is not what its template and dialect promise."""
+    """Rendered source does not match its template or leaves the permitted dialect."""
 
 
 class ValidationError(PoetError):
-    """A candidate broke its contract, or the validator could not run."""
+    """A candidate violates its contract, or the validator could not run."""
 
 
 class PublishError(PoetError):
@@ -88,15 +88,15 @@ class RegistryError(PoetError):
 
 
 class BundleError(PoetError):
-    """A bundle cannot be made, or one that came was refused."""
+    """A bundle cannot be built, or a received bundle is rejected."""
 
 
 class ExportError(PoetError):
-    """A version cannot be written for a place without POET."""
+    """A version cannot be exported for an environment without POET."""
 
 
 class SampleError(PoetError, TypeError):
-    """A policy was called with an argument of the wrong type: a programming error."""
+    """A policy was called with an argument of the wrong type, which is a programming error."""
 
 
 class WorkspaceError(PoetError):
@@ -104,19 +104,19 @@ class WorkspaceError(PoetError):
 
 
 class MonitorError(PoetError):
-    """A decorator or an agent is used wrongly, or something failed behind an agent's back."""
+    """A decorator or an agent is used wrongly, or a background task of an agent failed."""
 
 
 class PluginError(PoetError):
-    """A package registered something that cannot be used; names the package."""
+    """A package registers an entry point that cannot be used. The message names the package."""
 
 
 class AccessError(PoetError):
-    """A token cannot be made or revoked, or the file of tokens cannot be read."""
+    """A token cannot be created or revoked, or the token file cannot be read."""
 
 
 class IngestError(PoetError):
-    """What came by HTTP is no event: names the place, what was expected and what came."""
+    """A request body that is not an event, with the location, the expected and the actual value."""
 
     def __init__(self, *, where: str, expected: str, got: str) -> None:
         self.where = where
@@ -133,20 +133,20 @@ def _rebuild_ingest_error(where: str, expected: str, got: str) -> IngestError:
 
 
 class ProposalError(PoetError):
-    """A plan cannot be kept, found or decided on."""
+    """A plan cannot be stored, found or decided on."""
 
 
 class ServeError(PoetError):
-    """The server cannot be started like this."""
+    """The server cannot start with this configuration."""
 
 
 class CompilerMissingError(PoetError, ImportError):
-    """A part of the compiler was asked for, and a library that it needs is not installed."""
+    """A part of the compiler was requested, but a library that it needs is not installed."""
 
 
 @contextmanager
 def needs_compiler() -> Iterator[None]:
-    """Name the extra that brings the compiler where one of its libraries is not installed.
+    """Raise an error that names the compiler extra if one of its libraries is not installed.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def needs_compiler() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("poet", "poet_runtime"):
-            raise  # a mistake in the import, which no installation mends
+            raise  # the import itself is wrong, and installing the extra would not fix it
         raise CompilerMissingError(
             f"POET's compiler needs {error.name}, which is not installed; "
             'pip install "poet-policy-compiler[compiler]"',

@@ -1,8 +1,7 @@
 """Files that several processes share: locks, atomic writes and JSON documents.
 
-Locks are advisory and belong to a process. The operating system releases them when the process ends, however
-it ends, so a lock file that was left behind is not a held lock. A forked child holds no lock
-of its parent.
+Locks are advisory and belong to a process. The operating system releases them when the process ends, even if
+it is killed, so a leftover lock file is not a held lock. A forked child does not hold its parent's locks.
 """
 
 import errno
@@ -30,12 +29,12 @@ from poet_runtime.errors import PoetError, PublishError
 
 IS_WINDOWS: Final = os.name == "nt"
 CAN_INHERIT_DESCRIPTORS: Final = hasattr(os, "fork")  # Windows has neither
-TEMPORARY: Final = ".tmp-"  # how the name of an unfinished file starts
+TEMPORARY: Final = ".tmp-"  # prefix of the names of unfinished files
 FIRST_POLL_S: Final = 0.0001
 LONGEST_POLL_S: Final = 0.05
 FIRST_POLL_IN_QUEUE_S: Final = 0.004
 SHORTEST_POLL_IN_QUEUE_S: Final = 0.0005
-LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0005  # one process at a time polls so often
+LONGEST_POLL_NEXT_IN_LINE_S: Final = 0.0005  # only one process at a time polls this often
 HOLDER_BYTES: Final = 300
 LOCK_EXCLUSIVE, LOCK_NO_WAIT, LOCK_RELEASE = 2, 4, 8  # flock(2), on Linux, macOS and the BSDs
 WINDOWS_REPLACE_ATTEMPTS: Final = 20
@@ -47,19 +46,19 @@ T = TypeVar("T")
 class FileLock:
     """An exclusive lock between threads and processes, kept in a file that stays in place.
 
-    A lock opens its file once and can be reused. A child process that is given the descriptor
-    (`subprocess.Popen(pass_fds=lock.descriptors())`) holds the lock as well, and keeps it if its parent is
-    killed. Windows passes no descriptors on: there a child has to acquire the lock itself.
+    A lock opens its file once and can be reused. A child process that inherits the descriptor
+    (`subprocess.Popen(pass_fds=lock.descriptors())`) holds the lock too, and keeps it if its parent is
+    killed. On Windows a child cannot inherit descriptors and has to acquire the lock itself.
 
     Parameters
     ----------
     path
-        The lock file. It is created if it is missing. What an earlier holder left in it is ignored.
+        The lock file. It is created if it is missing. Content of an earlier holder is ignored.
     names_holder
-        Whether the file says who holds the lock. Without it, acquiring writes nothing to disk.
+        Whether the file names the holder of the lock. If false, acquiring writes nothing to disk.
     is_fair
-        Whether a process that has just released the lock lets those that wait go first. A second lock, in a
-        file next to this one, decides who is next in line.
+        Whether a process that has just released the lock lets waiting processes go first. A second lock, in a
+        file next to this one, decides which process is next in line.
     """
 
     def __init__(self, path: Path, *, names_holder: bool = True, is_fair: bool = False) -> None:
@@ -68,7 +67,7 @@ class FileLock:
         self._queue = FileLock(path.with_name(f"{path.name}.next"), names_holder=False) if is_fair else None
         self._descriptor: int | None = None
         self._is_held = False
-        self._threads = threading.Lock()  # the descriptor's lock does not keep this process's threads apart
+        self._threads = threading.Lock()  # the descriptor's lock does not exclude threads of this process
         _LOCKS.add(self)
 
     def try_acquire(self) -> bool:
@@ -116,17 +115,17 @@ class FileLock:
             if self._names_holder:
                 with suppress(OSError):
                     os.ftruncate(descriptor, 0)
-            # Closing alone would not release it while another process has the same descriptor.
+            # Closing would not release the lock while another process has the same descriptor.
             _unlock_descriptor(descriptor)
         finally:
             self._threads.release()
 
     def holder(self) -> str:
-        """Return who holds the lock, as the holder wrote it down."""
+        """Return the holder of the lock, as written by the holder."""
         return _read_holder(self._open()) or "another process"
 
     def descriptors(self) -> tuple[int, ...]:
-        """Return what a child process has to inherit to hold the lock too; empty where it cannot inherit."""
+        """Return the descriptors that a child process must inherit to hold the lock; empty on Windows."""
         return (self._open(),) if CAN_INHERIT_DESCRIPTORS else ()
 
     def close(self) -> None:
@@ -155,12 +154,12 @@ class FileLock:
             if time.monotonic() >= deadline:
                 raise error(
                     f"{self.path} is locked by {self.holder()}; "
-                    "wait until it is done, or end it, then try again"
+                    "wait until it is done, or stop it, then try again"
                 )
             time.sleep(next(pauses_s))
 
     def _open(self) -> int:
-        with _OPENING:  # a fork in between would leave the child a descriptor that it does not know of
+        with _OPENING:  # a fork in between would leave an unknown descriptor in the child
             if self._descriptor is None:
                 flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
                 self._descriptor = os.open(self.path, flags, 0o666)
@@ -186,7 +185,7 @@ def _growing_pauses(longest_s: float) -> Iterator[float]:
 
 
 def _shrinking_pauses() -> Iterator[float]:
-    """Yield pauses that give the place in the queue rather to those that have waited long."""
+    """Yield pauses that shrink, so that a long-waiting process is more likely to get the lock."""
     pause_s = FIRST_POLL_IN_QUEUE_S
     while True:
         yield pause_s
@@ -194,7 +193,7 @@ def _shrinking_pauses() -> Iterator[float]:
 
 
 def _lock_descriptor(descriptor: int) -> bool:
-    """Lock a file without waiting; return False if another descriptor holds it."""
+    """Lock a file without waiting; return False if another descriptor holds the lock."""
     if filelock.has_fcntl or IS_WINDOWS:
         return filelock.lock_descriptor(descriptor, blocking=False)
     try:
@@ -212,7 +211,7 @@ def _unlock_descriptor(descriptor: int) -> None:
 
 
 def _flock(descriptor: int, operation: int) -> None:
-    """Call flock(2) where this Python was built without the module `fcntl`."""
+    """Call flock(2) if this Python was built without the module `fcntl`."""
     import ctypes  # noqa: PLC0415 -- an import that other systems do not need
 
     if ctypes.CDLL(None, use_errno=True).flock(descriptor, operation):
@@ -237,16 +236,16 @@ call_after_fork_in_child(_after_fork_in_child)
 def lock(
     folder: Path, *, timeout_s: float, file_name: str = ".lock", error: ErrorType = PublishError
 ) -> Iterator[None]:
-    """Hold the lock of a folder.
+    """Acquire the lock of a folder for the duration of the block.
 
     Raises
     ------
     PoetError
-        There is no such folder, or another process still holds the lock after `timeout_s`. The message names
-        the holder.
+        The folder does not exist, or another process still holds the lock after `timeout_s`. The message
+        names the holder.
     """
     if not folder.is_dir():
-        raise error(f"there is no folder {folder}; `poet init` makes a workspace")
+        raise error(f"there is no folder {folder}; `poet init` creates a workspace")
     held = FileLock(folder / file_name)
     try:
         held.acquire(timeout_s=timeout_s, error=error)
@@ -257,16 +256,18 @@ def lock(
 
 
 def atomic_write(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Replace a file, on disk when this returns. A kill at any moment leaves the old content or the new.
+    """Replace a file atomically. The data are on disk when this returns.
+
+    If the process is killed, the file has either the old or the new content.
 
     Parameters
     ----------
     path
-        A symbolic link is replaced and not followed.
+        The file to replace. A symbolic link is replaced and not followed.
     data
         The new content.
     mode
-        The permissions, from which the umask is taken away.
+        The permissions, reduced by the umask.
 
     Raises
     ------
@@ -285,7 +286,7 @@ def open_atomic(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     _require_replaceable(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.urandom(4).hex()}")
-    # O_EXCL: nothing that somebody put under this name is followed or truncated
+    # O_EXCL: an existing file or link with this name is neither followed nor truncated
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, mode)
     try:
@@ -302,17 +303,17 @@ def open_atomic(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a file that must not exist yet, with exactly these permissions where the platform has them.
+    """Write a file that must not exist yet, with exactly these permissions if the platform supports them.
 
     Raises
     ------
     OSError
-        The file exists, also as a symbolic link, or cannot be written.
+        The file or a symbolic link with its name exists, or the file cannot be written.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
         if not IS_WINDOWS:
-            os.fchmod(file.fileno(), mode)  # whatever the umask takes away
+            os.fchmod(file.fileno(), mode)  # the umask does not apply
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -320,9 +321,10 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append to a file in one write, so that the data of several processes do not mix.
+    """Append to a file in one write, so that the data of several processes are not interleaved.
 
-    Windows moves to the end and writes in two steps. A lock in a file next to this one keeps others out.
+    Windows moves to the end and writes in two steps. There, a lock in a file next to this one excludes other
+    processes.
     """
     guard = FileLock(path.with_name(f"{path.name}.lock"), names_holder=False) if IS_WINDOWS else None
     with ExitStack() as leaving:
@@ -334,7 +336,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 def is_open_to_others(mode: int) -> bool:
-    """Return whether a file's mode lets others than its owner use it. Windows has no such bits."""
+    """Return whether a file's mode gives access to users other than its owner. Windows has no such bits."""
     return not IS_WINDOWS and bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
@@ -346,14 +348,14 @@ def fsync_directory(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # unsupported by some network file systems
             raise
     finally:
         os.close(descriptor)
 
 
 def remove(path: Path) -> None:
-    """Remove a file if it exists. On Windows a file that is being read stays; remove it another time."""
+    """Remove a file if it exists. On Windows a file that is being read stays, to be removed later."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
@@ -362,13 +364,13 @@ def remove(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed writers left in a folder. Only safe while no one can be writing there."""
+    """Remove the temporary files of killed writers. Only safe while no process can write to the folder."""
     for path in folder.glob(f"{TEMPORARY}*"):
         remove(path)
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a damaged file to a name that nothing reads, and return that; None if it cannot be renamed."""
+    """Rename a damaged file to an unused name, and return the new path; None if renaming fails."""
     aside = path.with_name(f"{path.name}.damaged")
     try:
         path.replace(aside)
@@ -383,7 +385,7 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonDocument(Generic[T]):
-    """How one kind of JSON document is read, and what its errors say.
+    """Reader for one kind of JSON document, with its error messages.
 
     Parameters
     ----------
@@ -394,7 +396,7 @@ class JsonDocument(Generic[T]):
     next_step
         What to do if it is damaged: "restore it from version control".
     error
-        The error to raise.
+        The type of the error to raise.
     format
         The only value that the document's field ``format`` may have; None if it has no such field.
     """
@@ -437,17 +439,17 @@ class JsonDocument(Generic[T]):
         return self.decode(content, path)
 
     def decode(self, content: bytes, path: Path) -> T:
-        """Decode the content of a document. The path is for the message.
+        """Decode the content of a document. The path is only used in error messages.
 
         Raises
         ------
         PoetError
-            This is not such a document.
+            The content is not such a document.
         """
         try:
             found = msgspec.json.decode(content, type=self.type)
         except (msgspec.DecodeError, RecursionError) as error:
-            # A document of another release may lack fields; its format is the better message.
+            # A document of another release may lack fields; then an error about its format is clearer.
             self._require_format(_format_of(content), path)
             raise self.error(f"{path} is not {self.name} ({error}); {self.next_step}") from error
         self._require_format(getattr(found, "format", None), path)
@@ -497,7 +499,7 @@ def _replace(source: Path, target: Path) -> None:
 
 
 def _write_holder(descriptor: int) -> None:
-    # Windows locks the first byte against readers too, so the text starts after it.
+    # Windows locks the first byte for readers too, so the text starts after it.
     text = f"\nprocess {os.getpid()} of {_user()} on {socket.gethostname()}"
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)

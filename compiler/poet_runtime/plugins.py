@@ -1,7 +1,8 @@
-"""What installed packages bring: entry points, found by group and loaded one at a time.
+"""Entry points of installed packages, found by group and loaded one at a time.
 
-A policy is brought under the group ``poet.policies``, what production asks about it under ``poet_runtime``,
-an event type under ``poet.events``. A package that cannot be used is named and leaves the others alone.
+A package registers a policy in the group ``poet.policies``, the policy's runtime part in ``poet_runtime``,
+and an event type in ``poet.events``. The error for an unusable package names that package. The other packages
+are not affected.
 """
 
 from collections.abc import Mapping
@@ -14,32 +15,32 @@ from poet_runtime.errors import PluginError
 
 @cache
 def entries(group: str) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Return the entry points of a group by name. POET's own policies are not among them.
+    """Return the entry points of a group by name, without POET's own policies.
 
-    A package that is installed later is seen by the next process.
+    The result is cached. A package that is installed later becomes visible in the next process.
     """
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in sorted(entry_points(group=group), key=lambda each: each.value):
-        if point.module.partition(".")[0] == "poet":  # an older POET's metadata, left behind by an upgrade
+        if point.module.partition(".")[0] == "poet":  # metadata of an older POET, left over from an upgrade
             continue
         found[point.name] = (*found.get(point.name, ()), point)
     return MappingProxyType(found)
 
 
 def load(group: str, name: str) -> tuple[object, EntryPoint]:
-    """Import what a name refers to, and return it with its entry point.
+    """Import the object that a name refers to, and return it with its entry point.
 
     Raises
     ------
     KeyError
-        Nothing stands under this name.
+        No package registers this name.
     PluginError
-        Several packages bring it, or the one that does cannot be imported.
+        Several packages register the name, or the package that does cannot be imported.
     """
     point, *others = entries(group)[name]
     if others:
         raise PluginError(
-            f"{name} is brought more than once: {', '.join(map(described, (point, *others)))}; "
+            f"{name} is registered more than once: {', '.join(map(described, (point, *others)))}; "
             "uninstall all but one"
         )
     try:
@@ -51,6 +52,6 @@ def load(group: str, name: str) -> tuple[object, EntryPoint]:
 
 
 def described(point: EntryPoint) -> str:
-    """Name an entry point and the package that it came with."""
+    """Return a description of an entry point and the package that registers it."""
     package = point.dist.name if point.dist else point.module
     return f"package {package} ({point.group}: {point.name} = {point.value})"

@@ -1,4 +1,4 @@
-"""What the built-in policies answer with: plain, frozen, printable."""
+"""Frozen dataclasses that the built-in policies return."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 class Score:
     """One statistic of a current sample against its reference.
 
-    `statistic` is in the statistic's own unit (Wasserstein, mean and median shift, roughness: in
-    standard deviations of the reference). `own_q90`, `own_max`, `own_mean`, `own_sd` describe the same
-    statistic of the reference's own windows of the current's length; NaN where the statistic is not
-    calibrated.
+    `statistic` is in the statistic's own unit: for Wasserstein, mean shift, median shift and roughness this
+    is the standard deviation of the reference. `own_q90`, `own_max`, `own_mean` and `own_sd` summarize the
+    self-distances: the same statistic for windows of the reference that are as long as the current sample.
+    They are NaN if the statistic is not calibrated.
     """
 
     statistic: float
@@ -25,7 +25,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What was measured of the two samples. Fractions are of 1, periods in seconds."""
+    """Measured properties of the two samples. Fractions are in [0, 1], periods in seconds."""
 
     kind: Literal["numeric", "categorical", "boolean", "empty"]
     n_current: int
@@ -35,22 +35,22 @@ class Profile:
     skewness: float = 0.0
     tail_weight: float = 0.0
     autocorrelation: float = 0.0
-    period: float = 0.0  # 0: no season known or found
+    period: float = 0.0  # 0: no season is known or was found
     seasonal_strength: float = 0.0  # 0 … 1
 
     @property
     def is_seasonal(self) -> bool:
-        """Whether a period is known and strong enough to matter."""
+        """Whether a period is known and explains part of the variance."""
         return self.period > 0.0 and self.seasonal_strength > 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftResult:
-    """The answer of `detect_drift`.
+    """The result of `detect_drift`.
 
     `drifted` is exactly ``score > threshold`` (``direction == "above"``) or ``score < threshold``
-    (``"below"``, p-values). `reason` is not empty when the samples could not be compared, or when the
-    answer needs a word. `scores` holds what was computed on the way, by ``statistic/preparation``.
+    (``"below"``, p-values). `reason` is not empty if the samples could not be compared or if the result
+    needs an explanation. `scores` contains every computed score, keyed by ``statistic/preparation``.
     """
 
     drifted: bool
@@ -67,15 +67,15 @@ class DriftResult:
     policy_version: int = 0
     execution_id: str = ""
     audit: bool = False
-    business_impact: str = ""  # what the caller's context said: none, low, medium, high, critical
+    business_impact: str = ""  # from the caller's context: none, low, medium, high, critical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert: about one drifted result, or a summary of several.
+    """One alert about one drifted result, or a summary of several results.
 
-    `is_holdout` marks what a suppression let through on purpose, so that people are asked about it;
-    `raised_at` is the `now` of the plan, in seconds since 1970; the recorder fills in `alert_id`.
+    `is_holdout` marks an alert that a suppression rule lets through on purpose, so that people label it.
+    `raised_at` is the `now` of the plan, in seconds since 1970. The recorder fills in `alert_id`.
     """
 
     members: tuple[DriftResult, ...]
@@ -90,7 +90,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppressed:
-    """A drifted result that is not alerted, with the rule that says so."""
+    """A drifted result without an alert, and the rule that suppressed it."""
 
     member: DriftResult
     rule: str
@@ -98,29 +98,29 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertPlan:
-    """The answer of `generate_alerts`: every drifted result exactly once."""
+    """The result of `generate_alerts`, which contains every drifted result exactly once."""
 
     alerts: tuple[Alert, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()
-    thresholds: Mapping[str, float] = field(default_factory=dict)  # feature: its bar for now
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # feature: its raised threshold
     policy_version: int = 0
     execution_id: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringOutcome:
-    """The answer of `monitor_with_recovery`."""
+    """The result of `monitor_with_recovery`."""
 
     results: Any
     strategy: str  # "full", "sampled", "sparse", "by_feature", "retry", "failed"
-    quality_loss: float = 0.0  # 0 … 1, as people judged this strategy; 0 for a full run
+    quality_loss: float = 0.0  # 0 … 1, as people rated this strategy; 0 for a full run
     timed_out: bool = False
     warnings: tuple[str, ...] = ()
-    error: str = ""  # kind of the first fault: "timeout", "memory", "crash", "value", "io", "other"
+    error: str = ""  # kind of the first error: "timeout", "memory", "crash", "value", "io", "other"
     rows: int = 0
     features: int = 0
-    computation: str = ""  # what the caller's context called the work
-    missing_share: float = 0.0  # of the feature that lacks most
+    computation: str = ""  # the caller's name for the work, from the context
+    missing_share: float = 0.0  # of the feature with the most missing values
     duration_ms: float = 0.0
     policy_version: int = 0
     execution_id: str = ""
@@ -128,7 +128,7 @@ class MonitoringOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringStrategy:
-    """The answer of `adaptive_monitoring_strategy`."""
+    """The result of `adaptive_monitoring_strategy`."""
 
     frequency: Literal["real_time", "hourly", "daily", "weekly"]
     features: tuple[str, ...] | Literal["all"]
@@ -137,5 +137,5 @@ class MonitoringStrategy:
     execution_id: str = field(default="", repr=False, compare=False)
 
 
-# answers that nothing can change: whoever keeps the arguments of a call needs no copy of them
+# Results that cannot change, so code that keeps the arguments of a call does not need to copy them.
 IMMUTABLE_ANSWERS: Final = (DriftResult, Alert, AlertPlan, MonitoringStrategy)

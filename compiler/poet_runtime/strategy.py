@@ -1,4 +1,4 @@
-"""What `adaptive_monitoring_strategy` asks of a model's circumstances."""
+"""Functions that `adaptive_monitoring_strategy` uses to read a model's context."""
 
 import math
 from typing import Any
@@ -7,10 +7,10 @@ from poet_runtime.context import field, names
 
 
 def has_recent_incident(model_context: Any, within_days: float) -> bool:
-    """Tell whether the model had incidents lately.
+    """Return whether the model had an incident within the last `within_days` days.
 
-    `recent_incidents` counts them; `days_since_incident`, where given, says how long ago the last one was:
-    after `within_days` it justifies nothing any more.
+    `recent_incidents` is the number of incidents. `days_since_incident`, if given, is the age of the latest
+    one in days. An incident older than `within_days` does not count.
     """
     if _number(field(model_context, "recent_incidents"), 0.0) <= 0.0:
         return False
@@ -19,15 +19,15 @@ def has_recent_incident(model_context: Any, within_days: float) -> bool:
 
 
 def rate(model_context: Any) -> float:
-    """Give the historical drift rate; infinite where it is unknown, for then the model is no quiet one."""
+    """Return the historical drift rate, or infinity if unknown: then the model does not count as stable."""
     found = _number(field(model_context, "historical_drift_rate"), math.inf)
     return found if found >= 0.0 else math.inf
 
 
 def top_features(model_context: Any, first: frozenset[str], top: int) -> tuple[str, ...]:
-    """Give `top` of the model's features, those in `first` before others, each kind by name.
+    """Return up to `top` of the model's features: those in `first`, then the others, each sorted by name.
 
-    A model that names no features gets those in `first`.
+    If the context names no features, the features in `first` are used.
     """
     own = names(field(model_context, "features")) or first
     return tuple(sorted(own, key=lambda name: (name not in first, name))[:top])

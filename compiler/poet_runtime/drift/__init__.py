@@ -1,10 +1,10 @@
-"""What a generated `detect_drift` calls: hold two samples against each other and decide.
+"""Functions that a generated `detect_drift` calls to compare two samples and decide.
 
-The contract that every policy built from this keeps: identical samples never drift; adding a constant to
-both numeric samples, or scaling both, changes nothing; without times the order of the current sample never
-matters, for criteria of `roughness` and of `differenced` are not asked then (`Criterion.is_order_free`). On
-the calibrated scales the order of the *reference* matters to every statistic: its own windows are stretches
-of it.
+Every policy built from them satisfies this contract. Identical samples never drift. Adding a constant to both
+numeric samples, or scaling both, changes nothing. Without times the order of the current sample never
+matters, because criteria of `roughness` and `differenced` are not evaluated then
+(`Criterion.is_order_free`). On the calibrated scales the order of the *reference* matters to every statistic,
+because its own windows are contiguous pieces of it.
 """
 
 from poet_runtime.drift.comparison import Samples, compare, score_all

@@ -1,13 +1,13 @@
-"""Reads a column of any library into one plain `Sample`.
+"""Conversion of a column of any library to a `Sample`.
 
-Libraries are recognised by what their columns can do, never imported. Numbers stay what they are, single
-or double precision or integers, without a copy; what is computed from them is in double precision. None,
-NaN, NaT and `pandas.NA` are missing. An infinity is a present, extreme value: it is kept here and given a
-finite place by `poet_runtime.drift.reference`.
+Libraries are recognized by the attributes of their columns and never imported. `open_column` converts a
+column to a numpy array or to codes. Numbers keep their type (integers, single or double precision) without a
+copy; results computed from them are in double precision. None, NaN, NaT and `pandas.NA` are missing. An
+infinity is a present, extreme value: it is kept here, and `poet_runtime.drift.reference` replaces it by a
+finite one.
 
-Opens the columns of other libraries: from what they offer to a numpy array or to codes.
-
-Keeps arithmetic finite: infinities get a finite place, extreme magnitudes a power of two less.
+`Taming` keeps arithmetic finite: it replaces infinities by finite values, and scales extreme magnitudes by a
+power of two.
 """
 
 import math
@@ -26,7 +26,7 @@ _ACCEPTED: Final = "a 1-D numpy array, a list, or a pandas, polars or pyarrow co
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
-    """Categories and, per row, which of them; -1 is missing."""
+    """Categories and the code of each row; -1 is missing."""
 
     codes: npt.NDArray[np.int64]
     categories: tuple[Hashable, ...]
@@ -35,14 +35,14 @@ class Coded:
 def open_column(
     values: Any, name: str, *, dates: bool = False
 ) -> tuple[npt.NDArray[Any] | Coded, npt.NDArray[Any] | None]:
-    """Give the column as an array or codes, and the times its index holds.
+    """Return the column as an array or codes, and the times in its index, if any.
 
     Raises
     ------
     SampleError
-        `values` is no column, or a column of dates where `dates` is false.
+        `values` is not a column, or it is a column of dates and `dates` is false.
     """
-    if type(values) is np.ndarray:  # most are, and have neither codes nor an index
+    if type(values) is np.ndarray:  # the most frequent case, which has neither codes nor an index
         return _plain(values, name, dates=dates), None
     if isinstance(values, str | bytes | dict | set | frozenset) or np.isscalar(values):
         raise SampleError(f"{name} must be {_ACCEPTED}, got {type(values).__name__}")
@@ -53,24 +53,30 @@ def open_column(
 
 
 def _plain(column: npt.NDArray[Any], name: str, *, dates: bool) -> npt.NDArray[Any]:
-    """Give the array again if it is a column of something that can be compared."""
+    """Return the array unchanged if it is a column that can be compared.
+
+    Raises
+    ------
+    SampleError
+        It has more than one dimension or an unsupported type.
+    """
     if column.ndim != 1:
         advice = "; for a table use detect_drift_table" if column.ndim == 2 else ""
         raise SampleError(f"{name} must have one dimension, got {column.ndim}{advice}")
     if column.dtype.kind not in ("iufbOUSTM" if dates else "iufbOUST"):
-        raise SampleError(f"{name} holds {column.dtype}; give numbers, booleans, text or categories instead")
+        raise SampleError(f"{name} holds {column.dtype}; pass numbers, booleans, text or categories instead")
     return column
 
 
 def factorise(
     column: npt.NDArray[Any], name: str
 ) -> tuple[Coded, Literal["numeric", "boolean", "categorical"]]:
-    """Code a column of Python objects or text in order of appearance, and tell its kind."""
+    """Return the codes of a column of Python objects or text, in order of appearance, and its kind."""
     codes: dict[Hashable, int] = {}
     try:
         rows = [codes.setdefault(value, len(codes)) for value in column.tolist()]
     except TypeError as error:
-        raise SampleError(f"{name} holds a value that is no number, boolean or text ({error})") from error
+        raise SampleError(f"{name} holds a value that is not a number, boolean or text ({error})") from error
     seen = list(codes)
     kept = [value for value in seen if not _is_missing(value)]
     places = {id(value): place for place, value in enumerate(kept)}
@@ -86,7 +92,7 @@ def _kind_of(values: list[Hashable], name: str) -> Literal["numeric", "boolean",
     if types and all(issubclass(type_, numbers.Number) and not issubclass(type_, complex) for type_ in types):
         return "numeric"
     if any(type_.__module__ == "datetime" or type_.__name__ == "Timestamp" for type_ in types):
-        raise SampleError(f"{name} holds dates; give numbers, booleans, text or categories instead")
+        raise SampleError(f"{name} holds dates; pass numbers, booleans, text or categories instead")
     return "categorical"
 
 
@@ -97,7 +103,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _coded(values: Any) -> Coded | None:
-    """Read pandas' categories, which are codes already; other libraries' decode themselves."""
+    """Return the codes of a pandas categorical; None for other columns, whose libraries decode them."""
     categorical: Any = (
         getattr(values, "cat", None) if str(getattr(values, "dtype", "")) == "category" else values
     )
@@ -127,7 +133,7 @@ def _arrow(values: Any) -> npt.NDArray[Any]:
 
 
 def _frame_column(values: Any) -> npt.NDArray[Any]:
-    if hasattr(values, "index") or hasattr(values, "array"):  # pandas; `.array` tells its nullable numbers
+    if hasattr(values, "index") or hasattr(values, "array"):  # pandas, including its nullable numbers
         kind = getattr(getattr(values, "dtype", None), "kind", "O")
         if kind in "iuf" and not isinstance(values.dtype, np.dtype):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -142,7 +148,9 @@ def _sequence(values: Any, name: str) -> npt.NDArray[Any]:
     except ValueError as error:
         raise SampleError(f"{name} must have one dimension, got rows of different lengths") from error
     if column.ndim == 1 and column.dtype.kind in "USTV" and not hasattr(values, "__array__"):
-        return np.asarray(values, dtype=object)  # numpy would print numbers among text, and None as "None"
+        return np.asarray(
+            values, dtype=object
+        )  # numpy would convert numbers among text, and None, to strings
     return column
 
 
@@ -154,7 +162,7 @@ def _index_times(values: Any) -> npt.NDArray[Any] | None:
 
 
 def _utc(dates: Any) -> npt.NDArray[Any]:
-    """Give pandas' dates without their time zone."""
+    """Return the dates of pandas as UTC without a time zone."""
     if getattr(dates.dtype, "tz", None) is not None:
         dates = getattr(dates, "dt", dates).tz_convert(None)
     return np.asarray(dates.to_numpy())
@@ -170,11 +178,11 @@ Kind = Literal["numeric", "categorical", "boolean", "empty"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """The present values of one column, in the order of their times where those are known.
+    """The present values of one column, in the order of their times if those are known.
 
-    `values` are numbers for a numeric sample, otherwise int64 codes into `categories`. `n` counts every row,
-    `times` are seconds and as long as `values`. `is_single` says that the numbers came in single
-    precision (float32 or less).
+    `values` are numbers for a numeric sample, otherwise int64 codes into `categories`. `n` is the number of
+    all rows. `times` are in seconds and as long as `values`. `is_single` is true if the numbers were given
+    in single precision (float32 or less).
     """
 
     kind: Kind
@@ -186,12 +194,12 @@ class Sample:
 
     @property
     def n_present(self) -> int:
-        """How many rows are not missing."""
+        """The number of rows that are not missing."""
         return len(self.values)
 
     @property
     def missing_fraction(self) -> float:
-        """Share of missing rows, 0 for a sample without rows."""
+        """The share of missing rows; 0 for a sample without rows."""
         return 1.0 - self.n_present / self.n if self.n else 0.0
 
 
@@ -202,22 +210,22 @@ def read(values: Any, *, times: Any = None, name: str = "current") -> Sample:
     ----------
     values
         1-D numpy array, list, tuple, or pandas, polars or pyarrow column: numbers, booleans, text or
-        categories. A pandas Series with a DatetimeIndex brings its times.
+        categories. The times of a pandas Series with a DatetimeIndex are read from its index.
     times
-        One `datetime64` or number of seconds per row; wins over an index.
+        One `datetime64` or number of seconds per row; takes precedence over an index.
     name
-        What to call the sample in an error.
+        The name of the sample in error messages.
 
     Raises
     ------
     SampleError
-        The argument is not a column of a kind that can be compared.
+        The argument is not a column of a supported kind, or the number of times differs from that of rows.
     """
     column, index = open_column(values, name)
     seconds = _seconds(index if times is None else times, name)
     n = len(column.codes) if isinstance(column, Coded) else len(column)
     if seconds is not None and len(seconds) != n:
-        raise SampleError(f"{name} has {n} rows but {len(seconds)} times; give one time per row")
+        raise SampleError(f"{name} has {n} rows but {len(seconds)} times; pass one time per row")
     if isinstance(column, Coded):
         return _build("categorical", column.codes, column.codes >= 0, seconds, categories=column.categories)
     if column.dtype.kind in "iuf":
@@ -232,7 +240,7 @@ def _numeric(column: npt.NDArray[Any], seconds: FloatArray | None) -> Sample:
     present = None
     if (
         values.dtype.kind == "f" and len(values) and np.isnan(values.min())
-    ):  # no array of flags if all are there
+    ):  # no mask is created if nothing is missing
         present = ~np.isnan(values)
     sample = _build("numeric", values, present, seconds)
     is_single = column.dtype.kind == "f" and column.dtype.itemsize <= 4
@@ -266,7 +274,7 @@ def _build(
 
 
 def _seconds(times: Any, name: str) -> FloatArray | None:
-    """Read times as seconds; a missing time makes all of them unusable, for phases would be guessed."""
+    """Return times in seconds; None if one is missing, because its phase would have to be guessed."""
     if times is None:
         return None
     column, _ = open_column(times, f"times of {name}", dates=True)
@@ -296,10 +304,10 @@ SINGLE: Final = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class Taming:
-    """How a reference, and every current sample after it, is brought into a safe range.
+    """The map of a reference, and of every current sample after it, to a safe numeric range.
 
-    An infinity counts as a value one range of the reference's finite values beyond them, or as the
-    current sample's own extreme where that is further out.
+    An infinity is replaced by a value that is one range of the reference's finite values beyond them, or by
+    the current sample's own finite extreme if that is further out.
     """
 
     exponent: int  # values are divided by this power of two; 0 unless the reference is extreme
@@ -308,7 +316,7 @@ class Taming:
 
     @classmethod
     def of(cls, values: FloatArray) -> Self:
-        """Measure a reference."""
+        """Return the map for a reference."""
         ends = _ends(values)
         if not all(map(math.isfinite, ends)):
             ends = _ends(values[np.isfinite(values)])
@@ -321,7 +329,7 @@ class Taming:
         return cls(exponent, low - beyond, high + beyond)
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Bring numbers of any type into the range; ordinary ones come back as they are, without a copy."""
+        """Return numbers of any type mapped to the range. Ordinary numbers are returned without a copy."""
         if self.exponent:
             with np.errstate(over="ignore"):
                 values = np.ldexp(values.astype(np.float64, copy=False), -self.exponent)
@@ -341,7 +349,7 @@ def _ends(values: FloatArray) -> list[float]:
 
 
 def as_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Round to single precision, as the other sample is: else equal values would differ by a rounding."""
+    """Return values in single precision, like the other sample; otherwise equal values would differ."""
     if len(values) and max(float(values.max()), -float(values.min())) > SINGLE:
         values = np.clip(values, -SINGLE, SINGLE)
     return values.astype(np.float32)

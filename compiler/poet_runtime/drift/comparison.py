@@ -1,6 +1,6 @@
-"""Two samples held against each other: a lazy view that computes what it is asked for.
+"""Comparison of two samples, with statistics that are computed on demand.
 
-The full set of scores that an execution record carries, for learners to replay other rules on.
+`score_all` computes the full set of scores in an execution record, on which learners replay other rules.
 """
 
 import math
@@ -23,7 +23,7 @@ from poet_runtime.results import DriftResult, Profile, Score
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """A current sample and its reference. Statistics are computed when asked for, and once."""
+    """A current sample and its reference. Each statistic is computed once, on demand."""
 
     current: Sample
     reference: Reference
@@ -35,7 +35,7 @@ class Samples:
 
     @cached_property
     def reason(self) -> str:
-        """Why the samples cannot be compared; empty when they can."""
+        """The reason why the samples cannot be compared; empty if they can."""
         for name, sample in (("current", self.current), ("reference", self.reference.sample)):
             if sample.n == 0:
                 return f"{name} is empty"
@@ -47,24 +47,25 @@ class Samples:
 
     @property
     def is_categorical(self) -> bool:
-        """Whether the reference holds categories or booleans."""
+        """Whether the reference consists of categories or booleans."""
         return self.reference.sample.kind in ("categorical", "boolean")
 
     @property
     def is_seasonal(self) -> bool:
-        """Whether a season is known that is strong enough to matter, and the phases of both samples."""
+        """Whether the reference has a sufficiently strong season and the current sample has times."""
         return self.reference.season is not None and self.current.times is not None
 
     @property
     def n_reference(self) -> int:
-        """How many values of the reference are present."""
+        """The number of present values of the reference."""
         return self.reference.n
 
     @cached_property
     def profile(self) -> Profile:
-        """What was measured: missingness of the current sample, shape and season of the reference.
+        """The size and missingness of the current sample, and the shape and season of the reference.
 
-        A rule must not change its mind about a feature because the current sample drifted.
+        The shape is that of the reference, so that drift of the current sample does not change which rule
+        applies to a feature.
         """
         kind, season = self.reference.sample.kind, self.reference.season
         return Profile(
@@ -78,10 +79,10 @@ class Samples:
         )
 
     def score(self, statistic: str, preparation: str, *, calibrated: bool = True) -> Score:
-        """Give a statistic after a preparation, with its p-value where it has one.
+        """Return a statistic after a preparation, with its p-value if it has one.
 
-        `calibrated` adds the statistic of the reference's own windows. NaN where the statistic is not
-        defined for these samples. A preparation that has nothing to remove leaves them as they are.
+        `calibrated` adds the statistic of the reference's own windows. The statistic is NaN if it is not
+        defined for these samples. A preparation that has nothing to remove leaves the samples unchanged.
         """
         key = f"{statistic}/{preparation}"
         known = self._scores.get(key)
@@ -90,9 +91,9 @@ class Samples:
         return known
 
     def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> DriftResult:
-        """Answer with drift when at least `agree` of the criteria hold.
+        """Return a result with drift if at least `agree` of the criteria hold.
 
-        Score, threshold and test are those of the criterion that decides, the `agree`-th best.
+        Score, threshold and test are those of the deciding criterion, the `agree`-th best.
 
         Raises
         ------
@@ -128,19 +129,19 @@ class Samples:
         )
 
     def undecided(self) -> DriftResult:
-        """Answer that the samples cannot be compared, and why."""
+        """Return a result without drift, with the reason why the samples cannot be compared."""
         return self._silent("", self.reason)
 
     def _is_beyond(self, criterion: Criterion) -> bool:
-        """Whether a criterion asks for an order that the samples do not state.
+        """Return whether a criterion depends on an order that the samples do not define.
 
-        Without times rows may come in any order, so what depends on it must not decide.
+        Without times the rows may be in any order, so a statistic that depends on it must not decide.
         """
         return not self.is_categorical and self.current.times is None and not criterion.is_order_free
 
     def _unordered(self, rule_id: str, criteria: tuple[Criterion, ...]) -> DriftResult:
         beyond = ", ".join(criterion.test for criterion in criteria if self._is_beyond(criterion))
-        return self._silent(rule_id, f"without times these cannot be asked: {beyond}")
+        return self._silent(rule_id, f"not defined without times: {beyond}")
 
     def _silent(self, rule_id: str, reason: str) -> DriftResult:
         return DriftResult(
@@ -174,7 +175,7 @@ class Samples:
         )
 
     def _measure(self, statistic: str, preparation: str) -> tuple[float, float | None]:
-        """Give a statistic and its p-value; (NaN, None) where it is not defined for these samples."""
+        """Return a statistic and its p-value; (NaN, None) if it is not defined for these samples."""
         if preparation not in self._rows:
             self._rows[preparation] = self._prepare(preparation)
         sample = self._rows[preparation]
@@ -193,7 +194,7 @@ class Samples:
 
 
 def _count(current: Sample, reference: Reference) -> Counts:
-    """Count the categories of both; those that only the current sample has come last."""
+    """Count the categories of both samples; categories that only the current sample has come last."""
     places = {category: place for place, category in enumerate(reference.sample.categories)}
     new = [places.setdefault(category, len(places)) for category in current.categories]
     lookup = np.array(new, np.int64)
@@ -212,16 +213,17 @@ def compare(
     reference_times: Any = None,
     context: Mapping[str, Any] | None = None,
 ) -> Samples:
-    """Hold a current column against a reference column or a prepared `Reference`.
+    """Return the comparison of a current column with a reference column or a prepared `Reference`.
 
-    A numeric reference column is prepared once and known again by its content, within limits.
-    Times are `datetime64` or seconds, one a row. ``context["period"]`` is the length of the season in
-    seconds; a prepared reference keeps the period it was prepared with.
+    A prepared numeric reference column is cached by its content, within limits. Times are `datetime64` or
+    seconds, one per row. ``context["period"]`` is the length of the season in seconds; a prepared reference
+    keeps the period it was prepared with.
 
     Raises
     ------
     SampleError
-        An argument is of the wrong type: not a column, not as many times as rows, not a context.
+        An argument is not a column, the number of times differs from the number of rows, or the context is
+        not a mapping.
     """
     if context is not None and not isinstance(context, Mapping):
         raise SampleError(f"context must be a mapping of names to scalars, got {type(context).__name__}")
@@ -237,7 +239,7 @@ def _impact(context: Mapping[str, Any] | None) -> str:
 
 
 def _at_one_precision(current: Sample, reference: Reference) -> tuple[Sample, Reference]:
-    """Round the finer of two numeric samples: 0.1 in single precision must equal 0.1 in double."""
+    """Round the more precise of two numeric samples: 0.1 in single precision must equal 0.1 in double."""
     if current.kind != "numeric" or reference.sample.kind != "numeric":
         return current, reference
     if current.is_single and not reference.sample.is_single:
@@ -248,7 +250,7 @@ def _at_one_precision(current: Sample, reference: Reference) -> tuple[Sample, Re
 
 
 def _period(context: Mapping[str, Any]) -> float | None:
-    """Read the period; 0 and None say that none is known."""
+    """Return the period in the context; 0 and None mean that none is known."""
     period = context.get("period")
     if not period:
         return None
@@ -272,10 +274,11 @@ def score_all(
     reference_times: Any = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, Score]:
-    """Give the candidate statistics, by ``statistic/preparation``; empty when the samples cannot be compared.
+    """Compute the candidate statistics by ``statistic/preparation``; empty if the samples cannot be compared.
 
-    Numeric: six calibrated ones raw and deseasonalised (five without times: rows have no order then), six
-    plain ones raw, two phase-matched. Categorical: all six, calibrated. Raises as `compare` does.
+    Numeric samples: six calibrated statistics raw and deseasonalized (five without times, because rows then
+    have no order), six plain statistics raw, and two phase-matched. Categorical samples: all six statistics,
+    calibrated. Raises the same errors as `compare`.
     """
     samples = compare(
         current,
@@ -289,7 +292,7 @@ def score_all(
 
 
 def scores_of(samples: Samples) -> dict[str, Score]:
-    """Give the candidate statistics of samples that are held against each other already."""
+    """Compute the candidate statistics of a comparison."""
     if samples.reason:
         return {}
     length = samples.current.n_present

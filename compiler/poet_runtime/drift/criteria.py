@@ -1,4 +1,4 @@
-"""Criteria: a statistic after a preparation, on a scale, above or below a threshold."""
+"""Criteria, each a statistic after a preparation, on a scale, above or below a threshold."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """What has to be true of a statistic."""
+    """A condition on a statistic."""
 
     statistic: str
     preparation: str
@@ -30,22 +30,22 @@ class Criterion:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the scale asks how much the reference differs from itself."""
+        """Whether the scale uses the reference's self-distances."""
         return self.scale.startswith("own_")
 
     @property
     def is_order_free(self) -> bool:
-        """Whether the order of the current sample cannot matter when it has no times."""
+        """Whether the order of a current sample without times does not matter."""
         return self.statistic not in ORDERED and self.preparation != "differenced"
 
     def holds(self, value: float) -> bool:
-        """Whether a value meets the criterion; NaN never does."""
+        """Return whether a value meets the criterion; NaN never does."""
         return value > self.threshold if self.direction == "above" else value < self.threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A criterion with the value that was found."""
+    """A criterion with the value of its statistic."""
 
     criterion: Criterion
     value: float
@@ -58,7 +58,7 @@ class Reading:
 
     @property
     def margin(self) -> tuple[bool, float]:
-        """Order readings: those that hold above those that do not, then by relative distance."""
+        """The sort key of readings: first whether the criterion holds, then the relative distance."""
         if math.isnan(self.value):
             return False, -math.inf
         excess = self.value - self.criterion.threshold
@@ -68,7 +68,7 @@ class Reading:
 
 
 def above(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
-    """Demand a value above a threshold.
+    """Return a criterion that holds for a value above a threshold.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def above(statistic: str, preparation: str, scale: str, threshold: float) -> Cri
 
 
 def below(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
-    """Demand a value below a threshold, as of a p-value.
+    """Return a criterion that holds for a value below a threshold, for example a p-value.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def below(statistic: str, preparation: str, scale: str, threshold: float) -> Cri
 
 
 def read_score(score: Score, scale: str) -> float:
-    """Put a score on a scale; NaN where it has no such value."""
+    """Return the value of a score on a scale; NaN if the score has no such value."""
     if scale == "absolute":
         return score.statistic
     if scale == "p_value":

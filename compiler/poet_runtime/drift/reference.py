@@ -1,12 +1,11 @@
-"""A reference, prepared once and reused for every call: its order, its season, its own windows.
+"""References, which are prepared once and reused for every call.
 
-References of callers who pass plain arrays each time, kept by content: prepared once, like any other.
+`Reference` keeps the sorted values, the season and the self-distances. `Null` summarizes the self-distances:
+a statistic of the reference's own windows against the reference. `shape_of` measures cardinality, moments and
+autocorrelation.
 
-What is known is found by a digest of the numbers, so an array that was filled again is another reference.
-
-How far a reference is from itself: a statistic of its own windows, summarised.
-
-Measures the shape of a reference: cardinality, moments, autocorrelation.
+`KnownReferences` caches the references of callers who pass plain arrays in every call, so that these are also
+prepared only once. The key is a digest of the numbers, so an array with new content is a new reference.
 """
 
 import hashlib
@@ -29,15 +28,15 @@ from poet_runtime.drift.statistics.baseline import Baseline, Counts, Rows, Windo
 from poet_runtime.errors import SampleError
 
 MOST_WINDOWS: Final = 100
-STEPS_IN_A_WINDOW: Final = 16  # windows that share more than 15/16 of their values say nothing new
-NOTHING: Final = 1e-3  # in the statistic's unit: windows that differ by less than this do not differ
+STEPS_IN_A_WINDOW: Final = 16  # windows that share more than 15/16 of their values are redundant
+NOTHING: Final = 1e-3  # in the statistic's unit; smaller self-distances count as this
 
 
 class Null(NamedTuple):
-    """How far the reference's own windows are from it; NaN where it has none.
+    """Summary of the distances of the reference's own windows from the reference; NaN if it has no windows.
 
-    The 90 % quantile, the maximum and the standard deviation are at least 0.001, so that a reference that
-    repeats itself exactly does not make news of a rounding.
+    The 90 % quantile, the maximum and the standard deviation are at least 0.001, so that rounding errors do
+    not count as drift if a reference repeats itself exactly.
     """
 
     q90: float
@@ -47,7 +46,7 @@ class Null(NamedTuple):
 
     @classmethod
     def of(cls, own: FloatArray) -> Self:
-        """Summarise the statistic of each window."""
+        """Return the summary of the statistics of all windows."""
         if not len(own) or np.isnan(own).any():
             return cls(math.nan, math.nan, math.nan, math.nan)
         q90, largest, sd = (
@@ -57,9 +56,9 @@ class Null(NamedTuple):
 
 
 def window_length(length: int, n: int) -> int:
-    """Give the length of windows for a current sample: at least 3, at most a third of n.
+    """Return the length of windows for a current sample: at most a third of n, but at least 3.
 
-    Above 31 it is rounded down by up to 6 %, so that samples of similar length share the work.
+    Lengths above 31 are rounded down by up to 6 %, so that samples of similar length share the computation.
     """
     length = max(3, min(length, n // 3))
     drop = max(0, length.bit_length() - 5)
@@ -67,7 +66,7 @@ def window_length(length: int, n: int) -> int:
 
 
 def starts_of_windows(n: int, length: int) -> IntArray:
-    """Place up to 100 windows evenly over n rows; none when the rows do not fill one."""
+    """Return the starts of up to 100 evenly spaced windows over n rows; none if the rows do not fill one."""
     last = n - length
     if last < 0:
         return np.empty(0, np.int64)
@@ -76,7 +75,7 @@ def starts_of_windows(n: int, length: int) -> IntArray:
 
 
 class Shape(TypedDict):
-    """The part of a profile that only numeric samples have; moments are 0 for a normal distribution."""
+    """Cardinality and moments of a reference. The moments are 0 for a normal distribution."""
 
     n_unique: int
     skewness: float
@@ -85,7 +84,7 @@ class Shape(TypedDict):
 
 
 def shape_of(baseline: Baseline) -> Shape:
-    """Measure standardised third moment, excess kurtosis and the autocorrelation from row to row."""
+    """Compute cardinality, skewness, excess kurtosis and the lag-1 autocorrelation."""
     n_unique = 1 + int(np.count_nonzero(np.diff(baseline.sorted)))
     if not baseline.sd:
         return Shape(n_unique=n_unique, skewness=0.0, tail_weight=0.0, autocorrelation=0.0)
@@ -102,18 +101,17 @@ def shape_of(baseline: Baseline) -> Shape:
 Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
 PREPARATIONS: Final[tuple[Preparation, ...]] = get_args(Preparation)
 
-SPARSE: Final = 4  # windows with less than this part of the reference's values in all
+SPARSE: Final = 4  # windows are sparse if together they have fewer values than 1/SPARSE of the reference
 VALUES_AT_ONCE: Final = 1 << 18  # windows are computed in blocks of about 2 MB
-ROUNDING: Final = (
-    1e-6  # a preparation that leaves less than this share of the standard deviation left nothing
-)
+ROUNDING: Final = 1e-6  # of the standard deviation; if a preparation leaves less, the rest is rounding error
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a current sample is compared with. Immutable to its users; threads may share it.
+    """A prepared reference sample. Immutable for its users; threads may share it.
 
-    What is computed on demand is kept. Two threads that need the same at once both compute it, alike.
+    Values computed on demand are cached. Two threads that need the same value at the same time both compute
+    it, with equal results.
     """
 
     sample: Sample
@@ -129,9 +127,9 @@ class Reference:
         Parameters
         ----------
         values, times
-            As `poet_runtime.drift.columns.read` takes them; the values are copied.
+            See `poet_runtime.drift.columns.read`. The values are copied.
         period
-            Length of the season in seconds, if known. Without times there is no season.
+            The length of the season in seconds, if known. Without times there is no season.
 
         Raises
         ------
@@ -142,7 +140,7 @@ class Reference:
 
     @classmethod
     def of(cls, sample: Sample, period: float | None) -> Self:
-        """Prepare a sample that is read already; raises as `prepare` does."""
+        """Prepare a sample that has already been read; raises the same errors as `prepare`."""
         if period is not None and not (math.isfinite(period) and period > 0):
             raise SampleError(f"period must be a positive number of seconds, got {period!r}")
         if sample.kind != "numeric":
@@ -155,19 +153,19 @@ class Reference:
 
     @property
     def n(self) -> int:
-        """How many values are present."""
+        """The number of present values."""
         return self.sample.n_present
 
     @cached_property
     def counts(self) -> FloatArray:
-        """How often each category occurs."""
+        """The number of occurrences of each category."""
         if not self.sample.n_present:
             return np.zeros(len(self.sample.categories))
         return np.bincount(self.sample.values, minlength=len(self.sample.categories)).astype(np.float64)
 
     @cached_property
     def shape(self) -> Shape:
-        """Cardinality, and the moments of a numeric reference."""
+        """The cardinality, and for a numeric reference the moments."""
         if self.sample.kind == "numeric":
             return shape_of(self.baseline("raw"))
         n_unique = int(np.count_nonzero(self.counts))
@@ -175,7 +173,7 @@ class Reference:
 
     @cached_property
     def trend(self) -> tuple[float, float]:
-        """Slope per second of the least-squares line, and the mean time; 0 without times."""
+        """The slope per second of the least-squares line, and the mean time; both 0 without times."""
         times, values = self.sample.times, self.sample.values
         if times is None:
             return 0.0, 0.0
@@ -186,12 +184,12 @@ class Reference:
 
     @cached_property
     def single(self) -> "Reference":
-        """The same reference in single precision, for a current sample that has no more."""
+        """The same reference in single precision, for a current sample in single precision."""
         values = as_single(self.sample.values).astype(np.float64)
         return Reference(replace(self.sample, values=values, is_single=True), self.season, self.taming)
 
     def baseline(self, preparation: str) -> Baseline:
-        """Give the reference after a preparation other than `phase_matched`, which depends on the current."""
+        """Return the reference after any preparation but `phase_matched`, which needs the current sample."""
         if preparation not in self._baselines:
             values = self._prepared(self.sample.values, self.sample.times, preparation)
             floor = 0.0 if preparation == "raw" else ROUNDING * self.baseline("raw").sd
@@ -199,9 +197,9 @@ class Reference:
         return self._baselines[preparation]
 
     def rows(self, current: Sample, preparation: str) -> Rows:
-        """Hold a prepared numeric current sample against the reference prepared alike.
+        """Return a prepared numeric current sample with the reference after the same preparation.
 
-        A preparation that needs times leaves both as they are where either has none.
+        A preparation that needs times leaves both unchanged if either has no times.
         """
         values, times = self.taming(current.values), current.times
         if preparation == "phase_matched":
@@ -211,12 +209,12 @@ class Reference:
         return Rows(self._prepared(values, times, preparation)[None], self.baseline(preparation))
 
     def null(self, statistic: str, preparation: str, length: int) -> Null:
-        """Summarise a statistic of the reference's own windows of about this length against the reference."""
+        """Return the summary of a statistic of the reference's own windows of about this length."""
         self.calibrate((statistic,), preparation, length)
         return self._nulls[statistic, preparation, self._window_length(preparation, length)]
 
     def calibrate(self, statistics: Sequence[str], preparation: str, length: int) -> None:
-        """Compute the nulls of several statistics on the same windows, where they are not known yet."""
+        """Compute the nulls of several statistics on the same windows, unless they are cached."""
         length = self._window_length(preparation, length)
         unknown = [each for each in statistics if (each, preparation, length) not in self._nulls]
         if not unknown:
@@ -249,7 +247,9 @@ class Reference:
             return {each: np.concatenate([NUMERIC[each](row) for row in rows]) for each in statistics}
         baseline = self.baseline(preparation)
         values = baseline.values[windows]
-        is_sparse = SPARSE * windows.size < baseline.n  # cheaper to search than to rank the whole reference
+        is_sparse = (
+            SPARSE * windows.size < baseline.n
+        )  # searching is cheaper than ranking the whole reference
         own = Rows(values, baseline) if is_sparse else Windows(values, baseline, windows)
         return {each: NUMERIC[each](own) for each in statistics}
 
@@ -264,7 +264,7 @@ class Reference:
         return Rows(self.sample.values[window][None], self._phase_matched(times))
 
     def _phase_matched(self, times: FloatArray | None) -> Baseline:
-        """Restrict the reference to the phases at which there are current values."""
+        """Return the reference restricted to the phases of the current values."""
         raw = self.baseline("raw")
         if self.season is None or times is None or self.sample.times is None:
             return raw
@@ -286,13 +286,13 @@ class Reference:
         return values
 
 
-MOST_VALUES: Final = 1 << 21  # in all that is kept; with what is computed from them, about 100 MB at most
+MOST_VALUES: Final = 1 << 21  # in all cached references; with derived values at most about 100 MB
 
 Key = tuple[bytes, int, bool, float | None]
 
 
 class KnownReferences:
-    """Prepared numeric references, least recently used first. Threads may share it."""
+    """A cache of prepared numeric references, least recently used first. Threads may share it."""
 
     def __init__(self, most_values: int = MOST_VALUES) -> None:
         self.most_values = most_values
@@ -300,9 +300,9 @@ class KnownReferences:
         self._lock = threading.Lock()
 
     def __call__(self, values: Any, *, times: Any, period: float | None) -> Reference:
-        """Give the reference that `Reference.prepare` would, from among those it gave before if it can.
+        """Return the result of `Reference.prepare`, from the cache if possible.
 
-        Categories are prepared anew: to read them is what takes the time.
+        Categorical references are not cached, because reading them takes most of the time.
 
         Raises
         ------
@@ -322,7 +322,7 @@ class KnownReferences:
         return reference
 
     def forget(self) -> None:
-        """Keep nothing; a process that was forked has no use for the lock of its parent's threads."""
+        """Clear the cache and replace the lock, which in a forked child a missing thread may hold."""
         self._lock = threading.Lock()
         self._kept = OrderedDict()
 

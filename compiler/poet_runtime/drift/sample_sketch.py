@@ -1,8 +1,8 @@
-"""Both samples of an execution in a few hundred bytes: what a person needs to see them side by side.
+"""Sketches of both samples of an execution in a few hundred bytes, for a person to compare them visually.
 
-An execution that somebody is asked about carries it in its data as ``sketch``: counts between common edges
-for numbers, counts of the most frequent values for everything else. Whoever records executions by hand may
-send ``samples`` instead, with the values themselves.
+The data of an execution that people are asked to label contain the field ``sketch``: counts between common
+edges for numbers, and counts of the most frequent values for everything else. A program that records
+executions itself may send ``samples`` with the values instead.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from msgspec import Meta
 from poet_runtime.drift.columns import read
 
 BINS: Final = 32
-VALUES: Final = 12  # of a categorical sample; the rest together is one more
+VALUES: Final = 12  # of a categorical sample; all other values are counted together
 OTHER: Final = "(other)"
 SHOWN: Final = 40  # characters of a value
 _Count = Annotated[int, Meta(ge=0)]
@@ -25,7 +25,7 @@ _Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Counts of both samples: between `edges` (one more than counts) or of `values`."""
+    """Counts of both samples, between `edges` (one more than counts) or of `values`."""
 
     current: Annotated[tuple[_Count, ...], Meta(min_length=1, max_length=256)]
     reference: Annotated[tuple[_Count, ...], Meta(min_length=1, max_length=256)]
@@ -34,7 +34,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_sound(self) -> bool:
-        """Whether the counts belong to the edges or values, and the edges grow."""
+        """Whether the number of counts matches the edges or values, and the edges increase."""
         if len(self.current) != len(self.reference):
             return False
         if self.values:
@@ -49,9 +49,9 @@ class _Samples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sketch(current: Any, reference: Any, *, least: int = 1) -> Sketch | None:
-    """Sketch two columns; None where there is nothing to see, or they are not alike.
+    """Return a sketch of two columns; None if one has no values or their kinds differ.
 
-    A value of a categorical column is named where at least so many rows have it.
+    A value of a categorical column is listed if it occurs in at least `least` rows.
     """
     now, before = read(current), read(reference, name="reference")
     if not now.n_present or not before.n_present:
@@ -65,7 +65,7 @@ def sketch(current: Any, reference: Any, *, least: int = 1) -> Sketch | None:
 
 
 def read_sketch(data: Mapping[str, Any]) -> Sketch | None:
-    """Read what an execution's data says of its samples; None where that is nothing that can be drawn."""
+    """Return the sketch in an execution's data, or of its samples; None if there is nothing valid to plot."""
     try:
         if "sketch" in data:
             found = msgspec.convert(data["sketch"], Sketch)

@@ -1,4 +1,4 @@
-"""Finds the season of a reference: its period, how strong it is, and the mean at each phase."""
+"""The season of a reference: its period, its strength, and the mean at each phase."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -12,15 +12,15 @@ from poet_runtime.drift.statistics.grid import blocks
 MOST_BINS: Final = 96
 DAY: Final = 86_400.0
 CALENDAR: Final = (DAY, 7 * DAY, 365.25 * DAY)
-GIVEN, GUESSED = 0.1, 0.2  # the strength from which a season matters: a guess must be the stronger one
+GIVEN, GUESSED = 0.1, 0.2  # the minimum strength of a season, higher for a guessed period than a given one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Season:
     """The mean of the reference at each phase of a period.
 
-    `strength` is the share of variance that phase means of the other cycles explain in each cycle: what a
-    phase profile is worth on values it has not seen. Chance alone, a trend or a random walk give about 0.
+    `strength` is the share of the variance in each cycle that the phase means of the other cycles explain,
+    which is the out-of-sample value of the phase profile. It is about 0 for noise, a trend or a random walk.
     """
 
     period: float  # seconds
@@ -29,7 +29,7 @@ class Season:
 
     @classmethod
     def fit(cls, values: FloatArray, times: FloatArray, period: float) -> Self:
-        """Average the values at each of at most 96 phases of the period."""
+        """Compute the mean at each of at most 96 phases of the period."""
         bins = _bin_count(times, period)
         phase = phases(times, period, bins)
         count = np.bincount(phase, minlength=bins)
@@ -38,11 +38,11 @@ class Season:
         return cls(period, means, _strength(values, phase, _cycles(times, period), bins))
 
     def phases(self, times: FloatArray) -> IntArray:
-        """Give the phase of each time, as the number of its bin."""
+        """Return the phase of each time, as the number of its bin."""
         return phases(times, self.period, len(self.means))
 
     def without(self, values: npt.NDArray[Any], times: FloatArray) -> FloatArray:
-        """Take the mean of the reference at the phase of its time from each value."""
+        """Return the values minus the mean of the reference at the phase of each value's time."""
         left = np.empty(len(values))
         for block in blocks(len(values)):
             np.subtract(values[block], self.means[self.phases(times[block])], out=left[block])
@@ -50,16 +50,17 @@ class Season:
 
 
 def phases(times: FloatArray, period: float, bins: int) -> IntArray:
-    """Give the bin of each time's phase, 0 … bins - 1."""
+    """Return the bin of each time's phase, 0 … bins - 1."""
     turns = times / period
-    turns -= np.floor(turns)  # the remainder of 1, to the last bit, at a tenth of its cost
+    turns -= np.floor(turns)  # exactly the remainder modulo 1, at a tenth of the cost
     return np.minimum((turns * bins).astype(np.int64), bins - 1)
 
 
 def find_season(values: FloatArray, times: FloatArray, period: float | None) -> Season | None:
-    """Fit the given period, or the strongest of day, week, year and the best lag of the autocorrelation.
+    """Return the season of the given period, or the strongest of several candidates.
 
-    None without two cycles, or when no candidate is strong enough to matter.
+    The candidates are day, week, year and the lag of the highest autocorrelation. Returns None if the times
+    do not cover about two cycles, or if no candidate is strong enough.
     """
     candidates, enough = ([period], GIVEN) if period else (_candidates(values, times), GUESSED)
     fits = [Season.fit(values, times, each) for each in candidates if _is_covered(times, each)]
@@ -68,7 +69,7 @@ def find_season(values: FloatArray, times: FloatArray, period: float | None) -> 
 
 
 def _is_covered(times: FloatArray, period: float) -> bool:
-    """Whether the times span two cycles with four points in each."""
+    """Return whether the times span about two cycles with at least four points in each."""
     span = times[-1] - times[0]
     return len(times) >= 8 and span > 1.5 * period and len(times) * period / span >= 4
 
@@ -85,7 +86,7 @@ def _cycles(times: FloatArray, period: float) -> IntArray:
 
 
 def _strength(values: FloatArray, phase: IntArray, cycle: IntArray, bins: int) -> float:
-    """Give the share of variance that is explained, from count, sum and squares of each cycle's phases."""
+    """Return the explained share of the variance, from count, sum and squares of each cycle's phases."""
     cell = cycle * bins + phase
     shape = (int(cycle[-1]) + 1, bins)
     centred = values - values.mean()
@@ -110,7 +111,7 @@ def _candidates(values: FloatArray, times: FloatArray) -> list[float]:
 
 
 def _autocorrelation_peak(values: FloatArray) -> int:
-    """Give the lag of the highest autocorrelation after it first turned negative, 0 for none."""
+    """Return the lag of the highest autocorrelation after its first negative value; 0 if there is none."""
     n = len(values)
     if n < 16:
         return 0

@@ -1,4 +1,7 @@
-"""A reference in a few kilobytes: exact counts between fixed edges, which add up over days and machines."""
+"""Sketches of a reference in a few kilobytes: exact counts between fixed edges that can be merged.
+
+Sketches with the same edges add up exactly over days and machines.
+"""
 
 import json
 import math
@@ -20,7 +23,7 @@ _FORMAT: Final = 1
 
 
 class Between(NamedTuple):
-    """What a number is at least and at most."""
+    """Lower and upper bound of a number."""
 
     low: float
     high: float
@@ -28,15 +31,23 @@ class Between(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """How many values of a numeric sample lie at, between and beyond fixed edges.
+    """Counts of the values of a numeric sample at, between and beyond fixed edges.
 
-    Counts are whole numbers, so sketches with the same edges add up exactly, in whatever order and grouping.
-    Both distribution functions are known exactly at the edges, on both sides of each; in between they can
-    only rise. That bounds every distance: see `ks`.
+    Counts are integers, so sketches with the same edges add up exactly, in any order and grouping. Both
+    distribution functions are known exactly on both sides of each edge; in between they can only increase.
+    This bounds every distance; see `ks`.
 
-    `edges` ascend, shape (m,); `at` counts the values equal to each, shape (m,); `between` those strictly
-    between neighbours, with those below the first edge in front and those above the last behind, shape
-    (m + 1,). `missing` counts missing rows.
+    Parameters
+    ----------
+    edges
+        The increasing edges, shape (m,).
+    at
+        The numbers of values equal to each edge, shape (m,).
+    between
+        The numbers of values below the first edge, strictly between neighboring edges, and above the last,
+        shape (m + 1,).
+    missing
+        The number of missing rows.
     """
 
     edges: FloatArray
@@ -46,24 +57,24 @@ class Sketch:
 
     @classmethod
     def of(cls, values: Any, *, edges: npt.ArrayLike | None = None) -> Self:
-        """Sketch a numeric column.
+        """Return the sketch of a numeric column.
 
         Parameters
         ----------
         values
-            As `poet_runtime.drift.columns.read` takes them.
+            See `poet_runtime.drift.columns.read`.
         edges
-            Finite numbers that ascend, as `edges_of` gives them; default: of this column itself.
+            Increasing finite numbers, as returned by `edges_of`; by default those of this column.
 
         Raises
         ------
         SampleError
-            The column is not numeric, holds no finite value, or the edges do not ascend.
+            The column is not numeric or has no finite value, or the edges are not increasing.
         """
         sample = read(values, name="values")
         if sample.kind not in ("numeric", "empty"):
             raise SampleError(
-                f"a sketch is of numbers, these values are {sample.kind}; count them by category"
+                f"a sketch needs numbers, these values are {sample.kind}; count them by category instead"
             )
         doubles = np.sort(np.asarray(sample.values, np.float64))
         bounds = edges_of(doubles) if edges is None else _checked(edges)
@@ -73,43 +84,49 @@ class Sketch:
 
     @property
     def n(self) -> int:
-        """How many values are present."""
+        """The number of present values."""
         return int(self.at.sum() + self.between.sum())
 
     @property
     def error(self) -> float:
-        """The largest share of values in one place between edges: how far `ks` can be off."""
+        """The largest share of values between two edges, which bounds the error of `ks`."""
         return float(self.between.max(initial=0)) / max(self.n, 1)
 
     def __add__(self, other: "Sketch") -> "Sketch":
-        """Sketch both samples together."""
+        """Return the sketch of both samples together."""
         if not np.array_equal(self.edges, other.edges):
             raise SampleError(
-                "sketches with different edges do not add up; make both with the edges of the first"
+                "sketches with different edges cannot be added; sketch both with the edges of the first"
             )
         return Sketch(
             self.edges, self.at + other.at, self.between + other.between, self.missing + other.missing
         )
 
     def counted(self, values: Any) -> "Sketch":
-        """Sketch another column between the same edges."""
+        """Return the sketch of another column with the same edges."""
         return Sketch.of(values, edges=self.edges)
 
     def ks(self, current: "Sketch") -> Between:
-        """Bound the Kolmogorov-Smirnov distance of a current sample, to the larger `error` of the two."""
+        """Return bounds of the Kolmogorov-Smirnov distance from a current sample.
+
+        The bounds differ by at most the larger `error` of the two sketches.
+        """
         own, new = self._shares(current)
         apart = max(float(np.abs(own.below - new.below).max()), float(np.abs(own.upto - new.upto).max()))
         rise = np.maximum(own.ends - new.begins, new.ends - own.begins)
         return Between(apart, max(apart, float(rise.max())))
 
     def ks_p_value(self, current: "Sketch") -> Between:
-        """Bound the asymptotic p-value of that distance, for independent rows."""
+        """Return bounds of the asymptotic p-value of that distance, for independent rows."""
         root = math.sqrt(self.n * current.n / (self.n + current.n))
         low, high = self.ks(current)
         return Between(kolmogorov(root * high), kolmogorov(root * low))
 
     def wasserstein(self, current: "Sketch") -> Between:
-        """Bound the first Wasserstein distance in the values' own unit; infinite beyond the edges."""
+        """Return bounds of the first Wasserstein distance, in the unit of the values.
+
+        The upper bound is infinite if values lie beyond the edges.
+        """
         own, new = self._shares(current)
         widths = np.diff(self.edges)
         inner = slice(1, -1)
@@ -120,34 +137,36 @@ class Sketch:
         return Between(float((widths * np.maximum(least, 0.0)).sum()), high)
 
     def psi(self, current: "Sketch") -> float:
-        """Give the population stability index over about ten bins of equal share."""
+        """Return the population stability index over about ten bins of equal share."""
         return float(shares.psi(self._binned(current))[0])
 
     def jensen_shannon(self, current: "Sketch") -> float:
-        """Give the Jensen-Shannon distance to base 2 over the same bins."""
+        """Return the Jensen-Shannon distance to base 2 over about ten bins of equal share."""
         return float(shares.jensen_shannon(self._binned(current))[0])
 
     def to_bytes(self) -> bytes:
-        """Write it down; `from_bytes` reads it."""
+        """Return the sketch as bytes, which `from_bytes` reads."""
         head = json.dumps({"format": _FORMAT, "edges": len(self.edges), "missing": self.missing}).encode()
         parts = (self.edges.astype("<f8"), self.at.astype("<i8"), self.between.astype("<i8"))
         return b"\n".join((head, b"".join(part.tobytes() for part in parts)))
 
     @classmethod
     def from_bytes(cls, document: bytes) -> Self:
-        """Read what `to_bytes` wrote.
+        """Return the sketch that `to_bytes` wrote.
 
         Raises
         ------
         SampleError
-            It is something else, or was cut.
+            The document is not a sketch, or it was truncated.
         """
         head, _, body = document.partition(b"\n")
         try:
             told = json.loads(head)
             m, missing, is_known = int(told["edges"]), int(told["missing"]), told["format"] == _FORMAT
         except (ValueError, KeyError, TypeError) as error:
-            raise SampleError(f"this is no sketch ({error}); give what Sketch.to_bytes wrote") from error
+            raise SampleError(
+                f"this is not a sketch ({error}); pass the output of Sketch.to_bytes"
+            ) from error
         if not is_known or m < 1 or len(body) != 8 * (3 * m + 1):
             raise SampleError(
                 f"a sketch of {m} edges has {8 * (3 * m + 1)} bytes of counts, this has {len(body)}"
@@ -155,14 +174,14 @@ class Sketch:
         edges = _checked(np.frombuffer(body, "<f8", m))
         counts = np.frombuffer(body, "<i8", offset=8 * m).astype(np.int64)
         if missing < 0 or counts.min() < 0:
-            raise SampleError("a sketch counts no less than nothing; this one was damaged, make it again")
+            raise SampleError("this sketch is damaged: it has negative counts; create it again")
         return cls(edges, counts[:m], counts[m:], missing)
 
     def _shares(self, current: "Sketch") -> tuple["_Shares", "_Shares"]:
         if not np.array_equal(self.edges, current.edges):
             raise SampleError("these sketches have different edges; sketch the current sample with `counted`")
         if not self.n or not current.n:
-            raise SampleError("a sketch without values is at no distance from anything; wait for values")
+            raise SampleError("a sketch without values cannot be compared; wait for values")
         return _Shares.of(self), _Shares.of(current)
 
     def _binned(self, current: "Sketch") -> Counts:
@@ -177,7 +196,7 @@ class Sketch:
 
 
 class _Shares(NamedTuple):
-    """A distribution function: below and up to each edge, and where it begins and ends between them."""
+    """A distribution function below and up to each edge, and at the start and end of each gap between."""
 
     below: FloatArray
     upto: FloatArray
@@ -193,7 +212,7 @@ class _Shares(NamedTuple):
 
 
 def edges_of(values: npt.ArrayLike, edges: int = EDGES) -> FloatArray:
-    """Give at most so many values of a sample, from its least to its greatest, equally often passed.
+    """Return at most `edges` quantiles of a sample at equal distances, from its minimum to its maximum.
 
     Raises
     ------
@@ -203,17 +222,17 @@ def edges_of(values: npt.ArrayLike, edges: int = EDGES) -> FloatArray:
     doubles = np.asarray(values, np.float64)
     finite = np.sort(doubles[np.isfinite(doubles)])
     if not finite.size:
-        raise SampleError("there is no finite value to lay edges by; give a column of numbers")
+        raise SampleError("there is no finite value to compute edges from; pass a column of numbers")
     return np.unique(finite[np.linspace(0, finite.size - 1, edges).astype(np.int64)])
 
 
 def merge(sketches: Iterable[Sketch]) -> Sketch:
-    """Add sketches of one set of edges: exact, in whatever order and grouping.
+    """Return the sum of sketches with the same edges, exact in any order and grouping.
 
     Raises
     ------
     SampleError
-        There is none, or their edges differ.
+        There are no sketches, or their edges differ.
     """
     first, *others = list(sketches) or _none()
     for other in others:
@@ -228,5 +247,5 @@ def _none() -> list[Sketch]:
 def _checked(edges: npt.ArrayLike) -> FloatArray:
     found = np.array(edges, np.float64)
     if found.ndim != 1 or not found.size or not np.isfinite(found).all() or (np.diff(found) <= 0.0).any():
-        raise SampleError("edges must be finite numbers, each above the one before; `edges_of` gives such")
+        raise SampleError("edges must be increasing finite numbers; `edges_of` computes such edges")
     return found

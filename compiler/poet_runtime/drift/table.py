@@ -1,4 +1,4 @@
-"""Runs a drift detector over the columns of two tables."""
+"""Drift detection for all columns of two tables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,23 +21,23 @@ def detect_drift_table(
     reference_times: Any = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, DriftResult]:
-    """Give one result per column, the reference's columns first.
+    """Return one result per column, the reference's columns first.
 
     Parameters
     ----------
     detect
         A `detect_drift` of any version.
     current, reference
-        Mappings of names to columns, pandas, polars or pyarrow tables, or matrices, whose columns are
-        ``x0``, ``x1`` …; a reference may map names to prepared `Reference` objects. A column that one of
-        them lacks, or that cannot be read (dates, say), gives a result with a reason.
+        Mappings of names to columns, pandas, polars or pyarrow tables, or matrices, whose columns are named
+        ``x0``, ``x1`` …; a reference may map names to prepared `Reference` objects. The result of a column
+        that is missing in one of them, or that cannot be read (dates, for example), has a reason.
     current_times, reference_times, context
-        Given to `detect` with every column.
+        Passed to `detect` with every column.
 
     Raises
     ------
     SampleError
-        An argument is no table, or one that `detect` refuses for every column.
+        An argument is not a table, or `detect` rejects the call although the columns can be read.
     """
     now, before = _columns(current, "current"), _columns(reference, "reference")
     shared = {"current_times": current_times, "reference_times": reference_times, "context": context}
@@ -58,7 +58,7 @@ def _detect_column(
     except SampleError:
         reason = _why_unreadable(current, "current") or _why_unreadable(reference, "reference")
         if not reason:
-            raise  # the columns are fine, so the call is not
+            raise  # the columns can be read, so the call itself is wrong
         return _unread(detect, name, reason)
 
 

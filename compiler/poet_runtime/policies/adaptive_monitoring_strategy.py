@@ -1,4 +1,4 @@
-"""What production knows about `adaptive_monitoring_strategy`."""
+"""The runtime part of `adaptive_monitoring_strategy`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -8,7 +8,7 @@ from poet_runtime.results import MonitoringStrategy
 
 
 class AdaptiveMonitoringStrategy(Protocol):
-    """How every version of `adaptive_monitoring_strategy` is called."""
+    """Call signature of every version of `adaptive_monitoring_strategy`."""
 
     def __call__(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
         """Return how often, how much and how thoroughly to monitor a model."""

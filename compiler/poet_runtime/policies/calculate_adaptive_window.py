@@ -1,4 +1,4 @@
-"""What production knows about `calculate_adaptive_window`."""
+"""The runtime part of `calculate_adaptive_window`."""
 
 from typing import Final, Protocol
 
@@ -6,10 +6,10 @@ from poet_runtime.policies.policy import RuntimePolicy
 
 
 class CalculateAdaptiveWindow(Protocol):
-    """How every version of `calculate_adaptive_window` is called."""
+    """Call signature of every version of `calculate_adaptive_window`."""
 
     def __call__(self, feature_name: str, data_velocity: float, stability_requirement: str) -> int:
-        """Return the window in points; `data_velocity` is in points per hour."""
+        """Return the window length in points; `data_velocity` is in points per hour."""
         ...
 
 

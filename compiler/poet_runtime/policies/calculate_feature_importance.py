@@ -1,4 +1,4 @@
-"""What production knows about `calculate_feature_importance`."""
+"""The runtime part of `calculate_feature_importance`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -7,7 +7,7 @@ from poet_runtime.policies.policy import RuntimePolicy
 
 
 class CalculateFeatureImportance(Protocol):
-    """How every version of `calculate_feature_importance` is called."""
+    """Call signature of every version of `calculate_feature_importance`."""
 
     def __call__(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
         """Return the importance of a feature in a context."""

@@ -1,4 +1,4 @@
-"""What production knows about `detect_drift`: recorded so that any rule can be replayed."""
+"""The runtime part of `detect_drift`, which records every score so that any rule can be replayed."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _SAMPLES: Final = ("current", "reference", "current_times", "reference_times")
 
 
 class DetectDrift(Protocol):
-    """How every version of `detect_drift` is called."""
+    """Call signature of every version of `detect_drift`."""
 
     def __call__(
         self,
@@ -49,7 +49,7 @@ def _brief(answer: DriftResult) -> str:
 
 
 def _hold(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with copies of the samples: the caller may fill its buffers again."""
+    """Return the arguments with copies of the samples, because the caller may reuse its buffers."""
     kept = dict(arguments)
     for name in _SAMPLES:
         if isinstance(kept.get(name), np.ndarray):
@@ -63,10 +63,10 @@ def _identify(answer: DriftResult, recording: Recording) -> DriftResult:
 
 
 def _execution(execution: Execution) -> RecordedEvent:
-    from poet_runtime.drift.comparison import score_all  # noqa: PLC0415 -- only who records pays
+    from poet_runtime.drift.comparison import score_all  # noqa: PLC0415 -- only needed to record
 
     result: DriftResult = execution.answer
-    # the answer's own scores come last: on whatever scale it was given, it can be replayed
+    # The result's own scores take precedence, so that it can be replayed on the scale it was decided on.
     scores = score_all(**execution.arguments) | dict(result.scores)
     data = {
         "execution_id": result.execution_id,

@@ -1,4 +1,4 @@
-"""What production knows about `generate_alerts`: every alert gets an id, and the log says what went out."""
+"""The runtime part of `generate_alerts`, which assigns alert ids and logs raised and suppressed alerts."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,12 +19,12 @@ from poet_runtime.results import Alert, AlertPlan, DriftResult, Suppressed
 
 
 class GenerateAlerts(Protocol):
-    """How every version of `generate_alerts` is called."""
+    """Call signature of every version of `generate_alerts`."""
 
     def __call__(
         self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
     ) -> AlertPlan:
-        """Plan the alerts about the results that drifted."""
+        """Return the plan of alerts about the results that drifted."""
         ...
 
 
@@ -80,7 +80,7 @@ def _held_back(each: Suppressed, alert_id: str) -> dict[str, Any]:
 
 
 def _execution(execution: Execution) -> RecordedEvent:
-    """Return the execution with the numbers of alerts; each alert has an event of its own."""
+    """Return the execution with the counts of alerts only, because each alert has its own event."""
     plan: AlertPlan = execution.answer
     type_, data = executed(execution)
     return type_, data | {"answer": {"alerts": len(plan.alerts), "suppressed": len(plan.suppressed)}}

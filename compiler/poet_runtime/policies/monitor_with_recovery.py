@@ -1,4 +1,4 @@
-"""What production knows about `monitor_with_recovery`: how long a run took, what failed and what helped."""
+"""The runtime part of `monitor_with_recovery`, which records running times, errors and recoveries."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
@@ -15,7 +15,7 @@ from poet_runtime.results import MonitoringOutcome
 
 
 class MonitorWithRecovery(Protocol):
-    """How every version of `monitor_with_recovery` is called."""
+    """Call signature of every version of `monitor_with_recovery`."""
 
     def __call__(
         self,
@@ -24,12 +24,12 @@ class MonitorWithRecovery(Protocol):
         monitor: Callable[[Any], Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> MonitoringOutcome:
-        """Run a monitor so that it comes back."""
+        """Run a monitor within its deadline, and recover if it fails."""
         ...
 
 
 def _consequences(outcome: MonitoringOutcome, recording: Recording) -> Iterator[RecordedEvent]:
-    """Yield what the learner of recovery reads: a run that shows what sizes cost, what helped."""
+    """Yield the events that the recovery learner reads: running times, errors and successful recoveries."""
     size = {"data_size": outcome.rows, "feature_count": outcome.features, "computation": outcome.computation}
     is_out_of_room = outcome.error in ("timeout", "memory")
     if outcome.rows and (is_out_of_room or not outcome.error):
@@ -54,7 +54,7 @@ def _consequences(outcome: MonitoringOutcome, recording: Recording) -> Iterator[
 
 
 def _execution(execution: Execution) -> RecordedEvent:
-    """Return the execution without the monitor's own results, which are the caller's."""
+    """Return the execution without the monitor's results, which belong to the caller."""
     type_, data = executed(execution)
     answer = {name: value for name, value in data["answer"].items() if name != "results"}
     return type_, data | {"answer": answer}
@@ -71,5 +71,5 @@ RUNTIME: Final = RuntimePolicy(
     consequences=_consequences,
     execution=_execution,
     span_attributes=_span_attributes,
-    is_timed=False,  # it runs the caller's own code, under deadlines of its own
+    is_timed=False,  # it runs the caller's code under its own deadlines
 )

@@ -1,9 +1,10 @@
-"""What the engines of production ask about a policy: one `RuntimePolicy` each, found by the policy's name.
+"""The runtime interface of policies: one `RuntimePolicy` per policy, looked up by the policy's name.
 
-The registry, its guard, shadow and canary, the recorder and the telemetry know no policy. They ask here how
-two answers differ, how an answer is recorded and which argument names the feature. None of this imports the
-compiler: the built-in policies are the modules of `BUILT_IN` below this package, and a package registers its
-own under the entry point group ``poet_runtime``. A policy without a runtime part gets the defaults.
+The registry, its guard, shadow and canary, the recorder and the telemetry are independent of any policy.
+This module tells them how two answers differ, how an answer is recorded and which argument names the feature.
+It does not import the compiler. The runtime parts of the built-in policies are the modules in `BUILT_IN` of
+this package, and a package registers its own in the entry point group ``poet_runtime``. A policy without a
+runtime part gets the defaults.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ import msgspec
 from poet_runtime.errors import PluginError
 
 GROUP: Final = "poet_runtime"
-BUILT_IN: Final = (  # one line registers a policy of POET's own, here and with the compiler
+BUILT_IN: Final = (  # one line registers a built-in policy, both here and in the compiler
     "detect_drift",
     "calculate_adaptive_window",
     "calculate_feature_importance",
@@ -31,8 +32,8 @@ BUILT_IN: Final = (  # one line registers a policy of POET's own, here and with 
     "adaptive_monitoring_strategy",
 )
 LONGEST_BRIEF: Final = 120  # characters of an answer in a witness
-LONGEST_TEXT: Final = 300  # characters of a text in a recorded answer
-MOST_MEMBERS: Final = 500  # of a recorded answer, all levels together; an event holds at most 256 KiB
+LONGEST_TEXT: Final = 300  # characters of a string in a recorded answer
+MOST_MEMBERS: Final = 500  # of a recorded answer, all levels together; an event has at most 256 KiB
 DEEPEST: Final = 4  # levels of a recorded answer
 _IDENTITY: Final[Mapping[str, Any]] = {"execution_id": "", "policy_version": 0}
 _log: Final = logging.getLogger("poet_runtime")
@@ -44,7 +45,7 @@ RecordedEvent = tuple[str, dict[str, Any]]  # type and payload of an event
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the recorder offers to a policy whose answer it records."""
+    """The recorder's services for a policy whose answer is recorded."""
 
     execution_id: str
     new_id: Callable[[], str]
@@ -53,7 +54,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One recorded call: `arguments` as the policy held them, `answer` as the caller got it."""
+    """One recorded call, with the arguments that `RuntimePolicy.hold` kept and the answer to the caller."""
 
     execution_id: str
     policy: str
@@ -72,26 +73,26 @@ def difference_of_values(champion: Any, shadow: Any) -> Difference:
         is_equal = bool(champion == shadow)
     except ValueError:  # arrays compare member by member
         is_equal = False
-    # NaN is not equal to itself and says the same
+    # NaN is not equal to itself but means the same
     return "" if is_equal or repr(champion) == repr(shadow) else "otherwise"
 
 
 def difference_of_counts(champion: int, shadow: int) -> Difference:
-    """Return how a number of alerts differs from the champion's."""
+    """Return how the number of alerts differs from the champion's."""
     if champion == shadow:
         return ""
     return "louder" if shadow > champion else "quieter"
 
 
 def brief_value(answer: Any) -> str:
-    """Return an answer in one short text."""
+    """Return a short text for an answer."""
     return repr(without_identity(answer))[:LONGEST_BRIEF]
 
 
 def scalars(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scalars among the arguments, and those of mappings as ``argument.key``.
+    """Return the scalar arguments, and the scalars in mappings as ``argument.key``.
 
-    Data frames, arrays and other objects are left out: they may be large, and they may change.
+    Data frames, arrays and other objects are omitted, because they may be large and mutable.
     """
     found: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -105,23 +106,23 @@ def scalars(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def with_execution_id(answer: Any, recording: Recording) -> Any:
     """Return the answer with the id of its execution, if it has a field `execution_id`.
 
-    Any other answer is returned unchanged; `Workspace.last_execution_id` gives its id.
+    Any other answer is returned unchanged; its id is available as `Workspace.last_execution_id`.
     """
     return _replaced(answer, {"execution_id": recording.execution_id})
 
 
 def without_identity(answer: Any) -> Any:
-    """Return the answer without execution id and version number, by which no two answers differ."""
+    """Return the answer without execution id and version number, which comparisons ignore."""
     return _replaced(answer, _IDENTITY)
 
 
 def no_events(_answer: Any, _recording: Recording) -> Iterable[RecordedEvent]:
-    """Return no events besides the execution."""
+    """Return no events in addition to the execution."""
     return ()
 
 
 def executed(execution: Execution) -> RecordedEvent:
-    """Return the event ``policy.executed``: the scalar arguments, and the answer as plain data."""
+    """Return the event ``policy.executed`` with the scalar arguments and the answer as plain data."""
     return (
         "policy.executed",
         {
@@ -135,12 +136,12 @@ def executed(execution: Execution) -> RecordedEvent:
 
 
 def plain_data(answer: Any) -> Any:
-    """Return an answer as JSON has it; what is too large or has no such form is named by its type."""
+    """Return an answer as JSON-compatible data, with the type name for large or unsupported values."""
     return _Plain().value(answer, DEEPEST)
 
 
 def version_attribute(answer: Any) -> Attributes:
-    """Return the version that answered, where the answer says it."""
+    """Return the version that answered, if the answer states it."""
     version = getattr(answer, "policy_version", None)
     return {} if version is None else {"poet.version": version}
 
@@ -152,36 +153,38 @@ def no_attributes(_answer: Any) -> Attributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimePolicy:
-    """What production needs to know about one policy. Everything but the name has a default.
+    """The runtime part of one policy. Everything except the name has a default.
 
     Parameters
     ----------
     protocol
-        A class whose ``__call__`` has the parameters that every version takes, and describes the policy.
-        Without it they are read from the active version.
+        A class whose ``__call__`` has the parameters of every version, and documents the policy. Without it
+        the parameters are read from the active version.
     answer
-        The type of its answers. Answers of another type, as a user's own function may give them, are
-        treated by the defaults.
+        The type of the answers. The defaults apply to answers of another type, which a user's own function
+        may return.
     difference, brief
-        How a shadow's answer differs from the champion's, and an answer in a few words.
+        Functions that return how a shadow's answer differs from the champion's, and a short text for an
+        answer.
     hold
-        What of the arguments is kept until the execution is recorded, as it was at the call.
+        Function that returns the arguments to keep until the execution is recorded, as they were at the call.
     identify
-        Returns the answer with its execution id and the ids of its parts.
+        Function that returns the answer with its execution id and the ids of its parts.
     consequences
-        Further events that an answer leaves in the log, before the caller gets it.
+        Function that returns further events, which are logged before the caller gets the answer.
     execution
-        The event that records the execution. It is made on the recorder's thread.
+        Function that returns the event for the execution. It runs on the recorder's thread.
     sketched
-        The arguments with the current and the reference sample. Both are drawn into the event of an alert
-        and of an audited non-alert.
+        The names of the arguments with the current and the reference sample. The events of alerts and of
+        audited non-alerts include a sketch of both.
     metric_attributes, span_attributes
-        What telemetry says about an answer. A metric's attributes must have few values.
+        Functions that return the telemetry attributes of an answer. Metric attributes must have few distinct
+        values.
     is_timed
-        Whether the guard compares running times. A policy that runs the caller's code under deadlines of
-        its own is not timed.
+        Whether the guard compares running times. A policy that runs the caller's code under its own
+        deadlines is not timed.
     feature_arguments, model_arguments, context_arguments
-        The arguments by which a canary splits calls; a context is a mapping that may name the model.
+        The arguments by which a canary splits calls. A context is a mapping that may name the model.
     """
 
     name: str
@@ -203,24 +206,24 @@ class RuntimePolicy:
 
     @property
     def signature(self) -> inspect.Signature | None:
-        """The parameters that every version takes; None where only the versions tell."""
+        """The parameters of every version; None if only the versions define them."""
         if self.protocol is None:
             return None
         signature = inspect.signature(self.protocol.__call__)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def for_answer(self, answer: Any) -> "RuntimePolicy":
-        """Return this policy, or the defaults under its name for an answer of another type."""
+        """Return this object, or one with the defaults if the answer has another type."""
         if self.answer is None or isinstance(answer, self.answer):
             return self
         return RuntimePolicy(name=self.name)
 
     def feature_of(self, arguments: Mapping[str, Any]) -> str:
-        """Return the feature that a call is about; empty where it names none."""
+        """Return the feature that a call is about; empty if it names none."""
         return _named(arguments, self.feature_arguments)
 
     def model_of(self, arguments: Mapping[str, Any]) -> str:
-        """Return the model that a call is about; empty where it names none."""
+        """Return the model that a call is about; empty if it names none."""
         contexts = [arguments.get(name) for name in self.context_arguments]
         found = (_named(each, self.model_arguments) for each in contexts if isinstance(each, Mapping))
         return _named(arguments, self.model_arguments) or next((each for each in found if each), "")
@@ -232,7 +235,7 @@ class RuntimePolicy:
 
 
 def difference(policy: str, champion: Any, shadow: Any) -> Difference:
-    """Return how a shadow's answer differs from the champion's: in what is done about the data."""
+    """Return how a shadow's answer differs from the champion's, in terms of the action taken."""
     found = runtime_policy(policy)
     alike = found.for_answer(champion) is found and found.for_answer(shadow) is found
     return found.difference(champion, shadow) if alike else difference_of_values(champion, shadow)
@@ -240,9 +243,9 @@ def difference(policy: str, champion: Any, shadow: Any) -> Difference:
 
 @cache
 def runtime_policy(name: str) -> RuntimePolicy:
-    """Return what production knows about a policy; the defaults where there is no more.
+    """Return the runtime part of a policy, or the defaults if none is registered.
 
-    A package that cannot be used is logged, and its policy gets the defaults: versions go on answering.
+    An unusable package is logged and its policy gets the defaults, so that versions continue to answer.
     """
     try:
         return load_runtime_policy(name) or RuntimePolicy(name=name)
@@ -252,12 +255,12 @@ def runtime_policy(name: str) -> RuntimePolicy:
 
 
 def load_runtime_policy(name: str) -> RuntimePolicy | None:
-    """Load the runtime part of a policy; None where none is registered.
+    """Load the runtime part of a policy; None if none is registered.
 
     Raises
     ------
     PluginError
-        A package registers something else under this name, or cannot be imported.
+        A package registers another object under this name, or cannot be imported.
     """
     if name in BUILT_IN:
         found: RuntimePolicy = import_module(f"poet_runtime.policies.{name}").RUNTIME
@@ -276,7 +279,7 @@ def load_runtime_policy(name: str) -> RuntimePolicy | None:
 
 
 class _Plain:
-    """One answer on its way to JSON; members are counted, so that no answer makes a huge event."""
+    """Converter of one answer to plain data that counts members, so that no answer creates a huge event."""
 
     def __init__(self) -> None:
         self._left = MOST_MEMBERS
@@ -327,7 +330,7 @@ def _scalar(value: Any) -> str | int | float | bool | None:
 
 
 def _numpy_scalar(value: Any) -> Any:
-    """Return what numpy's number is in Python; anything else unchanged, without importing numpy."""
+    """Return a numpy scalar as a Python number and anything else unchanged, without importing numpy."""
     if type(value).__module__ != "numpy" or getattr(value, "shape", None) != ():
         return value
     number = value.item()

@@ -1,21 +1,22 @@
-"""Runs a call in a process of its own, from which the caller comes back in time and nothing is left.
+"""Calls in a separate process, which return in time and leave no processes behind.
 
-Three processes. The caller forks a *keeper*, the keeper forks a *worker*, the worker makes the call and
-sends the answer home through a pipe. The keeper runs none of the monitor's code. It waits for the worker's
-end, or for the caller to pull the *leash* (a pipe that also breaks when the caller dies), then kills all
-that the worker started. On Linux it is the worker's subreaper (prctl(2)): what left the worker's process
-group, or was orphaned on purpose, becomes the keeper's child and is killed as well.
+There are three processes. The caller forks a *keeper*, the keeper forks a *worker*, and the worker makes the
+call and sends the answer to the caller through a pipe. The keeper runs none of the monitor's code. It waits
+until the worker ends or the caller closes the *leash* (a pipe that also breaks when the caller dies). Then it
+kills all processes that the worker started. On Linux the keeper is the worker's subreaper (prctl(2)):
+processes that left the worker's process group, or were orphaned on purpose, become the keeper's children and
+are killed too.
 
-Fork from a program with several threads: in the worker only the calling thread goes on, and a lock that
-another thread held stays held. numpy's BLAS and the interpreter reset theirs; a monitor that needs another
-such lock hangs, and the deadline ends it (libraries of macOS do not all survive a fork: there such a monitor
-may crash, which is told as a crash). What a monitor changes in memory it changes in its copy: only what it
-returns comes home. Connections and open files are shared with the caller and must not be used by both at a
-time. Starting takes two forks: some milliseconds, more where the caller's memory is large.
+Fork from a program with several threads: in the worker only the calling thread continues, and a lock that
+another thread held stays locked. numpy's BLAS and the interpreter reset their locks. A monitor that needs
+another such lock hangs until the deadline ends it. Not all macOS libraries survive a fork, so there such a
+monitor may crash, which is reported as a crash. Changes in memory are made in the worker's copy; only the
+return value reaches the caller. Connections and open files are shared with the caller, and the two processes
+must not use them at the same time. Starting takes two forks, which is a few milliseconds, or more if the
+caller uses a lot of memory.
 
-What a child process sends home: a result, a fault, or the wish to end the program.
-
-What went wrong with a run, as a kind that a rule can speak of and a text that people can read.
+A child process sends one of three messages: a result (`Answer`), an error (`Fault`), or a request to end the
+program. A fault has a kind for rules and a text for people.
 """
 
 import contextlib
@@ -40,14 +41,14 @@ from typing import Any, Final, NoReturn
 from poet_runtime.background import call_after_fork_in_child, forking_a_helper
 
 KINDS: Final = ("timeout", "memory", "crash", "value", "io", "other")
-STOPS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)  # somebody wants the program to end: no fault
+STOPS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)  # requests to end the program, not faults
 _LONGEST: Final = 500  # characters of a text
 _VALUE: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no result."""
+    """The reason why there is no result."""
 
     kind: str
     text: str
@@ -55,13 +56,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a monitor found."""
+    """The result of a monitor."""
 
     results: Any
 
 
 def kind_of(error: BaseException) -> str:
-    """Give the kind of an error."""
+    """Return the kind of an error, one of `KINDS`."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
@@ -72,18 +73,18 @@ def kind_of(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Write an error down, also one that cannot speak for itself."""
+    """Return a text for an error, even if its ``repr`` fails."""
     try:
         text = repr(error)
-    except Exception:  # noqa: BLE001 -- whatever its repr raises is no reason to lose the error
+    except Exception:  # noqa: BLE001 -- a failing repr must not hide the error
         text = type(error).__name__
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def ended_by(status: int) -> Fault:
-    """Say how a process ended that gave no answer, by its wait status.
+    """Return the fault of a process that ended without an answer, from its wait status.
 
-    Nobody but the system's guard of memory kills without a warning.
+    SIGKILL counts as lack of memory, because usually only the system's out-of-memory killer sends it.
     """
     if (number := status & 0x7F) == 0:
         return Fault("crash", f"the monitor's process ended with status {status >> 8} and no answer")
@@ -98,17 +99,17 @@ _MAGIC: Final = b"poet run"
 
 
 def attempt(call: Callable[[], Any]) -> Answer | Fault:
-    """Call, and give what it raises as a fault; what asks the program to end is raised as it is."""
+    """Return the answer of a call, or a fault if it raises. Requests to end the program propagate."""
     try:
         return Answer(call())
     except STOPS:
         raise
-    except BaseException as error:  # noqa: BLE001 -- a monitor may raise what it likes and not stop us
+    except BaseException as error:  # noqa: BLE001 -- a monitor may raise anything
         return Fault(kind_of(error), told(error))
 
 
 def written(call: Callable[[], Any]) -> bytes:
-    """Call, and write down what came of it."""
+    """Return the outcome of a call as the bytes of a message."""
     found: Answer | Fault | _Stop
     try:
         found = attempt(call)
@@ -118,21 +119,21 @@ def written(call: Callable[[], Any]) -> bytes:
         body = _pickled(found)
     except STOPS:
         raise
-    except BaseException as error:  # noqa: BLE001 -- a result may refuse in any way
-        text = f"the result cannot leave the monitor's process: {told(error)}; give plain data instead"
+    except BaseException as error:  # noqa: BLE001 -- pickling a result may raise anything
+        text = f"the monitor's result cannot be pickled: {told(error)}; return plain data instead"
         body = _pickled(Fault(kind_of(error), text))
     return _HEAD.pack(_MAGIC, len(body)) + body
 
 
 class Inbox:
-    """The bytes of one message as they come."""
+    """Buffer for the bytes of one message."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._size = _HEAD.size
 
     def add(self, chunk: bytes) -> bool:
-        """Take more bytes, and tell whether the message is there."""
+        """Add more bytes, and return whether the message is complete."""
         self._bytes += chunk
         if self._size == _HEAD.size and len(self._bytes) >= _HEAD.size:
             magic, length = _HEAD.unpack_from(self._bytes)
@@ -140,7 +141,7 @@ class Inbox:
         return len(self._bytes) >= self._size
 
     def read(self) -> Answer | Fault:
-        """Give what came.
+        """Return the answer or the fault in the message.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class Inbox:
             The monitor raised it.
         """
         if not self._bytes.startswith(_MAGIC):
-            return Fault("crash", "the monitor wrote over its own answer")
+            return Fault("crash", "the monitor overwrote its own answer")
         body = memoryview(self._bytes)[_HEAD.size : self._size]
         found = attempt(lambda: pickle.loads(body))  # noqa: S301 -- our own child wrote it
         if isinstance(found, Fault):
@@ -167,12 +168,12 @@ class _Stop:
         self._code = (stop.code,) if isinstance(stop, SystemExit) else ()
 
     def again(self) -> BaseException:
-        """Give it as it was raised there."""
+        """Return the exception as the monitor raised it."""
         return next(stop for stop in STOPS if stop.__name__ == self._name)(*self._code)
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles what results of this package hold: read-only mappings too."""
+    """Pickler that supports the read-only mappings in results of this package."""
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is MappingProxyType:
@@ -181,7 +182,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _read_only(held: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    """Make the mapping again; its own type has no name that pickle could find."""
+    """Return the read-only mapping; pickle cannot find its type by name."""
     return MappingProxyType(held)
 
 
@@ -193,20 +194,20 @@ def _pickled(found: object) -> bytes:
 
 CAN_FORK: Final = hasattr(os, "fork") and sys.platform not in ("win32", "emscripten", "wasi")
 _CHUNK: Final = 1 << 20  # bytes read at once
-_TICK_MS: Final = 10  # between two looks after the worker
+_TICK_MS: Final = 10  # between two checks of the worker
 _LONGEST_MS: Final = 60_000  # of one wait
-_GRACE_S: Final = 1.0  # for the keeper to clear up; it needs milliseconds, unless the kernel holds a process
+_GRACE_S: Final = 1.0  # for the keeper's cleanup, which takes milliseconds unless the kernel blocks a process
 _WORD: Final = struct.Struct("=q")  # the worker's pid, then its wait status
 _MOST_FILES: Final = 1 << 16
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # prctl(2)
 _PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 _starting = threading.Lock()
-_ours: set[int] = set()  # the ends of pipes that belong to this process alone
+_ours: set[int] = set()  # the pipe ends that belong to this process only
 
 
 def _forget() -> None:
-    """Begin anew in a forked child: it has no call under way, and whoever held the lock is not there."""
+    """Reset the state in a forked child, which has no running call and not the thread that held the lock."""
     global _starting  # noqa: PLW0603 -- a lock that another thread held can only be replaced
     _starting = threading.Lock()
     while _ours:
@@ -217,33 +218,39 @@ call_after_fork_in_child(_forget)
 
 
 def call_apart(call: Callable[[], Any], *, seconds: float | None, late: str = "") -> Answer | Fault:
-    """Make a call in another process and give its answer, or the fault for which there is none.
+    """Make a call in another process and return its answer, or the fault if there is none.
 
-    `seconds` from now it is killed, whatever it does, and the fault says that it is `late`; None: it may
-    take as long as it likes.
+    Parameters
+    ----------
+    call
+        The function to call.
+    seconds
+        The time limit, after which the process is killed; None for no limit.
+    late
+        The text of the fault in that case.
 
     Raises
     ------
     KeyboardInterrupt, SystemExit, GeneratorExit
-        The call raised it, or it came to this process while waiting: the call is killed.
+        The call raised it, or it was raised in this process while waiting; then the call is killed.
     """
     end = math.inf if seconds is None else time.monotonic() + seconds
     try:
         apart = _begin(call)
-    except (OSError, RuntimeError) as error:  # no process to be had, or an interpreter that is ending
+    except (OSError, RuntimeError) as error:  # no more processes, or the interpreter is shutting down
         return Fault(kind_of(error), f"no process could be started for the monitor: {told(error)}")
     try:
         found = apart.wait(end)
     finally:
         apart.end()
     if found is None:
-        return Fault("timeout", late or f"it did not come back within {seconds:g} s")
+        return Fault("timeout", late or f"it did not return within {seconds:g} s")
     return found if isinstance(found, Fault) else found.read()
 
 
 @dataclass(slots=True)
 class _Apart:
-    """A call under way: the keeper, and this process's ends of the three pipes."""
+    """A running call, with the keeper and this process's ends of the three pipes."""
 
     keeper: int
     answers: int
@@ -252,7 +259,7 @@ class _Apart:
     heard: list[int] = field(default_factory=list)  # the worker's pid, then its wait status
 
     def wait(self, end: float) -> Inbox | Fault | None:
-        """Wait until the answer is there, or the worker ended without one; None: time is over."""
+        """Wait for the answer, or for the worker to end without one. Returns None if the time is over."""
         inbox, poll = Inbox(), select.poll()
         poll.register(self.answers, select.POLLIN)
         poll.register(self.words, select.POLLIN)
@@ -269,7 +276,7 @@ class _Apart:
         return None
 
     def _has_ended(self) -> bool:
-        """Hear the next word of the keeper, and tell whether the worker and all of its kind are dead."""
+        """Read the keeper's next message, and return whether the worker and its descendants are dead."""
         word = os.read(self.words, _WORD.size)
         self.heard += _WORD.unpack(word) if word else ()
         return not word or len(self.heard) == 2
@@ -277,12 +284,12 @@ class _Apart:
     def _why(self) -> Fault:
         if len(self.heard) == 2:
             return ended_by(self.heard[1])
-        if self.heard:  # the keeper itself was killed, and with a reason like that the worker might be
+        if self.heard:  # the keeper itself was killed, probably for the same reason
             return ended_by(signal.SIGKILL)
         return Fault("memory", "no process could be started for the monitor")
 
     def _rest(self, inbox: Inbox) -> bool:
-        """Read what a worker wrote before it ended."""
+        """Read the rest of the worker's output, and return whether the message is complete."""
         poll = select.poll()
         poll.register(self.answers, select.POLLIN)
         while poll.poll(0) and (chunk := os.read(self.answers, _CHUNK)):
@@ -291,7 +298,7 @@ class _Apart:
         return False
 
     def end(self) -> None:
-        """Kill whatever still runs and wait for it, so that nothing is left."""
+        """Kill and wait for all remaining processes."""
         try:
             _ours.discard(self.leash)
             os.close(self.leash)
@@ -303,11 +310,11 @@ class _Apart:
             _ours.difference_update((self.answers, self.words))
             for number in (self.answers, self.words):
                 os.close(number)
-            with contextlib.suppress(ChildProcessError):  # where the program ignores SIGCHLD
+            with contextlib.suppress(ChildProcessError):  # if the program ignores SIGCHLD
                 os.waitpid(self.keeper, 0)
 
     def _is_cleared(self) -> bool:
-        """Wait for the keeper's last word; it falls silent when something killed it."""
+        """Wait for the keeper's last message, and return whether it arrived; none does if it was killed."""
         poll, end = select.poll(), time.monotonic() + _GRACE_S
         poll.register(self.words, select.POLLIN)
         while len(self.heard) < 2 and (left := end - time.monotonic()) > 0.0:
@@ -317,12 +324,12 @@ class _Apart:
 
 
 def _begin(call: Callable[[], Any]) -> _Apart:
-    """Fork the keeper, who forks the worker.
+    """Fork the keeper, which forks the worker.
 
-    No signal is taken between a fork and the place where the child is safe: raised in it, an interrupt of
-    the caller's would let the child go on in the caller's place.
+    Signals are blocked between the fork and the point where the child is safe. Otherwise an interrupt raised
+    in the child would make it continue with the caller's code.
     """
-    _flush()  # or each process would print what waits
+    _flush()  # otherwise each process would print the buffered output
     with _starting, contextlib.ExitStack() as undo:
         (answers, to_answers), (words, to_words), (held, leash) = (_pipe(undo) for _ in range(3))
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -350,7 +357,7 @@ def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
 
 
 def _fork() -> int:
-    """Fork without the warning about threads that newer interpreters give: this module says what holds."""
+    """Fork without the warning of newer interpreters about threads; see the module docstring."""
     warnings.filterwarnings(
         "ignore", message=r".*use of fork\(\)", category=DeprecationWarning, module=rf"{__name__}\Z"
     )
@@ -359,13 +366,13 @@ def _fork() -> int:
 
 
 def _keep(call: Callable[[], Any], answers: int, words: int, leash: int, mask: set[Any]) -> NoReturn:
-    """Be the keeper: start the worker, wait, clear up. It takes no signals, so only SIGKILL ends it."""
+    """Run the keeper: start the worker, wait and clean up. Signals are blocked, so only SIGKILL ends it."""
     try:
         _leave()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if _PRCTL is not None:
             _PRCTL(_ADOPT_ORPHANS, 1, 0, 0, 0)
-        worker = os.fork()  # where it fails the caller hears nothing, and knows by that
+        worker = os.fork()  # if it fails, the caller gets no message, which reports the failure
         if worker == 0:
             _ours.update((words, leash))
             _work(call, answers, mask)
@@ -379,7 +386,7 @@ def _keep(call: Callable[[], Any], answers: int, words: int, leash: int, mask: s
 
 
 def _status(worker: int, leash: int) -> int | None:
-    """Wait for the worker's end and give its status; None when the leash is pulled before."""
+    """Wait for the worker to end and return its status; None if the leash is closed before."""
     poll = select.poll()
     poll.register(leash, select.POLLIN)
     while not poll.poll(_TICK_MS):
@@ -390,10 +397,10 @@ def _status(worker: int, leash: int) -> int | None:
 
 
 def _clear(worker: int, *, is_dead: bool) -> None:
-    """Kill the worker, its group, and whoever became an orphan by that, until there is nobody."""
+    """Kill the worker, its group, and all processes orphaned by that, until none is left."""
     _kill_group(worker)
     if not is_dead:
-        _kill(worker)  # it may have no group of its own yet
+        _kill(worker)  # it may not have its own group yet
     with contextlib.suppress(ChildProcessError):
         while True:
             for pid in _children():
@@ -402,10 +409,10 @@ def _clear(worker: int, *, is_dead: bool) -> None:
 
 
 def _children() -> list[int]:
-    """Give the children of this process, which has one thread."""
+    """Return the children of this process, which has one thread."""
     try:
         number = os.open("/proc/thread-self/children", os.O_RDONLY)
-    except OSError:  # no such file system: then what left the group is not ours either
+    except OSError:  # no /proc, so processes that left the group cannot be found
         return []
     pids = os.read(number, _CHUNK).split()
     os.close(number)
@@ -413,7 +420,7 @@ def _children() -> list[int]:
 
 
 def _work(call: Callable[[], Any], answers: int, mask: set[Any]) -> NoReturn:
-    """Be the worker: make the call and send what came of it."""
+    """Run the worker: make the call and send its outcome."""
     try:
         own = os.getpid()
         if _PRCTL is not None:
@@ -423,20 +430,20 @@ def _work(call: Callable[[], Any], answers: int, mask: set[Any]) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         message = memoryview(written(call))
         _flush()
-        while message and os.getpid() == own:  # a fork that the monitor made ends here and says nothing
+        while message and os.getpid() == own:  # a process forked by the monitor ends here and sends nothing
             message = message[os.write(answers, message) :]
     finally:
         os._exit(0)
 
 
 def _leave() -> None:
-    """Go into a session and group of one's own; signals are no longer passed on to the caller's loop."""
+    """Start a new session and process group, and stop passing signals to the caller's event loop."""
     os.setsid()
     signal.set_wakeup_fd(-1)
 
 
 def _close_all_but(*kept: int) -> None:
-    """Hold no file of the caller's: a pipe or a connection that it closes would not end."""
+    """Close the caller's files; otherwise a pipe or connection that the caller closes would stay open."""
     least = 3
     for number in sorted(kept):
         os.closerange(least, number)
@@ -456,5 +463,7 @@ def _kill(pid: int) -> None:
 
 
 def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of the dead
+    with contextlib.suppress(
+        ProcessLookupError, PermissionError
+    ):  # macOS refuses to signal a group of dead processes
         os.killpg(leader, signal.SIGKILL)

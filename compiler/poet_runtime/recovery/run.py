@@ -1,10 +1,8 @@
-"""One run of a monitor: measured, made smaller or plainer, given a deadline, answered for.
+"""Runs of a monitor: measured, reduced or simplified, with a deadline and recovery.
 
-The beginning of every run: what is monitored, by what, and how large it is.
-
-What is tried after a run that failed: the same again, or feature by feature.
-
-What is run where the caller brings no monitor: drift of a current table against a reference.
+`prepare` starts every run with the data, the monitor and the size of the data. After a run that failed,
+`Run.recovered` tries it again on a sample, on presence, unchanged, or feature by feature. Without a monitor
+of the caller, `drift_monitor` detects drift of a current table against a reference.
 """
 
 import dataclasses
@@ -27,7 +25,7 @@ _LISTED: Final = 10  # names in a warning
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What was found, what there is to say of it, and which share of the features is not in it."""
+    """The outcome of an attempt, notes about it, and the share of features that it omits."""
 
     found: Answer | Fault
     notes: tuple[str, ...] = ()
@@ -35,14 +33,14 @@ class Tried:
 
 
 def once(call: Call, data: Any, left: float | None) -> Tried:
-    """Run the monitor over all of the data."""
+    """Run the monitor on all data."""
     return Tried(call(data, left))
 
 
 def one_by_one(call: Call, data: Any, left: float | None) -> Tried:
-    """Run the monitor feature by feature, and leave out those on which it fails.
+    """Run the monitor feature by feature, and omit features on which it fails.
 
-    A feature may take an equal share of the time that is left.
+    Each feature may take an equal share of the remaining time.
     """
     end = None if left is None else time.monotonic() + left
     parts = attempt(lambda: list(by_feature(data)))
@@ -65,7 +63,7 @@ def one_by_one(call: Call, data: Any, left: float | None) -> Tried:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """Give the first ten, and how many more there are."""
+    """Return a list of the first ten texts and the number of the others."""
     held = list(texts)
     more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
     return ", ".join(held[:_LISTED]) + more
@@ -76,58 +74,58 @@ def _told(faults: Mapping[str, Fault]) -> str:
 
 
 def _own(results: Any, name: str) -> Any:
-    """Give a feature's own result where a monitor answers by feature."""
+    """Return the feature's result if the monitor returns a mapping of features to results."""
     return results[name] if isinstance(results, Mapping) and name in results else results
 
 
 STRATEGIES: Final = ("sampled", "sparse", "by_feature", "retry")
-SPARED: Final = 0.25  # share of the deadline left to what is tried after a run whose time is over
+SPARED: Final = 0.25  # share of the deadline reserved for recovery after a run that times out
 NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def deadline() -> float | None:
-    """Give the deadline of the call on behalf of which a monitor runs, in seconds; None: there is none."""
+    """Return the deadline of the call for which a monitor runs, in seconds; None if there is none."""
     return _deadline.get()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """Data and a monitor, with what was decided about the run so far. A decision gives a new run."""
+    """Data and a monitor, with the decisions about the run so far. Each decision returns a new run."""
 
     data: Any
     monitor: Callable[[Any], Any]
     version: int
     started: float  # on the monotonic clock
-    rows: int = 0  # that are to be monitored; of a pair the longer table's
+    rows: int = 0  # to be monitored; of a pair those of the longer table
     features: int = 0
-    missing_share: float = 0.0  # of the feature that lacks most, in the data as they came
+    missing_share: float = 0.0  # of the feature with the most missing values, in the original data
     computation: str = ""
-    shares: Mapping[str, float] = dataclasses.field(default_factory=dict)  # that each feature lacks now
+    shares: Mapping[str, float] = dataclasses.field(default_factory=dict)  # missing now, by feature
     strategy: str = "full"
     quality_loss: float = 0.0
     warnings: tuple[str, ...] = ()
-    seconds: float | None = None  # that the whole call may take
+    seconds: float | None = None  # deadline of the whole call
     is_isolated: bool = False
 
     def sparse(self, above: float, *, quality_loss: float) -> "Run":
-        """Take presence in place of values in the features that lack more than this share."""
+        """Return a run with presence instead of values in features with a share of missing values `above`."""
         return self._or_as_it_is(self._as_sparse(above, quality_loss), "sparse")
 
     def sampled(self, rows: int, *, quality_loss: float) -> "Run":
-        """Take a systematic sample of so many rows."""
+        """Return a run on a systematic sample of this many rows."""
         return self._or_as_it_is(self._as_sampled(rows, quality_loss), "sampled")
 
     def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "Run":
-        """Let the whole call take ``seconds * rows**per_rows * features**per_features`` seconds."""
+        """Return a run with a deadline of ``seconds * rows**per_rows * features**per_features`` seconds."""
         return replace(self, seconds=seconds * self.rows**per_rows * self.features**per_features)
 
     def isolated(self) -> "Run":
-        """Run the monitor in another process even without a deadline, so that its crash is its own."""
+        """Return a run in another process even without a deadline, so that the caller survives a crash."""
         return replace(self, is_isolated=True)
 
     def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
-        """Run the monitor; `spares_time` keeps a quarter of the deadline for what is tried after it."""
+        """Run the monitor. `spares_time` reserves a quarter of the deadline for recovery."""
         warnings = self.warnings
         if not CAN_FORK and (self.is_isolated or self.seconds is not None):
             warnings = (*warnings, NO_FORK)
@@ -156,10 +154,10 @@ class Run:
         quality_losses: Sequence[float],
         rows: int,
     ) -> MonitoringOutcome:
-        """Try these strategies in their order after a run that failed, until one gives a result.
+        """Try these strategies in order after a run that failed, until one returns a result.
 
-        Each may take an equal share of the time that is left. The outcome keeps the error of the run that
-        failed, its number of rows too, and says of every strategy what came of it.
+        Each may take an equal share of the remaining time. The outcome keeps the error and the number of rows
+        of the run that failed, and has a warning about the result of each strategy.
         """
         outcome = failed
         for place, (strategy, loss) in enumerate(zip(strategies, quality_losses, strict=True)):
@@ -175,7 +173,7 @@ class Run:
         return replace(outcome, duration_ms=self._duration_ms())
 
     def _again(self, strategy: str, rows: int, loss: float) -> "Run | str":
-        """Give the run that a strategy makes of this one, or say why it makes none."""
+        """Return the run for a strategy, or the reason why there is none."""
         if strategy == "sampled":
             is_large = self.rows > rows
             return self._as_sampled(rows, loss) if is_large else f"not tried, there are {self.rows} rows"
@@ -183,7 +181,7 @@ class Run:
             lacks = any(self.shares.values())
             return self._as_sparse(0.0, loss) if lacks else "not tried, nothing is missing"
         if strategy == "by_feature" and self.features <= 1:
-            return "not tried, there are no two features"
+            return "not tried, there are fewer than two features"
         return self._changed(strategy, {}, (), loss)
 
     def _as_sparse(self, above: float, loss: float) -> "Run | str":
@@ -192,7 +190,7 @@ class Run:
         if isinstance(view, Fault):
             return f"not possible, {view.text}"
         worst = sorted(names, key=lambda name: (-self.shares[name], name))
-        says = f"monitored by presence, as they lack more than {above:g} of their values: {listed(worst)}"
+        says = f"values replaced by presence, because a share above {above:g} is missing: {listed(worst)}"
         shares = {name: 0.0 if name in names else share for name, share in self.shares.items()}
         return self._changed("sparse", {"data": view.results, "shares": shares}, (says,), loss)
 
@@ -218,15 +216,15 @@ class Run:
         return replace(self, warnings=(*self.warnings, f"{strategy}: {run}"))
 
     def _call(self, data: Any, left: float | None) -> Answer | Fault:
-        """Run the monitor once, for at most so many seconds.
+        """Run the monitor once, for at most `left` seconds.
 
-        Where no process can be forked, the monitor can ask for its deadline, but nothing ends it. What would
-        follow after the deadline is not started.
+        If processes cannot be forked, the monitor can read its deadline but is not stopped. No further run
+        starts after the deadline.
         """
         if left is None and not self.is_isolated:
             return attempt(lambda: self.monitor(data))
         if left is not None and left <= 0.0:
-            return Fault("timeout", f"no time was left of the deadline of {self.seconds} s")
+            return Fault("timeout", f"no time was left before the deadline of {self.seconds} s")
 
         def call() -> Any:
             before = _deadline.set(self.seconds)
@@ -237,11 +235,11 @@ class Run:
 
         if not CAN_FORK:
             return attempt(call)
-        late = f"the monitor did not come back in time, with a deadline of {self.seconds} s for all"
+        late = f"the monitor did not return in time; the deadline of the whole call is {self.seconds} s"
         return call_apart(call, seconds=left, late=late)
 
     def _left(self, *, until: float = 1.0, shared_by: int = 1) -> float | None:
-        """Give the seconds that are left of the deadline, or until this share of it."""
+        """Return the remaining seconds of the deadline, or of this share of it."""
         if self.seconds is None:
             return None
         return (until * self.seconds - (time.monotonic() - self.started)) / shared_by
@@ -251,7 +249,7 @@ class Run:
 
 
 def _together(first: float, then: float) -> float:
-    """Give the quality lost by one thing and then, of the rest, by another."""
+    """Return the total quality loss of two successive losses, the second of which reduces the remainder."""
     return first + then * (1.0 - first)
 
 
@@ -272,12 +270,12 @@ def _after(failed: MonitoringOutcome, run: Run, notes: tuple[str, ...], tried: T
     )
 
 
-_OWN_Q90_TIMES: Final = 1.7  # as the calibrated start of `detect_drift` has it
+_OWN_Q90_TIMES: Final = 1.7  # as in the calibrated preset of `detect_drift`
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A current table and its reference, with the times of their rows where they are known."""
+    """A current table and its reference, with the times of their rows if known."""
 
     current: Any
     reference: Any
@@ -286,7 +284,7 @@ class Pair:
 
 
 def drift_pair(data: Any, context: Any) -> Pair:
-    """Find both tables: `current` and `reference` of the data, or the data and the context's reference."""
+    """Return both tables: `current` and `reference` of the data, or the data and the context's reference."""
     if isinstance(data, Pair):
         return data
     if isinstance(data, Pair):
@@ -301,14 +299,14 @@ def drift_pair(data: Any, context: Any) -> Pair:
 
 
 def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
-    """Give the monitor that detects drift column by column.
+    """Return the monitor that detects drift column by column.
 
     Raises
     ------
     SampleError
-        The context's `detect_drift` is no function.
+        The context's `detect_drift` is not a function.
     """
-    # only who needs it pays for it, and here, for a child process would pay again every time
+    # Imported only if needed, and here, because otherwise every child process would import it again.
     from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415
 
     own = field(context, "detect_drift")
@@ -323,8 +321,8 @@ def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
         pair = drift_pair(data, context)
         if pair.reference is None:
             raise SampleError(
-                "there is no reference to compare with; give data as a mapping of current and reference "
-                "tables, or a table and context={'reference': table}, or a monitor of your own"
+                "there is no reference to compare with; pass data as a mapping of current and reference "
+                "tables, or a table and context={'reference': table}, or your own monitor"
             )
         return detect_drift_table(
             detect,
@@ -339,7 +337,7 @@ def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
 
 
 def _calibrated() -> Callable[..., DriftResult]:
-    """Give the best untuned rule: the current sample is further off than the reference is from itself."""
+    """Return the best untuned rule, which compares the distance with the reference's self-distances."""
     from poet_runtime.drift.comparison import compare  # noqa: PLC0415 -- as above
     from poet_runtime.drift.criteria import above  # noqa: PLC0415 -- as above
 
@@ -359,14 +357,14 @@ def _calibrated() -> Callable[..., DriftResult]:
 
 
 def _scalars(context: Any) -> dict[str, Any] | None:
-    """Give what a detector's context may hold: not the tables and functions that are meant for us."""
+    """Return the context's scalars for the detector, without the tables and functions for the monitor."""
     if not isinstance(context, Mapping):
         return None
     return {name: value for name, value in context.items() if isinstance(value, str | bool | int | float)}
 
 
 def _named(table: Any) -> Any:
-    """Give a table without names as a mapping of columns, named by their places."""
+    """Return a table without column names as a mapping of columns, named by their positions."""
     opened = open_table(table)
     if isinstance(opened, Matrix | Rows):
         return {name: opened.column(place) for place, name in enumerate(opened.names)}
@@ -374,32 +372,32 @@ def _named(table: Any) -> Any:
 
 
 def prepare(data: Any, monitor: Callable[[Any], Any] | None, context: Any, *, version: int) -> Run:
-    """Measure `data` and hold it ready for `monitor`.
+    """Measure `data` and return the run of `monitor`.
 
     Parameters
     ----------
     data
-        What the monitor takes. A mapping of columns, a pandas, polars or pyarrow table, an array, a list of
-        rows, and a pair of such tables (`current`, `reference`) are measured; all else is passed on as it is.
+        The monitor's argument. Mappings of columns, pandas, polars and pyarrow tables, arrays, lists of rows,
+        and pairs of such tables (`current`, `reference`) are measured. Anything else is passed on unchanged.
     monitor
-        Called with the data. None: drift of `current` against `reference` (of the data, or of the context)
-        by the context's `detect_drift`, or by the calibrated rule.
+        The function to call with the data. By default it detects drift of `current` against `reference` (of
+        the data or of the context) with the context's `detect_drift` or with the calibrated rule.
     context
         A mapping or an object; `computation` names the work.
     version
-        Of the policy.
+        The version of the policy.
 
     Raises
     ------
     SampleError
-        `monitor`, or the context's `detect_drift`, is no function.
+        `monitor`, or the context's `detect_drift`, is not a function.
     """
     started = time.monotonic()
     if monitor is None:
         monitor = drift_monitor(context)
         paired = attempt(lambda: drift_pair(data, context))
         if isinstance(paired, Answer) and paired.results.reference is not None:
-            data = paired.results  # otherwise the monitor will say what is wrong with them
+            data = paired.results  # otherwise the monitor reports what is wrong with them
     elif not callable(monitor):
         raise SampleError(f"monitor must be a function of the data, or None, got {type(monitor).__name__}")
     measured = attempt(lambda: measure(data))

@@ -1,14 +1,13 @@
-"""Tables of every library as one: their columns, some of their rows, other values in a column.
+"""A common interface to tables of all libraries: columns, selected rows, replaced columns.
 
-What is taken from a table or replaced in it gives a table of the same kind, so that a monitor gets what it
-knows. No library of data frames is imported: the caller's own table brings what it can do.
+Selections and replacements return a table of the same kind, so that a monitor gets the type that it expects.
+No data frame library is imported; only methods of the caller's own table are used.
 
-Tables of pandas, polars, pyarrow and numpy: each does what recovery asks in its own way.
-
-Tables of plain Python: mappings of columns, lists of rows, a single column of anything.
+There are classes for tables of pandas, polars, pyarrow and numpy, and for plain Python: mappings of columns,
+lists of rows, and a single column.
 """
 
-# ruff: noqa: D102 -- the methods of every table are described once, in `Table`
+# ruff: noqa: D102 -- the methods of every table are documented once, in `Table`
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ Replacements = Mapping[int, npt.NDArray[np.float64]]  # by the place of the colu
 
 @dataclass(frozen=True, slots=True)
 class PandasTable:
-    """A data frame of pandas."""
+    """A pandas data frame."""
 
     data: Any
 
@@ -54,7 +53,7 @@ class PandasTable:
 
 @dataclass(frozen=True, slots=True)
 class PolarsTable:
-    """A data frame of polars."""
+    """A polars data frame."""
 
     data: Any
 
@@ -82,7 +81,7 @@ class PolarsTable:
 
 @dataclass(frozen=True, slots=True)
 class ArrowTable:
-    """A table or a batch of pyarrow."""
+    """A pyarrow table or record batch."""
 
     data: Any
 
@@ -106,14 +105,14 @@ class ArrowTable:
     def replaced(self, columns: Replacements) -> Any:
         changed = self.data
         for place, values in columns.items():
-            column = sys.modules["pyarrow"].array(values)  # there, or there were no such table
+            column = sys.modules["pyarrow"].array(values)  # imported, since the table is of pyarrow
             changed = changed.set_column(place, self.names[place], column)
         return changed
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A numpy array of two dimensions; its columns are named by their places."""
+    """A two-dimensional numpy array, whose columns are named by their positions."""
 
     data: npt.NDArray[Any]
 
@@ -143,7 +142,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A mapping of columns; what in it is no column stays as it is."""
+    """A mapping of columns. Values that are not columns stay unchanged."""
 
     data: Mapping[Any, Any]
     keys: tuple[Any, ...]
@@ -235,7 +234,7 @@ class Column:
     def n_rows(self) -> int:
         return len(self.data)
 
-    def column(self, place: int) -> Any:  # noqa: ARG002 -- there is one
+    def column(self, place: int) -> Any:  # noqa: ARG002 -- there is only one
         return self.data
 
     def rows(self, places: Places) -> Any:
@@ -261,7 +260,7 @@ def _taken(column: Any, places: Places) -> Any:
 
 
 def _column_like(example: Any, values: npt.NDArray[np.float64]) -> Any:
-    """Give the values in the kind of column that the example is."""
+    """Return the values as a column of the example's type."""
     if hasattr(example, "iloc"):
         return type(example)(values, index=example.index, name=example.name)
     if hasattr(example, "is_null"):
@@ -277,7 +276,7 @@ def _cell(row: Any, key: Any) -> Any:
 
 
 def _like(example: Any, values: list[Any]) -> Any:
-    """Give the values in the kind of sequence that the example is."""
+    """Return the values as a sequence of the example's type."""
     if isinstance(example, np.ndarray):
         return np.asarray(values)
     return tuple(values) if isinstance(example, tuple) else values
@@ -287,39 +286,39 @@ PAIR: Final = ("current", "reference")
 
 
 class Table(Protocol):
-    """What recovery asks of a table."""
+    """The table interface that recovery uses."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns, in their order."""
+        """The names of the columns, in order."""
         ...
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are; of columns of different lengths the most."""
+        """The number of rows; the maximum if columns differ in length."""
         ...
 
     def column(self, place: int) -> Any:
-        """Give a column."""
+        """Return a column."""
         ...
 
     def rows(self, places: Places) -> Any:
-        """Give a table of these rows."""
+        """Return a table of these rows."""
         ...
 
     def only(self, place: int) -> Any:
-        """Give a table of one column."""
+        """Return a table with only this column."""
         ...
 
     def replaced(self, columns: Replacements) -> Any:
-        """Give a table with other values in these columns."""
+        """Return a table with new values in these columns."""
         ...
 
 
 def open_table(data: Any) -> Table | None:
-    """See `data` as a table; None where it is none.
+    """Return the table interface of `data`; None if it is not a table.
 
-    Knows mappings of columns, pandas, polars and pyarrow tables, numpy arrays of one or two dimensions,
+    Supports mappings of columns, pandas, polars and pyarrow tables, numpy arrays of one or two dimensions,
     lists of rows (sequences or mappings), and a single column of any of these.
     """
     if isinstance(data, Mapping):
@@ -367,12 +366,12 @@ def _is_column(values: Any) -> bool:
 
 
 def is_pair(data: Any) -> bool:
-    """Tell a pair of a current and a reference table from a table with columns of these names."""
+    """Return whether data are a pair of a current and a reference table, not a table with such columns."""
     return all(_is_whole(part_of(data, part)) for part in PAIR)
 
 
 def part_of(data: Any, name: str) -> Any:
-    """Give a part of a pair, which is a mapping or an object; None where there is none."""
+    """Return a part of a pair, which is a mapping or an object; None if it is missing."""
     return data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
 
 

@@ -1,6 +1,6 @@
-"""What is measured of data before it is monitored, and the smaller or plainer views of it.
+"""Measures of the data before monitoring, and smaller or simpler views of them.
 
-Which values of a column are missing, whatever library holds it.
+`missing` returns which values of a column are missing, for columns of any library.
 """
 
 import copy
@@ -19,9 +19,9 @@ Mask = npt.NDArray[np.bool_]
 
 
 def missing(column: Any) -> Mask | None:
-    """Tell row by row what is missing (None, NaN, NaT, NA, null); None where nothing can be.
+    """Return a mask of the missing rows (None, NaN, NaT, NA, null); None if no row can be missing.
 
-    Numbers that cannot be NaN cost nothing; values of Python are looked at one by one.
+    Numbers that cannot be NaN are not examined. Python objects are examined one by one.
     """
     if isinstance(column, np.ndarray):
         return _of_array(column)
@@ -53,10 +53,10 @@ def _of_array(column: npt.NDArray[Any]) -> Mask | None:
 
 
 def _of_values(column: Any) -> Mask | None:
-    """Look at plain Python values, at numpy's speed where all are numbers."""
+    """Return the mask of plain Python values, computed by numpy if all are numbers."""
     try:
         numbers = np.asarray(column)
-    except ValueError:  # sequences of different lengths among them
+    except ValueError:  # contains sequences of different lengths
         numbers = np.empty((), object)
     if numbers.ndim == 1 and numbers.dtype.kind in "fiub":
         return _of_array(numbers)
@@ -83,31 +83,31 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-_GOLDEN: Final = 0.6180339887498949  # the fraction whose multiples spread most evenly
+_GOLDEN: Final = 0.6180339887498949  # the fraction whose multiples are spread most evenly modulo 1
 _TIMES: Final = ("current_times", "reference_times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """How large data are and how much they lack; all 0 where they are no table."""
+    """The size of data and their shares of missing values; all 0 if the data are not a table."""
 
-    rows: int = 0  # of the longer one of a pair
+    rows: int = 0  # of the longer table of a pair
     features: int = 0
     missing_shares: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def missing_share(self) -> float:
-        """How much the feature lacks that lacks most, 0 … 1."""
+        """The largest share of missing values of a feature, 0 … 1."""
         return max(self.missing_shares.values(), default=0.0)
 
 
 def measure(data: Any) -> Measures:
-    """Measure a table, or a pair of a current and a reference one.
+    """Measure a table, or a pair of a current and a reference table.
 
     Raises
     ------
     Exception
-        Whatever broken data raise when they are read.
+        Any error that damaged data raise when they are read.
     """
     tables = _tables(data)
     shares: dict[str, float] = {}
@@ -122,16 +122,17 @@ def measure(data: Any) -> Measures:
 
 
 def sample_rows(data: Any, rows: int) -> Any:
-    """Give a sample of so many rows, in their order, in the kind of container that came.
+    """Return a sample of `rows` rows, in their order and in the same type of container.
 
-    Systematic: one row out of each of `rows` equal stretches. Its place in the stretch moves on by the
-    golden section, for a fixed step would meet a season always in the same phase. The same data give the
-    same sample. Of a pair, each table is sampled; data of at most `rows` rows come back as they are.
+    The sample is systematic, with one row from each of `rows` contiguous pieces of equal length. The position
+    within the piece advances by the golden section, because a fixed step would always meet a season in the
+    same phase. The same data give the same sample. Both tables of a pair are sampled. Data with at most
+    `rows` rows are returned unchanged.
 
     Raises
     ------
     SampleError
-        `rows` is not a positive int, or `data` is no table.
+        `rows` is not a positive int, or `data` is not a table.
     """
     if type(rows) is not int or rows < 1:
         raise SampleError(f"rows must be an int of at least 1, got {rows!r}")
@@ -144,14 +145,14 @@ def sample_rows(data: Any, rows: int) -> Any:
 
 
 def sparse_view(data: Any, names: frozenset[str]) -> Any:
-    """Give the data with presence, 1.0 or 0.0, in place of the values of these columns.
+    """Return the data with the values of these columns replaced by presence, 1.0 or 0.0.
 
-    So a monitor sees a change of missingness, and never a missing value.
+    A monitor then sees changes of missingness but no missing values.
 
     Raises
     ------
     SampleError
-        `data` is no table.
+        `data` is not a table.
     """
 
     def presence(table: Table) -> Any:
@@ -166,12 +167,12 @@ def sparse_view(data: Any, names: frozenset[str]) -> Any:
 
 
 def by_feature(data: Any) -> Iterator[tuple[str, Any]]:
-    """Give the name of each column with the data of it alone; a table that lacks it stays whole.
+    """Yield the name of each column and the data with only this column; a table without it stays whole.
 
     Raises
     ------
     SampleError
-        `data` is no table.
+        `data` is not a table.
     """
     names = dict.fromkeys(name for table in _tables_of(data) for name in table.names)
     for name in names:
@@ -208,7 +209,7 @@ def _tables_of(data: Any) -> list[Table]:
 
 
 def _tables(data: Any) -> list[Table]:
-    """Give both tables of a pair, or the one that `data` is, or none."""
+    """Return both tables of a pair, a list with the single table, or an empty list."""
     if is_pair(data):
         return [table for part in PAIR if (table := open_table(part_of(data, part))) is not None]
     table = open_table(data)
@@ -216,7 +217,7 @@ def _tables(data: Any) -> list[Table]:
 
 
 def _changed(data: Any, change: Callable[[Table], Any]) -> Any:
-    """Give the data with each of its tables changed; a change that gives None leaves a table as it is."""
+    """Return the data with each table changed. If the change returns None, the table stays unchanged."""
     _tables_of(data)
     if not is_pair(data):
         (table,) = _tables_of(data)
@@ -224,7 +225,7 @@ def _changed(data: Any, change: Callable[[Table], Any]) -> Any:
     parts: dict[str, Any] = {}
     for part, times in zip(PAIR, _TIMES, strict=True):
         opened, moments = open_table(part_of(data, part)), open_table(part_of(data, times))
-        if opened is None:  # prepared references, say
+        if opened is None:  # prepared references, for example
             continue
         parts[part] = _or(change(opened), part_of(data, part))
         now = open_table(parts[part])

@@ -1,4 +1,4 @@
-"""Resolve a policy to its active version, and swap it under running calls."""
+"""The registry, which resolves a policy to its active version and swaps versions under running calls."""
 
 from poet_runtime.registry.canary import has_sides, is_on_canary
 from poet_runtime.registry.changes import Change, activate, moved, on_trial, refuse_share, release, rollback

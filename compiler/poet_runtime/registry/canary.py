@@ -1,4 +1,4 @@
-"""A canary answers for a share of features; by hash, so that a feature stays on one side."""
+"""Canaries, which answer for a share of features, chosen by hash so that a feature keeps its side."""
 
 import hashlib
 import inspect
@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from poet_runtime.policies.policy import runtime_policy
 
-REMEMBERED: Final = 4096  # sides kept, so that a call does not hash again
+REMEMBERED: Final = 4096  # cached sides, so that a repeated call does not compute the hash
 
 
 @lru_cache(REMEMBERED)
 def is_on_canary(policy: str, version: int, feature: str, model: str, share: float) -> bool:
-    """Tell whether calls about this feature of this model are the canary's.
+    """Return whether the canary answers calls about this feature of this model.
 
-    Each canary draws anew. Calls that name neither stay with the active version.
+    Each canary version draws independently. The active version answers calls that name neither a feature nor
+    a model.
     """
     if not feature and not model:
         return False
@@ -24,7 +25,7 @@ def is_on_canary(policy: str, version: int, feature: str, model: str, share: flo
 
 
 def has_sides(policy: str, function: Callable[..., Any]) -> bool:
-    """Return whether a policy's calls name a feature or a model at all."""
+    """Return whether a policy's calls can name a feature or a model."""
     return runtime_policy(policy).names_sides(inspect.signature(function).parameters)
 
 
@@ -36,7 +37,7 @@ def split(
     champion: Callable[..., Any],
     canary: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """Give a call that each feature has answered by its side."""
+    """Return a function that passes each call to the champion or the canary, by feature and model."""
     signature, asked = inspect.signature(champion), runtime_policy(policy)
 
     @wraps(champion)
@@ -44,7 +45,7 @@ def split(
         try:
             arguments = signature.bind(*args, **kwargs).arguments
         except TypeError:
-            return champion(*args, **kwargs)  # raises what the caller did wrong in Python's own words
+            return champion(*args, **kwargs)  # raises Python's own TypeError for the caller's mistake
         feature, model = asked.feature_of(arguments), asked.model_of(arguments)
         chosen = canary if is_on_canary(policy, version, feature, model, share) else champion
         return chosen(*args, **kwargs)

@@ -1,8 +1,9 @@
-"""Which version answers, which runs on trial, and which must not answer again: one change each.
+"""Changes of the registry: activate, roll back, put on trial, quarantine and release a version.
 
-One change of the registry: told to the journal, then made by one rename.
+Each function makes one change. The change is first written to the journal and then made by one atomic rename
+of ``registry.json``.
 
-What a killed compiler left behind, put right by the next one.
+Before a change, `recovered` removes the unfinished files of a compiler that was killed.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ from poet_runtime.registry.state import (
 
 
 class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a manifest tells whose module it stands beside."""
+    """The fields of a manifest that identify its module."""
 
     policy: str
     version: int
@@ -41,20 +42,21 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recovered(generated: Path) -> tuple[RegistryDocument, int]:
-    """Remove what was begun and never published; give the registry and the journal's newest generation.
+    """Remove unpublished leftovers, and return the registry and the journal's newest generation.
 
-    Only while the folder's lock is held: nobody is at work, so whatever looks unfinished is.
+    Only call this while holding the folder's lock: then no process is writing, so files that look unfinished
+    are leftovers.
 
     Raises
     ------
     PublishError
-        The journal tells of a registry that is gone: going on would number versions from 1 again.
+        The journal refers to a registry that is missing. Continuing would number versions from 1 again.
     """
     document = read_document(generated)
     newest = last_change(generated)
     if document.generation == 0 and newest is not None and newest.follows > 0:
         raise PublishError(
-            f"{generated / 'registry.json'} is gone, but {JOURNAL} tells of {newest.generation} changes; "
+            f"{generated / 'registry.json'} is missing, but {JOURNAL} lists {newest.generation} changes; "
             "restore it from version control"
         )
     remove_unfinished(generated)
@@ -64,9 +66,9 @@ def recovered(generated: Path) -> tuple[RegistryDocument, int]:
 
 
 def _remove_unpublished(path: Path, document: RegistryDocument) -> None:
-    """Remove a version that was next to be published, if its manifest proves that a compiler wrote it.
+    """Remove the next version to be published, if its manifest proves that a compiler wrote it.
 
-    Anything else that the registry does not name is somebody's, and stays.
+    Any other file that the registry does not list may belong to a user and is kept.
     """
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
@@ -80,12 +82,12 @@ def _remove_unpublished(path: Path, document: RegistryDocument) -> None:
     if module.exists():
         if hashlib.sha256(module.read_bytes()).hexdigest() != manifest.source_sha256:
             return  # edited since
-        module.unlink()  # before its manifest: a kill in between leaves what the next run still knows
+        module.unlink()  # before its manifest, so that the next run can continue after a kill in between
     path.unlink()
 
 
 class Change:
-    """A change that is about to happen. Only made while the folder's lock is held."""
+    """A pending change of the registry. Only create one while holding the folder's lock."""
 
     def __init__(self, generated: Path, *, who: str, why: str, at: str) -> None:
         self.before, newest = recovered(generated)
@@ -94,20 +96,20 @@ class Change:
         self.who, self.why, self.at = who, why, at
 
     def entry(self, policy: str) -> PolicyEntry:
-        """Give what is published of a policy."""
+        """Return the registry entry of a published policy."""
         if policy not in self.before.policies:
             known = ", ".join(sorted(self.before.policies)) or "none"
             raise PublishError(f"no policy {policy!r} is published; published are {known}")
         return self.before.policies[policy]
 
     def published(self, policy: str, number: int) -> VersionEntry:
-        """Return a version that is fit to run: what was published of it can be read and trusted."""
+        """Return a version whose published files can be read and trusted."""
         entry = self.entry(policy)
         if str(number) not in entry.versions:
             known = ", ".join(sorted(entry.versions, key=int))
             raise PublishError(f"{policy} has no version {number}; published are {known}")
         version = entry.versions[str(number)]
-        # Said now, to the person who asks, what every process would say when it is told to run the version.
+        # Report the error now to the person who asks, and not later in every process that loads the version.
         try:
             read_published(self._generated, version)
         except RegistryError as error:
@@ -115,7 +117,7 @@ class Change:
         return version
 
     def quarantine(self, entry: PolicyEntry, number: int, *, is_release: bool = False) -> PolicyEntry:
-        """Add a word on a version to the policy's quarantine."""
+        """Return the entry with a quarantine or a release of a version added."""
         word = Quarantine(
             sha256=entry.versions[str(number)].sha256,
             version=number,
@@ -127,7 +129,7 @@ class Change:
         return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, word))
 
     def mark_slow(self, entry: PolicyEntry, number: int) -> PolicyEntry:
-        """Return the entry with the reason of this change as what is known of a version's speed."""
+        """Return the entry with a version marked as slow, for the reason of this change."""
         found = Slowness(
             sha256=entry.versions[str(number)].sha256,
             version=number,
@@ -139,7 +141,7 @@ class Change:
         return msgspec.structs.replace(entry, slow=(*others, found))
 
     def commit(self, after: Mapping[str, PolicyEntry]) -> None:
-        """Write the journal, then the registry; nothing where nothing changes."""
+        """Write the journal, then the registry. If nothing changes, write nothing."""
         changed = [policy for policy in sorted(after) if self.before.policies.get(policy) != after[policy]]
         if not changed:
             return
@@ -149,7 +151,7 @@ class Change:
         atomic_write(self._generated / "registry.json", to_json(document))
 
     def commit_one(self, policy: str, entry: PolicyEntry) -> None:
-        """Commit what becomes of one policy."""
+        """Commit the new entry of one policy."""
         self.commit({**self.before.policies, policy: entry})
 
     def _told(self, policy: str, after: PolicyEntry) -> Iterator[Move]:
@@ -169,7 +171,7 @@ class Change:
 
 
 def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
-    """Return the entry with another active version: trials end, and the guard judges its speed afresh."""
+    """Return the entry with another active version, without trials and without its earlier slowness."""
     ended = msgspec.structs.replace(entry.without_slowness(number), shadow=None, canary=None)
     if entry.active == number:
         return ended
@@ -206,12 +208,12 @@ def activate(
     at: str,
     despite_quarantine: bool = False,
 ) -> None:
-    """Let a published version answer; what was on trial ends.
+    """Make a published version the active one, and end all trials.
 
     Raises
     ------
     PublishError
-        There is no such version, its files are not those that were published, or it is quarantined.
+        There is no such version, its files differ from the published ones, or it is quarantined.
     """
     with _changing(generated, who=who, why=why, at=at) as change:
         change.published(policy, number)
@@ -220,14 +222,15 @@ def activate(
 
 
 def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
-    """Let the version before the active one answer again, and give the number of the one that answers.
+    """Activate the previous version again, and return the number of the version that is active afterwards.
 
-    While a canary is out, that is what is rolled back: it ends, and the active version answers every call.
+    If a canary is running, the canary is rolled back instead: it ends, and the active version answers every
+    call.
 
     Raises
     ------
     PublishError
-        There was none before, it is quarantined, or its files are not those that were published.
+        There is no previous version, it is quarantined, or its files differ from the published ones.
     """
     with _changing(generated, who=who, why=why, at=at) as change:
         entry = change.entry(policy)
@@ -238,7 +241,7 @@ def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> in
         if number is None:
             raise PublishError(
                 f"{policy} has only ever run version {entry.active}; "
-                f"`poet activate {policy} N` picks any published one"
+                f"`poet activate {policy} N` activates any published version"
             )
         change.published(policy, number)
         change.commit_one(policy, moved(_allowed(change, policy, number), number))
@@ -257,26 +260,26 @@ def on_trial(
     at: str,
     despite_quarantine: bool = False,
 ) -> None:
-    """Put a published version on trial beside the active one.
+    """Put a published version on trial next to the active one.
 
     Parameters
     ----------
     mode
-        ``"shadow"``: it never answers; ``"canary"``: it answers for its share of features.
+        A ``"shadow"`` never answers; a ``"canary"`` answers for its share of features.
     share
-        Of the calls, in (0, 1]; of a canary below 1.
+        The share of calls, in (0, 1]; below 1 for a canary.
 
     Raises
     ------
     PublishError
-        There is no such version, it answers already, the share is none, or a canary is quarantined.
+        There is no such version, it is already active, the share is invalid, or the canary is quarantined.
     """
     refuse_share(mode, share)
     with _changing(generated, who=who, why=why, at=at) as change:
         change.published(policy, number)
         entry = change.entry(policy)
         if entry.active == number:
-            raise PublishError(f"{policy} version {number} answers every call already; name another version")
+            raise PublishError(f"{policy} version {number} is already active; choose another version")
         if mode == "canary":
             entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
         trial = Trial(version=number, share=share, since=at)
@@ -284,14 +287,20 @@ def on_trial(
 
 
 def refuse_share(mode: str, share: float) -> None:
-    """Refuse a share that is no trial."""
+    """Raise an error for an invalid trial share.
+
+    Raises
+    ------
+    PublishError
+        The share is not in (0, 1), or for a shadow not in (0, 1].
+    """
     if not (0.0 < share < 1.0 or (mode == "shadow" and share == 1.0)):
         below = "above 0 and at most 1" if mode == "shadow" else "strictly between 0 and 1"
         raise PublishError(f"the share of a {mode} must lie {below}, got {share:g}")
 
 
 def release(generated: Path, policy: str, number: int, *, who: str, why: str, at: str) -> None:
-    """Let a quarantined version be offered again; which version answers does not change.
+    """Release a version from quarantine. The active version does not change.
 
     Raises
     ------
@@ -321,13 +330,13 @@ def withdraw(
 ) -> None:
     """Quarantine a version that failed, and activate `to` if the version is the active one.
 
-    A slow version is not quarantined: the registry only notes why it returned to `to`.
-    Nothing changes if another process has withdrawn the version already.
+    A slow version is not quarantined; the registry only records why it returned to `to`.
+    If another process has already withdrawn the version, nothing changes.
 
     Raises
     ------
     PublishError
-        `to` is not fit to run, or another process holds the lock for longer than `patience_s`.
+        `to` cannot be loaded, or another process holds the lock for longer than `patience_s`.
     """
     with lock(generated, timeout_s=patience_s):
         change = Change(generated, who="guard", why=why, at=at)
@@ -375,6 +384,6 @@ def _allowed(change: Change, policy: str, number: int, *, despite_quarantine: bo
         return change.quarantine(entry, number, is_release=True)
     raise PublishError(
         f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; "
-        "activate another version, or let it answer all the same: "
+        "activate another version, or override the quarantine: "
         f"`poet activate {policy} {number} --despite-quarantine`"
     )

@@ -1,34 +1,37 @@
-"""A new version is watched by the one before it, in the same call.
+"""The guard, which compares a new version with the previous version in the same call.
 
-A failure is a call that the new version raises in, or answers with a wrong type, while the version before it
-answers the same call well. What both fail at is the caller's doing: the new version's error is raised as it
-is, and nothing is counted. A wrong type is one that neither the function before says it returns nor actually
-returned to the same call.
+A failure is a call in which the new version raises an exception or returns a wrong type, while the previous
+version answers the same call correctly. If both fail, the caller is at fault: the new version's error is
+raised unchanged, and nothing is counted. A return type is wrong if the previous function neither declares it
+nor returned it in the same call.
 
-Where the version before answers, the new version is asked again, up to `ASKED_AGAIN` times: an error that
-does not come again may have been that of a network or a lazy column, so the new version's later answer is
-returned and nothing is counted.
+If the previous version answers, the new version is called again, up to `ASKED_AGAIN` times. An error that
+does not recur may come from a network or a lazy column, so the new version's later answer is returned and
+nothing is counted.
 
-How slow calls are found, and whose fault they are not, is said in `poet_runtime.registry.speed`. A policy
-that runs the caller's own code under deadlines of its own is not timed. A slow call is answered by the new
-version: the answer is late, not wrong.
+`poet_runtime.registry.speed` describes how slow calls are found and which causes are ruled out. A policy that
+runs the caller's code under its own deadlines is not timed. A slow call returns the answer of the new
+version, because the answer is late but not wrong.
 
-Slow calls and failures are counted apart. Failures quarantine a version. Slow calls only activate the version
-before, since the same code may be fast enough on other data or on another machine.
+Slow calls and failures are counted separately. Failures quarantine a version. Slow calls only reactivate the
+previous version, since the same code may be fast enough on other data or on another machine.
 
-Is a version at fault more often than it may be? An e-process, in plain Python: it runs beside the calls.
+`FailureEvidence` tests whether a version fails more often than allowed. It is an e-process in plain Python,
+because it runs within calls.
 
-*What is tested*: given everything before it, each call fails with probability at most `ALLOWED`. Capital is
-split in advance over rates that would be worse and over the calls from which on to bet on each of them,
-1 / (j (j + 1)) from call j. Each bet multiplies by the likelihood ratio of its rate against `ALLOWED`, so
-while the hypothesis holds the capital is a supermartingale that starts below 1: it ever reaches `ENOUGH`
-with probability at most 1 / `ENOUGH`, however many calls there are and however often one looks (Ville 1939).
-Bets that start late are what lets a version that was sound for a million calls be found out within a few.
+*Null hypothesis*: given everything before it, each call fails with probability at most `ALLOWED`. The capital
+is split in advance over higher failure rates and over the calls at which betting on each of them starts,
+with weight 1 / (j (j + 1)) for a start at call j. Each bet multiplies its capital by the likelihood ratio of
+its rate against `ALLOWED`. Under the null hypothesis the capital is therefore a supermartingale that starts
+below 1. It ever reaches `ENOUGH` with probability at most 1 / `ENOUGH`, for any number of calls and with
+continuous monitoring (Ville 1939). Because some bets start late, a version that worked for a million calls is
+still detected within a few failures.
 
-Runs of successes are settled when the next failure comes: their bets at once, and late starters among them at
-no more than their last share, which understates the capital and so keeps the bound.
+A run of successes is settled at the next failure: all its bets in one step, and the bets that start within
+the run at no more than their last share. This understates the capital and therefore keeps the bound.
 
-The versions that failed or were slow in this process, until ``registry.json`` says so to all.
+`Withdrawn` records the versions that failed or were slow in this process until ``registry.json`` records
+them for all processes.
 """
 
 import itertools
@@ -58,14 +61,14 @@ from poet_runtime.registry.speed import (
 )
 from poet_runtime.registry.state import PolicyEntry
 
-ALLOWED: Final = 0.001  # of the calls: what no version is rolled back for
+ALLOWED: Final = 0.001  # share of calls that may fail without a rollback
 ENOUGH: Final = 1000.0
 RATES: Final = (0.004, 0.02, 0.1, 0.5, 0.99)
-MOST: Final = 1e290  # capital that is not counted further: the next factor must stay finite
+MOST: Final = 1e290  # cap on the capital, so that the next product stays finite
 
 
 class FailureEvidence:
-    """The capital made of one version's failures, in order of the calls."""
+    """The e-process of one version's failures, in the order of the calls."""
 
     def __init__(self) -> None:
         self._capital = [0.0] * len(RATES)
@@ -73,12 +76,15 @@ class FailureEvidence:
 
     @property
     def e_value(self) -> float:
-        """What betting against "at most `ALLOWED` of the calls fail" has made of 1."""
+        """The e-value against the hypothesis that at most a share `ALLOWED` of the calls fails."""
         return sum(self._capital) / len(RATES)
 
     def failed_at(self, call: int) -> float:
-        """Settle a failure at this call, counted from 1, and all successes before it; give the e-value."""
-        call = max(call, self._settled + 1)  # of two threads the later call may fail first
+        """Update with a failure at this call, counted from 1, and all successes before it.
+
+        Returns the e-value.
+        """
+        call = max(call, self._settled + 1)  # with two threads the later call may fail first
         successes = call - 1 - self._settled
         for index, rate in enumerate(RATES):
             kept = (1.0 - rate) / (1.0 - ALLOWED)
@@ -95,24 +101,22 @@ def _share(call: int) -> float:
     return 1.0 / (call * (call + 1))
 
 
-ASKED_AGAIN: Final = 2  # times, before an error counts: it came three times in a row then
-PROVEN_AFTER: Final = (
-    100_000  # calls without a failure, after which a version that nobody records is called directly
-)
+ASKED_AGAIN: Final = 2  # repetitions before an error counts, so it occurred three times in a row
+PROVEN_AFTER: Final = 100_000  # calls without a failure until a version without a hook is called directly
 LONGEST_REASON: Final = 200  # characters
 _log = logging.getLogger("poet_runtime.registry")
 _FAILED_TOO: Final = object()
 
 
 class AnsweredByPrevious(NamedTuple):
-    """An answer of the version before, for a hook that records who answered."""
+    """An answer of the previous version, for a hook that records which version answered."""
 
     version: int
     answer: Any
 
 
 class _Counted:
-    """How often something was held against a version, what it was first, and what that proves."""
+    """The number of incidents of one kind, the first of them, and the evidence that they amount to."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -120,16 +124,16 @@ class _Counted:
         self._evidence = FailureEvidence()
 
     def add(self, call: int, reason: str) -> bool:
-        """Count a call or a series, numbered from 1; return whether that is enough to withdraw it."""
+        """Count a call or a series, numbered from 1, and return whether the evidence suffices to withdraw."""
         self.count += 1
         self.first = self.first or reason
         return self._evidence.failed_at(call) >= ENOUGH
 
 
 class Guard:
-    """One new version in one process: what it was seen to do, and who answers where it fails.
+    """The guard of one new version in one process, which lets the previous version answer failed calls.
 
-    Calls are counted without a lock; only failures take one.
+    Calls are counted without a lock; only failures acquire one.
     """
 
     def __init__(
@@ -154,9 +158,9 @@ class Guard:
         self.forked()
 
     def call(self, *, says_who: bool = False) -> Callable[..., Any]:
-        """Return the version's function, answered by the one before where it fails.
+        """Return the version's function, with the previous version's answer if it fails.
 
-        With `says_who` such answers are given as `AnsweredByPrevious`.
+        With `says_who` such answers are wrapped as `AnsweredByPrevious`.
         """
         function, count, wall = self.loaded.function, self._count.__next__, self._timers.wall
         budget_s, can_be_reread = self._budget_s, READ_ONCE.isdisjoint
@@ -184,7 +188,7 @@ class Guard:
         return guarded
 
     def _instead_of(self, error: Exception, arguments: Arguments) -> Any:
-        """Return the answer to a call that the new version raised in."""
+        """Return the answer to a call in which the new version raised an exception."""
         answer = self._ask_previous(arguments)
         if answer is _FAILED_TOO:
             next(self._count)
@@ -197,17 +201,17 @@ class Guard:
         return AnsweredByPrevious(self.previous.number, answer)
 
     def _ask_again(self, arguments: Arguments) -> object:
-        """Return what the new version answers when it is asked again, if it does and may be."""
+        """Return the new version's answer from a repeated call, or `_FAILED_TOO` if there is none."""
         for _ in range(0 if holds_code(arguments) else ASKED_AGAIN):
             args, kwargs = unread(arguments)
             try:
                 return self.loaded.function(*args, **kwargs)
-            except Exception:  # noqa: BLE001, S112 -- the first error is the one that is told
+            except Exception:  # noqa: BLE001, S112 -- the first error is reported
                 continue
         return _FAILED_TOO
 
     def _examined(self, result: object, took: float, arguments: Arguments) -> Any:
-        """Return the answer to a call that took long or was answered with a type not seen before."""
+        """Return the answer to a call that took long or returned a type not seen before."""
         if type(result) not in self._types:
             answer = self._ask_previous(arguments)
             if answer is _FAILED_TOO:
@@ -227,20 +231,20 @@ class Guard:
         return result
 
     def _ask_previous(self, arguments: Arguments) -> object:
-        # an iterator of an unknown kind is spent by now: answering from what is left of it would be wrong
+        # An iterator of an unknown kind is already consumed; an answer from its remainder would be wrong.
         if is_spent(arguments):
             return _FAILED_TOO
         args, kwargs = unread(arguments)
         try:
             return self.previous.function(*args, **kwargs)
-        except Exception:  # noqa: BLE001 -- both fail: the caller's doing, and the new version's error is raised
+        except Exception:  # noqa: BLE001 -- both fail, so the caller is at fault and the new version's error is raised
             return _FAILED_TOO
 
     def _failed(self, why: str) -> None:
         self._count_against(self.failures, f"failed, version {self.previous.number} answered", why)
 
     def _count_against(self, counted: _Counted, what: str, why: str, *, at: int | None = None) -> None:
-        """Count a call against the version, or a series with its own number."""
+        """Count an incident at the current call, or at `at` for a series with its own number."""
         reason = plain(why)
         with self._failing:
             call = next(self._count)
@@ -254,18 +258,18 @@ class Guard:
             (self._on_broken if counted is self.failures else self._on_slow)(counted.first)
 
     def forked(self) -> None:
-        """Replace the locks, in a forked child: the threads that held them do not exist there."""
+        """Replace the locks in a forked child, where the threads that held them do not exist."""
         self._failing = threading.Lock()
         self._speed.forked()
 
     @property
     def slow_count(self) -> int:
-        """How often the version was found slow."""
+        """The number of times the version was found slow."""
         return self.slow_calls.count + self.slow_series.count
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing was held against the version."""
+        """Whether the version had neither failures nor slow calls."""
         return self.failures.count == self.slow_count == 0
 
     def _prove(self) -> None:
@@ -280,14 +284,14 @@ def _given(answer: Any, *, says_who: bool) -> Any:
 
 
 def plain(text: str) -> str:
-    """Give a text in one short line without control characters."""
+    """Return a text as one short line without control characters."""
     words = "".join(letter if letter.isprintable() else " " for letter in text).split()
     line = " ".join(words)
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
 def _said_types(version: LoadedVersion) -> frozenset[type]:
-    """Give the type that a function says it returns, if it says one."""
+    """Return the declared return type of a version's function, if it declares one."""
     said = getattr(version.function, "__annotations__", {}).get("return")
     return frozenset({said}) if isinstance(said, type) else frozenset()
 
@@ -299,11 +303,11 @@ class _Failure:
     why: str
     at: str
     is_slow: bool
-    unwritten: str = ""  # why the registry could not be told, if it could not
+    unwritten: str = ""  # why the registry could not be changed, if so
 
 
 class Withdrawn:
-    """What this process answers by an older version already. Only used while following is locked."""
+    """The versions that this process has already replaced. Only used while following is locked."""
 
     def __init__(self, generated: Path, clock: Callable[[], float]) -> None:
         self._generated, self._clock = generated, clock
@@ -316,23 +320,23 @@ class Withdrawn:
         self._failures[key] = _Failure(failed.sha256, previous.number, why, at, is_slow)
 
     def why(self, policy: str, number: int, entry: PolicyEntry) -> str | None:
-        """Say why a version does not answer here; None for one that may."""
+        """Return why a version does not answer in this process; None if it may answer."""
         failure, version = self._failures.get((policy, number)), entry.versions.get(str(number))
         if failure is None or version is None or version.sha256 != failure.sha256:
             return None
         kind = "set aside as slow" if failure.is_slow else "withdrawn"
         said = f"{kind} by this process: {failure.why}"
-        return f"{said}; registry.json cannot say so: {failure.unwritten}" if failure.unwritten else said
+        return f"{said}; registry.json was not changed: {failure.unwritten}" if failure.unwritten else said
 
     def instead(self, policy: str, number: int) -> int | None:
-        """Give the version that answers instead of one that failed."""
+        """Return the version that answers instead of one that failed."""
         failure = self._failures.get((policy, number))
         return None if failure is None else failure.to
 
     def settle(self, *, patience_s: float = 0.0) -> None:
-        """Tell the registry, and forget what it knows: from then on its word counts.
+        """Write the withdrawals to the registry, and forget those that it records.
 
-        A caller is waiting meanwhile. Where another process holds the lock, the next look tries again.
+        A caller is waiting meanwhile. If another process holds the lock, the next poll tries again.
         """
         for (policy, number), failure in list(self._failures.items()):
             try:

@@ -1,10 +1,8 @@
-"""A version's files → a fresh module, from the very bytes whose digest was checked.
+"""Loading of versions: a new module from exactly the bytes whose digest was checked.
 
-What was published of a version, whatever became of its module on disk.
-
-The digest of the manifest stands in ``registry.json``, and the manifest keeps the source of the module. So
-the manifest is the root of trust. Where the module was edited or deleted, the source that was proved runs,
-and the file is reported. A manifest that was changed is never trusted.
+``registry.json`` has the digest of the manifest, and the manifest contains the source of the module.
+Therefore the manifest is the root of trust. If the module on disk was edited or deleted, the published source
+runs and the file is reported. A manifest that was changed is never trusted.
 """
 
 import hashlib
@@ -29,31 +27,31 @@ State = Literal["published", "line ends", "edited", "missing", "unreadable"]
 _RUNS: Final = "the published source runs"
 _REWRITES: Final = "`poet compile` writes it again"
 _SAYS: Final[dict[State, str]] = {
-    "line ends": "has other line ends than were published and is the same otherwise",
+    "line ends": "differs from the published file only in its line endings",
     "edited": f"was edited after it was published; {_RUNS}",
     "missing": f"is missing; {_RUNS}",
     "unreadable": f"cannot be read; {_RUNS}",
 }
 _NEXT: Final[dict[State, str]] = {
-    "line ends": f"{_REWRITES} as published, and `* -text` in generated/.gitattributes keeps it so",
+    "line ends": f"{_REWRITES} as published, and `* -text` in generated/.gitattributes prevents the change",
     "edited": f"`poet compile` makes the edit a rule; to drop the edit, delete the file and {_REWRITES}",
     "missing": _REWRITES,
-    "unreadable": "see to its permissions",
+    "unreadable": "check its permissions",
 }
 _NEXT_OF_OLD: Final = (
-    f"an edit is read from the active version alone: carry it over, then delete the file and {_REWRITES}"
+    f"only edits of the active version are read: repeat the edit there, delete this file, and {_REWRITES}"
 )
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What of a manifest the module follows from; manifests of older releases keep no source."""
+    """The part of a manifest that contains the module; manifests of older releases have no source."""
 
     source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedVersion:
-    """The source and the manifest as they were published, and how the module on disk stands to them."""
+    """The published source and manifest, and the state of the module on disk."""
 
     path: Path  # of the module
     source: bytes
@@ -63,7 +61,7 @@ class PublishedVersion:
 
 @dataclass(frozen=True, slots=True)
 class ChangedModule:
-    """A module on disk that is not what was published under its name."""
+    """A module on disk that differs from the published one."""
 
     version: int
     path: Path
@@ -72,12 +70,12 @@ class ChangedModule:
 
     @property
     def says(self) -> str:
-        """Say what became of the file, and what runs."""
+        """A description of the change, and of the source that runs."""
         return _SAYS[self.state]
 
     @property
     def next_step(self) -> str:
-        """Say what to do about it."""
+        """The recommended next step."""
         if self.state == "edited" and not self.is_active:
             return _NEXT_OF_OLD
         return _NEXT[self.state]
@@ -86,7 +84,7 @@ class ChangedModule:
 def as_published(content: bytes, sha256: str) -> bytes | None:
     """Return the bytes that have this digest, or None.
 
-    These are the content, or the content before a checkout changed its line ends.
+    They are the content itself, or the content before a checkout changed its line endings.
     """
     for each in (content, content.replace(b"\r\n", b"\n")):
         if hashlib.sha256(each).hexdigest() == sha256:
@@ -95,12 +93,12 @@ def as_published(content: bytes, sha256: str) -> bytes | None:
 
 
 def published_bytes(path: Path, sha256: str) -> bytes:
-    """Return what was published in a file, line ends as they were.
+    """Return the published bytes of a file, with the original line endings.
 
     Raises
     ------
     RegistryError
-        The file cannot be read, or was changed.
+        The file cannot be read or was changed.
     """
     try:
         content = path.read_bytes()
@@ -112,7 +110,7 @@ def published_bytes(path: Path, sha256: str) -> bytes:
     if published is None:
         if path.with_name(UPGRADE_FILE).exists():
             raise RegistryError(
-                f"{path} is of an upgrade that did not finish; run `poet upgrade` again in its workspace"
+                f"{path} is from an upgrade that did not finish; run `poet upgrade` again in its workspace"
             )
         digest = hashlib.sha256(content).hexdigest()
         told = f"its sha256 is {digest[:12]}…, published was {sha256[:12]}…"
@@ -121,22 +119,22 @@ def published_bytes(path: Path, sha256: str) -> bytes:
                 f"{path} is not the manifest that was published ({told}); restore it from version control"
             )
         raise RegistryError(
-            f"{path} is not the module that was published ({told}), and its manifest keeps no source; "
+            f"{path} is not the module that was published ({told}), and its manifest contains no source; "
             "an edited version never runs: restore it from version control"
         )
     return published
 
 
 def read_published(generated: Path, entry: VersionEntry) -> PublishedVersion:
-    """Return what was published of a version.
+    """Return the published source and manifest of a version.
 
     Raises
     ------
     RegistryError
-        The manifest is missing or was changed; or the module is, and the manifest keeps no source.
+        The manifest is missing or was changed, or the module is and the manifest contains no source.
     """
     path = generated / entry.module
-    # The manifest is why the module may be trusted: what it was validated by, and what it was learned from.
+    # The manifest records how the module was validated and what it was learned from, so it is checked first.
     manifest = published_bytes(path.with_suffix(".json"), entry.manifest_sha256)
     state, content = _on_disk(path, entry.sha256)
     if content is None:
@@ -146,13 +144,13 @@ def read_published(generated: Path, entry: VersionEntry) -> PublishedVersion:
 
 
 def changed_modules(generated: Path, policy: str, document: RegistryDocument) -> tuple[ChangedModule, ...]:
-    """List the modules of a policy that are not what was published while the published source runs."""
+    """Return the modules of a policy that differ on disk from the published source that runs."""
     entry, found = document.policies[policy], []
     for number, version in sorted(entry.versions.items(), key=lambda item: int(item[0])):
         try:
             published = read_published(generated, version)
         except RegistryError:
-            continue  # nothing of it runs: whoever loads it says why
+            continue  # the version does not run, and loading it reports why
         if published.state != "published":
             is_active = int(number) == entry.active
             found.append(ChangedModule(int(number), published.path, published.state, is_active))
@@ -182,7 +180,7 @@ def _kept(path: Path, manifest: bytes, sha256: str) -> bytes | None:
     content = source.encode("utf-8", "surrogatepass")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RegistryError(
-            f"{path} keeps the source of another module; restore it and registry.json from version control"
+            f"{path} contains the source of another module; restore it and registry.json from version control"
         )
     return content
 
@@ -193,7 +191,7 @@ _log = logging.getLogger("poet_runtime.registry")
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersion:
-    """A version in memory; `module` keeps its globals alive for calls in flight."""
+    """A version in memory. `module` keeps its globals alive for running calls."""
 
     policy: str
     number: int
@@ -203,19 +201,19 @@ class LoadedVersion:
 
 
 def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> LoadedVersion:
-    """Load a version under a name of its own; nothing that runs sees it before it is whole.
+    """Load a version as a module with a unique name. No call sees it before it is complete.
 
-    What runs is what was published, also where the module on disk was edited or is missing.
+    The published source runs, even if the module on disk was edited or is missing.
 
     Raises
     ------
     RegistryError
-        What was published cannot be read or cannot be trusted, or has no such function.
+        The published files cannot be read or trusted, or the module has no such function.
     """
     published = read_published(generated, entry)
     path, source, filename = published.path, published.source, str(published.path)
     if published.state not in ("published", "line ends"):
-        # Whoever imports the file itself runs other lines under its name.
+        # Code that imports the file itself runs different lines under its name.
         filename = f"{path} (as published)"
         changed = ChangedModule(number, path, published.state, is_active=False)
         _log.warning("%s %s", path, changed.says)
@@ -228,7 +226,7 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
             f"{path} has {has} function {policy} and VERSION = {said!r}, registry.json says {number}; "
             "restore both from version control"
         )
-    # A traceback shows what ran, even when somebody edits the file afterwards.
+    # A traceback shows the source that ran, even if the file is edited afterwards.
     lines = source.decode(errors="replace").splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
     return LoadedVersion(policy, number, entry.sha256, module, function)

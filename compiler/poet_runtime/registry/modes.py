@@ -1,4 +1,4 @@
-"""What a call of a policy runs: the version that answers, and what stands beside it."""
+"""The function that a call of a policy runs: the active version, with its guard, canary and shadow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,25 +14,26 @@ from poet_runtime.registry.state import PolicyEntry, RegistryDocument
 
 
 class OnBroken(Protocol):
-    """Called when a guard withdraws a version: with the version, the one before it, and the reason."""
+    """Callback for a guard that withdraws a version, with the version, the previous one and the reason."""
 
     def __call__(self, failed: LoadedVersion, previous: LoadedVersion, why: str, /, *, is_slow: bool) -> None:
         """Withdraw the version."""
 
 
 class Modes:
-    """Guards and shadows of one registry; they outlive the swaps of other policies.
+    """The guards and shadows of one registry, which persist when versions of other policies are swapped.
 
     Parameters
     ----------
     log
-        The folder that shadows tell what they saw to, if it is there.
+        The folder to which shadows write their counts. If it does not exist, they write nothing.
     on_result
-        The hook that records every answer, if there is one: then a guard costs next to nothing, and stays.
+        The hook that records every answer, if any. With a hook the cost of a guard is negligible, so the
+        guard stays.
     on_broken, on_proven
-        Called when a version failed or was slow too often, and when one needs no guard any more.
+        Called when a version failed or was slow too often, and when a version no longer needs a guard.
     timers
-        The clocks by which guards judge the speed of a new version.
+        The clocks with which guards measure the speed of a new version.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Modes:
         canary: LoadedVersion | None,
         shadow: LoadedVersion | None,
     ) -> Callable[..., Any]:
-        """Give the call: guarded, split with the canary, the shadow beside both."""
+        """Return the function to call: guarded, split with the canary, and compared with the shadow."""
         function = self._recorded(champion, previous)
         if canary is not None and entry.canary is not None:
             function = split(
@@ -76,7 +77,7 @@ class Modes:
         return function
 
     def _recorded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:
-        """Return the guarded call within the hook, which is told which version answered."""
+        """Return the guarded function within the hook, which receives the version that answered."""
         function = self._guarded(loaded, previous)
         return function if self._on_result is None else recorded(loaded, function, self._on_result)
 
@@ -97,7 +98,7 @@ class Modes:
         return loaded.function if guard.is_proven else guard.call(says_who=self._on_result is not None)
 
     def _broken(self, key: tuple[str, str, str], why: str, *, is_slow: bool) -> None:
-        guard = self._guards.pop(key)  # a version that is activated again is watched from the beginning
+        guard = self._guards.pop(key)  # a version that is activated again gets a new guard
         self._on_broken(guard.loaded, guard.previous, why, is_slow=is_slow)
 
     def _shadow(self, loaded: LoadedVersion, champion: LoadedVersion, share: float) -> Shadow:
@@ -107,7 +108,7 @@ class Modes:
         return self._shadows[key]
 
     def guard_document(self, policy: str) -> list[dict[str, object]]:
-        """Return what the guards of a policy counted in this process, as plain data."""
+        """Return the counts of a policy's guards in this process as plain data."""
         return [
             {
                 "version": guard.loaded.number,
@@ -122,7 +123,7 @@ class Modes:
         ]
 
     def tallies(self, document: RegistryDocument) -> list[Tally]:
-        """Give what is known of the shadows that run now."""
+        """Return the tallies of the shadows that are running."""
         told = {} if self._log is None else read_tallies(self._log)
         found = []
         for policy, entry in sorted(document.policies.items()):
@@ -139,11 +140,11 @@ class Modes:
         return found
 
     def flush(self) -> None:
-        """Return when every shadow has compared and told what it took over."""
+        """Wait until every shadow has compared its calls and written its counts."""
         for shadow in list(self._shadows.values()):
             shadow.flush()
 
     def forked(self) -> None:
-        """Replace, in a forked child, the locks that other threads held; shadows reset themselves."""
+        """Replace the locks of the guards in a forked child. Shadows reset themselves."""
         for guard in self._guards.values():
             guard.forked()

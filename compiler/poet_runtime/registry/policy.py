@@ -1,4 +1,4 @@
-"""The stable callable of a policy, and the snapshot of versions that it reads."""
+"""The stable callable of a policy and the snapshot of versions that it reads."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -22,20 +22,20 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Which version of every policy answers. Never changed, only replaced whole."""
+    """The version of every policy that answers. A snapshot never changes; it is replaced as a whole."""
 
     versions: Mapping[str, LoadedVersion]
-    calls: Mapping[str, Function]  # what a call runs: the version's function, within guard and hook if any
+    calls: Mapping[str, Function]  # the function that a call runs, with guard and hook if any
 
 
 PINNED: Final[ContextVar[Mapping["Registry", Snapshot] | None]] = ContextVar("poet_pinned", default=None)
 
 
 class Policy:
-    """The stable callable of a policy: the same object whatever version answers.
+    """The stable callable of a policy, which is the same object for all versions.
 
-    It travels by pickle as folder and name. In another process the registry there has no hook, so what
-    it answers is recorded only if that process asks its own workspace for the policy.
+    It is pickled as folder and name. In another process the unpickled policy's registry has no hook, so its
+    answers are recorded only if that process gets the policy from its own workspace.
     """
 
     def __init__(self, registry: "Registry", name: str) -> None:
@@ -46,10 +46,10 @@ class Policy:
 
     @property
     def __call__(self) -> Function:  # noqa: D102 -- calling it calls the active version
-        # A property rather than a method: the interpreter hands the caller's arguments straight to the
-        # function that is given here. Packing them as *args and **kwargs and unpacking them again in
-        # a method costs more than everything below. What is given is one version's function, so the call
-        # ends on the version it began with.
+        # A property and not a method, so that the interpreter passes the caller's arguments directly to the
+        # returned function. Packing them as *args and **kwargs and unpacking them again in a method costs
+        # more than everything below. The returned function belongs to one version, so a call ends with the
+        # version it started with.
         if monotonic() < (registry := self._registry).next_look:
             return registry.calls[self._name]
         return registry.called(self._name)
@@ -69,14 +69,14 @@ class Policy:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # as a function does; a copy must not lose the hook
+        return self  # as for a function; a copy must not lose the hook
 
     def __reduce__(self) -> tuple[Callable[[str, str], "Policy"], tuple[str, str]]:
         return reopened, (str(self._registry.generated), self._name)
 
 
 def recorded(loaded: LoadedVersion, function: Function, on_result: OnResult) -> Function:
-    """Run what answers within the hook, which sees the arguments by name and the version that answered."""
+    """Return a function that passes each answer to the hook, with arguments by name and the version."""
     policy, number, signature = loaded.policy, loaded.number, inspect.signature(loaded.function)
 
     @wraps(function)
@@ -90,7 +90,7 @@ def recorded(loaded: LoadedVersion, function: Function, on_result: OnResult) -> 
 
 
 def reopened(generated: str, name: str) -> Policy:
-    """Unpickle a policy."""
+    """Return the policy of an unpickled folder and name."""
     return _shared(generated).policy(name)
 
 

@@ -1,14 +1,14 @@
-"""Which version answers: an immutable snapshot, swapped by one reference store.
+"""The registry of versions, an immutable snapshot that is swapped by one reference store.
 
-A call reads the snapshot once and stays with the version it found there, so no call sees two versions and
-none waits for a swap: while one caller loads a new version the others go on with the old one.
+A call reads the snapshot once and uses the version it finds there. Therefore no call sees two versions, and
+none waits for a swap: while one caller loads a new version, the others continue with the old one.
 
-Other processes are followed on the path of a call: at most every `POLL_S` seconds one caller reads
-``registry.json`` and compares its bytes with those last seen. A thread that watches would make the call
-50 ns cheaper, but no thread survives a fork, every later fork of a program with threads is a warning since
-Python 3.12, and a process that calls nothing would still wake up. Bytes rather than `os.stat`: two swaps
-within one tick of the file system's clock may leave equal time, inode and size, and the second would never
-be seen; reading a few kilobytes four times a second costs 0.01 %.
+Changes by other processes are noticed during calls. At most every `POLL_S` seconds one caller reads
+``registry.json`` and compares its bytes with those last seen. A watcher thread would make a call 50 ns
+cheaper. But no thread survives a fork, since Python 3.12 every later fork of a program with threads emits a
+warning, and the thread would wake up even in a process that calls nothing. Bytes are compared instead of
+`os.stat`, because two swaps within one tick of the file system's clock may have equal time, inode and size,
+and the second would never be noticed. Reading a few kilobytes four times a second costs 0.01 %.
 """
 
 import logging
@@ -41,24 +41,24 @@ from poet_runtime.registry.state import (
 )
 
 POLL_S: Final = 0.25
-PATIENCE_S: Final = 0.1  # for the folder's lock, when a caller's version has just failed
+PATIENCE_S: Final = 0.1  # wait for the folder's lock when a caller's version has just failed
 _log = logging.getLogger("poet_runtime.registry")
 
 
 class Registry:
-    """Resolves policies to the versions that ``registry.json`` names.
+    """A registry that resolves policies to the versions that ``registry.json`` names.
 
     Parameters
     ----------
     generated
         The folder of versions.
     on_result
-        Called with policy, arguments by name, result and version number of every call; what it returns is
+        Called with policy, arguments by name, result and version number of every call. Its return value is
         the answer.
     clock
-        Returns seconds since 1970, for what is written down when a version fails.
+        Returns seconds since 1970, for the journal entry of a version that fails.
     timers
-        The clocks by which guards judge the speed of a new version.
+        The clocks with which guards measure the speed of a new version.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Registry:
     ) -> None:
         self.generated = Path(generated).absolute()
         self.snapshot = Snapshot({}, {})
-        self.calls = self.snapshot.calls  # the same, one step nearer for the path of a call
-        self.next_look = 0.0  # until then a call need not look, nor ask whether it is pinned
+        self.calls = self.snapshot.calls  # the same mapping, one attribute lookup closer for a call
+        self.next_look = 0.0  # until then a call checks neither the file nor the pins
         self._due = 0.0
         self._pins = 0
         self._pinning = threading.Lock()
-        self._document = RegistryDocument()  # the last one that could be read
+        self._document = RegistryDocument()  # the last readable one
         self._seen: bytes | None = None
-        self._refusals: dict[str, str] = {}  # by policy, "policy/what stands beside it", or FILE
+        self._refusals: dict[str, str] = {}  # by policy, "policy/role", or the file name
         self._loaded: dict[tuple[str, int, str], LoadedVersion] = {}  # versions never change: load each once
         self._policies: dict[str, Policy] = {}
         self._following = threading.RLock()
@@ -93,18 +93,26 @@ class Registry:
         _registries.add(self)
 
     def policy(self, name: str) -> Policy:
-        """Give the stable callable of a policy.
+        """Return the stable callable of a policy.
 
         Raises
         ------
         RegistryError
-            It is not published, or none of its versions can be loaded.
+            The policy is not published, or none of its versions can be loaded.
         """
         self.loaded(name)
         return self._policies.setdefault(name, Policy(self, name))
 
     def attribute(self, name: str) -> Policy:
-        """As `policy`, for a module's ``__getattr__``: an unknown name is an AttributeError."""
+        """Return the callable of a policy for a module's ``__getattr__``.
+
+        Raises
+        ------
+        AttributeError
+            There is no such policy.
+        RegistryError
+            None of its versions can be loaded.
+        """
         self.refresh()
         if REGISTRY_FILE not in self._refusals and name not in self._document.policies:
             known = ", ".join(sorted(self._document.policies)) or "none"
@@ -112,15 +120,21 @@ class Registry:
         return self.policy(name)
 
     def names(self) -> tuple[str, ...]:
-        """Name the published policies."""
+        """Return the names of the published policies."""
         return tuple(sorted(read_document(self.generated).policies))
 
     def versions(self, name: str) -> tuple[int, ...]:
-        """Give the numbers of the published versions of a policy, oldest first."""
+        """Return the numbers of the published versions of a policy, oldest first."""
         return tuple(sorted(map(int, self._entry(name).versions)))
 
     def loaded(self, name: str) -> LoadedVersion:
-        """Give the version that answers now, here: the pinned one inside `pin`."""
+        """Return the version that answers now in this context: the pinned version inside `pin`.
+
+        Raises
+        ------
+        RegistryError
+            The policy is not published, or none of its versions can be loaded.
+        """
         pinned = (PINNED.get() or {}).get(self, self.snapshot).versions
         if name in pinned:
             return pinned[name]
@@ -133,11 +147,11 @@ class Registry:
         )
 
     def active(self, name: str) -> int:
-        """Give the number of the version that answers now."""
+        """Return the number of the version that answers now."""
         return self.loaded(name).number
 
     def version(self, name: str, number: int) -> Callable[..., Any]:
-        """Give one published version's function, whichever is active; its answers are not recorded.
+        """Return the function of a published version, active or not. Its answers are not recorded.
 
         Raises
         ------
@@ -148,21 +162,21 @@ class Registry:
             return self._load(name, number, self._entry(name)).function
 
     def require_sides(self, name: str) -> None:
-        """Refuse a canary of a policy whose calls name nothing to split them by.
+        """Raise an error if a canary cannot split the calls of a policy.
 
         Raises
         ------
         RegistryError
-            No argument of it is a feature, a model or a context; or it is not published.
+            No argument of the policy is a feature, a model or a context, or the policy is not published.
         """
         if not has_sides(name, self.loaded(name).function):
             raise RegistryError(
-                f"calls of {name} name no feature and no model, so a canary has nothing to split them by; "
-                f"`poet shadow {name} N` compares a version beside the active one"
+                f"calls of {name} name no feature and no model, so a canary cannot split them; "
+                f"`poet shadow {name} N` compares a version with the active one"
             )
 
     def called(self, name: str) -> Callable[..., Any]:
-        """Give what a call runs that has to look first, or that may be pinned."""
+        """Return the function for a call that has to check ``registry.json`` or that may be pinned."""
         self.look()
         pinned = PINNED.get()
         snapshot = self.snapshot if pinned is None else pinned.get(self, self.snapshot)
@@ -172,7 +186,7 @@ class Registry:
             return self.snapshot.calls[name]
 
     def look(self) -> None:
-        """Follow ``registry.json`` when it is time, if nobody else does so just now: no call ever waits."""
+        """Follow ``registry.json`` if it is time and no other thread is doing so. A call never waits."""
         now = monotonic()
         if now >= self._due:
             self._due = now + POLL_S
@@ -186,23 +200,23 @@ class Registry:
                 self.next_look = self._due
 
     def refresh(self) -> None:
-        """Read ``registry.json`` and swap to what it names, all policies in one reference store.
+        """Read ``registry.json`` and swap to the versions it names, all policies in one reference store.
 
-        A version that cannot be loaded is refused: the last good one stays, `status` says why.
+        If a version cannot be loaded, the last good one stays, and `status` returns the reason.
         """
         with self._following:
             self._follow()
 
     @contextmanager
     def pin(self) -> Iterator[None]:
-        """Hold the versions that answer now for everything called inside, in this thread or task.
+        """Keep the current versions for all calls inside the block, in this thread or task.
 
-        A pin inside a pin holds what the outer one does: a batch within a batch sees one version.
+        A nested pin keeps the versions of the outer pin, so a batch within a batch sees one version.
         """
         self.refresh()
         with self._pinning:
             self._pins += 1
-            self.next_look = 0.0  # from now on every call asks whether it is pinned
+            self.next_look = 0.0  # from now on every call checks whether it is pinned
         token = PINNED.set({self: self.snapshot} | dict(PINNED.get() or {}))
         try:
             yield
@@ -212,7 +226,7 @@ class Registry:
                 self._pins -= 1
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return, by policy, the versions, which one answers here, and why another was refused.
+        """Return, by policy, the versions, the version that answers here, and why another was refused.
 
         ``changed_files`` lists the modules on disk that differ from the published source that runs.
         """
@@ -255,18 +269,18 @@ class Registry:
         return found
 
     def tallies(self) -> list[Tally]:
-        """Give what the shadows that run now were seen to do, here and in every process that told.
+        """Return the tallies of the running shadows, from this process and all that wrote theirs.
 
         Raises
         ------
         RegistryError
-            The file that they tell it to holds something else.
+            The file of tallies has a line that is not a tally.
         """
         self._modes.flush()
         return self._modes.tallies(self._document)
 
     def flush(self) -> None:
-        """Return when every call that shadows took over is compared, and told."""
+        """Wait until shadows have compared all sampled calls and written their counts."""
         self._modes.flush()
 
     def _entry(self, name: str) -> PolicyEntry:
@@ -277,7 +291,7 @@ class Registry:
         return policies[name]
 
     def _follow(self) -> None:
-        # What was refused is tried again: a file that a checkout had not written yet comes later.
+        # Refused versions are tried again, because a checkout may still be writing their files.
         self._withdrawn.settle()
         path = self.generated / REGISTRY_FILE
         try:
@@ -299,7 +313,7 @@ class Registry:
 
     def _swap(self, document: RegistryDocument) -> None:
         refusals: dict[str, str] = {}
-        # A policy that the registry names no more goes on as it was: its callers hold on to it.
+        # A policy that the registry no longer names stays unchanged, because callers still use it.
         versions = dict(self.snapshot.versions)
         calls = dict(self.snapshot.calls)
         for name, entry in document.policies.items():
@@ -330,7 +344,7 @@ class Registry:
             raise RegistryError(f"version {number} is {why}")
 
     def _broken(self, failed: LoadedVersion, previous: LoadedVersion, why: str, *, is_slow: bool) -> None:
-        """Return to the previous version: in this process at once, in all others through the registry."""
+        """Return to the previous version, in this process immediately, in others through the registry."""
         with self._following:
             self._withdrawn.add(failed, previous, why, is_slow=is_slow)
             self._swap(self._document)
@@ -348,14 +362,14 @@ class Registry:
         self._refusals = refusals
 
     def _previous(self, name: str, entry: PolicyEntry, refusals: dict[str, str]) -> LoadedVersion | None:
-        """Give the last good version of a process that has none in memory yet, if it is good still."""
+        """Return the last good version for a process that has none loaded, if that version is still good."""
         number = self._withdrawn.instead(name, entry.active) or entry.previous
         return self._beside("previous", name, number, entry, refusals)
 
     def _beside(
         self, role: str, name: str, number: int | None, entry: PolicyEntry, refusals: dict[str, str]
     ) -> LoadedVersion | None:
-        """Give a version that stands beside the active one; None where there is none, or it is refused."""
+        """Return the version in a role next to the active one; None if there is none or it is refused."""
         if number is None or (role == "previous" and self._has_failed(name, entry, number)):
             return None
         try:
@@ -379,7 +393,7 @@ class Registry:
     def _call(
         self, entry: PolicyEntry, champion: LoadedVersion, refusals: dict[str, str]
     ) -> Callable[..., Any]:
-        """Give what a call runs: the version's own function wherever nothing stands beside it."""
+        """Return the function to call: the version's own function if there is no other version to run."""
         is_new = champion.number == entry.active and (entry.previous or champion.number) < champion.number
         numbers = {
             "previous": entry.previous if is_new else None,
@@ -405,7 +419,7 @@ class Registry:
         self._modes.forked()
 
 
-# In a forked child no thread is left to release a lock that another thread held.
+# In a forked child there is no thread to release a lock that another thread held.
 _registries: "WeakSet[Registry]" = WeakSet()
 
 

@@ -1,15 +1,14 @@
-"""A shadow runs beside the version that answers, on a sample of the calls, and never answers.
+"""Shadows, which run a version on a sample of the calls without ever answering.
 
-The caller pays for the sample's draw and, on the sampled calls, for holding the arguments: at most
-`LARGEST` bytes are copied, larger ones are skipped. The rest happens on a background thread that works at
-most a fifth of the time; when it falls behind, sampled calls are skipped and counted. Calls are run twice
-only where that is safe: arguments are numbers, texts, times, arrays, answers of policies, and lists and
-mappings of those. A call that is given a function or an open file is none of them.
+The caller pays for drawing the sample and, on the sampled calls, for copying the arguments: at most `LARGEST`
+bytes are copied, and calls with larger arguments are skipped. The rest happens on a background thread that
+works at most a fifth of the time. If the thread falls behind, sampled calls are skipped and counted. A call
+runs twice only if that is safe: its arguments must be numbers, strings, times, arrays, answers of policies,
+or lists and mappings of those. This excludes calls with a function or an open file as an argument.
 
-What shadows were seen to do: a file of counts that every process adds lines to.
-
-A line holds what is new since the process's last one, so the sum of all lines is what is known, and a few
-witnesses. Lines are short and written in one append each, so that processes do not cut into one another.
+Every process appends its counts to one file. A line contains the counts since the process's previous line and
+a few witnesses, so the total is the sum of all lines. Lines are short and each is written in one append, so
+that the lines of several processes are not interleaved.
 """
 
 import inspect
@@ -39,7 +38,7 @@ FILE: Final = "shadow.jsonl"
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that two versions answered differently, in brief."""
+    """One call that two versions answered differently, as short texts."""
 
     difference: str
     feature: str
@@ -48,7 +47,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How often a shadow was compared with the version that answered, and how it differed."""
+    """Counts of the comparisons of a shadow with the version that answered."""
 
     policy: str
     version: int
@@ -64,16 +63,16 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def differ(self) -> int:
-        """The compared calls that were answered differently."""
+        """The number of compared calls with different answers."""
         return self.quieter + self.louder + self.otherwise
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to tell."""
+        """Whether all counts are zero."""
         return not (self.compared or self.failed or self.skipped)
 
     def __add__(self, other: "Tally") -> "Tally":
-        """Give both together."""
+        """Return the sum of the counts and all witnesses."""
         counts = ("compared", "quieter", "louder", "otherwise", "failed", "skipped")
         sums = {name: getattr(self, name) + getattr(other, name) for name in counts}
         return msgspec.structs.replace(self, **sums, witnesses=self.witnesses + other.witnesses)
@@ -88,18 +87,18 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def add_to_file(folder: Path, tallies: Iterable[Tally]) -> None:
-    """Append what is new."""
+    """Append tallies to the file in a folder."""
     content = b"".join(msgspec.json.encode(each) + b"\n" for each in tallies)
     append(folder / FILE, content)
 
 
 def read_tallies(folder: Path) -> dict[tuple[str, int, str, int], Tally]:
-    """Give what is known by policy, version, digest and version that answered.
+    """Return the tallies by policy, version, digest and version that answered.
 
     Raises
     ------
     RegistryError
-        A line that is whole is not one of a tally.
+        A complete line is not a tally.
     """
     path = folder / FILE
     content = path.read_bytes() if path.exists() else b""
@@ -118,13 +117,13 @@ def _grouped(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-LARGEST: Final = 1 << 20  # bytes of arrays that a sampled call may hold
-MOST_MEMBERS: Final = 2_000  # of lists and mappings, all together
+LARGEST: Final = 1 << 20  # bytes of array arguments in a sampled call
+MOST_MEMBERS: Final = 2_000  # of all lists and mappings together
 WAITING: Final = 64  # sampled calls
-REST: Final = 4.0  # times what a call took: how long the thread rests afterwards
+REST: Final = 4.0  # length of the thread's pause after a call, relative to the duration of the call
 LONGEST_REST_S: Final = 1.0
 TOLD_S: Final = 5.0  # between two lines of the file
-WITNESSES: Final = 3  # a line
+WITNESSES: Final = 3  # per line
 _PLAIN: Final = (
     str,
     int,
@@ -140,14 +139,14 @@ _log = logging.getLogger("poet_runtime.registry")
 
 
 class _Unsafe(Exception):  # noqa: N818 -- never leaves this module
-    """A call that cannot be held, or that must not be run twice."""
+    """A call whose arguments cannot be copied, or that must not run twice."""
 
 
 class Shadow(BackgroundWorker):
-    """One version in one process, beside one that answers."""
+    """A shadow version in one process, compared with the version that answers."""
 
     _thread_name: ClassVar[str] = "poet-shadow"
-    _exit_order: ClassVar[int] = 10  # before the recorder: a version may call others that are recorded
+    _exit_order: ClassVar[int] = 10  # before the recorder: a version may call recorded policies
 
     def __init__(
         self,
@@ -165,7 +164,7 @@ class Shadow(BackgroundWorker):
         super().__init__()
 
     def reset_after_fork(self) -> None:
-        """Start empty; after a fork the parent writes what it saw."""
+        """Start empty, because after a fork the parent writes its own counts."""
         self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event | None]
         self._waiting = queue.Queue(WAITING)
         self._guarding = threading.Lock()
@@ -182,7 +181,7 @@ class Shadow(BackgroundWorker):
         )
 
     def beside(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Give the function with the shadow beside it."""
+        """Return the function with sampling for the shadow added."""
         fresh, share = self._fresh, self.share
 
         @wraps(function)
@@ -195,7 +194,7 @@ class Shadow(BackgroundWorker):
         return call
 
     def _offer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> None:
-        """Take a call over, or let it be: whatever goes wrong, the caller has the answer already."""
+        """Queue a call for comparison, or skip it. Errors do not matter to the caller, who has the answer."""
         try:
             held = _Held()
             bound = self._signature.bind(
@@ -209,14 +208,14 @@ class Shadow(BackgroundWorker):
                 self._new.skipped += 1
 
     def close_at_exit(self, deadline: float) -> None:
-        """Compare what waits until the deadline, without rests, and write what was seen."""
+        """Compare the queued calls until the deadline, without pauses, and write the counts."""
         if self._stop_thread(deadline):
             self.tell()
 
     def _wake_thread(self) -> None:
         self._woken.set()
         if self._thread is not None:
-            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+            with suppress(queue.Full):  # after the deadline the thread ends without this item
                 self._waiting.put(None, timeout=self._time_left)
 
     def _run(self) -> None:
@@ -256,7 +255,7 @@ class Shadow(BackgroundWorker):
                 difference(policy.name, answer, shadowed),
                 policy.for_answer(shadowed).brief(shadowed),
             )
-        except Exception as error:  # noqa: BLE001 -- counted; nobody waits for this answer
+        except Exception as error:  # noqa: BLE001 -- counted; no caller waits for this answer
             found, said = "failed", f"{type(error).__name__}: {error}"
         with self._guarding:
             new = self._new
@@ -277,13 +276,13 @@ class Shadow(BackgroundWorker):
                 )
 
     def tell(self) -> None:
-        """Add what is new to the file; it is kept, and told later, where that cannot be written."""
+        """Append the new counts to the file. If that fails, keep them for the next attempt."""
         with self._guarding:
             new, self._new = self._new, self._nothing()
         self._told_at = time.monotonic()
         if new.is_empty:
             return
-        if self._folder is None:  # versions that stand alone: only this process knows
+        if self._folder is None:  # versions without a workspace: the counts stay in this process
             self._keep(new)
             return
         try:
@@ -298,7 +297,7 @@ class Shadow(BackgroundWorker):
             del self._new.witnesses[WITNESSES:]
 
     def flush(self) -> None:
-        """Return when everything offered so far is compared and told."""
+        """Wait until all calls queued so far are compared and their counts are written."""
         if self._thread is None:
             self.tell()
             return
@@ -307,19 +306,19 @@ class Shadow(BackgroundWorker):
         turn.wait()
 
     def untold(self) -> Tally:
-        """Give what no line of the file says yet."""
+        """Return the counts that are not in the file yet."""
         with self._guarding:
             return msgspec.structs.replace(self._new, witnesses=list(self._new.witnesses))
 
 
 class _Held:
-    """Arguments as they are now; the caller may change its own at once."""
+    """Copier of the arguments of one call, which the caller may change immediately."""
 
     def __init__(self) -> None:
         self._bytes = self._members = 0
 
     def value(self, value: Any) -> Any:
-        """Give a copy of what may change, and what cannot change itself."""
+        """Return a copy of a mutable value, and an immutable value itself."""
         if isinstance(value, _PLAIN):
             return value
         if isinstance(value, list | tuple):
@@ -343,7 +342,7 @@ class _Held:
 
 
 def _is_array(value: Any) -> bool:
-    """Tell a one-dimensional column of numpy or pandas, without importing either."""
+    """Return whether a value is a numpy array or a pandas Series, without importing either library."""
     kind = type(value)
     is_series = (kind.__module__.partition(".")[0], kind.__name__) == ("pandas", "Series")
     return is_series or (kind.__module__ == "numpy" and hasattr(value, "dtype"))

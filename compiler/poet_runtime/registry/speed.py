@@ -1,25 +1,24 @@
-"""Whether a new version is far slower than the one before it, on the same call, run again.
+"""Test whether a new version is much slower than the previous one, by repeating the same call.
 
-The first run of a call proves nothing: it may wait for a lazy column, a cold cache, or a machine that is
-busy with other work. A first run that took over `SUSPICIOUS_S` only makes a call suspicious. Lazy columns
-are then read once, outside the clocks, the version before runs once to warm up, and both versions run in
-rounds, in an order drawn by lot. The first round in which the new version is not far slower clears it.
-There are two ways to be found slow:
+The first run of a call is not evidence: it may wait for a lazy column, a cold cache, or a busy machine. A
+first run longer than `SUSPICIOUS_S` only makes a call suspicious. Then lazy columns are read once without
+timing, the previous version runs once to warm up, and both versions run in rounds, in random order. The first
+round in which the new version is not much slower clears it. A version can be found slow in two ways:
 
-*A slow call*: in two rounds the fastest run took over `SLOW_S` and over `SLOWER` times as long as the
-fastest of the version before, in wall time and in the CPU time of the calling thread. A machine that is
-busy with other work uses up wall time only.
+*A slow call*: in two rounds the fastest run took more than `SLOW_S` and more than `SLOWER` times as long as
+the fastest run of the previous version, in wall time and in the CPU time of the calling thread. Other work on
+a busy machine only increases wall time.
 
-*A slow series*: in `SERIES` rounds one after the other, over several calls if they take long, the new
-version took over `SLOWER` times as long and over `SUSPICIOUS_S` longer, in wall time. This finds a version
-that waits or works in other threads, and one that takes 15 ms instead of 0.3 ms. If both versions are
-equally fast, then each order of a round is equally likely whatever the machine does, so the new version is
-the slower one with probability at most 1/2, given everything before. A series is therefore wrong with
-probability at most 1/1024, without any assumption about how often a machine stalls or for how long.
+*A slow series*: in `SERIES` consecutive rounds, over several calls if they take long, the new version took
+more than `SLOWER` times as long and over `SUSPICIOUS_S` longer, in wall time. This finds a version that waits
+or works in other threads, and one that takes 15 ms instead of 0.3 ms. If both versions are equally fast, both
+orders of a round are equally likely, regardless of the machine. Given everything before, the new version is
+therefore the slower one with probability at most 1/2. A series is wrong with probability at most 1/1024,
+without any assumption about how often or how long a machine stalls.
 
-The caller waits meanwhile. What it cost to clear a version is paid off with the time of later suspicious
-calls, which are left alone until then: at first as much, then three times as much, up to `MOST_LEFT_ALONE`
-times.
+The caller waits meanwhile. The time spent on clearing a version is offset against the time of later
+suspicious calls, which are not tested until then: at first the same time, then three times as much, up to
+`MOST_LEFT_ALONE` times.
 """
 
 import copy
@@ -34,11 +33,11 @@ from typing import Any, Final, NamedTuple
 SUSPICIOUS_S: Final = 0.005
 SLOW_S: Final = 1.0
 SLOWER: Final = 20.0
-ROUNDS: Final = 2  # until CPU time counts: the fastest of two runs is rarely one that was interrupted
-SERIES: Final = 10  # rounds: 1 / 2**10 is below the rate that is allowed to a version
-LONGEST_S: Final = 5.0  # of repeating one call, after which no further round begins
-MOST_LEFT_ALONE: Final = 99  # times what clearing cost: at most 1 % of the time of suspicious calls
-_MOST_MEMBERS: Final = 1_000  # of a list or a mapping, searched for code of the caller
+ROUNDS: Final = 2  # until CPU time counts; the fastest of two runs was rarely interrupted
+SERIES: Final = 10  # rounds; 1 / 2**10 is below the failure rate that a version is allowed
+LONGEST_S: Final = 5.0  # of repeating one call, after which no further round starts
+MOST_LEFT_ALONE: Final = 99  # times the cost of clearing, so at most 1 % of the time of suspicious calls
+_MOST_MEMBERS: Final = 1_000  # members of a list or a mapping that are searched for the caller's code
 _TEE: Final[type] = type(itertools.tee(())[0])
 READ_ONCE: Final = frozenset(
     {GeneratorType, map, filter, zip, _TEE, *(type(iter(kind())) for kind in (list, tuple, dict, set))}
@@ -48,7 +47,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Timers(NamedTuple):
-    """The clocks of a guard, both in seconds from any start: wall time and the calling thread's CPU time."""
+    """The clocks of a guard in seconds with any origin: wall time and CPU time of the calling thread."""
 
     wall: Callable[[], float] = perf_counter
     cpu: Callable[[], float] = thread_time
@@ -58,7 +57,7 @@ SYSTEM_TIMERS: Final = Timers()
 
 
 class _Spent(NamedTuple):
-    """What runs of the same call took in seconds; of several runs, the least of each."""
+    """Wall and CPU time of a call in seconds; the minimum of each over several runs."""
 
     wall: float = float("inf")
     cpu: float = float("inf")
@@ -74,7 +73,7 @@ class _Spent(NamedTuple):
 
 
 class Slowness(NamedTuple):
-    """Why a version was found slow, and in which series, counted from 1; 0 for a slow call."""
+    """The reason why a version was found slow, and the series, counted from 1; 0 for a slow call."""
 
     why: str
     series: int = 0
@@ -86,24 +85,24 @@ class _Judged(NamedTuple):
 
 
 class SpeedWatch:
-    """The speed of one new version in one process, against the version before it."""
+    """The test of one new version's speed in one process, compared with the previous version."""
 
     def __init__(
         self, new: Callable[..., Any], previous: Callable[..., Any], number: int, timers: Timers
     ) -> None:
         self._new, self._previous, self._previous_number = new, previous, number
         self._timers = timers
-        self._lot = random.Random()  # noqa: S311 -- of its own: the caller's seeded numbers stay as they are
+        self._lot = random.Random()  # noqa: S311 -- separate, so that the caller's seeded numbers do not change
         self._slower_rounds = self._series = self._cleared = 0
         self._owed_s = 0.0
         self.forked()
 
     def forked(self) -> None:
-        """Replace the lock, in a forked child: the thread that held it does not exist there."""
+        """Replace the lock in a forked child, where the thread that held it does not exist."""
         self._repeating = threading.Lock()
 
     def judge(self, took: float, arguments: Arguments) -> Slowness | None:
-        """Return why a suspicious call shows that the version is slow; None if it does not, or not yet.
+        """Return why a suspicious call proves that the version is slow; None if it does not, or not yet.
 
         Only one thread at a time repeats a call. The others do not wait for it.
         """
@@ -124,7 +123,7 @@ class SpeedWatch:
             self._repeating.release()
 
     def _compared(self, took: float, arguments: Arguments, begun: float) -> _Judged:
-        """Run both versions in rounds until one clears the new version or there is enough to tell."""
+        """Run both versions in rounds until a round clears the new version or the evidence suffices."""
         old, arguments = self._warmed(arguments)
         if old is None or not _is_far_above(took, old.wall):
             return _Judged(is_cleared=True)
@@ -147,14 +146,14 @@ class SpeedWatch:
         return _Judged(is_cleared=False)
 
     def _warmed(self, arguments: Arguments) -> tuple[_Spent | None, Arguments]:
-        """Run the version before once; return what it took, and the arguments as both can take them."""
+        """Run the previous version once; return its time and the arguments that both versions accept."""
         read = materialized(arguments)
         if read is not arguments and (spent := self._timed(self._previous, read)) is not None:
             return spent, read
         return self._timed(self._previous, arguments), arguments
 
     def _round(self, arguments: Arguments) -> tuple[_Spent, _Spent] | None:
-        """Run both versions in an order drawn by lot; None, and the series over, if one clears the other."""
+        """Run both versions in random order. If the new one is cleared, end the series and return None."""
         if self._slower_rounds == 0:
             self._series += 1
         is_new_first = self._lot.random() < 0.5
@@ -168,13 +167,13 @@ class SpeedWatch:
         return new, old
 
     def _timed(self, function: Callable[..., Any], arguments: Arguments) -> _Spent | None:
-        """Run a call once more and return what it took; None if it raises."""
+        """Run a call once more and return its time; None if it raises."""
         args, kwargs = unread(arguments)
         wall, cpu = self._timers
         begun, cpu_begun = wall(), cpu()
         try:
             function(*args, **kwargs)
-        except Exception:  # noqa: BLE001 -- the caller has an answer; a call that cannot be repeated proves nothing
+        except Exception:  # noqa: BLE001 -- the caller has an answer; a failed repetition is not evidence
             return None
         cpu_spent = cpu() - cpu_begun
         return _Spent(wall() - begun, cpu_spent)
@@ -185,7 +184,7 @@ def _is_far_above(mine: float, theirs: float) -> bool:
 
 
 def twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Arguments, Arguments]:
-    """Return the arguments for two calls where some can be read once only."""
+    """Return the arguments for two calls if some of them can only be read once."""
     pairs = [itertools.tee(value) if type(value) in READ_ONCE else (value, value) for value in args]
     named = {
         name: itertools.tee(value) if type(value) in READ_ONCE else (value, value)
@@ -199,7 +198,7 @@ def twice(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Arguments, Arg
 
 
 def unread(arguments: Arguments) -> Arguments:
-    """Return the arguments for one more call; what is kept of an iterator stays at its beginning."""
+    """Return the arguments for one more call. The kept copies of iterators stay at their start."""
     args, kwargs = arguments
     return (
         tuple(copy.copy(value) if type(value) is _TEE else value for value in args),
@@ -208,13 +207,13 @@ def unread(arguments: Arguments) -> Arguments:
 
 
 def is_spent(arguments: Arguments) -> bool:
-    """Return whether an argument is an iterator that is not kept for a second call."""
+    """Return whether an argument is an iterator without a copy for a second call."""
     args, kwargs = arguments
     return any(hasattr(value, "__next__") and type(value) is not _TEE for value in (*args, *kwargs.values()))
 
 
 def holds_code(arguments: Arguments) -> bool:
-    """Return whether an argument or a member of one is the caller's code, which may do more than answer."""
+    """Return whether an argument or a member of one is the caller's code, which may have side effects."""
     args, kwargs = arguments
     return any(map(_is_or_holds_code, (*args, *kwargs.values())))
 
@@ -229,7 +228,7 @@ def _is_or_holds_code(value: Any) -> bool:
 
 
 def materialized(arguments: Arguments) -> Arguments:
-    """Return the arguments with lazy columns read; the same object if none is lazy or can be read."""
+    """Return the arguments with lazy columns read into memory; the same object if there are none."""
     args, kwargs = arguments
     read_args = tuple(map(_read, args))
     read_kwargs = {name: _read(value) for name, value in kwargs.items()}
@@ -245,5 +244,5 @@ def _read(value: Any) -> Any:
         return value
     try:
         return reader()
-    except Exception:  # noqa: BLE001 -- code of the caller: both versions then read the column for themselves
+    except Exception:  # noqa: BLE001 -- the caller's code failed, so both versions read the column themselves
         return value

@@ -1,10 +1,12 @@
-"""`registry.json`: which versions there are, and which one answers.
+"""The files `registry.json` and `journal.jsonl`: the versions, the active ones, and all changes.
 
-The journal: who let which version answer, when and why. Lines are added, never changed.
+`registry.json` lists the versions of every policy and the active one. The journal records who made which
+change, when and why. Lines are appended and never changed.
 
-A line is written before the registry that it tells of, so no change goes untold. A compiler killed between
-the two leaves lines of a change that never happened. Each line names its registry's generation and the one
-before it, so what did happen is the chain that leads back from the registry as it is.
+A journal line is written before the registry that it describes, so every change is recorded. A compiler that
+is killed between the two leaves lines of a change that never happened. Each line has the generation of its
+registry and the generation before it, so the actual changes are the chain that leads back from the current
+registry.
 """
 
 import os
@@ -22,7 +24,7 @@ FORMAT: Final = 1
 
 
 class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A published version: its file and the digests of module and manifest."""
+    """A published version, with its file and the digests of module and manifest."""
 
     module: str
     sha256: str
@@ -30,7 +32,7 @@ class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """A version beside the active one: on which share of the calls, and since when (RFC 3339)."""
+    """A version on trial next to the active one, with its share of the calls and its start (RFC 3339)."""
 
     version: int
     share: float
@@ -38,7 +40,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A word on a module's digest: it must not answer again, or, later, that it may."""
+    """A quarantine of a module's digest, which must not answer again, or the release from it."""
 
     sha256: str
     version: int
@@ -49,7 +51,7 @@ class Quarantine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Slowness(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a guard set a version aside for its speed alone, without quarantining it."""
+    """The reason why a guard replaced a version only because of its speed, without quarantine."""
 
     sha256: str
     version: int
@@ -59,10 +61,10 @@ class Slowness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A policy's versions by number, the active one, the one before it, and those on trial.
+    """A policy's versions by number, the active one, the previous one, and those on trial.
 
-    `quarantine` only ever grows; the last word on a digest counts. `slow` loses its entry on a version
-    when that version is activated.
+    `quarantine` only grows, and the last entry for a digest counts. Activating a version removes its entry
+    from `slow`.
     """
 
     active: int
@@ -74,33 +76,33 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     slow: tuple[Slowness, ...] = ()
 
     def quarantined(self, number: int) -> Quarantine | None:
-        """Give why a version must not answer; None for one that may."""
+        """Return the quarantine of a version; None if it may answer."""
         version = self.versions.get(str(number))
         words = [each for each in self.quarantine if version is not None and each.sha256 == version.sha256]
         return words[-1] if words and not words[-1].is_release else None
 
     def slowness(self, number: int) -> Slowness | None:
-        """Return why a guard returned from this version; None if no guard did since its last activation."""
+        """Return why a guard replaced this version; None if none did since its last activation."""
         version = self.versions.get(str(number))
         found = (each for each in self.slow if version is not None and each.sha256 == version.sha256)
         return next(found, None)
 
     def without_slowness(self, number: int) -> "PolicyEntry":
-        """Return the entry without what guards said about the speed of a version."""
+        """Return the entry without a version's slowness."""
         version = self.versions[str(number)]
         kept = tuple(each for each in self.slow if each.sha256 != version.sha256)
         return msgspec.structs.replace(self, slow=kept)
 
 
 class RegistryDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. `generation` grows with every change."""
+    """The content of the file. `generation` increases with every change."""
 
     format: int = FORMAT
     generation: int = 0
     policies: dict[str, PolicyEntry] = msgspec.field(default_factory=dict)
 
     def active(self, policy: str) -> int | None:
-        """Give the number of the version that answers; None for a policy never published."""
+        """Return the number of the active version; None for a policy that was never published."""
         entry = self.policies.get(policy)
         return None if entry is None else entry.active
 
@@ -115,12 +117,12 @@ _DOCUMENT: Final = JsonDocument(
 
 
 def read_document(generated: Path) -> RegistryDocument:
-    """Read ``registry.json``; an empty one where there is none.
+    """Read ``registry.json``; return an empty registry if the file does not exist.
 
     Raises
     ------
     RegistryError
-        It is not a registry that this release knows.
+        The file is not a registry that this release can read.
     """
     path = generated / REGISTRY_FILE
     document = _DOCUMENT.read_if_exists(path)
@@ -128,12 +130,12 @@ def read_document(generated: Path) -> RegistryDocument:
 
 
 def decode_document(content: bytes, path: Path) -> RegistryDocument:
-    """Decode what stands in ``registry.json``; `path` is for the messages.
+    """Decode the content of ``registry.json``. The path is only used in error messages.
 
     Raises
     ------
     RegistryError
-        It is not a registry that this release knows.
+        The content is not a registry that this release can read.
     """
     return _checked(_DOCUMENT.decode(content, path), path)
 
@@ -141,11 +143,17 @@ def decode_document(content: bytes, path: Path) -> RegistryDocument:
 def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
     for policy, entry in document.policies.items():
         for number, version in entry.versions.items():
-            # The name is also what keeps a registry from pointing out of its folder.
+            # This check also prevents a registry from pointing outside its folder.
             if version.module != f"{policy}_v{number}.py" or "/" in policy or not number.isdecimal():
-                raise RegistryError(f"{path}: {version.module!r} is no module of {policy} version {number}")
+                raise RegistryError(
+                    f"{path}: {version.module!r} is not a module of {policy} version {number}; "
+                    "restore the file from version control"
+                )
         if {str(entry.active), str(entry.previous or entry.active)} - entry.versions.keys():
-            raise RegistryError(f"{path}: {policy} does not list its active or its previous version")
+            raise RegistryError(
+                f"{path}: {policy} does not list its active or its previous version; "
+                "restore the file from version control"
+            )
         for trial in filter(None, (entry.shadow, entry.canary)):
             if str(trial.version) not in entry.versions or not 0.0 < trial.share <= 1.0:
                 raise RegistryError(
@@ -186,9 +194,9 @@ Mode = Literal["active", "shadow", "shadow ends", "canary", "canary ends", "quar
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}, omit_defaults=True):
-    """One policy in one change of the registry; `from_` equals `to` where a version was only published.
+    """One policy in one change of the registry. `from_` equals `to` if a version was only published.
 
-    In the other modes `from_` is the version that answers, `to` the one that is spoken of.
+    In modes other than ``"active"``, `from_` is the active version and `to` the version concerned.
     """
 
     generation: int
@@ -203,7 +211,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}, 
 
 
 def append(generated: Path, moves: Sequence[Move]) -> None:
-    """Add lines and force them to disk; half a line that a kill left at the end gives way."""
+    """Append lines and force them to disk. A partial last line, left by a kill, is removed first."""
     path = generated / JOURNAL_FILE
     whole = _whole(path)
     with path.open("ab") as journal:
@@ -214,12 +222,12 @@ def append(generated: Path, moves: Sequence[Move]) -> None:
 
 
 def read_journal(generated: Path) -> tuple[Move, ...]:
-    """Read the changes that led to the registry as it is, oldest first.
+    """Read the changes that led to the current registry, oldest first.
 
     Raises
     ------
     PublishError
-        A line is not one of the journal's.
+        A line is not a journal entry.
     """
     found: list[Move] = []
     generation = before = read_document(generated).generation
@@ -233,12 +241,12 @@ def read_journal(generated: Path) -> tuple[Move, ...]:
 
 
 def last_change(generated: Path) -> Move | None:
-    """Give the newest change that the journal tells of, whether it came about or not.
+    """Return the newest change in the journal, whether or not it took effect.
 
     Raises
     ------
     PublishError
-        A line is not one of the journal's.
+        A line is not a journal entry.
     """
     moves = _moves(generated / JOURNAL_FILE)
     return max(moves, key=lambda move: move.generation) if moves else None
@@ -251,7 +259,7 @@ def _moves(path: Path) -> list[Move]:
             moves.append(msgspec.json.decode(line, type=Move))
         except msgspec.DecodeError as error:
             raise PublishError(
-                f"{path}, line {number}: {error}; put the line right, or move the file away"
+                f"{path}, line {number}: {error}; correct the line or move the file away"
             ) from error
     return moves
 

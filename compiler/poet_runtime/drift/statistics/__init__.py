@@ -1,4 +1,4 @@
-"""Statistics: how far rows of values are from a baseline. One function each, grouped by family."""
+"""Statistics that compare rows of values with a baseline, one function each, grouped by family."""
 
 from poet_runtime.drift.statistics.catalogue import COUNTS, NAMES, NUMERIC, ORDERED, p_value
 from poet_runtime.drift.statistics.distances import ks, wasserstein

@@ -1,9 +1,9 @@
-"""A prepared reference as the statistics see it, and rows of values to hold against it.
+"""Prepared references (`Baseline`) and the samples that statistics compare with them (`Rows`).
 
-Everything a statistic needs of the reference is computed once and kept; threads may race to fill a cached
-value, but only with the same value.
+Everything that a statistic needs from the reference is computed once and cached. Threads may race to fill a
+cached value, but all of them compute the same value.
 
-Division by a unit that may be nothing.
+`in_units` divides distances by a unit that may be zero.
 """
 
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from poet_runtime.drift.statistics.grid import BLOCK, Grid, Gridded, blocks, cel
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-LONG: Final = 3000  # values: from here on a sort costs more than what does without one
+LONG: Final = 3000  # values; above this, sorting costs more than the methods that avoid it
 BINS: Final = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """How often each category or bin occurs: `current` by row, `reference` once; same columns."""
+    """Counts of each category or bin, one row per current sample; `reference` has the same columns."""
 
     current: FloatArray
     reference: FloatArray
@@ -32,9 +32,9 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Numeric values in their order, at least one, all finite.
+    """Numeric values in their original order, at least one, all finite.
 
-    `floor` is the smallest standard deviation that is more than the rounding of a preparation.
+    `floor` is the largest standard deviation that counts as rounding error of a preparation.
     """
 
     values: FloatArray
@@ -43,12 +43,12 @@ class Baseline:
 
     @property
     def n(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return len(self.values)
 
     @cached_property
     def order(self) -> IntArray:
-        """Positions of the values in increasing order."""
+        """The positions of the values in increasing order."""
         return np.argsort(self.values, kind="stable")
 
     @cached_property
@@ -57,7 +57,7 @@ class Baseline:
         return np.sort(self.values)
 
     def grid(self, length: int) -> Grid:
-        """Give cells that suit a current sample of some length, with the values in them."""
+        """Return a grid of the values with a suitable number of cells for a current sample of this length."""
         cells = cells_for(length)
         if cells not in self._grids:
             self._grids[cells] = Grid.over(self.sorted, cells)
@@ -65,19 +65,19 @@ class Baseline:
 
     @cached_property
     def rank(self) -> IntArray:
-        """Place of each value in `sorted`."""
+        """The place of each value in `sorted`."""
         rank = np.empty(self.n, np.int64)
         rank[self.order] = np.arange(self.n)
         return rank
 
     @cached_property
     def tie_end(self) -> IntArray:
-        """How many values are at most `sorted[i]`."""
+        """The number of values that are at most `sorted[i]`."""
         return np.searchsorted(self.sorted, self.sorted, side="right")
 
     @cached_property
     def tie_start(self) -> IntArray:
-        """How many values are below `sorted[i]`."""
+        """The number of values below `sorted[i]`."""
         return np.searchsorted(self.sorted, self.sorted, side="left")
 
     @cached_property
@@ -87,43 +87,43 @@ class Baseline:
 
     @cached_property
     def mean(self) -> float:
-        """Arithmetic mean, kept between the extremes: rounding must not move a constant."""
+        """The arithmetic mean, clipped to the extremes so that rounding does not shift a constant."""
         return float(np.clip(self.values.mean(), self.sorted[0], self.sorted[-1]))
 
     @cached_property
     def sd(self) -> float:
-        """Population standard deviation; 0 for a constant or for mere rounding."""
+        """The population standard deviation; 0 for a constant or if it is only rounding error."""
         sd = 0.0 if self.is_constant else float(self.values.std())
         return sd if sd > self.floor else 0.0
 
     @cached_property
     def median(self) -> float:
-        """Middle value, or the mean of the middle two."""
+        """The median."""
         return float((self.sorted[(self.n - 1) // 2] + self.sorted[self.n // 2]) / 2)
 
     @cached_property
     def absolute_deviations(self) -> FloatArray:
-        """Distance of each value from the median."""
+        """The distance of each value from the median."""
         return np.abs(self.values - self.median)
 
     @cached_property
     def mad(self) -> float:
-        """Median distance from the median."""
+        """The median absolute deviation from the median."""
         return float(np.median(self.absolute_deviations))
 
     @cached_property
     def roughness(self) -> float:
-        """Mean absolute step from value to value, in the values' own unit; 0 for a single value."""
+        """The mean absolute difference of successive values, in their unit; 0 for a single value."""
         return mean_step(self.values) if self.n > 1 else 0.0
 
     @cached_property
     def sums_from_median(self) -> FloatArray:
-        """Sum of the k smallest distances from the median, signed, for k = 0 … n."""
+        """The sums of the signed distances of the k smallest values from the median, for k = 0 … n."""
         return np.concatenate(([0.0], np.cumsum(self.sorted - self.median)))
 
     @cached_property
     def edges(self) -> FloatArray:
-        """Upper edges of about ten bins of equal share; a value that fills a bin gets one of its own."""
+        """The upper edges of about ten bins of equal share. A value that fills a bin gets its own bin."""
         at = (np.arange(1, BINS) * self.n - 1) // BINS
         quantiles = self.sorted[np.clip(at, 0, self.n - 1)]
         heavy = quantiles[1:][quantiles[1:] == quantiles[:-1]] if not self.is_constant else quantiles[:1]
@@ -131,12 +131,12 @@ class Baseline:
 
     @cached_property
     def bin_counts(self) -> FloatArray:
-        """How many values fall in each bin."""
+        """The number of values in each bin."""
         return counts_between(self.sorted, self.edges)
 
 
 def mean_step(values: npt.NDArray[Any]) -> float:
-    """Give the mean absolute step from value to value, a block that fits the cache at a time."""
+    """Return the mean absolute difference of successive values, computed in blocks that fit the CPU cache."""
     total = 0.0
     for block in blocks(len(values) - 1):
         steps = np.subtract(values[block.start + 1 : block.stop + 1], values[block], dtype=np.float64)
@@ -151,7 +151,7 @@ def counts_between(ordered: FloatArray, edges: FloatArray) -> FloatArray:
 
 
 def counts_compared(values: npt.NDArray[Any], edges: FloatArray) -> FloatArray:
-    """Count values in the same bins in any order, a block that fits the cache at a time."""
+    """Count values in any order in the same bins, in blocks that fit the CPU cache."""
     at_most = np.zeros(len(edges), np.int64)
     flags = np.empty(min(len(values), BLOCK), np.bool_)
     for block in blocks(len(values)):
@@ -163,19 +163,19 @@ def counts_compared(values: npt.NDArray[Any], edges: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Samples of one length, one a row, against a baseline. A current sample is a single row."""
+    """Samples of equal length, one per row, and their baseline. A current sample is a single row."""
 
-    given: npt.NDArray[Any]  # one row a sample, in their order; numbers of any type
+    given: npt.NDArray[Any]  # one row per sample, in their order; numbers of any type
     baseline: Baseline
 
     @property
     def length(self) -> int:
-        """Values in a row."""
+        """The number of values in a row."""
         return int(self.given.shape[1])
 
     @cached_property
     def values(self) -> FloatArray:
-        """The rows in double precision, in which all is computed."""
+        """The rows in double precision, which all computations use."""
         return self.given.astype(np.float64, copy=False)
 
     @cached_property
@@ -191,52 +191,52 @@ class Rows:
 
     @cached_property
     def low(self) -> FloatArray:
-        """The least value of each row."""
+        """The minimum of each row."""
         return np.asarray(self.given.min(axis=1), np.float64)
 
     @cached_property
     def high(self) -> FloatArray:
-        """The largest value of each row."""
+        """The maximum of each row."""
         return np.asarray(self.given.max(axis=1), np.float64)
 
     @cached_property
     def at_most(self) -> IntArray:
-        """How many values of the baseline are at most each value of `sorted`."""
+        """The number of values of the baseline that are at most each value of `sorted`."""
         return np.searchsorted(self.baseline.sorted, self.sorted, side="right")
 
     @cached_property
     def below(self) -> IntArray:
-        """How many values of the baseline are below each value of `sorted`."""
+        """The number of values of the baseline that are below each value of `sorted`."""
         base, last = self.baseline, self.at_most - 1
         is_tied = (
             base.sorted[last] == self.sorted
-        )  # where nothing is at most the value, the largest is not it
+        )  # index -1, if nothing is at most the value, is the maximum, which is not tied
         return np.where(is_tied, base.tie_start[last], self.at_most) if is_tied.any() else self.at_most
 
     @cached_property
     def mean(self) -> FloatArray:
-        """Arithmetic mean of each row, kept between its extremes."""
+        """The arithmetic mean of each row, clipped to its extremes."""
         mean: FloatArray = np.clip(self.values.mean(axis=1), self.low, self.high)
         return mean
 
     @cached_property
     def median(self) -> FloatArray:
-        """Median of each row."""
+        """The median of each row."""
         middle = [(self.length - 1) // 2, self.length // 2]
         return np.asarray(self._ordered_at(middle)[:, middle].astype(np.float64).mean(axis=1), np.float64)
 
     def _ordered_at(self, places: list[int]) -> npt.NDArray[Any]:
-        """Give the rows with the values at these places where a sort would put them."""
+        """Return the rows partitioned so that these places have the values that sorting would put there."""
         return self.sorted if "sorted" in self.__dict__ else np.partition(self.given, places, axis=1)
 
     @cached_property
     def sd(self) -> FloatArray:
-        """Population standard deviation of each row; 0 for a constant one."""
+        """The population standard deviation of each row; 0 for a constant row."""
         return np.where(self.low == self.high, 0.0, self.values.std(axis=1))
 
     @cached_property
     def counts(self) -> Counts:
-        """Each row over the bins of the baseline."""
+        """The counts of each row in the bins of the baseline."""
         rows = self._counts_sorted() if self.length < LONG else self._counts_compared()
         return Counts(rows, self.baseline.bin_counts)
 
@@ -249,13 +249,13 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Windows(Rows):
-    """Windows of the baseline itself: their ranks are known, so nothing is searched."""
+    """Windows of the baseline itself, whose ranks are known without a search."""
 
     positions: IntArray  # of each value in the baseline's order
 
     @cached_property
     def places(self) -> IntArray:
-        """Places of each row's values in the sorted baseline, in increasing order."""
+        """The places of each row's values in the sorted baseline, in increasing order."""
         return np.sort(self.baseline.rank[self.positions], axis=1)
 
     @cached_property
@@ -263,7 +263,7 @@ class Windows(Rows):
         """Each row in increasing order."""
         return self.baseline.sorted[self.places]
 
-    def _ordered_at(self, places: list[int]) -> npt.NDArray[Any]:  # noqa: ARG002 -- all are, at no cost
+    def _ordered_at(self, places: list[int]) -> npt.NDArray[Any]:  # noqa: ARG002 -- sorting is free here
         return self.sorted
 
     def _counts_compared(self) -> FloatArray:
@@ -271,22 +271,20 @@ class Windows(Rows):
 
     @cached_property
     def at_most(self) -> IntArray:
-        """How many values of the baseline are at most each value of `sorted`."""
+        """The number of values of the baseline that are at most each value of `sorted`."""
         return self.baseline.tie_end[self.places]
 
     @cached_property
     def below(self) -> IntArray:
-        """How many values of the baseline are below each value of `sorted`."""
+        """The number of values of the baseline that are below each value of `sorted`."""
         return self.baseline.tie_start[self.places]
 
 
-BEYOND: Final = (
-    1e9  # what any distance from a constant reference counts as; finite, so that records can hold it
-)
+BEYOND: Final = 1e9  # stands for any distance from a constant reference; finite, so that it can be recorded
 
 
 def in_units(distance: FloatArray, unit: float) -> FloatArray:
-    """Give non-negative distances in units, at most `BEYOND`; of a unit 0, any distance at all is beyond."""
+    """Return non-negative distances in units, at most `BEYOND`, which any distance is if the unit is 0."""
     distance = np.maximum(distance, 0.0)
     if unit > 0:
         return np.minimum(distance / unit, BEYOND)
@@ -294,5 +292,5 @@ def in_units(distance: FloatArray, unit: float) -> FloatArray:
 
 
 def row_sums(values: FloatArray) -> FloatArray:
-    """Add up each row."""
+    """Return the sum of each row."""
     return np.asarray(values.sum(axis=1), np.float64)

@@ -1,4 +1,4 @@
-"""The statistics by name."""
+"""Tables of the statistics by name."""
 
 from collections.abc import Callable
 from typing import Final
@@ -41,7 +41,7 @@ ORDERED: Final = frozenset({"roughness"})  # the statistics to which the order o
 
 
 def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:
-    """Give the p-value that belongs to a statistic of one row; None where it has none."""
+    """Return the p-value of a statistic of one row; None if the statistic has no p-value."""
     if isinstance(sample, Counts):
         of_counts = p_values.COUNTS.get(name)
         return of_counts(statistic, sample) if of_counts else None

@@ -1,10 +1,11 @@
-"""Distances between two whole distributions, exact: from ranks, or for long samples on a grid.
+"""Exact distances between two distributions: from ranks, or for long samples on a grid.
 
-Distances of long samples, exact, without sorting them: most cells of a grid need no look inside.
+On a grid, the distances of long samples are computed exactly without sorting them, because most cells do not
+have to be examined.
 
-At the edges between cells both distribution functions are known. Within a cell they only rise, so their
-difference lies between that of one function at the cell's end and the other at its start; only the cells
-where this leaves a doubt are looked into. What they hold is sorted, a few values in a hundred.
+At the edges between cells both distribution functions are known. Within a cell they only increase, so their
+difference is bounded by the value of one function at the cell's end and of the other at its start. Only cells
+for which these bounds are not sufficient are examined. Their values, a few percent of all, are sorted.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from poet_runtime.drift.statistics.grid import Cells, Gridded, IntArray, ends_of
 
 
 def ks_on_grid(sample: Gridded) -> float:
-    """Give the largest distance between the distribution functions, the same number as from the ranks."""
+    """Return the largest distance between the distribution functions, equal to the result from ranks."""
     grid = sample.grid
     current, reference = sample.share_before, grid.share_before
     largest = float(np.abs(current - reference).max())
@@ -33,7 +34,7 @@ def ks_on_grid(sample: Gridded) -> float:
 
 
 def _ks_at_single_values(sample: Gridded, wanted: IntArray, values: FloatArray, cells: Cells) -> float:
-    """Look at the cells in which the reference has one value: below it, and at it."""
+    """Return the largest distance below and at the value of cells in which the reference has one value."""
     grid = sample.grid
     there = _first_by_cell(sample, wanted).take(cells)
     smaller = np.bincount(cells[values < there], minlength=grid.cells)[wanted]
@@ -44,34 +45,34 @@ def _ks_at_single_values(sample: Gridded, wanted: IntArray, values: FloatArray, 
 
 
 def _first_by_cell(sample: Gridded, wanted: IntArray) -> FloatArray:
-    """Give the reference's least value in each of the wanted cells, and NaN for the others."""
+    """Return the reference's minimum in each of the wanted cells, and NaN for the others."""
     first = np.full(sample.grid.cells, np.nan)
     first[wanted] = sample.grid.first_in(wanted)
     return first
 
 
 def _ks_inside(sample: Gridded, wanted: IntArray, values: FloatArray) -> float:
-    """Look at every value in the wanted cells, as the statistic of whole samples does."""
+    """Return the largest distance at any value in the wanted cells, as for whole samples."""
     own, ordered = sample.counts[wanted], sample.grid.sorted
     m, n = sample.length, len(ordered)
     values = np.sort(values)
     place = np.arange(len(values)) + np.repeat(sample.before[wanted] - ends_of(own)[:-1], own)
     at_most = np.searchsorted(ordered, values, side="right")
-    is_tied = ordered[at_most - 1] == values  # where nothing is at most the value, the largest is not it
+    is_tied = ordered[at_most - 1] == values  # index -1 is the maximum, which is not tied
     below = np.searchsorted(ordered, values, side="left") if is_tied.any() else at_most
     return float(max(((place + 1) / m - at_most / n).max(), (below / n - place / m).max()))
 
 
 def area_on_grid(sample: Gridded) -> float:
-    """Give the area between the distribution functions, in the unit of the values.
+    """Return the area between the distribution functions, in the unit of the values.
 
     With D the difference just before and D' just after a value z of either sample, the area is the sum of
-    z (|D| - |D'|), by parts. Where D keeps its sign that is z over the sample's size with one sign or the
-    other, so sums by cell will do; the cells in which the sign may change are looked into.
+    z (|D| - |D'|), by summation by parts. Where D keeps its sign, a term is z over the sample's size with
+    either sign, so sums by cell are sufficient. Only cells in which the sign may change are examined.
     """
     grid = sample.grid
     current, reference = sample.share_before, grid.share_before
-    ahead = current[:-1] >= reference[1:]  # the current's function is above, all along
+    ahead = current[:-1] >= reference[1:]  # the current's function is above in the whole cell
     sign = np.subtract(ahead, current[1:] <= reference[:-1], dtype=np.float64)
     signed, places = sample.signed_sum(sign)
     area = float((sign * grid.sums).sum()) / len(grid.sorted) - signed / sample.length
@@ -82,7 +83,7 @@ def area_on_grid(sample: Gridded) -> float:
 
 
 def _area_within(sample: Gridded, wanted: IntArray, places: IntArray) -> float:
-    """Give what the wanted cells add to the area: in one step where all values in a cell are the same."""
+    """Return the contribution of the wanted cells to the area, in one step for cells with a single value."""
     grid = sample.grid
     values, cells = sample.at(places)
     single = grid.has_one_value[wanted]
@@ -99,7 +100,7 @@ def _area_within(sample: Gridded, wanted: IntArray, places: IntArray) -> float:
 
 
 def _area_inside(sample: Gridded, wanted: IntArray, values: FloatArray) -> float:
-    """Add up z (|D| - |D'|) over all values in the wanted cells; of equal ones the current's come first."""
+    """Sum z (|D| - |D'|) over all values in the wanted cells; of equal values the current's come first."""
     inside = sample.inside(wanted, values)
     m, n = sample.length, len(sample.grid.sorted)
     smaller = np.searchsorted(inside.reference, inside.current)
@@ -114,7 +115,7 @@ def _area_inside(sample: Gridded, wanted: IntArray, values: FloatArray) -> float
 
 
 def ks(rows: Rows) -> FloatArray:
-    """Give the largest distance between the two distribution functions, 0 … 1 (Smirnov 1939)."""
+    """Compute the largest distance between the two distribution functions, 0 … 1 (Smirnov 1939)."""
     if rows.length >= LONG:
         return np.array([ks_on_grid(row) for row in rows.gridded])
     return _ks_of_ranks(rows)
@@ -129,18 +130,18 @@ def _ks_of_ranks(rows: Rows) -> FloatArray:
 
 
 def wasserstein(rows: Rows) -> FloatArray:
-    """Give the area between the two distribution functions, in standard deviations of the reference."""
+    """Compute the area between the two distribution functions, in standard deviations of the reference."""
     if rows.length >= LONG:
         return in_units(np.array([area_on_grid(row) for row in rows.gridded]), rows.baseline.sd)
     return in_units(_area_of_ranks(rows), rows.baseline.sd)
 
 
 def _area_of_ranks(rows: Rows) -> FloatArray:
-    """Give the area in the values' unit.
+    """Compute the area in the unit of the values.
 
-    Between two neighbours of the current sample its distribution function is the constant i/m, and the
-    reference's crosses that level at its i/m quantile; the area on either side of the crossing comes from
-    sums over the sorted reference, so the cost is m log n and not n + m.
+    Between two neighboring values of the current sample its distribution function is the constant i/m, and
+    the reference's crosses that level at its i/m quantile. The area on either side of the crossing follows
+    from sums over the sorted reference, so the cost is m log n and not n + m.
     """
     base, m = rows.baseline, rows.length
     n, sums = base.n, base.sums_from_median
@@ -154,6 +155,6 @@ def _area_of_ranks(rows: Rows) -> FloatArray:
     under = np.where(at <= left, area[:, :-1], np.where(at >= right, area[:, 1:], at_area))
     at = np.clip(at, left, right)
     between = level * (2 * at - left - right) - 2 * under + area[:, :-1] + area[:, 1:]
-    after = area[:, -1] - (x[:, -1] - sums[n] / n)  # beyond the last value the current's function is 1
+    after = area[:, -1] - (x[:, -1] - sums[n] / n)  # the current's function is 1 beyond its last value
     total: FloatArray = area[:, 0] + between.sum(axis=1) + after
     return total

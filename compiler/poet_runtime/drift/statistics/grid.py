@@ -1,18 +1,18 @@
-"""A grid of cells in increasing order: where a value lies, without a sort and without a search.
+"""Grids of cells in increasing order, which locate values without sorting and without searching.
 
-All that rests on a grid is exact for any map from values to cells that never decreases: whatever lies in an
-earlier cell is smaller, equal values share a cell. Rounding in the map moves edges, nothing else, so the
-edges need not be known. Two maps are tried on a reference, and the one that spreads it more evenly is kept:
-cells of equal width, and cells of equal width in the bits of the floating point number, which is nearly its
-logarithm and suits heavy tails.
+Computations on a grid are exact for any non-decreasing map from values to cells: values in an earlier cell
+are smaller, and equal values share a cell. Rounding in the map only moves the edges, so the edges do not have
+to be known. Two maps are tried on a reference, and the one that spreads it more evenly is kept: cells of
+equal width, and cells of equal width in the bits of the floating-point number, which is nearly its logarithm
+and suits heavy tails.
 
-A current sample on the grid of a reference: what every statistic of whole distributions starts from.
+`Gridded` is a current sample on the grid of a reference. The distances between whole distributions start from
+it.
 
-A compiled way to put values into cells, for those who ask for it: the same cells, three times as fast.
-
-`pip install 'poet-policy-compiler[compiled]'` and ``POET_COMPILED=1`` in the environment. The first long
-sample then takes a second or two longer: numba is imported, and compiles once for each type of number on a
-machine.
+An optional compiled loop assigns the same cells three times as fast. To enable it, run
+`pip install 'poet-policy-compiler[compiled]'` and set ``POET_COMPILED=1`` in the environment. The first long
+sample then takes one or two seconds longer, because numba is imported and compiles once per machine for each
+numeric type.
 """
 
 import math
@@ -31,11 +31,11 @@ Place = Callable[[Any, float, float, float, Any, Any], None]
 
 @cache
 def placing() -> Place | None:
-    """Give the compiled loop, None where nobody asked for it or numba is not there."""
+    """Return the compiled loop; None if it is not enabled or numba is not installed."""
     if os.environ.get("POET_COMPILED", "") not in ("1", "true", "yes"):
         return None
     try:
-        njit: Any = import_module("numba").njit  # by name: an export that stands alone does without
+        njit: Any = import_module("numba").njit  # by name, because a standalone export works without it
     except ImportError:
         return None
     compiled: Place = njit(cache=True, nogil=True)(_place)
@@ -43,7 +43,7 @@ def placing() -> Place | None:
 
 
 def _place(values: Any, scale: float, offset: float, last: float, placed: Any, counts: Any) -> None:
-    """Round to whole cells by adding 2**52, as numpy does above, but value by value."""
+    """Assign values to cells by adding 2**52, as `_Even` does with numpy, but value by value."""
     whole = 4503599627370496.0
     for row in range(len(values)):
         at = values[row] * scale + offset
@@ -57,35 +57,33 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Cells = npt.NDArray[np.uint32] | IntArray
 
-BLOCK: Final = 1 << 15  # values at once: their buffers stay in the processor's cache
+BLOCK: Final = 1 << 15  # values at a time, so that their buffers stay in the CPU cache
 MOST_CELLS: Final = 1 << 17
-EVEN: Final = (
-    1 / 8
-)  # of all cells as many as if the reference filled these evenly: no better map is looked for
-WHOLE: Final = 2.0**52  # from here to 2**53 doubles are the whole numbers, their low bits the number itself
+EVEN: Final = 1 / 8  # share of all cells; if the reference fills this many evenly, no other map is tried
+WHOLE: Final = 2.0**52  # up to 2**53 the doubles are the integers, and their low bits are the integer itself
 LOW_BITS: Final = 0xFFFF_FFFF
 ALL_BUT_SIGN: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 def cells_for(length: int) -> int:
-    """Give a number of cells for a sample of this length: about one for four values, a power of two.
+    """Return the number of cells for a sample of this length: about one per four values, a power of two.
 
-    Few cells leave much in each of those that have to be looked into, many cost more than the sample does;
-    this is near the measured best from 10 000 to a million values.
+    With few cells, each examined cell has many values. With many, the cells cost more than the sample. This
+    number is close to the measured optimum from 10 000 to a million values.
     """
     return min(MOST_CELLS, 1 << max(4, round(math.log2(length / 4))))
 
 
 def blocks(length: int) -> Iterator[slice]:
-    """Part a sample into stretches of at most `BLOCK` values."""
+    """Yield slices of at most `BLOCK` values that cover a sample."""
     return (slice(first, min(first + BLOCK, length)) for first in range(0, length, BLOCK))
 
 
 class _Map(Protocol):
-    """Values to cells."""
+    """A map from values to cells."""
 
     def __call__(self, values: npt.NDArray[Any], real: FloatArray, cells: IntArray) -> None:
-        """Write the cells of the values; `real` is room to work in. All three are of one length."""
+        """Write the cells of the values to `cells`. `real` is a buffer. All three have the same length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +96,12 @@ class _Even:
 
     @classmethod
     def between(cls, low: float, high: float, cells: int) -> Self:
-        """Spread the cells from `low` to `high`, with one to spare on either side."""
+        """Return a map that spreads the cells from `low` to `high`, with a spare cell on either side."""
         scale = (cells - 3) / (high - low)
         return cls(scale, WHOLE + 1.0 - low * scale, WHOLE + (cells - 1))
 
     def __call__(self, values: npt.NDArray[Any], real: FloatArray, cells: IntArray) -> None:
-        """Let the addition round to whole numbers; a conversion of each double would cost twice as much."""
+        """Round to integers by an addition, because converting each double would cost twice as much."""
         np.multiply(values, self.scale, out=real, dtype=np.float64)
         np.add(real, self.offset, out=real)
         np.maximum(real, WHOLE, out=real)
@@ -113,7 +111,7 @@ class _Even:
 
 @dataclass(frozen=True, slots=True)
 class _Bits:
-    """Cells of equal width in the bits of a double, which grow as its value does."""
+    """Cells of equal width in the bits of a double, which increase with its value."""
 
     shift: int
     first: int
@@ -121,7 +119,7 @@ class _Bits:
 
     @classmethod
     def between(cls, low: float, high: float, cells: int) -> Self:
-        """Drop as many low bits as it takes for the range to fit, with a cell to spare on either side."""
+        """Return a map that drops enough low bits for the range to fit, with a spare cell on either side."""
         ends = np.array([low, high])
         _as_ordered_bits(ends, ends, bits := np.empty(2, np.int64))
         least, most = (int(each) for each in bits)
@@ -129,7 +127,7 @@ class _Bits:
         return cls(shift, (least >> shift) - 1, cells - 1)
 
     def __call__(self, values: npt.NDArray[Any], real: FloatArray, cells: IntArray) -> None:
-        """Shift before the subtraction, which could not hold the difference otherwise."""
+        """Shift before the subtraction, whose result would otherwise overflow."""
         _as_ordered_bits(values, real, cells)
         np.right_shift(cells, self.shift, out=cells)
         np.clip(cells, self.first, self.first + self.last, out=cells)
@@ -137,7 +135,7 @@ class _Bits:
 
 
 def _as_ordered_bits(values: npt.NDArray[Any], real: FloatArray, bits: IntArray) -> None:
-    """Write the doubles as integers in the same order; adding 0 makes one zero of two."""
+    """Write the doubles as integers in the same order. Adding 0 turns -0.0 into 0.0."""
     np.add(values, 0.0, out=real, dtype=np.float64)
     np.right_shift(real.view(np.int64), 63, out=bits)
     np.bitwise_and(bits, ALL_BUT_SIGN, out=bits)
@@ -146,9 +144,9 @@ def _as_ordered_bits(values: npt.NDArray[Any], real: FloatArray, bits: IntArray)
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cells, and how a sorted sample lies in them.
+    """A sorted sample on a grid of cells.
 
-    `before` is how many values lie in earlier cells, for each cell, and at last all of them.
+    `before` is the number of values in earlier cells, for each cell, followed by the number of all values.
     """
 
     sorted: FloatArray
@@ -157,7 +155,7 @@ class Grid:
 
     @classmethod
     def over(cls, ordered: FloatArray, cells: int) -> Self:
-        """Lay a grid over a sorted sample of finite values."""
+        """Return the grid of a sorted sample of finite values."""
         low, high = float(ordered[0]), float(ordered[-1])
         even = cls._by(_Even.between(low, high, cells), ordered, cells) if _can_divide(low, high) else None
         if even is not None and even.evenness >= EVEN * cells:
@@ -171,49 +169,49 @@ class Grid:
 
     @property
     def cells(self) -> int:
-        """How many there are."""
+        """The number of cells."""
         return len(self.before) - 1
 
     @property
     def evenness(self) -> float:
-        """How many cells, filled evenly, would leave a value as many companions as these do."""
+        """The effective number of cells: evenly filled, they would have the same sum of squared shares."""
         return len(self.sorted) ** 2 / float(np.square(np.diff(self.before), dtype=np.float64).sum())
 
     @cached_property
     def share_before(self) -> FloatArray:
-        """`before` as a share of all values."""
+        """The numbers in `before` as shares of all values."""
         return self.before / len(self.sorted)
 
     @cached_property
     def has_one_value(self) -> npt.NDArray[np.bool_]:
-        """Whether a cell holds one value many times and no other."""
+        """Whether each cell has one value, which occurs more than once, and no other."""
         first, last = self.first_in(slice(None, -1)), self.sorted[np.maximum(self.before[1:] - 1, 0)]
         is_one: npt.NDArray[np.bool_] = (np.diff(self.before) > 1) & (first == last)
         return is_one
 
     @cached_property
     def sums(self) -> FloatArray:
-        """Sum of the values in each cell, less the middle value of the sample each."""
+        """The sum of the distances of the values in each cell from `middle`."""
         total = np.concatenate(([0.0], np.cumsum(self.sorted - self.middle)))
         return np.diff(total[self.before])
 
     @property
     def middle(self) -> float:
-        """A value in the middle of the sample: sums of distances from it lose the fewest digits."""
+        """A value in the middle of the sample; sums of distances from it lose the fewest digits."""
         return float(self.sorted[len(self.sorted) // 2])
 
     def first_in(self, cells: Any) -> FloatArray:
-        """Give the least value in each of some cells; of an empty one, that of the next cell that is not."""
+        """Return the minimum of each of these cells; for an empty cell, that of the next non-empty one."""
         places: IntArray = np.minimum(self.before[cells], len(self.sorted) - 1)
         return self.sorted[places]
 
     def count_in(self, cells: IntArray) -> IntArray:
-        """Give how many values lie in each of some cells."""
+        """Return the number of values in each of these cells."""
         return self.before[cells + 1] - self.before[cells]
 
 
 def placed_by(map_: _Map, values: npt.NDArray[Any], cells: int) -> tuple[Cells, IntArray]:
-    """Give the cell of each value, and how many values lie in each cell."""
+    """Return the cell of each value, and the number of values in each cell."""
     length = len(values)
     real, here = np.empty(min(length, BLOCK)), np.empty(min(length, BLOCK), np.int64)
     if length <= BLOCK:
@@ -233,26 +231,26 @@ def placed_by(map_: _Map, values: npt.NDArray[Any], cells: int) -> tuple[Cells, 
 
 
 def _can_divide(low: float, high: float) -> bool:
-    """Whether a width of cells is a number that values can be multiplied by the inverse of."""
+    """Return whether the inverse of the cell width, and its products with the values, are finite."""
     width = high - low
     return width > 0.0 and MOST_CELLS * max(abs(low), abs(high), 1e140) / width < 1e300
 
 
 def ends_of(counts: IntArray) -> IntArray:
-    """Give the running total before each count, and at last the total."""
+    """Return the running total before each count, followed by the total."""
     ends = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=ends[1:])
     return ends
 
 
-NARROW: Final = 4  # cells from the first to the last of some hold less than this part of a sample
+NARROW: Final = 4  # a range of cells is narrow if it has less than 1/NARROW of the sample
 
 
 class Inside(NamedTuple):
-    """The values of both samples in some cells, sorted; by cell how many they are, and how many are left out.
+    """The sorted values of both samples in some cells, with their sizes and gaps by cell.
 
-    A gap counts the values in earlier cells that are not among these, so that a place here plus the gap of
-    its cell is the place in the whole sample.
+    A gap is the number of values in earlier cells that are not included, so a place here plus the gap of its
+    cell is the place in the whole sample.
     """
 
     current: FloatArray
@@ -265,10 +263,10 @@ class Inside(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gridded:
-    """A sample, the cell of each of its values, and the counts.
+    """A sample, the cell of each of its values, and the counts by cell.
 
-    `before` is how many values lie in earlier cells, for each cell, and at last all of them; `share_before`
-    the same as a share of all values.
+    `before` is the number of values in earlier cells, for each cell, followed by the number of all values.
+    `share_before` is the same as a share of all values.
     """
 
     values: npt.NDArray[Any]
@@ -280,20 +278,20 @@ class Gridded:
 
     @classmethod
     def of(cls, values: npt.NDArray[Any], grid: Grid) -> Self:
-        """Place a sample of finite numbers of any type on the grid of the reference."""
+        """Return a sample of finite numbers of any type on the grid of the reference."""
         placed, counts = placed_by(grid.map, values, grid.cells)
         before = ends_of(counts)
         return cls(values, grid, placed, counts, before, before / len(values))
 
     @property
     def length(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return len(self.values)
 
     def signed_sum(self, sign: FloatArray) -> tuple[float, IntArray]:
-        """Add up the values, less the reference's middle value each, with the sign of their cells.
+        """Return the sum of the distances from the reference's middle value, with the sign of their cells.
 
-        Gives also the places of the values in cells without a sign.
+        Also returns the places of the values in cells without a sign.
         """
         room = np.empty((2, min(self.length, BLOCK)))
         total, found = 0.0, []
@@ -302,11 +300,11 @@ class Gridded:
             np.take(sign, self.placed[block], out=signs, mode="clip")
             found.append(np.flatnonzero(signs == 0.0) + block.start)
             np.subtract(self.values[block], self.grid.middle, out=values, dtype=np.float64)
-            total += float(np.einsum("i,i->", signs, values))  # in one pass, and never in threads
+            total += float(np.einsum("i,i->", signs, values))  # in one pass and without threads
         return total, _joined(found)
 
     def places_in(self, wanted: IntArray) -> IntArray:
-        """Give the places of the values in the wanted cells."""
+        """Return the places of the values in the wanted cells."""
         first, last = int(wanted[0]), int(wanted[-1])
         flags = np.zeros(self.grid.cells, np.bool_)
         flags[wanted] = True
@@ -314,7 +312,7 @@ class Gridded:
         found = []
         for block in blocks(self.length):
             cells = self.placed[block]
-            if is_narrow:  # comparing is cheaper than looking up
+            if is_narrow:  # comparing is cheaper than a lookup
                 near = np.flatnonzero((cells >= first) & (cells <= last))
                 found.append(near[flags[cells[near]]] + block.start)
             else:
@@ -322,11 +320,11 @@ class Gridded:
         return _joined(found)
 
     def at(self, places: IntArray) -> tuple[FloatArray, Cells]:
-        """Give the values at some places, and their cells."""
+        """Return the values at these places, and their cells."""
         return self.values[places].astype(np.float64, copy=False), self.placed[places]
 
     def inside(self, wanted: IntArray, current: FloatArray) -> Inside:
-        """Gather both samples in the wanted cells, of which `current` are the current's values."""
+        """Return both samples in the wanted cells; `current` are the values of the current sample."""
         own, sizes = self.counts[wanted], self.grid.count_in(wanted)
         own_gap = self.before[wanted] - ends_of(own)[:-1]
         gap = self.grid.before[wanted] - ends_of(sizes)[:-1]

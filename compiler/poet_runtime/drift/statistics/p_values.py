@@ -1,6 +1,6 @@
-"""Probabilities under "both samples come from one distribution", for independent rows; asymptotic.
+"""Asymptotic p-values of the hypothesis that both samples come from one distribution, for independent rows.
 
-`scipy.special` takes as long to import as all the rest together, so who needs it imports it then.
+Importing `scipy.special` takes as long as all other imports together, so it is imported only where needed.
 """
 
 import math
@@ -19,13 +19,13 @@ def _ks(statistic: float, rows: Rows) -> float:
 
 
 def kolmogorov(x: float) -> float:
-    """Give the probability that the supremum of a Brownian bridge's distance from 0 is more than x.
+    """Return the probability that the supremum of the absolute value of a Brownian bridge exceeds x.
 
-    Two series of one function (Feller 1948, equations 1.4 and 1.7): each is summed to the last digit where
-    its terms fall faster.
+    Two series represent the same function (Feller 1948, equations 1.4 and 1.7). Each is used where it
+    converges faster, and summed to full precision.
     """
     if x < 0.04:
-        return 1.0  # less than 1e-300 is missing
+        return 1.0  # the error is below 1e-300
     if x < 0.83:
         q = math.exp(-(math.pi**2) / (8 * x * x))
         return 1.0 - math.sqrt(2 * math.pi) / x * (q + q**9 + q**25)
@@ -46,7 +46,7 @@ def _cramer_von_mises(statistic: float, rows: Rows) -> float:
 
 
 def _limit_of_cramer_von_mises(x: float) -> float:
-    """Give the distribution function of the limit (Csörgő & Faraway 1996, equation 1.2)."""
+    """Return the distribution function of the limit (Csörgő & Faraway 1996, equation 1.2)."""
     from scipy import special  # noqa: PLC0415 -- see above
 
     k = np.arange(40)
@@ -65,7 +65,7 @@ def _mann_whitney(statistic: float, rows: Rows) -> float:
     variance = m * n / 12 * ((total + 1) - (size**3 - size).sum() / (total * (total - 1)))
     if variance <= 0:
         return 1.0
-    excess = statistic * m * n / 2 - 0.5  # U above its mean, with the correction for continuity
+    excess = statistic * m * n / 2 - 0.5  # U minus its mean, with the continuity correction
     return min(1.0, math.erfc(excess / math.sqrt(2 * variance)))
 
 

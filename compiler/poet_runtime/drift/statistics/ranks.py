@@ -1,6 +1,6 @@
-"""Statistics of the ranks in both samples together: one merge a row, equal values share their rank.
+"""Statistics of the ranks in the pooled sample, from one merge per row; equal values share their rank.
 
-Two sorted samples merged: groups of equal values and how many of each sample are in them.
+`merge` returns the groups of equal values in two sorted samples, with the counts of each sample.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from poet_runtime.drift.statistics.baseline import FloatArray, IntArray, Rows
 
 
 class Ties(NamedTuple):
-    """Groups of equal values in increasing order: `below` counts what is smaller, `size` the group itself."""
+    """Groups of equal values in increasing order, with the counts of smaller values and the group sizes."""
 
     x_below: IntArray
     x_size: IntArray
@@ -20,7 +20,7 @@ class Ties(NamedTuple):
 
 
 def merge(x: FloatArray, y: FloatArray) -> Ties:
-    """Merge two sorted samples; a stable sort of two runs is a linear merge."""
+    """Return the groups of equal values in two sorted samples. A stable sort merges them in linear time."""
     pooled = np.concatenate((x, y))
     order = np.argsort(pooled, kind="stable")
     pooled = pooled[order]
@@ -32,10 +32,10 @@ def merge(x: FloatArray, y: FloatArray) -> Ties:
 
 
 def cramer_von_mises(rows: Rows) -> FloatArray:
-    """Give the two-sample T of Anderson (1962), from the squared distance of the distribution functions.
+    """Compute the two-sample T of Anderson (1962), from the squared distance of the distribution functions.
 
-    Equal values are one step of both functions, so that identical samples are at 0; formulas that give
-    each of them a place of its own find a distance there.
+    Equal values are one step of both functions, so that the statistic of identical samples is 0. Formulas
+    that give each of them its own rank return a positive distance.
     """
     return np.array([_cramer_von_mises(merge(row, rows.baseline.sorted)) for row in rows.sorted])
 
@@ -47,9 +47,9 @@ def _cramer_von_mises(ties: Ties) -> float:
 
 
 def anderson_darling(rows: Rows) -> FloatArray:
-    """Give the standardised two-sample statistic with midranks (Scholz & Stephens 1987, equation 7).
+    """Compute the standardized two-sample statistic with midranks (Scholz & Stephens 1987, equation 7).
 
-    NaN where nothing varies, or where there are fewer than four values in all.
+    NaN if all values are equal, or if there are fewer than four values in total.
     """
     return np.array([_anderson_darling(merge(row, rows.baseline.sorted)) for row in rows.sorted])
 
@@ -70,7 +70,7 @@ def _anderson_darling(ties: Ties) -> float:
 
 
 def _standard_deviation(m: int, n: int) -> float:
-    """Give the standard deviation of the unstandardised statistic for k = 2 samples (their equation 4)."""
+    """Return the standard deviation of the unstandardized statistic for k = 2 samples (their equation 4)."""
     total, k = float(m + n), 2
     sizes = 1 / m + 1 / n
     harmonic = (1 / np.arange(total - 1, 1, -1)).cumsum()

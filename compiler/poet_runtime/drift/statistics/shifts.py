@@ -1,4 +1,4 @@
-"""Changes of one property: place, scale, roughness."""
+"""Changes of one property: location, scale or roughness."""
 
 from typing import Final
 
@@ -6,21 +6,21 @@ import numpy as np
 
 from poet_runtime.drift.statistics.baseline import BEYOND, FloatArray, Rows, in_units, mean_step, row_sums
 
-VANISHED: Final = 1e-6  # a standard deviation this much smaller is gone
+VANISHED: Final = 1e-6  # lower bound on the ratio of standard deviations
 
 
 def mean_shift(rows: Rows) -> FloatArray:
-    """Give the distance of the means, in standard deviations of the reference."""
+    """Compute the distance of the means, in standard deviations of the reference."""
     return in_units(np.abs(rows.mean - rows.baseline.mean), rows.baseline.sd)
 
 
 def median_shift(rows: Rows) -> FloatArray:
-    """Give the distance of the medians, in standard deviations of the reference."""
+    """Compute the distance of the medians, in standard deviations of the reference."""
     return in_units(np.abs(rows.median - rows.baseline.median), rows.baseline.sd)
 
 
 def scale_shift(rows: Rows) -> FloatArray:
-    """Give the absolute logarithm of the ratio of standard deviations; NaN for a single value."""
+    """Compute the absolute logarithm of the ratio of standard deviations; NaN for a single value."""
     sd = rows.baseline.sd
     if rows.length < 2:
         return np.full(len(rows.values), np.nan)
@@ -30,10 +30,10 @@ def scale_shift(rows: Rows) -> FloatArray:
 
 
 def roughness(rows: Rows) -> FloatArray:
-    """Give how the mean step from value to value grew, in standard deviations of the reference.
+    """Compute the increase of the mean absolute difference, in standard deviations of the reference.
 
-    0 where it did not grow: less of it is left to the distances. Steps follow the order of the rows, so
-    this is the one statistic that order matters to. NaN for a single value.
+    The statistic is 0 if there is no increase, because other distances detect a decrease. Differences follow
+    the order of the rows, so this is the only statistic that depends on the order. NaN for a single value.
     """
     if rows.length < 2:
         return np.full(len(rows.values), np.nan)
@@ -42,13 +42,13 @@ def roughness(rows: Rows) -> FloatArray:
 
 
 def mann_whitney(rows: Rows) -> FloatArray:
-    """Give the rank-biserial correlation, 0 (same place) … 1 (no overlap): |2 U / (n m) - 1|."""
+    """Compute the absolute rank-biserial correlation |2 U / (n m) - 1|, from 0 (equal) to 1 (no overlap)."""
     u = row_sums((rows.at_most + rows.below) / 2)
     return np.abs(2 * u / (rows.length * rows.baseline.n) - 1)
 
 
 def levene(rows: Rows) -> FloatArray:
-    """Give the F of the distances from the medians (Brown & Forsythe 1974)."""
+    """Compute the F statistic of the distances from the medians (Brown & Forsythe 1974)."""
     z, z0 = np.abs(rows.values - rows.median[:, None]), rows.baseline.absolute_deviations
     m, n = rows.length, rows.baseline.n
     centre = (z.sum(axis=1) + z0.sum()) / (m + n)
