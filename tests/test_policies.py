@@ -211,7 +211,7 @@ MALFORMED = [
     (with_criteria(KS | {"threshold": float("nan")}), "the threshold of ks is nan, expected a finite number"),
     (with_criteria(KS | {"statistic": "mmd"}), "Invalid enum value 'mmd'"),
     (with_criteria(KS | {"treshold": 1.0}), "unknown field `treshold`"),
-    (with_criteria(KS | {"scale": "p_value"}), "a p-value speaks of drift below its threshold"),
+    (with_criteria(KS | {"scale": "p_value"}), "a p-value indicates drift below its threshold"),
     (drift(drift_rule("any", kind="text")), "Invalid enum value 'text'"),
     (drift(drift_rule("any", season=True)), "unknown field `season`"),
     (drift(drift_rule("Any Rule")), "rule id 'Any Rule': expected 1 to 60 of a-z"),

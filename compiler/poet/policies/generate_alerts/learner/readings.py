@@ -107,7 +107,7 @@ def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
 
 
 def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> Iterator[Pair]:
-    """Yield pairs of validated drifts within an hour of each other, and whether their root cause is the same."""
+    """Yield pairs of validated drifts within an hour of each other, and whether their cause is the same."""
     real = [
         row
         for row in votes

@@ -228,7 +228,7 @@ class AlertRuleUpdate(RuleUpdate):
         return [*rules, *nearest(self._waiting_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
-        """Return the pairs that belong together: supported now, or in an active group and not contradicted."""
+        """Return the pairs that belong together: supported now, or grouped and not contradicted."""
         pairs = [
             (one, other)
             for rule in self.in_force.values()

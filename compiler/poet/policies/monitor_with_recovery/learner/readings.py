@@ -26,7 +26,7 @@ _SAMPLE_ROWS: Final = ("sample_rows", "sample_size", "target_size")
 
 @dataclass(frozen=True, slots=True)
 class Run(Observation):
-    """A run of a monitor: rows, features (0: unknown), seconds (None: not completed), and whether it failed."""
+    """A run of a monitor: rows, features (0: unknown), seconds (None: not completed), and any failure."""
 
     rows: int
     features: int

@@ -271,7 +271,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         )
 
     def _target(self) -> tuple[int, float | None]:
-        """Return the sample size with the least cost, the failure rate plus the quality loss, and its loss."""
+        """Return the sample size with the least cost (failure rate plus quality loss), and its loss."""
         sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
         by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
         for row in sampled:
