@@ -58,12 +58,15 @@ class HypothesisTest:
 
     @property
     def holds(self) -> bool:
-        """Whether it supports adopting a rule: significant, still current, and not due to a single source."""
+        """Return whether it supports adopting a rule.
+
+        The null must be rejected, also by recent evidence, and not due to a single source.
+        """
         return self.is_rejected and min(self.log_faded, self.log_without) >= 0.0
 
     @property
     def has_turned(self) -> bool:
-        """Whether recent evidence contradicts it."""
+        """Return whether recent evidence contradicts it."""
         return self.log_faded < 0.0 or self.log_without < _CONTRADICTED
 
     def evidence(
@@ -98,7 +101,7 @@ def evaluate_hypotheses(
     has_rules: bool = True,
     sources_by_first_event: Sequence[str] = (),
 ) -> dict[str, HypothesisTest]:
-    """Test all hypotheses that have an e-factor at the workspace's risk.
+    """Return the tests of all hypotheses that have an e-factor, at the workspace's risk.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None
     def test(context: dict[str, Any], few: int, more: int) -> None:
         calm = _thoroughness(policy, context | {"recent_incidents": few})
         shaken = _thoroughness(policy, context | {"recent_incidents": few + more})
-        demand(_at_least(shaken, calm), f"{few + more} incidents give {shaken}, {few} give {calm}")
+        demand(_at_least(shaken, calm), f"{few + more} incidents return {shaken}, {few} return {calm}")
 
     return test
 
@@ -111,7 +111,7 @@ def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
         lesser, graver = sorted((one, other), key=IMPACTS.index)
         less = _thoroughness(policy, context | {"business_impact": lesser})
         more = _thoroughness(policy, context | {"business_impact": graver})
-        demand(_at_least(more, less), f"{graver} gives {more}, {lesser} gives {less}")
+        demand(_at_least(more, less), f"{graver} returns {more}, {lesser} gives {less}")
 
     return test
 
@@ -122,7 +122,7 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     @given(_contexts(policy))
     def test(context: dict[str, Any]) -> None:
         here, there = policy(context), policy(SimpleNamespace(**context))
-        demand(here == there, f"a mapping gives {here}, an object {there}")
+        demand(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
@@ -169,7 +169,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
             count += 1
             found = module.adaptive_monitoring_strategy(given_as)
             expected = _predicted(decisions, rules, asked)
-            demand(found == expected, f"{given_as} gives {found}, its decisions say {expected}")
+            demand(found == expected, f"{given_as} returns {found}, expected {expected}")
     return count
 
 

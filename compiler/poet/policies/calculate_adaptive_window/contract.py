@@ -95,7 +95,7 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
             policy(name, velocity, requirement),
             _predicted(decisions, name, velocity, requirement),
         )
-        demand(window == expected, f"{window}, its decisions say {expected}")
+        demand(window == expected, f"{window}, expected {expected}")
 
     return test
 
@@ -115,7 +115,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     for count, (name, velocity, requirement) in enumerate(asked, start=1):  # noqa: B007 -- the last one is given
         expected = _predicted(decisions, name, velocity, requirement)
         window = module.calculate_adaptive_window(name, velocity, requirement)
-        says = f"({name!r}, {velocity!r}, {requirement!r}) gives {window!r}, its decisions say {expected}"
+        says = f"({name!r}, {velocity!r}, {requirement!r}) returns {window!r}, expected {expected}"
         demand(type(window) is int and window == expected, says)
     return count
 

@@ -80,7 +80,7 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     @given(_names(policy), _contexts(policy))
     def test(name: str, context: dict[str, Any]) -> None:
         here, there = policy(name, context), policy(name, SimpleNamespace(**context))
-        demand(here == there, f"a mapping gives {here}, an object {there}")
+        demand(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
@@ -93,7 +93,7 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
         if decisions is None:
             return
         found, expected = policy(name, context), _predicted(decisions, name, {"other_features": ()} | context)
-        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, its decisions say {expected}")
+        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, expected {expected}")
 
     return test
 
@@ -134,7 +134,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
             found = module.calculate_feature_importance(name, given_as)
             expected = _predicted(decisions, name, context)
             alike = type(found) is float and math.isclose(found, expected, rel_tol=1e-12)
-            demand(alike, f"({name!r}, {given_as}) gives {found!r}, its decisions say {expected!r}")
+            demand(alike, f"({name!r}, {given_as}) returns {found!r}, expected {expected!r}")
     return count
 
 

@@ -84,7 +84,7 @@ class _Told:
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def compare(self, *arguments: Any, **keywords: Any) -> "_Told":
-        """Stand in for `compare`."""
+        """Record the arguments of `compare` and return this stub."""
         self.given = _bound(*arguments, **keywords)
         return self
 

@@ -64,12 +64,12 @@ def _demand_row(
     result = _asked(module, samples, case, version)
     says = f"{case} with scores {values}"
     expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.agree)
-    demand(samples.asked == [expected], f"{says}: it asks {samples.asked}, its decisions say {expected}")
+    demand(samples.asked == [expected], f"{says}: it uses {samples.asked}, expected {expected}")
     drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.agree
-    demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, its decisions say {drifted}")
+    demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, expected {drifted}")
     demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
     same = result.score == values[0] or math.isnan(values[0])
-    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it answers {result}")
+    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it returns {result}")
 
 
 def _demand_undecided(module: ModuleType, version: int) -> None:
@@ -78,7 +78,7 @@ def _demand_undecided(module: ModuleType, version: int) -> None:
     result = _asked(module, samples, case, version)
     demand(
         result.drifted is False and result.reason == samples.reason,
-        f"samples that cannot be compared: it answers {result}",
+        f"samples that cannot be compared: it returns {result}",
     )
 
 
@@ -155,7 +155,7 @@ class _Told(Samples):
         self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], compared={}, profile=None)
 
     def stand_in(self, *args: Any, **kwargs: Any) -> "_Told":
-        """Stand in for `compare`."""
+        """Record the arguments of `compare` and return this stub."""
         bound = COMPARE.bind(*args, **kwargs)
         bound.apply_defaults()
         self.compared.update(bound.arguments)

@@ -213,7 +213,7 @@ def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
         expected = _plan(policy, results, (), 1e6)
         for given_as in (tuple(results), dict(enumerate(results)).values(), iter(results)):
             found = policy(given_as, history=iter(()), now=1e6)
-            demand(repr(found) == repr(expected), f"{type(given_as).__name__} gives {found}, not {expected}")
+            demand(repr(found) == repr(expected), f"{type(given_as).__name__}: {found}, not {expected}")
 
     return test
 

@@ -266,7 +266,7 @@ def _demand_shares(module: ModuleType, book: Book) -> None:
     finally:
         vars(module)["holdout"] = there
     expected = [share for _, _, share in book.suppressions]
-    demand(shares == expected, f"it lets through shares of {shares}, its decisions say {expected}")
+    demand(shares == expected, f"it uses holdout shares of {shares}, expected {expected}")
 
 
 def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
@@ -275,10 +275,10 @@ def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
         raise Broken(f"it returns {type(plan).__name__}, not AlertPlan")
     where = f"{list(map(who, row.results))} at {row.now} after {len(row.history)} alerts"
     found, expected = said(plan), book.plan(row)
-    demand(found == expected, f"{where} gives {found}, its decisions say {expected}")
+    demand(found == expected, f"{where} returns {found}, expected {expected}")
     bars, given = book.bars(row), {feature: repr(bar) for feature, bar in plan.thresholds.items()}
     is_told = bars.keys() == given.keys() and all(given[feature] in bars[feature] for feature in bars)
-    demand(is_told, f"{where} raises thresholds to {given}, its decisions say {bars}")
+    demand(is_told, f"{where} raises thresholds to {given}, expected {bars}")
     says = f"{where} reports version {plan.policy_version}, expected {book.version}"
     demand(plan.policy_version == book.version, says)
 

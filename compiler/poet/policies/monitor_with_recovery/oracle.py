@@ -167,10 +167,10 @@ def steps_table(module: ModuleType, book: Book) -> int:
             wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": book.version}]
             demand(given == wanted, f"it prepares {given}, expected {wanted}")
             expected = tuple(_expected(book, told))
-            demand(steps == expected, f"{told}: it does {steps}, its decisions say {expected}")
+            demand(steps == expected, f"{told}: it does {steps}, expected {expected}")
             true = told["error"], told["error"] == "timeout", ("told to fail",) if told["error"] else ()
             says = outcome.error, outcome.timed_out, outcome.warnings
-            demand(says == true, f"{told}: it says {says}, the run said {true}")
+            demand(says == true, f"{told}: it reports {says}, expected {true}")
     finally:
         vars(module)["prepare"] = there
     return count
@@ -302,7 +302,7 @@ def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
     outcome = _asked(module, table, lambda data: _seen(data, calls))
     demand(calls[0] == 1, f"{table}: the monitor ran {calls[0]} times")
     _demand_fields(book, table, expected, outcome)
-    says = f"{table}: {_short(outcome)}, its decisions say {expected}"
+    says = f"{table}: {_short(outcome)}, expected {expected}"
     rows, is_sparse, allowed = outcome.results or (None, None, None)
     demand(outcome.strategy == expected.strategy, says)
     demand(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), says)
@@ -399,7 +399,7 @@ def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: st
     works = strategies[place]
     loss = tried.quality_losses[tried.strategies.index(works)]
     loss = expected.quality_loss + loss * (1.0 - expected.quality_loss)
-    demand(outcome.strategy == works, f"{says}; its decisions say {works}")
+    demand(outcome.strategy == works, f"{says}; expected {works}")
     demand(math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{says}; its quality loss is {loss:g}")
     if works == "sampled":
         demand(str(tried.rows) in outcome.warnings[-1], f"{says}; no warning mentions {tried.rows} rows")
