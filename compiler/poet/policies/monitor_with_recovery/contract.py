@@ -98,7 +98,7 @@ def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
     """Check that without a monitor the drift of every column is detected against its reference."""
 
     @given(st.integers(0, 100), st.booleans())
-    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         reference = numeric("normal", 200, seed)
         tables = {"same": reference, "other": reference + 9.0}, {"same": reference, "other": reference}
         current, before = ({name: [*map(float, table[name])] for name in table} for table in tables)
@@ -115,7 +115,7 @@ def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
     """Check that the data are unchanged, whether the monitor succeeds or fails."""
 
     @given(TABLES, st.booleans())
-    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         data = {"unsorted": [3.0, 1.0, 2.0]} | data if isinstance(data, dict) else data
         before = repr(data)
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
@@ -161,7 +161,7 @@ def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
     """Check that no thread, process or open file is left after the call."""
 
     @given(TABLES, st.booleans())
-    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         before, lowest = threading.active_count(), _lowest_free_number()
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
         demand(threading.active_count() <= before, "a thread is left behind")

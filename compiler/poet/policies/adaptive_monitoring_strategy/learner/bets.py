@@ -1,6 +1,6 @@
 """Bets on monitoring strategies, and the features to keep when a model is monitored less.
 
-There are four kinds of hypotheses. The null of each is that the other choice does not cost more.
+There are four kinds of hypotheses. Under the null of each, the other choice costs no more.
 
 ``thorough/T``   monitoring models of impact T returns more than it costs
 ``light/B``      monitoring models with a drift rate below B costs more than it returns

@@ -44,7 +44,7 @@ class BandCosts:
         return int(self.windows[np.argmin(np.abs(np.log(self.windows / window)))])
 
     def best(self, current: int) -> int:
-        """Return the cheapest window, or `current` if it is not clearly cheaper."""
+        """Return the cheapest window, or `current` if no window is clearly cheaper."""
         cheapest = int(self.windows[np.argmin(self.cost)])
         return cheapest if self.is_clearly_dearer(current, cheapest) else current
 
@@ -86,7 +86,7 @@ def band_costs(
     Delays are assumed to increase and false alarms to decrease with the window (isotonic regression). Outside
     its observed range, each is extrapolated as a constant only on the side where that is conservative: a
     window longer than any with a known delay, or shorter than any with known noise, is never chosen. Noise is
-    shrunk towards the mean of all bands at the same window. It excludes the `stable` features, which use a
+    shrunk toward the mean of all bands at the same window. It excludes the `stable` features, which use a
     larger window than the band's.
     """
     late = _curve(_in_band(delays, band), None, newest=newest, configuration=configuration, rising=True)
@@ -142,7 +142,7 @@ def _curve(
     configuration: LearnConfiguration,
     rising: bool,
 ) -> _Curve | None:
-    """Return means fitted over sizes; with a `pool`, each is shrunk towards the pool's mean at its size."""
+    """Return means fitted over sizes; with a `pool`, each is shrunk toward the pool's mean at its size."""
     if not readings:
         return None
     sizes = np.unique([reading.size for reading in readings])
@@ -163,7 +163,7 @@ def _shrunk(
     newest: float,
     configuration: LearnConfiguration,
 ) -> NDArray[np.float64]:
-    """Return each size's mean, shrunk towards the mean of all bands at that size."""
+    """Return each size's mean, shrunk toward the mean of all bands at that size."""
     band = readings[0].band
     bands = sorted({reading.band for reading in pool if reading.band is not None})
     tables = [_moments(_in_band(pool, b), sizes, newest, configuration) for b in bands]

@@ -312,7 +312,7 @@ def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:
 def _loud(update: WindowRuleUpdate) -> dict[str, float]:
     """Return the features well above the others at the same windows, with the log evidence of each.
 
-    The anytime-valid test decides whether some features differ. Afterwards each feature is compared with
+    An anytime-valid test decides whether some features differ. Afterwards each feature is compared with
     those that are not loud, to find which ones do.
     """
     levels = _levels(update.noise)

@@ -1,6 +1,6 @@
 """Bets on alerts and the rules they support: groups, summaries, suppressions with an end, a cool-down.
 
-There are four kinds of hypotheses. The null of each is that no action does not cost more.
+There are four kinds of hypotheses. Under the null of each, doing nothing costs no more than acting.
 
 ``pair/F/G``    F and G, when they fire together, mostly have one cause
 ``size/N``      a batch of N alerts (up to the next size) would mostly be better as one summary

@@ -2,7 +2,7 @@
 
 The deadline of a run is a high quantile of the durations of completed runs, by rows and features.
 
-There are four kinds of hypotheses. The null of each is that no action does not cost more.
+There are four kinds of hypotheses. Under the null of each, doing nothing costs no more than acting.
 
 ``size/S``        runs of at least S rows fail due to time or memory more often than smaller ones
 ``sparse/C``      data with a share of missing values above C mostly crash the monitor
