@@ -95,7 +95,7 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
             policy(name, velocity, requirement),
             _predicted(decisions, name, velocity, requirement),
         )
-        demand(window == expected, f"{window}, expected {expected}")
+        demand(window == expected, f"{window}, its decisions say {expected}")
 
     return test
 
