@@ -83,7 +83,7 @@ def test_calibrated_is_the_first_start() -> None:
 
 def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
     """A start that is not there is no silent default."""
-    with pytest.raises(RenderError, match="no start 'kss'; choose one of calibrated, ks, psi"):
+    with pytest.raises(RenderError, match="no preset 'kss'; choose one of calibrated, ks, psi"):
         policy("detect_drift").version_1("kss")
 
 
@@ -211,7 +211,7 @@ MALFORMED = [
     (with_criteria(KS | {"threshold": float("nan")}), "the threshold of ks is nan, expected a finite number"),
     (with_criteria(KS | {"statistic": "mmd"}), "Invalid enum value 'mmd'"),
     (with_criteria(KS | {"treshold": 1.0}), "unknown field `treshold`"),
-    (with_criteria(KS | {"scale": "p_value"}), "a p-value speaks of drift below its threshold"),
+    (with_criteria(KS | {"scale": "p_value"}), "a p-value indicates drift below its threshold"),
     (drift(drift_rule("any", kind="text")), "Invalid enum value 'text'"),
     (drift(drift_rule("any", season=True)), "unknown field `season`"),
     (drift(drift_rule("Any Rule")), "rule id 'Any Rule': expected 1 to 60 of a-z"),
@@ -245,7 +245,7 @@ BAD_WINDOWS = [
     (window(band("fast", 0, 10.0)), "rule 'fast': window is 0, expected more than 0"),
     (window(band("fast", 500, float("inf"))), "velocity_above is inf, expected a finite number"),
     (window(band("fast", 500, -1.0)), "velocity_above is -1.0, expected more than 0"),
-    (window(stability(features=["a"], multiplier=0.5)), "expected a feature and a multiplier of at least 1"),
+    (window(stability(features=["a"], multiplier=0.5)), "and a multiplier of at least 1 so that"),
     (window(stability(features=[], multiplier=2)), "0 features with multiplier 2.0"),
     (
         window(Rule(id="bounds", kind="bounds", parameters={"minimum": 9, "cap": 8})),

@@ -1,1 +1,1 @@
-"""What all learners share: feedback rows, labels, costs, hypothesis tests and rule updates."""
+"""Code that all learners share: feedback rows, labels, costs, hypothesis tests and rule updates."""

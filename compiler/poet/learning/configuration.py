@@ -1,18 +1,18 @@
-"""What a workspace tells its learners: risk, costs, bounds, and people's word on rules."""
+"""Learner configuration of a workspace: risk, costs, bounds, pins and vetoes."""
 
 import msgspec
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What things cost, in one unit of the workspace's choice."""
+    """Costs in one unit that the workspace chooses."""
 
     false_alarm: float = 1.0
     miss: float = 3.0
-    delay_hour: float = 1.0  # one hour in which a drift went unseen
+    delay_hour: float = 1.0  # one hour of undetected drift
     run: float = 0.001  # one execution of a monitor
-    unit_usd: float = 100.0  # dollars that one unit is worth, for money that feedback names
-    hour_usd: float = 50.0  # dollars that an hour of investigation is worth
-    # Feedback may move a cost from the configured value by at most this factor, up or down; 1 keeps it.
+    unit_usd: float = 100.0  # dollars per unit, to convert amounts reported in feedback
+    hour_usd: float = 50.0  # dollars per hour of investigation
+    # Feedback may adjust a configured cost by at most this factor, up or down; 1 disables the adjustment.
     max_adjustment_factor: float = msgspec.field(default=2.0, name="within")
 
     def __post_init__(self) -> None:
@@ -24,27 +24,27 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Ranges that no learned number leaves."""
+    """Limits on learned values."""
 
     window_minimum: int = 100  # points
     window_cap: int = 50_000  # points
-    memory_cap_mb: float | None = None  # a run that needs more counts as one that timed out
-    irrelevant_below: float = 0.2  # of what other features' drifts cost: a feature below never matters
+    memory_cap_mb: float | None = None  # a run that exceeds it counts as a timeout
+    irrelevant_below: float = 0.2  # of the cost of other features' drifts: a feature below is irrelevant
 
 
 class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of ``poet.toml`` that learners read; the defaults are the workspace's."""
+    """The part of ``poet.toml`` that learners read; the defaults are those of a new workspace."""
 
-    risk: float = 0.05  # chance of ever acting on noise, per policy
+    risk: float = 0.05  # probability of ever adopting a rule on noise, per policy
     audit_rate: float = 0.02
-    half_life_days: float = 90.0  # of event time
+    half_life_days: float = 90.0  # in event time
     learning_threshold: int = 10  # events between two compiles
     burst_limit: int = 50  # events of one source that count within one hour of event time
     costs: Costs = Costs()
     bounds: Bounds = Bounds()
-    pins: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that stay as they are
-    vetoes: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that must not act
-    anchors: dict[str, tuple[str, ...]] = {}  # policy: ids of executions that must be answered as judged
+    pins: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that must not change
+    vetoes: dict[str, tuple[str, ...]] = {}  # policy: ids of rules that must not be active
+    anchors: dict[str, tuple[str, ...]] = {}  # policy: ids of executions whose label every version must match
 
     def __post_init__(self) -> None:
         if not 0.0 < self.risk < 1.0:
@@ -62,14 +62,14 @@ class LearnConfiguration(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def is_pinned(self, policy: str, rule: str) -> bool:
-        """Whether a person pinned the rule."""
+        """Return whether a person pinned the rule."""
         return rule in self.pins.get(policy, ())
 
     def is_vetoed(self, policy: str, rule: str) -> bool:
-        """Whether a person vetoed the rule."""
+        """Return whether a person vetoed the rule."""
         return rule in self.vetoes.get(policy, ())
 
     def as_document(self) -> dict[str, object]:
-        """Return the canonical plain form, sorted, for `Decisions.configuration`."""
+        """Return a plain dictionary with sorted keys, for `Decisions.configuration`."""
         compact = msgspec.json.encode(self, order="sorted")
         return msgspec.json.decode(compact, type=dict[str, object])

@@ -1,4 +1,4 @@
-"""Costs of a miss, a false alarm and a run: configured in poet.toml, adjusted by reports."""
+"""Costs of a miss, a false alarm and a run: configured in ``poet.toml``, adjusted by reports."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_PRIOR: Final = 10.0  # reports that the configured cost counts for
+_PRIOR: Final = 10.0  # weight of the configured cost, in reports
 _HOUR: Final = 3600.0
 
 
 class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
-    """One cost: as configured in poet.toml, as estimated now, and from how many reports."""
+    """One cost: the configured value, the current estimate, and the number of reports behind it."""
 
     name: str
     configured: float
@@ -33,12 +33,13 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
 def learned_costs(
     summaries: "Summaries", configuration: LearnConfiguration
 ) -> tuple[Costs, tuple[CostEstimate, ...]]:
-    """Return the costs to decide by, and how each was estimated.
+    """Return the costs that learners use, and the estimate of each.
 
-    A miss costs what catches prevented (``monitoring.value_delivered``). A false alarm costs the hours that
-    it wasted, and retraining that did not help. A run costs its compute. The estimate is the weighted median
-    of the reports and of the configured cost, which counts for ten of them, so a few wild claims do not move
-    it. Old reports decay, and no cost moves by more than `max_adjustment_factor`, up or down.
+    The cost of a miss is the loss that detections prevented (``monitoring.value_delivered``). The cost of a
+    false alarm is the investigation time it wasted and any retraining that did not help. The cost of a run is
+    its compute cost. Each estimate is the weighted median of the reports and the configured cost. The
+    configured cost has the weight of ten reports, so a few extreme reports do not move the estimate. Old
+    reports decay. No cost changes by more than `max_adjustment_factor`, up or down.
     """
     configured = configuration.costs
     misses = _reports(summaries, configuration, "monitoring.value_delivered")
@@ -69,7 +70,7 @@ def learned_costs(
 
 
 def with_estimated_costs(summaries: "Summaries", configuration: LearnConfiguration) -> LearnConfiguration:
-    """Return the configuration with the costs estimated from feedback, for every learner to decide by."""
+    """Return the configuration with the costs estimated from feedback, for all learners."""
     return msgspec.structs.replace(configuration, costs=learned_costs(summaries, configuration)[0])
 
 

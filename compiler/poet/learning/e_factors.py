@@ -1,9 +1,9 @@
 """E-factors: single bets on hypotheses, formed without looking at the outcomes they bet on.
 
-An e-factor is fair under the null of its hypothesis. There are three kinds: an *order* (readings that are
-exchangeable under the null, sorted by outcome), a *bounded mean* (an outcome in [-1, 1] whose mean is at most
-zero), and a *Bernoulli* outcome (an event with at most a given probability). E-factors of one stratum
-multiply.
+Under the null of its hypothesis the expected value of an e-factor is at most 1. There are three kinds: an
+*order* (readings that are exchangeable under the null, sorted by outcome), a *bounded mean* (an outcome in
+[-1, 1] whose mean is at most zero under the null), and a *Bernoulli* outcome (an event with at most a given
+probability under the null). E-factors of one stratum multiply.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from poet.stats import log_likelihood_ratios, log_ordering_evidence, log_rank_factors, log_wealth_factors
 
 LENGTH: Final = 24  # readings: few enough to tolerate slow trends, enough for orders to carry evidence
-_ALIKE: Final = 8  # of readings that all have one score only the newest wait: alone they prove nothing
-_PIECES: Final = 4  # of a block whose readings span a long time
-_WAITING: Final = 100  # readings that wait for a partner; older ones say little about today's machine
-_MOST_OTHERS: Final = 3  # readings that one large one is compared with
+_ALIKE: Final = 8  # newest readings kept while all have the same score: such a block carries no evidence
+_PIECES: Final = 4  # pieces of a block whose readings span a long time
+_WAITING: Final = 100  # readings that wait for a partner; older ones say little about the current hardware
+_MOST_OTHERS: Final = 3  # smaller readings that one larger reading is compared with
 _STAKES: Final = (0.2, 0.5, 0.9)  # of the wealth; fixed, so that sums of logs merge in any order
 _STRENGTHS: Final = (1.0, 2.0, 4.0)  # of the marked readings: every kind of bet has three alternatives
 
@@ -31,17 +31,17 @@ class ObservationLike(Protocol):
 
     @property
     def event_id(self) -> str:
-        """The event's id."""
+        """The id of the event."""
         ...
 
     @property
     def source(self) -> str:
-        """The event's source."""
+        """The source of the event."""
         ...
 
     @property
     def time(self) -> float:
-        """Event time, seconds."""
+        """Event time in seconds."""
         ...
 
 
@@ -54,15 +54,15 @@ class EFactor:
     """One bet on a hypothesis: its log e-values and the readings behind them."""
 
     hypothesis: str
-    stratum: tuple[object, ...]  # e-factors of one stratum multiply; the truth may differ between strata
+    stratum: tuple[object, ...]  # e-factors of one stratum multiply; the effect may differ between strata
     factors: NDArray[np.float64]  # log e-values, one per alternative
     readings: tuple[ObservationLike, ...]
-    recompute: Recompute | None = None  # the same bet on some of the readings; None: it cannot be split
+    recompute: Recompute | None = None  # the same bet on a subset of the readings; None: it cannot be split
 
     def without(self, source: str) -> "EFactor | None":
-        """Return the e-factor without one source's readings, None when nothing is left.
+        """Return the e-factor without one source's readings, or None if nothing is left.
 
-        The block was not formed by outcomes, so the same bet on a part of its readings is fair as well.
+        The block was formed without outcomes, so the same bet on a subset of its readings is valid as well.
         """
         left = tuple(reading for reading in self.readings if reading.source != source)
         if len(left) == len(self.readings):
@@ -73,10 +73,10 @@ class EFactor:
         )
 
     def pieces(self, longest_s: float) -> tuple[tuple[float, NDArray[np.float64]], ...]:
-        """Return the evidence over time: times, and the log e-values that the readings up to each added.
+        """Return the evidence over time: times, and the log e-values that the readings up to each time added.
 
-        There is one piece where readings lie at most `longest_s` apart or cannot be split. The bet on a part
-        of the readings is fair as well, so the pieces add up to the whole.
+        There is a single piece if the readings span at most `longest_s` seconds or cannot be split. The bet
+        on a subset of the readings is valid as well, so the pieces add up to the whole.
         """
         if self.recompute is None or self.time - self.begins <= longest_s:
             return ((self.time, self.factors),)
@@ -95,17 +95,17 @@ class EFactor:
 
     @property
     def time(self) -> float:
-        """Event time of the newest reading, seconds."""
+        """Event time of the newest reading in seconds."""
         return max(reading.time for reading in self.readings)
 
     @property
     def begins(self) -> float:
-        """Event time of the oldest reading, seconds."""
+        """Event time of the oldest reading in seconds."""
         return min(reading.time for reading in self.readings)
 
 
 def hypothesis_key(*words: str) -> str:
-    """Return the key of a hypothesis; `parse_key` restores the words, whatever characters they contain."""
+    """Return the key of a hypothesis; `parse_key` restores the words for any characters they contain."""
     return "/".join(word.replace("%", "%25").replace("/", "%2F") for word in words)
 
 
@@ -123,7 +123,7 @@ def contrasts(
     stratum: Callable[[V], tuple[Hashable, ...]] = lambda _reading: (),
     label: str = "",
 ) -> Iterator[EFactor]:
-    """Yield e-factors, inside each stratum, for larger outcomes of the readings that `has` marks."""
+    """Yield e-factors, within each stratum, for larger outcomes of the readings that `has` marks."""
     for block in chunks(readings, stratum=stratum, level=has):
         yield ordering_factor(
             hypothesis,
@@ -138,7 +138,7 @@ def contrasts(
 def chunks(
     readings: Iterable[V], *, stratum: Callable[[V], Hashable], level: Callable[[V], object]
 ) -> Iterator[list[V]]:
-    """Yield blocks of `LENGTH` from each stratum with at least two levels.
+    """Yield blocks of up to `LENGTH` readings with at least two levels from each stratum.
 
     Neither `stratum` nor `level` may depend on outcomes.
     """
@@ -166,7 +166,7 @@ def ordering_factor(
     score: Callable[[V], float],
     strengths: tuple[float, ...],
 ) -> EFactor:
-    """Return the e-factor of "outcomes grow with scores" in a block; with a negative strength they fall."""
+    """Return the e-factor of "outcomes increase with scores" in a block; negative strengths: decrease."""
 
     def evidence(readings: Sequence[V]) -> NDArray[np.float64]:
         ascending = [score(readings[k]) for k in drawn_order(readings, outcome)]
@@ -183,7 +183,7 @@ def bounded_mean_factor(
     stakes: tuple[float, ...] = _STAKES,
     stratum: tuple[object, ...] = (),
 ) -> EFactor:
-    """Return the e-factor of "outcomes above -1 / max(stakes) have a mean above zero"."""
+    """Return the e-factor of "the mean is above zero" for outcomes above -1 / max(stakes)."""
     return EFactor(hypothesis, stratum, log_wealth_factors(outcome, stakes), (reading,))
 
 
@@ -209,10 +209,10 @@ def threshold_factors(
     size: Callable[[V], int],
     outcome: Callable[[V], float],
 ) -> list[EFactor]:
-    """Return e-factors of readings compared with smaller ones: ``kind/S`` means larger outcomes from S on.
+    """Return e-factors against smaller readings: ``kind/S`` is "larger outcomes from size S on".
 
-    `sizes` ascend; larger sizes count as the last one. Every reading goes into at most one block of one
-    larger and up to three smaller readings. Outcomes are mostly tied, and these ties are averaged out.
+    `sizes` ascend; larger sizes count as the last one. Each reading is used in at most one block of one
+    larger and up to three smaller readings. Most outcomes are tied, and ties are averaged out.
     """
     pool: list[tuple[int, V]] = []
     blocks: list[EFactor] = []
@@ -254,7 +254,7 @@ def factors_excluding(blocks: Iterable[EFactor], *sources: str) -> list[EFactor]
 
 
 def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:
-    """Return the order by outcome; ties are broken by the digest of source and id, which never changes."""
+    """Return the indices sorted by outcome; a fixed digest of source and id breaks ties."""
     return sorted(range(len(block)), key=lambda k: (outcome(block[k]), _lot(block[k])))
 
 

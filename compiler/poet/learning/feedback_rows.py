@@ -1,4 +1,4 @@
-"""Feedback as learners read it: rows of events, burst limit, sources, round sizes."""
+"""Feedback rows for learners: events as rows, the burst limit, sources and round sizes."""
 
 import dataclasses
 from collections import Counter
@@ -18,7 +18,7 @@ class Positioned(Protocol):
 
     @property
     def position(self) -> int:
-        """The log position."""
+        """The position in the log."""
         ...
 
     @property
@@ -42,7 +42,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The fields that everything a learner reads out of an event starts with."""
+    """The first fields of every record that a learner reads from an event."""
 
     event_id: str
     source: str
@@ -57,7 +57,7 @@ class FeedbackRow:
     event_id: str
     source: str
     time: float  # seconds
-    subject: str  # the model it is about, or ""
+    subject: str  # the model it concerns, or ""
     data: Mapping[str, Any]  # the payload's typed columns, None where a field is absent
     context: Mapping[str, Any]  # scalars
 
@@ -66,7 +66,7 @@ class FeedbackRow:
 
     @property
     def setting(self) -> tuple[tuple[str, str], ...]:
-        """The categorical part of the context: texts and booleans, sorted."""
+        """The categorical part of the context: strings and booleans, sorted by key."""
         named = ((key, value) for key, value in self.context.items() if isinstance(value, str | bool))
         return tuple(sorted((key, str(value)) for key, value in named))
 
@@ -74,9 +74,10 @@ class FeedbackRow:
 def cap_bursts(
     rows: Iterable[dict[str, Any]], burst_limit: int
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return the rows within the burst limit, and how many were set aside by source.
+    """Return the rows within the burst limit, and the number of excluded rows by source.
 
-    At most `burst_limit` rows of one source count in one clock hour of event time, the first ones as given.
+    At most `burst_limit` rows of one source count per clock hour of event time: the first ones in the given
+    order.
     """
     taken: Counter[tuple[str, int]] = Counter()
     counted: list[dict[str, Any]] = []
@@ -92,7 +93,7 @@ def cap_bursts(
 
 
 def feedback_rows(table: pa.Table, *, burst_limit: int) -> tuple[list[FeedbackRow], int]:
-    """Return the rows of an event table by position, and how many the burst limit set aside."""
+    """Return the rows of an event table by position, and the number that the burst limit excluded."""
     rows = sorted(table.to_pylist(), key=lambda row: row["position"])
     counted, _ = cap_bursts(rows, burst_limit)
     return [_feedback_row(row) for row in counted], len(rows) - len(counted)
@@ -112,7 +113,7 @@ def _feedback_row(row: dict[str, Any]) -> FeedbackRow:
 
 
 def dominant_sources(*tables: Sequence[Sourced]) -> list[str]:
-    """Return the sources with at least an eighth of the rows of a table: enough to carry a rule alone."""
+    """Return the sources with at least an eighth of a table's rows: enough to carry a rule alone."""
     dominant: set[str] = set()
     for rows in tables:
         counts = Counter(row.source for row in rows)
@@ -121,7 +122,7 @@ def dominant_sources(*tables: Sequence[Sourced]) -> list[str]:
 
 
 def sources_by_first_event(*tables: Sequence[Positioned]) -> list[str]:
-    """Return all sources in the order of their first event."""
+    """Return all sources, ordered by their first event."""
     first: dict[str, int] = {}
     for row in (row for rows in tables for row in rows):
         first[row.source] = min(first.get(row.source, row.position), row.position)
@@ -148,12 +149,12 @@ def excluding(tables: E, sources: Iterable[str]) -> E:
 def floored(size: int) -> int:
     """Return the largest size 1, 2 or 5 times a power of ten that is at most `size` (>= 1).
 
-    Sizes lie on a fixed grid, so that no border is chosen by looking at outcomes.
+    Sizes lie on a fixed grid, so that no boundary is chosen by looking at outcomes.
     """
     return max(each for each in around(size) if each <= size)
 
 
 def around(size: int) -> tuple[int, ...]:
-    """Return the round sizes of the decade of `size` (>= 1), and the first of the next."""
+    """Return the round sizes of the decade of `size` (>= 1), and the first of the next decade."""
     decade: int = 10 ** (len(str(size)) - 1)
     return decade, 2 * decade, 5 * decade, 10 * decade

@@ -1,9 +1,9 @@
 """Tests of all hypotheses at once: e-values from e-factors, decay, leave-one-source-out.
 
-One source that reports the opposite of all others is handled in three steps. Half of each e-value is a
-leave-one-source-out mixture (`poet.stats.leave_one_out_mixture`). Where the mixture singles a source out, and
-that source's own rows speak against a hypothesis that is shown, it is adversarial. No number of a rule is
-then computed from its rows.
+A source that reports the opposite of all others is handled in three steps. First, half of each e-value is a
+leave-one-source-out mixture (`poet.stats.leave_one_out_mixture`). Second, if the mixture singles out a source
+and that source's own rows oppose a rejected null, the source is adversarial. Third, no number of a rule is
+computed from its rows.
 """
 
 import math
@@ -33,11 +33,11 @@ from poet.stats import (
 )
 
 _DAY: Final = 86_400.0
-LARGEST_LOG: Final = 230.0  # e-values are kept finite for JSON: 1e100 is certainty enough
-_OPPOSES: Final = 0.0  # log e-value of its own rows below which a source opposes the others
+LARGEST_LOG: Final = 230.0  # keeps e-values finite for JSON; 1e100 is certain enough
+_OPPOSES: Final = 0.0  # a source opposes the others if the log e-value of its own rows is below this
 _SAMPLE: Final = 5
 _PIECES_PER_HALF_LIFE: Final = 4  # an e-factor that spans more than this part of a half-life decays in pieces
-_CONTRADICTED: Final = -1.0  # an active rule falls only when all but one source clearly oppose it
+_CONTRADICTED: Final = -1.0  # an active rule is retired only if all sources but one clearly oppose it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,26 @@ class HypothesisTest:
     hypothesis: str
     e_value: float
     e_value_threshold: float
-    is_rejected: bool  # by e-BH at the workspace's risk: there is an effect
-    log_faded: float  # the same evidence with decay: below 0 it has turned
+    is_rejected: bool  # the null is rejected at the workspace's risk: there is an effect
+    log_faded: float  # the same evidence with decay: below 0 it opposes the hypothesis
     n_effective: float
-    log_without: float  # the least that is left of `log_faded` when one source is left out
+    log_without: float  # the minimum of `log_faded` over leaving out one source
     sources: dict[str, int]
     events_needed: int | None
     sample_events: tuple[str, ...]
-    adversarial_source: str = ""  # the source that reports the opposite of all others, if there is one
+    adversarial_source: str = ""  # the source that reports the opposite of all others, if any
 
     @property
     def holds(self) -> bool:
-        """Whether a rule may be adopted on it: shown, still so, and not by one source against the others."""
+        """Return whether it supports adopting a rule.
+
+        The null must be rejected, also by recent evidence, and not due to a single source.
+        """
         return self.is_rejected and min(self.log_faded, self.log_without) >= 0.0
 
     @property
     def has_turned(self) -> bool:
-        """Whether recent evidence speaks against it."""
+        """Return whether recent evidence contradicts it."""
         return self.log_faded < 0.0 or self.log_without < _CONTRADICTED
 
     def evidence(
@@ -73,7 +76,7 @@ class HypothesisTest:
         after: tuple[Interval, ...] = (),
         replay: Replay | None = None,
     ) -> Evidence:
-        """Return the statistics behind a rule that is adopted, or would be adopted, on it."""
+        """Return the statistics for a rule that this test supports or would support."""
         return Evidence(
             e_value=self.e_value,
             bar=self.e_value_threshold,
@@ -98,21 +101,24 @@ def evaluate_hypotheses(
     has_rules: bool = True,
     sources_by_first_event: Sequence[str] = (),
 ) -> dict[str, HypothesisTest]:
-    """Test all hypotheses that have an e-factor, at the workspace's risk.
+    """Return the tests of all hypotheses that have an e-factor, at the workspace's risk.
 
     Parameters
     ----------
     compare
-        Returns the e-factors of all rows except those of the sources it is given.
+        Callable that returns the e-factors of all rows except those of the sources passed to it.
     weights
-        The share of the risk of each hypothesis, fixed without looking at outcomes; at most 1 in all. A
-        hypothesis is tested alone with its share (Ville's inequality and a union bound, whatever the
-        hypotheses have in common), or by e-BH with the others of `together`, which must share one filtration.
+        The share of the risk of each hypothesis, fixed without looking at outcomes; the sum is at most 1. A
+        hypothesis is tested alone with its share (Ville's inequality and a union bound, valid under any
+        dependence between hypotheses), or by e-BH with the others in `together`, which must share one
+        filtration.
     sources
-        The sources that could carry a rule alone; each is left out in turn. Without learned rules in force
-        (`has_rules`) and without anything to adopt this step is skipped.
+        The sources that could carry a rule alone; each is left out in turn. This step is skipped if there
+        are no active learned rules (`has_rules`) and no rule can be adopted.
+    together
+        The hypotheses that e-BH tests jointly.
     sources_by_first_event
-        All sources in the order of their first event, for the leave-one-source-out mixture.
+        All sources ordered by their first event, for the leave-one-source-out mixture.
     """
     everything = _by_hypothesis(compare())
     half_life = configuration.half_life_days
@@ -154,16 +160,17 @@ def evaluate_hypotheses(
 
 
 def adversarial_sources(tests: Mapping[str, HypothesisTest]) -> frozenset[str]:
-    """Return the source that is adversarial in most hypotheses that are shown, at most one.
+    """Return the source that is adversarial in most rejected hypotheses; at most one.
 
-    Numbers of rules are computed without it. Under the null nothing is shown, and no source is left out.
+    The numbers of rules are computed without it. Under the null no hypothesis is rejected, so no source is
+    left out.
     """
     named = Counter(test.adversarial_source for test in tests.values() if test.adversarial_source)
     return frozenset(source for source, _ in named.most_common(1))
 
 
 class _Excluding:
-    """The faded evidence of each hypothesis without some sources; each set of sources is evaluated once."""
+    """The decayed evidence of each hypothesis without some sources, cached by set of sources."""
 
     def __init__(
         self,
@@ -183,15 +190,15 @@ class _Excluding:
         return self._known[key].get(name)
 
     def alone(self, name: str, source: str, sources: Sequence[str]) -> float:
-        """Return the evidence of one source without all others; 0 where it has none."""
+        """Return the evidence of one source alone; 0 if it has none."""
         return self._value(name, *(other for other in sources if other != source)) or 0.0
 
     def best(self, name: str, whole: float) -> float:
-        """Return the evidence of all sources, or if negative the best without one adversarial source."""
+        """Return the evidence of all sources or, if it is negative, the best without one source."""
         return best_excluding_one(whole, partial(self._value, name), self._excludable)
 
     def least(self, name: str, sources: Sequence[str]) -> float:
-        """Return the least evidence with one source left out; 0 where the others have none."""
+        """Return the least evidence with one source left out; 0 if the others have none."""
         return min(leave_one_source_out(partial(self._value, name), sources, self._excludable), default=0.0)
 
 
@@ -218,7 +225,7 @@ def adversarial_notes(sources: Iterable[str]) -> list[str]:
 
 
 def _e_value(factors: Sequence[EFactor], half_life_days: float) -> float:
-    """Return the product over strata, in each of which the effect may be absent or start late."""
+    """Return the product of e-values over strata; in each the effect may be absent or start late."""
     log = 0.0
     for stratum in _strata(factors):
         begins = np.array([factor.begins for factor in stratum])
@@ -228,9 +235,9 @@ def _e_value(factors: Sequence[EFactor], half_life_days: float) -> float:
 
 
 def log_faded_evidence(factors: Sequence[EFactor], *, half_life_days: float, newest: float) -> float:
-    """Return the log evidence with decay: below 0 it opposes the hypothesis in every stratum.
+    """Return the log evidence with decay; below 0 it opposes the hypothesis.
 
-    It is a mean over strata and alternatives, so that strata without the effect do not hide one that has it.
+    It is a log-mean over strata and alternatives, so strata without the effect do not hide one that has it.
     """
     longest = half_life_days * _DAY / _PIECES_PER_HALF_LIFE
     logs: list[float] = []
@@ -255,7 +262,7 @@ def _n_effective(factors: Sequence[EFactor], half_life_days: float, newest: floa
 
 
 def _events_needed(factors: Sequence[EFactor], ratio: float) -> int | None:
-    """Extrapolate the growth so far to the events up to the threshold; None if it does not grow."""
+    """Return the number of events up to the threshold, extrapolated from past growth; None without growth."""
     growth = float(_logs(factors).sum(axis=0).max()) / sum(len(factor.readings) for factor in factors)
     return math.ceil(max(math.log(ratio), 0.0) / growth) if growth > 0.0 else None
 

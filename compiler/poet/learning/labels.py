@@ -1,13 +1,13 @@
-"""Votes into labels: one vote per source and execution, bursts capped, disagreement kept.
+"""Aggregation of votes into labels: one vote per source and execution, capped bursts, disagreement.
 
-Which label may a bet use, when a source may change its mind? Betting on an execution's label as it stood
-at its first vote and never again is a martingale whatever sources do, but a slip of the mouse then stays
-evidence for ever. Betting on final labels, each execution at the position of its *last counted vote*, lets
-people correct themselves; it is valid as long as, under the null, whether somebody votes again does
-not depend on what a candidate said. Both are here: `label` with `positions` for the second, `first_label`
-for the first. Whoever fears revisions that chase a candidate takes the smaller of both e-values, which is
-valid like the first and sound like the second. Bets run in the order of the rows in either case; a vote
-that is settled later never moves before one on which a bet was already made.
+A source may revise its vote, so there are two choices of the label that a bet uses. A bet on an execution's
+label at its first vote only is a martingale regardless of what sources do, but a misclick then remains
+evidence forever. A bet on final labels, with each execution at the position of its *last counted vote*, lets
+people correct themselves. It is valid if, under the null, the decision to vote again does not depend on what
+a candidate answered. `Ballots` has both: `label` with `positions` for the second choice, `first_label` for
+the first. To guard against revisions that depend on a candidate, take the smaller of both e-values: it is as
+valid as the first and as robust to misclicks as the second. In either case bets follow the order of the
+rows; a vote that is settled later never moves before one on which a bet was already made.
 """
 
 import math
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-_SOFT: Final = {"retrained": 0.25, "adjusted": 0.25}  # how far such a vote is from certainty, either way
+_SOFT: Final = {"retrained": 0.25, "adjusted": 0.25}  # distance of such a vote from certainty, either way
 _IMPACTS: Final = ("", "none", "low", "medium", "high", "critical")
 _ALERT_PREFIX: Final = "drift_alert_"
-_SAME_THRESHOLD: Final = 0.01  # of a threshold: how far from it "the old threshold" may lie
-_MOST_PER_ADJUSTMENT: Final = 20  # executions that one moved threshold speaks of, the newest before it
+_SAME_THRESHOLD: Final = 0.01  # relative tolerance within which two thresholds are the same
+_MOST_PER_ADJUSTMENT: Final = 20  # executions that one adjustment votes on: the newest before it
 _EXECUTION: Final = (
     "policy_version", "drifted", "audit", "propensity", "kind", "is_seasonal", "n_current", "n_reference",
 )  # fmt: skip
@@ -38,27 +38,25 @@ _EXECUTION: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ballots:
-    """One row per voted execution, in the order of `positions`; every array has shape (executions,).
+    """Labels with one row per voted execution, ordered by `positions`; every array has shape (executions,).
 
-    Where an execution was never recorded, `is_recorded` is False, `propensity` NaN, `drifted`, `audit` and
-    `is_seasonal` False, `kinds` empty, `n_current` and `n_reference` 0, `policy_version` 0.
+    If an execution was never recorded, `is_recorded` is False, `propensity` is NaN, `drifted`, `audit` and
+    `is_seasonal` are False, `kinds` is empty, and `n_current`, `n_reference` and `policy_version` are 0.
     """
 
     execution_ids: NDArray[np.object_]
-    label: NDArray[
-        np.float64
-    ]  # mean over sources of "the drift was real", 0 … 1; a soft vote alone 1/4 or 3/4
-    first_label: NDArray[np.float64]  # what the very first counted source said first
-    disagreement: NDArray[np.float64]  # 0 all sources agree … 1 split in halves
+    label: NDArray[np.float64]  # mean over sources of "the drift was real" in [0, 1]; only soft: 1/4 or 3/4
+    first_label: NDArray[np.float64]  # first vote of the first source that counted
+    disagreement: NDArray[np.float64]  # from 0 (all sources agree) to 1 (split in halves)
     n_sources: NDArray[np.int64]
     sources: NDArray[np.object_]  # tuple of the sources that counted, sorted
     positions: NDArray[np.int64]  # log position of the last counted vote: the order of bets
     first_positions: NDArray[np.int64]  # of the first vote of a source that counted
-    times: NDArray[np.float64]  # event time of the last counted vote, seconds
+    times: NDArray[np.float64]  # event time of the last counted vote in seconds
     event_ids: NDArray[np.object_]  # of the last counted vote
     origin: NDArray[np.object_]  # of the last counted vote: "validation", "false_positive", "missed", or soft
-    volunteered: NDArray[np.bool_]  # every counted vote came unasked, as a report of a missed drift
-    impact: NDArray[np.object_]  # the gravest business impact that a counted vote named, or ""
+    volunteered: NDArray[np.bool_]  # every counted vote is an unsolicited report of a missed drift
+    impact: NDArray[np.object_]  # the highest business impact in the counted votes, or ""
     is_recorded: NDArray[np.bool_]
     policy_version: NDArray[np.int64]
     drifted: NDArray[np.bool_]
@@ -69,7 +67,7 @@ class Ballots:
     is_seasonal: NDArray[np.bool_]
     n_current: NDArray[np.int64]
     n_reference: NDArray[np.int64]
-    sources_by_first_vote: tuple[str, ...]  # all sources in the order of their first vote
+    sources_by_first_vote: tuple[str, ...]  # all sources, ordered by their first vote
     votes_by_source: dict[str, int]
     set_aside: dict[str, int]  # source: votes beyond its burst limit
     notes: tuple[str, ...]
@@ -79,11 +77,11 @@ class Ballots:
 
 
 def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[str] = ()) -> Ballots:
-    """Count `Summaries.votes`: the last vote of each source on each execution, by position.
+    """Return the labels of `Summaries.votes`: the last vote of each source on each execution, by position.
 
-    Of one source at most `burst_limit` votes count in one clock hour of event time, the earliest by
-    position; the rest are set aside and noted. `without` leaves sources out, to ask whether the others say
-    the same.
+    At most `burst_limit` votes of one source count per clock hour of event time: the earliest by position.
+    The rest are excluded and mentioned in `notes`. `without` excludes sources, to check whether the others
+    agree.
     """
     rows = sorted(votes.to_pylist(), key=lambda row: row["position"])
     rows = [row for row in rows if row["source"] not in without]
@@ -91,7 +89,7 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
     for row in rows:
         key = row["source"], row["execution_id"]
         if key not in last or row["origin"] not in _SOFT or last[key]["origin"] in _SOFT:
-            last[key] = row  # what was done takes back nothing that was said
+            last[key] = row  # a soft vote (an action) never replaces an explicit vote
     counted, set_aside = cap_bursts(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
     first: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
@@ -154,7 +152,7 @@ def _ballots(
 
 
 def _label(group: list[dict[str, Any]]) -> float:
-    """Return the mean of what people said; what was only done about it counts where nobody said anything."""
+    """Return the mean of the explicit votes; soft votes count only if there are no explicit votes."""
     said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
     done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
     told = said or done
@@ -201,11 +199,12 @@ def _gravity(impact: str) -> int:
 
 
 def with_soft_votes(summaries: "Summaries") -> pa.Table:
-    """Return `Summaries.votes` with the soft ones among them, by position.
+    """Return `Summaries.votes` together with the soft votes, by position.
 
-    A retraining votes on the execution that triggered it: real when the model did better afterwards. A
-    threshold moved by hand votes on earlier executions of its feature at the old threshold whose answer
-    the new one would have turned: an alert that it silences was false, a silence that it breaks a miss.
+    A retraining is a vote on the execution that triggered it: real if the model performed better afterwards.
+    A manual threshold adjustment is a vote on earlier executions of the same feature at the old threshold
+    whose answer the new threshold would have changed: an alert that it suppresses was a false alarm, and a
+    non-alert that it turns into an alert was a miss.
     """
     votes: pa.Table = summaries.votes
     soft = [*_retrained(summaries), *_adjusted(summaries)]

@@ -1,4 +1,4 @@
-"""The one verb: find a policy's learner and let it decide."""
+"""Entry points of learning: run a policy's learner, replay and trial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +25,10 @@ Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Fli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """The state of a trial; `bar` is what either evidence must reach.
+    """The state of a trial; `bar` is the threshold for the evidence of either outcome.
 
-    `saved` is by the canary, on the judged executions that differ, in the workspace's cost unit.
+    `saved` is the cost that the canary saves on labeled executions where the versions differ, in the
+    workspace's cost unit.
     """
 
     outcome: TrialDecision
@@ -44,16 +45,16 @@ class TrialOutcome:
 def learn(
     spec: PolicySpec, summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
 ) -> Decisions:
-    """Decide the rules of a policy.
+    """Return the decisions of a policy's learner.
 
-    It decides by the costs of the configuration; `poet.learning.costs.with_estimated_costs` returns those
-    estimated from feedback. The version number moves on only when the rules behave differently from the
-    champion's. A policy without a learner keeps its rules and says so.
+    The learner uses the costs of the configuration; `poet.learning.costs.with_estimated_costs` replaces them
+    by estimates from feedback. The version number increases only if the rules behave differently from the
+    champion's. A policy without a learner keeps its rules, and a note records that.
 
     Raises
     ------
     LearnError
-        The policy's learner cannot be imported, or fails.
+        If the policy's learner cannot be imported, or fails.
     """
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
@@ -64,7 +65,7 @@ def learn(
     except PoetError:
         raise
     except Exception as error:
-        raise LearnError(f"{spec.name}: its learner {spec.learner} fails: {error!r}; correct it") from error
+        raise LearnError(f"{spec.name}: the learner {spec.learner} failed: {error!r}; fix it") from error
     decided = msgspec.structs.replace(decided, configuration=configuration.as_document())
     is_new = not decided.behaves_as(champion)
     return msgspec.structs.replace(
@@ -81,12 +82,12 @@ def replay(
     candidate: Decisions,
     configuration: LearnConfiguration,
 ) -> Flips | None:
-    """Return where a candidate answers differently from the champion; None for a policy without a replay.
+    """Return where a candidate's answers differ from the champion's; None for a policy without a replay.
 
     Raises
     ------
     LearnError
-        The policy's replay cannot be imported.
+        If the policy's replay cannot be imported.
     """
     if spec.replay is None:
         return None
@@ -103,12 +104,12 @@ def trial(
     since: float,
     configuration: LearnConfiguration,
 ) -> TrialOutcome | None:
-    """Return how a canary stands by the labels of its answers; None where the policy cannot say.
+    """Return how a canary compares with the champion on labeled executions; None without a trial.
 
     Raises
     ------
     LearnError
-        The policy's trial cannot be imported.
+        If the policy's trial cannot be imported.
     """
     if spec.trial is None:
         return None
@@ -124,12 +125,12 @@ def trial(
 
 
 def imported(spec: PolicySpec, point: str) -> Any:
-    """Import what a policy names as "package.module:function".
+    """Return the object that a policy refers to as "package.module:function".
 
     Raises
     ------
     LearnError
-        It cannot be imported.
+        If it cannot be imported.
     """
     module, _, name = point.partition(":")
     try:

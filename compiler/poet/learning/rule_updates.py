@@ -1,4 +1,4 @@
-"""Updates of a policy's rules: pins and vetoes first, then evidence."""
+"""Updates of a policy's rules: pins and vetoes take precedence over evidence."""
 
 import hashlib
 import math
@@ -20,7 +20,7 @@ _PLAIN: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def slug(*parts: str) -> str:
-    """Return a rule's id made of these parts; a digest tells apart what had to be replaced or cut."""
+    """Return a rule id made of these parts; a digest keeps ids unique if characters are replaced or cut."""
     kept = ["".join(c if c.isascii() and c.isalnum() else "_" for c in part.lower()) for part in parts]
     identity = "-".join(kept)
     if len(identity) <= _LONGEST and all(map(_PLAIN.fullmatch, parts)):
@@ -31,7 +31,7 @@ def slug(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RuleUpdate:
-    """The champion, the workspace's configuration, and the log position that was read."""
+    """The champion, the workspace's configuration, and the log position up to which events were read."""
 
     champion: Decisions
     configuration: LearnConfiguration
@@ -39,7 +39,7 @@ class RuleUpdate:
 
     @property
     def in_force(self) -> dict[str, Rule]:
-        """The champion's active rules, by id."""
+        """Return the champion's active rules, by id."""
         return {rule.id: rule for rule in self.champion.active}
 
     def pinned(self, rule: str) -> Rule | None:
@@ -53,12 +53,12 @@ class RuleUpdate:
         return msgspec.structs.replace(found, status="pinned") if is_pinned else None
 
     def is_vetoed(self, rule: str) -> bool:
-        """Whether a person forbade the rule, now or in an earlier version."""
+        """Return whether a person vetoed the rule, now or in an earlier version."""
         carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
         return carried or self.configuration.is_vetoed(self.champion.policy, rule)
 
     def carry_over(self, rule: Rule) -> Rule:
-        """Return the champion's rule if it does the same; otherwise the rule, dated to the next version."""
+        """Return the champion's rule if it is equivalent; otherwise the rule, dated to the next version."""
         old = self.in_force.get(rule.id)
         if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
             return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
@@ -67,16 +67,16 @@ class RuleUpdate:
         )
 
     def is_supported(self, rule: str, test: HypothesisTest | None) -> bool:
-        """Return whether a rule is active: shown now, or shown once and not turned since."""
+        """Return whether a rule is active: supported now, or earlier and not contradicted since."""
         if test and test.holds:
             return True
         return rule in self.in_force and not (test and test.has_turned)
 
     def decided(self, rule: Rule, test: HypothesisTest | None) -> list[Rule]:
-        """Return the outcome for a candidate: adopted, as a person left it, vetoed, held, or nothing.
+        """Return the outcome for a candidate: pinned, vetoed, adopted, unchanged, held, or nothing.
 
-        `rule` is the candidate as it would be adopted. An active rule whose test no longer holds, but
-        has not turned, stays unchanged.
+        `rule` is the candidate as it would be adopted. An active rule stays unchanged if its test no longer
+        holds but recent evidence does not contradict it.
         """
         pinned = self.pinned(rule.id)
         if pinned:
@@ -96,13 +96,13 @@ class RuleUpdate:
         return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
 
     def carry_unmentioned(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
-        """Return active rules without recent feedback: silence retires nothing."""
+        """Return the active rules without recent feedback; missing feedback retires no rule."""
         known = set(seen)
         silent = [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
         return [left for rule in silent for left in self.decided(rule, None)]
 
     def retired(self, rules: Sequence[Rule]) -> list[Rule]:
-        """Return the rules that the champion has and the new version does not, with the reason."""
+        """Return the champion's rules that are missing in the new version as retired, with the reason."""
         taken = {rule.id for rule in rules}
         gone: list[Rule] = []
         for rule in self.champion.rules:
@@ -114,7 +114,7 @@ class RuleUpdate:
         return gone
 
     def decisions(self, rules: Iterable[Rule], *, log_prefix: str, notes: Iterable[str]) -> Decisions:
-        """Return the next version with these rules and with the retired ones."""
+        """Return the next version with these rules and the retired ones."""
         new = list(rules)
         return Decisions(
             policy=self.champion.policy,
@@ -136,14 +136,14 @@ def evidence_of(
     after: tuple[Interval, ...] = (),
     replay: Replay | None = None,
 ) -> Evidence | None:
-    """Return the statistics of a test, None without a test."""
+    """Return the statistics of a test, or None without a test."""
     return test.evidence(before=before, after=after, replay=replay) if test else None
 
 
 def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None:
-    """Return what a rule would have saved where it applies, in units of cost per 1000 such cases.
+    """Return the cost that a rule would have saved per 1000 cases it applies to, in the workspace's unit.
 
-    The interval is for the mean of savings within the range that was seen, and holds at all times at once.
+    The interval is an anytime-valid confidence interval for the mean saving, bounded by the observed range.
     """
     if not savings:
         return None
@@ -163,7 +163,7 @@ def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None
 
 
 def nearest(held: Iterable[Rule]) -> list[Rule]:
-    """Return the candidates nearest to adoption, nearest first."""
+    """Return the candidates closest to adoption, closest first."""
 
     def lack(rule: Rule) -> tuple[float, str]:
         return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)

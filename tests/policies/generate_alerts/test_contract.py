@@ -122,7 +122,7 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
 @pytest.mark.parametrize("fault", TABLE)
 def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
     """By the boundary table, which asks on both sides of every constant."""
-    with pytest.raises(Broken, match=r"its decisions say|it is 2"):
+    with pytest.raises(Broken, match=r", expected "):
         tried("boundary_table", changed(*TABLE[fault]))
 
 

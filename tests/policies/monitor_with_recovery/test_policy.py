@@ -106,7 +106,10 @@ REFUSED: dict[str, tuple[tuple[Rule, ...], str]] = {
     "a share above 1": ((sparse(above=1.5),), "missing_above"),
     "no number": ((sparse(above=float("nan")),), "missing_above"),
     "a loss above 1": ((sparse(loss=1.5),), "quality_loss"),
-    "a sample larger than the table": ((sample(above=10, rows=20),), "expected fewer than there are"),
+    "a sample larger than the table": (
+        (sample(above=10, rows=20),),
+        "expected a sample of at most as many rows",
+    ),
     "an empty sample": ((sample(rows=0),), "rows"),
     "two deadlines for all": (
         (deadline(), msgspec.structs.replace(deadline(), id="deadline-x")),

@@ -1,4 +1,4 @@
-"""How two versions of `adaptive_monitoring_strategy` are compared."""
+"""Comparison of two versions of `adaptive_monitoring_strategy`."""
 
 import math
 from types import ModuleType
@@ -15,7 +15,7 @@ FREQUENCIES: Final = ("weekly", "daily", "hourly", "real_time")
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
-    """Ask on both sides of every rate and number of days, for every impact, with enough features or not."""
+    """Return inputs on both sides of every rate and number of days, for every impact and feature count."""
     asked, are_all = product({
         "business_impact": IMPACTS,
         "historical_drift_rate": (None, math.nan, *around(spoken.numbers, 0.0, 1.0)),
@@ -27,7 +27,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int)
 
 
 def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | None]:
-    """Give what a model may have of the features that are kept first and of others: none, some, enough."""
+    """Return lists of features: none, some or all of those kept first, with none, one or enough others."""
     constants = [value for module in modules for value in vars(module).items()]
     first = sorted({each for _, value in constants if isinstance(value, frozenset) for each in value})
     most = max((value for name, value in constants if name.endswith("_TOP")), default=0)
@@ -37,7 +37,7 @@ def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | 
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give the whole strategy."""
+    """Return the strategy."""
     return module.adaptive_monitoring_strategy(dict(question))
 
 
@@ -49,7 +49,7 @@ def _thoroughness(strategy: Any) -> tuple[int, float, bool] | None:
 
 
 def _outcome(given: Any) -> Any:
-    """Leave out which rule said so."""
+    """Return the strategy without the id of the rule behind it."""
     if not isinstance(given, MonitoringStrategy):
         return given
     return {"frequency": given.frequency, "features": given.features, "tests": given.tests}

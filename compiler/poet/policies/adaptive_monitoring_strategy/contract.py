@@ -1,4 +1,8 @@
-"""The contract of `adaptive_monitoring_strategy`: critical never less, incidents never less, doubt safe."""
+"""The contract of `adaptive_monitoring_strategy`.
+
+Critical models and models with incidents are never monitored less, and missing information is resolved to
+the safe side.
+"""
 
 import itertools
 import math
@@ -16,8 +20,8 @@ from poet.spec.decisions import Decisions, Rule
 from poet_runtime.results import MonitoringStrategy
 
 FREQUENCIES: Final = ("weekly", "daily", "hourly", "real_time")
-AS_OBJECT: Final = 5  # one in so many questions of the table is asked by an object as well
-TIMES: Final = 10  # of asking again: one that draws lots may say the same twice
+AS_OBJECT: Final = 5  # every fifth row of the table is also passed as an object
+TIMES: Final = 10  # repetitions: a policy that uses random numbers can answer the same twice by chance
 MANY: Final = 100_000  # features of one model
 FIELDS: Final[tuple[str, ...]] = (
     "business_impact",
@@ -53,7 +57,7 @@ def _full(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
 def _thoroughness(policy: Policy, context: dict[str, Any]) -> tuple[int, float, int]:
     strategy = policy(context)
     if not isinstance(strategy, MonitoringStrategy):
-        raise Broken(f"it answers {type(strategy).__name__}, not MonitoringStrategy")
+        raise Broken(f"it returns {type(strategy).__name__}, not MonitoringStrategy")
     demand(strategy.frequency in FREQUENCIES, f"an unknown frequency {strategy.frequency!r}")
     demand(strategy.tests in ("single", "multiple"), f"unknown tests {strategy.tests!r}")
     count = float("inf") if strategy.features == "all" else len(strategy.features)
@@ -65,7 +69,7 @@ def _at_least(one: tuple[int, float, int], other: tuple[int, float, int]) -> boo
 
 
 def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], None]:
-    """Never monitor a critical model less than hourly, on all features, by a single test."""
+    """Check that critical models are monitored at least hourly, on all features, with at least one test."""
 
     @given(_contexts(policy))
     def test(context: dict[str, Any]) -> None:
@@ -76,19 +80,19 @@ def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], N
 
 
 def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None]:
-    """Give no less monitoring after more recent incidents."""
+    """Check that more recent incidents never lead to less monitoring."""
 
     @given(_contexts(policy), st.integers(0, 5), st.integers(1, 5))
     def test(context: dict[str, Any], few: int, more: int) -> None:
         calm = _thoroughness(policy, context | {"recent_incidents": few})
         shaken = _thoroughness(policy, context | {"recent_incidents": few + more})
-        demand(_at_least(shaken, calm), f"{few + more} incidents give {shaken}, {few} give {calm}")
+        demand(_at_least(shaken, calm), f"{few + more} incidents return {shaken}, {few} return {calm}")
 
     return test
 
 
 def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
-    """Give no less monitoring for a missing field than for any value it could have had."""
+    """Check that a missing field never leads to less monitoring than any value of it."""
 
     @given(_full(policy), st.sampled_from(("business_impact", "historical_drift_rate")))
     def test(context: dict[str, Any], missing: str) -> None:
@@ -100,31 +104,31 @@ def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[]
 
 
 def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
-    """Give no less monitoring to a model of graver impact."""
+    """Check that a higher impact never leads to less monitoring."""
 
     @given(_contexts(policy), st.sampled_from(IMPACTS), st.sampled_from(IMPACTS))
     def test(context: dict[str, Any], one: str, other: str) -> None:
         lesser, graver = sorted((one, other), key=IMPACTS.index)
         less = _thoroughness(policy, context | {"business_impact": lesser})
         more = _thoroughness(policy, context | {"business_impact": graver})
-        demand(_at_least(more, less), f"{graver} gives {more}, {lesser} gives {less}")
+        demand(_at_least(more, less), f"{graver} returns {more}, {lesser} gives {less}")
 
     return test
 
 
 def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
-    """Answer an object with attributes as it answers a mapping."""
+    """Check that an object with attributes gets the same answer as a mapping."""
 
     @given(_contexts(policy))
     def test(context: dict[str, Any]) -> None:
         here, there = policy(context), policy(SimpleNamespace(**context))
-        demand(here == there, f"a mapping gives {here}, an object {there}")
+        demand(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
 
 def answers_the_same_again(policy: Policy) -> Callable[[], None]:
-    """Give the same question the same answer, whatever was asked in between."""
+    """Check that repeated calls get the same answer, with other calls in between."""
 
     @given(_contexts(policy), _contexts(policy))
     def test(context: dict[str, Any], other: dict[str, Any]) -> None:
@@ -137,7 +141,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
 
 
 def answers_in_time_for_many_features(policy: Policy) -> Callable[[], None]:
-    """Answer for a model of very many features within the time of one call."""
+    """Check that a model with very many features is answered within the time limit of one call."""
 
     @given(st.just([f"f{row}" for row in range(MANY)]))
     def test(features: list[str]) -> None:
@@ -150,9 +154,9 @@ def answers_in_time_for_many_features(policy: Policy) -> Callable[[], None]:
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask on both sides of every learned constant, for every impact, with and without incidents.
+    """Check both sides of every learned constant, for every impact, with and without incidents.
 
-    Also with values that no model should have, of mappings, of objects and of None.
+    The table includes invalid values, and passes mappings, objects and None. Return the number of rows.
     """
     rules = sorted(
         (rule for rule in decisions.active if rule.kind != "strategy"),
@@ -165,7 +169,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
             count += 1
             found = module.adaptive_monitoring_strategy(given_as)
             expected = _predicted(decisions, rules, asked)
-            demand(found == expected, f"{given_as} gives {found}, its decisions say {expected}")
+            demand(found == expected, f"{given_as} returns {found}, expected {expected}")
     return count
 
 
@@ -230,7 +234,7 @@ def _holds(rule: Rule, asked: dict[str, Any]) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """Read a number; a text is none here, nor is a truth."""
+    """Return a number, or None for None, strings and booleans."""
     return None if value is None or isinstance(value, bool | str) else float(value)
 
 

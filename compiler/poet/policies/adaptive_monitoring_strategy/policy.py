@@ -1,4 +1,4 @@
-"""`adaptive_monitoring_strategy`: how often, how much and how thoroughly a model is monitored."""
+"""`adaptive_monitoring_strategy`: how often, on how many features and how thoroughly to monitor a model."""
 
 from typing import Annotated, Final, Literal, get_args
 
@@ -16,7 +16,7 @@ _NEVER_LESS: Final = frozenset({"high", "critical"})
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every model gets that no rule speaks of."""
+    """The strategy of models that no other rule covers."""
 
     frequency: Frequency
     features: Literal["all"]
@@ -24,32 +24,32 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Impacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for models of these business impacts."""
+    """Condition: the model has one of these business impacts."""
 
     impacts: tuple[Impact, ...]
 
 
 class Quiet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for models that drifted more rarely."""
+    """Condition: the drift rate of the model is below a bound."""
 
     drift_rate_below: float
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for so many days after an incident."""
+    """Condition: the last incident was within this number of days."""
 
     within_days: float
 
 
 class More(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All features, this often and thoroughly."""
+    """Monitoring of all features, with this frequency and these tests."""
 
     frequency: Frequency
     tests: Tests
 
 
 class Less(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `top` features, first of all those in `features`, this often and thoroughly."""
+    """Monitoring of the `top` features, those in `features` first, with this frequency and these tests."""
 
     frequency: Frequency
     tests: Tests
@@ -58,7 +58,7 @@ class Less(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
-    """Give the rules of version 1, the same whatever the workspace starts from."""
+    """Return the rules of version 1, which are the same for every preset."""
     parameters: dict[str, object] = {"frequency": "hourly", "features": "all", "tests": "single"}
     return (
         Rule(id="every-model", kind="strategy", parameters=parameters, reason="the same for every model"),
@@ -66,13 +66,13 @@ def baseline(_start: str) -> tuple[Rule, ...]:
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: what gives more before what gives less, then every other model.
+    """Return the template's variables: rules for more monitoring, rules for less, then all other models.
 
     Raises
     ------
     RenderError
-        A rule is malformed, would lessen the monitoring of a model of high or critical impact, or the
-        strategy for every other model is missing.
+        If a rule is malformed or would reduce the monitoring of a model of high or critical impact, or if
+        the strategy for all other models is missing.
     """
     only_kinds(decisions, ("strategy", "tier", "quiet", "incident"))
     rule = single(decisions, "strategy")
@@ -127,8 +127,8 @@ def _condition(rule: Rule, constants: list[Constant]) -> str:
         is_allowed = not _NEVER_LESS & set(impacts) if is_less else "critical" in impacts
         if not impacts or not is_allowed:
             raise RenderError(
-                f"rule {rule.id!r} is about {', '.join(impacts) or 'no impact'}; expected at least one, "
-                "critical among those that get more, only none, low and medium among those that get less"
+                f"rule {rule.id!r} has the impacts {', '.join(impacts) or 'none at all'}; expected critical "
+                "among them for more monitoring, or only none, low and medium for less"
             )
         return _constant(rule, "impacts", frozenset(impacts), constants)
     if rule.kind == "quiet":
@@ -136,13 +136,14 @@ def _condition(rule: Rule, constants: list[Constant]) -> str:
         if not is_less or not 0.0 < below <= 1.0:
             raise RenderError(
                 f"rule {rule.id!r}: drift_rate_below is {below!r}, expected more than 0 and at most 1, "
-                "and parameters that lessen the monitoring"
+                "and parameters for less monitoring"
             )
         return _constant(rule, "drift_rate_below", below, constants)
     days = finite(rule, "within_days", read(rule, rule.condition, Recent).within_days)
     if is_less or days <= 0.0:
         raise RenderError(
-            f"rule {rule.id!r}: within_days is {days!r}, expected more than 0, and parameters that give more"
+            f"rule {rule.id!r}: within_days is {days!r}, expected more than 0, "
+            "and parameters for more monitoring"
         )
     return _constant(rule, "within_days", days, constants)
 

@@ -1,1 +1,1 @@
-"""The policy `calculate_adaptive_window`: its rules, how it is learned, and what every version must keep."""
+"""The policy `calculate_adaptive_window`: its rules, its learner and its contract."""

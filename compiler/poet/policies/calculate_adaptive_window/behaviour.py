@@ -1,4 +1,4 @@
-"""How two versions of `calculate_adaptive_window` are compared."""
+"""Comparison of two versions of `calculate_adaptive_window`."""
 
 import math
 from types import ModuleType
@@ -21,7 +21,7 @@ REQUIREMENTS: Final = ("low", "normal", "high", "critical", "")
 
 
 def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
-    """Ask for every feature that is named and one that is not, on both sides of every number."""
+    """Return inputs for all named features and one other, on both sides of every number."""
     velocities = around(spoken.numbers_against("data_velocity"), SLOWEST, FASTEST)
     asked, are_all = product({
         "feature_name": (*spoken.texts_against("feature_name"), "no such feature"),
@@ -33,7 +33,7 @@ def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give the window with its type."""
+    """Return the window with its type."""
     return typed(module.calculate_adaptive_window(**question))
 
 

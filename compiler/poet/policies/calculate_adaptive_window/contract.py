@@ -1,4 +1,4 @@
-"""The contract of `calculate_adaptive_window`: an int within bounds, never less for more stability."""
+"""The contract of `calculate_adaptive_window`: an int within bounds, never smaller for more stability."""
 
 import itertools
 import math
@@ -16,9 +16,9 @@ from poet.spec.decisions import Decisions
 
 REQUIREMENTS: Final = ("low", "normal", "high", "critical")
 UNHEARD_OF: Final = ("", "High", "higher", "unheard of")
-NO_VELOCITIES: Final = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no border, or above all of them
+NO_VELOCITIES: Final = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no edge, or above all edges
 SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
-TIMES: Final = 10  # of asking again: one that draws lots may say the same twice
+TIMES: Final = 10  # repetitions: a policy that uses random numbers can answer the same twice by chance
 MOST: Final = 10_000_000
 
 
@@ -31,7 +31,7 @@ def _velocities(policy: Policy) -> st.SearchStrategy[float]:
 
 
 def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
-    """Give a positive int on any finite velocity."""
+    """Check that the window is a positive int for any finite velocity."""
 
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
@@ -43,7 +43,7 @@ def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
 
 
 def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
-    """Give no smaller window for a stricter requirement."""
+    """Check that a stricter requirement never leads to a smaller window."""
 
     @given(_names(policy), _velocities(policy))
     def test(name: str, velocity: float) -> None:
@@ -54,7 +54,7 @@ def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
 
 
 def answers_the_same_again(policy: Policy) -> Callable[[], None]:
-    """Give the same question the same answer, whatever was asked in between."""
+    """Check that repeated calls get the same answer, with other calls in between."""
 
     @given(
         _names(policy),
@@ -73,7 +73,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
 
 
 def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Never leave what the decisions declare as minimum and cap."""
+    """Check that windows stay within the minimum and the cap of the decisions."""
     bounds = Bounds(minimum=1, cap=MOST) if decisions is None else _bounds(decisions)
 
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
@@ -85,7 +85,7 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
 
 
 def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+    """Check answers against the decisions for all constants of the module, not only for those declared."""
 
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
@@ -101,9 +101,10 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask at every velocity that the decisions name and one ulp either side, for every kind of feature.
+    """Check each velocity of the decisions and one ulp on either side, for every kind of feature.
 
-    Also at velocities that are none, by names that are nearly those of a rule, for requirements unheard of.
+    The table includes invalid velocities, near misses of the names in rules, and unknown requirements.
+    Return the number of rows.
     """
     borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
     velocities = {each for border in borders for each in beside(border)} | {SLOWEST, 1.0, FASTEST}
@@ -114,7 +115,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     for count, (name, velocity, requirement) in enumerate(asked, start=1):  # noqa: B007 -- the last one is given
         expected = _predicted(decisions, name, velocity, requirement)
         window = module.calculate_adaptive_window(name, velocity, requirement)
-        says = f"({name!r}, {velocity!r}, {requirement!r}) gives {window!r}, its decisions say {expected}"
+        says = f"({name!r}, {velocity!r}, {requirement!r}) returns {window!r}, expected {expected}"
         demand(type(window) is int and window == expected, says)
     return count
 

@@ -1,4 +1,4 @@
-"""What a report draws of `calculate_adaptive_window` besides the evidence of its rules."""
+"""Plots of `calculate_adaptive_window` for reports, in addition to the evidence of its rules."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plots(past: Past, summaries: "Summaries", _at: Sequence[int]) -> Iterator[Plot]:
-    """Draw the cost of windows by band; the band is what may be chosen, so far as it was tried."""
+    """Yield plots of the cost of windows by velocity band, within the observed range."""
     bands = cost_curves(summaries, past.champion, past.configuration)
     for band, costs in bands.items():
         windows = costs.windows.tolist()

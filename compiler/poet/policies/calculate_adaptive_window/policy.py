@@ -1,4 +1,4 @@
-"""`calculate_adaptive_window`: a window per velocity band, more where stability counts, within bounds."""
+"""`calculate_adaptive_window`: a window per velocity band, larger for stability, within bounds."""
 
 from typing import Final, TypeVar
 
@@ -13,7 +13,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Velocity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a band holds: above so many points per hour; absent for every other velocity."""
+    """Condition: the velocity is above this number of points per hour; None covers all other velocities."""
 
     velocity_above: float | None = None
 
@@ -25,14 +25,14 @@ class Band(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Stability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many times the window these features need; others on a strict requirement get the largest."""
+    """The multiplier of the window for these features; a strict requirement uses the largest multiplier."""
 
     features: tuple[str, ...]
     multiplier: float
 
 
 class Anywhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The condition of a rule that holds everywhere: empty."""
+    """The empty condition of a rule that always holds."""
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
-    """Give the rules of version 1, the same whatever the workspace starts from."""
+    """Return the rules of version 1, which are the same for every preset."""
     return (
         Rule(id="bounds", kind="bounds", parameters={"minimum": 100, "cap": 50_000}, reason="untuned limits"),
         Rule(id="window", kind="band", parameters={"window": 5_000}, reason="one window for every velocity"),
@@ -51,12 +51,13 @@ def baseline(_start: str) -> tuple[Rule, ...]:
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: the window for every velocity, faster bands over it, multipliers, bounds.
+    """Return the template's variables: the default window, faster bands, multipliers, bounds.
 
     Raises
     ------
     RenderError
-        A rule is malformed, the window for every other velocity is missing, or two bands have one border.
+        If a rule is malformed, the window for all other velocities is missing, or two bands have the same
+        edge.
     """
     only_kinds(decisions, ("band", "stability", "bounds"))
     constants: list[Constant] = []
@@ -69,13 +70,13 @@ def outline(decisions: Decisions) -> dict[str, object]:
 
 
 def _bands(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
-    """Order bands from slow to fast; the last one that holds gives the window."""
+    """Return the bands from slow to fast; the last one that holds sets the window."""
     bands = [(rule, read(rule, rule.condition, Velocity)) for rule in decisions.active if rule.kind == "band"]
     borders = [velocity.velocity_above for _, velocity in bands]
     if borders.count(None) != 1 or len(set(borders)) != len(borders):
         raise RenderError(
             f"calculate_adaptive_window: the bands begin above {borders}; expected different velocities and "
-            "exactly one band without velocity_above, for every other velocity",
+            "exactly one band without velocity_above, for all other velocities",
         )
     bands.sort(key=lambda band: -1.0 if band[1].velocity_above is None else band[1].velocity_above)
     return tuple(_band(rule, velocity.velocity_above, constants) for rule, velocity in bands)
@@ -95,7 +96,7 @@ def _band(rule: Rule, above: float | None, constants: list[Constant]) -> dict[st
 
 
 def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
-    """Order multipliers from large to small; the first one that holds is the feature's."""
+    """Return the multipliers from large to small; the first one that holds applies to the feature."""
     found = [
         (rule, read(rule, rule.parameters, Stability))
         for rule in decisions.active
@@ -109,7 +110,7 @@ def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[st
         if multiplier < 1.0 or not stability.features:
             raise RenderError(
                 f"rule {rule.id!r}: {len(stability.features)} features with multiplier {multiplier!r}; "
-                "expected a feature and a multiplier of at least 1, as being strict never shrinks a window",
+                "expected at least one feature, and a multiplier of at least 1 so that no window shrinks",
             )
         is_whole = multiplier.is_integer()
         features, factor = constant_name(rule, "features"), constant_name(rule, "multiplier")

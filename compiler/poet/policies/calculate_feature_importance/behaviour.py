@@ -1,4 +1,4 @@
-"""How two versions of `calculate_feature_importance` are compared."""
+"""Comparison of two versions of `calculate_feature_importance`."""
 
 import itertools
 from types import ModuleType
@@ -9,12 +9,12 @@ from poet.build.probes import Spoken
 
 STRANGER: Final = "no such feature"
 BASES: Final = (None, 1.0, 3.0, 1e-6)
-STRUCTURAL: Final = ("base_importance", "other_features")  # fields that are no circumstances
-FEW: Final = 6  # texts of which all sets are asked about
+STRUCTURAL: Final = ("base_importance", "other_features")  # fields that are not settings
+FEW: Final = 6  # largest number of texts of which all subsets are used
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
-    """Ask for every feature in every circumstance and company that is named, and in one that is not."""
+    """Return inputs for all named features, settings and other features, and for unknown ones."""
     others = sorted({each for module in modules for each in _others(module)})
     circumstances = [name for name in spoken.fields if name not in STRUCTURAL]
     choices: dict[str, Any] = {
@@ -29,7 +29,7 @@ def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int)
 
 
 def _others(module: ModuleType) -> list[str]:
-    """Give the features whose company a module asks about."""
+    """Return the other features that a module tests for."""
     return [
         value for name, value in vars(module).items() if name.endswith("_OTHER") and isinstance(value, str)
     ]
@@ -45,7 +45,7 @@ def _companies(others: list[str]) -> list[tuple[str, ...]]:
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give the importance with its type."""
+    """Return the importance with its type."""
     context = {name: value for name, value in question.items() if name != "feature_name"}
     return typed(module.calculate_feature_importance(question["feature_name"], context))
 

@@ -1,4 +1,4 @@
-"""The contract of `calculate_feature_importance`: finite, near its base, blind to the order of features."""
+"""The contract of `calculate_feature_importance`: finite, near its base, invariant to the feature order."""
 
 import itertools
 import math
@@ -36,7 +36,7 @@ def _contexts(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def stays_near_its_base(policy: Policy) -> Callable[[], None]:
-    """Give a finite number between a tenth of the base and ten times it."""
+    """Check that the importance is finite, and between a tenth of the base and ten times the base."""
 
     @given(_names(policy), BASES, _contexts(policy))
     def test(name: str, base: float, context: dict[str, Any]) -> None:
@@ -50,18 +50,18 @@ def stays_near_its_base(policy: Policy) -> Callable[[], None]:
 
 
 def gives_the_base_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
-    """Give an unknown feature in an unknown context its base importance, 1 where none is given."""
+    """Check that an unknown feature in an unknown context gets its base importance, 1 by default."""
 
     @given(texts(policy).map(lambda text: f"never heard of {text}"), BASES)
     def test(name: str, base: float) -> None:
         demand(policy(name, {"base_importance": base}) == base, "an unknown feature has another importance")
-        demand(policy(name, {}) == 1.0, "without a base the importance is not 1")
+        demand(policy(name, {}) == 1.0, "without a base, the importance is not 1")
 
     return test
 
 
 def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
-    """Forget the order of `other_features`, and give the same question the same answer."""
+    """Check that the order of `other_features` does not matter, and that the answer is reproducible."""
 
     @given(
         _names(policy), _contexts(policy), st.lists(texts(policy, "day_of_week", "price", "x"), max_size=5)
@@ -69,37 +69,37 @@ def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
     def test(name: str, context: dict[str, Any], others: list[str]) -> None:
         here = policy(name, context | {"other_features": others})
         there = policy(name, context | {"other_features": others[::-1]})
-        demand(here == there, f"the order of other features decides: {here} or {there}")
+        demand(here == there, f"the answer depends on the order of other features: {here} or {there}")
 
     return test
 
 
 def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
-    """Answer an object with attributes as it answers a mapping."""
+    """Check that an object with attributes gets the same answer as a mapping."""
 
     @given(_names(policy), _contexts(policy))
     def test(name: str, context: dict[str, Any]) -> None:
         here, there = policy(name, context), policy(name, SimpleNamespace(**context))
-        demand(here == there, f"a mapping gives {here}, an object {there}")
+        demand(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
 
 def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Answer as the decisions say for whatever the module itself speaks of, not only for what they name."""
+    """Check answers against the decisions for all constants of the module, not only for those declared."""
 
     @given(_names(policy), _contexts(policy))
     def test(name: str, context: dict[str, Any]) -> None:
         if decisions is None:
             return
         found, expected = policy(name, context), _predicted(decisions, name, {"other_features": ()} | context)
-        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, its decisions say {expected}")
+        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, expected {expected}")
 
     return test
 
 
 def refuses_a_base_that_is_no_number(policy: Policy) -> Callable[[], None]:
-    """Raise for a base that is no number: that is the caller's error, and no answer hides it."""
+    """Check that a base that is not a number raises: it is the caller's error and must not be hidden."""
 
     @given(_names(policy), st.sampled_from(("a lot", [1.0], {}, object())))
     def test(name: str, wrong: Any) -> None:
@@ -107,13 +107,13 @@ def refuses_a_base_that_is_no_number(policy: Policy) -> Callable[[], None]:
             importance = policy(name, {"base_importance": wrong})
         except (TypeError, ValueError):
             return
-        raise Broken(f"it takes {wrong!r} for a base and answers {importance!r}")
+        raise Broken(f"it accepts {wrong!r} as a base and returns {importance!r}")
 
     return test
 
 
 def answers_in_time_in_a_large_company(policy: Policy) -> Callable[[], None]:
-    """Answer for very many other features within the time of one call."""
+    """Check that very many other features are answered within the time limit of one call."""
 
     @given(st.just([f"f{row}" for row in range(MANY)]))
     def test(others: list[str]) -> None:
@@ -123,9 +123,10 @@ def answers_in_time_in_a_large_company(policy: Policy) -> Callable[[], None]:
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask for every feature that the decisions name, in and out of every circumstance that they name.
+    """Check every feature of the decisions, inside and outside of every setting of the decisions.
 
-    Also by names and in circumstances that are nearly those of a rule; of mappings, objects and None.
+    The table includes near misses of names and settings, and passes mappings, objects and None. Return the
+    number of rows.
     """
     count = 0
     for count, (name, context) in enumerate(_asked(decisions), start=1):  # noqa: B007 -- the last one is given
@@ -133,7 +134,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
             found = module.calculate_feature_importance(name, given_as)
             expected = _predicted(decisions, name, context)
             alike = type(found) is float and math.isclose(found, expected, rel_tol=1e-12)
-            demand(alike, f"({name!r}, {given_as}) gives {found!r}, its decisions say {expected!r}")
+            demand(alike, f"({name!r}, {given_as}) returns {found!r}, expected {expected!r}")
     return count
 
 
@@ -152,7 +153,7 @@ def _asked(decisions: Decisions) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _companies(known: Sequence[str]) -> Iterator[Any]:
-    """Give other features: none, each in turn, all, in any order, in any container, and nearly those."""
+    """Yield other features: none, each, all, in any order and container, and near misses."""
     yield from ((), None, ("no such feature",), near_misses(known))
     for each in known:
         yield from (each, [each], [each, "one", "another"], ["one", "another", each])
@@ -160,7 +161,7 @@ def _companies(known: Sequence[str]) -> Iterator[Any]:
 
 
 def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
-    """Give the features, the circumstances (right and wrong) and the other features of all rules."""
+    """Return the features, the settings (matching and not) and the other features of all rules."""
     features: set[str] = set()
     settings: set[tuple[str, str]] = set()
     others: set[str] = set()

@@ -1,4 +1,4 @@
-"""`calculate_feature_importance`: how much a feature's drift matters, and in which circumstances."""
+"""`calculate_feature_importance`: how much a feature's drift matters, by setting."""
 
 from typing import Final
 
@@ -9,23 +9,23 @@ from poet.spec.outline import Constant, constant_name, finite, in_rule_order, on
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
-_SMALLEST, _LARGEST = 0.1, 10.0  # times the base: the contract's limits
+_SMALLEST, _LARGEST = 0.1, 10.0  # times the base: the limits of the contract
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The importance of a feature of which nothing is known."""
+    """The importance of a feature that no rule covers."""
 
     importance: float
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for these features, always."""
+    """Condition: the feature is one of these."""
 
     features: tuple[str, ...]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for these features where the context's `key` has this `value`."""
+    """Condition: the feature is one of these, and the context's `key` has this `value`."""
 
     key: str
     value: str
@@ -33,32 +33,32 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule holds: for this feature where the other one is monitored too."""
+    """Condition: the feature is this one, and the other one is monitored too."""
 
     feature: str
     other: str
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many times the importance."""
+    """The multiplier of the importance."""
 
     multiplier: float
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
-    """Give the rules of version 1, the same whatever the workspace starts from."""
+    """Return the rules of version 1, which are the same for every preset."""
     return (
         Rule(id="base", kind="base", parameters={"importance": 1.0}, reason="every feature matters alike"),
     )
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: the base, then what multiplies it, by rule.
+    """Return the template's variables: the base and its multipliers, by rule.
 
     Raises
     ------
     RenderError
-        A rule is malformed, or the base is missing.
+        If a rule is malformed, or the base is missing.
     """
     only_kinds(decisions, ("base", "feature", "context", "interaction"))
     constants: list[Constant] = []

@@ -1,1 +1,1 @@
-"""The policy `detect_drift`: its rules, how it is learned, and what every version must keep."""
+"""The policy `detect_drift`: its rules, its learner and its contract."""

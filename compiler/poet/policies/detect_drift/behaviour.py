@@ -1,8 +1,8 @@
-"""How two versions of `detect_drift` are compared.
+"""Comparison of two versions of `detect_drift`.
 
-What a version asks of two samples is a handful of facts and scores; both versions are told the same ones,
-in place of those that samples would have. Scores are taken to be free of each other, so a verdict may name a
-difference that no two samples ever show, and never hides one.
+A version uses only a few facts and scores of two samples. Both versions get the same facts and scores from a
+stub instead of real samples. Scores are varied independently of each other, so a comparison may report a
+difference that no two real samples show, but it never misses one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from poet_runtime.errors import SampleError
 
 STRANGER: Final = "no such feature"
 MOST_ROWS: Final = 2**40
-LARGEST: Final = 1e9  # no score that a criterion asks for lies beyond
+LARGEST: Final = 1e9  # upper bound of all scores in criteria
 MOST_SCORES: Final = 5_000  # combinations of scores under one condition
 REASON: Final = "current is empty"
 _bound = binder(real_compare)
 
 
 def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
-    """Ask under every condition, with every score on both sides of its thresholds."""
+    """Return inputs for every condition, with every score on both sides of its thresholds."""
     asked: list[Question] = []
     are_all = True
     conditions, _ = product({
@@ -72,7 +72,7 @@ def _range(test: str) -> tuple[float, float]:
 
 @dataclass
 class _Told:
-    """Samples that have what they are told to have."""
+    """A stub of samples with given facts and scores."""
 
     feature: str
     n_reference: int
@@ -84,12 +84,12 @@ class _Told:
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def compare(self, *arguments: Any, **keywords: Any) -> "_Told":
-        """Stand in for `compare`."""
+        """Record the arguments of `compare` and return this stub."""
         self.given = _bound(*arguments, **keywords)
         return self
 
     def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> tuple[Any, ...]:
-        """Answer as samples do: drift when so many criteria hold."""
+        """Return the decision as samples do: drift if at least `agree` criteria hold."""
         self.asked.append((rule_id, criteria, agree))
         if self.reason:
             return self.undecided()
@@ -99,7 +99,7 @@ class _Told:
         return sum(held) >= agree, rule_id, criteria, agree, self.given
 
     def undecided(self) -> tuple[Any, ...]:
-        """Answer that nothing can be said."""
+        """Return an undecided result with its reason."""
         return False, self.reason, (), 0, self.given
 
 
@@ -111,7 +111,7 @@ def _put(module: ModuleType, question: Question) -> _Told:
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give whether it drifted, by which rule, criteria and quorum, and what of the samples it looked at."""
+    """Return the decision, its rule, criteria and number of votes, and the arguments of `compare`."""
     told = _Told(**question)
     vars(module)["compare"] = told.compare
     return module.detect_drift(

@@ -1,4 +1,4 @@
-"""The contract of `detect_drift`: honest about what it found, blind to what cannot matter, never silent."""
+"""The contract of `detect_drift`: consistent results, invariance to irrelevant changes, explicit reasons."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,12 +24,12 @@ from poet_runtime.results import DriftResult
 def _answer(policy: Policy, pair: Pair, **keywords: Any) -> DriftResult:
     result = policy(pair.current, pair.reference, **(pair.keywords | keywords))
     if not isinstance(result, DriftResult):
-        raise Broken(f"it answers {type(result).__name__}, not DriftResult")
+        raise Broken(f"it returns {type(result).__name__}, not DriftResult")
     return result
 
 
 def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
-    """`drifted` is a bool and follows from score, threshold and direction; what is undecided has a reason."""
+    """Check that `drifted` follows from score, threshold and direction, or that there is a reason."""
 
     @given(pairs())
     def test(pair: Pair) -> None:
@@ -49,9 +49,9 @@ def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
 
 
 def _is_in_range(result: DriftResult) -> bool:
-    """Whether the score can be one: distances start at 0, p-values end at 1.
+    """Return whether the score is in its range: distances are at least 0, p-values at most 1.
 
-    Anderson-Darling is standardised, so it lies on both sides of 0, as all do on the scale `own_sd`.
+    Anderson-Darling is standardized, so it can be negative, as can all statistics on the scale `own_sd`.
     """
     statistic, scale = result.test.partition("/")[0], result.test.rpartition("/")[2]
     is_two_sided = scale == "own_sd" or (statistic == "anderson_darling" and scale != "p_value")
@@ -59,7 +59,7 @@ def _is_in_range(result: DriftResult) -> bool:
 
 
 def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
-    """Find no drift of a sample from itself."""
+    """Check that a sample does not drift from itself."""
 
     @given(pairs())
     def test(pair: Pair) -> None:
@@ -72,7 +72,7 @@ def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
 
 
 def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], None]:
-    """Find every shift of 3 reference sd with 200 points and more."""
+    """Check that every shift of 3 reference sd is found with at least 200 points."""
 
     @given(
         st.sampled_from(("normal", "heavy", "rounded", "integers", "tiny", "huge")),
@@ -90,7 +90,7 @@ def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], N
 
 
 def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]:
-    """Find a shift of 3 reference sd in very large samples, within the time of one call."""
+    """Check that a shift of 3 reference sd in very large samples is found within the time limit of a call."""
 
     @given(st.just((0, 1)))
     def test(seeds: tuple[int, int]) -> None:
@@ -102,7 +102,7 @@ def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]
 
 
 def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
-    """Forget the order of a current sample without times, in all that is not about order itself."""
+    """Check that the order of a current sample without times matters only to statistics of order."""
 
     @given(numeric_pairs(), st.integers(0, 100))
     def test(pair: Pair, seed: int) -> None:
@@ -113,7 +113,7 @@ def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
             alike = _is_about_order(name) or one == other or math.isclose(one, other, rel_tol=1e-9)
             demand(alike or math.isnan(one) or abs(one - other) < 1e-9, f"{name} is {one}, shuffled {other}")
         if not any(map(_is_about_order, here.scores)) and not _is_close_call(here):
-            demand(here.drifted == there.drifted, f"the order of the current sample decides: {here} {there}")
+            demand(here.drifted == there.drifted, f"the answer depends on the order: {here} {there}")
 
     return test
 
@@ -124,12 +124,12 @@ def _is_about_order(score: str) -> bool:
 
 
 def _is_close_call(result: DriftResult) -> bool:
-    """Whether one rounding of the data may decide."""
+    """Return whether a rounding error of the data can change the decision."""
     return abs(result.score - result.threshold) <= 1e-6 * abs(result.threshold)
 
 
 def is_blind_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
-    """Change nothing when a constant is added to both samples, or both are scaled."""
+    """Check that adding a constant to both samples, or scaling both, does not change the decision."""
 
     @given(numeric_pairs(), st.sampled_from((2.0, 0.5, 1024.0)), st.sampled_from((0.0, 8.0, -64.0)))
     def test(pair: Pair, factor: float, offset: float) -> None:
@@ -137,25 +137,25 @@ def is_blind_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
         moved = Pair(pair.current * factor + offset * spread, pair.reference * factor + offset * spread, {})
         here, there = _answer(policy, pair), _answer(policy, moved)
         same = here.drifted == there.drifted or _is_close_call(here)
-        demand(same, f"unit or origin decides: {here} {there}")
+        demand(same, f"the answer depends on unit or origin: {here} {there}")
 
     return test
 
 
 def reports_missing_data(policy: Policy) -> Callable[[], None]:
-    """Report a current sample that is empty or all missing as such, never as "no drift"."""
+    """Check that an empty or all-missing current sample is reported with a reason, not as "no drift"."""
 
     @given(numeric_pairs(), st.sampled_from(("empty", "nan", "none")))
     def test(pair: Pair, how: str) -> None:
         nothing: Any = {"empty": np.array([], float), "nan": np.full(30, np.nan), "none": [None] * 30}[how]
         result = policy(nothing, pair.reference)
-        demand(result.drifted is False and bool(result.reason), f"nothing said of missing data: {result}")
+        demand(result.drifted is False and bool(result.reason), f"missing data are not reported: {result}")
 
     return test
 
 
 def leaves_its_arguments_alone(policy: Policy) -> Callable[[], None]:
-    """Change no sample, and give the same question the same answer."""
+    """Check that samples are not changed, and that repeated calls get the same answer."""
 
     @given(pairs(), pairs())
     def test(pair: Pair, other: Pair) -> None:
@@ -182,7 +182,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
-    """Raise `SampleError` for a programming error."""
+    """Check that arguments of wrong types raise `SampleError`."""
 
     @given(st.sampled_from([np.zeros((3, 3)), "text", {"a": 1}, 5, None]))
     def test(wrong: Any) -> None:
@@ -190,13 +190,13 @@ def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
             result = policy(wrong, [1.0, 2.0, 3.0])
         except SampleError:
             return
-        raise Broken(f"it takes {wrong!r} for a sample and answers {result}")
+        raise Broken(f"it accepts {wrong!r} as a sample and returns {result}")
 
     return test
 
 
 def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Where a version declares a rate of false alarms, samples without a change stay under it."""
+    """Check that samples without a change stay below the false alarm rate that a version declares."""
     declared = {} if decisions is None else decisions.configuration.get("declared_false_alarm_rate", {})
     if not isinstance(declared, Mapping) or declared.keys() - QUIET.keys():
         raise Broken(f"declared_false_alarm_rate is {declared!r}, expected rates of {sorted(QUIET)}")
@@ -205,7 +205,7 @@ def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | N
     def test(rates: list[tuple[str, float]]) -> None:
         for kind, rate in rates:
             alarms = sum(_answer(policy, QUIET[kind](seed)).drifted for seed in range(QUIET_RUNS))
-            # the chance of so many alarms or more, were the true rate the declared one
+            # the probability of at least this many alarms if the declared rate is the true one
             chance = float(bdtrc(alarms - 1, QUIET_RUNS, rate)) if alarms else 1.0
             says = f"{alarms} false alarms in {QUIET_RUNS} quiet {kind} samples, declared {rate}"
             demand(chance > BY_CHANCE, says)
@@ -222,7 +222,7 @@ QUIET: Final[Mapping[str, Callable[[int], Pair]]] = {
 }
 
 
-WORKLOAD_VALUES: Final = 20_000  # values of each sample in a call that has much to do
+WORKLOAD_VALUES: Final = 20_000  # values of each sample in a heavy call
 
 
 def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The boundary table of `detect_drift`: the candidate decides as its decisions say, to the last bit."""
+"""The boundary table of `detect_drift`: a check that a module follows its decisions exactly."""
 
 import inspect
 import itertools
@@ -19,7 +19,7 @@ MOST_ROWS: Final = 256  # combinations of scores under one condition
 
 
 class Case(NamedTuple):
-    """What the rules of a version ask about the samples."""
+    """The facts about the samples that conditions depend on."""
 
     feature: str
     n_reference: int
@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a candidate asks of its samples."""
+    """The arguments with which a module calls `decide`."""
 
     rule: str
     criteria: tuple[Criterion, ...]
@@ -36,14 +36,14 @@ class Asked(NamedTuple):
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Set every score at its threshold and one ulp either side, under every condition, and compare.
+    """Check a module with every score at its threshold and one ulp on either side, under every condition.
 
-    The candidate's own `compare` is replaced by one that gives samples with our scores. Which rule decides,
-    by which criteria, and what it then answers must be what the decisions say. Gives the number of rows.
+    The module's `compare` is replaced by one that returns samples with given scores. The deciding rule, its
+    criteria and the answer must match the decisions. Return the number of rows.
     """
     there, count = vars(module).get("compare"), 0
     if there is None:
-        raise Broken("it has no name 'compare' from poet_runtime.drift to put our scores behind")
+        raise Broken("it does not import 'compare' from poet_runtime.drift, so scores cannot be set")
     found = branches(decisions)
     try:
         for case in _cases(found):
@@ -64,12 +64,12 @@ def _demand_row(
     result = _asked(module, samples, case, version)
     says = f"{case} with scores {values}"
     expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.agree)
-    demand(samples.asked == [expected], f"{says}: it asks {samples.asked}, its decisions say {expected}")
+    demand(samples.asked == [expected], f"{says}: it uses {samples.asked}, expected {expected}")
     drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.agree
-    demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, its decisions say {drifted}")
+    demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, expected {drifted}")
     demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
     same = result.score == values[0] or math.isnan(values[0])
-    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it answers {result}")
+    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it returns {result}")
 
 
 def _demand_undecided(module: ModuleType, version: int) -> None:
@@ -78,12 +78,12 @@ def _demand_undecided(module: ModuleType, version: int) -> None:
     result = _asked(module, samples, case, version)
     demand(
         result.drifted is False and result.reason == samples.reason,
-        f"samples that cannot be compared: it answers {result}",
+        f"samples that cannot be compared: it returns {result}",
     )
 
 
 def _asked(module: ModuleType, samples: "_Told", case: Case, version: int) -> DriftResult:
-    """Ask the candidate, and demand that it compares the very things that it was given."""
+    """Return the module's answer, and check that it compares exactly the objects that it was given."""
     current, reference = [1.0, 2.0], [3.0]
     told: dict[str, Any] = {
         "feature": case.feature,
@@ -95,9 +95,7 @@ def _asked(module: ModuleType, samples: "_Told", case: Case, version: int) -> Dr
     result = module.detect_drift(current, reference, **told)
     given = {"current": current, "reference": reference, "version": version, **told}
     changed = [name for name, value in samples.compared.items() if value is not given[name]]
-    demand(
-        not changed, f"{case}: it does not compare what it was given, but for {changed} {samples.compared}"
-    )
+    demand(not changed, f"{case}: it does not pass {changed} on to compare unchanged: {samples.compared}")
     return result  # type: ignore[no-any-return]
 
 
@@ -129,9 +127,9 @@ def _criteria(branch: Branch) -> tuple[Criterion, ...]:
 
 
 def _values(branch: Branch) -> Iterator[tuple[float, ...]]:
-    """Give values for the criteria of a rule: each at its threshold, beside it and NaN.
+    """Yield values for the criteria of a rule: at the threshold, one ulp on either side, and NaN.
 
-    All combinations of few criteria; of many, each one's values while some of the others hold.
+    For few criteria all combinations are used; for many, the values of each while some of the others hold.
     """
     steps = [
         (math.nextafter(k, -math.inf), k, math.nextafter(k, math.inf), math.nan)
@@ -149,7 +147,7 @@ def _values(branch: Branch) -> Iterator[tuple[float, ...]]:
 
 
 class _Told(Samples):
-    """Samples that have the scores they are told to have, in the order in which criteria are given."""
+    """A stub of samples with given scores, in the order of the criteria."""
 
     def __init__(self, case: Case, values: tuple[float, ...], *, reason: str = "") -> None:
         self.asked: list[Asked]
@@ -157,7 +155,7 @@ class _Told(Samples):
         self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], compared={}, profile=None)
 
     def stand_in(self, *args: Any, **kwargs: Any) -> "_Told":
-        """Stand in for `compare`."""
+        """Record the arguments of `compare` and return this stub."""
         bound = COMPARE.bind(*args, **kwargs)
         bound.apply_defaults()
         self.compared.update(bound.arguments)

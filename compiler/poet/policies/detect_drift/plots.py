@@ -1,4 +1,4 @@
-"""What a report draws of `detect_drift` besides the evidence of its rules."""
+"""Plots of `detect_drift` for reports, in addition to the evidence of its rules."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plots(past: Past, summaries: "Summaries", at: Sequence[int]) -> Iterator[Plot]:
-    """Draw the share of false alarms among the alerts that people judged, by the version that raised them."""
+    """Yield a plot of the share of false alarms among labeled alerts, by the version that raised them."""
     found = judged_alerts(summaries, list(pairwise([0, *at])), past.configuration)
     series = [
         Series(

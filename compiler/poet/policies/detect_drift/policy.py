@@ -1,4 +1,4 @@
-"""`detect_drift`: its rules, where it starts, and in which order its rules decide."""
+"""`detect_drift`: the specification of the policy and the variables of its template."""
 
 from collections.abc import Callable
 from typing import Final, get_args
@@ -30,7 +30,7 @@ _SCALE_IN_NAME: Final = {
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints."""
+    """Return the template's variables."""
     constants: list[Constant] = []
     found = branches(decisions)
     printed = [_print(branch, constants) for branch in found]
@@ -67,7 +67,7 @@ def _print(branch: Branch, constants: list[Constant]) -> dict[str, object]:
 
 
 def _tests(branch: Branch, constant: Callable[..., str]) -> tuple[dict[str, object], ...]:
-    """List what must hold for the branch, the narrowest first; nothing for the last one."""
+    """Return the tests of the branch, the narrowest first; the last branch needs no test of its kind."""
     condition = branch.condition
     tests: list[dict[str, object]] = []
     if condition.features:
@@ -82,7 +82,7 @@ def _tests(branch: Branch, constant: Callable[..., str]) -> tuple[dict[str, obje
 
 
 def _name_of(criterion: Criterion, among: Criteria) -> tuple[str, ...]:
-    """Name a threshold by statistic, scale and direction; by preparation only where that is needed."""
+    """Return the name parts of a threshold; the preparation is included only if it is needed."""
     twins = [
         other
         for other in among.criteria

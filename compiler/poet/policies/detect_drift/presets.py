@@ -1,4 +1,4 @@
-"""What version 1 of `detect_drift` is: the best untuned rule we know, or the monitor a team runs today."""
+"""Presets of `detect_drift`: the best untuned rule known to us, or the monitor that a team runs today."""
 
 from typing import Final, get_args
 
@@ -8,9 +8,9 @@ from poet.policies.detect_drift.rules import Criterion, Kind, Scale, Statistic
 from poet.spec.decisions import Rule
 from poet_runtime.errors import RenderError
 
-# The one place that says what "calibrated" is on numeric data: further from the reference, or rougher, than
-# 1.7 times what nine in ten of the reference's own windows are. The quantile is steadier than the largest
-# window; for a hundred half-normal windows the largest lies at about 1.6 times it.
+# The definition of "calibrated" for numeric data: the distance from the reference, or the roughness, exceeds
+# 1.7 times the 90 % quantile over the reference's own windows. The quantile is more stable than the maximum;
+# for a hundred half-normal windows the maximum is about 1.6 times the quantile.
 _OWN_Q90_TIMES: Final = 1.7
 _CALIBRATED: Final = (
     Criterion(
@@ -36,19 +36,19 @@ _CHI_SQUARE: Final = Criterion(statistic="chi_square", scale="p_value", directio
 _CHI_SQUARE_SAYS: Final = "chi-square of homogeneity, p < 0.05"
 _KS: Final = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
 _KS_SAYS: Final = "two-sample Kolmogorov-Smirnov, p < 0.05"
-_SMALL_REFERENCE: Final = 1000  # evidently's own border between p-values and distances
+_SMALL_REFERENCE: Final = 1000  # Evidently's reference size up to which it uses p-values
 
 
 def baseline(start: str) -> tuple[Rule, ...]:
-    """Give the rules that version 1 has under `start`.
+    """Return the rules of version 1 for the preset `start`.
 
     Raises
     ------
     RenderError
-        No such start.
+        If there is no such preset.
     """
     if start not in STARTS:
-        raise RenderError(f"detect_drift has no start {start!r}; choose one of {', '.join(STARTS)}")
+        raise RenderError(f"detect_drift has no preset {start!r}; choose one of {', '.join(STARTS)}")
     return STARTS[start]
 
 

@@ -1,4 +1,4 @@
-"""The rules of `detect_drift`: their conditions and criteria, and in which order they decide."""
+"""The rules of `detect_drift`: their conditions and criteria, and their order of precedence."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -34,7 +34,7 @@ Statistic = Literal[
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a rule decides; what is absent or null holds for any."""
+    """The condition of a rule; absent or null fields match anything."""
 
     kind: Kind | None = None
     seasonal: bool | None = None
@@ -43,7 +43,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One statistic against one number."""
+    """One statistic with its threshold."""
 
     statistic: Statistic
     preparation: Preparation = "raw"
@@ -53,7 +53,7 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a rule does: at least `agree` of its criteria must hold for a drift."""
+    """The criteria of a rule: drift if at least `agree` of them hold."""
 
     criteria: tuple[Criterion, ...]
     agree: int = 1
@@ -61,9 +61,9 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A rule in the place where it decides.
+    """A rule at its position in the order of precedence.
 
-    `is_last`: it takes all that no rule before it took, so its kind and season need no asking.
+    If `is_last`, it covers everything that earlier rules do not, so its kind and season need no test.
     """
 
     rule: Rule
@@ -73,15 +73,15 @@ class Branch:
 
 
 def branches(decisions: Decisions) -> tuple[Branch, ...]:
-    """Give the rules that can decide, in the order in which they are asked.
+    """Return the rules that can decide, in order of precedence.
 
-    The most specific rule comes first: features, then the reference's size, then season, then kind.
-    A rule that the ones before it leave nothing to decide is left out.
+    The most specific rule comes first: features, then the size of the reference, then season, then kind.
+    Rules that are fully covered by earlier ones are left out.
 
     Raises
     ------
     RenderError
-        A rule is malformed, or some kind of data would be left without a rule.
+        If a rule is malformed, or some kind of data has no rule.
     """
     only_kinds(decisions, ("decide",))
     open_cells = _cells(Condition())
@@ -100,7 +100,7 @@ def branches(decisions: Decisions) -> tuple[Branch, ...]:
             f"{kind} {'seasonal' if season else 'not seasonal'}" for kind, season in sorted(open_cells)
         )
         raise RenderError(
-            f"detect_drift: no rule decides for {left}; keep a rule that holds for everything left"
+            f"detect_drift: no rule decides for {left}; keep a rule that covers everything else"
         )
     return tuple(found)
 
@@ -111,14 +111,14 @@ def _branch(rule: Rule) -> Branch:
     if not 1 <= criteria.agree <= len(criteria.criteria):
         raise RenderError(
             f"rule {rule.id!r}: agree is {criteria.agree} of {len(criteria.criteria)} criteria; "
-            "give at least one criterion and an agree between 1 and their number",
+            "set at least one criterion, and agree between 1 and their number",
         )
     for criterion in criteria.criteria:
         finite(rule, f"the threshold of {criterion.statistic}", criterion.threshold)
         if (criterion.scale == "p_value") != (criterion.direction == "below"):
             raise RenderError(
                 f"rule {rule.id!r}: {criterion.statistic}, {criterion.scale}, {criterion.direction}; "
-                "a p-value speaks of drift below its threshold, every other scale above",
+                "a p-value indicates drift below its threshold, every other scale above",
             )
     return Branch(rule, condition, criteria)
 

@@ -1,1 +1,1 @@
-"""The policy `generate_alerts`: its rules, how it is learned, and what every version must keep."""
+"""The policy `generate_alerts`: its rules, its learner and its contract."""

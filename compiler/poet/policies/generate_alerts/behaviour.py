@@ -1,10 +1,10 @@
-"""How two versions of `generate_alerts` are compared: on single results, and on growing batches.
+"""Comparison of two versions of `generate_alerts`, on single results and on growing batches.
 
-What becomes of a result depends on the sets that name its feature, on which side of learned numbers its
-score, its lot and the time since its last alert lie, and on how many others of a rule's features wait with
-it. So single results are asked about under all circumstances, and batches for every count of every rule's
-features up to its number and beyond, with and without a result that is held back. A difference that needs
-two results which differ in anything else is not looked for.
+The plan for a result depends on three things: the sets that contain its feature; on which side of learned
+numbers its score, its lot and the time since its last alert are; and how many other results of a rule's
+features are in the batch. So the inputs are single results under all circumstances, and batches for every
+count of every rule's features up to its number and beyond, with and without a suppressed result. Differences
+that require two results which differ in anything else are not searched for.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ LARGEST_RATIO: Final = 1e3
 MOST_KINDS: Final = 6
 LATEST: Final = 1e11
 LONGEST_PAUSE: Final = 1e7
-LOTS: Final = 200  # ids to choose those from that a holdout just takes and just leaves
+LOTS: Final = 200  # ids among which to find those closest to the share of a holdout, on either side
 
 
 def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int) -> Questions:
-    """Ask about single results around every constant, and about batches around every count."""
+    """Return single results around every constant, and batches around every count."""
     single = {
         "features": [(each,) for each in (*_kinds_of_features(modules), STRANGER)],
         "ratio": (*around(_named(modules, "_FACTOR", "_RATIO_AT_MOST"), 1.0, LARGEST_RATIO), math.nan),
@@ -71,7 +71,7 @@ def _sets(modules: tuple[ModuleType, ModuleType]) -> list[frozenset[str]]:
 
 
 def _kinds_of_features(modules: tuple[ModuleType, ModuleType]) -> list[str]:
-    """Give one feature for every way in which features are named together."""
+    """Return one feature for every combination of the sets that contain it."""
     sets = _sets(modules)
     kinds: dict[tuple[bool, ...], str] = {}
     for name in sorted({name for each in sets for name in each}):
@@ -85,7 +85,7 @@ def _groups(modules: tuple[ModuleType, ModuleType]) -> list[str]:
 
 
 def _batches(modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]]:
-    """Give every count of every set's features and of strangers, and one of each kind or none."""
+    """Yield every count of each set's features and of unknown ones, and combinations of one of each kind."""
     numbers = _named(modules, "_AT_LEAST")
     counts = range(min(int(max(numbers, default=1)) + 1, LARGEST_BATCH) + 1)
     for members in (sorted(each) for each in _sets(modules)):
@@ -100,19 +100,19 @@ def _batches(modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]
 
 
 def _pauses(modules: tuple[ModuleType, ModuleType]) -> list[float | None]:
-    """Give times since the last alert, on both sides of every pause; none where nobody pauses."""
+    """Return times since the last alert, on both sides of every cool-down."""
     pauses = _named(modules, "_SECONDS")
     return [None, *around(pauses, 1.0, LONGEST_PAUSE)] if pauses else [None, 1.0]
 
 
 def _named(modules: tuple[ModuleType, ModuleType], *endings: str) -> list[float]:
-    """Give the numbers that either module calls so."""
+    """Return the numeric constants of both modules whose names have one of these endings."""
     constants = [each for module in modules for each in vars(module).items()]
     return [value for name, value in constants if name.endswith(endings) and isinstance(value, int | float)]
 
 
 def _lots(shares: Sequence[float]) -> list[int]:
-    """Choose ids on both sides of every share: what it just takes, and what it just leaves."""
+    """Return ids on both sides of every share: the closest ones that it takes and leaves."""
     lots = {k: _lot(k) for k in range(LOTS)}
     found = {0}
     for share in shares:
@@ -142,7 +142,7 @@ def _result(feature: str, question: Question, k: int) -> DriftResult:
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give the plan, its parts in no order."""
+    """Return the plan, independent of order."""
     results = [
         _result(feature, question, question["lot"] + k) for k, feature in enumerate(question["features"])
     ]
@@ -169,7 +169,7 @@ def answer(module: ModuleType, question: Question) -> object:
 
 
 def _outcome(given: Any) -> Any:
-    """Give how many alerts go out and how many results are held back."""
+    """Return the number of alerts and of suppressed results."""
     return {"alerts": len(given[0]), "held back": len(given[1])} if isinstance(given, tuple) else given
 
 

@@ -1,4 +1,4 @@
-"""The contract of `generate_alerts`: every drifted result exactly once, nothing critical held back."""
+"""The contract of `generate_alerts`: every drifted result exactly once, no critical one suppressed."""
 
 import math
 from collections import Counter
@@ -23,7 +23,7 @@ from poet.spec.decisions import Decisions
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
 MANY: Final = 30_000  # results in one call
-LATE: Final = 4e9  # seconds; every moment of interest lies before
+LATE: Final = 4e9  # seconds since 1970; all relevant times are earlier
 Situation = tuple[list[DriftResult], list[Any], float | None]
 
 
@@ -33,7 +33,7 @@ def _numbers(policy: Policy) -> st.SearchStrategy[float]:
 
 @st.composite
 def _results(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> list[DriftResult]:
-    """Draw results, some of them alike, some without an id."""
+    """Draw results, some of them equal, some without an id."""
     features = texts(policy, "a", "b", "price")
     named = () if decisions is None else Book(decisions).features
     found = [
@@ -53,7 +53,7 @@ def _results(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> li
 
 
 def _critical(*features: str) -> list[DriftResult]:
-    """Return one critical result for each feature: batches that every run of the contract asks about."""
+    """Return one critical result for each feature: batches that every run of the contract includes."""
     return [
         DriftResult(
             drifted=True,
@@ -81,7 +81,7 @@ def _alerts(history: Sequence[Any]) -> list[Alert]:
 
 @st.composite
 def _situations(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> Situation:
-    """Draw results, earlier alerts about the same features, and a moment near the candidate's own."""
+    """Draw results, earlier alerts about the same features, and a time near the candidate's constants."""
     results = draw(_results(policy, decisions)) if draw(st.integers(0, 5)) else []
     now = draw(st.none() | numbers(policy, 0.0, LATE))
     spans = numbers(policy, -10.0, 1e5)
@@ -101,12 +101,12 @@ def _plan(
 ) -> AlertPlan:
     plan = policy(results, history=history, now=now)
     if not isinstance(plan, AlertPlan):
-        raise Broken(f"it answers {type(plan).__name__}, not AlertPlan")
+        raise Broken(f"it returns {type(plan).__name__}, not AlertPlan")
     return plan
 
 
 def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Have every drifted result exactly once in an alert or, with its rule, among the suppressed."""
+    """Check that every drifted result is exactly once in an alert or, with its rule, suppressed."""
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
@@ -114,14 +114,14 @@ def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Call
         found = Counter(map(id, _all(plan)))
         wanted = Counter(id(result) for result in situation[0] if result.drifted)
         demand(found == wanted, f"of {len(situation[0])} results {plan} misses or repeats some")
-        demand(all(each.rule for each in plan.suppressed), "something is suppressed without a rule")
-        demand(all(alert.members for alert in plan.alerts), "an alert is about nothing")
+        demand(all(each.rule for each in plan.suppressed), "a result is suppressed without a rule")
+        demand(all(alert.members for alert in plan.alerts), "an alert has no members")
 
     return test
 
 
 def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Suppress nothing of critical impact, whenever and after whatever."""
+    """Check that no result of critical impact is suppressed, at any time and after any history."""
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
@@ -133,18 +133,18 @@ def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> 
 
 
 def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Suppress nothing and raise no bar when nobody says what time it is."""
+    """Check that without a time nothing is suppressed and no threshold is raised."""
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         plan = _plan(policy, situation[0], situation[1], None)
-        demand(not plan.suppressed and not plan.thresholds, f"without a moment: {plan}")
+        demand(not plan.suppressed and not plan.thresholds, f"suppressed or raised without a time: {plan}")
 
     return test
 
 
 def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Forget the order of results and of history, and what was planned before."""
+    """Check that the order of results and of history does not matter, nor do earlier calls."""
 
     @given(_situations(policy, decisions), st.randoms(use_true_random=False))
     @example(situation=(_critical("a", "b"), [], None), chance=Random(0))  # noqa: S311 -- a shuffle
@@ -155,41 +155,43 @@ def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[
         chance.shuffle(mixed)
         chance.shuffle(earlier)
         here = _plan(policy, results, history, now)
-        for other in (mixed, list(reversed(list(results)))):  # a shuffle of two is often no change
+        for other in (mixed, list(reversed(list(results)))):  # a shuffle of two often changes nothing
             there = _plan(policy, other, earlier, now)
-            demand(repr(here) == repr(there), f"the order decides: {here} or {there}")
+            demand(repr(here) == repr(there), f"the plan depends on the order: {here} or {there}")
 
     return test
 
 
 def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Give every alert the severity of its gravest member, and say when it was raised."""
+    """Check that every alert has the highest severity of its members, and the time it was raised."""
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         for alert in _plan(policy, *situation).alerts:
             gravest = max(map(severity, alert.members), key=GRAVITY.index)
-            demand(alert.severity == gravest, f"{alert} has {alert.severity}, its gravest member {gravest}")
+            demand(
+                alert.severity == gravest, f"{alert} is {alert.severity}, its most severe member {gravest}"
+            )
             demand(alert.raised_at == situation[2], f"{alert} was raised at {situation[2]}")
-            demand(alert.is_summary or len(alert.members) == 1, f"{alert} sums up without saying so")
+            demand(alert.is_summary or len(alert.members) == 1, f"{alert} is not marked as a summary")
 
     return test
 
 
 def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Raise the bar of no feature that was not alerted before."""
+    """Check that thresholds are raised only for features with earlier alerts."""
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
         alerted = {member.feature for alert in _alerts(situation[1]) for member in alert.members}
-        demand(set(plan.thresholds) <= alerted, f"{dict(plan.thresholds)} after alerts about {alerted}")
+        demand(set(plan.thresholds) <= alerted, f"raised {dict(plan.thresholds)}, alerted only {alerted}")
 
     return test
 
 
 def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
-    """Raise for what is no result: that is the caller's error."""
+    """Check that anything but a result raises: it is the caller's error."""
 
     @given(st.sampled_from(("price", 1, None, {"drifted": True})))
     def test(wrong: Any) -> None:
@@ -197,13 +199,13 @@ def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
             plan = policy([_drifted(0), wrong], now=1e6)
         except TypeError:
             return
-        raise Broken(f"it takes {wrong!r} for a result and answers {plan}")
+        raise Broken(f"it accepts {wrong!r} as a result and returns {plan}")
 
     return test
 
 
 def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
-    """Plan the same for a list, for values of a dict and for what can be read once."""
+    """Check that lists, values of a dict and iterators get the same plan."""
 
     @given(st.integers(0, 6))
     def test(count: int) -> None:
@@ -211,13 +213,13 @@ def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
         expected = _plan(policy, results, (), 1e6)
         for given_as in (tuple(results), dict(enumerate(results)).values(), iter(results)):
             found = policy(given_as, history=iter(()), now=1e6)
-            demand(repr(found) == repr(expected), f"{type(given_as).__name__} gives {found}, not {expected}")
+            demand(repr(found) == repr(expected), f"{type(given_as).__name__}: {found}, not {expected}")
 
     return test
 
 
 def plans_very_many_results_in_time(policy: Policy) -> Callable[[], None]:
-    """Plan very many results within the time of one call, and lose none."""
+    """Check that very many results are planned within the time limit of one call, and that none is lost."""
 
     @given(st.just(MANY))
     def test(count: int) -> None:
@@ -234,7 +236,7 @@ def _drifted(k: int) -> DriftResult:
 
 
 def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
-    """Alert, suppress and raise bars by the rules of the decisions, and by nothing else."""
+    """Check that alerts, suppressions and raised thresholds follow the rules of the decisions alone."""
     book = None if decisions is None else Book(decisions)
 
     @given(_situations(policy, decisions))

@@ -1,6 +1,7 @@
-"""What the decisions of `generate_alerts` say of a plan, in words of their own.
+"""Oracle and boundary table of `generate_alerts`.
 
-The boundary table of `generate_alerts`: both sides of every number that the decisions hold.
+The oracle predicts a plan from the decisions, independently of the generated code. The boundary table checks
+a module against it on both sides of every number in the decisions.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ _Shape = TypeVar("_Shape")
 
 
 class Row(NamedTuple):
-    """What a policy is asked."""
+    """The arguments of one call of the policy."""
 
     results: Sequence[DriftResult]
     history: Sequence[Any] = ()
@@ -33,34 +34,34 @@ class Row(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A plan without its order: every drifted result as often as it is there."""
+    """A plan, independent of order, with multiplicities."""
 
     alerts: list[tuple[Any, ...]]
     suppressed: list[tuple[Any, ...]]
 
 
 def said(plan: AlertPlan) -> Said:
-    """Read a plan."""
+    """Return a plan in a form independent of order."""
     return Said(
         sorted(map(_told, plan.alerts)), sorted((each.rule, who(each.member)) for each in plan.suppressed)
     )
 
 
 def severity(result: DriftResult) -> str:
-    """Give how grave a result is; what nobody named is medium."""
+    """Return the severity of a result; an unknown impact is medium."""
     if result.business_impact == "none":
         return "low"
     return result.business_impact if result.business_impact in GRAVITY else "medium"
 
 
 def lot(result: DriftResult) -> float:
-    """Draw whether a result is let through: in public, by a digest of its id, or of all it says."""
+    """Return the lot of a result in [0, 1): a digest of its id or, without an id, of its repr."""
     told = f"holdout:{result.execution_id or repr(result)}"
     return int.from_bytes(hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2.0**64
 
 
 class Book:
-    """The decisions of one version, read."""
+    """The parsed decisions of one version."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.version = decisions.version
@@ -81,14 +82,14 @@ class Book:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Every feature that a rule names."""
+        """Return all features in rules, sorted."""
         named = [pattern.features for _, pattern, _ in self.suppressions]
         return tuple(
             sorted({each for some in (*named, *(group[1] for group in self.groups)) for each in some})
         )
 
     def plan(self, row: Row) -> Said:
-        """Say what becomes of every result."""
+        """Return the predicted plan."""
         waiting = [each for each in row.results if each.drifted]
         alerts: list[Alert] = []
         suppressed: list[tuple[Any, ...]] = []
@@ -114,7 +115,7 @@ class Book:
         return Said(sorted(map(_told, alerts)), sorted(suppressed))
 
     def bars(self, row: Row) -> dict[str, set[str]]:
-        """Say which bars a plan may give each feature that is cooling down and still waits."""
+        """Return the thresholds that are allowed for each feature in a cool-down that is not suppressed."""
         cooling, found = self.cooling(row), dict[str, set[str]]()
         for each in row.results:
             is_taken = any(_suppresses(pattern, row.now, each) for _, pattern, _ in self.suppressions)
@@ -123,7 +124,7 @@ class Book:
         return found
 
     def cooling(self, row: Row) -> set[str]:
-        """Say which features were alerted lately, but for new members of a summary."""
+        """Return the features with recent alerts, without new members of a summary."""
         earlier, groups = self._earlier(row), {rule: features for rule, features, _ in self.groups}
         summed = [each for each in earlier if each.group in groups]
         known = {member.feature for each in summed for member in each.members}
@@ -157,7 +158,7 @@ def _suppresses(pattern: Pattern, now: float | None, result: DriftResult) -> boo
 
 
 def _ratio(result: DriftResult) -> float:
-    """Give how many times a score lies beyond its threshold; NaN where nobody can say."""
+    """Return the ratio by which a score exceeds its threshold; NaN if it is undefined."""
     over, under = result.score, result.threshold
     if result.direction == "below":
         over, under = under, over
@@ -208,7 +209,7 @@ def _told(alert: Alert) -> tuple[Any, ...]:
 
 
 def who(result: DriftResult) -> tuple[str, ...]:
-    """Tell a result from all others; NaN from NaN as well."""
+    """Return a key that identifies a result, also with NaN scores."""
     return (
         result.feature,
         result.execution_id,
@@ -228,11 +229,14 @@ def _read(document: dict[str, object], shape: type[_Shape]) -> _Shape:
 IMPACTS: Final = ("", "none", "low", "medium", "high", "critical", "unheard of")
 DIRECTIONS: Final = ("above", "below")
 STRANGER: Final = "no such feature"
-LOTS: Final = 1000  # ids to choose those from that a holdout just takes and just leaves
+LOTS: Final = 1000  # ids among which to find those closest to the share of a holdout, on either side
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask on both sides of every learned constant, and compare with what the decisions say."""
+    """Check a module against the decisions on both sides of every learned constant.
+
+    Return the number of rows.
+    """
     book, count = Book(decisions), 0
     _demand_shares(module, book)
     for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
@@ -246,7 +250,7 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
 
 
 def _demand_shares(module: ModuleType, book: Book) -> None:
-    """Hold the share that a holdout lets through against the decisions: no id lies within an ulp of it."""
+    """Check the shares of holdouts against the decisions directly, as no id is within an ulp of them."""
     there, shares = vars(module).get("holdout"), list[float]()
     if not book.suppressions or there is None:
         return
@@ -262,20 +266,20 @@ def _demand_shares(module: ModuleType, book: Book) -> None:
     finally:
         vars(module)["holdout"] = there
     expected = [share for _, _, share in book.suppressions]
-    demand(shares == expected, f"it lets through shares of {shares}, its decisions say {expected}")
+    demand(shares == expected, f"it uses holdout shares of {shares}, expected {expected}")
 
 
 def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
-    """Raise `Broken` unless a plan is what the decisions say."""
+    """Raise `Broken` unless a plan follows the decisions."""
     if not isinstance(plan, AlertPlan):
-        raise Broken(f"it answers {type(plan).__name__}, not AlertPlan")
+        raise Broken(f"it returns {type(plan).__name__}, not AlertPlan")
     where = f"{list(map(who, row.results))} at {row.now} after {len(row.history)} alerts"
     found, expected = said(plan), book.plan(row)
-    demand(found == expected, f"{where} gives {found}, its decisions say {expected}")
+    demand(found == expected, f"{where} returns {found}, expected {expected}")
     bars, given = book.bars(row), {feature: repr(bar) for feature, bar in plan.thresholds.items()}
     is_told = bars.keys() == given.keys() and all(given[feature] in bars[feature] for feature in bars)
-    demand(is_told, f"{where} raises bars to {given}, its decisions say {bars}")
-    says = f"{where} says version {plan.policy_version}, it is {book.version}"
+    demand(is_told, f"{where} raises thresholds to {given}, expected {bars}")
+    says = f"{where} reports version {plan.policy_version}, expected {book.version}"
     demand(plan.policy_version == book.version, says)
 
 
@@ -305,7 +309,7 @@ def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterato
             if now is not None:
                 yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
     first = pattern.features[0]
-    least = _on_both_sides(first, share)[-1]  # the one that is surely held back
+    least = _on_both_sides(first, share)[-1]  # the one that is always suppressed
     scores = (*beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
     for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
         result = _result(first, score, impact, direction=direction, k=least)
@@ -322,7 +326,7 @@ def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
             yield Row([_result(STRANGER)], [earlier], None)
             for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
                 yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
-        for gap in beside(calm.seconds):  # from a moment of zero no gap is rounded
+        for gap in beside(calm.seconds):  # gaps from time 0 are not rounded
             yield Row([_result(STRANGER)], [Alert(members=(_result(STRANGER),), raised_at=0.0)], gap)
         soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
         old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
@@ -346,12 +350,12 @@ def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book
             yield Row(every[1:2], history, now)
     for impact in IMPACTS:
         yield Row([_result(each.feature, impact="low" if k else impact, k=k) for k, each in enumerate(every)])
-    for each in features:  # a member that is left out of the rule's features is one too few
+    for each in features:  # detects a feature that is missing in the module's group
         yield Row([_result(each, k=k) for k in range(least)])
 
 
 def _forms(moment: float, results: list[DriftResult]) -> Iterator[tuple[Any, Row]]:
-    """Give a moment as people write it, and moments that nobody knows."""
+    """Yield a time in all supported types, and unknown times."""
     there = datetime.fromtimestamp(moment, UTC)
     yield from ((now, Row(results, now=moment)) for now in (int(moment), there, there.replace(tzinfo=None)))
     yield np.datetime64(there.replace(tzinfo=None), "us"), Row(results, now=moment)
@@ -359,7 +363,7 @@ def _forms(moment: float, results: list[DriftResult]) -> Iterator[tuple[Any, Row
 
 
 def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
-    """Give the ids that a holdout just takes and just leaves, and those that it takes and leaves first."""
+    """Return the ids closest to and farthest from the share of a holdout, on either side."""
     lots = {k: lot(_result(feature, k=k)) for k in range(LOTS)}
     taken = [k for k in lots if lots[k] < share]
     left = [k for k in lots if lots[k] >= share]
@@ -372,7 +376,7 @@ def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
 
 
 def _moments(book: Book) -> tuple[float, float]:
-    """Give a moment before every suppression's end, and one after."""
+    """Return a time before the end of every suppression, and one after all of them."""
     ends = [pattern.until for _, pattern, _ in book.suppressions]
     return min([1e6, *ends]) - 1e5, max([1e6, *ends]) + 1e6
 
@@ -380,7 +384,7 @@ def _moments(book: Book) -> tuple[float, float]:
 def _result(
     feature: str, beyond: float = 1.5, impact: str = "", *, direction: Any = "above", k: int = 0
 ) -> DriftResult:
-    """Give a result that is so many times beyond its threshold."""
+    """Return a result whose score exceeds its threshold by the factor `beyond`."""
     return DriftResult(
         drifted=True,
         score=beyond if direction == "above" else 1.0,

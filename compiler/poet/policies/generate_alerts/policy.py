@@ -1,4 +1,4 @@
-"""`generate_alerts`: which drifted results become which alerts."""
+"""`generate_alerts`: the alerts to raise for drifted results."""
 
 from typing import Annotated, Final, Literal
 
@@ -9,12 +9,12 @@ from poet.spec.outline import Constant, constant_name, finite, in_rule_order, on
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
-Severity = Literal["medium", "high", "critical"]  # what is critical is below none of them
+Severity = Literal["medium", "high", "critical"]  # critical results are below none of them
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is held back: these features, for now, unless grave or further beyond than feedback covered."""
+    """Condition of a suppression: these features, until a time, below a severity and a ratio."""
 
     features: tuple[str, ...]
     until: float  # seconds since 1970
@@ -23,58 +23,58 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The share of what is held back that is let through and asked about."""
+    """The share of suppressed alerts that is sent anyway to get labels."""
 
     holdout: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is not too grave to wait."""
+    """Condition: the severity is below this one."""
 
     severity_below: Severity
 
 
 class Calm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For how long after a similar alert the bar is how many times higher."""
+    """The duration of the cool-down after a similar alert, and the factor on the threshold meanwhile."""
 
     seconds: Annotated[float, msgspec.Meta(gt=0.0)]
     factor: Annotated[float, msgspec.Meta(ge=1.0)]
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Features that fire for one cause."""
+    """Features that fire for the same cause."""
 
     features: tuple[str, ...]
 
 
 class Members(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From how many members a group is summed up."""
+    """The number of members from which a group is summarized."""
 
     at_least: Count
 
 
 class Many(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When so many are left that no group took."""
+    """Condition: at least this many results remain that are not in a group."""
 
     at_least: Count
 
 
 class Anything(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing to say: empty."""
+    """The empty parameters of a rule."""
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
-    """Give the rules of version 1, the same whatever the workspace starts from."""
+    """Return the rules of version 1, which are the same for every preset."""
     return (Rule(id="every-drift", kind="individual", reason="one alert per drifted result"),)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: what is held back, the cool-down, groups, the batch, the rest.
+    """Return the template's variables: suppressions, the cool-down, groups, the batch, the rest.
 
     Raises
     ------
     RenderError
-        A rule is malformed, or there are two cool-downs or two batches.
+        If a rule is malformed, or there are two cool-downs or two batches.
     """
     only_kinds(decisions, ("individual", "suppress", "cool_down", "group", "batch"))
     constants: list[Constant] = []

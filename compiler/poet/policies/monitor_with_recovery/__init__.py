@@ -1,1 +1,1 @@
-"""The policy `monitor_with_recovery`: its rules, how it is learned, and what every version must keep."""
+"""The policy `monitor_with_recovery`: its rules, its learner and its contract."""

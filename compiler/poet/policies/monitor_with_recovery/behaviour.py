@@ -1,4 +1,4 @@
-"""How two versions of `monitor_with_recovery` are compared: by what they do with a run, step by step."""
+"""Comparison of two versions of `monitor_with_recovery` by the steps they take with a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,7 +18,7 @@ MOST_ROWS, MOST_FEATURES = 2**40, 2**20
 
 
 def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
-    """Ask on both sides of every size and share, for every kind of work and of error."""
+    """Return inputs on both sides of every size and share, for every computation and kind of error."""
     asked, are_all = product({
         "rows": whole_around(spoken.numbers_against("rows"), 0, MOST_ROWS),
         "features": whole_around(spoken.numbers_against("features"), 0, MOST_FEATURES),
@@ -32,7 +32,7 @@ def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int
 
 @dataclass(slots=True)
 class _Told:
-    """A run that has the measures it is told to have, and remembers what was done with it."""
+    """A stub of a run with given measures that records the steps taken with it."""
 
     rows: int
     features: int
@@ -52,23 +52,23 @@ class _Told:
         )
 
     def sparse(self, above: float, *, quality_loss: float) -> "_Told":
-        """Take presence for values."""
+        """Record monitoring of presence instead of values."""
         return self._then("sparse", above, quality_loss)
 
     def sampled(self, rows: int, *, quality_loss: float) -> "_Told":
-        """Take a sample."""
+        """Record sampling."""
         return self._then("sampled", rows, quality_loss, rows=min(self.rows, rows))
 
     def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "_Told":
-        """Set a deadline."""
+        """Record a deadline."""
         return self._then("within", seconds, per_rows, per_features)
 
     def isolated(self) -> "_Told":
-        """Run in another process."""
+        """Record a run in another process."""
         return self._then("isolated")
 
     def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
-        """Answer with the error that was told, and with all steps in place of results."""
+        """Return an outcome with the given error, and with all steps as results."""
         return MonitoringOutcome(
             results=(*self.steps, ("full", spares_time)),
             strategy="failed" if self.error else "full",
@@ -83,15 +83,15 @@ class _Told:
     def recovered(
         self, failed: MonitoringOutcome, strategies: Any, *, quality_losses: Any, rows: int
     ) -> MonitoringOutcome:
-        """Answer with what is tried as a last step."""
+        """Return the failed outcome with the recovery added as the last step."""
         tried = ("recovered", self.steps, tuple(strategies), tuple(quality_losses), rows)
         return replace(failed, results=(*failed.results, tried))
 
 
 def asked_how(module: ModuleType, question: Question) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
-    """Give how the run was prepared, and an outcome whose results are the steps that were taken with it.
+    """Return how the run was prepared, and an outcome whose results are the steps taken with it.
 
-    The module keeps our `prepare`.
+    The stub of `prepare` stays in the module.
     """
     given: list[Mapping[str, Any]] = []
 
@@ -105,7 +105,7 @@ def asked_how(module: ModuleType, question: Question) -> tuple[list[Mapping[str,
 
 
 def answer(module: ModuleType, question: Question) -> object:
-    """Give both."""
+    """Return the arguments of `prepare`, the steps and the fields of the outcome."""
     given, outcome = asked_how(module, question)
     return given, outcome.results, _SAID(outcome)
 
@@ -115,7 +115,7 @@ def _outcome(given: Any) -> Any:
 
 
 def _direction(before: Any, after: Any) -> int:
-    """Count how often each steps in: whoever does more of the same or other things is stricter."""
+    """Return 1 if the second version takes strictly more kinds of steps, -1 if fewer, else 0."""
     one, other = (
         {step[0] for step in each} if isinstance(each, tuple) else set() for each in (before, after)
     )

@@ -1,4 +1,4 @@
-"""The contract of `monitor_with_recovery`: it comes back, it says how, it leaves nothing behind."""
+"""The contract of `monitor_with_recovery`: it returns, reports how, and leaves no resources behind."""
 
 import os
 import threading
@@ -21,7 +21,7 @@ TABLES: Final[st.SearchStrategy[Any]] = st.sampled_from([
 
 
 class _Outlaw(BaseException):
-    """What no `except Exception` catches, and yet nobody's wish to end the program."""
+    """A fault that `except Exception` does not catch and that is not a request to exit."""
 
 
 FAULTS: Final[dict[type[BaseException], str]] = {
@@ -33,23 +33,23 @@ FAULTS: Final[dict[type[BaseException], str]] = {
 def _outcome(policy: Policy, data: Any, monitor: Any, **told: Any) -> MonitoringOutcome:
     outcome = policy(data, monitor=monitor, **told)
     if not isinstance(outcome, MonitoringOutcome):
-        raise Broken(f"it answers {type(outcome).__name__}, not MonitoringOutcome")
+        raise Broken(f"it returns {type(outcome).__name__}, not MonitoringOutcome")
     demand(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
     demand(all(isinstance(each, str) and each for each in outcome.warnings), f"warnings: {outcome.warnings}")
     return outcome
 
 
 def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
-    """Hand over the results as they are; a full run sees the very data and needs no warning, others do."""
+    """Check that results are returned unchanged; a full run sees the original data and has no warnings."""
 
     @given(TABLES, st.integers())
     def test(data: Any, found: int) -> None:
         outcome = _outcome(policy, data, lambda seen: (found, seen is data))
-        demand(isinstance(outcome.results, tuple), f"the monitor found {found}, there is {outcome.results!r}")
-        demand(outcome.results[0] == found, f"the monitor found {found}, not {outcome.results[0]!r}")
+        demand(isinstance(outcome.results, tuple), f"the monitor found {found}, got {outcome.results!r}")
+        demand(outcome.results[0] == found, f"the monitor found {found}, got {outcome.results[0]!r}")
         demand(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
         is_full = outcome.strategy == "full"
-        demand(outcome.results[1] is is_full, f"{outcome.strategy}, and the data were others: {outcome}")
+        demand(outcome.results[1] is is_full, f"{outcome.strategy}, but with other data: {outcome}")
         demand(
             bool(warnings_of(outcome)) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}"
         )
@@ -59,7 +59,7 @@ def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
 
 
 def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
-    """Answer a fault of the data or of the monitor with an outcome that names it and its kind."""
+    """Check that a fault of the data or the monitor leads to an outcome with its name and kind."""
 
     @given(TABLES, st.sampled_from(sorted(FAULTS, key=repr)))
     def test(data: Any, fault: type[BaseException]) -> None:
@@ -68,10 +68,10 @@ def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
 
         outcome = _outcome(policy, data, broken)
         told = [each for each in outcome.warnings if fault.__name__ in each]
-        demand(bool(told), f"nothing is said of a {fault.__name__}: {outcome}")
-        demand(outcome.strategy == "failed", f"a run that failed passes for {outcome.strategy}: {outcome}")
-        demand(outcome.results is None, f"a run that failed gives {outcome.results!r}")
-        demand(outcome.error == FAULTS[fault], f"a {fault.__name__} is told as {outcome.error!r}")
+        demand(bool(told), f"no warning names a {fault.__name__}: {outcome}")
+        demand(outcome.strategy == "failed", f"a failed run is reported as {outcome.strategy}: {outcome}")
+        demand(outcome.results is None, f"a failed run returns {outcome.results!r}")
+        demand(outcome.error == FAULTS[fault], f"a {fault.__name__} is reported as {outcome.error!r}")
         demand(
             outcome.timed_out is (fault is TimeoutError), f"{fault.__name__}: timed out {outcome.timed_out}"
         )
@@ -80,22 +80,25 @@ def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
 
 
 def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
-    """Say so where there is neither a monitor nor a reference to compare with."""
+    """Check that the outcome reports when there is neither a monitor nor a reference."""
 
     @given(TABLES.filter(lambda data: not isinstance(data, dict) or "reference" not in data))
     def test(data: Any) -> None:
         outcome = _outcome(policy, data, None)
-        demand(outcome.strategy == "failed", f"a comparison with nothing passes for {outcome.strategy}")
-        demand(any("reference" in each for each in outcome.warnings), f"no word of it: {outcome.warnings}")
+        demand(outcome.strategy == "failed", f"without a reference it reports {outcome.strategy}")
+        demand(
+            any("reference" in each for each in outcome.warnings),
+            f"no warning about the reference: {outcome.warnings}",
+        )
 
     return test
 
 
 def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
-    """Find, without a monitor, the drift of every column against its reference."""
+    """Check that without a monitor the drift of every column is detected against its reference."""
 
     @given(st.integers(0, 100), st.booleans())
-    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(seed: int, is_apart: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         reference = numeric("normal", 200, seed)
         tables = {"same": reference, "other": reference + 9.0}, {"same": reference, "other": reference}
         current, before = ({name: [*map(float, table[name])] for name in table} for table in tables)
@@ -103,16 +106,16 @@ def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
         context = {"reference": before} if is_apart else None
         outcome = _outcome(policy, data, None, context=context)
         found = {name: result.drifted for name, result in (outcome.results or {}).items()}
-        demand(found == {"same": False, "other": True}, f"a column 9 sd away: {outcome}")
+        demand(found == {"same": False, "other": True}, f"one of two columns was shifted by 9 sd: {outcome}")
 
     return test
 
 
 def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
-    """Change nothing in the data, whether the monitor works or fails."""
+    """Check that the data are unchanged, whether the monitor succeeds or fails."""
 
     @given(TABLES, st.booleans())
-    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         data = {"unsorted": [3.0, 1.0, 2.0]} | data if isinstance(data, dict) else data
         before = repr(data)
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
@@ -122,7 +125,7 @@ def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
 
 
 def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
-    """Refuse a monitor that cannot be called: that is the caller's error."""
+    """Check that a monitor that is not callable raises: it is the caller's error."""
 
     @given(st.sampled_from([3, "monitor", [len]]))
     def test(monitor: Any) -> None:
@@ -130,13 +133,13 @@ def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
             outcome = policy({"a": [1.0]}, monitor=monitor)
         except TypeError:
             return
-        raise Broken(f"the monitor {monitor!r} passes for one: {outcome}")
+        raise Broken(f"it accepts {monitor!r} as a monitor: {outcome}")
 
     return test
 
 
 def answers_the_same_again(policy: Policy) -> Callable[[], None]:
-    """Give the same data the same outcome, but for the time it took."""
+    """Check that the same data lead to the same outcome, except for the duration."""
 
     @given(TABLES, st.integers(0, 3))
     def test(data: Any, found: int) -> None:
@@ -149,16 +152,16 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
             for outcome in (_outcome(policy, data, monitor, context=context) for _ in range(2))
         )
         demand(first == again, f"{first}, then {again}")
-        demand(first["computation"] == "psi", f"the work is called {first['computation']!r}, not 'psi'")
+        demand(first["computation"] == "psi", f"the computation is {first['computation']!r}, not 'psi'")
 
     return test
 
 
 def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
-    """Leave no thread, no process and no open file when it has come back."""
+    """Check that no thread, process or open file is left after the call."""
 
     @given(TABLES, st.booleans())
-    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis gives them by place
+    def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         before, lowest = threading.active_count(), _lowest_free_number()
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
         demand(threading.active_count() <= before, "a thread is left behind")

@@ -1,8 +1,7 @@
-"""What the decisions of `monitor_with_recovery` say of a run before it begins.
+"""Oracle and boundary table of `monitor_with_recovery`.
 
-What is done with a run, step by step, as the decisions of `monitor_with_recovery` say it.
-
-What the decisions of `monitor_with_recovery` say about a run, held against what a module does with it.
+The oracle predicts from the decisions how a run is prepared and which steps are taken with it, independently
+of the generated code. The boundary table checks a module against it, with stubs and with real runs.
 """
 
 import itertools
@@ -37,14 +36,14 @@ from poet_runtime.recovery.process import CAN_FORK
 from poet_runtime.recovery.run import NO_FORK
 from poet_runtime.results import MonitoringOutcome
 
-LACKING: Final = "lacking"  # the feature that lacks values
+LACKING: Final = "lacking"  # the feature with missing values
 _Condition = TypeVar("_Condition")
 _Parameters = TypeVar("_Parameters")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table to ask with: so many rows and features, the first of which lacks so many values."""
+    """A test table with given numbers of rows and features, and of missing values in the first feature."""
 
     rows: int
     features: int = 2
@@ -53,12 +52,12 @@ class Table:
 
     @property
     def share(self) -> float:
-        """What the feature lacks that lacks most."""
+        """The largest share of missing values of a feature."""
         return self.lacking / self.rows if self.rows else 0.0
 
     @property
     def data(self) -> dict[str, Any]:
-        """Columns that take no memory, however long, but for the one that lacks values."""
+        """Return columns that use no memory for any length, except the one with missing values."""
         whole = np.broadcast_to(np.int8(1), (self.rows,))
         columns: dict[str, Any] = {f"f{place}": whole for place in range(self.features)}
         if self.lacking:
@@ -69,13 +68,13 @@ class Table:
 
     @property
     def context(self) -> dict[str, str]:
-        """What the caller says of the work."""
+        """Return the context that the caller passes."""
         return {} if self.computation is None else {"computation": self.computation}
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the decisions say of a run before it begins."""
+    """The predicted preparation of a run."""
 
     strategy: str = "full"
     quality_loss: float = 0.0
@@ -85,7 +84,7 @@ class Expected:
 
 
 class Book:
-    """The decisions of one version, read."""
+    """The parsed decisions of one version."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.version = decisions.version
@@ -95,7 +94,7 @@ class Book:
         self.fallbacks = _all(decisions, "fallback", Failed, Tried)
 
     def expected(self, table: Table) -> Expected:
-        """Predict how a table is monitored."""
+        """Return the predicted preparation of a run on a table."""
         strategy, loss, rows, is_sparse = "full", 0.0, table.rows, False
         if self.sparse and table.share > self.sparse[0].missing_above:
             strategy, loss, is_sparse = "sparse", self.sparse[1].quality_loss, True
@@ -117,7 +116,7 @@ class Book:
         return None
 
     def tried(self, expected: Expected, error: str) -> Tried | None:
-        """Tell what follows an error."""
+        """Return the fallback after an error, or None."""
         for failed, tried in self.fallbacks:
             if failed.error == error and (failed.rows_above is None or expected.rows > failed.rows_above):
                 return tried
@@ -125,7 +124,7 @@ class Book:
 
 
 def possible(tried: Tried, table: Table, expected: Expected) -> list[str]:
-    """Leave out the strategies that would change nothing."""
+    """Return the strategies of a fallback that would change the run."""
     changes = {
         "sampled": expected.rows > tried.rows,
         "sparse": table.lacking > 0 and not expected.is_sparse,
@@ -150,17 +149,14 @@ def _all(
     ]
 
 
-OF_A_PROCESS: Final = (
-    "crash",
-    "memory",
-)  # errors that a monitor in the caller's process would not be told of
+OF_A_PROCESS: Final = ("crash", "memory")  # errors that cannot be observed in the process of the monitor
 STRANGER: Final = "no such computation"
 
 
 def steps_table(module: ModuleType, book: Book) -> int:
-    """Tell a module a run's measures in place of data, and compare what it does with it.
+    """Check the steps of a module on stubs of runs with given measures.
 
-    Every number that the decisions hold is met at its own value, one ulp or one row either side. Gives the
+    Every number in the decisions is tested at its value and one ulp or one row on either side. Return the
     number of rows.
     """
     there, count = vars(module).get("prepare"), 0
@@ -171,10 +167,10 @@ def steps_table(module: ModuleType, book: Book) -> int:
             wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": book.version}]
             demand(given == wanted, f"it prepares {given}, expected {wanted}")
             expected = tuple(_expected(book, told))
-            demand(steps == expected, f"{told}: it does {steps}, its decisions say {expected}")
+            demand(steps == expected, f"{told}: it does {steps}, expected {expected}")
             true = told["error"], told["error"] == "timeout", ("told to fail",) if told["error"] else ()
             says = outcome.error, outcome.timed_out, outcome.warnings
-            demand(says == true, f"{told}: it says {says}, the run said {true}")
+            demand(says == true, f"{told}: it reports {says}, expected {true}")
     finally:
         vars(module)["prepare"] = there
     return count
@@ -235,11 +231,11 @@ def _expected(book: Book, told: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             return
 
 
-ROWS: Final = 1000  # of a table of which only the missing share matters
-SHORTEST_S: Final = 0.25  # under a shorter deadline a busy machine may not start a process
-ENOUGH_S, WIDEST = 4.0, 20  # for several processes, one by one, and for one a feature
-PATIENCE_S: Final = 1.0  # a monitor hangs only under deadlines shorter than this
-STARTING_S: Final = 1.0  # what a busy machine may need beside the deadline
+ROWS: Final = 1000  # of a table if only its missing share matters
+SHORTEST_S: Final = 0.25  # with a shorter deadline a busy machine may not start a process in time
+ENOUGH_S, WIDEST = 4.0, 20  # enough for several processes in sequence, and for one process per feature
+PATIENCE_S: Final = 1.0  # hanging monitors are tested only with deadlines shorter than this
+STARTING_S: Final = 1.0  # extra time that a busy machine may need in addition to the deadline
 _ERRORS: Final[dict[str, type[Exception]]] = {
     "timeout": TimeoutError,
     "memory": MemoryError,
@@ -250,10 +246,10 @@ _ERRORS: Final[dict[str, type[Exception]]] = {
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
-    """Ask at every border that the decisions name, after every kind of error, and with a hanging monitor.
+    """Check a module at every boundary of the decisions, with every kind of error and a hanging monitor.
 
-    Where no process can be forked, a monitor that hangs or ends its process is not tried: it would do so to
-    this process. That the module asks for its deadlines is tried all the same.
+    On systems without fork, monitors that hang or exit are not tested, since they would do so in this
+    process; the deadlines that the module sets are still checked. Return the number of rows.
     """
     book = Book(decisions)
     count = steps_table(module, book)
@@ -285,7 +281,7 @@ def _tables(book: Book) -> Iterator[Table]:
 
 
 def _around(reach: Reach, book: Book) -> Iterator[Table]:
-    """Give tables at the borders of what a deadline covers and a step beyond; inside, other work too."""
+    """Yield tables at the boundaries of a deadline and one step beyond, and inside for other computations."""
     rows, features = (reach.rows_from, reach.rows_to), (reach.features_from, reach.features_to)
     sizes = [(n, features[0]) for n in (rows[0] - 1, rows[0], rows[1], rows[1] + 1)]
     sizes += [(rows[0], n) for n in (features[0] - 1, features[1], features[1] + 1)]
@@ -304,9 +300,9 @@ def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
         return
     calls = mmap.mmap(-1, 1)  # shared with the process that the monitor may run in
     outcome = _asked(module, table, lambda data: _seen(data, calls))
-    demand(calls[0] == 1, f"{table}: the monitor was run {calls[0]} times")
+    demand(calls[0] == 1, f"{table}: the monitor ran {calls[0]} times")
     _demand_fields(book, table, expected, outcome)
-    says = f"{table}: {_short(outcome)}, its decisions say {expected}"
+    says = f"{table}: {_short(outcome)}, expected {expected}"
     rows, is_sparse, allowed = outcome.results or (None, None, None)
     demand(outcome.strategy == expected.strategy, says)
     demand(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), says)
@@ -339,22 +335,22 @@ def _demand_fields(book: Book, table: Table, expected: Expected, outcome: Monito
 
 
 def _demand_words(table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
-    """Every step away from a full run is told in a warning, and nothing else is."""
+    """Check that there is one warning for every deviation from a full run, and no other."""
     warnings = warnings_of(outcome)
     said = " ".join(warnings)
     wanted = [LACKING] * expected.is_sparse + [str(expected.rows)] * (expected.rows != table.rows)
     demand(len(warnings) == len(wanted), f"{table}: {len(wanted)} warnings are due: {warnings}")
     for word in wanted:
-        demand(word in said, f"{table}: no warning speaks of {word}: {warnings}")
+        demand(word in said, f"{table}: no warning mentions {word}: {warnings}")
 
 
 def warnings_of(outcome: MonitoringOutcome) -> tuple[str, ...]:
-    """Return the warnings about the run, without the one about a system that cannot keep deadlines."""
+    """Return the warnings about the run, without the one about systems that cannot enforce deadlines."""
     return tuple(each for each in outcome.warnings if CAN_FORK or each != NO_FORK)
 
 
 def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
-    """Give runs that fail, and from which strategy of the decisions on the monitor works."""
+    """Yield failing runs, and the index of the strategy from which on the monitor succeeds."""
     largest = max(
         (max(failed.rows_above or 0, tried.rows) + 1 for failed, tried in book.fallbacks), default=ROWS
     )
@@ -373,7 +369,7 @@ def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
 
 
 def _with_time(book: Book, rows: int) -> Iterator[Table]:
-    """Give a table of so many rows that has time enough to fail and recover in, where there is one."""
+    """Yield a table with this many rows and enough time to fail and recover, if there is one."""
     wider = max((reach.features_to for reach, _ in book.deadlines), default=0) + 1
     for features in (3, wider) if 3 < wider <= WIDEST else (3,):
         table = Table(rows, features, lacking=max(rows // 10, 1))
@@ -393,25 +389,25 @@ def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: st
     says = f"{table}, {error}, {strategies[:place]} fail too: {_short(outcome)}"
     demand(outcome.error == error, f"{says}; the error is {error}")
     demand(outcome.timed_out is (error == "timeout"), says)
-    demand(len(outcome.warnings) > 0, f"{says}; nothing is said of the error")
+    demand(len(outcome.warnings) > 0, f"{says}; no warning reports the error")
     if tried is None or place >= len(strategies):
         demand(outcome.strategy == "failed" and outcome.results is None, f"{says}; it failed")
-        demand(outcome.quality_loss == 1.0, f"{says}; a failed run has lost everything")
-        times = f"{says}; nothing is tried after it, yet the monitor was run {calls[0]} times"
+        demand(outcome.quality_loss == 1.0, f"{says}; the quality loss of a failed run is 1")
+        times = f"{says}; there is no fallback, but the monitor ran {calls[0]} times"
         demand(len(strategies) > 0 or calls[0] == 1, times)
         return
     works = strategies[place]
     loss = tried.quality_losses[tried.strategies.index(works)]
     loss = expected.quality_loss + loss * (1.0 - expected.quality_loss)
-    demand(outcome.strategy == works, f"{says}; its decisions say {works}")
+    demand(outcome.strategy == works, f"{says}; expected {works}")
     demand(math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{says}; its quality loss is {loss:g}")
     if works == "sampled":
-        demand(str(tried.rows) in outcome.warnings[-1], f"{says}; {tried.rows} rows are not spoken of")
+        demand(str(tried.rows) in outcome.warnings[-1], f"{says}; no warning mentions {tried.rows} rows")
         demand(outcome.results == tried.rows, f"{says}; the monitor saw {outcome.results} rows")
 
 
 def _failing(data: Any, table: Table, error: str, calls: mmap.mmap, failing: list[str]) -> int:
-    """Fail at first, then as long as the data look like what these strategies make of them."""
+    """Fail in the first call, and then as long as the data look like the result of these strategies."""
     calls[0] += 1
     if calls[0] > 1 and _looks_like(data, table) not in failing:
         return _n_rows(data)
@@ -429,7 +425,7 @@ def _looks_like(data: Any, table: Table) -> str:
 
 
 def _hangs(book: Book) -> Iterator[Table]:
-    """Give the smallest table under a deadline, where that is short enough to wait for."""
+    """Yield the smallest table with a deadline that is short enough to wait for."""
     for reach, _ in book.deadlines:
         table = Table(reach.rows_from, reach.features_from, computation=reach.computation)
         expected = book.expected(table)
@@ -468,12 +464,12 @@ def _comes_back_off_the_main_thread(module: ModuleType, book: Book, table: Table
 
 def _asked(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> MonitoringOutcome:
     outcome = module.monitor_with_recovery(table.data, monitor=monitor, context=table.context)
-    demand(isinstance(outcome, MonitoringOutcome), f"{table}: it answers {type(outcome).__name__}")
+    demand(isinstance(outcome, MonitoringOutcome), f"{table}: it returns {type(outcome).__name__}")
     return outcome  # type: ignore[no-any-return]
 
 
 def _seen(data: Any, calls: mmap.mmap) -> tuple[int, bool, float | None]:
-    """Say what a monitor sees: how many rows, whether presence for values, under which deadline."""
+    """Return what a monitor sees: the number of rows, whether it sees presence, and the deadline."""
     calls[0] += 1
     is_sparse = LACKING in data and not np.isnan(data[LACKING]).any()
     return _n_rows(data), bool(is_sparse), deadline()

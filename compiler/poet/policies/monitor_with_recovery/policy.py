@@ -1,4 +1,4 @@
-"""`monitor_with_recovery`: how a monitor is run so that it comes back."""
+"""`monitor_with_recovery`: how to run a monitor so that it always returns."""
 
 import math
 from typing import Annotated, Final, Literal, get_args
@@ -15,36 +15,36 @@ Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Rows = Annotated[int, msgspec.Meta(ge=1)]
 _LONGEST_S: Final = 1e7  # about four months
-_OF_A_PROCESS: Final = ("crash", "memory")  # what only another process can see: it was killed
+_OF_A_PROCESS: Final = ("crash", "memory")  # a killed process can only be observed from another process
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a feature lacks more than this share of its values."""
+    """Condition: more than this share of a feature's values is missing."""
 
     missing_above: Share
 
 
 class Sparse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What it costs to look at presence instead of values."""
+    """The quality loss of monitoring presence instead of values."""
 
     quality_loss: Share
 
 
 class Large(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a table has more rows than this."""
+    """Condition: the table has more rows than this."""
 
     rows_above: Rows
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many rows are looked at instead, and what that costs."""
+    """The number of rows of a sample, and its quality loss."""
 
     rows: Rows
     quality_loss: Share
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a deadline holds: for one computation or any, and tables of the sizes that feedback covered."""
+    """Condition of a deadline: one computation or any, and table sizes that feedback covered."""
 
     computation: str | None
     rows_from: int
@@ -62,14 +62,14 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a run failed in this way, on more rows than this."""
+    """Condition: a run failed with this kind of error, on more rows than this."""
 
     error: Kind
     rows_above: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is tried then, in this order; `rows` are those of a sample, each strategy costs its own loss."""
+    """The strategies to try in order, the rows of a sample, and the quality loss of each strategy."""
 
     strategies: tuple[Strategy, ...]
     rows: Rows
@@ -77,17 +77,17 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def baseline(_start: str) -> tuple[Rule, ...]:
-    """Give the rules of version 1, the same whatever the workspace starts from."""
+    """Return the rules of version 1, which are the same for every preset."""
     return (Rule(id="full", kind="run", reason="run it; on any error report the error"),)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Say what the template prints: what makes data smaller, the deadlines, the run, what follows an error.
+    """Return the template's variables: data reduction, deadlines, the run, fallbacks.
 
     Raises
     ------
     RenderError
-        A rule is malformed, or two deadlines are for one computation, two fallbacks for one error.
+        If a rule is malformed, two deadlines are for one computation, or two fallbacks are for one error.
     """
     only_kinds(decisions, ("run", "sparse", "sample", "deadline", "fallback"))
     constants: list[Constant] = []
@@ -122,7 +122,7 @@ def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     if sample.rows > rows_above:
         raise RenderError(
             f"rule {rule.id!r}: a sample of {sample.rows} rows from tables above {rows_above}; "
-            "expected fewer than there are"
+            "expected a sample of at most as many rows"
         )
     constants.append(Constant(rule.id, above, rows_above, why(rule)))
     return {
@@ -134,7 +134,7 @@ def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
 
 
 def _deadlines(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
-    """Put the deadlines of one computation before the one for all others."""
+    """Return the deadlines of single computations separately from the one for all others."""
     found = [(rule, read(rule, rule.condition, Reach)) for rule in _of(decisions, "deadline")]
     computations = [reach.computation for _, reach in found]
     if len(set(computations)) != len(computations):
@@ -167,7 +167,7 @@ def _deadline(rule: Rule, reach: Reach, constants: list[Constant]) -> dict[str, 
 
 
 def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
-    """Refuse ranges that hold nothing, and deadlines that shrink with the work or are no time at all."""
+    """Raise for empty ranges, and for deadlines that decrease with the size, are not positive or too long."""
     if not (1 <= reach.rows_from <= reach.rows_to and 1 <= reach.features_from <= reach.features_to):
         raise RenderError(f"rule {rule.id!r}: {reach}; expected 1 <= from <= to, of rows and of features")
     for name in Seconds.__struct_fields__:

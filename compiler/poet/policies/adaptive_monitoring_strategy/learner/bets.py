@@ -1,13 +1,15 @@
-"""What is bet on strategies, each against a null under which the other choice costs no more.
+"""Bets on monitoring strategies, and the features to keep when a model is monitored less.
+
+There are four kinds of hypotheses. Under the null of each, the other choice costs no more.
 
 ``thorough/T``   monitoring models of impact T returns more than it costs
-``light/B``      monitoring models that drift more rarely than B costs more than it returns
+``light/B``      monitoring models with a drift rate below B costs more than it returns
 ``lesser/T``     the same for models of impact T
-``incident/D``   within D days (above the next shorter span) of an incident, drifts are real more often
+``incident/D``   within D days (and beyond the next shorter span) of an incident, drifts are real more often
 
-Every hypothesis stands alone with its share of the risk.
+Each hypothesis is tested alone with its share of the risk.
 
-Which features stay when a model is monitored less: those whose drifts cost most.
+When a model is monitored less, the features whose drifts cost most are kept.
 """
 
 import math
@@ -36,18 +38,18 @@ from poet.stats import decay_weights, rate_interval
 
 DAYS: Final = (1.0, 3.0, 7.0, 14.0, 30.0)
 LESSER: Final = TIERS[:3]  # no model of high or critical impact is ever monitored less
-_MOST: Final = 3.0  # times the largest cost: a larger surplus counts as this, so that no single claim decides
-_RECKONED: Final = 5.0  # times the cost: a larger return that these models never had is not reckoned with
+_MOST: Final = 3.0  # times the largest cost: surpluses are cut here, so that no single report decides
+_RECKONED: Final = 5.0  # times the cost: larger returns that were never observed are not considered
 _STAKES_ON_GAIN: Final = (0.2, 0.4, 0.7)  # of the wealth, per largest cost so far
 _STAKES_ON_COST: Final = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
 _BEYOND: Final = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
-_FEWEST_EXECUTIONS: Final = 10  # executions judged longer after an incident before there is a usual rate
-_HIGHEST: Final = 0.95  # usual rate that leaves room for more
+_FEWEST_EXECUTIONS: Final = 10  # labels from longer after an incident needed to estimate the usual rate
+_HIGHEST: Final = 0.95  # above this usual rate there is no room for a higher one
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was said, by kind."""
+    """All feedback that the bets use, by kind."""
 
     accounts: Sequence[CostRecord]
     judged: Sequence[PostIncidentExecution]
@@ -56,7 +58,7 @@ class Evidence:
 def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFactor]]:
     """Return a function from excluded sources to the e-factors of all other rows.
 
-    What is usual after an incident is made of verdicts too, so these bets are settled anew.
+    The usual rate after an incident is estimated from labels too, so these bets are recomputed each time.
     """
     accounts = list(_accounts(said.accounts, costs.miss * costs.unit_usd))
 
@@ -68,7 +70,7 @@ def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFa
 
 
 def risk_shares() -> dict[str, float]:
-    """Return the weights of the hypotheses, fixed before any data."""
+    """Return the weights of the hypotheses, fixed before any data are seen."""
     return {
         **{hypothesis_key("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
         **{
@@ -81,12 +83,13 @@ def risk_shares() -> dict[str, float]:
 
 
 def _accounts(accounts: Iterable[CostRecord], dearest: float) -> Iterator[EFactor]:
-    """Yield bets in money: a stake risks at most its part of the wealth, whatever the account holds.
+    """Yield bets in dollars; a stake risks at most its share of the wealth for any cost record.
 
-    On gains: the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
-    cost, which can only lose. On costs: by stake x (cost - gain) / largest gain. That these models never
-    return more can only be shown of gains that are bounded: by the largest so far, by a miss of the
-    workspace, and by `_RECKONED` times the cost, beyond which nothing unseen is reckoned with.
+    On gains, the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
+    cost, which can only lower the wealth. On costs, it grows by stake x (cost - gain) / largest gain.
+    Evidence that these models never return more is possible only for bounded gains. The bound is the maximum
+    of the largest gain so far, the workspace's cost of a miss, and `_RECKONED` times the cost; unseen gains
+    beyond it are not considered.
     """
     largest_cost: defaultdict[str, float] = defaultdict(float)
     largest_gain: defaultdict[str, float] = defaultdict(lambda: dearest)
@@ -113,10 +116,9 @@ def _hypotheses(row: CostRecord) -> Iterator[str]:
 
 
 def _incidents(judged: Iterable[PostIncidentExecution], risk: float) -> Iterator[EFactor]:
-    """Yield bets that soon after an incident drifts are real more often than a bound of the later rate."""
-    later: dict[float, tuple[int, int]] = dict.fromkeys(
-        DAYS, (0, 0)
-    )  # real and all of those judged longer after an incident
+    """Yield bets that drifts soon after an incident are real more often than a bound of the later rate."""
+    # Real drifts, and all labels, from longer after an incident than each span.
+    later: dict[float, tuple[int, int]] = dict.fromkeys(DAYS, (0, 0))
     for row in judged:
         place = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
         if place < len(DAYS):
@@ -139,7 +141,7 @@ def _soon_after(days: float, row: PostIncidentExecution, real: int, n: int, risk
 
 
 def return_on(accounts: Iterable[CostRecord]) -> float:
-    """Return dollars gained per dollar spent; infinite where nothing was spent."""
+    """Return dollars gained per dollar spent; infinity if nothing was spent."""
     rows = list(accounts)
     cost = sum(row.cost for row in rows)
     gain = sum(row.gain for row in rows)
@@ -148,9 +150,9 @@ def return_on(accounts: Iterable[CostRecord]) -> float:
 
 MOST: Final = 10
 _FEWEST_DRIFTS: Final = 3
-_COVERED: Final = 0.95  # of what all drifts cost
-_BETTER: Final = 1.5  # times: a feature in force gives way only to one that is this much better
-_KNOWN: Final = 30  # events before fewer than `MOST` features are thought to be enough
+_COVERED: Final = 0.95  # of the cost of all drifts
+_BETTER: Final = 1.5  # factor by which a new feature must exceed one in force to replace it
+_KNOWN: Final = 30  # events needed before fewer than `MOST` features can be enough
 
 
 def top_features(
@@ -164,8 +166,8 @@ def top_features(
 ) -> tuple[tuple[str, ...], int]:
     """Return the features that matter most, sorted by name, and how many of them are enough.
 
-    By what their drifts cost models; without a word on that, by how often their drifts were real; without
-    any word, those in force.
+    Features are ranked by the performance loss of their drifts. Without reports of losses, the ranking uses
+    the number of real drifts. Without labels, the features in force are returned.
     """
     worth: defaultdict[str, float] = defaultdict(float)
     told = [(each, max(each["model_performance_drop"], 0.0)) for each in impacts]

@@ -1,4 +1,4 @@
-"""Learn strategies: accounts and verdicts, bets, rules."""
+"""Learner of monitoring strategies: cost records and labels, bets, rules."""
 
 from typing import TYPE_CHECKING, Final, cast
 
@@ -31,11 +31,11 @@ _TYPES: Final = (
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Decide how much monitoring pays, from costs, values, months and verdicts.
+    """Return strategy rules learned from costs, values, monthly reports and labels.
 
-    Pure: the same summaries, champion and configuration give the same decisions. Where monitoring returns
-    exactly what it costs, whatever the model, and incidents foretell nothing, the chance of *ever* adopting
-    a rule is at most ``configuration.risk``, however often this runs.
+    The function is pure: the same summaries, champion and configuration give the same decisions. If
+    monitoring returns exactly what it costs for every model and incidents predict nothing, the probability
+    of *ever* adopting a rule is at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]
@@ -82,7 +82,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
 
 
 def _in_force(champion: Decisions) -> tuple[list[str], int]:
-    """Return the features that stay where a model is monitored less now, and how many."""
+    """Return the features currently kept when a model is monitored less, and their number."""
     for rule in champion.active:
         if "top" in rule.parameters:
             return cast("list[str]", rule.parameters["features"]), cast("int", rule.parameters["top"])

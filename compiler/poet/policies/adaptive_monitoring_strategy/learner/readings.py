@@ -1,4 +1,4 @@
-"""What monitoring cost and brought, in dollars, by impact tier and drift rate; and when drifts were real."""
+"""Costs and gains of monitoring in dollars, by impact tier and drift rate, and labels after incidents."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,26 +9,26 @@ from poet.learning.configuration import Costs
 from poet.learning.feedback_rows import FeedbackRow, Observation
 
 TIERS: Final = ("none", "low", "medium", "high", "critical")
-BANDS: Final = (0.01, 0.05, 0.2)  # historical drift rates below which a model counts as that quiet
-_RUNS_A_MONTH: Final = 720.0  # of a model that is monitored every hour, as version 1 does
+BANDS: Final = (0.01, 0.05, 0.2)  # upper bounds of the historical drift rate, one per band
+_RUNS_A_MONTH: Final = 720.0  # of a model that is monitored hourly, as version 1 does
 _DAY: Final = 86_400.0
 _PREFIX: Final = "drift-"
-_GRAVE: Final = frozenset({"", "high", "critical"})  # an impact that nobody named may be any
+_GRAVE: Final = frozenset({"", "high", "critical"})  # an unspecified impact may be high
 
 
 @dataclass(frozen=True, slots=True)
 class CostRecord(Observation):
-    """One account: what was gained and what it cost, in dollars; both at least 0."""
+    """The gain and the cost of one event in dollars; both are at least 0."""
 
     tier: str | None
-    band: float | None  # the smallest of `BANDS` above the drift rate, None above all of them or unknown
+    band: float | None  # the smallest of `BANDS` above the drift rate; None if above all or unknown
     gain: float
     cost: float
 
 
 @dataclass(frozen=True, slots=True)
 class PostIncidentExecution(Observation):
-    """A judged execution: whether its drift was real, and how many days after the last incident it ran."""
+    """A labeled execution: whether its drift was real, and the number of days since the last incident."""
 
     is_real: bool
     days: float | None
@@ -41,11 +41,12 @@ def cost_records(
     verdicts: Sequence[FeedbackRow],
     costs: Costs,
 ) -> list[CostRecord]:
-    """Bring all accounts into dollars, by position.
+    """Return all cost records in dollars, by position.
 
-    A run costs its compute and gains the value named with it; a catch gains the loss it prevented; a month
-    gains its catches, and a verdict its drift if real, by the workspace's cost of a miss, and each false
-    alarm costs what one costs. A month that names no drift rate has that of its catches among hourly runs.
+    The cost of a run is its compute cost, and its gain is the reported value. The gain of a catch is the loss
+    it prevented. Each drift caught in a month, and each label of a real drift, gains the workspace's cost of
+    a miss; each false alarm costs the workspace's cost of a false alarm. If a monthly report has no drift
+    rate, the rate is its number of catches divided by the number of hourly runs.
     """
     miss, false_alarm = costs.miss * costs.unit_usd, costs.false_alarm * costs.unit_usd
     impacts = {each["execution_id"]: each["business_impact"] for each in verdicts if each["business_impact"]}
@@ -96,9 +97,9 @@ def _band(each: FeedbackRow) -> float | None:
 
 
 def post_incident_executions(verdicts: Sequence[FeedbackRow]) -> Iterator[PostIncidentExecution]:
-    """Read ``drift.validation`` in order of event time: how long after an incident each drift was judged.
+    """Yield the labels of ``drift.validation`` by event time, with the days since the last incident.
 
-    An incident is a real drift of high or critical impact, or of one that nobody named.
+    An incident is a real drift of high, critical or unspecified impact.
     """
     last: float | None = None
     for each in sorted(verdicts, key=lambda row: (row.time, row.position)):

@@ -1,4 +1,4 @@
-"""From verdicts to rules: thorough tiers, quiet and lesser models, the time after an incident."""
+"""Strategy rules from test results: thorough tiers, quiet and lesser models, the time after an incident."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _MUCH: Final[dict[str, object]] = {"frequency": "real_time", "tests": "multiple"
 
 @dataclass(frozen=True, slots=True)
 class StrategyRuleUpdate(RuleUpdate):
-    """The book with what was said about cost and value."""
+    """A rule update with the feedback on costs and gains."""
 
     said: Evidence
     tests: Mapping[str, HypothesisTest]
-    features: tuple[str, ...]  # the ones that stay when a model is monitored less
+    features: tuple[str, ...]  # features kept when a model is monitored less
     top: int
 
     def rules(self) -> list[Rule]:
-        """Return all rules but the one for every model."""
+        """Return all rules except the one for every model."""
         return [*self._thorough(), *self._lesser(), *self._quiet(), *self._incidents()]
 
     def _thorough(self) -> list[Rule]:
-        """Where it pays, it pays for graver impacts as well."""
+        """Return the rule for thorough monitoring; if it pays for a tier, it pays for higher tiers too."""
         return self._tiers(
             "thorough",
             TIERS,
@@ -54,7 +54,7 @@ class StrategyRuleUpdate(RuleUpdate):
     def _tiers(
         self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
     ) -> list[Rule]:
-        """Return the rule of the tiers that are shown or stand, else of the one that is nearest."""
+        """Return the rule for the tiers with support, or else for the tier closest to its threshold."""
         old = self.in_force.get(kind)
         former = cast("list[str]", old.condition["impacts"]) if old else []
         tests = {tier: self.tests.get(hypothesis_key(kind, tier)) for tier in tiers}
@@ -129,7 +129,7 @@ class StrategyRuleUpdate(RuleUpdate):
         return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
 
     def _saved(self, accounts: Sequence[CostRecord], sign: float) -> Replay | None:
-        """Return what these accounts would have brought more (1), or cost less without monitoring (-1)."""
+        """Return the saving on these records: from more monitoring (`sign` 1) or from less (`sign` -1)."""
         unit = self.configuration.costs.unit_usd
         savings = [sign * (row.gain - row.cost) / unit for row in accounts]
         return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
@@ -139,7 +139,7 @@ class StrategyRuleUpdate(RuleUpdate):
         if not known:
             return self.carry_unmentioned((), kinds=("incident",))
         shown: list[tuple[float, HypothesisTest]] = []
-        for pair in known:  # as long as it lasts without a break
+        for pair in known:  # consecutive spans from the shortest on
             if not pair[1].holds:
                 break
             shown.append(pair)
@@ -166,7 +166,7 @@ class StrategyRuleUpdate(RuleUpdate):
 
 
 def _paying(accounts: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
-    """Return the share of accounts with more gained than spent, with its interval."""
+    """Return the share of records with a gain above their cost, with its interval."""
     n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
     if not n:
         return ()

@@ -1,4 +1,4 @@
-"""What a window costs: hours of delay and false alarms a day, inside the range that was observed."""
+"""Costs of windows: hours of delay and false alarms per day, within the observed range."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from poet.learning.configuration import LearnConfiguration
 from poet.policies.calculate_adaptive_window.learner.readings import Reading
 from poet.stats import decay_weights, shrunk_means, weighted_median
 
-_FEWEST: Final = 2  # readings of a window before it may be chosen
-_FAR: Final = 4.0  # times the median: three standard deviations of what reports scatter by
-_CLEARLY: Final = 1.64  # standard errors of a difference: one in twenty by chance
-_LEAST_SAVING: Final = 0.02  # of the cost: below that two windows are as good, and a change only unsettles
+_FEWEST: Final = 2  # readings of a window needed to choose it
+_FAR: Final = 4.0  # times the median: about three standard deviations of the spread of reports
+_CLEARLY: Final = 1.64  # standard errors of a difference: 5 % by chance, one-sided
+_LEAST_SAVING: Final = 0.02  # of the cost: below it, two windows are equivalent and a change is not worth it
 
 
 @dataclass(frozen=True, slots=True)
 class BandCosts:
-    """Expected cost of the windows that may be chosen in one band; arrays have shape (windows,)."""
+    """The expected costs of the windows that can be chosen in one band; arrays have shape (windows,)."""
 
     windows: NDArray[np.int64]  # ascending
     delay_hours: NDArray[np.float64]
@@ -28,28 +28,28 @@ class BandCosts:
     errors: NDArray[np.float64]  # standard errors of the costs
 
     def at(self, window: int) -> float:
-        """Return the cost of a window, of the nearest that was observed when it lies outside."""
+        """Return the cost of a window, interpolated, and constant outside the observed range."""
         return float(np.interp(np.log(window), np.log(self.windows), self.cost))
 
     def hours_at(self, window: int) -> float:
-        """Return the delay of a window in hours, inside the observed range."""
+        """Return the delay of a window in hours, interpolated, and constant outside the observed range."""
         return float(np.interp(np.log(window), np.log(self.windows), self.delay_hours))
 
     def alarms_at(self, window: int) -> float:
-        """Return the false alarms per day of a window, inside the observed range."""
+        """Return the false alarms per day of a window, interpolated, constant outside the observed range."""
         return float(np.interp(np.log(window), np.log(self.windows), self.alarms_per_day))
 
     def nearest(self, window: int) -> int:
-        """Return the window that was observed and lies nearest, by ratio."""
+        """Return the observed window with the ratio closest to 1."""
         return int(self.windows[np.argmin(np.abs(np.log(self.windows / window)))])
 
     def best(self, current: int) -> int:
-        """Return the cheapest window, or `current` when none is clearly cheaper."""
+        """Return the cheapest window, or `current` if no window is clearly cheaper."""
         cheapest = int(self.windows[np.argmin(self.cost)])
         return cheapest if self.is_clearly_dearer(current, cheapest) else current
 
     def is_clearly_dearer(self, window: int, than: int) -> bool:
-        """Return whether a window costs more than another one, beyond what chance does in one of twenty."""
+        """Return whether a window costs more than another one, at a one-sided level of 5 %."""
         saving = self.at(window) - self.at(than)
         errors = [self.errors[np.searchsorted(self.windows, self.nearest(each))] for each in (window, than)]
         return saving > max(_CLEARLY * float(np.hypot(*errors)), _LEAST_SAVING * self.at(window))
@@ -57,7 +57,7 @@ class BandCosts:
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """A monotone mean over window sizes, with what is needed to judge it."""
+    """A monotone mean over window sizes, with counts and standard errors."""
 
     sizes: NDArray[np.int64]
     means: NDArray[np.float64]
@@ -81,13 +81,13 @@ def band_costs(
     newest: float,
     configuration: LearnConfiguration,
 ) -> BandCosts | None:
-    """Estimate the costs of the observed windows of a band; None when no delay was reported there.
+    """Return the estimated costs of the observed windows of a band; None if no delay was reported there.
 
-    Delays are taken to rise and false alarms to fall with the window (isotonic), so outside its own range
-    each is held constant only on the side where that errs against the window: a window longer than any
-    whose delay is known, or shorter than any whose noise is known, is never chosen. Noise is shrunk
-    towards that of all bands at the same window, and leaves out the `stable` features, which get
-    more than the band's window.
+    Delays are assumed to increase and false alarms to decrease with the window (isotonic regression). Outside
+    its observed range, each is extrapolated as a constant only on the side where that is conservative: a
+    window longer than any with a known delay, or shorter than any with known noise, is never chosen. Noise is
+    shrunk toward the mean of all bands at the same window. It excludes the `stable` features, which use a
+    larger window than the band's.
     """
     late = _curve(_in_band(delays, band), None, newest=newest, configuration=configuration, rising=True)
     if late is None:
@@ -123,7 +123,7 @@ def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> ND
 
 
 def _tried(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
-    """Return for each size the window nearest to it that somebody really used."""
+    """Return for each size the nearest window that was in use."""
     used = [[reading.window for reading in readings if reading.size == size] for size in sizes]
     return np.array(
         [min(ws, key=lambda w: abs(w - s)) for ws, s in zip(used, sizes, strict=True)], dtype=np.int64
@@ -142,14 +142,14 @@ def _curve(
     configuration: LearnConfiguration,
     rising: bool,
 ) -> _Curve | None:
-    """Fit means over sizes; with a `pool`, each is shrunk towards its size's mean in the whole pool."""
+    """Return means fitted over sizes; with a `pool`, each is shrunk toward the pool's mean at its size."""
     if not readings:
         return None
     sizes = np.unique([reading.size for reading in readings])
     means, weights, counts, variation = _moments(readings, sizes, newest, configuration)
     if pool is not None:
         means = _shrunk(readings, pool, sizes, newest, configuration)
-    from scipy import optimize  # noqa: PLC0415 -- a third of a second that only learning pays
+    from scipy import optimize  # noqa: PLC0415 -- the import takes 0.3 s, and only learning needs it
 
     fitted = optimize.isotonic_regression(means, weights=np.maximum(weights, 1e-12), increasing=rising)
     level = np.asarray(fitted.x)
@@ -163,7 +163,7 @@ def _shrunk(
     newest: float,
     configuration: LearnConfiguration,
 ) -> NDArray[np.float64]:
-    """Draw each size's mean towards the mean of all bands at that size."""
+    """Return each size's mean, shrunk toward the mean of all bands at that size."""
     band = readings[0].band
     bands = sorted({reading.band for reading in pool if reading.band is not None})
     tables = [_moments(_in_band(pool, b), sizes, newest, configuration) for b in bands]
@@ -182,7 +182,7 @@ def _shrunk(
 def _clipped(
     values: NDArray[np.float64], fading: NDArray[np.float64], at: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return the values clipped to `_FAR` times their size's median: one source may be wildly wrong."""
+    """Return the values clipped to `_FAR` times their size's median, to limit outlying reports."""
     clipped = values.copy()
     for column in at.T:
         middle = weighted_median(values[column], fading[column])
@@ -196,7 +196,7 @@ def _moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
     """Return mean, weight and count at each size, and the coefficient of variation within sizes.
 
-    Hours and counts scatter in proportion to their level, so one coefficient serves all sizes.
+    The spread of hours and counts is proportional to their level, so one coefficient applies to all sizes.
     """
     at = np.array([reading.size for reading in readings])[:, None] == sizes
     values = np.array([reading.outcome for reading in readings])

@@ -1,10 +1,8 @@
-"""Learn the windows: readings, hypotheses, costs, rules.
+"""Learner of windows: readings, hypotheses, costs, rules.
 
-The rules of kind `band`: the window that costs least, per velocity band.
-
-The rule `bounds`: a cap below the sizes at which runs time out or take too much memory.
-
-The rule `stable`: features that raise more false alarms than others at the same window.
+There are three kinds of rules. Rules of kind `band` set the window with the least cost, per velocity band.
+The rule `bounds` sets a cap below the sizes at which runs time out or use too much memory. The rule `stable`
+lists features that raise more false alarms than others at the same window.
 """
 
 import math
@@ -36,25 +34,25 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-# One fixed id per fixed edge, so that a rule keeps its id and its constants' names for ever.
+# One fixed id per fixed edge, so that the id of a rule and the names of its constants never change.
 _IDS: Final = ("window", "slow", "medium", "fast", "very-fast")
 _Why = Literal["learned", "kept", "turned", "start", "pinned", "vetoed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What one band answers, and what it would answer if the evidence sufficed."""
+    """The window of one band, and the window it would have with sufficient evidence."""
 
     index: int
     window: int
     wanted: int
     former: int  # the champion's window
     why: _Why
-    test: HypothesisTest | None  # the one that `wanted` stands on
+    test: HypothesisTest | None  # the test behind `wanted`
 
 
 def band_windows(update: WindowRuleUpdate, costs: Mapping[int, BandCosts]) -> list[Band]:
-    """Decide each band by itself, slow to fast."""
+    """Return the decision for each band separately, from slow to fast."""
     bands: list[Band] = []
     for index in range(len(_IDS)):
         if index > 0 and update.is_vetoed(_IDS[index]):
@@ -66,7 +64,7 @@ def band_windows(update: WindowRuleUpdate, costs: Mapping[int, BandCosts]) -> li
 
 
 def band_rules(update: WindowRuleUpdate, bands: Sequence[Band], costs: Mapping[int, BandCosts]) -> list[Rule]:
-    """Turn bands into rules: neighbours with the same answer share one; what waits is held."""
+    """Return the rules of the bands, with candidates; neighbors with the same window share one rule."""
     rules: list[Rule] = []
     for run in _runs(bands):
         pinned = update.pinned(_IDS[run[0].index])
@@ -101,7 +99,7 @@ def _decide(update: WindowRuleUpdate, index: int, costs: BandCosts | None) -> Ba
 
 
 def _test(update: WindowRuleUpdate, index: int, old: int, new: int) -> HypothesisTest | None:
-    """Return what a change stands on: smaller on "delay grows", larger on "false alarms fall"."""
+    """Return the test behind a change: "delay grows" for a smaller window, else "false alarms fall"."""
     if old == new:
         return None
     return update.tests.get(f"{'delay' if new < old else 'noise'}/{index}")
@@ -144,7 +142,7 @@ def _band_rule(update: WindowRuleUpdate, run: Sequence[Band], costs: Mapping[int
 
 
 def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts) -> Rule:
-    """Return what a window saves against the champion's, at the observed sizes nearest to both."""
+    """Return the rule for a window, compared with the champion's at the observed sizes nearest to both."""
     old, new = costs.nearest(band.former), costs.nearest(window)
     n = sum(reading.band == band.index for reading in (*update.delays, *update.noise))
     return Rule(
@@ -184,7 +182,7 @@ def _start_window(update: WindowRuleUpdate) -> int:
 
 
 def _window_in_force(update: WindowRuleUpdate, index: int) -> int:
-    """Return the champion's window at the upper end of a band, where no border of its own lies."""
+    """Return the champion's window at the upper end of a band."""
     top = EDGES[index] if index < len(EDGES) else float("inf")
     rules = [rule for rule in update.champion.active if rule.kind == "band"]
     holding = [rule for rule in rules if _above(rule) < top]
@@ -195,12 +193,12 @@ def _above(rule: Rule) -> float:
     return float(cast("float", rule.condition.get("velocity_above", 0.0)))
 
 
-_TENTHS_KEPT: Final = 9  # a cap keeps nine tenths of the size that bit
-_STRAYS: Final = 0.1  # share of bites that may be flukes of a loaded machine
+_TENTHS_KEPT: Final = 9  # a cap is nine tenths of the smallest size that hit a limit
+_STRAYS: Final = 0.1  # share of limit hits that may be due to a loaded machine
 
 
 def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
-    """Return the bounds in force and, where runs seem to bite without proof, the cap that waits."""
+    """Return the bounds in force and, if evidence for a lower cap is still insufficient, the candidate."""
     pinned = update.pinned("bounds")
     if pinned:
         return [pinned]
@@ -219,7 +217,7 @@ def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
 
 
 def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
-    """Nothing is shown now: an older cap stays unless its evidence turned."""
+    """Return the bounds if no cap is supported now; an older cap stays unless evidence contradicts it."""
     old = update.in_force.get("bounds")
     former = cast("int", old.parameters["cap"]) if old else 0
     cap = cast("int", untuned.parameters["cap"])
@@ -243,7 +241,7 @@ def _is_rising(update: WindowRuleUpdate, size: int) -> bool:
 
 
 def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
-    """Cap below the sizes that bit among those of this step of the grid."""
+    """Return the bounds with a cap below the sizes that hit a limit at this grid step."""
     step = [run for run in update.runs if min(run.size, update.cap_sizes[-1]) == size]
     bitten = [run.window for run in step if run.outcome > 0.0]
     former = cast("int", untuned.parameters["cap"])
@@ -262,12 +260,12 @@ def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
     )
 
 
-_FEWEST: Final = 3  # readings behind a mean before anything is made of it
-_WELL_ABOVE: Final = 1.5  # times the others: less is not worth a longer delay
+_FEWEST: Final = 3  # readings needed for a mean
+_WELL_ABOVE: Final = 1.5  # times the others: a smaller ratio is not worth a longer delay
 
 
 def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
-    """Return the features that get more than their band's window, sorted."""
+    """Return the features that use a larger window than their band's, sorted."""
     old = _features(update.in_force.get("stable"))
     if update.pinned("stable"):
         return old
@@ -283,9 +281,9 @@ def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
 def stable_rules(
     update: WindowRuleUpdate, windows: Mapping[int, int], costs: Mapping[int, BandCosts]
 ) -> list[Rule]:
-    """Return the rule for the stable features, or the one that waits for more evidence.
+    """Return the rule for the stable features, or the candidate that needs more evidence.
 
-    `windows` and `costs` are those of the bands, by band.
+    `windows` and `costs` are keyed by band.
     """
     pinned = update.pinned("stable")
     if pinned:
@@ -305,17 +303,17 @@ def stable_rules(
 
 
 def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:
-    """Choose names among all features by e-BH, every feature with the same weight."""
+    """Return the features selected by e-BH among all features, with equal weights."""
     features = {reading.feature for reading in update.noise if reading.feature}
     e_values = {feature: math.exp(min(log, LARGEST_LOG)) for feature, log in loud.items()}
     return reject(e_values, dict.fromkeys(features, 1.0 / len(features)), update.configuration.risk)
 
 
 def _loud(update: WindowRuleUpdate) -> dict[str, float]:
-    """Return the features well above the others at the same windows, with the log of what shows each.
+    """Return the features well above the others at the same windows, with the log evidence of each.
 
-    That some features differ is the verdict's business, at any time. Which ones is asked afterwards, of
-    each against those that are not loud.
+    An anytime-valid test decides whether some features differ. Afterwards each feature is compared with
+    those that are not loud, to find which ones do.
     """
     levels = _levels(update.noise)
     loud = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}
@@ -329,9 +327,9 @@ def _loud(update: WindowRuleUpdate) -> dict[str, float]:
 
 
 def _levels(noise: Sequence[Reading]) -> dict[str, float]:
-    """Return each feature's false alarms over the median of the features at the same bands and windows.
+    """Return the ratio of each feature's false alarms to the median of lower ones at the same window.
 
-    The largest ratio over the windows counts, of means over at least `_FEWEST` readings.
+    Means are over at least `_FEWEST` readings; the largest ratio over bands and windows is used.
     """
     strata: defaultdict[tuple[int | None, int], defaultdict[str, list[float]]]
     strata = defaultdict(lambda: defaultdict(list))
@@ -377,7 +375,7 @@ def _multiplier(
     windows: Mapping[int, int],
     costs: Mapping[int, BandCosts],
 ) -> int:
-    """Double; take four times the window only where its observed saving in alarms outweighs its delay."""
+    """Return 2, or 4 only if the observed saving in false alarms outweighs the longer delay."""
     saving = 0.0
     for band, window in windows.items():
         twice = _of(update, features, band, snapped(2 * window))
@@ -406,11 +404,11 @@ def _level(readings: list[Reading]) -> str:
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Decide windows, multipliers and bounds from delays, noise and performance.
+    """Return windows, multipliers and bounds learned from delays, noise and performance.
 
-    Pure: the same summaries, champion and configuration give the same decisions. Under noise (outcomes
-    independent of window, velocity and feature) the chance of *ever* adopting a rule is at most
-    ``configuration.risk``, however often this runs.
+    The function is pure: the same summaries, champion and configuration give the same decisions. Under the
+    null (outcomes independent of window, velocity and feature) the probability of *ever* adopting a rule is
+    at most ``configuration.risk`` for any number of runs.
     """
     update = gather(summaries, champion, configuration)
     bounds = bounds_rules(update)
@@ -424,7 +422,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
 def cost_curves(
     summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
 ) -> dict[str, BandCosts]:
-    """Return what the windows cost that were in use, by band of data velocity, in its words."""
+    """Return the costs of the windows that were in use, keyed by a description of the velocity band."""
     update = gather(summaries, champion, configuration)
     cap = cast("int", bounds_rules(update)[0].parameters["cap"])
     ends = [0.0, *EDGES, math.inf]

@@ -1,16 +1,13 @@
-"""What was said about windows: one reading per event, on fixed bands and a fixed grid.
+"""Feedback on windows: one reading per event on fixed bands and a fixed grid, e-factors and tests.
 
-The readings and tests of one round of learning.
+E-factors compare readings within blocks that are formed without looking at outcomes. The readings of a block
+depend on windows, features, bands and the order of events alone. So under the null (outcomes exchangeable)
+the order of outcomes within a block is uniform, blocks are independent, and every hypothesis has an
+e-process. Delays, the noise of windows, and runs go into disjoint blocks, which share one filtration and one
+e-BH. Features are compared on the same noise readings again, in other blocks, so this hypothesis is tested
+alone with its share of the risk.
 
-Readings that are compared with each other: blocks, formed without looking at outcomes.
-
-Which readings meet depends on windows, features, bands and the order of events alone. So under the null
-(outcomes exchangeable) the order of outcomes inside a block is uniform, blocks are independent, and every
-hypothesis has an e-process. Delays, windows' noise and runs go into disjoint blocks, which share one
-filtration and one e-BH; features are compared on the same noise readings once more, in other blocks,
-so this question stands alone with its share of the risk.
-
-How the risk is shared out over the hypotheses about windows, before any data.
+The shares of the risk for all hypotheses are fixed before any data are seen.
 """
 
 import math
@@ -48,13 +45,13 @@ if TYPE_CHECKING:
     from poet.summaries import Summaries
 
 
-# Fixed before any data came, so that no border is picked by looking.
+# Fixed before any data are seen, so that no boundary depends on outcomes.
 EDGES: Final = (50.0, 500.0, 5_000.0, 50_000.0)  # points per hour; band i lies above EDGES[i - 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One event: what came out (`outcome`) with a window, and under which circumstances."""
+    """One event: the outcome with a window, and its circumstances."""
 
     position: int
     event_id: str
@@ -64,7 +61,7 @@ class Reading:
     window: int  # points, as reported
     size: int  # points, on the 1-2-5 grid
     band: int | None  # index into the velocity bands; None when the velocity is unknown
-    outcome: float  # hours, false alarms per day, or 1 where a run bit on a limit
+    outcome: float  # hours, false alarms per day, or 1 if a run hit a limit
 
 
 def snapped(window: int) -> int:
@@ -89,10 +86,10 @@ def read(
     memory_cap_mb: float | None = None,
     grid: Callable[[int], int] = snapped,
 ) -> tuple[list[Reading], int]:
-    """Return the readings of a table by position, and how many rows were left aside.
+    """Return the readings of a table by position, and the number of excluded rows.
 
-    Left aside: rows without a window or outcome, and what one source says beyond `burst_limit` times in
-    one clock hour of event time. A run that took more than `memory_cap_mb` counts as one that timed out.
+    Rows without a window or outcome are excluded, and so are rows of a source beyond `burst_limit` per clock
+    hour of event time. A run that used more than `memory_cap_mb` counts as a timeout.
     """
     rows = sorted(table.to_pylist(), key=lambda row: row["position"])
     usable: list[dict[str, Any]] = []
@@ -122,17 +119,14 @@ def read(
 
 _PER_DECADE: Final = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE: Final = (1.0, 2.0, 4.0)  # strength of being the feature
-_PER_PLACE: Final = (
-    4.0,
-    8.0,
-    16.0,
-)  # strength of a feature that is always the last against one always the first
+# Strength of a feature that always ranks last against one that always ranks first.
+_PER_PLACE: Final = (4.0, 8.0, 16.0)
 
-_Places = dict[str, tuple[float, int]]  # feature: sum and number of places so far
+_Places = dict[str, tuple[float, int]]  # feature: sum and number of ranks so far
 
 
 def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
-    """Compare windows within a band: "delay grows with the window"."""
+    """Return the e-factors of "delay grows with the window", which compare windows within a band."""
     known = (reading for reading in readings if reading.band is not None)
     return [
         ordering_factor(
@@ -148,7 +142,7 @@ def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
 
 
 def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
-    """Compare windows within a feature and band: "false alarms fall with the window"."""
+    """Return the e-factors of "false alarms fall with the window", within a feature and band."""
     known = (reading for reading in readings if reading.band is not None)
     return [
         ordering_factor(
@@ -164,10 +158,10 @@ def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
 
 
 def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
-    """Compare features within a band and window: "some raise more false alarms than others".
+    """Return the e-factors of "some features raise more false alarms than others", within a band and window.
 
-    Which ones is not picked by looking: each reading's place among those before it is bet on with scores
-    made of the earlier places of its feature, in this band and window.
+    The features are not selected by outcomes: the bet on each reading's rank among those before it uses
+    scores made of the earlier ranks of its feature, in this band and window.
     """
     named = (reading for reading in readings if reading.feature)
     past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
@@ -183,7 +177,7 @@ def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
 
 
 def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[EFactor]:
-    """Compare one feature with those that are not `loud`, within a band and window."""
+    """Return e-factors that compare one feature with those that are not `loud`, within a band and window."""
     ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
     return [
         ordering_factor(
@@ -199,12 +193,12 @@ def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str
 
 
 def cap_factors(readings: Iterable[Reading], sizes: Sequence[int]) -> list[EFactor]:
-    """Compare runs of a size with runs of smaller ones: "they bite on a limit from this size on"."""
+    """Return the e-factors of "runs hit a limit from this size on", against runs of smaller sizes."""
     return threshold_factors("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
 
 
 def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
-    """Settle the bet on the place of the last reading among those before it."""
+    """Return the log e-values of the bet on the rank of the last reading among those before it."""
     before = block[:-1]
     places = _with_places(past, before)
     scores = {r.feature: _mean_place(places.get(r.feature, (0.0, 0))) for r in block}
@@ -213,7 +207,7 @@ def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
 
 def _mean_place(places: tuple[float, int]) -> float:
     total, n = places
-    return (total + 1.0) / (n + 2)  # two imagined places in the middle
+    return (total + 1.0) / (n + 2)  # two pseudo-observations in the middle
 
 
 def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
@@ -221,7 +215,7 @@ def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.
 
 
 def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
-    """Add up, by feature, the places in a block: 0 the fewest false alarms, 1 the most."""
+    """Return the sums of ranks so far plus a block's, by feature: 0 fewest false alarms, 1 most."""
     places = dict(past)
     for place, k in enumerate(drawn_order(block, _outcome)):
         total, n = places.get(block[k].feature, (0.0, 0))
@@ -239,7 +233,7 @@ _FEATURES_SHARE: Final = 0.3
 
 
 def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
-    """Return each hypothesis its share of the risk: to every band two slopes, to caps, to features."""
+    """Return the share of the risk of each hypothesis: two slopes per band, caps, features."""
     weights = {
         f"{what}/{band}": _BANDS_SHARE / (2 * (len(EDGES) + 1))
         for band in range(len(EDGES) + 1)
@@ -250,7 +244,7 @@ def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
 
 
 def is_with_others(hypothesis: str) -> bool:
-    """Whether a hypothesis shares its filtration with others: bands and caps do, "features" stands alone."""
+    """Return whether a hypothesis shares its filtration with others: all except "features" do."""
     return hypothesis != "features"
 
 
@@ -259,7 +253,7 @@ _GRID: Final = tuple(step * 10**decade for decade in range(7) for step in (1, 2,
 
 @dataclass(frozen=True, slots=True)
 class WindowRuleUpdate(RuleUpdate):
-    """The update with its readings and tests."""
+    """A rule update with its readings and tests."""
 
     newest: float
     delays: Sequence[Reading]
@@ -271,11 +265,11 @@ class WindowRuleUpdate(RuleUpdate):
 
     @property
     def start(self) -> dict[str, Rule]:
-        """The untuned rules, by id."""
+        """Return the untuned rules, by id."""
         return {rule.id: rule for rule in baseline(self.champion.start)}
 
     def interval(self, what: str, readings: Sequence[Reading]) -> tuple[Interval, ...]:
-        """Return the median outcome with an interval, or nothing while there are too few readings."""
+        """Return the median outcome with an interval; an empty tuple if there are too few readings."""
         values = [reading.outcome for reading in readings]
         ends = median_interval(values, risk=self.configuration.risk) if values else None
         if ends is None:
@@ -287,7 +281,7 @@ class WindowRuleUpdate(RuleUpdate):
 def gather(
     summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration
 ) -> WindowRuleUpdate:
-    """Read the summaries and test every hypothesis."""
+    """Return the readings of the summaries, with the tests of all hypotheses."""
     limit = configuration.burst_limit
     delays, late_aside = read(summaries.delays, "delay_hours", burst_limit=limit)
     noise, loud_aside = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
@@ -334,7 +328,7 @@ def gather(
 
 
 def _by_band(*tables: Sequence[Reading]) -> list[list[Reading]]:
-    """Return the readings of each table and band: a source is dominant if it is in one of them."""
+    """Return the readings by table and band; a source is dominant if it is so in one of these groups."""
     groups: defaultdict[tuple[int, int | None], list[Reading]] = defaultdict(list)
     for number, readings in enumerate(tables):
         for reading in readings:
@@ -343,7 +337,7 @@ def _by_band(*tables: Sequence[Reading]) -> list[list[Reading]]:
 
 
 def _cap_sizes(champion: Decisions, configuration: LearnConfiguration) -> tuple[int, ...]:
-    """Return the sizes that may turn out too large: above the untuned window, up to the untuned cap."""
+    """Return the sizes that could be too large: above the untuned window, up to the untuned cap."""
     start = {rule.id: rule.parameters for rule in baseline(champion.start)}
     window = cast("int", start["window"]["window"])
     cap = min(cast("int", start["bounds"]["cap"]), configuration.bounds.window_cap)

@@ -1,14 +1,16 @@
-"""What is bet on features, each against a null under which features, settings and lists say nothing.
+"""Bets on the importance of features, and estimates of their effects.
 
-``more/F``           F's drift costs more than other features' in the same setting
-``context/K=V/F``    F's drift costs more where K is V than it does elsewhere
-``never/F``          F's drift costs next to nothing: its median slope is below a share of the others'
+There are four kinds of hypotheses. Under the null, features, settings and lists carry no information.
+
+``more/F``           F's drift costs more than that of other features in the same setting
+``context/K=V/F``    F's drift costs more where K is V than elsewhere
+``never/F``          F's drift costs almost nothing: its median slope is below a share of the others'
 ``interaction/F/G``  F matters more when G drifts too
 
-Slopes are compared by their order within blocks of exchangeable readings, never by their size: a single
-enormous loss is one reading like any other. Every hypothesis stands alone with its share of the risk.
+Slopes are compared by rank within blocks of exchangeable readings, never by size, so an extreme loss has no
+more influence than any other reading. Each hypothesis is tested alone with its share of the risk.
 
-How much: medians of slopes, old ones fading, drawn to a short list of multipliers.
+Effects are medians of slopes with decaying weights, rounded to a short list of multipliers.
 """
 
 import math
@@ -25,15 +27,15 @@ from poet.policies.calculate_feature_importance.learner.readings import Impact, 
 from poet.spec.decisions import Interval
 from poet.stats import alpha_spending, decay_weights, median_interval, weighted_median
 
-_ODDS: Final = (2.0, 4.0, 16.0)  # of being on the list of what moved with the metric
-_MOSTLY: Final = (0.7, 0.85, 0.97)  # how often a slope below what matters is met, against one half
-_FEWEST_OTHERS: Final = 5  # slopes of other features before "what matters" is known
+_ODDS: Final = (2.0, 4.0, 16.0)  # of being on the list of features correlated with the metric
+_MOSTLY: Final = (0.7, 0.85, 0.97)  # alternatives for the rate of irrelevant slopes, against one half
+_FEWEST_OTHERS: Final = 5  # slopes of other features needed to know which slopes matter
 _EVEN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was said, by kind."""
+    """All feedback that the bets use, by kind."""
 
     impacts: Sequence[Impact]
     memberships: Sequence[Membership]
@@ -41,7 +43,7 @@ class Evidence:
 
 
 def bets(said: Evidence, *, matters: float) -> list[EFactor]:
-    """Return all e-factors; `matters` is the share of the others' median slope below which nothing does."""
+    """Return all e-factors; slopes below the share `matters` of the others' median slope are irrelevant."""
     return [
         *_more(said.impacts),
         *_listed(said.memberships),
@@ -52,9 +54,9 @@ def bets(said: Evidence, *, matters: float) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Return the weights: a quarter to each kind of hypothesis, inside a kind by first appearance.
+    """Return the weights: a quarter for each kind of hypothesis, within a kind by first appearance.
 
-    Pairs that somebody reported have a share of their own: lists name every pair sooner or later.
+    Reported pairs have a separate share, since lists contain every pair sooner or later.
     """
     rows: list[Impact | Membership] = sorted(
         [*said.impacts, *said.memberships], key=lambda row: (row.position, row.feature)
@@ -92,7 +94,7 @@ def _more(impacts: Sequence[Impact]) -> Iterator[EFactor]:
 
 
 def _listed(memberships: Iterable[Membership]) -> Iterator[EFactor]:
-    """Yield bets on the lists: by chance, a feature is as likely on the first as its length says."""
+    """Yield bets on the lists; under the null a feature is correlated with a probability of `share`."""
     for row in memberships:
         if 0.0 < row.share < 1.0:
             for hypothesis, odds in (("more", _ODDS), ("never", tuple(1.0 / each for each in _ODDS))):
@@ -119,7 +121,7 @@ def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) ->
 
 
 def _never(impacts: Sequence[Impact], matters: float) -> Iterator[EFactor]:
-    """Yield bets that most slopes of a feature lie below what matters, as the other features said so far."""
+    """Yield bets that most slopes of a feature are irrelevant, judged by other features' earlier slopes."""
     past: defaultdict[str, list[float]] = defaultdict(list)
     for row in impacts:
         others = [slope for feature, slopes in past.items() if feature != row.feature for slope in slopes]
@@ -175,13 +177,11 @@ def _correlated(row: Membership) -> float:
 
 
 MULTIPLIERS: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
-_FEWEST: Final = 3  # slopes behind a median
-_SHRINKAGE: Final = 1.0  # imagined slope without any effect, beside the fewer of the two groups
-_LEAST: Final = 1.35  # times: an effect below is not worth a rule
-_STAYS: Final = 1.4  # times: an estimate this near to a multiplier in force changes nothing
-_PER_LEVEL: Final = (
-    0.25  # of the importance, for each level that the combined impact is above the individual one
-)
+_FEWEST: Final = 3  # slopes needed for a median
+_SHRINKAGE: Final = 1.0  # pseudo-observations without any effect, added to the smaller of the two groups
+_LEAST: Final = 1.35  # a smaller ratio is not worth a rule
+_STAYS: Final = 1.4  # an estimate within this factor of the multiplier in force changes nothing
+_PER_LEVEL: Final = 0.25  # of the importance, per level of the combined impact above the individual one
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Effects:
     risk: float
 
     def of_feature(self, feature: str) -> float | None:
-        """Return a feature's slope over the others', the least over the settings in which both were seen."""
+        """Return the ratio of a feature's slope to the others', the minimum over settings with both."""
         ratios = [
             self._ratio(
                 [row for row in same if row.feature == feature],
@@ -206,7 +206,7 @@ class Effects:
         return min((ratio for ratio in ratios if ratio is not None), default=None)
 
     def of_context(self, feature: str, setting: tuple[str, str]) -> float | None:
-        """Return a feature's slope in a setting over its slope elsewhere."""
+        """Return the ratio of a feature's slope in a setting to its slope elsewhere."""
         own = [row for row in self.impacts if row.feature == feature]
         return self._ratio(
             [row for row in own if setting in row.setting],
@@ -214,7 +214,7 @@ class Effects:
         )
 
     def of_pair(self, feature: str, other: str) -> float | None:
-        """Return a multiplier for two features together: a quarter for each level of impact that they add."""
+        """Return a multiplier for two features together: a quarter per level of impact that they add."""
         said = [row for row in self.reports if (row.feature, row.other) == (feature, other)]
         if not said:
             return None
@@ -222,7 +222,7 @@ class Effects:
         return 1.0 + _PER_LEVEL * max(gap, 0.0)
 
     def slopes(self, what: str, chosen: Callable[[Impact], bool]) -> tuple[Interval, ...]:
-        """Return the median slope of the chosen readings with its interval, () while they are too few."""
+        """Return the median slope of the chosen readings with its interval; () if they are too few."""
         values = [row.slope for row in self.impacts if chosen(row)]
         ends = median_interval(values, risk=self.risk) if values else None
         if ends is None:
@@ -231,7 +231,7 @@ class Effects:
         return (Interval(what=what, estimate=middle, low=ends[0], high=ends[1], n=len(values)),)
 
     def median(self, chosen: Callable[[Impact], bool]) -> float | None:
-        """Return the faded median slope of the chosen readings, None while they are too few."""
+        """Return the median slope of the chosen readings with decay; None if they are too few."""
         return self._median([row for row in self.impacts if chosen(row)])
 
     def _by_setting(self) -> dict[object, list[Impact]]:
@@ -260,7 +260,11 @@ class Effects:
 
 
 def drawn(ratio: float | None, former: float | None) -> float:
-    """Draw an estimate to the list; without one, the smallest; near to the one in force, that one."""
+    """Return the multiplier nearest to an estimate.
+
+    The multiplier in force is kept if the estimate is close to it or missing. If neither exists, return the
+    smallest.
+    """
     if ratio is None:
         return former or MULTIPLIERS[0]
     if former and former / _STAYS <= ratio <= former * _STAYS:

@@ -1,4 +1,4 @@
-"""Learn importances: what was said, bets, effects, rules."""
+"""Learner of feature importances: readings, bets, effects, rules."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -21,11 +21,11 @@ _TYPES: Final = ("feature.drift_impact", "business.metric_degradation", "feature
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Decide importances from drift impacts, metric degradations and reported interactions.
+    """Return importance rules learned from drift impacts, metric degradations and reported interactions.
 
-    Pure: the same summaries, champion and configuration give the same decisions. When losses, lists and
-    reports have nothing to do with features and settings, the chance of *ever* adopting a rule is at most
-    ``configuration.risk``, however often this runs.
+    The function is pure: the same summaries, champion and configuration give the same decisions. If losses,
+    lists and reports are independent of features and settings, the probability of *ever* adopting a rule is
+    at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]

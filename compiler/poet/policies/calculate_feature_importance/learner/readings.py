@@ -1,4 +1,4 @@
-"""What was said about features: a slope per drift, a list per degradation, a gap per report."""
+"""Feedback on features: a slope per drift, memberships per degradation, a gap per report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Final
 from poet.learning.feedback_rows import FeedbackRow
 
 LEVELS: Final = ("none", "low", "medium", "high", "critical")
-_ARGUMENTS: Final = frozenset({"base_importance", "other_features"})  # of the policy, and no circumstances
-_SMALLEST_DRIFT: Final = 0.02  # a slope over less than this says nothing
+_ARGUMENTS: Final = frozenset({"base_importance", "other_features"})  # policy arguments, not circumstances
+_SMALLEST_DRIFT: Final = 0.02  # slopes of smaller drifts are not informative
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a model lost when a feature drifted, per unit of drift score."""
+    """The performance loss of a model per unit of drift score of a feature."""
 
     event_id: str
     source: str
@@ -22,12 +22,12 @@ class Impact:
     feature: str
     setting: tuple[tuple[str, str], ...]
     slope: float
-    is_grave: bool  # a business metric felt it more than a little
+    is_grave: bool  # the impact on a business metric was medium or higher
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One feature of a degradation: whether it moved with the metric, and who else drifted."""
+    """One feature of a degradation: whether it was correlated with the metric, and which others drifted."""
 
     event_id: str
     source: str
@@ -42,7 +42,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Somebody compared what two features do together with what one does alone."""
+    """A reported comparison of the combined impact of two features with the impact of one."""
 
     event_id: str
     source: str
@@ -54,7 +54,7 @@ class Report:
 
 
 def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
-    """Read ``feature.drift_impact``; drifts too small for a slope are left out."""
+    """Return the impacts of ``feature.drift_impact``, without drifts that are too small for a slope."""
     return [
         Impact(
             event_id=each.event_id,
@@ -72,7 +72,7 @@ def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
 
 
 def memberships(said: Sequence[FeedbackRow]) -> list[Membership]:
-    """Read ``business.metric_degradation``: a row per feature that is on one of the lists."""
+    """Return the memberships of ``business.metric_degradation``: a row per listed feature."""
     return [row for each in said for row in _rows(each)]
 
 
@@ -100,7 +100,7 @@ def _rows(each: FeedbackRow) -> Iterator[Membership]:
 
 
 def reports(said: Sequence[FeedbackRow]) -> list[Report]:
-    """Read ``feature.interaction_discovered``; without an individual impact there is nothing to compare."""
+    """Return the reports of ``feature.interaction_discovered`` that have an individual impact to compare."""
     return [
         Report(
             event_id=each.event_id,

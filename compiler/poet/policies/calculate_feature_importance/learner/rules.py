@@ -1,4 +1,4 @@
-"""From verdicts and effects to rules: one per multiplier and circumstance, with all its features."""
+"""Importance rules from test results and effects: one per multiplier and setting, with all its features."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ _TENTH: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A feature that is, or might be, in a rule."""
+    """A feature that is in a rule or is a candidate for it."""
 
     feature: str
     multiplier: float
@@ -31,13 +31,13 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class ImportanceRuleUpdate(RuleUpdate):
-    """The book with what was learned of slopes, lists and reports."""
+    """A rule update with the effects estimated from slopes, lists and reports."""
 
     effects: Effects
     tests: dict[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Return all rules but the base."""
+        """Return all rules except the base."""
         return [*self._never(), *self._features(), *self._contexts(), *self._pairs()]
 
     def _features(self) -> list[Rule]:
@@ -162,7 +162,7 @@ class ImportanceRuleUpdate(RuleUpdate):
     def _named(
         self, identity: str, members: Sequence[_Member], make: Callable[[Sequence[_Member]], Rule]
     ) -> list[Rule]:
-        """Return the rule of those that are in it, and the nearest of those that wait."""
+        """Return the rule for the members in it, and the candidates closest to adoption."""
         pinned = self.pinned(identity)
         if pinned:
             return [pinned]
@@ -211,7 +211,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         )
 
     def _said(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
-        """Return a short text of what was observed."""
+        """Return a short description of the observations."""
         own = self.effects.median(_is_one_of(features, condition))
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
@@ -232,6 +232,6 @@ def _is_against(features: Sequence[str], condition: dict[str, object]) -> Callab
 
 
 def _judged(tests: Iterable[str], kind: str) -> set[tuple[str, ...]]:
-    """Return what the judged hypotheses of a kind are about."""
+    """Return the keys of the tested hypotheses of a kind, without the kind."""
     found = map(parse_key, tests)
     return {words[1:] for words in found if words[0] == kind}

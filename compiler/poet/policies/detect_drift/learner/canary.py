@@ -1,25 +1,25 @@
-"""Canary against champion: promote, roll back, or nobody knows yet.
+"""Comparison of a canary with the champion: promote, roll back, or inconclusive.
 
-Only executions that both versions answer differently can tell, and only those that were judged. What the
-version that did not answer would have said is replayed from the recorded scores, so each judged execution
-compares both versions on the same data: features that differ from one another cannot be mistaken for
-versions that differ.
+Only labeled executions on which the versions differ are informative. The answer of the version that did not
+answer is replayed from the recorded scores, so each labeled execution compares both versions on the same
+data. Differences between features therefore cannot be mistaken for differences between versions.
 
-Two hypotheses are bet against: *the canary saves nothing* (enough evidence: promote) and *the canary loses
-nothing* (enough: roll back). Against each there are two ways to win:
+There are bets against two null hypotheses: *the canary saves nothing* (enough evidence: promote) and *the
+canary loses nothing* (enough evidence: roll back). Each null can be rejected in two ways:
 
-*all in all*: one capital for everything the versions differ on. A silence that nobody was asked about counts
-at its worst for the bet, as in `poet.learn.detect_drift`; so nothing need be assumed about it. Half of the
-capital bets on what the champion answered, two fifths on what the canary did, a tenth on judged alerts and
-audits alone.
-*kind by kind*: what the canary adds is judged where it answers, what it leaves out is judged where the
-champion does. If the canary saves nothing, then one of both kinds saves nothing; so each that was met must
-reach the bar by its own capital. This takes differences of one kind to be alike on both sides, which
-drawing the sides by hash sees to, and says nothing of a kind that was never met.
+*overall*: one capital for all differences. A non-alert without a label counts at the worst case for the bet,
+as in `poet.policies.detect_drift.learner.tournament`, so no assumption about it is needed. Half of the
+capital bets on executions that the champion answered, two fifths on those that the canary answered, and a
+tenth on labeled alerts and audits alone.
+*by kind*: alerts that the canary adds are labeled where the canary answers, and alerts that it drops are
+labeled where the champion answers. If the canary saves nothing, then at least one of the two kinds saves
+nothing; so the capital of each observed kind must reach the threshold. This assumes that differences of one
+kind are alike on both sides, which holds because a hash assigns the sides. It does not cover a kind that was
+never observed.
 
-While a hypothesis holds, each capital is a supermartingale that starts at 1, so either way reaches 4 / risk
-with probability at most risk / 4 however often one looks (Ville 1939), and the wrong act is taken with
-probability at most risk / 2. Alerts are taken to be judged as readily whatever is true of them.
+Under a null, each capital is a supermartingale that starts at 1. So either way reaches 4 / risk with
+probability at most risk / 4 at any time (Ville 1939), and the probability of a wrong decision is at most
+risk / 2. The assumption is that true and false alerts are equally likely to be labeled.
 """
 
 import math
@@ -39,7 +39,7 @@ from poet.summaries import Summaries
 
 SHARES: Final = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
 KINDS: Final = ("louder", "quieter")
-MOST: Final = 700.0  # of a log wealth: what still has a finite exponential
+MOST: Final = 700.0  # largest log wealth with a finite exponential
 
 
 def evaluate_trial(
@@ -55,7 +55,7 @@ def evaluate_trial(
     Parameters
     ----------
     since
-        When the trial began, in seconds since 1970; older executions do not count.
+        Start of the trial in seconds since 1970; older executions do not count.
     """
     executions = read_executions(summaries)
     told = summaries.recorded["policy_version"].to_pylist()
@@ -106,22 +106,22 @@ class _Capital:
 
     @property
     def value(self) -> float:
-        """What is enough at the bar: all in all, or each kind that was met."""
+        """The evidence to compare with the threshold: overall, or the least of the observed kinds."""
         wealth = {name: math.exp(min(state.log_wealth, MOST)) for name, state in self._states.items()}
         all_in_all = sum(share * wealth[name] for name, share in SHARES.items())
         return max(all_in_all, min((wealth[kind] for kind in self._met), default=0.0))
 
     def meet(self, kind: str) -> None:
-        """Remember that the versions differ in this way."""
+        """Record that the versions differ in this way."""
         self._met.add(kind)
 
     def settle(self, name: str, gain: float) -> None:
-        """Settle one bet at a gain in [-1, 1]."""
+        """Update one capital with a gain in [-1, 1]."""
         self._states[name] = self._states[name].updated(gain)
 
 
 class _Bets:
-    """Both hypotheses, in units of the largest cost. Gains are the canary's."""
+    """The bets against both hypotheses, in units of the largest cost; gains are those of the canary."""
 
     def __init__(self, costs: Costs, audit_rate: float) -> None:
         self._scale = max(costs.false_alarm, costs.miss)
@@ -130,7 +130,7 @@ class _Bets:
         self.promotion, self.rollback = _Capital(), _Capital()
 
     def silence(self, side: str) -> None:
-        """Settle a silence that nobody was asked about, and on which the other side would have alerted."""
+        """Settle a non-alert without a label on which the other version would have alerted."""
         kind = "quieter" if side == "canary" else "louder"
         best, worst = (self._miss, self._alarm) if kind == "louder" else (self._alarm, self._miss)
         for capital, gain in ((self.promotion, -worst), (self.rollback, -best)):
@@ -138,7 +138,7 @@ class _Bets:
             capital.settle(side, gain)
 
     def judged(self, side: str, label: float, *, would_alert: bool, propensity: float = 1.0) -> float:
-        """Settle a judged execution and give what the canary saves on it; `would_alert`: the canary."""
+        """Settle a labeled execution and return the canary's saving; `would_alert` is the canary's answer."""
         kind = "louder" if would_alert else "quieter"
         alert_saves = self._miss * label - self._alarm * (1.0 - label)
         gain = alert_saves if would_alert else -alert_saves
@@ -146,7 +146,7 @@ class _Bets:
             capital.meet(kind)
             capital.settle(side, signed)
             capital.settle("audits", signed * self._audit_rate / propensity)
-            if would_alert == (side == "canary"):  # an alert that went out, not an audited silence
+            if would_alert == (side == "canary"):  # an alert that was sent, not an audited non-alert
                 capital.settle(kind, signed)
         return gain * self._scale
 

@@ -1,7 +1,7 @@
-"""The rules a learner may choose from, written down before any label is seen.
+"""The candidate rules of the learner, fixed before any label is seen.
 
-Thresholds lie on fixed grids, so what is tested never depends on the data, and two machines that read
-the same log choose among the same rules.
+Thresholds lie on fixed grids, so the set of tested rules never depends on the data, and two machines that
+read the same log choose among the same rules.
 """
 
 from collections.abc import Iterator
@@ -50,17 +50,17 @@ SHARES: Final[dict[Statistic, tuple[float, ...]]] = {
     "total_variation": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
     "hellinger": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
 }
-KIN_COST: Final = 6.0  # the default's statistics at other thresholds
-OTHER_COST: Final = 9.0  # anything else
+KIN_COST: Final = 6.0  # prior cost of the default's statistics at other thresholds
+OTHER_COST: Final = 9.0  # prior cost of all other candidates
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rule that could be adopted: drift when at least `agree` of its criteria hold.
+    """A rule that could be adopted: drift if at least `agree` of its criteria hold.
 
-    `prior_cost` is how much dearer than the default it is taken to be before any label, in units of
-    cost (a false alarm is 1): what a rule must save first to be preferred, so that a handful of labels
-    does not chase the luckiest of thousands.
+    `prior_cost` is the assumed excess cost over the default before any label, in units of cost (a false alarm
+    is 1). A rule must save this much before it is preferred, so that a handful of labels does not select the
+    luckiest of thousands of candidates.
     """
 
     criteria: tuple[Criterion, ...]
@@ -69,7 +69,7 @@ class Candidate:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """The candidate as the parameters of a rule."""
+        """Return the candidate as the parameters of a rule."""
         return {
             "criteria": [msgspec.to_builtins(criterion) for criterion in self.criteria],
             "agree": self.agree,
@@ -77,14 +77,14 @@ class Candidate:
 
 
 def above(statistic: Statistic, preparation: Preparation, scale: Scale, threshold: float) -> Criterion:
-    """Hold when the score lies above the threshold."""
+    """Return the criterion that holds if the score is above the threshold."""
     return Criterion(
         statistic=statistic, preparation=preparation, scale=scale, direction="above", threshold=threshold
     )
 
 
 def below(statistic: Statistic, preparation: Preparation, threshold: float) -> Criterion:
-    """Hold when the p-value lies below the threshold."""
+    """Return the criterion that holds if the p-value is below the threshold."""
     return Criterion(
         statistic=statistic, preparation=preparation, scale="p_value", direction="below", threshold=threshold
     )
@@ -114,7 +114,7 @@ def _plain() -> Iterator[Criterion]:
 
 
 def _either() -> Iterator[Candidate]:
-    """Level and roughness catch different drifts: one calibrated statistic of each."""
+    """Yield pairs of a level and a shape statistic, both calibrated; they detect different drifts."""
     for level, shape in product(LEVELS, SHAPES):
         for at_level, at_shape in product(RATIOS, RATIOS):
             yield Candidate(
@@ -138,7 +138,7 @@ def _both() -> Iterator[Candidate]:
 
 
 def _with_prior(candidates: Iterator[Candidate], default: Candidate) -> tuple[Candidate, ...]:
-    """Return the default first at no cost, its variants next, without duplicates."""
+    """Return the candidates with prior costs, without duplicates; the first is the default, at no cost."""
     kin = _measures(default)
     listed = {(default.criteria, default.agree)}
     ordered = [Candidate(default.criteria, default.agree, prior_cost=0.0)]
@@ -152,7 +152,7 @@ def _with_prior(candidates: Iterator[Candidate], default: Candidate) -> tuple[Ca
 
 
 def _is_blind(candidate: Candidate) -> bool:
-    """Whether a shift of 3 sd could escape it, so that its contract would refuse it: KS ends at 1."""
+    """Return whether it could miss a shift of 3 sd, which violates the contract: KS is at most 1."""
     return any(
         c.statistic == "ks" and c.scale == "own_q90" and c.threshold > KS_RATIO_LIMIT
         for c in candidate.criteria
@@ -160,12 +160,12 @@ def _is_blind(candidate: Candidate) -> bool:
 
 
 def _measures(candidate: Candidate) -> list[tuple[str, str, str]]:
-    """Return what a candidate compares, whatever the thresholds."""
+    """Return the statistics that a candidate compares, without the thresholds."""
     return sorted((c.statistic, c.preparation, c.scale) for c in candidate.criteria)
 
 
 def _tuned(default: Candidate) -> Iterator[Candidate]:
-    """Return the default's own statistics at every pair of grid thresholds."""
+    """Yield the default's statistics at all combinations of grid thresholds."""
     grids = [RATIOS if c.scale == "own_q90" else MAXIMA for c in default.criteria]
     for thresholds in product(*grids):
         criteria = tuple(
@@ -176,7 +176,7 @@ def _tuned(default: Candidate) -> Iterator[Candidate]:
 
 
 def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
-    """Return every rule for numeric features; the first is `default`."""
+    """Return all candidates for numeric features; the first is `default`."""
 
     def candidates() -> Iterator[Candidate]:
         yield from _tuned(default)
@@ -189,7 +189,7 @@ def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
 
 
 def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
-    """Return every rule for categorical features; the first is `default`."""
+    """Return all candidates for categorical features; the first is `default`."""
 
     def criteria() -> Iterator[Criterion]:
         measured: dict[Statistic, tuple[float, ...]] = {**SHARES, **DIVERGENCES}

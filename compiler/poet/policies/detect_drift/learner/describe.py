@@ -1,9 +1,8 @@
-"""What is said of a rule: one plain sentence, the intervals, the replay.
+"""Descriptions of rules: a short sentence, intervals and the replay, and the share of false alarms over time.
 
-What people said of alerts over time, by the version that raised them: a learning curve as it was lived.
-
-Only alerts that were judged count, and each for the version that raised it. What another version would have
-done is not asked: people judge what is raised, so past verdicts say little about alerts that were not.
+The share of false alarms over time is by the version that raised the alerts: an observed learning curve. Only
+labeled alerts count, each for the version that raised it. The curve does not estimate what another version
+would have done: people label alerts that are raised, so past labels say little about other alerts.
 """
 
 from collections import Counter
@@ -46,7 +45,7 @@ SAMPLE: Final = 5
 
 
 def describe(candidate: Candidate) -> str:
-    """Say a rule in a few words: ``KS p < 0.05``, ``Wasserstein > 1.5 x own q90 or …``."""
+    """Return a short description of a rule: ``KS p < 0.05``, ``Wasserstein > 1.5 x own q90 or …``."""
     words = [_criterion(criterion) for criterion in candidate.criteria]
     if candidate.agree == 1:
         return " or ".join(words)
@@ -56,7 +55,7 @@ def describe(candidate: Candidate) -> str:
 
 
 def describe_parameters(rule: Rule) -> str:
-    """Say in a few words what a `detect_drift` rule decides by."""
+    """Return a short description of the criteria of a `detect_drift` rule."""
     criteria = msgspec.convert(rule.parameters, Criteria)
     return describe(Candidate(criteria.criteria, criteria.agree))
 
@@ -70,7 +69,7 @@ def _criterion(criterion: Criterion) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScopeReplay:
-    """A scope's labeled steps with the answers of the old and the new rule, all of shape (n,)."""
+    """The steps of a scope with the answers of the old and the new rule, all of shape (n,)."""
 
     steps: Steps
     inside: NDArray[np.bool_]
@@ -81,18 +80,18 @@ class ScopeReplay:
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """Steps of the scope with a verdict."""
+        """Return a mask of the scope's steps with a label."""
         is_judged: NDArray[np.bool_] = self.inside & (self.steps.roles != Role.SILENT)
         return is_judged
 
     @property
     def asked(self) -> NDArray[np.bool_]:
-        """Steps of the scope whose verdict somebody was asked for."""
+        """Return a mask of the scope's steps with a label that was requested."""
         is_asked: NDArray[np.bool_] = self.judged & (self.steps.roles != Role.VOLUNTEERED)
         return is_asked
 
     def gains(self) -> NDArray[np.float64]:
-        """Cost saved at each step that bets, an unjudged added alert counted as false."""
+        """Return the cost saved at each betting step; an added alert without a label counts as false."""
         steps, costs = self.steps, self.costs
         bets = self.inside & (steps.roles != Role.VOLUNTEERED)
         label = np.nan_to_num(steps.labels[bets], nan=0.0)
@@ -163,7 +162,7 @@ def evidence_of(
     *,
     threshold: float,
 ) -> Evidence:
-    """Return the evidence for a rule, rounded so that it is the same on every machine."""
+    """Return the evidence for a rule, rounded so that it is identical on all machines."""
     asked = replay.asked
     votes = replay.steps.ballots[replay.judged]
     speak = replay.steps.ballots[asked & (replay.old != replay.new)]
@@ -186,7 +185,7 @@ def _sources(ballots: Ballots, rows: NDArray[np.int64]) -> dict[str, int]:
 
 
 def _needed(state: ScopeState, threshold: float) -> int | None:
-    """Return about how many more steps like the recent ones are needed, None if the wealth does not grow."""
+    """Return the estimated number of further steps needed; None if the wealth does not grow."""
     if state.e_value >= threshold:
         return 0
     recent = state.leading.recent
@@ -199,21 +198,21 @@ def _needed(state: ScopeState, threshold: float) -> int | None:
 def judged_alerts(
     summaries: Summaries, stretches: Sequence[tuple[int, int]], configuration: LearnConfiguration
 ) -> dict[int, list[tuple[int, Interval]]]:
-    """Return the share of false alarms among judged alerts, by version, stretch by stretch of the log.
+    """Return the share of false alarms among labeled alerts, by version and window of the log.
 
     Parameters
     ----------
     summaries
-        Votes with the executions they speak of, as far as the last stretch.
+        Votes and their executions, up to the last window.
     stretches
-        Log positions ``(after, until)`` of the last verdict on an alert.
+        Windows of log positions ``(after, until)`` that contain the last label of an alert.
     configuration
-        The risk that an interval misses the true share, and how many votes of one source count in an hour.
+        The risk that an interval misses the true share, and the number of votes of one source per hour.
 
     Returns
     -------
     dict
-        By version: the end of each stretch in which alerts of it were judged, and the share.
+        By version: the end of each window with labeled alerts of that version, and the share.
     """
     ballots = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
     found: dict[int, list[tuple[int, Interval]]] = {}

@@ -1,6 +1,7 @@
-"""Summaries and a champion → the decisions of `detect_drift`.
+"""Learner of `detect_drift`: from summaries and a champion to decisions.
 
-What was decided → the rules of the next version, each with its reason.
+It runs the bets, adopts changes with enough evidence, and writes the rules of the next version, each with
+its reason.
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def _kept(table: Table, rule: Rule) -> Rule:
 
 
 def _is_replaced(rule: Rule, scope: Scope) -> bool:
-    """Return whether a change in a scope replaces a rule; a whole kind keeps features' own rules only."""
+    """Return whether a change in a scope replaces a rule; a change of a kind keeps only rules of features."""
     if rule.id == rule_id_of(scope):
         return True
     is_of_kind = rule.condition.get("kind") == scope.kind and not rule.condition.get("features")
@@ -106,7 +107,7 @@ def _retired(rule: Rule, adopted: Sequence[str], table: Table) -> Rule:
 
 
 def _held(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
-    """Return the candidates nearest to adoption, one per scope."""
+    """Return the candidates closest to adoption, one per scope."""
     near = sorted(states, key=lambda name: -table.scope(name).weight * states[name].e_value)
     held: list[Rule] = []
     for name in near:
@@ -134,7 +135,7 @@ SECONDS_A_DAY: Final = 86_400.0
 
 
 def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Learn the rules of `detect_drift` from the verdicts people gave.
+    """Return the rules of `detect_drift` learned from labels.
 
     Parameters
     ----------
@@ -148,8 +149,8 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
     Returns
     -------
     Decisions
-        The champion's rules with what was adopted, retired and held. Without a change of behaviour the
-        version is the champion's own.
+        The champion's rules with the adopted and retired rules and the candidates. If the behavior does not
+        change, the version is the champion's.
     """
     table = prepare(summaries, champion, configuration)
     states = _run(table)
@@ -171,7 +172,10 @@ def learn(summaries: Summaries, champion: Decisions, configuration: LearnConfigu
 
 
 def _run(table: Table) -> dict[str, ScopeState]:
-    """Bet on all steps, then without each excludable source; pinned scopes do not take part."""
+    """Return the states after betting on all steps, and without each excludable source.
+
+    Pinned scopes are skipped.
+    """
     runs = (table.steps, *table.leave_one_out)
     if not any(len(steps.labels) for steps in runs):
         return {}
@@ -216,9 +220,9 @@ def _least_propensity(table: Table) -> float:
 
 
 def _adopted(table: Table, states: dict[str, ScopeState], summaries: Summaries) -> list[str]:
-    """Return the scopes that reach the e-value threshold without anything against them, widest first.
+    """Return the scopes that reach the e-value threshold without objections, widest first.
 
-    A narrow scope that would only repeat what a wider one has just adopted does not need its own rule.
+    A narrow scope that would only repeat the change of a wider one does not need its own rule.
     """
     weights = {scope.name: scope.weight for scope in table.scopes}
     values = {name: state.e_value for name, state in states.items()}
@@ -248,7 +252,7 @@ def _depends_on_one_source(table: Table, name: str, state: ScopeState, summaries
     votes = with_soft_votes(summaries)
 
     def saving(*excluded: str) -> float | None:
-        """Return what the change saves by the labels of the others; None where they are too few."""
+        """Return the saving of the change by the labels of the others; None if they are too few."""
         others = count_votes(votes, burst_limit=table.configuration.burst_limit, without=excluded)
         fading = decay_weights(
             others.times, half_life_days=table.configuration.half_life_days, newest=summaries.newest_time

@@ -1,4 +1,4 @@
-"""The data that is prepared before the first bet."""
+"""Preparation of the data for the bets: executions, steps, scopes and candidates."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -42,21 +42,21 @@ FEWEST_BETS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class RevertCandidate:
-    """The rules that a scope with a learned rule would return to: a candidate like any other, at no cost."""
+    """The rules that a scope with a learned rule would revert to: a candidate without a prior cost."""
 
     scope: str
-    rules: tuple[Rule, ...]  # of the start; empty where the wider rule holds again
+    rules: tuple[Rule, ...]  # of the preset; empty if the wider rule would apply again
     fires: NDArray[np.bool_]  # by execution
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Executions, steps, scopes, and the answers of champion and candidates on every execution."""
+    """Executions, steps, scopes, and the answers of champion and candidates on all executions."""
 
     executions: Executions
     steps: Steps
-    excludable: tuple[str, ...]  # the sources that may be left out
-    leave_one_out: tuple[Steps, ...]  # the steps without each of them
+    excludable: tuple[str, ...]  # sources that can be left out
+    leave_one_out: tuple[Steps, ...]  # the steps without each of these sources
     ballots: Ballots
     champion: Decisions
     configuration: LearnConfiguration
@@ -69,7 +69,7 @@ class Table:
 
     @property
     def costs(self) -> Costs:
-        """What a wrong answer costs."""
+        """Return the costs of wrong answers."""
         return Costs(self.configuration.costs.false_alarm, self.configuration.costs.miss)
 
     def scope(self, name: str) -> Scope:
@@ -86,7 +86,10 @@ class Table:
         return self.configuration.is_vetoed(self.champion.policy, rule_id_of(scope))
 
     def covered(self, scope: Scope) -> NDArray[np.bool_]:
-        """Return a mask of the executions a rule of this scope would decide, without features with a rule."""
+        """Return a mask of the executions that a rule of this scope would decide.
+
+        A wide scope excludes features with their own rule.
+        """
         covered = scope.covers.copy()
         if not scope.feature:
             for rule in self.champion.active:
@@ -106,12 +109,12 @@ class Table:
         return found
 
     def candidates_of(self, scope: Scope) -> NDArray[np.bool_]:
-        """Return a mask of the columns of `firing_of` that a scope may change to."""
+        """Return a mask of the columns of `firing_of` that are candidates for a scope."""
         back = np.array([revert.scope == scope.name for revert in self.revert_candidates], bool)
         return np.concatenate([self.kinds == scope.kind, back])
 
     def prior_cost(self) -> NDArray[np.float64]:
-        """Return each column's prior cost."""
+        """Return the prior cost of each column."""
         return np.array(
             [candidate.prior_cost for candidate in self.candidates] + [0.0] * len(self.revert_candidates)
         )
@@ -124,7 +127,7 @@ class Table:
         return self.revert_candidates[favourite - len(self.candidates)]
 
     def answers_of(self, state: ScopeState) -> NDArray[np.bool_]:
-        """Return the answers of a scope's favorite on every execution."""
+        """Return the answers of a scope's favorite on all executions."""
         pick = self.pick(state)
         return pick.fires if isinstance(pick, RevertCandidate) else fires(self.executions, pick)
 
@@ -147,7 +150,7 @@ class Table:
 
 
 def prepare(summaries: Summaries, champion: Decisions, configuration: LearnConfiguration) -> Table:
-    """Read the summaries and list scopes and candidates."""
+    """Return the data of the summaries with scopes and candidates."""
     executions = read_executions(summaries)
     votes = with_soft_votes(summaries)
     count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
@@ -173,7 +176,7 @@ def prepare(summaries: Summaries, champion: Decisions, configuration: LearnConfi
 
 
 def _candidates(executions: Executions, policy_name: str) -> tuple[tuple[Candidate, ...], NDArray[np.str_]]:
-    """Return the grids of the kinds of data in the log."""
+    """Return the candidates for the kinds of data in the log, and the kind of each."""
     best_known = branches(policy(policy_name).version_1("calibrated"))
     default = {b.condition.kind: candidate_of(b.criteria) for b in best_known}
     found: list[Candidate] = []
@@ -196,7 +199,7 @@ def _revert_candidates(
 
 
 def _revert_candidate(executions: Executions, champion: Decisions, scope: Scope) -> RevertCandidate:
-    """Return the wider rule for a narrow scope, the start's rules for a whole kind."""
+    """Return the revert candidate: the wider rule for a narrow scope, the preset's rules for a kind."""
     rest = [rule for rule in champion.active if rule.id != rule_id_of(scope)]
     start: tuple[Rule, ...] = ()
     if not scope.is_narrow:

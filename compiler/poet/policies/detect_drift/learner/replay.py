@@ -1,4 +1,4 @@
-"""Replay two versions on everything recorded: whose answers turn, and what people said of those."""
+"""Replay of two versions on all recorded executions: changed answers and their labels."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,18 +21,18 @@ from poet.summaries import Summaries
 Answers = NDArray[np.bool_]
 GRAVE: Final = ("high", "critical")
 SHOWN: Final = 5
-HALF: Final = 0.5  # of the sources that judged
+HALF: Final = 0.5  # of the sources that labeled an execution
 
 
 def replay(
     summaries: Summaries, champion: Decisions, candidate: Decisions, configuration: LearnConfiguration
 ) -> Flips:
-    """Return where a candidate answers differently from the champion, and whether it may replace it.
+    """Return where a candidate's answers differ from the champion's, and whether it may replace the champion.
 
-    It may not where labelled executions would have cost more, where it would newly miss a drift that most
-    sources call real and one calls grave, or where it answers an anchor otherwise than people did. What a
-    person pinned or vetoed is not held against a candidate. One source that says the contrary of all others
-    may be left out of the costs, as in learning.
+    A candidate is refused in three cases: labeled executions would have cost more; it would newly miss a
+    drift of high or critical impact that most sources label as real; or its answer on an anchor contradicts
+    the label. Changes due to pins and vetoes do not count against a candidate. As in learning, one
+    adversarial source may be left out of the costs.
     """
     executions = read_executions(summaries)
     before, after = (champion_fires(executions, each) for each in (champion, candidate))
@@ -77,7 +77,7 @@ def replay(
 
 
 class _Judged:
-    """The recorded executions that people spoke of."""
+    """The recorded executions with labels."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class _Judged:
         )
 
     def cost(self, answers: Answers) -> float:
-        """Return the mean cost of these answers, recent labels counting for more."""
+        """Return the mean cost of these answers, with more weight on recent labels."""
         if not len(self.rows):
             return 0.0
         alarm = self._costs.false_alarm * (1.0 - self.label)
@@ -109,22 +109,22 @@ class _Judged:
 
     @property
     def is_dearer(self) -> bool:
-        """Whether the candidate's answers cost more."""
+        """Return whether the candidate's answers cost more than the champion's."""
         return self.cost(self._after) > self.cost(self._before) + 1e-9
 
     def missed(self) -> str:
-        """Name a grave drift that only the candidate misses."""
+        """Return a refusal that names a severe drift that only the candidate misses, or ""."""
         for name, row, label, impact in zip(self.ids, self.rows, self.label, self.impact, strict=True):
             if label > HALF and impact in GRAVE and self._before[row] and not self._after[row]:
                 return (
-                    f"it would miss {name}, a real drift of {impact} impact that the version in force finds; "
-                    "correct the verdict if it is wrong, or wait for more feedback"
+                    f"it would miss {name}, a real drift of {impact} impact that the active version finds; "
+                    "correct the label if it is wrong, or wait for more feedback"
                 )
         return ""
 
 
 def _acts_by_itself(champion: Decisions, candidate: Decisions) -> bool:
-    """Whether anything changed that is not a person's word on a rule, or what a veto lets decide again."""
+    """Return whether anything changed other than pins, vetoes and the preset rules that a veto restores."""
     before, after = ({rule.id: rule for rule in each.active} for each in (champion, candidate))
     words = {rule.id for rule in candidate.rules if rule.status in ("pinned", "vetoed")}
     has_veto = any(rule.id in before for rule in candidate.rules if rule.status == "vetoed")
@@ -139,15 +139,15 @@ def _broken_anchor(anchors: Sequence[str], labels: Mapping[str, float], answers:
     for name in anchors:
         if name in labels and name in answers and answers[name] != (labels[name] > HALF):
             answer = "drift" if answers[name] else "no drift"
-            return f"it answers {answer} on {name}, an anchor of poet.toml that people judged otherwise"
+            return f"it answers {answer} on {name}, an anchor of poet.toml with the opposite label"
     return ""
 
 
 def _dearer(judged: _Judged, parts: Iterable[_Judged]) -> str:
-    """Say so where the candidate costs more, whichever source is left out."""
+    """Return a refusal if the candidate costs more with any source left out, or ""."""
     if not (judged.is_dearer and all(part.is_dearer for part in parts)):
         return ""
-    return "what people judged would cost more than with the version in force; wait for more feedback"
+    return "labeled executions would cost more than with the active version; wait for more feedback"
 
 
 def _side(rows: Sequence[int], labels: Mapping[int, float]) -> Side:

@@ -1,7 +1,8 @@
-"""The scopes in which `detect_drift` may change, and the champion's rule in each.
+"""The scopes in which `detect_drift` can change, and the champion's rule in each.
 
-From wide to narrow: every numeric feature, the seasonal or the steady ones, the categorical ones, one
-feature. A wide scope has most of the weight, since most monitors are wrong in the same way everywhere.
+From wide to narrow, the scopes are all numeric features, the seasonal or the steady ones, the categorical
+ones, and single features. The widest scope has most of the weight, since most monitors are wrong in the same
+way for all features.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ MOST_FEATURES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope: its name, what it covers, its share of the risk, the scope it borrows strength from."""
+    """One scope: its name, the executions it covers, its share of the risk, the scope it is pooled with."""
 
     name: str
     kind: str  # "numeric" or "categorical": which grid of candidates
@@ -35,12 +36,12 @@ class Scope:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether a wider rule holds here when this scope has none."""
+        """Return whether a wider rule applies if this scope has no rule."""
         return self.name not in ("numeric", "categorical")
 
 
 def scopes_of(executions: Executions) -> tuple[Scope, ...]:
-    """Return the scopes of a log, widest first; features in the order in which they first appeared."""
+    """Return the scopes of a log, widest first; features by first appearance."""
     numeric = ~executions.is_categorical
     by_name = {
         "numeric": numeric,
@@ -62,7 +63,7 @@ def scopes_of(executions: Executions) -> tuple[Scope, ...]:
 
 
 def _features(executions: Executions) -> list[Scope]:
-    """One scope a feature. Weights 1/(r(r+1)) over the rank of first appearance sum to one at most."""
+    """Return one scope per feature; the weights 1/(r(r+1)) by rank r of first appearance sum to at most 1."""
     features = np.array(executions.features, dtype=object)
     named = [name for name in dict.fromkeys(executions.features) if name]
     found = []
@@ -70,7 +71,7 @@ def _features(executions: Executions) -> list[Scope]:
         covers = (features == name).astype(bool)
         kinds = set(executions.is_categorical[covers].tolist())
         if len(kinds) > 1:
-            continue  # a feature that changes its kind has no one grid
+            continue  # no single grid fits a feature that changes its kind
         kind = "categorical" if kinds.pop() else "numeric"
         weight = FEATURES_WEIGHT / (rank * (rank + 1))
         found.append(Scope(f"feature:{name}", kind, covers, weight, feature=name, pooled_with=kind))
@@ -78,7 +79,7 @@ def _features(executions: Executions) -> list[Scope]:
 
 
 def rule_id_of(scope: Scope) -> str:
-    """Return the id that a rule of this scope has in every version."""
+    """Return the id of a rule of this scope, which is the same in every version."""
     if scope.feature:
         plain = re.sub(r"[^a-z0-9]+", "-", scope.feature.lower()).strip("-")[:32]
         digest = hashlib.sha256(scope.feature.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -96,12 +97,12 @@ def condition_of(scope: Scope) -> dict[str, object]:
 
 
 def candidate_of(criteria: Criteria) -> Candidate:
-    """Read what a rule does back as a candidate."""
+    """Return the criteria of a rule as a candidate."""
     return Candidate(criteria.criteria, criteria.agree, prior_cost=0.0)
 
 
 def champion_fires(executions: Executions, champion: Decisions) -> NDArray[np.bool_]:
-    """Replay a version: the first of its branches that covers an execution decides, shape (n,)."""
+    """Return the replayed answers of a version, shape (n,); the first branch that covers a row decides."""
     decided = np.zeros(len(executions.ids), bool)
     answer = np.zeros(len(executions.ids), bool)
     for branch in branches(champion):
@@ -113,7 +114,7 @@ def champion_fires(executions: Executions, champion: Decisions) -> NDArray[np.bo
 
 
 def covers(executions: Executions, condition: Condition) -> NDArray[np.bool_]:
-    """Return which executions a condition speaks of, shape (n,)."""
+    """Return a mask of the executions that a condition covers, shape (n,)."""
     covered = np.ones(len(executions.ids), bool)
     if condition.kind is not None:
         covered &= executions.is_categorical == (condition.kind == "categorical")

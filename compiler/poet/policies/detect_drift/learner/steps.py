@@ -1,19 +1,17 @@
-"""Summaries → steps: everything the tournament needs, as arrays in log order.
+"""Steps of the tournament, as arrays in log order, and the answers of candidates on them.
 
-A step is one execution at the moment something became known of it. An alert becomes a step when it is
-judged; a silence at once (nobody asked is also an answer, at its worst case), an audited silence when it
-is judged, and a silence that somebody volunteered a verdict on once more then.
+A step is one execution at the moment at which new information about it arrives. An alert becomes a step when
+it is labeled. A non-alert becomes a step at once: it has no label, so it counts at its worst case. An audited
+non-alert becomes a step when it is labeled. A non-alert with a volunteered label becomes a second step at
+that time.
 
-What candidates would have said: of judged executions one by one, of all others in numbers.
+The answers of candidates are computed one by one for labeled executions and as counts for all others. There
+is no new information about a scope between two of its labels, so the non-alerts in between are one bet
+(`poet.policies.detect_drift.learner.tournament`), and counts suffice for it.
 
-Between two verdicts on a scope nothing is found out about it, so the silences of that time are one bet
-(`poet.policies.detect_drift.learner.tournament`), and counts are all it needs.
-
-Candidates that ask of the same scores, answered together: by the bin an execution falls into.
-
-Thousands of candidates compare some thirty scores with a few thresholds each. Between two thresholds all
-of them give the same answers, so an execution is one bin for all candidates that ask of the same scores, and
-counting bins counts the alerts of each.
+Thousands of candidates compare about thirty scores with a few thresholds each. Between two adjacent
+thresholds all answers are the same, so an execution falls into one bin for all candidates that use the same
+scores, and counting bins counts the alerts of each candidate.
 """
 
 from collections import defaultdict
@@ -40,17 +38,17 @@ Floats = NDArray[np.float64]
 
 
 class Role(IntEnum):
-    """How a step's label came about."""
+    """The origin of a step's label."""
 
-    ALERT = 0  # an alert that was judged
-    AUDIT = 1  # a silence that was asked about at random
-    SILENT = 2  # a silence that nobody was asked about
-    VOLUNTEERED = 3  # a silence that somebody spoke of unasked: proposes, does not bet
+    ALERT = 0  # a labeled alert
+    AUDIT = 1  # a non-alert labeled in a random audit
+    SILENT = 2  # a non-alert without a label
+    VOLUNTEERED = 3  # a non-alert with an unsolicited label: affects the choice of candidates, not bets
 
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """What was recorded of n executions, by execution."""
+    """The recorded data of n executions; arrays have one entry per execution."""
 
     ids: list[str]
     positions: NDArray[np.int64]
@@ -65,7 +63,7 @@ class Executions:
     measures: dict[tuple[str, str], Floats]  # (test, column of the scores table): values, NaN where missing
 
     def value(self, criterion: "Criterion") -> Floats:
-        """Return what a criterion compares, by execution, as the runtime would; NaN where not recorded."""
+        """Return the value that a criterion compares, as the runtime computes it; NaN if not recorded."""
         test = f"{criterion.statistic}/{criterion.preparation}"
         if criterion.scale == "p_value":
             return self._column(test, "p_value")
@@ -83,7 +81,7 @@ class Executions:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The n steps of a log, in its order."""
+    """The n steps of a log, in log order."""
 
     execution: NDArray[np.int64]  # row in `Executions`
     positions: NDArray[np.int64]
@@ -95,7 +93,7 @@ class Steps:
 
 
 def read_executions(summaries: "Summaries") -> Executions:
-    """Bring the recorded executions and their scores into arrays."""
+    """Return the recorded executions and their scores as arrays."""
     table = summaries.recorded
     kinds = table["kind"].combine_chunks()
     return Executions(
@@ -151,9 +149,9 @@ def _truth(flags: "pa.BooleanArray") -> NDArray[np.bool_]:
 
 
 def read_steps(executions: Executions, ballots: "Ballots", *, after: int = 0) -> Steps:
-    """Put judged executions and unjudged silences in the order in which they became known.
+    """Return labeled executions and non-alerts without labels as steps, in log order.
 
-    Only what became known after log position `after`: earlier steps were taken when they were new.
+    Only steps after log position `after` are returned; earlier steps have been processed before.
     """
     row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
     known = np.array([row_of.get(str(name), -1) for name in ballots.execution_ids], np.int64)
@@ -199,7 +197,7 @@ def _roles(executions: Executions, rows: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
-    """Return on which executions a candidate would alert, shape (n,). A missing score never fires."""
+    """Return the executions on which a candidate would alert, shape (n,); a missing score never fires."""
     return firing(executions, [candidate])[:, 0]
 
 
@@ -208,7 +206,7 @@ def firing(
 ) -> NDArray[np.bool_]:
     """Return on which of n executions each of K candidates would alert, shape (n, K).
 
-    `rows` asks for some of the executions, in this order. Candidates lie together in memory by column.
+    `rows` selects executions, in this order. The memory layout is contiguous by candidate.
     """
     n = len(executions.ids) if rows is None else len(rows)
     answers = np.zeros((len(candidates), n), bool)
@@ -224,7 +222,7 @@ def firing(
 
 
 class _Holds:
-    """Where each criterion holds, worked out once."""
+    """The executions on which each criterion holds, cached."""
 
     def __init__(self, executions: Executions, rows: NDArray[np.int64] | None) -> None:
         self._executions, self._rows = executions, rows
@@ -250,15 +248,15 @@ _Measure = tuple[str, str, str, str]  # statistic, preparation, scale, direction
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Candidates that ask of the same scores."""
+    """Candidates that compare the same scores."""
 
-    columns: NDArray[np.int64]  # which candidates they are, shape (k,)
+    columns: NDArray[np.int64]  # indices of the candidates, shape (k,)
     bins: NDArray[np.int64]  # by execution
-    answers: NDArray[np.int64]  # 1 where a candidate alerts in a bin, else 0; shape (bins, k)
+    answers: NDArray[np.int64]  # 1 if a candidate alerts in a bin, else 0; shape (bins, k)
 
 
 def alike(executions: Executions, candidates: Sequence[Candidate], rows: NDArray[np.int64]) -> list[Alike]:
-    """Put candidates together and find the bins of some executions."""
+    """Return the candidates grouped by the scores they compare, with the bins of some executions."""
     groups: defaultdict[tuple[_Measure, ...], list[int]] = defaultdict(list)
     for column, candidate in enumerate(candidates):
         groups[tuple(sorted({_measure(criterion) for criterion in candidate.criteria}))].append(column)
@@ -272,7 +270,7 @@ def alike(executions: Executions, candidates: Sequence[Candidate], rows: NDArray
 
 
 def given(answers: NDArray[np.bool_], column: int) -> Alike:
-    """Put what one more candidate says beside the others."""
+    """Return the answers of one more candidate as a group of its own."""
     return Alike(np.array([column]), answers.astype(np.int64), np.array([[0], [1]]))
 
 
@@ -315,7 +313,7 @@ def _binned(
 
 
 def _rank(values: NDArray[np.float64], thresholds: Sequence[float], direction: str) -> NDArray[np.int64]:
-    """Count the thresholds that a value is beyond; none for a missing one."""
+    """Return the number of thresholds that each value exceeds; 0 for a missing value."""
     if direction == "above":
         passed = np.searchsorted(thresholds, values, side="left")
     else:
@@ -325,7 +323,7 @@ def _rank(values: NDArray[np.float64], thresholds: Sequence[float], direction: s
 
 Counts = NDArray[np.int64]
 Answers = NDArray[np.bool_]
-Firing = Callable[[NDArray[np.int64]], Answers]  # rows of executions → whether each candidate alerts, (n, K)
+Firing = Callable[[NDArray[np.int64]], Answers]  # rows of executions → answers of the candidates, (n, K)
 
 
 class _Scope(Protocol):
@@ -339,20 +337,20 @@ class _Scope(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What K candidates and the champion say of the executions that were judged."""
+    """The answers of K candidates and the champion on the labeled executions."""
 
     steps: Steps
     row_of: NDArray[np.int64]  # by execution: its row in `answers`
-    answers: Answers  # (judged executions, K)
+    answers: Answers  # (labeled executions, K)
     champion_answers: Answers  # by execution
 
     def fires(self, step: int) -> Answers:
-        """Which candidates alert at a step."""
+        """Return which candidates alert at a step, shape (K,)."""
         found: Answers = self.answers[self.row_of[self.steps.execution[step]]]
         return found
 
     def champion(self, step: int) -> bool:
-        """Whether the champion alerts at a step."""
+        """Return whether the champion alerts at a step."""
         return bool(self.champion_answers[self.steps.execution[step]])
 
     def of(self, steps: Steps) -> "Judged":
@@ -361,7 +359,7 @@ class Judged:
 
 
 def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
-    """Let every candidate answer every execution that is judged in one of the runs; the first is kept."""
+    """Return the answers of all candidates on executions labeled in any run, for the first run's steps."""
     rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
     row_of = np.full(champion.size, -1)
     row_of[rows] = np.arange(rows.size)
@@ -370,16 +368,16 @@ def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Silences in numbers: how many, on how many the champion would alert, and each of K candidates."""
+    """Counts of non-alerts: their number, and the alerts of the champion and of K candidates among them."""
 
     steps: int
     alerts: int  # of the champion
-    alone: Counts  # alerts of a candidate where the champion is silent, shape (K,)
+    alone: Counts  # alerts of a candidate where the champion does not alert, shape (K,)
     beside: Counts  # alerts of a candidate where the champion alerts too, shape (K,)
 
 
 class _Segments:
-    """Counts of one scope between the log positions of its verdicts, summed from the first on."""
+    """Cumulative counts of one scope between the log positions of its labels."""
 
     def __init__(
         self, bounds: Counts, positions: Counts, answers: Sequence[Alike], inside: Answers, champion: Answers
@@ -397,7 +395,7 @@ class _Segments:
         self._alone = every - self._beside
 
     def _counted(self, at: Counts, answers: Sequence[Alike], inside: Answers) -> Counts:
-        """Count alerts by segment and sum up, shape (segments + 1, K)."""
+        """Return the cumulative counts of alerts by segment, shape (segments + 1, K)."""
         found = np.zeros((self._last + 1, sum(len(alike.columns) for alike in answers)), np.int64)
         for alike in answers:
             bins = len(alike.answers)
@@ -410,7 +408,7 @@ class _Segments:
         return np.concatenate([[0], np.cumsum(counts)])
 
     def between(self, first: int, last: int) -> Counted:
-        """Add the segments from `first` up to, not including, `last`."""
+        """Return the counts of the segments from `first` up to, but not including, `last`."""
         return Counted(
             int(self._steps[last] - self._steps[first]),
             int(self._alerts[last] - self._alerts[first]),
@@ -421,22 +419,22 @@ class _Segments:
 
 @dataclass(frozen=True, slots=True)
 class Silences:
-    """Silences by scope, in segments that end where a verdict speaks of the scope."""
+    """Counts of non-alerts by scope, in segments that end at the labels of the scope."""
 
-    bounds: dict[str, Counts]  # log positions of verdicts, ascending
+    bounds: dict[str, Counts]  # log positions of labels, ascending
     every: dict[str, _Segments]
-    staked: dict[str, _Segments]  # what came after the scope's champion had been learned
+    staked: dict[str, _Segments]  # those after the position up to which the scope's champion was learned
 
     def before(self, scope: str, position: int) -> int:
-        """Return the segments that end at or before a verdict's position."""
+        """Return the number of segments that end at or before the position of a label."""
         return int(np.searchsorted(self.bounds[scope], position)) + 1
 
     def last(self, scope: str) -> int:
-        """Return all segments of a scope."""
+        """Return the number of segments of a scope."""
         return int(self.bounds[scope].size) + 1
 
     def between(self, scope: str, first: int, last: int) -> tuple[Counted, Counted]:
-        """Return all silences in these segments, and those that are bet on."""
+        """Return the counts of all non-alerts in these segments, and of those that are bet on."""
         every = self.every[scope].between(first, last)
         staked = self.staked[scope]
         return every, every if staked is self.every[scope] else staked.between(first, last)
@@ -447,14 +445,14 @@ def count_silences(
     answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
     champion: Answers,
 ) -> Silences:
-    """Count silences between the verdicts of any of the runs, which have the same silences and scopes.
+    """Return counts of non-alerts between the labels of all runs; runs share non-alerts and scopes.
 
     Parameters
     ----------
     runs
-        Steps, each with the scopes in terms of these steps.
+        The steps of each run, with the scopes in terms of these steps.
     answers
-        Gives what candidates say of executions, by their rows.
+        Callable that returns the answers of candidates on executions, by row.
     champion
         Whether the champion alerts, by execution.
     """

@@ -1,22 +1,23 @@
-"""Bet on candidates against the champion, one execution after the other.
+"""Bets on candidates against the champion, one execution at a time.
 
-What is tested, scope by scope: *no rule of the grid costs less than the champion here*. At each bet the
-candidate that the steps before it favour is the one bet on (a predictable bet, so looking at thousands
-of candidates costs nothing), and the stake follows the gains seen so far (Waudby-Smith & Ramdas 2023,
-"Estimating means of bounded random variables by betting"). While the hypothesis holds, the capital is a
-non-negative supermartingale that starts at 1: it ever reaches 1/delta with probability at most delta,
-however often it is looked at (Ville 1939).
+The null hypothesis of each scope is: *no rule of the grid costs less than the champion here*. Each bet is on
+the candidate with the least cost over the preceding steps. Such a bet is predictable, so searching thousands
+of candidates needs no correction. The stake depends on the gains so far (Waudby-Smith & Ramdas 2023,
+"Estimating means of bounded random variables by betting"). Under the null, the capital is a non-negative
+supermartingale that starts at 1, so the probability that it ever reaches 1/delta is at most delta at any
+time (Ville 1939).
 
-Silences that nobody judged are bet on together: candidate and stake are those that the scope had when its
-last verdict was in, until its next verdict comes. So what a log costs to learn from is its verdicts.
+Non-alerts without a label are bet on together: candidate and stake are those of the scope after its last
+label, until its next label arrives. The cost of learning from a log therefore depends on its number of
+labels.
 
-What an unlabelled silence costs: nobody knows whether an alert there would have been true. Two bets
-answer in two ways, and the e-value is their weighted mean:
+It is unknown whether an alert in place of an unlabeled non-alert would have been true. Two bets handle this
+in two ways, and the e-value is their weighted mean:
 
-*worst case*: an alert that a candidate adds and nobody judged counts as false. This needs no assumption
+*worst case*: an alert that a candidate adds counts as false if there is no label. This needs no assumption
 and wins quickly for rules that mostly remove alerts.
-*audits*: only judged executions count, an audited silence by one over its propensity, the stake
-shrunk by the audit rate. This wins slowly, and is what lets a rule that adds alerts win at all.
+*audits*: only labeled executions count. An audited non-alert is weighted by one over its propensity, and the
+stake is multiplied by the audit rate. This wins slowly, but it is the only way for a rule that adds alerts.
 """
 
 import math
@@ -34,32 +35,32 @@ from poet.stats.pooling import MAX_EXCLUDABLE
 Floats = NDArray[np.float64]
 
 WORST_CASE_SHARE: Final = 0.9  # of the starting capital; the rest is bet on audits
-# Before any step a bet counts as worth making: five steps with a mean gain and a mean square of 0.1.
+# The prior favors betting: five steps with a mean gain and a mean square of 0.1.
 STAKE_RULE: Final = StakeRule(cap=0.9, prior_n=5.0, prior_mean=0.1, prior_square=0.1, least_square=0.01)
 REMEMBERED: Final = 100  # bets
-_SILENT: Final = int(Role.SILENT)  # a plain integer: compared once per step
+_SILENT: Final = int(Role.SILENT)  # a plain integer, for speed: compared once per step
 _VOLUNTEERED: Final = int(Role.VOLUNTEERED)
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a wrong answer costs, in any one unit."""
+    """The costs of wrong answers, in any common unit."""
 
     false_alarm: float
     miss: float
 
     @property
     def largest(self) -> float:
-        """The scale that brings every cost into [0, 1]."""
+        """The largest cost, which scales all costs to [0, 1]."""
         return max(self.false_alarm, self.miss)
 
 
 @dataclass(frozen=True, slots=True)
 class BettingScope:
-    """The executions a rule would speak for.
+    """The steps and candidates of one scope.
 
-    `members` marks the steps of the scope, `since` the log position after which steps are bet on: the
-    position up to which its champion had been learned. A scope that is pooled with another comes after it.
+    `members` marks the steps of the scope. `since` is the log position after which steps are bet on: the
+    position up to which its champion was learned. A scope that is pooled with another must come after it.
     """
 
     name: str
@@ -73,28 +74,28 @@ class BettingScope:
 class ScopeState:
     """The state of a scope: wealth, favorite, and the sums both are computed from."""
 
-    prior: Floats  # cost by candidate before any step; infinite where it is no candidate
-    spent: Floats  # faded cost by candidate
+    prior: Floats  # cost by candidate before any step; infinity if it is not a candidate in this scope
+    spent: Floats  # cost by candidate with decay
     gains: Floats
     squares: Floats
     steps: float = 0.0
     bets: int = 0
     worst_case: float = 1.0
     audited: float = 1.0
-    recent: list[tuple[float, int]] = field(default_factory=list)  # log factors, each of so many steps
-    newest: float = -math.inf  # event time up to which what is known has faded
-    open_bet: tuple[int, float] | None = None  # candidate and stake of what nobody will have judged
-    leave_one_out: tuple["ScopeState", ...] = ()  # the same scope with one source left out each
+    recent: list[tuple[float, int]] = field(default_factory=list)  # log factors and their numbers of steps
+    newest: float = -math.inf  # event time up to which the sums have decayed
+    open_bet: tuple[int, float] | None = None  # candidate and stake for non-alerts without labels
+    leave_one_out: tuple["ScopeState", ...] = ()  # states of the same scope without one source each
 
     @classmethod
     def at_start(cls, prior: Floats) -> "ScopeState":
-        """Return the state of a scope without any step."""
+        """Return the state of a scope before any step."""
         return cls(prior, np.zeros(prior.size), np.zeros(prior.size), np.zeros(prior.size))
 
     def fade(self, newest: float, half_life: float) -> None:
-        """Decay the sums: a candidate that was best long ago is neither the favorite nor staked on."""
+        """Decay the sums, so that a candidate that was best only long ago is not the favorite."""
         if self.newest < newest < math.inf:
-            kept = 2.0 ** ((self.newest - newest) / half_life)  # nothing of what came before the first step
+            kept = 2.0 ** ((self.newest - newest) / half_life)  # 0 before the first step
             self.spent *= kept
             self.gains *= kept
             self.squares *= kept
@@ -103,12 +104,12 @@ class ScopeState:
 
     @property
     def favourite(self) -> int:
-        """The candidate of least cost so far."""
+        """The index of the candidate with the least cost so far."""
         return int(np.argmin(self.spent + self.prior))
 
     @property
     def leading(self) -> "ScopeState":
-        """Return this state, or the one without a source if that has earned more from its smaller share."""
+        """Return this state, or the one without a source if it earned more from its smaller share."""
         best = max(self.leave_one_out, key=lambda each: each.own_e_value, default=self)
         return best if best.own_e_value > MAX_EXCLUDABLE * self.own_e_value else self
 
@@ -119,11 +120,11 @@ class ScopeState:
 
     @property
     def e_value(self) -> float:
-        """The leave-one-source-out mixture: part of the wealth bets that one source is adversarial."""
+        """The leave-one-source-out mixture; part of the wealth bets that one source is adversarial."""
         return leave_one_out_mixture(self.own_e_value, [each.own_e_value for each in self.leave_one_out])
 
     def remember(self, log_factor: float, steps: int) -> None:
-        """Keep the results of the newest bets, to estimate how many more are needed."""
+        """Store the results of the newest bets, to estimate how many more are needed."""
         self.recent = [*self.recent[1 - REMEMBERED :], (log_factor, steps)]
 
 
@@ -139,28 +140,28 @@ def run(
     audit_rate: float,
     before: Mapping[str, ScopeState] | None = None,
 ) -> dict[str, ScopeState]:
-    """Bet on every step in order and return each scope's state.
+    """Return the state of each scope after betting on all steps in order.
 
     Parameters
     ----------
     steps
         The n steps, in log order.
     judged
-        What the K candidates and the champion say of the executions that somebody judged.
+        The answers of the K candidates and the champion on labeled executions.
     silences
-        The same of all others, counted by scope between verdicts; see `count_silences`.
+        Their answers on all other executions, counted by scope between labels; see `count_silences`.
     scopes
-        Wide ones first.
+        The scopes, wide ones first.
     prior_cost
-        By candidate, shape (K,).
+        The prior cost by candidate, shape (K,).
     costs
-        Of a false alarm and a miss.
+        The costs of a false alarm and a miss.
     half_life
-        Seconds of event time after which a cost counts half.
+        Seconds of event time after which the weight of a cost is halved.
     audit_rate
-        The least probability with which a silent execution was audited.
+        The least probability with which a non-alert was audited.
     before
-        The states after the steps before these.
+        The states after all earlier steps.
     """
     known = before or {}
     states = {
@@ -179,7 +180,7 @@ def run(
 
 
 class Betting:
-    """One run: a scope waits until a label falls into it."""
+    """One run of the bets; a scope is updated when one of its executions is labeled."""
 
     def __init__(
         self,
@@ -245,9 +246,9 @@ class Betting:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    cost: Floats  # added to what each candidate has spent
+    cost: Floats  # by candidate, added to its sum of costs
     worst_case: Floats  # gain over the champion, in [-1, 1]
-    judged: Floats | None  # the same, times one over the propensity; None: nobody was asked
+    judged: Floats | None  # the gain divided by the propensity; None: the label was not requested
 
 
 def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: bool, costs: Costs) -> _Outcome:
@@ -256,7 +257,7 @@ def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: boo
     cost = np.where(fires, alarm, miss)
     gain = ((alarm if champion else miss) - cost) / costs.largest
     if int(steps.roles[step]) == _VOLUNTEERED:
-        # the silence itself was a step already, at its worst case: take that back
+        # the non-alert was already a step at its worst case: subtract that cost
         return _Outcome(cost - np.where(fires, costs.false_alarm, 0.0), gain, None)
     return _Outcome(cost, gain, gain / steps.propensities[step])
 
@@ -276,7 +277,7 @@ def _bet(state: ScopeState, outcome: _Outcome, favourite: int, stake: float, *, 
 def _bet_on_silences(
     state: ScopeState, silent: Counted, favourite: int, stake: float, *, costs: Costs
 ) -> None:
-    """Settle silences at the worst case: an alert added was false, an alert of the champion's was true."""
+    """Settle non-alerts at the worst case: added alerts are false, and dropped alerts are true."""
     alarm, miss = costs.false_alarm / costs.largest, costs.miss / costs.largest
     added, dropped = silent.alone, silent.alerts - silent.beside
     log_factor = float(
@@ -293,7 +294,7 @@ def _bet_on_silences(
 def _stake(state: ScopeState, favorite: int, parent: ScopeState | None) -> float:
     """Return the share of the wealth to bet, from the gains so far.
 
-    A pooled scope takes its parent's moments as the prior: a feature with three labels is assumed to be like
+    A pooled scope uses its parent's moments as the prior: a feature with three labels is assumed to be like
     its kind.
     """
     rule = STAKE_RULE

@@ -1,4 +1,4 @@
-"""Learn alerting: what was said, bets, rules."""
+"""Learner of alerting: readings, bets, rules."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,11 +30,11 @@ _TOO_LOW: Final = ("sensitive", "noisy", "too_many", "false")
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Decide groups, summaries, suppressions and the cool-down from what people did about alerts.
+    """Return groups, summaries, suppressions and the cool-down learned from reactions to alerts.
 
-    Pure: the same summaries, champion and configuration give the same decisions. When what people say is
-    as often right as wrong by the workspace's costs, whatever the alert, the chance of *ever* adopting a
-    rule is at most ``configuration.risk``, however often this runs.
+    The function is pure: the same summaries, champion and configuration give the same decisions. If feedback
+    breaks even by the workspace's costs for every alert, the probability of *ever* adopting a rule is at most
+    ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     useful, answered, raised, adjusted = (rows for rows, _ in read)
@@ -92,7 +92,7 @@ _RECORDED: Final = ["execution_id", "feature", "time", "score", "threshold"]
 
 
 def _ratio(row: dict[str, Any]) -> float | None:
-    """Return how far a score lies beyond its threshold, on either side."""
+    """Return the ratio of a score to its threshold or its inverse, whichever is larger."""
     score, threshold = row["score"], row["threshold"]
     if not score or not threshold or score * threshold <= 0.0:
         return None
@@ -100,7 +100,7 @@ def _ratio(row: dict[str, Any]) -> float | None:
 
 
 def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
-    """Return by how many times people moved a bar that let too much through."""
+    """Return the factors by which people moved thresholds that let too many alerts through."""
     bars = []
     for each in adjusted:
         old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
@@ -110,7 +110,7 @@ def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
 
 
 def _voters(votes: Sequence[dict[str, Any]]) -> list[FeedbackRow]:
-    """Return the voters as statements, for who says how much."""
+    """Return the votes as feedback rows, to count rows by source."""
     return [
         FeedbackRow(row["position"], row["event_id"], row["source"], row["time"], "", row, {})
         for row in votes

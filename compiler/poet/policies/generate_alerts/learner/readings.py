@@ -1,7 +1,7 @@
-"""What was said about alerts: one cause or several, useful or not, too soon after another or not.
+"""Feedback on alerts: one cause or several, useful or not, too soon after another alert or not.
 
-An ignored alert is not a label: nobody looked. What people wrote counts only where it says one of a few
-plain things; anything else is kept in the log and read by nobody here.
+An ignored alert is not a label, since no one looked at it. Free text counts only if it contains one of a few
+known phrases. Any other text stays in the log and is not used here.
 """
 
 from bisect import bisect_left
@@ -17,15 +17,15 @@ from poet.learning.labels import Ballots
 _SAME_CAUSE: Final = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
 _TOO_MANY: Final = ("too_many", "similar", "repeated", "again")
 _LOOKED_AT: Final = frozenset({"investigated", "resolved", "escalated"})
-_COFIRING_S: Final = 3600.0  # executions this near fired together
-_MOST_PARTNERS: Final = 5  # that one execution is compared with
+_COFIRING_S: Final = 3600.0  # executions within this time fired together
+_MOST_PARTNERS: Final = 5  # earlier executions that one execution is compared with
 _PREFIXES: Final = ("drift_alert_", "drift-")
-_DEFAULT_GAP_S: Final = 3600.0  # of a complaint about similar alerts whose alert was never recorded
+_DEFAULT_GAP_S: Final = 3600.0  # for a complaint about an alert that was never recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Pair(Observation):
-    """Two features that fired together: whether it was for one cause."""
+    """Two features that fired together, and whether they had one cause."""
 
     features: tuple[str, str]
     is_one: bool
@@ -33,7 +33,7 @@ class Pair(Observation):
 
 @dataclass(frozen=True, slots=True)
 class Size(Observation):
-    """A batch of so many alerts: whether one summary would have done."""
+    """A batch of `n` alerts, and whether one summary would have sufficed."""
 
     n: int
     is_one: bool
@@ -41,7 +41,7 @@ class Size(Observation):
 
 @dataclass(frozen=True, slots=True)
 class Use(Observation):
-    """An alert about a feature: whether it was of no use."""
+    """An alert about a feature, and whether it was useless."""
 
     feature: str
     is_useless: bool
@@ -51,7 +51,7 @@ class Use(Observation):
 
 @dataclass(frozen=True, slots=True)
 class Repeat(Observation):
-    """An alert so soon after a similar one: whether it was one too many."""
+    """An alert `gap_s` seconds after a similar one, and whether it was one too many."""
 
     gap_s: float
     is_too_much: bool
@@ -61,11 +61,11 @@ class Repeat(Observation):
 class _Raised:
     features: tuple[str, ...]
     time: float | None
-    gap_s: float | None  # to the alert before that shares a feature
+    gap_s: float | None  # to the previous alert that shares a feature
 
 
 class Alerts:
-    """Which features an alert id is about, and how long before there was a similar one."""
+    """Features by alert id, and the time since the previous similar alert."""
 
     def __init__(self, raised: Sequence[FeedbackRow], features_of: Mapping[str, str]) -> None:
         self._raised: dict[str, _Raised] = {}
@@ -80,7 +80,7 @@ class Alerts:
                 last |= dict.fromkeys(features, each.time)
 
     def features(self, alert_id: str) -> tuple[str, ...]:
-        """Return the features of an alert, of the execution that its id names, or none."""
+        """Return the features of an alert, or of the execution in its id; an empty tuple if unknown."""
         if alert_id in self._raised:
             return self._raised[alert_id].features
         for prefix in ("", *_PREFIXES):
@@ -90,12 +90,12 @@ class Alerts:
         return ()
 
     def gap_s(self, alert_id: str) -> float | None:
-        """Return the seconds since a similar alert; the common gap where the alert was never recorded."""
+        """Return the seconds since a similar alert; the default gap if the alert was never recorded."""
         return self._raised[alert_id].gap_s if alert_id in self._raised else _DEFAULT_GAP_S
 
 
 def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
-    """Read ``alert.usefulness``: which features of a batch had one cause, which were looked at apart."""
+    """Yield the pairs of ``alert.usefulness``: features with one cause, or investigated separately."""
     for each in usefulness:
         is_one = _one_cause(each)
         if is_one is None:
@@ -107,7 +107,7 @@ def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
 
 
 def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> Iterator[Pair]:
-    """Read the root causes of validated drifts that fired within an hour of each other."""
+    """Yield pairs of validated drifts within an hour of each other, and whether their cause is the same."""
     real = [
         row
         for row in votes
@@ -131,7 +131,7 @@ def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> It
 
 
 def sizes(usefulness: Iterable[FeedbackRow]) -> Iterator[Size]:
-    """Read ``alert.usefulness``: whether a batch of this size had better been one summary."""
+    """Yield the sizes of batches in ``alert.usefulness``, and whether one summary would have been better."""
     for each in usefulness:
         n, is_one = len(set(each["alert_batch"])), _one_cause(each)
         if n > 1 and is_one is not None:
@@ -145,11 +145,11 @@ def uses(
     ballots: Ballots,
     ratios: Mapping[str, float],
 ) -> Iterator[Use]:
-    """Read who found what useful: verdicts on alerts, batches that were worth reading, actions taken."""
+    """Yield the usefulness of alerts: labels, feedback on batches, actions taken."""
     yield from _voted(ballots, ratios)
     for each in usefulness:
         if _one_cause(each):
-            continue  # this is about grouping: the cause may well have been worth an alert
+            continue  # such feedback concerns grouping: the cause may have been worth an alert
         asked = each["investigated"] if each["useful"] else each["alert_batch"]
         for feature in sorted({feature for alert in asked or () for feature in alerts.features(alert)}):
             yield Use(
@@ -181,7 +181,7 @@ def _voted(ballots: Ballots, ratios: Mapping[str, float]) -> Iterator[Use]:
 def repeats(
     usefulness: Iterable[FeedbackRow], responses: Iterable[FeedbackRow], alerts: Alerts
 ) -> Iterator[Repeat]:
-    """Read responses to alerts that came soon after a similar one."""
+    """Yield the responses to alerts that followed a similar one."""
     for each in responses:
         gap, said = alerts.gap_s(each["alert_id"]), each["reason"] or ""
         is_complaint = _says(said, _TOO_MANY)
@@ -195,7 +195,7 @@ def repeats(
 
 
 def _one_cause(each: FeedbackRow) -> bool | None:
-    """Return whether a batch was one thing; None when what was said leaves it open."""
+    """Return whether a batch had one cause; None if the feedback does not tell."""
     if _says(each["feedback"] or "", _SAME_CAUSE):
         return True
     batch, looked_at = set(each["alert_batch"]), set(each["investigated"] or ())

@@ -1,13 +1,13 @@
-"""From verdicts to rules: groups, summaries, suppressions with an end, a cool-down.
+"""Bets on alerts and the rules they support: groups, summaries, suppressions with an end, a cool-down.
 
-What is bet on alerts, each against a null under which doing nothing costs no more.
+There are four kinds of hypotheses. Under the null of each, doing nothing costs no more than acting.
 
 ``pair/F/G``    F and G, when they fire together, mostly have one cause
-``size/N``      a batch of N alerts (up to the next size) had mostly better been one summary
+``size/N``      a batch of N alerts (up to the next size) would mostly be better as one summary
 ``useless/F``   alerts about F are useless so often that suppressing them costs less than reading them
-``repeat/S``    an alert within S seconds (above the next shorter span) of a similar one is mostly too much
+``repeat/S``    an alert within S seconds (beyond the next shorter span) of a similar one is mostly too much
 
-Every hypothesis stands alone with its share of the risk.
+Each hypothesis is tested alone with its share of the risk.
 """
 
 import math
@@ -34,7 +34,7 @@ _BEYOND: Final = (0.5, 0.8, 0.96)  # of the way from the break-even rate to alwa
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was said, by kind."""
+    """All feedback that the bets use, by kind."""
 
     pairs: Sequence[Pair]
     sizes: Sequence[Size]
@@ -43,7 +43,7 @@ class Evidence:
 
 
 def break_even(costs: Costs) -> float:
-    """Return the share of useless alerts from which on reading them costs more than missing the others."""
+    """Return the share of useless alerts above which reading alerts costs more than missing real drifts."""
     share = costs.miss / (costs.miss + costs.false_alarm)
     return min(max(share, 0.5), 0.98)
 
@@ -79,7 +79,7 @@ def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Return the weights, half to what is hardest to show; inside a kind by first appearance."""
+    """Return the weights, half for the hypotheses that need most evidence; within a kind by appearance."""
     return {
         **alpha_spending((hypothesis_key("pair", *row.features) for row in said.pairs), share=0.25),
         **alpha_spending((hypothesis_key("useless", row.feature) for row in said.uses), share=0.5),
@@ -98,25 +98,25 @@ def _span(gap_s: float) -> float | None:
 
 
 _DAY: Final = 86_400.0
-_HOLDOUT: Final = 0.1  # share of suppressed alerts that is let through: or nobody would ever hear of an error
-_FLOOR: Final = "high"  # what is this grave is never held back
-_STAYS: Final = 1.25  # times: a bound this near to the one in force changes nothing
+_HOLDOUT: Final = 0.1  # share of suppressed alerts that is sent; without it errors would never be noticed
+_FLOOR: Final = "high"  # alerts of this severity or higher are never suppressed
+_STAYS: Final = 1.25  # a bound within this factor of the one in force changes nothing
 _FACTORS: Final = (1.2, 1.5, 2.0, 3.0, 5.0)
-_FACTOR: Final = 1.5  # times the threshold, where nobody moved one by hand
+_FACTOR: Final = 1.5  # times the threshold, if no one adjusted one manually
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRuleUpdate(RuleUpdate):
-    """The book with what was said about alerts."""
+    """A rule update with the feedback on alerts."""
 
     newest: float
     said: Evidence
     tests: Mapping[str, HypothesisTest]
-    adjustments: Sequence[float]  # by how many times people moved a bar that was too low, oldest first
+    adjustments: Sequence[float]  # factors by which people raised thresholds, oldest first
     grave: frozenset[str]  # features that had a real drift of high or critical impact
 
     def rules(self) -> list[Rule]:
-        """Return all rules but the one for every drift."""
+        """Return all rules except the one for every drift."""
         return [*self._suppressions(), *self._cool_down(), *self._groups(), *self._batch()]
 
     def _suppressions(self) -> list[Rule]:
@@ -159,13 +159,13 @@ class AlertRuleUpdate(RuleUpdate):
         )
 
     def _saved(self, uses: Sequence[Use]) -> Replay | None:
-        """Return what holding back would have saved: a false alarm each time, a miss where it mattered."""
+        """Return the saving of a suppression: the cost of a useless alert, or minus the cost of a miss."""
         costs = self.configuration.costs
         savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
         return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
 
     def _until(self, old: Rule | None) -> float:
-        """Let it end a half-life from now; one in force is prolonged once half of that is over."""
+        """Return the end: a half-life from now; an active rule is extended once half of that has passed."""
         length = self.configuration.half_life_days * _DAY
         former = cast("float", old.condition["until"]) if old else 0.0
         if former - self.newest > length / 2.0:
@@ -228,7 +228,7 @@ class AlertRuleUpdate(RuleUpdate):
         return [*rules, *nearest(self._waiting_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
-        """Return the pairs that belong together: shown, or in a group in force and not turned."""
+        """Return the pairs that belong together: supported now, or grouped and not contradicted."""
         pairs = [
             (one, other)
             for rule in self.in_force.values()
@@ -266,7 +266,7 @@ class AlertRuleUpdate(RuleUpdate):
         ]
 
     def _identity(self, features: Sequence[str]) -> str:
-        """Keep the id of a group in force that shares a feature; else name it after the first one."""
+        """Return the id of an active group that shares a feature, or else one made of the first feature."""
         for rule in sorted(self.in_force.values(), key=lambda rule: rule.id):
             if rule.kind == "group" and set(cast("list[str]", rule.condition["features"])) & set(features):
                 return rule.id
@@ -278,7 +278,7 @@ class AlertRuleUpdate(RuleUpdate):
         return min(shown, key=lambda test: test.e_value / test.e_value_threshold, default=None)
 
     def _at_least(self, old: Rule | None) -> int:
-        """Return the smallest number of members from which on a summary is known to be better."""
+        """Return the smallest number of members for which a summary is known to be better."""
         known = {size: v for size in SIZES if (v := self.tests.get(hypothesis_key("size", str(size))))}
         if old and not known:
             return cast("int", old.parameters["at_least"])
@@ -310,7 +310,7 @@ class AlertRuleUpdate(RuleUpdate):
 
 
 def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
-    """Return the largest ratio of score to threshold among useless alerts: beyond, nothing is known."""
+    """Return the 95 % quantile of score over threshold among useless alerts; nothing is known beyond it."""
     ratios = [use.ratio for use in uses if use.is_useless and use.ratio is not None]
     former = cast("float | None", old.condition["ratio_at_most"]) if old else None
     if not ratios:
@@ -322,7 +322,7 @@ def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:
 
 
 def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Join pairs that share a feature into groups, each sorted."""
+    """Return the connected groups of pairs that share a feature, each sorted."""
     groups: list[set[str]] = []
     for pair in pairs:
         touched = [group for group in groups if group & set(pair)]

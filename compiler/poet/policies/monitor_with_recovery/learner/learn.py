@@ -1,4 +1,4 @@
-"""Learn recovery: what was said, bets, rules."""
+"""Learner of recovery: readings, bets, rules."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,11 +20,11 @@ _TYPES: Final = ("monitoring.performance", "error.occurred", "error.recovery", "
 
 
 def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfiguration) -> Decisions:
-    """Decide deadlines, sampling, the sparse cut and fallbacks from runs, errors and recoveries.
+    """Return deadlines, sampling, the sparse cut and fallbacks learned from runs, errors and recoveries.
 
-    Pure: the same summaries, champion and configuration give the same decisions. When failures do not
-    depend on size and strategies give half of what a full run does, the chance of *ever* adopting a rule
-    is at most ``configuration.risk``, however often this runs.
+    The function is pure: the same summaries, champion and configuration give the same decisions. If failures
+    do not depend on size and strategies return half the value of a full run, the probability of *ever*
+    adopting a rule is at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
     said = [rows for rows, _ in read]

@@ -1,4 +1,4 @@
-"""What was said about runs: how large, how long, whether they failed, and what helped."""
+"""Feedback on runs: their size, duration and failures, and the recoveries that helped."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ _SAMPLE_ROWS: Final = ("sample_rows", "sample_size", "target_size")
 
 @dataclass(frozen=True, slots=True)
 class Run(Observation):
-    """A run of a monitor: rows, features (0: unknown), seconds (None: it never ended), whether it failed."""
+    """A run of a monitor: rows, features (0: unknown), seconds (None: not completed), and any failure."""
 
     rows: int
     features: int
     computation: str
     seconds: float | None
-    has_failed: bool  # of time or memory, which may depend on size
+    has_failed: bool  # due to time or memory, which may depend on size
 
     @property
     def size(self) -> int:
@@ -42,28 +42,28 @@ class Run(Observation):
 
 @dataclass(frozen=True, slots=True)
 class Recovery(Observation):
-    """Something that was tried after an error."""
+    """A recovery that was tried after an error."""
 
     error: str
     strategy: str
-    value: float  # of the result: 0 nothing, 1 as good as a full run
+    value: float  # of the result, from 0 (no result) to 1 (as good as a full run)
     loss: float | None
     sample_rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Crash(Observation):
-    """A feature that lacked so much, and whether the monitor crashed on it."""
+    """The share of missing values of a feature, and whether the monitor crashed on it."""
 
     missing_share: float
     has_crashed: bool
 
 
 def runs(performance: Sequence[FeedbackRow], errors: Sequence[FeedbackRow]) -> list[Run]:
-    """Read ``monitoring.performance`` and the errors of time and memory, by position.
+    """Return the runs of ``monitoring.performance`` and the errors of time and memory, by position.
 
-    Errors count beside runs only where their source also tells of runs: who logs failures alone says
-    nothing about what sizes succeed.
+    Errors count only if their source also reports runs: a source that logs only failures does not tell which
+    sizes succeed.
     """
     speaking = {each.source for each in performance}
     told = [(each.position, _performed(each)) for each in performance if each["window_size"]]
@@ -105,7 +105,7 @@ def _failed(each: FeedbackRow) -> Run:
 
 
 def recoveries(tried: Iterable[FeedbackRow], errors: Iterable[FeedbackRow]) -> Iterator[Recovery]:
-    """Read ``error.recovery``, joined with its error; of an error never told, the kind is "other"."""
+    """Yield the recoveries of ``error.recovery`` with the kind of their error; "other" if it is unknown."""
     kinds = {each["error_id"]: error_kind(each["error_type"]) for each in errors if each["error_id"]}
     for each in tried:
         strategy = strategy_of(each["recovery_strategy"])
@@ -125,7 +125,7 @@ def recoveries(tried: Iterable[FeedbackRow], errors: Iterable[FeedbackRow]) -> I
 
 
 def crashes(issues: Iterable[FeedbackRow]) -> Iterator[Crash]:
-    """Read ``data.quality_issue`` where it speaks of missing values."""
+    """Yield the reports of missing values in ``data.quality_issue``."""
     for each in issues:
         if each["percent_missing"] is not None and _has_any(each["issue_type"], _MISSING):
             yield Crash(
@@ -134,12 +134,12 @@ def crashes(issues: Iterable[FeedbackRow]) -> Iterator[Crash]:
 
 
 def error_kind(text: str) -> str:
-    """Return the kind of an error that people named in their own words: "other" where no word is known."""
+    """Return the kind of an error described in free text; "other" if no keyword matches."""
     return next((kind for kind, words in _KINDS if _has_any(text, words)), "other")
 
 
 def strategy_of(text: str) -> str | None:
-    """Return the known strategy that people named in their own words, None where it is none of them."""
+    """Return the strategy described in free text; None if no keyword matches."""
     return next((name for name, words in _STRATEGIES if _has_any(text, words)), None)
 
 

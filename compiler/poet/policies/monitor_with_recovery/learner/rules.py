@@ -1,16 +1,16 @@
-"""From verdicts to rules: the sparse cut, sampling, deadlines, fallbacks.
+"""Bets on runs and the rules they support: the sparse cut, sampling, deadlines, fallbacks.
 
-How long a run may take: a high quantile of what completed runs took, by rows and features.
+The deadline of a run is a high quantile of the durations of completed runs, by rows and features.
 
-What is bet on runs, each against a null under which doing nothing costs no more.
+There are four kinds of hypotheses. Under the null of each, doing nothing costs no more than acting.
 
-``size/S``        runs of S rows and more fail of time or memory more often than smaller ones
-``sparse/C``      data that lacks more than C mostly crashes the monitor
-``fallback/E/T``  strategy T, after an error of kind E, gives on average half of a full result and more
-``deadline/C``    runs of computation C over their deadline mostly do not end well
+``size/S``        runs of at least S rows fail due to time or memory more often than smaller ones
+``sparse/C``      data with a share of missing values above C mostly crash the monitor
+``fallback/E/T``  after an error of kind E, strategy T returns on average more than half of a full result
+``deadline/C``    runs of computation C that exceed their deadline mostly fail
 
-Sizes are compared with each other and never with a fixed rate: a failure that does not depend on size
-must not make a rule about size. Every hypothesis stands alone with its share of the risk.
+Sizes are compared with each other and never with a fixed rate: a failure that does not depend on size must
+not support a rule about size. Each hypothesis is tested alone with its share of the risk.
 """
 
 import math
@@ -32,16 +32,16 @@ from poet.spec.decisions import Interval, Rule
 from poet.stats import alpha_spending, bounded_mean_interval, decay_weights
 from poet_runtime.errors import LearnError
 
-FEWEST: Final = 20  # completed runs before a quantile is fitted
+FEWEST: Final = 20  # completed runs needed to fit a quantile
 _QUANTILE: Final = 0.95
-_SLACK: Final = 2.0  # times the quantile: being patient costs seconds, cutting a good run costs the result
+_SLACK: Final = 2.0  # times the quantile: waiting costs seconds, stopping a good run costs its result
 _SHORTEST_S: Final = 0.5
 _NEWEST: Final = 400  # runs behind a fit
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """Seconds as ``seconds * rows**per_rows * features**per_features``."""
+    """A deadline of ``seconds * rows**per_rows * features**per_features`` seconds."""
 
     seconds: float
     per_rows: float
@@ -55,10 +55,10 @@ class Deadline:
 
 
 def fitted(completed: Sequence[Run]) -> Deadline | None:
-    """Fit the .95 quantile of log seconds on log rows and log features, doubled; None with too few runs.
+    """Return twice the fitted 95 % quantile of seconds by rows and features; None with too few runs.
 
-    Quantile regression (Koenker and Bassett 1978) as a linear program, solved exactly; exponents that
-    would let a larger run have less time are set to zero.
+    The fit is a quantile regression in logarithms (Koenker and Bassett 1978), solved exactly as a linear
+    program. Negative exponents, which would give a larger run less time, are set to zero.
     """
     runs = [run for run in completed if run.seconds][-_NEWEST:]
     if len(runs) < FEWEST:
@@ -82,8 +82,8 @@ def fitted(completed: Sequence[Run]) -> Deadline | None:
 
 
 def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
-    """Return intercept and slopes that minimise the pinball loss."""
-    from scipy import optimize, sparse  # noqa: PLC0415 -- a third of a second that only learning pays
+    """Return the intercept and slopes that minimize the pinball loss."""
+    from scipy import optimize, sparse  # noqa: PLC0415 -- the import takes 0.3 s, and only learning needs it
 
     n, k = y.size, len(columns) + 1
     design = np.column_stack([np.ones(n), *columns])
@@ -92,16 +92,16 @@ def _quantile_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
     cost = np.concatenate([np.zeros(k), np.full(n, _QUANTILE), np.full(n, 1.0 - _QUANTILE)])
     bounds = [(None, None)] * k + [(0.0, None)] * (2 * n)
     solved = optimize.linprog(cost, A_eq=equations, b_eq=y, bounds=bounds, method="highs")
-    if solved.x is None:  # bounded below by zero and always feasible: it has a solution
-        raise LearnError(f"no quantile fit of {n} runs: {solved.message}; report the log that shows it")
+    if solved.x is None:  # bounded below by zero and always feasible, so a solution exists
+        raise LearnError(f"the quantile fit of {n} runs failed: {solved.message}; report this with the log")
     return [float(value) for value in solved.x[:k]]
 
 
 def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
-    """Yield bets that runs over the deadline, as fitted on the runs before, mostly do not end well.
+    """Yield bets that runs exceeding the deadline, as fitted on earlier runs, mostly fail.
 
-    The deadline is fitted anew after every `FEWEST` completed runs. A failed run of unknown length counts
-    as one over it.
+    The deadline is refitted after every `FEWEST` completed runs. A failed run of unknown duration counts as
+    exceeding it.
     """
     for computation in sorted({run.computation for run in runs}):
         completed: list[Run] = []
@@ -118,7 +118,7 @@ def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
 
 
 def shortest(deadline: Deadline, runs: Sequence[Run]) -> Deadline:
-    """Leave at least half a second to the smallest of these runs."""
+    """Return the deadline, scaled up if necessary so that each of these runs has at least half a second."""
     least = min(deadline.of(run) for run in runs)
     if least >= _SHORTEST_S:
         return deadline
@@ -132,12 +132,12 @@ def _rounded(value: float) -> float:
 
 
 CUTS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # share of missing values
-LARGE: Final = tuple(size for size in SIZES if size >= 5_000)  # rows that may turn out too many
+LARGE: Final = tuple(size for size in SIZES if size >= 5_000)  # rows that could be too many
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was said, by kind."""
+    """All feedback that the bets use, by kind."""
 
     runs: Sequence[Run]
     recoveries: Sequence[Recovery]
@@ -167,9 +167,9 @@ def bets(said: Evidence) -> list[EFactor]:
 
 
 def risk_shares(said: Evidence) -> dict[str, float]:
-    """Return the weights of the hypotheses, half to sizes, which are hardest to show.
+    """Return the weights of the hypotheses, half for sizes, which need most evidence.
 
-    Strategies and computations have shares inside theirs by first appearance.
+    Within their shares, strategies and computations are weighted by first appearance.
     """
     return {
         **{hypothesis_key("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
@@ -181,28 +181,28 @@ def risk_shares(said: Evidence) -> dict[str, float]:
     }
 
 
-_ROWS: Final = 10_000  # a sample's, where nobody told of another
-_TENTHS_KEPT: Final = 9  # sampling begins at nine tenths of the size that bit
-_STRAYS: Final = 0.1  # share of failures that may be flukes of a loaded machine
-_FEWEST: Final = 3  # recoveries behind a mean
-_SPARSE_LOSS: Final = 0.1  # quality that presence instead of values costs, where nobody told
-_STAYS: Final = 1.3  # times: a deadline this near to the one in force changes nothing
+_ROWS: Final = 10_000  # default size of a sample
+_TENTHS_KEPT: Final = 9  # sampling begins at nine tenths of the smallest size that failed
+_STRAYS: Final = 0.1  # share of failures that may be due to a loaded machine
+_FEWEST: Final = 3  # recoveries needed for a mean
+_SPARSE_LOSS: Final = 0.1  # default quality loss of monitoring presence instead of values
+_STAYS: Final = 1.3  # a deadline within this factor of the one in force changes nothing
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRuleUpdate(RuleUpdate):
-    """The book with what was said about runs."""
+    """A rule update with the feedback on runs."""
 
     newest: float
     said: Evidence
     tests: Mapping[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
-        """Return all rules but the plain run."""
+        """Return all rules except the plain run."""
         return [*self._sparse(), *self._sample(), *self._deadlines(), *self._fallbacks()]
 
     def _sparse(self) -> list[Rule]:
-        """Return the lowest cut above which data mostly crashes, right above it as well as far above."""
+        """Return the rule with the lowest cut above which data mostly crash, even directly above it."""
         tests = {cut: v for cut in CUTS if (v := self.tests.get(hypothesis_key("sparse", f"{cut:g}")))}
         if not tests:
             return self.carry_unmentioned((), kinds=("sparse",))
@@ -227,7 +227,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         return self.decided(rule, tests.get(cut))
 
     def _crashes_above(self, cut: float) -> bool:
-        """Return whether what lies between a cut and the next one crashes mostly; unknown is no."""
+        """Return whether data between a cut and the next mostly crash; False if there are too few."""
         following = next((each for each in CUTS if each > cut), 1.0)
         said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
         return len(said) >= _FEWEST and 2 * sum(said) > len(said)
@@ -246,7 +246,7 @@ class RecoveryRuleUpdate(RuleUpdate):
             shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
         )
         rows, loss = self._target()
-        if loss is None:  # nobody told what a sample loses: a fallback may try, up front it is a guess
+        if loss is None:  # without a known loss, sampling is only allowed as a fallback
             return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="held")]
         return self.decided(self._sampled(size, test, rows, loss), test)
 
@@ -271,7 +271,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         )
 
     def _target(self) -> tuple[int, float | None]:
-        """Return the sample size that costs least: chance of failing at that size, plus quality lost."""
+        """Return the sample size with the least cost (failure rate plus quality loss), and its loss."""
         sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
         by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
         for row in sampled:
@@ -414,7 +414,7 @@ class RecoveryRuleUpdate(RuleUpdate):
 
 
 def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
-    """Return the range of the feedback: inside, at round sizes, so that one more run changes nothing."""
+    """Return the range of the feedback, at round sizes so that one more run does not change the rule."""
     rows = [run.rows for run in runs]
     features = [max(run.features, 1) for run in runs]
     return {
@@ -435,7 +435,7 @@ def _seconds(deadline: Deadline) -> dict[str, object]:
 
 
 def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -> bool:
-    """Return whether the deadline in force gives about the same for all of these runs."""
+    """Return whether the deadline in force is about the same for all of these runs."""
     if 2 * cast("int", old.condition["rows_to"]) < max(run.rows for run in runs):
         return False
     former = Deadline(**cast("dict[str, float]", old.parameters))
