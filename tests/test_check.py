@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -13,6 +14,7 @@ from poet.build.check import check, check_dialect, difference, refusals, same_sh
 from poet.build.render import render, template_root
 from poet.spec import policies, policy
 from poet.spec.decisions import Decisions, Rule
+from poet_runtime.context import field
 from poet_runtime.errors import CheckError
 from tests.hostile import hostile_text
 
@@ -197,6 +199,9 @@ BAD = [
     ("return items._private", "reads the attribute _private"),
     ("return '{0.__class__}'.format(items)", "reads the attribute format"),
     ("return np.load('f')", "reads the attribute load"),
+    ("return np.ma.core.operator.attrgetter('x')", "reads the attribute operator"),
+    ("return items.to_csv('f')", "reads the attribute to_csv"),
+    ("return items.eval('@x')", "reads the attribute eval"),
     ("return np.lib.format.os", "reads the attribute os"),
     ("return np.random.rand()", "reads the attribute random"),
     ("return (x for x in items).gi_frame.f_builtins", "reads the attribute gi_frame"),
@@ -208,6 +213,11 @@ BAD = [
     ("from . import x", "imports x from ."),
     ("import numpy.ctypeslib", "imports numpy.ctypeslib"),
     ("from scipy import io", "imports io from scipy"),
+    ("from numpy.ma.core import operator", "imports operator from numpy.ma.core"),
+    ("from numpy.ma.mrecords import openfile", "imports openfile from numpy.ma.mrecords"),
+    ("from scipy.sparse import save_npz", "imports save_npz from scipy.sparse"),
+    ("from statsmodels.formula.api import ols", "imports ols from statsmodels.formula.api"),
+    ("from poet_runtime.context import member", "imports member from poet_runtime.context"),
     ("from poet.learning import learn", "imports learn from poet.learning"),
     ("from poet_runtime.files import atomic_write", "imports atomic_write from poet_runtime.files"),
     ("from poet_runtime import registry", "imports registry from poet_runtime"),
@@ -318,3 +328,39 @@ def test_a_lone_surrogate_in_the_source_is_refused() -> None:
     """What cannot be written as UTF-8 cannot be published."""
     with pytest.raises(CheckError):
         check_dialect(module("return '\ud800'"), "judge")
+
+
+class Circumstances:
+    """Circumstances as an object: two data, and a method that is none."""
+
+    region = "north"
+    _hidden = 1
+
+    def write(self) -> None:
+        """Stand for the methods that tables have."""
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (field, "__globals__"),
+        (np, "save"),
+        (np.zeros(1), "tofile"),
+        ((each for each in "ab"), "gi_frame"),
+        (Circumstances, "mro"),
+        (Circumstances(), "__class__"),
+        (Circumstances(), "_hidden"),
+        (Circumstances(), "write"),
+        (None, "region"),
+    ],
+)
+def test_a_field_is_data_and_leads_nowhere_else(value: object, name: str) -> None:
+    """The dialect cannot see what a name in a text reads, so `field` gives nothing but data."""
+    assert field(value, name, 0) == 0
+
+
+def test_a_field_is_read_from_objects_and_mappings_alike() -> None:
+    """A mapping holds what its caller put there, under any name."""
+    assert field(Circumstances(), "region") == "north"
+    assert field({"region": "south", "_own": 2}, "region") == "south"
+    assert field({"region": "south", "_own": 2}, "_own") == 2

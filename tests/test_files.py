@@ -4,6 +4,7 @@ import ast
 import contextlib
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,34 @@ def test_a_lock_file_that_an_earlier_release_left_is_no_obstacle(tmp_path: Path,
     with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=told), again:
         pass
     assert (tmp_path / ".lock").read_bytes() == b""
+
+
+def test_a_lock_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    """A process that keeps its lock open must not go on alone with a file that no other process finds."""
+    path = tmp_path / ".lock"
+    mine, other = FileLock(path), FileLock(path)
+    with mine:
+        pass
+    path.unlink()
+    with other:
+        assert not mine.try_acquire()
+    with mine:
+        assert not other.try_acquire()
+    mine.close()
+    other.close()
+
+
+def test_a_lock_outlives_its_folder(tmp_path: Path) -> None:
+    """A writer that ends after its folder was removed says so itself, and not by way of its lock."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    held = FileLock(folder / ".lock")
+    with held:
+        pass
+    shutil.rmtree(folder)
+    with held:
+        pass
+    held.close()
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:

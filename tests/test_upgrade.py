@@ -619,3 +619,10 @@ def test_an_interrupted_upgrade_is_said_by_doctor_and_compile(old: Path) -> None
     assert "did not finish; run `poet upgrade` again" in str(done.exception)
     (old / "generated" / "detect_drift_v1.py").write_text("# an edit\n")
     assert isinstance(run(old, "upgrade").exception, PublishError)
+
+
+def test_before_an_upgrade_the_status_says_that_no_version_answers(old: Path) -> None:
+    """Every module of such a policy is of the earlier release, so there is none to fall back on."""
+    told = run(old, "status").output
+    assert "REFUSED, no version answers: " in told
+    assert "version None" not in told

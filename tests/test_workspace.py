@@ -209,3 +209,9 @@ def test_a_compile_that_is_killed_at_random_leaves_the_old_version_active(worksp
     workspace.compile(["detect_drift"])
     assert read_document(workspace.generated).active("detect_drift") == 2
     assert workspace.check() == []
+
+
+def test_a_workspace_is_opened_by_a_path_or_by_its_text(made: Path) -> None:
+    """Both are how Python names a folder."""
+    with Workspace(str(made)) as workspace:
+        assert workspace.path == made

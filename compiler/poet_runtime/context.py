@@ -1,11 +1,42 @@
 """Access to the caller's context, which is a mapping or an object with attributes."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+    TracebackType,
+)
+from typing import Any, Final
+
+__all__ = ["field", "names"]
+
+# Attributes of these lead from a value to the interpreter; no caller describes circumstances with them.
+_CODE: Final = (
+    BuiltinFunctionType, CodeType, FrameType, FunctionType, GeneratorType, MethodType, ModuleType,
+    TracebackType, type,
+)  # fmt: skip
+_METHODS: Final = (BuiltinFunctionType, MethodType)
 
 
 def field(context: Any, name: str, default: Any = None) -> Any:
-    """Return a field of `context`, or `default` if the field is missing or None."""
+    """Return a field of `context`, or `default` if the field is missing or None.
+
+    Generated code calls this with names that the dialect cannot check as attributes. From an object it returns
+    only data: no private attribute, no method, and nothing of modules, classes and functions.
+    """
+    if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):
+        return default
+    found = member(context, name, default)
+    return default if not isinstance(context, Mapping) and isinstance(found, _METHODS) else found
+
+
+def member(context: Any, name: str, default: Any = None) -> Any:
+    """Return any member of `context`. For fixed names only; generated code may not call this."""
     if context is None:
         return default
     found = context.get(name) if isinstance(context, Mapping) else getattr(context, name, None)

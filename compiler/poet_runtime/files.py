@@ -76,6 +76,9 @@ class FileLock:
             return False
         try:
             self._is_held = _lock_descriptor(self._open())
+            if self._is_held and not self._is_in_place():
+                self._close_descriptor()  # somebody removed the file: others would lock a new one
+                self._is_held = _lock_descriptor(self._open())
             if self._is_held and self._names_holder:
                 _write_holder(self._open())
         except BaseException:
@@ -164,6 +167,15 @@ class FileLock:
                 flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
                 self._descriptor = os.open(self.path, flags, 0o666)
             return self._descriptor
+
+    def _is_in_place(self) -> bool:
+        """Return whether the open file is still the one under the path. Windows keeps open files in place."""
+        if IS_WINDOWS:
+            return True
+        try:
+            return os.path.samestat(os.fstat(self._open()), self.path.lstat())
+        except FileNotFoundError:
+            return not self.path.parent.is_dir()  # without a folder nobody can lock another file
 
     def _close_descriptor(self) -> None:
         descriptor, self._descriptor = self._descriptor, None

@@ -46,16 +46,27 @@ BUILT_IN: Final = frozenset({
     "int", "isinstance", "len", "list", "max", "min", "pow", "repr", "reversed", "round", "set", "sorted",
     "str", "sum", "tuple", "zip",
 })
-# Names inside allowed packages that lead to files, the system, other code, or state that outlives a call.
+# Names inside allowed packages, or of the tables that callers give, that lead to files, the system, other
+# code, or state that outlives a call. They include the modules that a package imported for itself.
 CLOSED: Final = frozenset({
-    "DataSource", "ag_frame", "apply_along_axis", "builtins", "conftest", "cr_frame", "ctypes", "ctypeslib",
-    "datasets", "distutils", "dump", "dumps", "f2py", "f_back", "f_builtins", "f_globals", "f_locals",
-    "format", "format_map", "fromfile", "frompyfunc", "fromregex", "fromstring", "genfromtxt", "gi_code",
-    "gi_frame", "importlib", "inspect", "io", "iolib", "lib", "load", "loads", "loadtxt", "memmap", "mro",
-    "multiprocessing", "open_memmap", "os", "pathlib", "pickle", "platform", "random", "save", "savetxt",
-    "savez", "savez_compressed", "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "socket",
-    "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing", "threading", "tofile", "vectorize",
-    "webbrowser", "with_traceback",
+    "DataSource", "FormulaManager", "Path", "PatsyFormula", "Pool", "StringIO", "TestCase", "ag_frame",
+    "apply_along_axis", "ast", "attrgetter", "bisect", "builtins", "calendar", "collections", "conftest",
+    "contextlib", "contextmanager", "cr_frame", "ctypes", "ctypeslib", "dataclasses", "datasets",
+    "datetime", "distutils", "dump", "dumps", "eval", "f2py", "f_back", "f_builtins", "f_globals",
+    "f_locals", "format", "format_map", "formula", "from_cython", "from_formula", "fromfile", "frompyfunc",
+    "fromregex", "fromstring", "fromtextfile", "functools", "genfromtxt", "gi_code", "gi_frame", "hb_read",
+    "hb_write", "importlib", "inspect", "io", "iolib", "itertools", "lib", "load", "loads",
+    "loadtxt", "make_dataclass", "memmap", "methodcaller", "mro", "multiprocessing", "mypy", "mypy_plugin",
+    "open_memmap", "openfile", "operator", "os", "pathlib", "pd", "pickle", "pl", "platform", "pytest",
+    "query", "random", "read_csv", "save", "save_npz", "savetxt", "savez", "savez_compressed",
+    "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "sink_csv", "sink_ipc", "sink_ndjson",
+    "sink_parquet", "socket", "string", "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing",
+    "textwrap", "threading", "to_clipboard", "to_csv", "to_excel", "to_feather", "to_hdf", "to_html",
+    "to_json", "to_latex", "to_markdown", "to_orc", "to_parquet", "to_pickle", "to_sql", "to_stata",
+    "to_string", "to_xml", "tofile", "tokenize", "vectorize", "warnings", "webbrowser", "webdoc",
+    "with_traceback", "write_avro", "write_clipboard", "write_csv", "write_database", "write_delta",
+    "write_excel", "write_iceberg", "write_ipc", "write_ipc_stream", "write_json", "write_ndjson",
+    "write_parquet",
 })
 # Methods that change what they are called on.
 CHANGES: Final = frozenset({

@@ -195,7 +195,8 @@ def _policy_lines(name: str, policy: PolicyStatus) -> Iterator[str]:
     previous = f", previous: {policy.previous}" if policy.previous else ""
     yield f"{name}: version {policy.active} of {len(policy.versions)} active{previous}; {behind}"
     if policy.refused:
-        yield f"  REFUSED, version {policy.answering} answers instead: {clean(policy.refused)}"
+        instead = f"version {policy.answering} answers instead" if policy.answering else "no version answers"
+        yield f"  REFUSED, {instead}: {clean(policy.refused)}"
     for each in policy.changed_files:
         yield f"  {clean(each.file)} {each.says}; {each.next}"
     for role, reason in policy.refused_beside.items():

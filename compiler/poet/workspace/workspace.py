@@ -65,13 +65,13 @@ class Workspace:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         *,
         clock: Callable[[], float] = time.time,
         new_execution_id: Callable[[], str] = new_id,
         who: str = "",
     ) -> None:
-        self.path = path
+        self.path = path = Path(path)
         self.who = who or _who()
         self.generated = path / "generated"
         self.configuration: Configuration = read_configuration(path / "poet.toml")

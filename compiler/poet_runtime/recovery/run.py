@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from poet_runtime.context import field
+from poet_runtime.context import field, member
 from poet_runtime.errors import SampleError
 from poet_runtime.recovery.process import CAN_FORK, Answer, Fault, attempt, call_apart
 from poet_runtime.recovery.tables import Matrix, Rows, is_pair, open_table
@@ -309,7 +309,7 @@ def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
     # Imported only if needed, and here, because otherwise every child process would import it again.
     from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415
 
-    own = field(context, "detect_drift")
+    own = member(context, "detect_drift")
     if own is not None and not callable(own):
         raise SampleError(
             f"context['detect_drift'] must be a function like detect_drift, got {type(own).__name__}"
