@@ -38,6 +38,14 @@ def test_init_says_what_is_ready_and_what_is_next(tmp_path: Path, home: Path) ->
     assert run(tmp_path, "init", "--start", "guess")[0] == 2
 
 
+def test_init_points_to_calls_that_feedback_can_cite(tmp_path: Path) -> None:
+    """A call past the workspace, straight from `generated/`, is not recorded and has no execution id."""
+    code, out, _ = run(tmp_path, "init", "shop")
+    assert code == 0
+    assert 'Workspace.policy("detect_drift")' in out
+    assert "from generated/" not in out
+
+
 def test_all_seed_payloads_go_through_emit_verbatim(home: Path) -> None:
     """Each is in the log afterwards."""
     for type_, data in SEED_PAYLOADS[:3]:

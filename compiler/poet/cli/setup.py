@@ -34,7 +34,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
         document = {"workspace": str(workspace.path), "start": start, "policies": policies}
         lines = [
             f"workspace {workspace.path} is ready: version 1 of {', '.join(policies)}",
-            "next: call detect_drift from generated/, `poet emit` what people say of its alerts, `poet plan`",
+            'next: call Workspace.policy("detect_drift"), `poet emit` what people say of alerts, `poet plan`',
         ]
         show(as_json=settings["json"], document=document, lines=lines)
 
