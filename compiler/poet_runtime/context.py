@@ -26,8 +26,8 @@ _METHODS: Final = (BuiltinFunctionType, MethodType)
 def field(context: Any, name: str, default: Any = None) -> Any:
     """Return a field of `context`, or `default` if the field is missing or None.
 
-    Generated code calls this with names that the dialect cannot check as attributes. From an object it returns
-    only data: no private attribute, no method, and nothing of modules, classes and functions.
+    Generated code calls this with names that the dialect cannot check as attributes. From an object it
+    returns only data: no private attribute, no method, and nothing of modules, classes and functions.
     """
     if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):
         return default
