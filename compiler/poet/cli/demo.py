@@ -321,7 +321,7 @@ def lines(demo: Demo) -> Iterator[str]:
     """Yield the outcome as lines of text."""
     first = demo.scores[0]
     yield ""
-    yield f"{len(demo.taught)} new version(s) learned from {demo.answers} labels of {demo.executions} executions."
+    yield f"{demo.answers} labels of {demo.executions} executions: {len(demo.taught)} new version(s)."
     yield f"On {first.cases} windows of series without feedback ({first.drifts} with a real change):"
     yield ""
     yield f"{'':30} {'false alarms':>13} {'recall':>8} {'precision':>10} {'balanced':>9}"

@@ -149,7 +149,7 @@ capacity = 100000
 on_full = "block"
 
 # The engine that summarizes the log: duckdb in this process, or spark with its master ("local[4]", "yarn",
-# "spark://host:7077", "sc://host" …). The results are the same. Every worker must be able to read this folder.
+# "spark://host:7077", "sc://host" …). The results are the same. Every worker must reach this folder.
 [engine]
 name = "duckdb"
 master = "local[*]"
