@@ -98,7 +98,7 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
     if half := [name for name, value in there.items() if _has_half_letters(value)]:
         raise _unread(
             path,
-            f"{half[0]} contains half of a surrogate pair, which cannot be written to a file; write the character",
+            f"{half[0]} contains half of a surrogate pair, which no file can; write the character",
         )
     if new := sorted(there.keys() - here.keys()):
         raise _unread(path, f"{new[0]} is not a name from its decisions")
@@ -277,7 +277,7 @@ def _first_difference(rendered: ast.Module, edited: ast.Module) -> str:
 
 def _unread(path: Path, why: str) -> EditError:
     return EditError(
-        f"{path} was edited by hand, and {why}. A changed number or list of a rule becomes a pin and a deleted "
+        f"{path} was edited by hand, and {why}. A changed value of a rule becomes a pin and a deleted "
         f"rule becomes a veto; any other change belongs in templates/. Restore the file "
         f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit one of its "
         "constants"

@@ -161,8 +161,8 @@ _PATIENCE_S: Final = 5.0
 def author(path: Path, *, otherwise: str) -> str:
     """Return the git user of the work tree around a file as a source, such as ``user/ana``."""
     try:
-        ended = subprocess.run(  # noqa: S603 -- a list of words of ours and a folder, no shell
-            ["git", "-C", str(path.parent), "config", "user.email"],  # noqa: S607 -- whichever git the person uses
+        ended = subprocess.run(  # noqa: S603 -- fixed arguments and a folder, no shell
+            ["git", "-C", str(path.parent), "config", "user.email"],  # noqa: S607 -- the git on the person's PATH
             capture_output=True,
             timeout=_PATIENCE_S,
             check=True,

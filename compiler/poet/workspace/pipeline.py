@@ -119,7 +119,7 @@ def summaries_of(
 
     The first time that this does not begin at the start of a long log, an event records where it began.
     """
-    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- a second that only learning pays
+    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- takes a second; only learning needs it
 
     log.flush()
     seal(log, folder)
@@ -133,7 +133,7 @@ def summaries_of(
 
 def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
     """Return a function that summarizes a sealed log up to a position."""
-    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
+    from poet.summaries import summarise  # noqa: PLC0415 -- takes a second; only learning needs it
 
     return lambda until: summarise(folder, until=until)
 
@@ -198,7 +198,7 @@ def _planned(
 
 
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
-    """Return the version with the same decisions that was withdrawn or is on trial; empty if none."""
+    """Return which version with these decisions was withdrawn or is on trial; empty if none."""
     reasons = {
         number: f"quarantined by {word.who} since {word.when}: {word.why}; "
         f"`poet release {decided.policy} {number}` lets it be offered again"
@@ -222,7 +222,7 @@ def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
 
 
 def _checked(rendered: RenderedModule) -> "CheckedModule":
-    from poet.build.check import check  # noqa: PLC0415 -- libcst takes its time; who changes nothing does not wait
+    from poet.build.check import check  # noqa: PLC0415 -- importing libcst is slow; only changes need it
 
     return check(rendered)
 
@@ -258,7 +258,7 @@ def _compared(
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
-    """Number decisions: the champion's number, or the next free one if they behave differently.
+    """Set the number of decisions: the champion's, or the next free one if they behave differently.
 
     The learner may have started from amended decisions, and after a rollback the champion is not the newest.
     """

@@ -245,7 +245,7 @@ class _Work:
         self, policy: str, number: int, entry: VersionEntry, rendering: Rendering
     ) -> _Rendered | None:
         """Return the version as this release renders it, or None if that is what is published."""
-        from poet.build.check import check  # noqa: PLC0415 -- libcst takes its time
+        from poet.build.check import check  # noqa: PLC0415 -- importing libcst is slow
 
         path = self._generated / Path(entry.module).with_suffix(".json")
         content = self._published_manifest(path, entry)
@@ -316,7 +316,7 @@ class _Work:
                 self._left[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
 
     def _entry(self, policy: str, entry: PolicyEntry) -> PolicyEntry:
-        """Return the entry with the new digests, also in the findings of guards and people about a version."""
+        """Return the entry with the new digests, also where guards or people refer to a version."""
         mine = [each for each in self._versions if each.policy == policy]
         versions = entry.versions | {str(each.number): each.after for each in mine}
         renamed = {each.before.sha256: each.after.sha256 for each in mine}
@@ -336,7 +336,7 @@ class _Work:
 
 def _proved(each: _Rendered, counterexamples: Path | None) -> _Rendered:
     """Validate a module of one of the workspace's own templates against its contract."""
-    from poet.build.check import CheckedModule  # noqa: PLC0415 -- libcst takes its time
+    from poet.build.check import CheckedModule  # noqa: PLC0415 -- importing libcst is slow
 
     manifest = msgspec.json.decode(each.manifest, type=Manifest)
     rendered = _built_in(manifest.decisions)
@@ -369,7 +369,7 @@ def _require_of(manifest: Manifest, policy: str, number: int, path: Path) -> Non
 
 
 def _require_kept(before: bytes, after: bytes, path: Path) -> None:
-    """Refuse a manifest with content that this release does not read, such as fields of a later one."""
+    """Refuse a manifest with content unknown to this release, such as fields of a later one."""
     old, new = (
         {name: value for name, value in msgspec.json.decode(content).items() if name not in REWRITTEN}
         for content in (before, after)

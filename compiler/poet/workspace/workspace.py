@@ -179,7 +179,7 @@ class Workspace:
             listener(event)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Register a listener for every event that this object appends; return the function that removes it."""
+        """Register a listener for events appended by this object; return the function that removes it."""
         self._listeners = (*self._listeners, listener)
 
         def end() -> None:
@@ -196,8 +196,8 @@ class Workspace:
     ) -> Any:
         """Record an answer from outside POET as an execution of a policy; return it with its id.
 
-        `when` is the time of the answer in seconds since 1970; the default is now. Only answers about drift may
-        be older.
+        `when` is the time of the answer in seconds since 1970; the default is now. Only answers about drift
+        may be older.
         """
         return self._recorder(policy, arguments, result, when=when)
 
@@ -210,7 +210,7 @@ class Workspace:
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
-        from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
+        from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415 -- only needed for tables
 
         with self.pin():
             detect: Any = self.policy("detect_drift")
@@ -223,11 +223,12 @@ class Workspace:
     def plan(
         self, policies: Iterable[str] = (), *, until: int | None = None, engine: EngineName | None = None
     ) -> Plan:
-        """Say what a compile would do; no version is written, only sealed segments of the log.
+        """Return what a compile would do; write no version, only sealed segments of the log.
 
-        The first time that a long log is not read from its start, the log is told where reading began.
+        The first time that a long log is not read from its start, an event records where reading began.
 
-        With `until`, as if the log ended at this position; `engine` summarises instead of the configured one.
+        With `until`, the plan is made as if the log ended at this position. `engine` replaces the configured
+        engine.
         """
         self._recorder.flush()
         choice = self.configuration.engine
@@ -258,14 +259,14 @@ class Workspace:
         engine: EngineName | None = None,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Report:
-        """Plan, then render, check, validate, publish and swap what changed.
+        """Plan, then render, check, validate, publish and activate what changed.
 
-        Modules that are missing, or that a checkout gave other line ends, are written again as published.
+        Modules that are missing, or that have other line endings after a checkout, are restored as published.
 
-        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since. With
-        `despite_news` the log may have grown: the plan is made again as of its own position.
+        `agreed` is a saved plan: it is applied exactly, or refused if anything has changed since. With
+        `despite_news` the log may have grown: the plan is made again at its own log position.
 
-        With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
+        With `trial` the new versions run as a shadow or a canary on this share instead of being activated.
 
         Raises
         ------
@@ -373,7 +374,7 @@ class Workspace:
         by_hand.say(self.generated, [said])
 
     def verify(self, policy: str, version: int) -> str:
-        """Relearn a version from its log prefix; return the first difference, or empty text if there is none."""
+        """Relearn a version from its log prefix; return the first difference, empty if there is none."""
         segments = self.path / "feedback_log" / "segments"
         pipeline.summaries_of(self.log, segments)
         return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())
