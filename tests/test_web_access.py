@@ -241,7 +241,7 @@ def test_a_wider_address_needs_a_token_first(tmp_path: Path) -> None:
     with pytest.raises(ServeError, match="token create"):
         serve(folder, Settings(host="0.0.0.0", port=0), started=print)  # noqa: S104 -- what is refused
     Tokens(folder / "feedback_log").create("ana", "operate", at="2026-01-01")
-    with pytest.raises(ServeError, match="cannot be had"):
+    with pytest.raises(ServeError, match="is not available"):
         serve(folder, Settings(host="192.0.2.1", port=0), started=print)
 
 

@@ -35,7 +35,7 @@ from poet_runtime.errors import PoetError, needs_compiler
 @click.version_option(package_name="poet-policy-compiler", prog_name="poet")
 @click.pass_context
 def app(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    r"""Compile monitoring policies that learn from the people who answer their alerts.
+    r"""Compile monitoring policies that learn from feedback on their alerts.
 
     Exit status: 0 success; 1 the command ran and the result is negative; 2 wrong usage or invalid input.
 

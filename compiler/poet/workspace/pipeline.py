@@ -151,9 +151,9 @@ def plan(
 ) -> Plan:
     """Run the learners of these policies (default: of all that are published or installed).
 
-    A policy that is not published yet begins at `start`. Policies whose package is broken or missing, or whose
-    module has an edit that cannot be interpreted, are skipped unless they are named. `who` and `at` are
-    recorded for edits where git provides no author.
+    A policy that is not published yet begins at `start`. Policies whose package is broken or missing, or
+    whose module has an edit that cannot be interpreted, are skipped unless they are named. `who` and `at`
+    are recorded for edits where git provides no author.
     """
     costs, spent = learned_costs(summaries, configuration)
     costed = msgspec.structs.replace(configuration, costs=costs)
