@@ -188,7 +188,7 @@ def main() -> None:
 
 @contextmanager
 def _own_lock(wanted: Job) -> Iterator[None]:
-    """Hold the lock that this process did not inherit."""
+    """Acquire the lock that this process did not inherit, for the duration of the context."""
     if not wanted.lock:
         yield
         return
