@@ -52,10 +52,10 @@ def test_tokens_are_named_once_and_revoked_by_name(tmp_path: Path) -> None:
         with pytest.raises(AccessError):
             tokens.create(name, role, at="2026-01-01")
     assert tokens.revoke("ana").name == "ana"
-    with pytest.raises(AccessError, match="there are none"):
+    with pytest.raises(AccessError, match="existing tokens: none"):
         tokens.revoke("ana")
     tokens.path.write_text("{}{")
-    with pytest.raises(AccessError, match="not a file of tokens"):
+    with pytest.raises(AccessError, match="not a token file"):
         tokens.all()
 
 

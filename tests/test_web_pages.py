@@ -89,7 +89,7 @@ def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
     assert '<path class="current"' in text_of(client, "/executions/1")
     assert '<rect class="current"' in text_of(client, "/executions/2")
     assert "2.00 \N{MULTIPLICATION SIGN}" in text_of(client, "/executions/3")
-    assert "holds no samples" in text_of(client, "/executions/4")
+    assert "contains no samples" in text_of(client, "/executions/4")
 
 
 def test_a_sketch_keeps_the_shape_of_both_samples() -> None:
