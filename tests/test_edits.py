@@ -237,7 +237,7 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
             workspace.compile(agreed=path)
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         workspace.emit("drift.noise_issue", NOISE, source="user/ana", durable=True)
-        with pytest.raises(LearnError, match="the log was read to position 0, it is at 1"):
+        with pytest.raises(LearnError, match="it was made for log position 0, the log is at 1"):
             workspace.compile(agreed=path)
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         path.write_bytes(path.read_bytes().replace(b'"window": 4000', b'"window": 9000'))
