@@ -76,7 +76,7 @@ def test_a_checkout_that_writes_crlf_changes_no_byte_of_a_workspace(shop: Path, 
         assert (there / "generated" / path.name).read_bytes() == path.read_bytes(), path.name
     assert answers(there) == answers(shop)
     code, out, _ = run(there, "compile", "--check")
-    assert (code, out) == (0, "every generated file follows from its manifest\n")
+    assert (code, out) == (0, "every generated file matches its manifest\n")
 
 
 def test_attributes_around_the_workspace_do_not_convert_it(shop: Path, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def lose_folder(shop: Path) -> None:
         (damage_log, "log", ""),
         (misspell_setting, "poet.toml", "stat"),
         (lose_registry, "registry", "is not a registry"),
-        (lose_folder, "generated/", "is no folder"),
+        (lose_folder, "generated/", "is not a folder"),
     ],
 )
 def test_what_is_broken_is_a_problem_with_a_next_step(

@@ -196,7 +196,7 @@ def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> 
     assert f"QUARANTINED version 2 by guard since {SAID['at']}: KeyError: 'age'" in told
     assert "shadow detect_drift v2: 1 compared, 0 differ, 0 failed" in told
     assert f"canary detect_drift v3: inconclusive; answers for 25% of the features since {SAID['at']}" in told
-    assert "0 judged, 0 of them differ" in told
+    assert "0 labeled, 0 of them differ" in told
     canary = canary_document(workspace, DRIFT)
     assert isinstance(canary, JudgedCanary)
     assert canary.answered_by_canary + canary.answered_by_champion == 1

@@ -262,7 +262,7 @@ def test_a_second_upgrade_changes_nothing(old: Path) -> None:
     again = run(old, "upgrade")
     assert (again.exit_code, again.stdout) == (
         0,
-        "every version is what this release writes for its decisions\n",
+        "every version is up to date with this release\n",
     )
     assert run(old, "upgrade", "--check").exit_code == 0
     assert contents(old / "generated") == before
@@ -383,7 +383,7 @@ def test_a_policy_that_is_not_installed_is_left_as_it_is(old: Path) -> None:
     before = contents(generated)
     done = run(old, "upgrade")
     assert done.exit_code == 1
-    assert "- of_a_plug_in version 1 is left as it is: no policy is called 'of_a_plug_in'" in done.stdout
+    assert "- of_a_plug_in version 1 was skipped: no policy is called 'of_a_plug_in'" in done.stdout
     after = contents(generated)
     assert {name for name in after if after[name] == before[name]} == {
         ".gitignore",
@@ -460,7 +460,7 @@ def test_modules_of_a_workspaces_own_template_are_validated(old: Path) -> None:
     with_template(old, ("return max(", "return -max("))
     done = run(old, "upgrade")
     assert done.exit_code == 1
-    assert f"- {WINDOW} version 1 is left as it is:" in done.stdout
+    assert f"- {WINDOW} version 1 was skipped:" in done.stdout
     assert contents(old / "generated") == kept
 
 

@@ -118,12 +118,12 @@ def test_once_looks_once(watched: Watched) -> None:
     """And says how far it is; with enough it compiles without waiting for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
-    assert watched.said == ["2 of 3 feedback events since the last compile: nothing to do yet"]
+    assert watched.said == ["2 of 3 feedback events since the last compile: nothing to do"]
     watched.append(3)
     watched.run(60.0, once=True)
     watched.run(60.0, once=True)
     assert watched.compiled_at == [0.0]
-    assert watched.said[-1] == "0 of 3 feedback events since the last compile: nothing to do yet"
+    assert watched.said[-1] == "0 of 3 feedback events since the last compile: nothing to do"
 
 
 def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
@@ -233,7 +233,7 @@ def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
     for process in (second, running):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
-        assert (process.returncode, said.splitlines()[-1]) == (0, "no longer watching")
+        assert (process.returncode, said.splitlines()[-1]) == (0, "stopped watching")
 
 
 def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:

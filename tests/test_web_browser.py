@@ -59,7 +59,7 @@ def read_answers(page: Any, address: str, folder: Path) -> list[int]:
         page.goto(f"{address}/versions/detect_drift")
         page.get_by_label("Why").fill("only to see")
         page.get_by_role("button", name="Roll back to v1").click()
-        page.get_by_text("v1 answers").wait_for()
+        page.get_by_text("v1 active").wait_for()
         time.sleep(LOOK_S)
         answers.append(detect_drift(current, before, feature="age").policy_version)
     return answers
@@ -79,7 +79,7 @@ def test_the_way_from_feedback_to_a_version_and_back(tmp_path: Path) -> None:
         page.keyboard.type("nothing had changed")
         page.keyboard.press("Escape")
         page.keyboard.press("f")
-        page.get_by_text("Nothing waits").wait_for()
+        page.get_by_text("Inbox is empty").wait_for()
         page.locator("#says", has_text="Noted: a false alarm").wait_for(
             state="attached"
         )  # said a moment later

@@ -44,7 +44,7 @@ def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (["token", "revoke", "nobody"], AccessError, "there are none"),
+        (["token", "revoke", "nobody"], AccessError, "existing tokens: none"),
         (["token", "create", "ana", "--role", "boss"], AccessError, "emit, review, operate"),
         (["serve", "--host", "192.0.2.1"], ServeError, "poet token create"),
         (["serve", "--slack-secret", "nowhere"], ServeError, "cannot be read"),

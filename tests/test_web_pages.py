@@ -47,7 +47,7 @@ def text_of(client: Served, address: str) -> str:
 def test_an_empty_workspace_says_how_to_begin(client: Served) -> None:
     """On the overview, and in the inbox."""
     assert "curl" in text_of(client, "/")
-    assert "Nothing waits" in text_of(client, "/inbox")
+    assert "Inbox is empty" in text_of(client, "/inbox")
 
 
 def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
@@ -67,7 +67,7 @@ def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
     )
     assert said.source == client.state.workspace.who
     client.post("/executions/1", data={"form_token": token, "verdict": "real"})
-    assert "Nothing waits" in text_of(client, "/inbox")
+    assert "Inbox is empty" in text_of(client, "/inbox")
     assert "drift.validation" in text_of(client, "/executions/1")
 
 
@@ -89,7 +89,7 @@ def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
     assert '<path class="current"' in text_of(client, "/executions/1")
     assert '<rect class="current"' in text_of(client, "/executions/2")
     assert "2.00 \N{MULTIPLICATION SIGN}" in text_of(client, "/executions/3")
-    assert "holds no samples" in text_of(client, "/executions/4")
+    assert "contains no samples" in text_of(client, "/executions/4")
 
 
 def test_a_sketch_keeps_the_shape_of_both_samples() -> None:
@@ -264,6 +264,6 @@ def test_who_reviews_judges_and_plans_but_does_not_decide(client: Served) -> Non
     client.post("/login", data={"token": secret})
     token = {"form_token": client.form_token("/inbox"), "why": "x"}
     assert client.post("/versions/detect_drift/1/activate", data=token).status_code == 403
-    assert "Let v1 answer" not in text_of(client, "/versions/detect_drift/1")
+    assert "Activate v1" not in text_of(client, "/versions/detect_drift/1")
     assert client.post("/executions/1", data=token | {"verdict": "real"}).status_code == 303
     assert client.held()[-1].source == "user/ana"

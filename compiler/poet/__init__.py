@@ -1,4 +1,4 @@
-"""Monitoring policies that learn from the people who answer their alerts."""
+"""Monitoring policies that learn from people's feedback on their alerts."""
 
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # generated modules import poet_runtime; they must not pay for the compiler
+    # lazy, so that generated modules do not import the compiler
     if name in ("Workspace", "Report"):
         with needs_compiler():
             from poet.workspace import workspace  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The command line. It parses, calls and prints; what is true is decided elsewhere."""
+"""The command line: parse arguments, call the library and print the result. It contains no decisions."""
 
 from poet.cli.entry import main
 

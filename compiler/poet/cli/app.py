@@ -1,4 +1,4 @@
-"""`poet COMMAND`: the group, its errors and its exit statuses."""
+"""`poet COMMAND`: the command group, error handling and exit statuses."""
 
 import os
 import sys
@@ -29,21 +29,21 @@ from poet_runtime.errors import PoetError, needs_compiler
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
     show_default="the current folder",
-    help="The workspace to work in.",
+    help="The workspace folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.version_option(package_name="poet-policy-compiler", prog_name="poet")
 @click.pass_context
 def app(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    r"""Compile monitoring policies that learn from the people who answer their alerts.
+    r"""Compile monitoring policies that learn from feedback on their alerts.
 
-    Exit status: 0 done; 1 it ran and the answer is no; 2 wrong usage or bad input.
+    Exit status: 0 success; 1 the command ran and the result is negative; 2 wrong usage or invalid input.
 
     \b
     poet init monitors && poet status --workspace monitors
     """
     context.obj = {"folder": folder, "json": as_json}
-    if os.environ.get("NO_COLOR"):  # no-color.org; in a pipe click leaves colours out by itself
+    if os.environ.get("NO_COLOR"):  # no-color.org; click itself omits colors in a pipe
         context.color = False
 
 
@@ -57,9 +57,9 @@ def _note_json(context: click.Context, _option: click.Parameter, as_json: Any) -
 
 
 def _finished(command: click.Command) -> click.Command:
-    """Let --workspace and --json stand behind a command too, and keep the lines of its examples.
+    r"""Accept --workspace and --json after the command too, and preserve the lines of its examples.
 
-    In a raw docstring stands a backslash and a b where click looks for a backspace.
+    Click expects a backspace character before an example; a raw docstring contains ``\b`` as two characters.
     """
     command.help = (command.help or "").replace("\\b", "\b")
     for each in command.commands.values() if isinstance(command, click.Group) else ():
@@ -72,14 +72,14 @@ def _finished(command: click.Command) -> click.Command:
                 type=path,
                 expose_value=False,
                 callback=_note_folder,
-                help="The workspace to work in.",
+                help="The workspace folder.",
             ),
             click.Option(
                 ["--json"],
                 is_flag=True,
                 expose_value=False,
                 callback=_note_json,
-                help="One JSON document on standard output.",
+                help="Print one JSON document.",
             ),
         ]
     return command
@@ -104,9 +104,9 @@ _finished(app)
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status."""
+    """Run the command line and exit with its status."""
     try:
-        with needs_compiler():  # a command's own imports; others may have brought click
+        with needs_compiler():  # click may be installed without the compiler's other libraries
             status = app.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()

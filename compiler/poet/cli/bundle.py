@@ -1,4 +1,4 @@
-"""`key`, `bundle`, `pull`."""
+"""The commands `key`, `bundle` and `pull`."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,9 @@ from poet.cli.output import note, show
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
 def key(settings: dict[str, Any], file: Path) -> None:
-    r"""Make a key pair: the private key goes into FILE, the public one is printed for `poet pull --trust`.
+    r"""Create a key pair for signing bundles.
+
+    The private key is written to FILE. The public key is printed for `poet pull --trust`.
 
     \b
     poet key signing.pem > trusted
@@ -31,9 +33,10 @@ def key(settings: dict[str, Any], file: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.pass_obj
 def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, out: Path) -> None:
-    r"""Write the active and the previous version of all policies, or of some, as one signed file.
+    r"""Write the active versions to one signed file.
 
-    Nothing is compiled and nothing is read but generated/; the same versions give the same bytes.
+    The bundle contains the active and the previous version of POLICIES (default: all). Only generated/ is
+    read and nothing is compiled. The same versions give the same bytes.
 
     \b
     poet bundle --key signing.pem --out drift.poet
@@ -47,12 +50,12 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
     document = pack(generated, policies)
     for policy in document.active:
         for each in changed_modules(generated, policy, document.registry):
-            note(f"poet: {each.path} {each.says}, and is what the bundle holds")
+            note(f"poet: {each.path} {each.says}, and the bundle contains it")
     content = sign(document, private)
     try:
         atomic_write(out, content)
     except OSError as error:
-        raise click.UsageError(f"{out} cannot be written ({error.strerror}); name another file") from error
+        raise click.UsageError(f"{out} cannot be written ({error.strerror}); choose another file") from error
     told = {
         "file": os.fspath(out),
         "bytes": len(content),
@@ -67,24 +70,22 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--trust", multiple=True, required=True, help="A line that `poet key` printed; may be repeated."
-)
+@click.option("--trust", multiple=True, required=True, help="A public key printed by `poet key`; repeatable.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("pulled"),
     show_default=True,
-    help="The folder that serves what came.",
+    help="The folder that serves the pulled versions.",
 )
 @click.option(
     "--require-version",
     "required",
     multiple=True,
     metavar="POLICY=N",
-    help="Take nothing that does not have this version active; may be repeated.",
+    help="Refuse a bundle in which another version is active; repeatable.",
 )
-@click.option("--allow-older", is_flag=True, help="Also take a bundle that is older than the one served.")
+@click.option("--allow-older", is_flag=True, help="Also accept a bundle older than the one served.")
 @click.pass_obj
 def pull(
     settings: dict[str, Any],
@@ -95,9 +96,10 @@ def pull(
     *,
     allow_older: bool,
 ) -> None:
-    r"""Take a bundle from a path or an http address, verify it, and let its versions answer.
+    r"""Fetch a bundle, verify it and activate its versions.
 
-    Exit status 1: it was refused or did not come, and what answered before goes on.
+    SOURCE is a path or an HTTP address. Exit status 1: the bundle was refused or could not be fetched; the
+    versions that were active stay active.
 
     \b
     poet pull https://example.com/drift.poet --trust "$(cat trusted)" --into served

@@ -1,4 +1,4 @@
-"""`plan`, `compile`, `diff`, `explain`, `validate`."""
+"""The commands `plan`, `compile`, `diff`, `explain` and `validate`."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 with_engine = click.option(
     "--engine",
     type=click.Choice(["duckdb", "spark"]),
-    help="What summarises the log; default: as poet.toml says.",
+    help="The engine that summarizes the log; default: from poet.toml.",
 )
 
 
 @click.command()
 @click.argument("policies", nargs=-1)
-@click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 if there are changes.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `poet compile FILE`."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `poet compile FILE`."
 )
 @with_engine
 @as_format
@@ -38,10 +38,12 @@ def plan(
     engine: Literal["duckdb", "spark"] | None,
     format_: Format | None,
 ) -> None:
-    r"""Say what a compile would change, and why; no version is written, only the plan that you ask for.
+    r"""Show what a compile would change, and why.
+
+    No version is written. With --out, the plan is saved.
 
     \b
-    poet plan                     of all policies
+    poet plan                     for all policies
     poet plan detect_drift --out plan.json && poet compile plan.json
     poet plan --format markdown   for a comment on a pull request
     """
@@ -62,11 +64,15 @@ def plan(
 
 @click.command(name="compile")
 @click.argument("policies", nargs=-1)
-@click.option("--check", is_flag=True, help="Only check that every generated file follows from its manifest.")
-@click.option("--no-activate", is_flag=True, help="Publish, but let the old versions answer.")
-@click.option("--shadow", is_flag=True, help="Publish, and run the new versions beside the old ones.")
+@click.option("--check", is_flag=True, help="Only check that the generated files match their manifests.")
+@click.option("--no-activate", is_flag=True, help="Publish, but keep the old versions active.")
+@click.option("--shadow", is_flag=True, help="Publish, and run the new versions as shadows.")
 @click.option(
-    "--canary", type=float, default=None, metavar="SHARE", help="Publish, and let them answer for a share."
+    "--canary",
+    type=float,
+    default=None,
+    metavar="SHARE",
+    help="Publish, and activate them for a share of the features.",
 )
 @with_engine
 @as_format
@@ -82,13 +88,14 @@ def compile_(
     engine: Literal["duckdb", "spark"] | None,
     format_: Format | None,
 ) -> None:
-    r"""Learn, render, check, validate, publish and swap what changed.
+    r"""Learn from feedback and publish new versions.
 
-    In place of POLICIES, a plan that `poet plan --out FILE.json` saved is applied exactly, or not at all.
+    Changed policies are learned, rendered, checked, validated, published and activated. Instead of POLICIES,
+    you can pass a plan saved by `poet plan --out FILE.json`. It is applied exactly or not at all.
 
     \b
-    poet compile                  everything that feedback taught
-    poet compile --canary 0.1     answer for a tenth of the features first
+    poet compile                  all policies
+    poet compile --canary 0.1     start with a tenth of the features
     poet compile --check          in CI
     poet compile --format markdown > comment.md
     """
@@ -97,7 +104,7 @@ def compile_(
     from poet_runtime.errors import ValidationError  # noqa: PLC0415
 
     if shadow + no_activate + (canary is not None) > 1:
-        raise click.UsageError("--shadow, --canary and --no-activate exclude one another")
+        raise click.UsageError("--shadow, --canary and --no-activate are mutually exclusive")
     trial: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
@@ -125,7 +132,7 @@ def compile_(
 
 
 def compiled_lines(document: "PlanDocument", now: str, *, with_source: bool = False) -> Iterator[str]:
-    """Yield what a compile changed, then what it published and whether that is active."""
+    """Yield lines about what a compile changed, what it published and whether that is active."""
     from poet.review.text import plan_lines  # noqa: PLC0415
 
     yield from plan_lines(document, with_source=with_source)
@@ -136,7 +143,7 @@ def compiled_lines(document: "PlanDocument", now: str, *, with_source: bool = Fa
 def _saved(policies: tuple[str, ...]) -> Path | None:
     files = [name for name in policies if name.endswith(".json")]
     if files and len(policies) > 1:
-        raise click.UsageError("give one saved plan, or the names of policies")
+        raise click.UsageError("pass either one saved plan or policy names")
     return Path(files[0]) if files else None
 
 
@@ -152,7 +159,7 @@ def _check(settings: dict[str, Any], workspace: Any) -> None:
     show(
         as_json=settings["json"],
         document=document,
-        lines=lines or ["every generated file follows from its manifest"],
+        lines=lines or ["every generated file matches its manifest"],
     )
     if differences:
         raise click.exceptions.Exit(1)
@@ -167,7 +174,9 @@ def _check(settings: dict[str, Any], workspace: Any) -> None:
 def diff(
     settings: dict[str, Any], policy: str, old: int | None, new: int | None, *, format_: Format | None
 ) -> None:
-    r"""Show what changed between two versions; default: the active one against the one it revises.
+    r"""Show what changed between two versions.
+
+    The default compares the active version with the one it revises.
 
     \b
     poet diff detect_drift        what the active version changed
@@ -192,7 +201,7 @@ def diff(
 @click.argument("rule", required=False)
 @click.pass_obj
 def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
-    r"""Say why a policy's rules are there, or why a candidate is held.
+    r"""Explain a policy's rules and candidates by their evidence.
 
     \b
     poet explain detect_drift numeric
@@ -203,7 +212,7 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
 
     with Workspace.open(settings["folder"]) as workspace:
         (planned,) = workspace.plan([policy]).policies
-        # a held candidate is today's knowledge; what acts was settled when the version was made
+        # a candidate depends on the current log; a rule of the active version was decided when it was made
         decisions = planned.champion if not rule or not rule.startswith("held-") else planned.decisions
     document = explain_document(decisions, rule)
     show(as_json=settings["json"], document=document, lines=explain_lines(document))
@@ -212,10 +221,10 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--policy", default=None, help="Default: the file's name without its version.")
-@click.option("--effort", default=100, show_default=True, help="Examples a property.")
+@click.option("--effort", default=100, show_default=True, help="Examples per property.")
 @click.pass_obj
 def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: int) -> None:
-    r"""Put any module through the contract of a policy.
+    r"""Check a module against the contract of a policy.
 
     \b
     poet validate generated/detect_drift_v2.py

@@ -1,6 +1,6 @@
-"""`completion`: a script for the shell, made from the commands as they are declared; it runs no POET.
+"""The command `completion`: shell completion scripts for bash, zsh and fish.
 
-What bash, zsh and fish want to be told.
+The scripts are generated from the declared commands. They do not run POET.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +12,11 @@ from poet.cli.output import show
 
 
 class Words(NamedTuple):
-    """What may follow a command."""
+    """The words that may follow a command."""
 
-    subcommands: Mapping[str, str]  # with what they do
+    subcommands: Mapping[str, str]  # with their summaries
     options: Mapping[str, str]
-    values: Mapping[str, tuple[str, ...]]  # of options that take one: the choices, () for anything
+    values: Mapping[str, tuple[str, ...]]  # choices of options that take a value; () for any value
     choices: tuple[str, ...]  # of the arguments
 
 
@@ -111,7 +111,7 @@ def _filled(script: str, tree: Tree, values: Iterable[str], words: Iterable[str]
 
 
 def _walk_cases(tree: Tree) -> list[str]:
-    """Say which words lead to a command, and which take the next word for themselves."""
+    """Return which words lead to a command and which options consume the next word."""
     cases = []
     for path, words in tree.items():
         at = " ".join(path)
@@ -152,7 +152,7 @@ SCRIPTS: Final[Mapping[str, Callable[[Tree], str]]] = {"bash": _bash, "fish": _f
 @click.argument("shell", type=click.Choice(sorted(SCRIPTS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print a script that completes commands, options and choices in a shell.
+    r"""Print a shell completion script.
 
     \b
     poet completion bash > ~/.local/share/bash-completion/completions/poet
@@ -165,7 +165,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 def words_of(command: click.Command, path: tuple[str, ...]) -> dict[tuple[str, ...], Words]:
-    """Give what may follow each command, by the words that lead to it."""
+    """Return what may follow each command, by the words that lead to it."""
     subcommands = command.commands if isinstance(command, click.Group) else {}
     found = {path: _words(command, {name: _brief(each) for name, each in subcommands.items()})}
     for name, each in subcommands.items():

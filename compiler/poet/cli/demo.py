@@ -1,8 +1,7 @@
-"""Monitor, answer, compile, and score on series that gave no feedback.
+"""The demo: monitor real series, label alerts, compile, and score on series without feedback.
 
-The series that ship with the package, as pairs of samples with known truth (``data/SOURCES.md``).
-
-The demo's outcome as a table, as a picture, and as data.
+The series ship with the package as pairs of samples with known truth (``demo_data/SOURCES.md``). The
+outcome is available as a table, as a text plot and as data.
 """
 
 import hashlib
@@ -29,10 +28,10 @@ DATA: Final = Path(__file__).parent / "demo_data"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A reference and a current stretch of one series, and whether operators saw a change between them."""
+    """A reference and a current window of one series, and whether operators saw a change between them."""
 
     series: str
-    group: str  # series of one group look alike: all of them teach, or none
+    group: str  # similar series: all of a group get feedback, or none
     is_drift: bool
     current: NDArray[np.float64]
     reference: NDArray[np.float64]
@@ -42,7 +41,7 @@ class Case:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The keyword arguments with which `detect_drift` is called."""
+        """Return the keyword arguments of the `detect_drift` call."""
         return {
             "feature": self.series,
             "current_times": self.current_times,
@@ -63,7 +62,7 @@ class _Row(msgspec.Struct):
 
 
 def load_cases() -> list[Case]:
-    """Give all cases that ship, in the order of the file."""
+    """Return all shipped cases in file order."""
     import pyarrow.parquet as pq  # noqa: PLC0415 -- only the demo reads it
 
     table = pq.read_table(DATA / "series.parquet")
@@ -78,7 +77,7 @@ def load_cases() -> list[Case]:
 def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[np.bool_]) -> Case:
     reference = np.arange(*row.reference)
     if row.kind == "incident":
-        # the reference of an incident is what came before it, earlier incidents left out
+        # the reference of an incident is the data before it, without earlier incidents
         reference = reference[~labelled[start + reference]]
     current = np.arange(*row.current)
     reference, current = (index[np.isfinite(values[start + index])] for index in (reference, current))
@@ -100,13 +99,13 @@ STARTS_AT: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 HOUR_S: Final = 3600.0
 ANSWERS_A_COMPILE: Final = 20
 HELD_OUT_SHARE: Final = 1 / 3
-REPORTED_MISSES: Final = 0.5  # of the drifts that nobody was alerted to, half are found out about
+REPORTED_MISSES: Final = 0.5  # share of the drifts without an alert that people discover
 SEED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a version did on cases with known truth."""
+    """The scores of a version on cases with known truth."""
 
     name: str
     cases: int
@@ -117,28 +116,28 @@ class Score:
 
     @property
     def false_alarm_rate(self) -> float:
-        """The share of quiet cases that raised an alert."""
+        """Return the share of cases without drift that raised an alert."""
         return self.false_alarms / max(self.cases - self.drifts, 1)
 
     @property
     def recall(self) -> float:
-        """The share of drifts that raised an alert."""
+        """Return the share of drifts that raised an alert."""
         return self.found / max(self.drifts, 1)
 
     @property
     def precision(self) -> float:
-        """The share of alerts that were drifts."""
+        """Return the share of alerts that were drifts."""
         return self.found / max(self.alerts, 1)
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean of recall and the share of quiet cases left alone."""
+        """Return the mean of recall and specificity."""
         return (self.recall + 1.0 - self.false_alarm_rate) / 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A version that the answers so far gave rise to."""
+    """A version learned from the labels so far."""
 
     answers: int
     executions: int
@@ -148,7 +147,7 @@ class Taught:
 
 @dataclass(slots=True)
 class Demo:
-    """What came of it."""
+    """The outcome of the demo."""
 
     folder: Path
     executions: int = 0
@@ -174,27 +173,27 @@ def run_demo(
 ) -> Demo:
     """Run the demo in a folder that does not exist yet.
 
-    Only what a person would have been asked is answered: alerts, audited silences, and half of the
-    drifts that went unseen. Everything is seeded; two runs write the same events.
+    Only executions that a person could label are labeled: alerts, randomly audited non-alerts, and half of
+    the missed drifts. Everything is seeded, so two runs write the same events.
     """
     teaching, held_out = split_cases(load_cases())
     clock, ids = _Clock(), itertools.count(1)
-    say("making a workspace that monitors as most people do today: KS, p < 0.05")
+    say("creating a workspace with the common baseline: KS, p < 0.05")
     with Workspace.create(
         folder, start="ks", clock=clock, new_execution_id=lambda: f"demo-{next(ids):04d}"
     ) as workspace:
-        say(f"monitoring {len(teaching)} stretches of {len({case.series for case in teaching})} real series")
+        say(f"monitoring {len(teaching)} windows of {len({case.series for case in teaching})} real series")
         demo = Demo(folder)
         _teach(demo, workspace, teaching, clock, learned)
-        say(f"scoring on {len(held_out)} stretches of other series, which gave no feedback")
+        say(f"scoring on {len(held_out)} windows of other series without feedback")
         demo.scores = _scores(workspace, held_out)
     return demo
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-    """Part cases by group into those to learn from and those to judge by.
+    """Split cases by group into a training and a test set.
 
-    The first come in an order that mixes the series, as a fleet of monitors would.
+    The training set is ordered so that the series alternate, as in a fleet of monitors.
     """
 
     def share(text: str) -> float:
@@ -231,8 +230,8 @@ def _teach(
 
 
 def _answer(workspace: Workspace, case: Case, result: Any, now: float, *, is_reported: bool) -> bool:
-    """Say what a person would say, if anybody would; tells whether somebody did."""
-    workspace.flush()  # people answer after the execution was recorded, and a seeded log must have one order
+    """Emit the label that a person would give; return whether there was one."""
+    workspace.flush()  # labels follow the recorded execution, and a seeded log must have one order
     cited = {"execution_id": result.execution_id}
     who, identity = "user/demo", f"answer-{result.execution_id}"
     if result.drifted and not case.is_drift:
@@ -263,7 +262,7 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
     scores = [_score("v1: KS, p < 0.05", first, cases)]
     if last > 1:
         learned = workspace.registry.version(PATTERN, last)
-        scores.append(_score(f"v{last}: learned from answers", learned, cases))
+        scores.append(_score(f"v{last}: learned from labels", learned, cases))
     with tempfile.TemporaryDirectory(prefix="poet-demo-") as name:
         decisions = policy(PATTERN).version_1("calibrated")
         pipeline.apply(
@@ -276,7 +275,7 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
             effort=10,
         )
         untaught = Registry(Path(name)).version(PATTERN, 1)
-        scores.append(_score("start = calibrated, untaught", untaught, cases))
+        scores.append(_score("start = calibrated, no feedback", untaught, cases))
     return scores
 
 
@@ -291,14 +290,14 @@ WIDTH: Final = 40
 
 
 def learned_lines(taught: Taught) -> Iterator[str]:
-    """Say what a version learned, as it is published."""
-    yield f"· after {taught.answers} answers to {taught.executions} executions: version {taught.version}"
+    """Yield lines about what a newly published version learned."""
+    yield f"· after {taught.answers} labels of {taught.executions} executions: version {taught.version}"
     for rule in (*taught.report.plan.adopted, *taught.report.plan.retired):
         yield from (f"    {line}" for line in rule_lines(rule))
 
 
 def document(demo: Demo) -> dict[str, object]:
-    """Give the outcome as plain data."""
+    """Return the outcome as plain data."""
     return {
         "format_version": 1,
         "folder": str(demo.folder),
@@ -319,11 +318,11 @@ def document(demo: Demo) -> dict[str, object]:
 
 
 def lines(demo: Demo) -> Iterator[str]:
-    """Give the outcome as lines of text."""
+    """Yield the outcome as lines of text."""
     first = demo.scores[0]
     yield ""
-    yield f"{demo.answers} answers to {demo.executions} executions taught {len(demo.taught)} new version(s)."
-    yield f"On {first.cases} stretches of series that gave no feedback ({first.drifts} with a real change):"
+    yield f"{demo.answers} labels of {demo.executions} executions: {len(demo.taught)} new version(s)."
+    yield f"On {first.cases} windows of series without feedback ({first.drifts} with a real change):"
     yield ""
     yield f"{'':30} {'false alarms':>13} {'recall':>8} {'precision':>10} {'balanced':>9}"
     for score in demo.scores:
@@ -337,12 +336,12 @@ def lines(demo: Demo) -> Iterator[str]:
             yield f"{what if score is first else '':13} {_bar(getattr(score, value))} {_short(score)}"
     if demo.alerts_by_twenty:
         yield ""
-        yield "false alarms while it learned (last 40 quiet stretches, after so many answers):"
+        yield "false alarms during learning (last 40 windows without drift, by number of labels):"
         for answers, rate in demo.alerts_by_twenty:
             version = [f" ← version {each.version}" for each in demo.taught if each.answers == answers]
             yield f"{answers:13d} {_bar(rate)} {_percent(rate)}{''.join(version)}"
     yield ""
-    yield "Look at what it wrote, and why:"
+    yield "Inspect the result:"
     yield f"    poet --workspace {demo.folder} diff detect_drift"
     yield f"    poet --workspace {demo.folder} explain detect_drift"
 

@@ -13,13 +13,14 @@ SIGNS: Final = {"ok": "+", "warning": "?", "problem": "-"}
 @click.command()
 @click.pass_obj
 def doctor(settings: dict[str, Any]) -> None:
-    r"""Look at Python, libraries, sandbox, clock, folders, log and versions; say what to do where one is ill.
+    r"""Check the installation and the workspace.
 
-    Nothing is changed. Exit status 1: there is a problem; warnings alone leave it at 0.
+    Python, libraries, sandbox, clock, folders, log and versions are checked. For each unhealthy one the next
+    step is printed. Nothing is changed. Exit status 1: there is a problem; warnings alone give 0.
 
     \b
     poet doctor                    why does this workspace not compile?
-    poet --json doctor             for a machine that watches machines
+    poet --json doctor             for monitoring
     """
     import msgspec  # noqa: PLC0415 -- `poet --help` must not import what it does not need
 

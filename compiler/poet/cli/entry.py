@@ -1,4 +1,4 @@
-"""What the command `poet` starts, also where the compiler is not installed."""
+"""Entry point of the `poet` command, also where the compiler is not installed."""
 
 import sys
 
@@ -6,7 +6,7 @@ from poet_runtime.errors import CompilerMissingError, needs_compiler
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status, 2 where the compiler is not installed."""
+    """Run the command line and exit with its status, or with 2 if the compiler is not installed."""
     try:
         with needs_compiler():
             from poet.cli import app  # noqa: PLC0415 -- imports click, which the base install does not have

@@ -1,4 +1,4 @@
-"""`emit` and `import`."""
+"""The commands `emit` and `import`."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,9 @@ from poet.cli.output import note, show
 @click.command()
 @click.argument("type_", metavar="TYPE")
 @click.argument("data", metavar="JSON")
-@click.option("--source", default=None, help="Who says it, as user/ana; default: the workspace's own.")
+@click.option(
+    "--source", default=None, help="Who emits it, such as user/ana; default: the workspace's source."
+)
 @click.option("--time", default=None, help="When it happened (RFC 3339); default: now.")
 @click.option("--id", "identity", default=None, help="A unique id; emitting it again changes nothing.")
 @click.pass_obj
@@ -24,7 +26,9 @@ def emit(
     time: str | None,
     identity: str | None,
 ) -> None:
-    r"""Append one event to the feedback log; `-` reads payloads as JSON lines from standard input.
+    r"""Append one event to the feedback log.
+
+    With `-`, payloads are read as JSON lines from standard input.
 
     \b
     poet emit drift.validation '{"execution_id": "uuid-123", "was_real_drift": true}' --source user/ana
@@ -72,13 +76,13 @@ def _emit(
 
 @click.command(name="import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--source", default="import", show_default=True, help="The source of events that name none.")
+@click.option("--source", default="import", show_default=True, help="The source of events without one.")
 @click.pass_obj
 def import_(settings: dict[str, Any], files: tuple[Path, ...], source: str) -> None:
-    r"""Import events in bulk: JSON lines, CSV, Parquet.
+    r"""Import events from JSON lines, CSV or Parquet files.
 
-    Refused lines go to feedback_log/dead-letters.jsonl with their reasons; the rest land. Importing a file
-    twice changes nothing.
+    Refused lines are written to feedback_log/dead-letters.jsonl with their reasons; the others are imported.
+    Importing a file twice changes nothing.
 
     \b
     poet import verdicts.csv executions.parquet --source tickets
@@ -105,14 +109,14 @@ def import_(settings: dict[str, Any], files: tuple[Path, ...], source: str) -> N
         note(f"poet: refused: {reason}")
     lines = [f"{report.accepted} events accepted, {report.refused} refused"]
     if report.dead_letters:
-        lines.append(f"the refused ones, with reasons: {report.dead_letters}")
+        lines.append(f"refused events and reasons: {report.dead_letters}")
     show(as_json=settings["json"], document=document, lines=lines)
     if report.refused:
         raise click.exceptions.Exit(1)
 
 
 def _progress() -> Any:
-    """Draw a bar where a terminal is watching."""
+    """Draw a progress bar if the output is a terminal."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 

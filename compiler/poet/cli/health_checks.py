@@ -1,16 +1,10 @@
-"""What looking at one thing gave.
+"""The checks of `poet doctor`, in the order in which an installation would fail.
 
-Look at everything, in the order in which it would fail.
-
-Python and the libraries, as the installed package asks for them; optional ones by extra.
-
-The feedback log: whether it opens, is whole, and was written by clocks that agree with this one.
-
-The machine: what its kernel can enforce on a candidate that is validated, and its clock.
-
-The registry: every published file has the digest that it was published with, and the active ones load.
-
-The workspace: its settings, its folders, its log, its versions.
+- Python and the libraries, as required by the installed package; optional libraries by extra.
+- The machine: what its kernel can enforce while a candidate is validated, and its clock.
+- The workspace: its settings, its folders, its log and its versions.
+- The feedback log: whether it opens, is intact, and was written by clocks that agree with this one.
+- The registry: every file has the digest that it was published with, and the active versions load.
 """
 
 import os
@@ -46,36 +40,36 @@ Severity = Literal["ok", "warning", "problem"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the doctor's: what was looked at, how it is, and what to do about it."""
+    """One finding: what was checked, its state, and the next step."""
 
     check: str
     severity: Severity
     says: str
-    next_step: str = ""  # empty where all is well
+    next_step: str = ""  # empty if healthy
 
 
 def ok(check: str, says: str) -> Finding:
-    """Find a thing well."""
+    """Return the finding of a healthy check."""
     return Finding(check=check, severity="ok", says=says)
 
 
 def warning(check: str, says: str, next_step: str) -> Finding:
-    """Find a thing that works, but less well than it could."""
+    """Return the finding of a check that works with restrictions."""
     return Finding(check=check, severity="warning", says=says, next_step=next_step)
 
 
 def problem(check: str, says: str, next_step: str) -> Finding:
-    """Find a thing that keeps POET from working."""
+    """Return the finding of an unhealthy check that keeps POET from working."""
     return Finding(check=check, severity="problem", says=says, next_step=next_step)
 
 
 DISTRIBUTION: Final = "poet-policy-compiler"
-COMPILER: Final = "compiler"  # the extra that this command came with
+COMPILER: Final = "compiler"  # the extra that installs this command
 OLDEST_PYTHON: Final = (3, 11)
 
 
 def examine_python() -> Finding:
-    """Look at the interpreter."""
+    """Check the interpreter."""
     says = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < OLDEST_PYTHON:
         return problem("python", says, "run POET with Python 3.11 or later")
@@ -83,9 +77,9 @@ def examine_python() -> Finding:
 
 
 def examine_libraries() -> Iterator[Finding]:
-    """Look at what the package needs, then at each extra."""
+    """Check the required libraries, then each extra."""
     asked = [Requirement(each) for each in metadata.requires(DISTRIBUTION) or ()]
-    needed = [each for each in asked if each.name != DISTRIBUTION]  # an extra may ask for another extra
+    needed = [each for each in asked if each.name != DISTRIBUTION]  # an extra may require another extra
     always = [each for each in needed if _is_of(each, "") or _is_of(each, COMPILER)]
     here = {each.name for each in always}
     if lacking := shortcomings(always):
@@ -101,14 +95,14 @@ def examine_libraries() -> Iterator[Finding]:
 
 
 def shortcomings(wanted: Iterable[Requirement]) -> list[str]:
-    """Say which libraries are missing or of another version than asked for."""
+    """Return which libraries are missing or have a version other than required."""
     found = []
     for each in wanted:
         version = _installed(each)
         if not version:
             found.append(f"{each.name} is not installed")
         elif not each.specifier.contains(version, prereleases=True):
-            found.append(f"{each.name} is {version}, asked for is {each.specifier}")
+            found.append(f"{each.name} is {version}, required is {each.specifier}")
     return found
 
 
@@ -117,9 +111,11 @@ def _extra(extra: str, wanted: list[Requirement]) -> Finding:
     lacking = shortcomings(wanted)
     if not lacking:
         return ok(check, ", ".join(f"{each.name} {_installed(each)}" for each in wanted))
-    named = [each for each in wanted if extra in each.name] or wanted  # others may be here for something else
+    named = [
+        each for each in wanted if extra in each.name
+    ] or wanted  # others may be installed for another purpose
     if not any(map(_installed, named)):
-        return ok(check, "not installed, and only needed for what it is named after")
+        return ok(check, "not installed, and only needed for the feature of that name")
     return warning(check, "; ".join(lacking), f"pip install --upgrade '{DISTRIBUTION}[{extra}]'")
 
 
@@ -135,20 +131,20 @@ def _installed(requirement: Requirement) -> str:
 
 
 def examine(folder: Path, *, now: float) -> Iterator[Finding]:
-    """Look at this machine and at the workspace in a folder.
+    """Check this machine and the workspace in a folder.
 
     Parameters
     ----------
     folder
-        The workspace; where there is none, that is the last finding.
+        The workspace. If there is none, that is the last finding.
     now
-        What the clock says, in seconds since 1970.
+        The time of the clock, in seconds since 1970.
     """
     yield examine_python()
     libraries = list(examine_libraries())
     yield from libraries
     if any(each.severity == "problem" for each in libraries):
-        return  # what follows could not even be imported
+        return  # the modules of the following checks could not be imported
 
     yield from examine_machine(now)
     yield from examine_workspace(folder, now=now)
@@ -156,15 +152,15 @@ def examine(folder: Path, *, now: float) -> Iterator[Finding]:
 
 FILE: Final = "log.sqlite3"
 DEAD: Final = "dead-letters.jsonl"
-AHEAD_S: Final = 300.0  # what clocks of two machines may differ by
-CHECKED_BELOW: Final = 1_000_000_000  # bytes; to read more takes minutes
+AHEAD_S: Final = 300.0  # tolerated difference between the clocks of two machines
+CHECKED_BELOW: Final = 1_000_000_000  # bytes; checking a larger log takes minutes
 
 
 def examine_log(folder: Path, address: str, *, now: float) -> Iterator[Finding]:
-    """Look at a workspace's log, in its folder or at its address; one that is not there yet is well."""
+    """Check a workspace's log, in its folder or at its address; a missing log is healthy."""
     file = folder / FILE
     if not address and not file.exists():
-        yield ok("log", "no event yet")
+        yield ok("log", "no events yet")
         return
     if not address and (damage := _damage(file)):
         yield problem("log", f"{file}: {damage}", "move it away, then `poet import` an export of it")
@@ -177,7 +173,9 @@ def examine_log(folder: Path, address: str, *, now: float) -> Iterator[Finding]:
         yield problem("log", says or str(error), then if says else "see docs/stores.md")
     if (folder / DEAD).exists():
         yield warning(
-            "dead letters", f"{folder / DEAD} holds refused events", "correct them, `poet import` them"
+            "dead letters",
+            f"{folder / DEAD} contains refused events",
+            "correct them, then `poet import` them",
         )
 
 
@@ -191,7 +189,7 @@ def _content(log: FeedbackLog, now: float) -> Iterator[Finding]:
 
 
 def _damage(file: Path) -> str:
-    """Give what SQLite finds wrong; nothing is written."""
+    """Return the damage that SQLite reports; write nothing."""
     if file.stat().st_size > CHECKED_BELOW:
         return ""
     try:
@@ -205,17 +203,17 @@ def _damage(file: Path) -> str:
     return "" if said == "ok" else said
 
 
-WRITTEN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no clock that is right says less
+WRITTEN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # a correct clock cannot be earlier
 
 
 def examine_machine(now: float) -> Iterator[Finding]:
-    """Look at the sandbox and at the clock."""
+    """Check the sandbox and the clock."""
     yield from examine_sandbox(this_kernel())
     yield examine_clock(now)
 
 
 def examine_sandbox(kernel: Kernel) -> Iterator[Finding]:
-    """Report what this system enforces while a candidate is validated, and by what."""
+    """Report which limits this system enforces while a candidate is validated, and how."""
     for each in capabilities(kernel):
         check = f"sandbox, {each.name}"
         if each.is_enforced:
@@ -225,7 +223,7 @@ def examine_sandbox(kernel: Kernel) -> Iterator[Finding]:
 
 
 def examine_clock(now: float) -> Finding:
-    """Look at the clock, by which events are dated and old evidence fades."""
+    """Check the clock, which dates events and discounts old evidence."""
     says = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if now < WRITTEN:
         return problem("clock", f"{says} is before this release was written", "set the clock, or start NTP")
@@ -239,7 +237,7 @@ _NOT_HERE: Final = "which this release does not have: another release wrote it"
 
 
 def examine_versions(generated: Path) -> Iterator[Finding]:
-    """Look at each policy; nothing is executed."""
+    """Check each policy without executing a version."""
     try:
         document = read_document(generated)
     except RegistryError as error:
@@ -282,7 +280,7 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
 
 
 def _first_problem(policy: str, active: int, wrong: dict[str, str], next_step: str) -> Finding | None:
-    """Return a problem where something is wrong with the active version, a warning where with another."""
+    """Return a problem if the active version is unhealthy, or a warning if another version is."""
     if (says := wrong.get(str(active))) is not None:
         return problem(policy, f"active version {active}: {says}", next_step)
     if wrong:
@@ -316,12 +314,12 @@ LITTLE_SPACE: Final = 200_000_000  # bytes
 
 
 def examine_workspace(folder: Path, *, now: float) -> Iterator[Finding]:
-    """Look at everything in a workspace."""
+    """Check everything in a workspace."""
     try:
         configuration = read_configuration(folder / "poet.toml")
     except (WorkspaceError, OSError) as error:
         says, _, then = str(error).rpartition("; ")
-        yield problem("poet.toml", says or str(error), then if says else "see to its permissions")
+        yield problem("poet.toml", says or str(error), then if says else "check its permissions")
         return
     yield ok("poet.toml", f"start = {configuration.start}, source = {configuration.source}")
     yield from examine_folders(folder)
@@ -330,13 +328,13 @@ def examine_workspace(folder: Path, *, now: float) -> Iterator[Finding]:
 
 
 def examine_folders(folder: Path) -> Iterator[Finding]:
-    """Say whether compiles and events can write where they must, and whether there is room."""
+    """Check that compiles and events can write where they must, and that there is space."""
     for name in FOLDERS:
         yield _folder(folder / name, is_written=name != "templates")
     free = shutil.disk_usage(folder).free
     says = f"{free / 1e9:.1f} GB free"
     if free < LITTLE_SPACE:
-        yield warning("disk", says, "make room: what cannot be written cannot be learned from")
+        yield warning("disk", says, "free some space: events that cannot be written are lost to learning")
     else:
         yield ok("disk", says)
 
@@ -345,8 +343,12 @@ def _folder(path: Path, *, is_written: bool) -> Finding:
     check = f"{path.name}/"
     if not path.is_dir():
         if not is_written:
-            return ok(check, "is not there: the built-in templates hold")
-        return problem(check, f"{path} is no folder", "restore it from version control, or `poet init` anew")
+            return ok(check, "does not exist: the built-in templates are used")
+        return problem(
+            check,
+            f"{path} is not a folder",
+            "restore it from version control, or run `poet init` in a new folder",
+        )
     wanted = os.R_OK | os.X_OK | (os.W_OK if is_written else 0)
     if not os.access(path, wanted):
         verb = "written" if is_written else "read"

@@ -1,4 +1,4 @@
-"""Documents and lines to standard output, everything else to standard error."""
+"""Write results to standard output and everything else to standard error."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ COLOURS: Final = {"+": "green", "-": "red", "?": "yellow", "@": "cyan"}
 
 
 def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:
-    """Print one JSON document, or lines, colored by their first sign on a terminal."""
+    """Print one JSON document, or lines, on a terminal colored by their first sign."""
     if as_json:
         click.echo(json_text(document, indent=2))
         return
@@ -32,7 +32,7 @@ as_format = click.option(
     "format_",
     type=click.Choice(["terminal", "markdown", "html", "json"]),
     default=None,
-    help="Markdown is a comment on a pull request, HTML one page that opens offline.",
+    help="Markdown: a pull request comment. HTML: one page that opens offline.",
 )
 
 
@@ -61,14 +61,14 @@ def show_review(review: "Review", lines: Iterable[str], format_: Format | None, 
 
 
 def note(text: str) -> None:
-    """Say something that is no result."""
+    """Print a message that is not part of the result to standard error."""
     click.echo(text, err=True)
     sys.stderr.flush()
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Draw a bar on a terminal; a pipe gets none. Gives what tells it how far the work is."""
+    """Draw a progress bar if the output is a terminal; yield the function that updates it."""
     from rich.console import Console  # noqa: PLC0415 -- a command that is quick must not wait for it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def note_broken_packages() -> None:
-    """Say which packages bring a policy or an event type that is left out, and why."""
+    """Report the plug-in packages whose policy or event type was skipped, and why."""
     from poet.events import PAYLOADS  # noqa: PLC0415 -- `poet --help` must not import the compiler
     from poet.spec import broken_policies  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`activate`, `rollback`, `shadow`, `canary`."""
+"""The commands `activate`, `rollback`, `shadow` and `canary`."""
 
 from typing import Any, Final
 
@@ -6,19 +6,21 @@ import click
 
 from poet.cli.output import show
 
-_DESPITE: Final = "Also where a guard has quarantined it; that releases it."
+_DESPITE: Final = "Also activate a quarantined version, which releases it."
 
 
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int)
-@click.option("--why", default="activated by hand", help="For the journal.")
+@click.option("--why", default="activated by hand", help="The reason, recorded in the journal.")
 @click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
 @click.pass_obj
 def activate(
     settings: dict[str, Any], policy: str, version: int, *, why: str, despite_quarantine: bool
 ) -> None:
-    r"""Let a published version answer, at once and in every process; what is on trial ends.
+    r"""Activate a published version.
+
+    The switch is immediate in every process. A running shadow or canary ends.
 
     \b
     poet activate detect_drift 3 --why 'reviewed by ana'
@@ -32,10 +34,12 @@ def activate(
 
 @click.command()
 @click.argument("policy")
-@click.option("--why", default="rolled back by hand", help="For the journal.")
+@click.option("--why", default="rolled back by hand", help="The reason, recorded in the journal.")
 @click.pass_obj
 def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
-    r"""Let the version before the active one answer again; while a canary is out, end the canary.
+    r"""Activate the previous version, or end a canary.
+
+    While a canary runs, only the canary ends.
 
     \b
     poet rollback detect_drift --why 'too many alerts'
@@ -50,11 +54,13 @@ def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int)
-@click.option("--share", default=0.1, show_default=True, help="Of the calls.")
-@click.option("--why", default="shadow by hand", help="For the journal.")
+@click.option("--share", default=0.1, show_default=True, help="The share of the calls.")
+@click.option("--why", default="shadow by hand", help="The reason, recorded in the journal.")
 @click.pass_obj
 def shadow(settings: dict[str, Any], policy: str, version: int, share: float, why: str) -> None:
-    r"""Run a version beside the active one; it never answers. `poet status` says how they differ.
+    r"""Run a version as a shadow of the active one.
+
+    A shadow never answers. `poet status` shows how the two versions differ.
 
     \b
     poet shadow detect_drift 3 --share 0.2
@@ -71,8 +77,8 @@ def shadow(settings: dict[str, Any], policy: str, version: int, share: float, wh
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int, required=False)
-@click.option("--share", default=0.1, show_default=True, help="Of the features.")
-@click.option("--why", default="canary by hand", help="For the journal.")
+@click.option("--share", default=0.1, show_default=True, help="The share of the features.")
+@click.option("--why", default="canary by hand", help="The reason, recorded in the journal.")
 @click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
 @click.pass_obj
 def canary(
@@ -84,11 +90,13 @@ def canary(
     why: str,
     despite_quarantine: bool,
 ) -> None:
-    r"""Let a version answer for a share of the features; without VERSION, say how the canary stands.
+    r"""Activate a version for a share of the features.
+
+    Without VERSION, show the state of the canary.
 
     \b
     poet canary detect_drift 3 --share 0.1
-    poet canary detect_drift         how does it stand?
+    poet canary detect_drift         show its state
     """
     from poet.review.status import canary_document  # noqa: PLC0415
     from poet.review.text import canary_line  # noqa: PLC0415

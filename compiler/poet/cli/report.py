@@ -16,18 +16,20 @@ OUT: Final = "report.html"
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help=f"Where to write it; `-` is standard output.  [default: {OUT} in the workspace]",
+    help=f"The output file; `-` is standard output.  [default: {OUT} in the workspace]",
 )
 @click.option(
     "--moments",
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
-    help="At how many moments of the log the learners are asked again, for the plots over time.",
+    help="The number of log positions at which the learners run again for the plots over time.",
 )
 @click.pass_obj
 def report(settings: dict[str, Any], out: Path | None, moments: int) -> None:
-    r"""Write what a workspace has learned as one HTML page that opens offline.
+    r"""Write an HTML report of what a workspace has learned.
+
+    The report is one page that opens offline.
 
     \b
     poet report                   report.html in the workspace
@@ -51,7 +53,7 @@ def report(settings: dict[str, Any], out: Path | None, moments: int) -> None:
     show(as_json=settings["json"], document=document, lines=[said])
     for each in found.policies:
         if each.problem:
-            note(f"poet: {each.policy} is reported in part: {each.problem}")
+            note(f"poet: the report of {each.policy} is incomplete: {each.problem}")
 
 
 COMMANDS: Final = (report,)

@@ -1,4 +1,4 @@
-"""`pin`, `veto`, `release`, `pins`, `verify`."""
+"""The commands `pin`, `veto`, `release`, `pins` and `verify`."""
 
 from typing import Any, Final
 
@@ -12,10 +12,12 @@ from poet.cli.output import show
 @click.argument("policy")
 @click.argument("rule")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--why", default="", help="For the file of pins.")
+@click.option("--why", default="", help="The reason, recorded in pins.json.")
 @click.pass_obj
 def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...], why: str) -> None:
-    r"""Keep a rule as it is, or with these values (JSON), whatever feedback says, until it is released.
+    r"""Fix a rule, optionally with other values (JSON).
+
+    A pinned rule is kept regardless of feedback until it is released.
 
     \b
     poet pin detect_drift numeric --why 'agreed with the auditors'
@@ -26,16 +28,16 @@ def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...
     with Workspace.open(settings["folder"]) as workspace:
         workspace.pin_rule(policy, rule, values=given, why=why)
     told = f" with {', '.join(values)}" if values else ""
-    _say(settings, policy, rule, "pin", f"{policy}: {rule} is pinned{told}; `poet compile` puts it in force")
+    _say(settings, policy, rule, "pin", f"{policy}: {rule} is pinned{told}; `poet compile` applies it")
 
 
 @click.command()
 @click.argument("policy")
 @click.argument("rule")
-@click.option("--why", default="", help="For the file of pins.")
+@click.option("--why", default="", help="The reason, recorded in pins.json.")
 @click.pass_obj
 def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
-    r"""Never let a rule act, until it is released.
+    r"""Exclude a rule until it is released.
 
     \b
     poet veto generate_alerts suppress-age --why 'never hold age back'
@@ -44,16 +46,21 @@ def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
 
     with Workspace.open(settings["folder"]) as workspace:
         workspace.veto_rule(policy, rule, why=why)
-    _say(settings, policy, rule, "veto", f"{policy}: {rule} is vetoed; `poet compile` takes it out")
+    _say(settings, policy, rule, "veto", f"{policy}: {rule} is vetoed; `poet compile` removes it")
 
 
 @click.command()
 @click.argument("policy")
 @click.argument("what", metavar="RULE|VERSION")
-@click.option("--why", default="released by hand", help="For the journal, or the file of pins.")
+@click.option(
+    "--why", default="released by hand", help="The reason, recorded in the journal or in pins.json."
+)
 @click.pass_obj
 def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
-    r"""Take a pin or a veto from a rule, or the quarantine from a version; what answers does not change.
+    r"""Release a rule or a quarantined version.
+
+    Releasing removes the pin or veto of a rule, or the quarantine of a version. The active version does not
+    change.
 
     \b
     poet release detect_drift numeric   a rule
@@ -74,7 +81,7 @@ def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
 @click.command()
 @click.pass_obj
 def pins(settings: dict[str, Any]) -> None:
-    r"""List people's last words on rules: what, who, when, why.
+    r"""List the pins and vetoes in effect.
 
     \b
     poet pins
@@ -88,7 +95,7 @@ def pins(settings: dict[str, Any]) -> None:
     show(
         as_json=settings["json"],
         document=msgspec.to_builtins(words),
-        lines=lines or ["nobody has said a word"],
+        lines=lines or ["there are no pins or vetoes"],
     )
 
 
@@ -97,7 +104,7 @@ def pins(settings: dict[str, Any]) -> None:
 @click.argument("version", type=int)
 @click.pass_obj
 def verify(settings: dict[str, Any], policy: str, version: int) -> None:
-    r"""Learn a version again from the log that it was learned from, and compare every byte.
+    r"""Relearn a version from its log and compare the bytes.
 
     \b
     poet verify detect_drift 2
@@ -107,7 +114,7 @@ def verify(settings: dict[str, Any], policy: str, version: int) -> None:
     with Workspace.open(settings["folder"]) as workspace:
         difference = workspace.verify(policy, version)
     document = {"policy": policy, "version": version, "difference": difference}
-    good = f"{policy} version {version}: the same bytes, learned and rendered again"
+    good = f"{policy} version {version}: relearned and rendered to the same bytes"
     show(as_json=settings["json"], document=document, lines=[difference or good])
     if difference:
         raise click.exceptions.Exit(1)
@@ -116,11 +123,11 @@ def verify(settings: dict[str, Any], policy: str, version: int) -> None:
 def _value(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"{text!r} is not NAME=VALUE; give the name of a parameter and a JSON value")
+        raise click.UsageError(f"{text!r} is not NAME=VALUE; pass a parameter name and a JSON value")
     try:
         return name, msgspec.json.decode(value)
     except msgspec.DecodeError:
-        return name, value  # a word without its quotes
+        return name, value  # a string without quotes
 
 
 def _say(settings: dict[str, Any], policy: str, rule: str, word: str, line: str) -> None:

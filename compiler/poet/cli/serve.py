@@ -1,4 +1,4 @@
-"""`serve` and `token`."""
+"""The commands `serve` and `token`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,23 +11,28 @@ from poet.cli.output import note, show
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Wider than this machine needs tokens.")
-@click.option("--port", default=8484, show_default=True, help="0: any that is free.")
 @click.option(
-    "--public-url", default="", help="Where people see the server behind a proxy, as https://poet.example."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Other addresses than this machine's require tokens.",
+)
+@click.option("--port", default=8484, show_default=True, help="0: any free port.")
+@click.option(
+    "--public-url", default="", help="The public address behind a proxy, such as https://poet.example."
 )
 @click.option(
     "--slack-secret",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="A file with Slack's signing secret: buttons and commands become verdicts.",
+    help="A file with Slack's signing secret; buttons and commands become labels.",
 )
 @click.option(
     "--webhook",
     "webhooks",
     multiple=True,
     metavar="NAME=FILE",
-    help="A sender who signs, and a file with the secret.",
+    help="A signing sender and a file with its secret.",
 )
 @click.pass_obj
 def serve(
@@ -38,10 +43,10 @@ def serve(
     slack_secret: Path | None,
     webhooks: tuple[str, ...],
 ) -> None:
-    r"""Serve pages for people and an HTTP interface for machines, until Ctrl-C.
+    r"""Serve the web interface and the HTTP API until Ctrl-C.
 
     \b
-    poet serve                           on this machine alone
+    poet serve                           on this machine only
     poet token create ana --role operate first, then: poet serve --host 0.0.0.0
     """
     try:
@@ -65,7 +70,7 @@ def serve(
             as_json=settings["json"], document={"address": address}, lines=[f"serving at {address}"]
         ),
     )
-    note("no longer serving")
+    note("stopped serving")
 
 
 def _webhook(text: str) -> tuple[str, Path]:
@@ -77,7 +82,7 @@ def _webhook(text: str) -> tuple[str, Path]:
 
 @click.group()
 def token() -> None:
-    r"""Make, list and revoke the tokens that `poet serve` asks for.
+    r"""Create, list and revoke tokens for `poet serve`.
 
     \b
     poet token create ci --role emit --source monitor/churn
@@ -86,13 +91,13 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--role", required=True, help="emit: machines; review: people who judge; operate: everything.")
-@click.option(
-    "--source", "sources", multiple=True, help="The only source that its events may name; may be repeated."
-)
+@click.option("--role", required=True, help="emit: machines; review: people who label; operate: everything.")
+@click.option("--source", "sources", multiple=True, help="The only allowed source of its events; repeatable.")
 @click.pass_obj
 def create(settings: dict[str, Any], name: str, role: str, sources: tuple[str, ...]) -> None:
-    r"""Make a token for NAME and print it, once: what is kept is its digest.
+    r"""Create a token for NAME and print it once.
+
+    Only its digest is stored.
 
     \b
     poet token create ana --role review
@@ -101,13 +106,13 @@ def create(settings: dict[str, Any], name: str, role: str, sources: tuple[str, .
     secret, made = _tokens(settings).create(name, role, at=at, sources=sources)
     document = {"token": secret, "id": made.id, "name": made.name, "role": made.role}
     show(as_json=settings["json"], document=document, lines=[secret])
-    note("keep it well: nobody can print it again")
+    note("store it safely: it cannot be printed again")
 
 
 @token.command(name="list")
 @click.pass_obj
 def list_(settings: dict[str, Any]) -> None:
-    r"""List who has a token.
+    r"""List the tokens.
 
     \b
     poet token list
@@ -124,7 +129,7 @@ def list_(settings: dict[str, Any]) -> None:
     show(
         as_json=settings["json"],
         document=document,
-        lines=lines or ["no tokens: who is on this machine may all"],
+        lines=lines or ["no tokens: every user of this machine has full access"],
     )
 
 
@@ -132,7 +137,7 @@ def list_(settings: dict[str, Any]) -> None:
 @click.argument("name")
 @click.pass_obj
 def revoke(settings: dict[str, Any], name: str) -> None:
-    r"""Take a token back, at once.
+    r"""Revoke a token immediately.
 
     \b
     poet token revoke ana

@@ -1,4 +1,4 @@
-"""`init`, `demo`, `status`, `upgrade`."""
+"""The commands `init`, `demo`, `status` and `upgrade`."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,11 +20,13 @@ STARTS: Final = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml
 @click.option("--start", type=click.Choice(STARTS), default="calibrated", show_default=True)
 @click.pass_obj
 def init(settings: dict[str, Any], folder: Path, start: str) -> None:
-    r"""Make a workspace: poet.toml, templates, generated, feedback_log.
+    r"""Create a workspace.
+
+    A workspace contains poet.toml, templates, generated and feedback_log.
 
     \b
     poet init                     in the current folder
-    poet init monitors --start ks from the monitor most people run today
+    poet init monitors --start ks start with the two-sample KS test
     """
     from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- `poet --help` must not import the compiler
 
@@ -34,7 +36,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
         document = {"workspace": str(workspace.path), "start": start, "policies": policies}
         lines = [
             f"workspace {workspace.path} is ready: version 1 of {', '.join(policies)}",
-            'next: call Workspace.policy("detect_drift"), `poet emit` what people say of alerts, `poet plan`',
+            'next: call Workspace.policy("detect_drift"), `poet emit` labels of its alerts, then run `poet plan`',
         ]
         show(as_json=settings["json"], document=document, lines=lines)
 
@@ -43,9 +45,9 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("poet-demo"))
 @click.pass_obj
 def demo(settings: dict[str, Any], folder: Path) -> None:
-    r"""Watch a drift monitor learn from the answers to its alerts, on real series.
+    r"""Run a drift monitor that learns from labels on real data.
 
-    A folder that an earlier demo made is made anew.
+    A folder of an earlier demo is replaced.
 
     \b
     poet demo                     in ./poet-demo
@@ -61,7 +63,7 @@ def demo(settings: dict[str, Any], folder: Path) -> None:
     if marker.exists():
         shutil.rmtree(folder)
     elif folder.exists() and any(folder.iterdir()):
-        raise click.UsageError(f"{folder} holds something else; name a folder that does not exist")
+        raise click.UsageError(f"{folder} is not the folder of a demo; choose a folder that does not exist")
     folder.mkdir(parents=True, exist_ok=True)
     marker.touch()
 
@@ -76,7 +78,7 @@ def demo(settings: dict[str, Any], folder: Path) -> None:
 @click.command()
 @click.pass_obj
 def status(settings: dict[str, Any]) -> None:
-    r"""Say where the workspace stands: events, versions, what is nearest to adoption.
+    r"""Show events, versions and the strongest candidates.
 
     \b
     poet status --workspace monitors
@@ -93,16 +95,17 @@ def status(settings: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; leave with 1 if something would change.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with status 1 if something would change.")
 @click.pass_obj
 def upgrade(settings: dict[str, Any], *, check: bool) -> None:
-    r"""Render the versions of an earlier release again.
+    r"""Render the versions again with this release's templates.
 
     Every published version gets the module and the manifest that this release writes for its decisions. The
-    decisions, the numbers, and which version is active do not change. A version whose module was edited is
-    refused before anything is written. An upgrade that was killed is finished by the next one.
+    decisions, the version numbers and the active versions do not change. An upgrade that finds an edited
+    module stops before anything is written. If an upgrade is killed, the next one finishes it.
 
-    Exit status 1: a version could not be rendered, such as one of a policy whose package is not installed.
+    Exit status 1: a version could not be rendered, for example because the package of its policy is not
+    installed.
 
     \b
     poet upgrade --check          what would change?
@@ -132,11 +135,11 @@ def _upgrade_lines(found: "Upgrade", *, is_check: bool) -> Iterator[str]:
     for name in found.files:
         yield f"+ generated/{name} {verb} rewritten"
     for name, reason in sorted(found.left.items()):
-        yield f"- {name} is left as it is: {reason}"
+        yield f"- {name} was skipped: {reason}"
     if found.was_interrupted and not found.versions:
-        yield f"+ an upgrade that did not finish {verb} finished"
+        yield f"+ an interrupted upgrade {verb} finished"
     if not found.is_change and not found.left:
-        yield "every version is what this release writes for its decisions"
+        yield "every version is up to date with this release"
 
 
 COMMANDS: Final = (init, demo, status, upgrade)

@@ -1,4 +1,4 @@
-"""`watch`."""
+"""The command `watch`."""
 
 from typing import Any, Final
 
@@ -8,25 +8,27 @@ from poet.cli.output import json_text, note, show
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Look once, compile if enough has come, and end.")
-@click.option("--interval", default=2.0, show_default=True, help="Seconds between two looks at the log.")
-@click.option("--debounce", default=5.0, show_default=True, help="Seconds without news before a compile.")
+@click.option("--once", is_flag=True, help="Check once, compile if there is enough feedback, and exit.")
+@click.option("--interval", default=2.0, show_default=True, help="Seconds between two checks of the log.")
+@click.option(
+    "--debounce", default=5.0, show_default=True, help="Seconds without new events before a compile."
+)
 @click.pass_obj
 def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: float) -> None:
-    r"""Compile whenever enough feedback has come: `learning_threshold` events since the last compile.
+    r"""Compile whenever there is enough new feedback.
 
-    Executions and alerts do not count. One watcher at a time works; others wait. With --json, one line a
-    compile. Ctrl-C ends it.
+    Enough is `learning_threshold` events since the last compile; executions and alerts do not count. One
+    watcher at a time works; the others wait. With --json, each compile prints one line. Ctrl-C stops it.
 
     \b
     poet watch                    keep compiling
-    poet watch --once             as a job of a scheduler
+    poet watch --once             for a scheduler
     """
     from poet.workspace.watch import watch as keep_watching  # noqa: PLC0415
     from poet_runtime.errors import ValidationError  # noqa: PLC0415
 
     if interval <= 0 or debounce < 0:
-        raise click.UsageError("--interval takes more than 0 seconds, --debounce at least 0")
+        raise click.UsageError("--interval must be greater than 0 seconds and --debounce at least 0")
     try:
         keep_watching(
             settings["folder"].resolve(),
@@ -40,7 +42,7 @@ def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: fl
         note(f"poet: {error}")
         raise click.exceptions.Exit(1) from error
     except KeyboardInterrupt:
-        note("no longer watching")
+        note("stopped watching")
 
 
 def _show(settings: dict[str, Any], report: Any) -> None:

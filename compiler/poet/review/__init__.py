@@ -1,1 +1,1 @@
-"""What people read before they decide: plan, difference, explanation, status and report."""
+"""Documents for human review: plans, diffs, explanations, status and reports."""

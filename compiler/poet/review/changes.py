@@ -1,8 +1,8 @@
-"""A plan as a document: the verdict first, then what changes and why, what waits, what stays.
+"""Documents of changes: a plan, the diff of two versions, and the explanation of a rule.
 
-Two published versions as a document: rules with evidence, behavior, source.
-
-Why a rule is there, as a document: its evidence and some of its events.
+A plan states the verdict first, then what changes and why, the candidates, and what stays the same. A diff
+lists rules with their evidence, behavior and source. An explanation lists the evidence of a rule and some of
+its events.
 """
 
 import difflib
@@ -35,7 +35,7 @@ from poet_runtime.errors import WorkspaceError
 
 
 def plan_document(plan: Plan, *, published: Mapping[str, int] | None = None) -> PlanDocument:
-    """Return what a plan says, and which versions a compile of it published."""
+    """Return the document of a plan, with the versions that a compile of it published."""
     return PlanDocument(
         verdict=_verdict(plan),
         log_position=plan.log_position,
@@ -80,7 +80,7 @@ def _entries(each: PolicyPlan, rules: Iterable[Rule]) -> tuple[Entry, ...]:
 
 
 def _source(each: PolicyPlan) -> Iterator[str]:
-    """Yield the unified diff; everything is new in a version 1."""
+    """Yield the unified diff; for version 1, every line is an addition."""
     older = "" if each.is_first else f"{module_name(each.policy, each.champion.version)}.py"
     newer = f"{module_name(each.policy, each.decisions.version)}.py"
     before, after = each.champion_source.splitlines(), each.source.splitlines()

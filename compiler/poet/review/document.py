@@ -1,8 +1,8 @@
-"""What a plan, a diff, an explanation and a status say, in the order in which a reviewer asks.
+"""The documents of plans, diffs, explanations and status, with fields in the order a reviewer needs them.
 
-These types are the only description of a change. Builders fill them from a workspace, renderers turn them
-into text, Markdown and HTML, and their fields are the JSON that `--json` prints. A renderer derives nothing
-that is not in a document: what a person approves reads the same everywhere.
+These types are the only description of a change. Builders fill them from a workspace, renderers convert them
+to text, Markdown and HTML, and `--json` prints their fields. A renderer adds nothing that is not in a
+document, so a person approves the same content everywhere.
 """
 
 from typing import Any, Final
@@ -30,28 +30,28 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sides(self) -> tuple[Interval, ...]:
-        """The intervals that exist, the earlier one first."""
+        """Return the existing intervals, the earlier one first."""
         return tuple(each for each in (self.before, self.after) if each is not None)
 
     @property
     def counts(self) -> str:
-        """The effective numbers of events; one where both sides have the same."""
+        """Return the effective numbers of events; one number if both sides have the same."""
         return " → ".join(dict.fromkeys(f"{each.n:g}" for each in self.sides))
 
     @property
     def is_share(self) -> bool:
-        """Whether the quantity is printed in percent."""
+        """Return whether the quantity is printed in percent."""
         return self.what in SHARES
 
 
 def evidence_pairs(evidence: Evidence) -> tuple[Pair, ...]:
-    """Return each quantity with what it was and what it is, in the order of the evidence."""
+    """Return each quantity before and after, in the order of the evidence."""
     before, after = ({each.what: each for each in side} for side in (evidence.before, evidence.after))
     return tuple(Pair(what=what, before=before.get(what), after=after.get(what)) for what in before | after)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule, what it does in words, and what was done before it."""
+    """A rule, its description, and the description of the rule before it."""
 
     rule: Rule
     words: str
@@ -59,12 +59,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """Each quantity of the evidence, before and after."""
+        """Return each quantity of the evidence, before and after."""
         return evidence_pairs(self.rule.evidence) if self.rule.evidence else ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What one policy does differently: rules, behavior, and last the source."""
+    """The changes of one policy: rules, behavior and source."""
 
     policy: str
     changes: tuple[Entry, ...] = ()  # rules adopted, changed or pinned, then those retired
@@ -74,50 +74,50 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def older(self) -> int | None:
-        """The version before; None where there was none."""
+        """Return the version before; None if there was none."""
         raise NotImplementedError
 
     @property
     def newer(self) -> int:
-        """The version after."""
+        """Return the version after."""
         raise NotImplementedError
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What belongs to no single rule: edits by hand, denominators."""
+        """Return notes that belong to no single rule: manual edits, denominators."""
         return self.notes
 
 
 class PlannedPolicy(Change, frozen=True, kw_only=True):
-    """What a compile would do to one policy."""
+    """The effect of a compile on one policy."""
 
     is_change: bool
     active_version: int | None
     next_version: int | None
     is_learned: bool = True
-    refused: str = ""  # why what was learned is not offered
+    refused: str = ""  # why the learned change is not proposed
     edits: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()  # all of them
-    candidates: tuple[Entry, ...] = ()  # those that lack evidence, nearest to adoption first, and vetoed ones
+    candidates: tuple[Entry, ...] = ()  # candidates, nearest to adoption first, and vetoed rules
 
     @property
     def older(self) -> int | None:
-        """The version in use; None for a new policy."""
+        """Return the active version; None for a new policy."""
         return self.active_version
 
     @property
     def newer(self) -> int:
-        """The version that a compile would publish, else the one in use."""
+        """Return the version that a compile would publish, else the active one."""
         return self.next_version or self.active_version or 1
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Edits by hand, then denominators and refusals of the learner."""
+        """Return manual edits, then denominators and refusals of the learner."""
         return (*(f"edited by hand: {edit}" for edit in self.edits), *self.notes)
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What a compile would change, and why."""
+    """The changes that a compile would make, and why."""
 
     format_version: int = FORMAT_VERSION
     verdict: str = ""
@@ -130,27 +130,27 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sections(self) -> tuple[PlannedPolicy, ...]:
-        """The policies that would get a new version."""
+        """Return the policies that would get a new version."""
         return tuple(each for each in self.policies if each.is_change)
 
     @property
     def refused(self) -> tuple[PlannedPolicy, ...]:
-        """The policies for which something was learned that is not offered."""
+        """Return the policies with a learned change that is not proposed."""
         return tuple(each for each in self.policies if each.refused)
 
     @property
     def waiting(self) -> tuple[PlannedPolicy, ...]:
-        """The policies with candidates."""
+        """Return the policies with candidates."""
         return tuple(each for each in self.policies if each.is_learned and each.candidates)
 
     @property
     def costs_in_words(self) -> str:
-        """The costs that the plan was made with."""
+        """Return the costs that the plan was made with."""
         return "; ".join(map(str, self.costs))
 
     @property
     def rest(self) -> tuple[str, ...]:
-        """One line for each group of policies that stay as they are."""
+        """Return one line for each group of unchanged policies."""
         same = [
             each.policy
             for each in self.policies
@@ -172,7 +172,7 @@ class ChangedRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiffDocument(Change, frozen=True, kw_only=True):
-    """What one published version does differently from another."""
+    """The differences between two published versions."""
 
     format_version: int = FORMAT_VERSION
     old: int
@@ -184,42 +184,42 @@ class DiffDocument(Change, frozen=True, kw_only=True):
 
     @property
     def older(self) -> int | None:
-        """The older version."""
+        """Return the older version."""
         return self.old
 
     @property
     def newer(self) -> int:
-        """The newer version."""
+        """Return the newer version."""
         return self.new
 
     @property
     def verdict(self) -> str:
-        """The versions and the number of changed rules."""
+        """Return the versions and the number of changed rules."""
         return f"{self.policy}: version {self.old} → {self.new}, {counted(len(self.changes), 'changed rule')}"
 
     @property
     def sections(self) -> tuple[Change, ...]:
-        """The one policy."""
+        """Return the policy as the only section."""
         return (self,)
 
     @property
     def rest(self) -> tuple[str, ...]:
-        """How many rules are the same."""
+        """Return how many rules are unchanged."""
         return (f"{counted(self.unchanged, 'rule')} unchanged",)
 
     @property
     def refused(self) -> tuple[PlannedPolicy, ...]:
-        """None: both versions are published."""
+        """Return nothing: both versions are published."""
         return ()
 
     @property
     def waiting(self) -> tuple[PlannedPolicy, ...]:
-        """None: candidates belong to a plan."""
+        """Return nothing: candidates belong to a plan."""
         return ()
 
     @property
     def costs_in_words(self) -> str:
-        """Empty: costs belong to a plan."""
+        """Return nothing: costs belong to a plan."""
         return ""
 
 
@@ -239,12 +239,12 @@ class ExplainDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule of a published version with the events that it rests on."""
+    """One rule of a published version with the events of its evidence."""
 
     policy: str
     version: int
     entry: Entry
-    events: tuple[tuple[str, Written | None], ...]  # id; None for an event that this log does not hold
+    events: tuple[tuple[str, Written | None], ...]  # id; None for an event that is not in this log
     notes: tuple[str, ...]
 
 
@@ -260,13 +260,13 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnjudgedCanary(Canary, frozen=True, kw_only=True):
-    """A canary of a policy whose single answers no one labels."""
+    """A canary of a policy whose individual answers are not labeled."""
 
     why: str
 
 
 class JudgedCanary(Canary, frozen=True, kw_only=True):
-    """A canary with the evidence of the labels so far; `bar` is what either e-value must reach."""
+    """A canary with the evidence of its labels; `bar` is the threshold of both e-values."""
 
     for_promotion: float
     for_rollback: float
@@ -279,7 +279,7 @@ class JudgedCanary(Canary, frozen=True, kw_only=True):
 
 
 class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A module on disk that is not what was published under its name."""
+    """A module on disk that differs from the published one."""
 
     version: int
     file: str

@@ -1,7 +1,7 @@
-"""Documents as HTML: pages that open offline, and the fragments that the web interface shows too.
+"""HTML rendering: pages that open offline, and fragments shared with the web interface.
 
-Everything that is filled in is escaped, and a name that a template misses is an error. `environment` is the
-one place that knows filters and macros: `templates/parts.html` renders the same in a report and on the web.
+All values are escaped, and a missing name is an error. `environment` is the only place that defines filters
+and macros, so `templates/parts.html` renders the same in a report and on the web.
 """
 
 import base64
@@ -38,7 +38,7 @@ def review_page(review: Review) -> str:
 
 
 def report_page(report: Report) -> str:
-    """Render all that a workspace has learned as one page that opens offline."""
+    """Render everything a workspace has learned as one page that opens offline."""
     return _offline().get_template("report.html").render(found=report)
 
 

@@ -1,7 +1,7 @@
-"""A plan or a diff as Markdown: a comment on a pull request that fits one screen.
+"""Markdown rendering of a plan or a diff, for a pull request comment that fits on one screen.
 
-Text from feedback is data. It is put into code spans, in which neither Markdown nor a forge finds links,
-mentions, references or HTML. A plain sentence stays plain only if nothing in it could be any of these.
+Text from feedback is data. It is placed in code spans, where neither Markdown nor a forge recognizes links,
+mentions, references or HTML. A sentence is printed as plain text only if it cannot contain any of these.
 """
 
 import re
@@ -22,7 +22,7 @@ from poet.review.words import (
     turned,
 )
 
-# letters, numbers and the punctuation of a sentence; nothing that makes markup, a link or a reference
+# letters, numbers and sentence punctuation; no character that can start markup, a link or a reference
 _PLAIN: Final = re.compile(r"(?:[\w ,;:%()'…→≤≥=+/-]|\.(?=\s|$|\d))+")
 _REFERS: Final = re.compile(
     r"://|www|@|#|\bGH-\d|\b[0-9a-f]{7,40}\b|__|\b_|_\b|^[\s=+-]|^\d+\)", re.IGNORECASE
@@ -31,7 +31,7 @@ _LONGEST: Final = 240  # characters of one code span
 
 
 def markdown(review: Review) -> str:
-    """Render a plan or a diff; the module says what is escaped."""
+    """Render a plan or a diff; the module docstring defines what is escaped."""
     return "\n".join(_lines(review)).rstrip("\n") + "\n"
 
 
@@ -82,7 +82,7 @@ def _table(entries: Iterable[Entry]) -> Iterator[str]:
 def _evidence(entry: Entry) -> str:
     evidence = entry.rule.evidence
     if evidence is None:
-        return "a person's word" if entry.rule.status in ("pinned", "vetoed") else ""
+        return "manual override" if entry.rule.status in ("pinned", "vetoed") else ""
     strength = ", ".join(filter(None, [against_threshold(evidence, strong="**"), needed_words(evidence)]))
     return "<br>".join([*map(_pair, entry.pairs), strength])
 
@@ -93,7 +93,7 @@ def _pair(pair: Pair) -> str:
 
 
 def _past(section: Change) -> Iterator[str]:
-    """Yield what would have happened on past executions, and one or two calls whose answer changes."""
+    """Yield the replay on past executions, and one or two calls whose answer changes."""
     told = [*_replayed(section.against), *_savings(section.changes)]
     comparison = section.against.comparison if section.against else None
     witnesses = comparison.witnesses[:2] if comparison else ()
@@ -137,7 +137,7 @@ def _folded_candidates(sections: Iterable[PlannedPolicy]) -> Iterator[str]:
         return
     count = sum(len(section.candidates) for section in found)
     yield ""
-    yield f"<details><summary>{count} candidates wait for evidence, or for a person's word</summary>"
+    yield f"<details><summary>{count} candidates or vetoed rules</summary>"
     for section in found:
         yield ""
         yield f"**{section.policy}**"
@@ -170,7 +170,7 @@ def _plain(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return text in a code span that it cannot end, even in a table; empty for empty text."""
+    """Return text in a code span that it cannot close, even in a table; empty for empty text."""
     kept = clean(text)
     if not kept.strip():
         return "` `" if text else ""

@@ -1,6 +1,6 @@
-"""Every plot of the report and the web interface: numbers in, coordinates out; templates make SVG of them.
+"""The plots of the report and the web interface: compute coordinates that templates render as SVG.
 
-`curves` and `ranges` carry their numbers as rows, for a table below the plot. `histogram`, `bars`, `meter`
+`curves` and `ranges` include their numbers as rows for a table below the plot. `histogram`, `bars`, `meter`
 and `span` are small, and the page shows their numbers next to them.
 """
 
@@ -19,7 +19,7 @@ TOP: Final = 12.0
 BOTTOM: Final = 40.0
 ROW: Final = 34.0  # of a plot of ranges
 MOST_TICKS: Final = 6
-GREATEST: Final = 1e100  # a greater e-value says no more
+GREATEST: Final = 1e100  # larger e-values are clipped
 HISTOGRAM_WIDTH: Final = 640
 HISTOGRAM_HEIGHT: Final = 180
 HISTOGRAM_TICKS: Final = 5
@@ -28,7 +28,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its points, and a band around them where there is one."""
+    """One line: its points, and optionally a band around them."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -45,13 +45,13 @@ class Curve:
     path: str
     band: str
     dots: tuple[tuple[float, float], ...]
-    number: int  # which line style it has
+    number: int  # index of its line style
     is_quiet: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Lines over one axis each way, with the numbers behind them."""
+    """Lines over a shared x axis and y axis, with their numbers."""
 
     title: str
     x_label: str
@@ -76,7 +76,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Intervals below one another on one axis."""
+    """Intervals in rows on a shared axis."""
 
     title: str
     x_label: str
@@ -90,11 +90,11 @@ class Ranges:
 
 
 class Sketch(Protocol):
-    """Two samples, counted: by edges where they are numeric, by values otherwise."""
+    """The counts of two samples: by bin if numeric, otherwise by value."""
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The edges of the bins."""
+        """Return the edges of the bins."""
         ...
 
     @property
@@ -104,12 +104,12 @@ class Sketch(Protocol):
 
     @property
     def current(self) -> tuple[int, ...]:
-        """Counts of the current sample."""
+        """Return the counts of the current sample."""
         ...
 
     @property
     def reference(self) -> tuple[int, ...]:
-        """Counts of the reference."""
+        """Return the counts of the reference."""
         ...
 
 
@@ -158,7 +158,7 @@ def curves(
     is_log_y: bool = False,
     has_zero: bool = False,
 ) -> Plot | None:
-    """Return a plot of lines; None without a point."""
+    """Return a plot of lines; None without points."""
     xs = [x for each in series for x, _ in each.points]
     if not xs:
         return None
@@ -181,7 +181,7 @@ def curves(
 
 
 def ranges(title: str, found: Sequence[Range], *, x_label: str) -> Ranges | None:
-    """Return a plot of intervals; None without any."""
+    """Return a plot of intervals; None without intervals."""
     if not found:
         return None
     ends = [end for each in found for one in (each.now, each.was) if one for end in (one.low, one.high)]
@@ -267,7 +267,7 @@ def span(interval: Interval, *others: Interval | None) -> Span:
 
 
 class _Axis:
-    """One axis: values to coordinates, and round numbers along it."""
+    """An axis that maps values to coordinates, with ticks at round numbers."""
 
     def __init__(self, values: Iterable[float], first: float, last: float, *, is_log: bool = False) -> None:
         self._is_log = is_log

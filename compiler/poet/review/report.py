@@ -1,6 +1,6 @@
-"""All that a workspace has learned, as a document: versions, decisions, evidence over time.
+"""The report of everything a workspace has learned: versions, decisions and evidence over time.
 
-How evidence came about: the learners run again at some positions of the log.
+To show how the evidence developed, the learners run again at several positions of the log.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ EVENTS: Final = "events in the log"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a learner decided at each position, starting from the version that was active then."""
+    """The decisions of a learner at each position, starting from the version that was active then."""
 
     policy: str
     now: Decisions
@@ -77,7 +77,7 @@ def past_of(
 
 
 def _chain(workspace: Workspace, policy: str, version: int) -> list[Decisions]:
-    """Return the versions that led to one, oldest first."""
+    """Return the ancestors of a version, oldest first."""
     found = [published_manifest(workspace.generated, policy, version).decisions]
     while (older := found[0].revises) is not None:
         found.insert(0, published_manifest(workspace.generated, policy, older).decisions)
@@ -91,9 +91,9 @@ def _configuration(workspace: Workspace, decisions: Decisions) -> LearnConfigura
 
 
 def evidence_plots(past: Past) -> Iterator[Plot]:
-    """Yield the evidence of each learned rule and candidate over time, and the quantity that it is about.
+    """Yield the evidence of each learned rule and candidate over time, and the estimated quantity.
 
-    The evidence of a rule ends where it was adopted: nothing is recorded of what would happen without it.
+    The evidence of a rule ends at its adoption, because outcomes without the rule are no longer recorded.
     """
     named = {rule.id: rule.id for rule in past.now.active if rule.evidence}
     for rule in past.decided[-1][1].rules if past.decided else ():
@@ -111,7 +111,7 @@ def evidence_plots(past: Past) -> Iterator[Plot]:
             f"Evidence of {past.policy} as the log grew",
             [*series, needed],
             x_label=EVENTS,
-            y_label="e-value / its bar",
+            y_label="e-value / threshold",
             is_log_y=True,
         )
         yield from [drawn] if drawn else []
@@ -151,7 +151,7 @@ def _sequence(name: str, track: Sequence[tuple[int, Evidence]]) -> Iterator[Plot
     yield from [drawn] if drawn else []
 
 
-Progress = Callable[[str, int, int], None]  # what runs, how many of how many
+Progress = Callable[[str, int, int], None]  # policy, runs done, runs in total
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +168,13 @@ class PolicyReport:
 
     @property
     def has_learned(self) -> bool:
-        """Whether there is more to show than a preset."""
+        """Return whether there is more to show than a preset."""
         return bool(self.learned or self.plots or self.intervals or self.groups or self.problem)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All policies of a workspace, and what a compile would change."""
+    """All policies of a workspace, and the changes that a compile would make."""
 
     name: str
     log_position: int
@@ -192,11 +192,11 @@ def report_document(
     Parameters
     ----------
     workspace
-        Nothing in it changes, except that segments of its log are sealed.
+        It does not change, except that segments of its log are sealed.
     count
-        At how many positions of the log the learners run again.
+        The number of log positions at which the learners run again.
     tell
-        Is called after each run of a learner: the policy, how many runs are done, and how many there are.
+        Called after each run of a learner with the policy, the number of runs done and the total.
     """
     plan = workspace.plan()
     segments = workspace.path / "feedback_log" / "segments"
@@ -251,7 +251,7 @@ def _policy(
 
 
 def _intervals(rules: tuple[Rule, ...], learned: DiffDocument | None) -> Iterator[Ranges | None]:
-    """Yield precision before and after, what rules rest on, and what they save, where it is known."""
+    """Yield precision before and after, the evidence of rules, and their known savings."""
     flips = learned.against.flips if learned and learned.against else None
     if flips and flips.precision_before.n and flips.precision_after.n:
         precision = Range("precision of alerts", flips.precision_after, flips.precision_before)

@@ -37,7 +37,7 @@ CHANGES: Final = 12  # of the journal, newest first
 def status_document(workspace: Workspace, plan: Plan) -> StatusDocument:
     """Return the state of a workspace, with the candidates of a plan."""
     position = workspace.log.position()
-    entries = workspace.registry.status()  # before the tallies: it refreshes what they are read from
+    entries = workspace.registry.status()  # before the tallies, because it refreshes their source
     tallies = {tally.policy: tally for tally in workspace.registry.tallies()}
     policies = {}
     for name, entry in entries.items():
@@ -68,7 +68,7 @@ def _learned(workspace: Workspace, name: str, active: int, position: int) -> dic
 
 
 def canary_document(workspace: Workspace, policy: str) -> Canary | None:
-    """Return a policy's canary and what the labels so far say of it; None where there is none."""
+    """Return a policy's canary with the evidence of its labels; None if there is no canary."""
     entry = read_document(workspace.generated).policies.get(policy)
     if entry is None or entry.canary is None:
         return None
@@ -77,7 +77,7 @@ def canary_document(workspace: Workspace, policy: str) -> Canary | None:
     outcome = _outcome(workspace, spec_of(policy), entry.active, canary.version, canary.since)
     if outcome is None:
         return UnjudgedCanary(
-            **known, outcome="inconclusive", why=f"no one labels single answers of {policy}"
+            **known, outcome="inconclusive", why=f"individual answers of {policy} are not labeled"
         )
     return JudgedCanary(**known, **asdict(outcome))
 
@@ -147,7 +147,7 @@ def _standing(workspace: Workspace, name: str, entry: PolicyEntry) -> PolicyStan
 
 
 def history_document(workspace: Workspace, policy: str) -> HistoryDocument:
-    """Return a policy's versions, newest first, and who activated which one.
+    """Return a policy's versions, newest first, and who activated each.
 
     Raises
     ------

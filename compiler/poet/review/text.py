@@ -1,4 +1,4 @@
-"""Documents as lines for a terminal."""
+"""Text rendering of documents for a terminal."""
 
 from collections.abc import Iterator
 
@@ -66,7 +66,7 @@ def _changed(each: PlannedPolicy) -> Iterator[str]:
 
 def _waiting(each: PlannedPolicy) -> Iterator[str]:
     yield ""
-    yield f"{each.policy}: held, nearest to adoption"
+    yield f"{each.policy}: candidates, nearest to adoption"
     for entry in each.candidates:
         yield from _entry_lines(entry)
     if not each.is_change:
@@ -185,7 +185,7 @@ def status_lines(document: StatusDocument) -> Iterator[str]:
     if document.changes:
         yield f"`poet compile` would publish new versions of: {', '.join(document.changes)}"
     if document.nearest:
-        yield "held, nearest to adoption:"
+        yield "candidates, nearest to adoption:"
         for entry in document.nearest:
             yield from (f"  {line}" for line in list(_entry_lines(entry))[:4])
 
@@ -228,11 +228,11 @@ def canary_line(canary: Canary) -> str:
         return f"{name}; {share}"
     evidence = (
         f"evidence for promotion {canary.for_promotion:.3g}, for rollback {canary.for_rollback:.3g}, "
-        f"{canary.bar:g} needed"
+        f"threshold {canary.bar:g}"
     )
     counts = (
-        f"{canary.answered_by_canary} answers of its own, {canary.answered_by_champion} of version "
-        f"{canary.champion}, {canary.judged} judged, {canary.differ} of them differ, "
+        f"{canary.answered_by_canary} answers by the canary, {canary.answered_by_champion} by version "
+        f"{canary.champion}, {canary.judged} labeled, {canary.differ} of them differ, "
         f"saving {canary.saved:.3g}"
     )
     return f"{name}; {share}; {counts}; {evidence}"

@@ -1,4 +1,4 @@
-"""Sentences that several renderers share: a rule, its evidence, an interval, a replay."""
+"""Phrases shared by the renderers: a rule, its evidence, an interval, a replay."""
 
 from collections.abc import Callable
 from functools import cache
@@ -32,7 +32,7 @@ def in_words(rule: Rule) -> str:
 
 @cache
 def _words_of(kind: str) -> Callable[[Rule], str] | None:
-    """Return what describes rules of this kind, where a policy brings it."""
+    """Return the function that describes rules of this kind, if the policy provides one."""
     for spec in policies():
         if point := dict(spec.rule_words).get(kind):
             found: Callable[[Rule], str] = imported(spec, point)
@@ -62,12 +62,12 @@ def against_threshold(evidence: Evidence, *, strong: str = "") -> str:
 
 
 def needed_words(evidence: Evidence) -> str:
-    """Return about how many more events would decide on a candidate; empty where it is not known."""
+    """Return the approximate number of events that would decide a candidate; empty if unknown."""
     return f"about {counted(evidence.events_needed, 'more event')}" if evidence.events_needed else ""
 
 
 def saving_words(replay: Replay) -> str:
-    """Return what a rule would have saved on recorded executions."""
+    """Return the savings of a rule on recorded executions."""
     return (
         f"saves {replay.saving_per_1000:g} per 1000 executions "
         f"({replay.saving_low:g} … {replay.saving_high:g}), in the units of its costs"
@@ -75,7 +75,7 @@ def saving_words(replay: Replay) -> str:
 
 
 def coverage_words(comparison: Comparison) -> str:
-    """Return on which inputs two versions were compared."""
+    """Return the inputs on which two versions were compared."""
     return "on every input" if comparison.is_exact else f"on a sample of {comparison.asked} inputs"
 
 
@@ -85,7 +85,7 @@ def turned(flips: Flips) -> tuple[tuple[str, Side], ...]:
 
 
 def labels_of(side: Side) -> str:
-    """Return how the executions that turned are labeled."""
+    """Return the labels of the executions whose answer changed."""
     return f"{side.false_alarms} labeled false alarms, {side.real} real, {side.unlabelled} unlabeled"
 
 

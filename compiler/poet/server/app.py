@@ -1,7 +1,4 @@
-"""The application: what stands at which path, and what becomes of errors.
-
-Starting the server, where it may be started.
-"""
+"""The web application: routes, error handling and server start."""
 
 import socket
 import time
@@ -42,12 +39,12 @@ MACHINES: Final = ("/v1/", "/health", "/ready", "/metrics", "/openapi.json")
 def make_app(
     folder: Path, settings: Settings | None = None, *, clock: Callable[[], float] = time.time
 ) -> Starlette:
-    """Make the application of a workspace; it opens the workspace now and lets go of it at shutdown.
+    """Build the application of a workspace; the workspace is opened now and closed at shutdown.
 
     Raises
     ------
     WorkspaceError
-        There is no workspace in the folder.
+        The folder is not a workspace.
     """
     state = State(folder, settings or Settings(), clock=clock)
 
@@ -110,7 +107,7 @@ def _routes() -> list[Route | Mount]:
 
 
 class _Static(StaticFiles):
-    """The package's own files, which a browser may keep: their addresses name their content."""
+    """The package's static files; browsers may cache them because their URLs contain a content digest."""
 
     def file_response(self, *arguments: object, **keywords: object) -> Response:
         response: Response = super().file_response(*arguments, **keywords)  # type: ignore[arg-type]
@@ -119,11 +116,11 @@ class _Static(StaticFiles):
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Say what is wrong: to programs as JSON, to people as a page."""
+    """Return an error as JSON to programs and as a page to people."""
     if isinstance(error, Refusal):
         refusal = error
     elif isinstance(error, HTTPException):
-        then = "GET /openapi.json lists what machines call" if error.status_code == 404 else ""
+        then = "GET /openapi.json lists the HTTP API" if error.status_code == 404 else ""
         refusal = Refusal(
             HTTPStatus(error.status_code), f"{error.detail}: {request.url.path!r:.80}", then=then
         )
@@ -135,13 +132,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, _error: Exception) -> Response:
-    """Say that the fault is ours, and no more; the log of the process has the rest."""
+    """Return an internal error without details; the log of the process contains them."""
     return _said(
         request,
         Refusal(
             HTTPStatus.INTERNAL_SERVER_ERROR,
-            "this is a fault of the server",
-            then="its output says more; whatever was answered with 200 is on disk",
+            "internal server error",
+            then="see the output of the server; everything acknowledged with 200 is on disk",
         ),
     )
 
@@ -160,23 +157,23 @@ def _said(request: Request, refusal: Refusal) -> Response:
 
 
 def serve(folder: Path, settings: Settings, *, started: Callable[[str], None]) -> None:
-    """Serve a workspace until somebody ends it.
+    """Serve a workspace until interrupted.
 
     Parameters
     ----------
     started
-        Told the address once the server answers.
+        Called with the address once the server accepts requests.
 
     Raises
     ------
     ServeError
-        The address cannot be had, or is wider than this machine while there are no tokens.
+        The address is not available, or it is reachable from other machines while there are no tokens.
     """
     if not settings.is_local and not Tokens(folder / "feedback_log").all():
         raise ServeError(
-            f"{settings.host} can be reached from other machines, and without tokens everybody there could "
-            "say which version answers. Make one by `poet token create NAME --role operate`, or leave --host "
-            "out: then the server answers on this machine alone"
+            f"{settings.host} can be reached from other machines, and without tokens anyone there could "
+            "activate a version. Create a token with `poet token create NAME --role operate`, or omit --host "
+            "to serve only this machine"
         )
     listening = _listening(settings)
     port = listening.getsockname()[1]
@@ -185,7 +182,7 @@ def serve(folder: Path, settings: Settings, *, started: Callable[[str], None]) -
         app,
         log_level="warning",
         access_log=False,
-        proxy_headers=False,  # anybody could say that they come from elsewhere
+        proxy_headers=False,  # clients could forge their address
         server_header=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=30,
@@ -208,7 +205,7 @@ def _listening(settings: Settings) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ServeError(
-            f"{settings.host} port {settings.port} cannot be had ({error.strerror or error}); "
-            "choose others with --host and --port"
+            f"{settings.host} port {settings.port} is not available ({error.strerror or error}); "
+            "choose another address with --host and --port"
         ) from error
     return listening

@@ -1,6 +1,6 @@
-"""Who asks, and whether they may.
+"""Authentication and authorization of callers, and the security middleware of every request.
 
-What every request passes: by which name and from which page it comes, and which headers go back.
+The middleware checks the host name and the origin of a request and sets the security headers of responses.
 """
 
 import time
@@ -22,34 +22,34 @@ from poet_runtime.errors import AccessError
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks: the holder of a token, or anybody on this machine where there are no tokens."""
+    """A caller: the holder of a token, or any user of this machine if there are no tokens."""
 
-    name: str  # as versions are changed and verdicts given: user/ana
+    name: str  # the author of changes and labels, such as user/ana
     token: Token | None
-    cookie: str = ""  # of a browser; empty for a machine
+    cookie: str = ""  # of a browser; empty for a program
 
     @property
     def key(self) -> str:
-        """Whose limits are counted."""
+        """Return the key of the caller's rate limit."""
         return self.token.id if self.token else self.name
 
     def may(self, right: Right) -> bool:
-        """Tell whether the caller has a right."""
+        """Return whether the caller has a right."""
         return self.token is None or self.token.may(right)
 
 
 def address(request: Request) -> str:
-    """Name where a request comes from."""
+    """Return the address that a request comes from."""
     return request.client.host if request.client else "nowhere"
 
 
 def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Caller | None:
-    """Say who asks; None for somebody who has to show a token first. Of programs no cookie is taken.
+    """Return the caller; None if a token is required first. Cookies of programs are ignored.
 
     Raises
     ------
     Refusal
-        A token was shown that is none, or this address has shown too many of those.
+        The token is unknown, or this address has sent too many unknown tokens.
     """
     _, _, secret = request.headers.get("authorization", "").partition(" ")
     cookie = request.cookies.get(COOKIE, "")
@@ -62,7 +62,7 @@ def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Cal
             state.strangers.take(address(request))
             raise Refusal(
                 HTTPStatus.UNAUTHORIZED,
-                "this token is unknown, or was revoked",
+                "the token is unknown or was revoked",
                 where="header authorization",
                 expected="Bearer and a token that `poet token create` printed",
                 headers={"www-authenticate": "Bearer"},
@@ -76,7 +76,7 @@ def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Cal
 
 
 def refuse_strangers(request: Request, state: State) -> None:
-    """Turn away who has shown too many tokens that are none.
+    """Refuse an address that has sent too many unknown tokens.
 
     Raises
     ------
@@ -84,11 +84,11 @@ def refuse_strangers(request: Request, state: State) -> None:
         Until the address may try again.
     """
     if wait := state.strangers.wait(address(request)):
-        raise too_many(wait, "too many tokens that are none came from this address")
+        raise too_many(wait, "this address has sent too many unknown tokens")
 
 
 def too_many(wait: float, what: str) -> Refusal:
-    """Say that somebody has to wait."""
+    """Return the refusal of a caller that must wait."""
     return Refusal(
         HTTPStatus.TOO_MANY_REQUESTS,
         what,
@@ -98,17 +98,17 @@ def too_many(wait: float, what: str) -> Refusal:
 
 
 def require(caller: Caller | None, right: Right) -> Caller:
-    """Give the caller, who has the right.
+    """Return the caller if it has the right.
 
     Raises
     ------
     Refusal
-        Nobody is known, or the role does not allow it.
+        The caller is unknown, or its role does not allow this.
     """
     if caller is None:
         raise Refusal(
             HTTPStatus.UNAUTHORIZED,
-            "this needs a token",
+            "this requires a token",
             where="header authorization",
             expected="Bearer and a token that `poet token create` printed",
             headers={"www-authenticate": "Bearer"},
@@ -117,28 +117,28 @@ def require(caller: Caller | None, right: Right) -> Caller:
         role = caller.token.role if caller.token else ""
         raise Refusal(
             HTTPStatus.FORBIDDEN,
-            f"a token with the role {role} must not do this",
+            f"the role {role} does not allow this",
             expected=f"a role with the right to {right}",
-            then="ask whoever runs the server: `poet token create NAME --role ROLE` makes another one",
+            then="ask the operator for another token (`poet token create NAME --role ROLE`)",
         )
     return caller
 
 
 def require_form(request: Request, state: State, caller: Caller, said: str) -> None:
-    """Let only forms in that came from a page of this server.
+    """Refuse forms that do not come from a page of this server (CSRF protection).
 
     Raises
     ------
     Refusal
-        The form is another site's, or a page's from before a restart.
+        The form comes from another site, or from a page loaded before a restart.
     """
     cookie = request.cookies.get(COOKIE, "")
     if not cookie or cookie != caller.cookie or not state.sessions.is_form_token(cookie, said):
         raise Refusal(
             HTTPStatus.FORBIDDEN,
-            "this form did not come from a page of this session",
+            "the form does not come from a page of this session",
             where="field form_token",
-            then="load the page again and repeat what you did",
+            then="reload the page and submit the form again",
         )
 
 
@@ -158,7 +158,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Gate:
-    """The outermost layer of the application."""
+    """The outermost middleware of the application."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
@@ -167,7 +167,7 @@ class Gate:
         self._public = f"{public.scheme}://{public.netloc}" if public.netloc else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -204,26 +204,26 @@ class Gate:
         except AccessError:
             return Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "the file of tokens cannot be read, so nobody gets in",
-                then="whoever runs the server: `poet token list` says what is wrong with it",
+                "the token file cannot be read, so no one can log in",
+                then="the operator can run `poet token list` to see the error",
             )
         if not needs_tokens and _name(host) not in self._state.settings.hosts:
-            # another site's name, made to point here, would have a browser ask with all that is allowed here
+            # DNS rebinding: a foreign name that resolves here would give another site's pages full access
             return Refusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "while there are no tokens, the server answers by the names of this machine alone",
+                "without tokens, the server answers only under the names of this machine",
                 where="header host",
                 expected=f"one of {', '.join(sorted(self._state.settings.hosts))}",
                 got=ascii(host[:80]),
-                then="`poet token create NAME --role operate` makes a token, `--public-url` names the server",
+                then="create a token (`poet token create NAME --role operate`), or set `--public-url`",
             )
         if scope["method"] not in _SAFE and self._is_elsewhere(headers, host):
             return Refusal(
                 HTTPStatus.FORBIDDEN,
-                "another site's page must not write here",
+                "pages of other sites may not write here",
                 where="header origin",
                 got=ascii(headers.get("origin", "")[:80]),
-                then="use the pages of this server, or a program with a token",
+                then="use the pages of this server, or send a token",
             )
         return None
 

@@ -1,6 +1,6 @@
-"""The two kinds of handlers, for machines and for people: both get the state and a caller who may.
+"""Handlers for programs and for people; both receive the state and an authorized caller.
 
-Reading what a request brings: no more than is allowed, no longer than is reasonable.
+Request bodies are limited in size and in the time that they may take.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ FORM_BYTES: Final = 64 * 1024
 
 
 async def read_body(request: Request, settings: Settings, *, limit: int | None = None) -> bytes:
-    """Give the body.
+    """Return the body of a request.
 
     Raises
     ------
     Refusal
-        It is too large, comes too slowly, or does not come to its end.
+        The body is too large, too slow, or incomplete.
     """
     most = settings.body_limit if limit is None else limit
     stated = request.headers.get("content-length", "0")
@@ -47,28 +47,28 @@ async def read_body(request: Request, settings: Settings, *, limit: int | None =
     except TimeoutError as error:
         raise Refusal(
             HTTPStatus.REQUEST_TIMEOUT,
-            "the body did not come",
+            "the request body did not arrive",
             expected=f"all of it within {settings.body_patience_s:g} s",
             headers={"connection": "close"},
         ) from error
     except ClientDisconnect as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from error
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the connection ended before the end of the body") from error
     return b"".join(parts)
 
 
 async def read_form(request: Request, settings: Settings) -> dict[str, str]:
-    """Give the fields of a page's form.
+    """Return the fields of a page's form.
 
     Raises
     ------
     Refusal
-        It is no form.
+        The body is not a form.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Refusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "this takes a form of one of its own pages",
+            "this accepts only forms of this server's pages",
             where="header content-type",
             expected="application/x-www-form-urlencoded",
             got=ascii(kind[:80]),
@@ -89,7 +89,7 @@ def _too_large(most: int) -> Refusal:
         "the body is too large",
         where="body",
         expected=f"at most {most} bytes",
-        then="send fewer events in a request; large files go in by `poet import`",
+        then="send fewer events per request; import large files with `poet import`",
         headers={"connection": "close"},
     )
 
@@ -100,26 +100,26 @@ FormHandler = Callable[[Request, State, Caller, dict[str, str]], Awaitable[Respo
 
 
 def state_of(request: Request) -> State:
-    """Give what handlers share."""
+    """Return the state that handlers share."""
     state: State = request.app.state.poet
     return state
 
 
 def machine(right: Right, handler: Handler) -> Endpoint:
-    """Make an endpoint for programs: a token in the header, no cookies."""
+    """Build an endpoint for programs: a token in the header, no cookies."""
 
     async def endpoint(request: Request) -> Response:
         state = state_of(request)
         caller = require(caller_of(request, state, is_browser=False), right)
         if wait := state.machines.take(caller.key if caller.token else address(request)):
-            raise too_many(wait, "more requests than this token may send")
+            raise too_many(wait, "this token has sent too many requests")
         return await handler(request, state, caller)
 
     return endpoint
 
 
 def page(handler: Handler, right: Right = "read") -> Endpoint:
-    """Make a page: whoever is not known is sent to the login."""
+    """Build a page; an unknown caller is redirected to the login."""
 
     async def endpoint(request: Request) -> Response:
         state = state_of(request)
@@ -138,7 +138,7 @@ def page(handler: Handler, right: Right = "read") -> Endpoint:
 
 
 def form(right: Right, handler: FormHandler) -> Endpoint:
-    """Make what a form of a page is sent to."""
+    """Build the handler of a page's form."""
 
     async def endpoint(request: Request) -> Response:
         state = state_of(request)
@@ -152,7 +152,7 @@ def form(right: Right, handler: FormHandler) -> Endpoint:
 
 
 def keep_cookie(response: Response, state: State, cookie: str) -> Response:
-    """Have the browser keep its session's cookie."""
+    """Set the session cookie in a response."""
     response.set_cookie(
         COOKIE, cookie, max_age=int(LASTS_S), httponly=True, samesite="strict", secure=state.settings.is_https
     )
@@ -161,4 +161,4 @@ def keep_cookie(response: Response, state: State, cookie: str) -> Response:
 
 def _limit(request: Request, state: State, caller: Caller) -> None:
     if wait := state.people.take(caller.key if caller.token else address(request)):
-        raise too_many(wait, "more pages than a person can read")
+        raise too_many(wait, "too many page requests")

@@ -1,4 +1,4 @@
-"""What machines ask without being anybody: health, readiness, the description; and metrics."""
+"""Health, readiness, the OpenAPI document and Prometheus metrics."""
 
 from typing import Final
 
@@ -18,12 +18,12 @@ JSON: Final = "application/json"
 
 
 async def health(_request: Request) -> Response:
-    """Say that the process answers."""
+    """Return that the process is alive."""
     return Response(b'{"status":"alive"}', media_type=JSON)
 
 
 async def ready(request: Request) -> Response:
-    """Say whether the log and the registry can be used."""
+    """Return whether the log and the registry are usable."""
     state = state_of(request)
     try:
         await run_in_threadpool(_look, state)
@@ -34,12 +34,12 @@ async def ready(request: Request) -> Response:
 
 
 async def describe(_request: Request) -> Response:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     return Response(msgspec.json.encode(openapi()), media_type=JSON)
 
 
 async def metrics(_request: Request, state: State, _caller: Caller) -> Response:
-    """Give what Prometheus reads."""
+    """Return the metrics in Prometheus' text format."""
     text = await run_in_threadpool(_exposition, state)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -58,7 +58,7 @@ def _exposition(state: State) -> str:
             (
                 "poet_http_request_duration_seconds",
                 "histogram",
-                "Time to the end of the answer.",
+                "Time until the end of the response.",
                 state.traffic.durations(),
             ),
             (
@@ -76,17 +76,15 @@ def _exposition(state: State) -> str:
                 "Events acknowledged as durable.",
                 state.intake.accepted,
             ),
-            _one("poet_ingest_commits_total", "counter", "Commits that took them.", state.intake.commits),
-            _one(
-                "poet_inbox_waiting", "gauge", "Executions that wait for a verdict.", len(state.waiting.all())
-            ),
+            _one("poet_ingest_commits_total", "counter", "Commits of these events.", state.intake.commits),
+            _one("poet_inbox_waiting", "gauge", "Executions without a label.", len(state.waiting.all())),
             _one(
                 "poet_feedback_since_compile",
                 "gauge",
                 "Feedback events that no compile has read.",
                 state.feedback.count(),
             ),
-            ("poet_policy_active_version", "gauge", "The version that answers.", _versions(state)),
+            ("poet_policy_active_version", "gauge", "The active version.", _versions(state)),
         ]
     )
 

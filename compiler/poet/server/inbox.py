@@ -1,4 +1,4 @@
-"""The inbox: one execution at a time, one keystroke an answer."""
+"""The inbox: one execution at a time, one keystroke per label."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,7 +27,7 @@ REASON: Final = 200  # characters
 
 
 async def inbox(request: Request, state: State, caller: Caller) -> Response:
-    """Show what waits, and the first of it."""
+    """Show the unlabeled executions and the first of them."""
 
     def read() -> dict[str, Any]:
         state.waiting.refresh()
@@ -47,19 +47,19 @@ async def inbox(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def execution(request: Request, state: State, caller: Caller) -> Response:
-    """Show one execution, whether it waits or not."""
+    """Show one execution, labeled or not."""
     position = number_of(request, "position")
     card = await run_in_threadpool(_card, state, position)
     return show(request, state, caller, "execution.html", following=None, **card)
 
 
 async def answer(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
-    """Take a verdict, and go on to what waits next."""
+    """Record a label and continue with the next execution."""
     said, reason = fields.get("verdict", ""), fields.get("reason", "").strip()
     if said not in VERDICTS or len(reason) > REASON:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "this is no verdict",
+            "this is not a label",
             where="field verdict" if said not in VERDICTS else "field reason",
             expected="real or false" if said not in VERDICTS else f"at most {REASON} characters",
             got=ascii((said if said not in VERDICTS else reason)[:80]),
@@ -82,14 +82,14 @@ async def answer(request: Request, state: State, caller: Caller, fields: dict[st
 
 
 def _card(state: State, position: int) -> dict[str, Any]:
-    """Give an execution with what is recorded of it."""
+    """Return an execution with its recorded data."""
     written = state.log.at(position)
     data = _execution(written)
     if written is None or data is None:
         raise Refusal(
             HTTPStatus.NOT_FOUND,
             f"the log has no execution at position {position}",
-            then="look at the inbox, or at the log",
+            then="open the inbox or the log",
         )
     document = msgspec.json.decode(written.raw, type=dict[str, Any])
     scores = sorted(
@@ -117,7 +117,7 @@ def _execution(written: Written | None) -> ExecutionRecorded | None:
 
 
 def _votes(state: State, execution_id: str) -> list[tuple[Written, str]]:
-    """Give what people said of an execution, newest first."""
+    """Return the labels of an execution, newest first."""
     found = state.log.newest(Wanted(text=execution_id, is_feedback=True), LISTED)
     return [(each, told_of(each.raw)) for each in found if _cites(each, execution_id)]
 
@@ -128,7 +128,7 @@ def _cites(written: Written, execution_id: str) -> bool:
 
 
 def _following(waiting: list[Asked], chosen: Asked | None) -> int | None:
-    """Name the position of what comes after what is shown."""
+    """Return the position of the execution after the one that is shown."""
     if chosen is None:
         return None
     places = [each.position for each in waiting]

@@ -1,6 +1,7 @@
-"""Events in: CloudEvents and Alertmanager's webhook.
+"""Ingestion endpoints: CloudEvents, Alertmanager's webhook and signed webhooks.
 
-Webhooks that are signed rather than sent with a token: Slack's, and anybody's who shares a secret.
+A signed webhook is authenticated by its signature instead of a token: Slack's, or that of a sender who
+shares a secret with the server.
 """
 
 from http import HTTPStatus
@@ -23,7 +24,7 @@ FULL_S: Final = 1.0
 
 
 async def emit(request: Request, state: State, caller: Caller) -> Response:
-    """Take CloudEvents: structured, batched or binary."""
+    """Accept CloudEvents: structured, batched or binary."""
     body = await read_body(request, state.settings)
     source = caller.token.name if caller.token else state.workspace.configuration.source
     received = read_cloudevents(request.headers, body, source=source, now=state.clock)
@@ -31,7 +32,7 @@ async def emit(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def alertmanager(request: Request, state: State, caller: Caller) -> Response:
-    """Take a notification of Alertmanager's."""
+    """Accept an Alertmanager notification."""
     body = await read_body(request, state.settings)
     received, resolved = read_alertmanager(body, now=state.clock)
     return await answer(state, received, caller, resolved=resolved)
@@ -40,12 +41,12 @@ async def alertmanager(request: Request, state: State, caller: Caller) -> Respon
 async def answer(
     state: State, received: tuple[Received, ...], caller: Caller | None, **counts: int
 ) -> Response:
-    """Write the events that came, and say what became of each.
+    """Append the received events and return the outcome of each.
 
     Raises
     ------
     Refusal
-        Some were refused: it names them, and the others, which are in the log.
+        Some events were refused. The problem lists them and the others, which are in the log.
     """
     accepted: list[Event] = []
     refused: list[dict[str, object]] = []
@@ -64,7 +65,7 @@ async def answer(
         HTTPStatus(int(str(refused[0]["status"]))) if only else HTTPStatus.UNPROCESSABLE_ENTITY,
         str(
             only.get(
-                "detail", f"{len(refused)} of {len(received)} events were refused, the others are in the log"
+                "detail", f"{len(refused)} of {len(received)} events were refused; the others are in the log"
             )
         ),
         where=str(only.get("where", "")),
@@ -77,17 +78,17 @@ async def answer(
 
 
 async def take(state: State, events: list[Event]) -> None:
-    """Return when events are on disk.
+    """Block until events are on disk.
 
     Raises
     ------
     Refusal
-        More wait for the disk than the server holds.
+        More events wait for the disk than the server buffers.
     """
     try:
         await state.intake.append(events)
     except Full as error:
-        raise too_many(FULL_S, "more events come than the disk takes") from error
+        raise too_many(FULL_S, "events arrive faster than the disk can write") from error
 
 
 def _refusal(each: Received, caller: Caller | None) -> Refusal | None:
@@ -98,20 +99,20 @@ def _refusal(each: Received, caller: Caller | None) -> Refusal | None:
         return None
     return Refusal(
         HTTPStatus.FORBIDDEN,
-        f"this token does not speak for {each.source!r:.80}",
+        f"the token may not use the source {each.source!r:.80}",
         where="source",
-        expected=f"one of {', '.join(token.sources)}, or what begins with it and a slash",
-        then="name another source, or ask for a token that may",
+        expected=f"one of {', '.join(token.sources)}, or one that starts with it and a slash",
+        then="use another source, or ask for a token that allows it",
     )
 
 
 async def slack(request: Request) -> Response:
-    """Take a button pressed or a command typed in Slack."""
+    """Accept a button press or a command from Slack."""
     state = state_of(request)
     if not state.settings.slack_secret:
         raise Refusal(
             HTTPStatus.NOT_FOUND,
-            "this server does not listen to Slack",
+            "Slack is not configured on this server",
             then="start it with `poet serve --slack-secret FILE`",
         )
     body = await _limited(request, state, "slack")
@@ -126,14 +127,14 @@ async def slack(request: Request) -> Response:
 
 
 async def signed(request: Request) -> Response:
-    """Take CloudEvents, structured or batched, under a signature."""
+    """Accept signed CloudEvents, structured or batched."""
     state = state_of(request)
     name = request.path_params["name"]
     secret = state.settings.webhooks.get(name)
     if secret is None:
         raise Refusal(
             HTTPStatus.NOT_FOUND,
-            "this server knows no sender of this name",
+            "no sender of this name is configured",
             where="path",
             got=ascii(name[:80]),
             then="start it with `poet serve --webhook NAME=FILE`",
@@ -157,7 +158,7 @@ async def signed(request: Request) -> Response:
 async def _limited(request: Request, state: State, who: str) -> bytes:
     refuse_strangers(request, state)
     if wait := state.machines.take(who):
-        raise too_many(wait, "more requests than this sender may send")
+        raise too_many(wait, "this sender has sent too many requests")
     return await read_body(request, state.settings)
 
 
@@ -165,9 +166,9 @@ def _unsigned(request: Request, state: State, error: IngestError) -> Refusal:
     state.strangers.take(address(request))
     return Refusal(
         HTTPStatus.UNAUTHORIZED,
-        "the signature does not hold",
+        "the signature is not valid",
         where=error.where,
         expected=error.expected,
         got=error.got,
-        then="see that both sides have the same secret and the same time",
+        then="check that both sides have the same secret and the same time",
     )

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of what machines call, made from the events' own schema."""
+"""The OpenAPI 3.1 document of the HTTP API, derived from the event schemas."""
 
 from functools import cache
 from importlib.metadata import version
@@ -10,21 +10,21 @@ from poet.server.readers import BATCH_LIMIT
 _TEXT: Final = {"type": "string"}
 _PROBLEMS: Final = {
     "400": "The request cannot be read.",
-    "401": "No token, one that is unknown, or a signature that does not hold.",
-    "403": "The role, the source or another site's page does not allow it.",
-    "408": "The body did not come in time.",
+    "401": "The token is missing or unknown, or the signature is not valid.",
+    "403": "Not allowed for this role, this source or a page of another site.",
+    "408": "The request body did not arrive in time.",
     "413": "The body is too large.",
-    "415": "A kind of content that this does not take.",
-    "421": "There are no tokens, and the server was called by a name that is not this machine's.",
+    "415": "Unsupported content type.",
+    "421": "There are no tokens, and the host name is not one of this machine.",
     "422": "Events were refused; the others are in the log.",
-    "429": "Too many requests; `retry-after` says when to come again.",
-    "503": "The log cannot be written; send it again later, with the same ids.",
+    "429": "Too many requests; `retry-after` contains the time to wait.",
+    "503": "The log cannot be written; send the request again later with the same ids.",
 }
 
 
 @cache
 def openapi() -> dict[str, Any]:
-    """Give the document."""
+    """Return the OpenAPI document."""
     schema: Any = json_schema()
     names = {name: name.replace("/", ".") for name in schema["$defs"]}
     schemas = {names[name]: _moved(each) for name, each in schema["$defs"].items()}
@@ -45,8 +45,8 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "POET",
             "version": version("poet-policy-compiler"),
-            "description": "Feedback in, as CloudEvents 1.0. What is answered with 200 is on disk. "
-            "An event with a source and an id that the log holds changes nothing.",
+            "description": "Accepts feedback as CloudEvents 1.0. Events acknowledged with 200 are on disk. "
+            "An event whose source and id are already in the log changes nothing.",
         },
         "paths": _paths(),
         "components": {
@@ -74,15 +74,15 @@ def _paths() -> dict[str, Any]:
             "Alertmanager's webhook", {"application/json": {"schema": _alertmanager()}}, token
         ),
         "/v1/webhooks/{name}": _post(
-            "Events under a signature: v1=HMAC-SHA256(secret, timestamp.body)",
+            "Emit signed events: v1=HMAC-SHA256(secret, timestamp.body)",
             structured,
             [],
             [name, *signature],
         ),
-        "/v1/slack": _post("Slack's buttons and commands, under Slack's signature v0", form, [], slack),
-        "/health": _get("Whether the process answers", "application/json"),
-        "/ready": _get("Whether the log and the registry can be used", "application/json"),
-        "/metrics": _get("Prometheus' text format", "text/plain", token),
+        "/v1/slack": _post("Slack buttons and commands, signed with Slack's signature v0", form, [], slack),
+        "/health": _get("Check that the process is alive", "application/json"),
+        "/ready": _get("Check that the log and the registry are usable", "application/json"),
+        "/metrics": _get("Get metrics in Prometheus' text format", "text/plain", token),
         "/openapi.json": _get("This document", "application/json"),
     }
 
@@ -96,7 +96,7 @@ def _post(
     answers: dict[str, Any] = {
         "200": {"description": "On disk.", "content": {"application/json": {"schema": {"type": "object"}}}}
     }
-    said = _PROBLEMS | ({"404": "This server does not listen to this sender."} if parameters else {})
+    said = _PROBLEMS | ({"404": "This sender is not configured."} if parameters else {})
     for status, description in sorted(said.items()):
         answers[status] = {
             "description": description,
@@ -117,7 +117,7 @@ def _get(summary: str, media: str, security: list[Any] | None = None) -> dict[st
         status: _PROBLEMS[status] for status in (("401", "403", "421", "429") if security else ("421",))
     }
     answers: dict[str, Any] = {
-        "200": {"description": "So it is.", "content": {media: {}}},
+        "200": {"description": "Success.", "content": {media: {}}},
         "503": {"description": "Not now.", "content": {"application/json": {}} | problem},
     }
     answers |= {status: {"description": says, "content": problem} for status, says in refused.items()}
@@ -154,7 +154,7 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _moved(schema: Any) -> Any:
-    """Let references point to where OpenAPI keeps its schemas."""
+    """Return a schema whose references point to OpenAPI's location of schemas."""
     if isinstance(schema, dict):
         return {
             key: value.replace("#/$defs/", "#/components/schemas/") if key == "$ref" else _moved(value)

@@ -1,7 +1,4 @@
-"""Overview, log and events: what there is to read.
-
-Login with a token, and logout.
-"""
+"""The pages for the overview, the log, single events, login and logout."""
 
 import re
 from http import HTTPStatus
@@ -33,7 +30,7 @@ _WORDS: Final = {
 
 
 async def overview(request: Request, state: State, caller: Caller) -> Response:
-    """Show where the workspace stands."""
+    """Show the state of the workspace."""
 
     def read() -> dict[str, Any]:
         state.waiting.refresh()
@@ -45,13 +42,13 @@ async def overview(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def log(request: Request, state: State, caller: Caller) -> Response:
-    """Show the newest events, as they come."""
+    """Show the newest events as they arrive."""
     found = await run_in_threadpool(_found, request, state)
     return show(request, state, caller, "log.html", types=sorted(PAYLOADS), **found)
 
 
 async def log_rows(request: Request, state: State, _caller: Caller) -> Response:
-    """Give the rows of the log's table anew; nothing where nothing came."""
+    """Return the updated rows of the log table, or nothing if there are no new events."""
     seen = _number(request.query_params.get("seen", ""))
     if seen is not None and seen == await run_in_threadpool(state.log.position):
         return Response(status_code=204)
@@ -69,7 +66,7 @@ async def event(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def event_named(request: Request, state: State, caller: Caller) -> Response:
-    """Show the events that have an id."""
+    """Show the events with an id."""
     identity = request.query_params.get("id", "")
     found = await run_in_threadpool(state.log.named, identity)
     if not found:
@@ -78,12 +75,12 @@ async def event_named(request: Request, state: State, caller: Caller) -> Respons
 
 
 def number_of(request: Request, name: str) -> int:
-    """Give a number of the path.
+    """Return a number of the path.
 
     Raises
     ------
     Refusal
-        It is none.
+        The path segment is not a number.
     """
     number = _number(request.path_params[name])
     if number is None:
@@ -92,7 +89,7 @@ def number_of(request: Request, name: str) -> int:
 
 
 def told_of(raw: bytes) -> str:
-    """Say in a line what an event's data tells."""
+    """Return a one-line summary of an event's data."""
     try:
         data = msgspec.json.decode(raw, type=dict[str, object]).get("data")
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -108,7 +105,7 @@ def told_of(raw: bytes) -> str:
 
 
 def _found(request: Request, state: State) -> dict[str, Any]:
-    """Read the filters, and what they let through."""
+    """Return the filters and the matching events."""
     asked = request.query_params
     wanted = Wanted(
         type=asked.get("type", "")[:100],
@@ -134,7 +131,7 @@ def _number(text: str) -> int | None:
 
 
 async def login_page(request: Request) -> Response:
-    """Ask for a token."""
+    """Show the login form."""
     state = state_of(request)
     if caller_of(request, state) is not None:
         return RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
@@ -142,7 +139,7 @@ async def login_page(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
-    """Begin a session for whoever shows a token that may see pages."""
+    """Start a session for a token that allows access to pages."""
     state = state_of(request)
     refuse_strangers(request, state)
     fields = await read_form(request, state.settings)
@@ -151,9 +148,9 @@ async def login(request: Request) -> Response:
     if token is None or not token.may("read"):
         state.strangers.take(address(request))
         problem = (
-            "This token is unknown, or was revoked."
+            "The token is unknown or was revoked."
             if token is None
-            else "A token of the role emit sees no pages."
+            else "A token with the role emit does not give access to pages."
         )
         return _asked(request, state, then=then, problem=problem, status=HTTPStatus.UNAUTHORIZED)
     response = RedirectResponse(_inside(then), status_code=HTTPStatus.SEE_OTHER)
@@ -175,6 +172,6 @@ def _asked(
 
 
 def _inside(path: str) -> str:
-    """Give the path of one of our pages: a login must not lead anywhere else."""
+    """Return the path of a page of this server, so that a login cannot redirect elsewhere."""
     is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path
     return path if is_ours and path.isascii() and path.isprintable() else "/"

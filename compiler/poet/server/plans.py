@@ -1,4 +1,4 @@
-"""Plans: made, read, approved or rejected."""
+"""The pages for plans: create, review, approve or reject them."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,7 +17,7 @@ COMMENT: Final = 500  # characters
 
 
 async def plans(request: Request, state: State, caller: Caller) -> Response:
-    """List the plans that were made."""
+    """List the plans."""
     found = await run_in_threadpool(state.proposals.all)
     return show(request, state, caller, "plans.html", plans=found, work=state.worker.work)
 
@@ -44,7 +44,7 @@ async def plan(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def work(_request: Request, state: State, _caller: Caller) -> Response:
-    """Say what is under way; once it is done, have the page loaded again."""
+    """Show the progress of the running job; reload the page when it is done."""
     response = fragment("_work.html", work=state.worker.work)
     if not state.worker.is_busy:
         response.headers["hx-refresh"] = "true"
@@ -52,27 +52,27 @@ async def work(_request: Request, state: State, _caller: Caller) -> Response:
 
 
 async def make(_request: Request, state: State, caller: Caller, _fields: dict[str, str]) -> Response:
-    """Begin a plan."""
+    """Start making a plan."""
     state.worker.plan(caller.name)
     return RedirectResponse("/plans", status_code=HTTPStatus.SEE_OTHER)
 
 
 async def approve(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
-    """Begin to apply exactly what a plan says."""
+    """Start applying a plan exactly."""
     identity = request.path_params["identity"]
     await run_in_threadpool(state.worker.apply, identity, caller.name, _comment(fields))
     return RedirectResponse(f"/plans/{identity}", status_code=HTTPStatus.SEE_OTHER)
 
 
 async def reject(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
-    """Say no to a plan, with the reason."""
+    """Reject a plan with a reason."""
     identity, comment = request.path_params["identity"], _comment(fields)
     if not comment:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "a plan is rejected with a comment",
+            "rejecting a plan requires a comment",
             where="field comment",
-            expected="why not, in a sentence",
+            expected="the reason in one sentence",
             got="nothing",
         )
     at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -89,7 +89,7 @@ def _comment(fields: dict[str, str]) -> str:
     if len(comment) > COMMENT:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "this comment is too long",
+            "the comment is too long",
             where="field comment",
             expected=f"at most {COMMENT} characters",
             got=f"{len(comment)}",

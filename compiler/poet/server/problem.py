@@ -1,4 +1,4 @@
-"""Refusals: what is wrong, where, what was expected, what to do next (RFC 9457)."""
+"""Problem documents (RFC 9457): what is wrong, where, what was expected, and the next step."""
 
 from http import HTTPStatus
 from typing import Final
@@ -13,7 +13,7 @@ _STATUS: Final = {"header content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "bod
 
 
 class Refusal(Exception):  # noqa: N818 -- it becomes an answer
-    """A request that is answered with 4xx, or 503 where the disk is at fault."""
+    """A refused request: 4xx, or 503 if the disk is the cause."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Refusal(Exception):  # noqa: N818 -- it becomes an answer
         self.more = more
 
     def document(self) -> dict[str, object]:
-        """Give the problem as plain data."""
+        """Return the problem as plain data."""
         known = {"title": self.status.phrase, "status": int(self.status), "detail": self.what}
         return known | self.says | self.more
 
 
 def refusal_of(error: PoetError) -> Refusal:
-    """Say a refusal of POET's in HTTP's words."""
+    """Convert an error of POET into an HTTP problem."""
     if isinstance(error, EventError):
         return Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -68,14 +68,14 @@ def refusal_of(error: PoetError) -> Refusal:
         return Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             str(error),
-            then="send it again later, with the same ids: what is in the log already changes nothing",
+            then="send it again later with the same ids; events already in the log change nothing",
             headers={"retry-after": "5"},
         )
     return Refusal(HTTPStatus.CONFLICT, str(error))
 
 
 def problem_response(refusal: Refusal) -> Response:
-    """Answer a machine with a refusal."""
+    """Return a refusal as a JSON response."""
     return Response(
         msgspec.json.encode(refusal.document()),
         status_code=refusal.status,

@@ -1,10 +1,7 @@
-"""A plan that somebody made, what it says, and what became of it.
+"""Proposals: plans that wait for approval, with their content, their state and their decisions.
 
-Proposals on disk: the saved plan beside what is said of it, one pair of files each.
-
-Makes plans and applies them one at a time, in a process of low priority.
-
-The jobs that make a plan and apply one; `poet.workspace.jobs` runs them in a process of their own.
+A proposal is stored as a pair of files: the saved plan and its review. Plans are made and applied one at a
+time by jobs, which `poet.workspace.jobs` runs in a separate process of low priority.
 """
 
 import re
@@ -30,7 +27,7 @@ FORMAT: Final = 1
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """One plan; `document` is what `poet plan --json` prints."""
+    """One plan; `document` is the output of `poet plan --json`."""
 
     format: int = FORMAT
     id: str
@@ -39,7 +36,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     log_position: int
     has_changes: bool
     document: PlanDocument
-    lines: tuple[str, ...] = ()  # the text of a plan from before documents held their verdict and changes
+    lines: tuple[str, ...] = ()  # the text of an old plan whose document has no verdict and changes
     state: State = "open"
     decided_by: str = ""
     decided_at: str = ""
@@ -49,29 +46,29 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The policies that would change."""
+        """Return the policies that would change."""
         return tuple(each.policy for each in self.document.sections)
 
     @property
     def verdict(self) -> str:
-        """What the plan comes to, in a sentence."""
+        """Return a one-sentence summary of the plan."""
         return self.document.verdict or next(iter(self.lines), "")
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody can say yes or no to it."""
+        """Return whether the plan can be approved or rejected."""
         return self.state == "open" and self.has_changes
 
     @property
     def can_be_applied(self) -> bool:
-        """Whether it can be applied, for the first time or again: what was applying may have been killed."""
+        """Return whether it can be applied, or applied again after an interrupted attempt."""
         return self.state in {"open", "failed", "applying"} and self.has_changes
 
 
 PATIENCE_S: Final = 10.0
-KEPT: Final = 50  # proposals; older ones that were decided are deleted
+KEPT: Final = 50  # proposals; older decided ones are deleted
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# what may follow on what; a process that was killed while it applied leaves `applying`, which may go on
+# allowed transitions; a process killed while applying leaves `applying`, which may be resumed
 _MOVES: Final[dict[State, frozenset[State]]] = {
     "open": frozenset({"applying", "rejected"}),
     "applying": frozenset({"applying", "applied", "failed"}),
@@ -81,7 +78,7 @@ _MOVES: Final[dict[State, frozenset[State]]] = {
 }
 
 _DOCUMENT: Final = JsonDocument(
-    type=Proposal, name="a plan's review", next_step="delete it, and plan again", error=ProposalError
+    type=Proposal, name="a plan's review", next_step="delete it and make a new plan", error=ProposalError
 )
 
 
@@ -92,30 +89,30 @@ class Proposals:
         self.folder = workspace / "feedback_log" / "plans"
 
     def all(self) -> tuple[Proposal, ...]:
-        """Give the proposals, newest first."""
+        """Return the proposals, newest first."""
         found = sorted(self.folder.glob("*.review.json"), reverse=True)
         return tuple(self.get(path.name.removesuffix(".review.json")) for path in found)
 
     def get(self, identity: str) -> Proposal:
-        """Give one proposal.
+        """Return one proposal.
 
         Raises
         ------
         ProposalError
-            There is none of this id.
+            There is no proposal with this id.
         """
         path = self._path(identity, "review")
         found = _DOCUMENT.read_if_exists(path)
         if found is None:
-            raise ProposalError(f"there is no plan {identity}; look at the list, or make a new one")
+            raise ProposalError(f"there is no plan {identity}; choose one from the list, or make a new one")
         return found
 
     def plan_file(self, identity: str) -> Path:
-        """Name the saved plan that `Workspace.compile` takes."""
+        """Return the path of the saved plan for `Workspace.compile`."""
         return self._path(identity, "plan")
 
     def add(self, proposal: Proposal, plan: bytes) -> None:
-        """Keep a proposal with its saved plan, and forget the oldest that were decided."""
+        """Store a proposal with its saved plan, and delete the oldest decided ones."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(self.folder, timeout_s=PATIENCE_S):
             remove_unfinished(self.folder)
@@ -127,12 +124,12 @@ class Proposals:
                 self._path(old.id, "plan").unlink(missing_ok=True)
 
     def move(self, identity: str, state: State, **changes: object) -> Proposal:
-        """Bring a proposal into another state.
+        """Change the state of a proposal.
 
         Raises
         ------
         ProposalError
-            There is none, or what was decided already does not allow it.
+            There is no such proposal, or its state does not allow the change.
         """
         with lock(self.folder, timeout_s=PATIENCE_S):
             before = self.get(identity)
@@ -149,8 +146,8 @@ class Proposals:
         atomic_write(self._path(proposal.id, "review"), content)
 
     def _path(self, identity: str, kind: str) -> Path:
-        if _ID.fullmatch(identity) is None:  # also what keeps an id from pointing out of the folder
-            raise ProposalError(f"{identity!r:.80} is no plan's id; look at the list of plans")
+        if _ID.fullmatch(identity) is None:  # also prevents path traversal
+            raise ProposalError(f"{identity!r:.80} is not a plan id; choose one from the list of plans")
         return self.folder / f"{identity}.{kind}.json"
 
 
@@ -193,11 +190,11 @@ def _at() -> str:
 
 
 MADE: Final = {"plan": "made", "apply": "applied"}
-SHOWN: Final = 200  # characters of a stage
+SHOWN: Final = 200  # maximum characters of a stage
 
 
 class Work(NamedTuple):
-    """What the worker does, or did last."""
+    """The current or last job of the worker."""
 
     kind: Literal["plan", "apply"]
     proposal: str
@@ -208,7 +205,7 @@ class Work(NamedTuple):
 
 
 class Worker(BackgroundWorker):
-    """Makes plans and applies them, for one workspace."""
+    """The worker that makes and applies plans of one workspace."""
 
     _thread_name: ClassVar[str] = "poet-plans"
 
@@ -220,26 +217,26 @@ class Worker(BackgroundWorker):
         super().__init__()
 
     def reset_after_fork(self) -> None:
-        """Start idle; after a fork the parent waits for the job that it began."""
+        """Reset to idle after a fork; the parent waits for its own job."""
         self._changed = threading.Condition()
         self.work: Work | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is under way."""
+        """Return whether a job is running."""
         return self.work is not None and not self.work.is_done
 
     def plan(self, who: str) -> Work:
-        """Have a plan made; gives the work at once, with the id that the plan will have."""
+        """Start making a plan; return the job immediately, with the id of the future plan."""
         return self._begin(lambda: Work("plan", new_id(), who))
 
     def apply(self, identity: str, who: str, comment: str) -> Work:
-        """Have a plan applied that somebody agreed to.
+        """Start applying an approved plan.
 
         Raises
         ------
         ProposalError
-            There is none, it was decided on already, or something is under way.
+            There is no such plan, it was decided already, or a job is running.
         """
 
         def agreed() -> Work:
@@ -250,19 +247,19 @@ class Worker(BackgroundWorker):
         return self._begin(agreed)
 
     def wait(self) -> None:
-        """Return when nothing is under way."""
+        """Block until no job is running."""
         with self._changed:
             self._changed.wait_for(lambda: not self.is_busy)
 
     def close(self) -> None:
-        """End what is under way: a compile that is ended leaves the old versions or the new ones."""
+        """Terminate the running job; a terminated compile leaves the old or the new versions."""
         self._is_closed = True
         self._stop_thread()
 
     def _begin(self, work: Callable[[], Work]) -> Work:
         with self._changed:
             if self._is_closed:
-                raise ProposalError("the server is ending; make the plan after it has started again")
+                raise ProposalError("the server is shutting down; make the plan after it has restarted")
             if self.is_busy and self.work is not None:
                 raise ProposalError(
                     f"a plan is being {MADE[self.work.kind]} for {self.work.who}; "
@@ -297,7 +294,7 @@ class Worker(BackgroundWorker):
                 self._changed.notify_all()
 
     def _problem_of(self, work: Work, lock: FileLock) -> str:
-        """Run the job; return why it failed, empty where it did not."""
+        """Run the job; return why it failed, or empty text if it succeeded."""
         self.work = work._replace(says="reading the log and learning")
         function = make if work.kind == "plan" else apply
         wanted = jobs.job(function, self._workspace, who=work.who, proposal=work.proposal)
@@ -306,7 +303,9 @@ class Worker(BackgroundWorker):
             lock,
             jobs.Control(
                 progress=lambda stage: self._show(work, stage),
-                is_left=lambda: self._is_stopping and not self._is_closed,  # the program ends without closing
+                is_left=lambda: (
+                    self._is_stopping and not self._is_closed
+                ),  # the program exits without closing
                 is_ended=lambda: self._is_closed,
             ),
         )

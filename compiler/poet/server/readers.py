@@ -1,10 +1,11 @@
-"""The CloudEvents HTTP binding: structured, batched and binary (CloudEvents 1.0, HTTP Protocol Binding).
+"""Parsers of incoming requests: CloudEvents and Prometheus Alertmanager's webhook.
 
-Prometheus Alertmanager's webhook: alerts that fire become `alert.raised`.
+CloudEvents may be structured, batched or binary (CloudEvents 1.0, HTTP Protocol Binding).
 
-What ends by itself is no person's word, so resolved alerts are counted and left out. The id of an alert is
-its label or annotation `alert_id`, else its fingerprint with the time at which it began: the webhook is
-repeated as long as an alert fires, and the log keeps one event an alert.
+A firing alert of Alertmanager becomes `alert.raised`. A resolved alert is not human feedback, so resolved
+alerts are counted and skipped. The id of an alert is its label or annotation `alert_id`, else its
+fingerprint with its start time. Alertmanager repeats the webhook while an alert fires; the id keeps one event
+per alert in the log.
 """
 
 import hashlib
@@ -36,18 +37,18 @@ def read_cloudevents(
     is_binary_allowed: bool = True,
     name_event: Callable[[int], str] | None = None,
 ) -> tuple[Received, ...]:
-    """Read what one request brings: events, and refusals in the place of those that are none.
+    """Parse one request into events, with a refusal in the place of each invalid event.
 
     Parameters
     ----------
     headers
-        With names in lower case.
+        The headers, with lower-case names.
     source
-        Of events that name none.
+        The source of events without one.
     is_binary_allowed
-        Whether attributes may stand in headers, which a signature over the body does not cover.
+        Whether attributes may be in headers, which a signature over the body does not cover.
     name_event
-        Gives the id of the n-th event where it names none; random ids by default.
+        Returns the id of the n-th event if it has none; random ids by default.
 
     Raises
     ------
@@ -85,7 +86,10 @@ def _read(
             return msgspec.structs.replace(event, id=name_event(number))
     except EventError as refusal:
         return refusal
-    except (msgspec.DecodeError, RecursionError) as error:  # what JSON cannot hold, as a number beyond 1e308
+    except (
+        msgspec.DecodeError,
+        RecursionError,
+    ) as error:  # values that JSON cannot represent, such as numbers above 1e308
         return EventError(event="event", path="$", expected="a CloudEvent in JSON", got=str(error))
     return event
 
@@ -97,14 +101,14 @@ def _split(body: bytes) -> list[bytes]:
         raise IngestError(where="body", expected="a JSON array of CloudEvents", got=str(error)) from error
     if len(found) > BATCH_LIMIT:
         raise IngestError(
-            where="body", expected=f"at most {BATCH_LIMIT} events in a request", got=f"{len(found)} events"
+            where="body", expected=f"at most {BATCH_LIMIT} events per request", got=f"{len(found)} events"
         )
     return [bytes(each) for each in found]
 
 
 def _from_headers(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Put the attributes of a binary request and its data into one envelope."""
-    try:  # data is set into the envelope as it is, so it must be one JSON object and nothing more
+    """Combine the attributes and the data of a binary request into one envelope."""
+    try:  # data is inserted into the envelope verbatim, so it must be exactly one JSON object
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise IngestError(where="body", expected="the event's data, a JSON object", got=str(error)) from error
@@ -161,18 +165,18 @@ _WEBHOOK: Final = msgspec.json.Decoder(_Webhook)
 
 
 def read_alertmanager(body: bytes, *, now: Callable[[], float]) -> tuple[tuple[Received, ...], int]:
-    """Read one notification; gives the events with refusals in their places, and how many were left out.
+    """Parse one notification; return the events or refusals, and the number of skipped alerts.
 
     Raises
     ------
     IngestError
-        It is no notification of Alertmanager's version 4.
+        The body is not an Alertmanager notification of version 4.
     """
     try:
         webhook = _WEBHOOK.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise IngestError(
-            where="body", expected="a notification of Alertmanager's webhook", got=str(error)
+            where="body", expected="an Alertmanager webhook notification", got=str(error)
         ) from error
     if webhook.version != "4":
         raise IngestError(where="body version", expected="'4'", got=ascii(webhook.version[:80]))

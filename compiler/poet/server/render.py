@@ -1,4 +1,4 @@
-"""Templates into answers. Everything that is filled in is escaped; nothing that is missing is left out."""
+"""Render templates as responses. All values are escaped; a missing name is an error."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def show(
     status: int = HTTPStatus.OK,
     **context: object,
 ) -> Response:
-    """Give a whole page."""
+    """Return a whole page."""
     common = {
         "caller": caller,
         "path": request.url.path,
@@ -54,12 +54,12 @@ def show(
 
 
 def fragment(name: str, **context: object) -> Response:
-    """Give a part of a page."""
+    """Return a fragment of a page."""
     return HTMLResponse(_templates().get_template(name).render(context))
 
 
 def stamp(seconds: float) -> str:
-    """Say a time in UTC; one beyond the calendar by its number."""
+    """Return a time in UTC; a time beyond the calendar as its number."""
     if not -62_135_596_800.0 <= seconds <= FARTHEST_S:
         return f"{seconds:.4g} s"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -83,7 +83,7 @@ def _pretty(raw: bytes) -> str:
 
 
 def _clock(text: str) -> str:
-    """Shorten a time of the journal's to what people read."""
+    """Return a journal time in short form."""
     return text[:19].replace("T", " ")
 
 
@@ -103,5 +103,5 @@ def _templates() -> jinja2.Environment:
 
 @cache
 def _fingerprint(name: str) -> str:
-    """Name a static file's content, so that a browser may keep it for as long as it likes."""
+    """Return a digest of a static file's content, so that browsers may cache it indefinitely."""
     return hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]

@@ -1,13 +1,11 @@
-"""What people do in Slack: a button under an alert, or a slash command, becomes a verdict.
+"""Labels from Slack, given by a button under an alert or by a slash command.
 
 Buttons carry ``action_id`` ``poet_real`` or ``poet_false_alarm``, and as ``value`` the execution's id, or
 ``{"execution_id": …, "reason": …}``. The command is ``/poet real ID [why]`` or ``/poet false ID [why]``.
 
-Signatures over a request's time and body: Slack's v0, and POET's own for everything else.
-
-Both are HMAC-SHA256 with a secret that both sides know. What is older or newer than five minutes is refused,
-so that a request which somebody recorded is of no use for long; within that time the ids of events make it
-harmless.
+Requests are signed over their time and body: with Slack's signature v0, or with POET's own for other senders.
+Both are HMAC-SHA256 with a shared secret. A request that is more than five minutes old or ahead is refused,
+which limits replay attacks. Within that time, the event ids make a repeated request harmless.
 """
 
 import hashlib
@@ -29,7 +27,7 @@ FIELDS: Final = 40
 
 
 class Heard(NamedTuple):
-    """A verdict, and what to say back to whoever gave it."""
+    """A label, and the reply to the person who gave it."""
 
     event: Event
     answer: str
@@ -58,12 +56,12 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_slack(body: bytes, *, now: Callable[[], float]) -> Heard:
-    """Read a request whose signature was found good.
+    """Parse a request with a verified signature.
 
     Raises
     ------
     IngestError
-        It is neither a button nor the command.
+        The request is neither a button press nor the command.
     """
     form = _form(body)
     if "payload" in form:
@@ -79,7 +77,7 @@ def _form(body: bytes) -> dict[str, str]:
             body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=FIELDS
         )
     except ValueError as error:
-        raise IngestError(where="body", expected="a form, as Slack sends it", got=str(error)[:80]) from error
+        raise IngestError(where="body", expected="a form in Slack's format", got=str(error)[:80]) from error
     return {name: values[0] for name, values in found.items()}
 
 
@@ -87,7 +85,7 @@ def _pressed(document: str, now: Callable[[], float]) -> Heard:
     try:
         payload = msgspec.json.decode(document.encode(), type=_Payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise IngestError(where="payload", expected="an interaction of Slack's", got=str(error)) from error
+        raise IngestError(where="payload", expected="a Slack interaction", got=str(error)) from error
     for action in payload.actions:
         if action.action_id in ACTIONS:
             said = _value(action.value)
@@ -121,9 +119,9 @@ def _commanded(form: dict[str, str], now: Callable[[], float]) -> Heard:
 
 def _heard(said: _Said, was_real: bool, who: str, moment: str, now: Callable[[], float]) -> Heard:  # noqa: FBT001
     if not who:
-        raise IngestError(where="user", expected="the name of whoever pressed", got="nothing")
+        raise IngestError(where="user", expected="the name of the user", got="nothing")
     content = "\0".join((who, said.execution_id, str(was_real), said.reason, moment))
-    # the same press, sent again, changes nothing
+    # sending the same press again changes nothing
     identity = f"slack-{hashlib.sha256(content.encode()).hexdigest()[:32]}" if moment else None
     try:
         event = verdict(
@@ -145,18 +143,18 @@ _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 
 
 class Signature(NamedTuple):
-    """A signature that was found good: when it was made, and the digest that names its request."""
+    """A verified signature: its time, and the digest that identifies its request."""
 
     timestamp: str
     digest: str
 
     def event_id(self, number: int) -> str:
-        """Name the n-th event of the request, the same whenever the request comes again."""
+        """Return the id of the n-th event, which is the same if the request is repeated."""
         return f"signed-{self.digest[:32]}-{number}"
 
 
 def sign(secret: bytes, timestamp: str, body: bytes) -> str:
-    """Give the header ``X-Poet-Signature`` of a request."""
+    """Return the header ``X-Poet-Signature`` of a request."""
     return f"v1={_digest(secret, timestamp.encode() + b'.' + body)}"
 
 
@@ -166,7 +164,7 @@ def read_signature(headers: Mapping[str, str], body: bytes, secret: bytes, *, no
     Raises
     ------
     IngestError
-        The signature is missing, wrong, or not of now.
+        The signature is missing, wrong or expired.
     """
     timestamp = _timestamp(headers, "x-poet-timestamp", now)
     expected = sign(secret, timestamp, body)
@@ -180,7 +178,7 @@ def require_slack(headers: Mapping[str, str], body: bytes, secret: bytes, *, now
     Raises
     ------
     IngestError
-        The signature is missing, wrong, or not of now.
+        The signature is missing, wrong or expired.
     """
     timestamp = _timestamp(headers, "x-slack-request-timestamp", now)
     expected = f"v0={_digest(secret, b'v0:' + timestamp.encode() + b':' + body)}"
@@ -205,7 +203,7 @@ def _require_equal(headers: Mapping[str, str], name: str, expected: str) -> None
     if not hmac.compare_digest(stated, expected.encode()):
         raise IngestError(
             where=f"header {name}",
-            expected="the signature of this body with the secret that both sides know",
+            expected="the signature of this body with the shared secret",
             got="another one" if stated else "nothing",
         )
 

@@ -1,14 +1,11 @@
-"""Everything that handlers share, made once a server.
+"""The state that handlers share, created once per server.
 
-How a server was started.
-
-How often somebody may ask: one bucket of permits each, filled steadily.
-
-What Prometheus reads: counts of requests, events and versions, in its text format.
-
-Events from many requests into few commits: a request is answered when its events are on disk.
-
-Who a browser is, between two requests: sessions in memory, and what keeps other sites' forms out.
+- Settings of the server.
+- Rate limits: one token bucket per caller.
+- Request metrics in Prometheus' text format.
+- Group commit: events of many requests go into few commits, and a request is answered when its events are on
+  disk.
+- Browser sessions in memory, and the form tokens that keep out the forms of other sites.
 """
 
 import asyncio
@@ -40,7 +37,7 @@ LEAST_SECRET: Final = 16  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests a second on average, so many at once."""
+    """A rate limit: requests per second on average, and the burst size."""
 
     per_second: float
     burst: float
@@ -48,10 +45,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `poet serve` was told.
+    """The settings of `poet serve`.
 
-    `public_url` is where people see the server behind a proxy; cookies are for https alone where it is https.
-    `webhooks` are the secrets of those who sign, by name.
+    `public_url` is the address of the server behind a proxy; if it uses https, cookies are limited to https.
+    `webhooks` contains the secrets of signing senders by name.
     """
 
     host: str = "127.0.0.1"
@@ -60,14 +57,14 @@ class Settings:
     slack_secret: bytes = b""
     webhooks: dict[str, bytes] = field(default_factory=dict)
     body_limit: int = 4 * 1024 * 1024
-    body_patience_s: float = 10.0  # until a request's body has come
-    machines: Rate = Rate(500.0, 1000.0)  # each token, or each address where there are no tokens
+    body_patience_s: float = 10.0  # maximum time to receive a request body
+    machines: Rate = Rate(500.0, 1000.0)  # per token, or per address if there are no tokens
     people: Rate = Rate(20.0, 60.0)
-    strangers: Rate = Rate(1.0, 10.0)  # each address: requests that were refused for who sent them
+    strangers: Rate = Rate(1.0, 10.0)  # per address: requests that failed authentication
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine alone can reach the server."""
+        """Return whether only this machine can reach the server."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -75,41 +72,41 @@ class Settings:
 
     @property
     def is_https(self) -> bool:
-        """Whether people come by https."""
+        """Return whether people use https."""
         return self.public_url.startswith("https://")
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names, without ports, by which the server is asked for."""
+        """Return the host names of the server, without ports."""
         own = {"localhost", "127.0.0.1", "[::1]", self.host if ":" not in self.host else f"[{self.host}]"}
         public = urlsplit(self.public_url).hostname if self.public_url else None
         return frozenset(own | ({public} if public else set()))
 
 
 def read_secret(path: Path) -> bytes:
-    """Read a secret from a file; white space at its end does not count.
+    """Read a secret from a file; ignore trailing white space.
 
     Raises
     ------
     ServeError
-        It cannot be read, or is too short to be a secret.
+        The file cannot be read, or the secret is too short.
     """
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
         raise ServeError(
-            f"{path} cannot be read ({error.strerror}); name a file that holds the secret"
+            f"{path} cannot be read ({error.strerror}); pass a file that contains the secret"
         ) from error
     if len(secret) < LEAST_SECRET:
-        raise ServeError(f"{path} holds {len(secret)} bytes; a secret has at least {LEAST_SECRET}")
+        raise ServeError(f"{path} contains {len(secret)} bytes; a secret needs at least {LEAST_SECRET}")
     return secret
 
 
-REMEMBERED_CALLERS: Final = 10_000  # of those who asked last; who is forgotten begins with a full bucket
+REMEMBERED_CALLERS: Final = 10_000  # most recent callers; a dropped caller starts with a full bucket
 
 
 class Buckets:
-    """One bucket for each who asks."""
+    """One token bucket per caller."""
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -117,7 +114,7 @@ class Buckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # permits left, at that time
 
     def take(self, who: str, *, permits: float = 1.0) -> float:
-        """Take permits; gives 0, or the seconds until there are enough."""
+        """Take permits; return 0, or the seconds until there are enough."""
         left = self._left(who)
         if left < permits:
             return (permits - left) / self._rate.per_second
@@ -128,7 +125,7 @@ class Buckets:
         return 0.0
 
     def wait(self, who: str) -> float:
-        """Give the seconds until there is a permit, taking none."""
+        """Return the seconds until there is a permit, without taking one."""
         return max(0.0, (1.0 - self._left(who)) / self._rate.per_second)
 
     def _left(self, who: str) -> float:
@@ -141,11 +138,11 @@ Sample = tuple[str, Mapping[str, str], float]
 
 
 class Traffic:
-    """Requests by what was asked and answered, and how long they took."""
+    """Request counts by route and status, and request durations."""
 
     def __init__(self) -> None:
         self._answered: Counter[tuple[str, str, int]] = Counter()
-        self._within: Counter[tuple[str, int]] = Counter()  # by route and the place of the bound
+        self._within: Counter[tuple[str, int]] = Counter()  # by route and index of the bound
         self._seconds: Counter[str] = Counter()
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -155,12 +152,12 @@ class Traffic:
         self._seconds[route] += seconds  # type: ignore[assignment]  # a Counter adds floats as well
 
     def requests(self) -> Iterator[Sample]:
-        """Give the counts of requests."""
+        """Return the counts of requests."""
         for (method, route, status), count in sorted(self._answered.items()):
             yield "poet_http_requests_total", {"method": method, "route": route, "status": str(status)}, count
 
     def durations(self) -> Iterator[Sample]:
-        """Give the histogram of durations."""
+        """Return the histogram of durations."""
         name = "poet_http_request_duration_seconds"
         for route in sorted(self._seconds):
             total = 0
@@ -186,15 +183,15 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-CAPACITY: Final = 20_000  # events that wait for a commit; a request beyond it is told to come again
+CAPACITY: Final = 20_000  # events that wait for a commit; requests above it must retry
 
 
 class Full(Exception):  # noqa: N818 -- not a fault: the sender comes again
-    """More events wait for the disk than the server holds."""
+    """The buffer of events that wait for the disk is full."""
 
 
 class Intake:
-    """What comes while one commit is under way goes into the next one."""
+    """Group commit: events that arrive during a commit go into the next one."""
 
     def __init__(self, log: FeedbackLog) -> None:
         self._log = log
@@ -206,14 +203,14 @@ class Intake:
         self.commits = 0
 
     async def append(self, events: Sequence[Event]) -> None:
-        """Return when the events are on disk.
+        """Block until the events are on disk.
 
         Raises
         ------
         LogError
-            They are not; the log keeps them and tries again, and to send them again is harmless.
+            They are not on disk. The log keeps them and retries; sending them again is harmless.
         Full
-            There is no room for them now.
+            The buffer is full.
         """
         if not events:
             return
@@ -227,7 +224,7 @@ class Intake:
         await asyncio.shield(done)
 
     async def close(self) -> None:
-        """Return when nothing waits."""
+        """Block until no events wait."""
         if self._task is not None:
             await self._task
         self._thread.shutdown()
@@ -263,7 +260,7 @@ REMEMBERED_SESSIONS: Final = 1000
 
 
 class Sessions:
-    """Sessions by the digest of their cookie; a restart ends them all."""
+    """Sessions by the digest of their cookie; a restart ends all of them."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -271,7 +268,7 @@ class Sessions:
         self._open: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def begin(self, token_id: str) -> str:
-        """Begin a session of whoever showed this token; gives the cookie."""
+        """Start a session for the holder of a token; return the cookie."""
         cookie = secrets.token_urlsafe(32)
         self._open[_digest(cookie)] = (token_id, self._clock() + LASTS_S)
         while len(self._open) > REMEMBERED_SESSIONS:
@@ -279,7 +276,7 @@ class Sessions:
         return cookie
 
     def token_of(self, cookie: str) -> str | None:
-        """Give the id of the token that a session was begun with; None where it has ended."""
+        """Return the token id of a session; None if the session has ended."""
         found = self._open.get(_digest(cookie))
         if found is None:
             return None
@@ -294,11 +291,11 @@ class Sessions:
         self._open.pop(_digest(cookie), None)
 
     def form_token(self, cookie: str) -> str:
-        """Give what a form of this session has to bring along."""
+        """Return the form token of this session."""
         return hmac.new(self._key, cookie.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     def is_form_token(self, cookie: str, said: str) -> bool:
-        """Tell whether a form came from a page of this session."""
+        """Return whether a form comes from a page of this session."""
         return hmac.compare_digest(self.form_token(cookie).encode(), said.encode("utf-8", "replace"))
 
 
@@ -307,7 +304,7 @@ def _digest(cookie: str) -> str:
 
 
 class State:
-    """One workspace being served."""
+    """The state of a server for one workspace."""
 
     def __init__(self, folder: Path, settings: Settings, *, clock: Callable[[], float]) -> None:
         self.settings = settings
@@ -330,12 +327,12 @@ class State:
 
     @property
     def needs_tokens(self) -> bool:
-        """Whether nobody gets in without a token: once there were any, also when the last is revoked."""
+        """Return whether a token is required: always once one existed, even if all are revoked."""
         self._had_tokens = bool(self.tokens.all()) or self._had_tokens
         return self._had_tokens
 
     async def close(self) -> None:
-        """Write what waits, end what is under way, let go of the workspace."""
+        """Write pending events, terminate the running job and close the workspace."""
         await self.intake.close()
         self.worker.close()
         self.workspace.close()

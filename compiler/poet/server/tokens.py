@@ -1,6 +1,6 @@
-"""The file of tokens: names, roles and digests. A token itself is shown once and kept nowhere.
+"""The token file: names, roles and digests, and the rights of the three roles.
 
-Three roles, and what each of them may do.
+A token itself is shown once and never stored.
 """
 
 import hashlib
@@ -21,14 +21,16 @@ Role = Literal["emit", "review", "operate"]
 Right = Literal["emit", "read", "judge", "operate"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 _RIGHTS: Final[dict[Role, frozenset[Right]]] = {
-    "emit": frozenset({"emit"}),  # a machine: it tells, and sees nothing
-    "review": frozenset({"read", "judge"}),  # a person: sees all, and speaks in their own name alone
-    "operate": frozenset({"emit", "read", "judge", "operate"}),  # also says which version answers
+    "emit": frozenset({"emit"}),  # a program: may write events, but not read
+    "review": frozenset(
+        {"read", "judge"}
+    ),  # a person: may read everything, and labels in their own name only
+    "operate": frozenset({"emit", "read", "judge", "operate"}),  # may also change the active version
 }
 
 
 def rights_of(role: Role) -> frozenset[Right]:
-    """Give what a role may do."""
+    """Return the rights of a role."""
     return _RIGHTS[role]
 
 
@@ -36,16 +38,16 @@ FILE: Final = "access.json"
 LOCK: Final = "access.lock"
 PATIENCE_S: Final = 30.0
 FORMAT: Final = 1
-SECRET_BYTES: Final = 32  # of randomness, so that one round of SHA-256 is as good as a slow hash
+SECRET_BYTES: Final = 32  # of randomness, which makes one round of SHA-256 as strong as a slow hash
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _SECRET: Final = re.compile(r"poet_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """One token: who holds it, what it may do, and the digest by which it is known.
+    """A token: its holder, its rights, and the digest that identifies it.
 
-    `sources` are the only sources that its events may name, each with all that begins with it and a slash;
-    none: any source.
+    `sources` are the only allowed sources of its events, each including all that start with it and a slash.
+    An empty tuple allows any source.
     """
 
     id: str
@@ -56,11 +58,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
     def may(self, right: Right) -> bool:
-        """Tell whether the role has a right."""
+        """Return whether the role has a right."""
         return right in rights_of(self.role)
 
     def speaks_for(self, source: str) -> bool:
-        """Tell whether events of this source may come with the token."""
+        """Return whether the token allows events of this source."""
         return not self.sources or any(
             source == each or source.startswith(f"{each}/") for each in self.sources
         )
@@ -73,15 +75,15 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 _DOCUMENT: Final = JsonDocument(
     type=_Document,
-    name="a file of tokens",
-    next_step="restore it, or delete it and make new ones",
+    name="a token file",
+    next_step="restore it, or delete it and create new tokens",
     error=AccessError,
     format=FORMAT,
 )
 
 
 class Tokens:
-    """The tokens of a workspace, in a file that only its owner may read."""
+    """The tokens of a workspace in a file that only its owner can read."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -89,12 +91,12 @@ class Tokens:
         self._document = _Document()
 
     def all(self) -> tuple[Token, ...]:
-        """Give the tokens, oldest first; what another process wrote is seen at once.
+        """Return the tokens, oldest first; changes by other processes are visible immediately.
 
         Raises
         ------
         AccessError
-            The file is not one of tokens: then nobody gets in.
+            The file is not a token file. Then no one has access.
         """
         try:
             found = self.path.stat()
@@ -107,7 +109,7 @@ class Tokens:
         return self._document.tokens
 
     def find(self, secret: str) -> Token | None:
-        """Give the token that this secret is; None for one that is unknown or revoked."""
+        """Return the token of a secret; None if it is unknown or revoked."""
         said = _SECRET.fullmatch(secret)
         if said is None:
             return None
@@ -118,20 +120,22 @@ class Tokens:
         return None
 
     def create(self, name: str, role: str, *, at: str, sources: tuple[str, ...] = ()) -> tuple[str, Token]:
-        """Make a token; gives the secret, which nobody can read again, and what is kept of it.
+        """Create a token; return the secret, which cannot be read again, and the stored record.
 
         Raises
         ------
         AccessError
-            The name is taken or no name, or the role is none.
+            The name is taken or invalid, or the role is unknown.
         """
         if _NAME.fullmatch(name) is None:
-            raise AccessError(f"{name!r:.80} is no name for a token; use up to 40 of a-z, 0-9, '.', '_', '-'")
+            raise AccessError(
+                f"{name!r:.80} is not a valid token name; use up to 40 of a-z, 0-9, '.', '_', '-'"
+            )
         if role not in ROLES:
-            raise AccessError(f"no role {role!r:.80}; choose one of {', '.join(ROLES)}")
+            raise AccessError(f"unknown role {role!r:.80}; choose one of {', '.join(ROLES)}")
         with self._changing() as tokens:
             if any(each.name == name for each in tokens):
-                raise AccessError(f"there is a token {name!r} already; revoke it, or choose another name")
+                raise AccessError(f"a token {name!r} already exists; revoke it, or choose another name")
             identity = secrets.token_hex(4)
             secret = f"poet_{identity}_{secrets.token_urlsafe(SECRET_BYTES)}"
             token = Token(
@@ -141,18 +145,18 @@ class Tokens:
         return secret, token
 
     def revoke(self, name: str) -> Token:
-        """Take a token back; whoever uses it is refused from the next request on.
+        """Revoke a token; requests with it are refused from now on.
 
         Raises
         ------
         AccessError
-            There is none of this name.
+            There is no token with this name.
         """
         with self._changing() as tokens:
             gone = [each for each in tokens if each.name == name]
             if not gone:
                 known = ", ".join(each.name for each in tokens) or "none"
-                raise AccessError(f"there is no token {name!r:.80}; there are {known}")
+                raise AccessError(f"there is no token {name!r:.80}; existing tokens: {known}")
             self._write(tuple(each for each in tokens if each.name != name))
         return gone[0]
 

@@ -1,4 +1,4 @@
-"""Versions and rules: what answers, what it rests on, and how to go back."""
+"""The pages for versions and rules: show evidence, activate and roll back."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,14 +28,14 @@ async def versions(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def history(request: Request, state: State, caller: Caller) -> Response:
-    """Show a policy's versions, and who let which one answer."""
+    """Show a policy's versions and who activated each."""
     name = _policy(request, state)
     found = await run_in_threadpool(history_document, state.workspace, name)
     return show(request, state, caller, "history.html", history=found)
 
 
 async def version(request: Request, state: State, caller: Caller) -> Response:
-    """Show a version: its rules, what it does otherwise, its source."""
+    """Show a version: its rules, its differences and its source."""
     name, number = _policy(request, state), number_of(request, "number")
 
     def read() -> dict[str, Any]:
@@ -54,7 +54,7 @@ async def version(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def rules(request: Request, state: State, caller: Caller) -> Response:
-    """List the rules in force, and those that lack evidence."""
+    """List the active rules and the candidates."""
 
     def read() -> list[Any]:
         generated = state.workspace.generated
@@ -73,27 +73,27 @@ async def rule(request: Request, state: State, caller: Caller) -> Response:
 
 
 async def rollback(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
-    """Let the version before answer again."""
+    """Roll back to the previous version."""
     name, why = _policy(request, state), _why(fields)
     await run_in_threadpool(lambda: _as(state, caller, lambda own: own.rollback(name, why=why)))
     return RedirectResponse(f"/versions/{name}", status_code=HTTPStatus.SEE_OTHER)
 
 
 async def activate(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
-    """Let a version answer."""
+    """Activate a version."""
     name, number, why = _policy(request, state), number_of(request, "number"), _why(fields)
     await run_in_threadpool(lambda: _as(state, caller, lambda own: own.activate(name, number, why=why)))
     return RedirectResponse(f"/versions/{name}", status_code=HTTPStatus.SEE_OTHER)
 
 
 def _as(state: State, caller: Caller, change: Any) -> None:
-    """Change the workspace in the name of whoever asks."""
+    """Change the workspace in the name of the caller."""
     with Workspace.open(state.path, clock=state.clock, who=caller.name) as own:
         change(own)
 
 
 def _policy(request: Request, state: State) -> str:
-    """Give the policy of the path; only what the registry names becomes the name of a file."""
+    """Return the policy of the path; only names in the registry are used in file names."""
     name: str = request.path_params["policy"]
     known = read_document(state.workspace.generated).policies
     if name not in known:
@@ -110,7 +110,7 @@ def _why(fields: dict[str, str]) -> str:
     if not why or len(why) > WHY:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "a change of versions is made with a reason",
+            "changing the active version requires a reason",
             where="field why",
             expected=f"a sentence of at most {WHY} characters, for the journal",
             got=f"{len(why)} characters" if why else "nothing",

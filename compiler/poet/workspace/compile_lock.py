@@ -1,11 +1,11 @@
-"""Whose turn it is to learn, and up to where the last one read.
+"""The compile lock of a workspace, and the log position up to which the last compile read.
 
-Learning is one process's at a time: whoever holds `TURN` compiles, the others wait until what they want
-learned is covered, and take up the new versions from the registry.
+One process learns at a time: the holder of `TURN` compiles. The others wait until the feedback that they
+want learned is covered, and read the new versions from the registry.
 
-Where the last compile stopped stands in a file beside the log it read. Manifests cannot tell: a compile
-that changes nothing publishes nothing, and those that came with a checkout speak of another machine's log.
-A file that is lost, or that belongs to a log since replaced, costs one compile too many and no event.
+The position where the last compile stopped is stored in a file next to the log it read. Manifests cannot
+provide it: a compile that changes nothing publishes nothing, and the manifests of a checkout refer to
+another machine's log. A lost file, or one of a log since replaced, costs one redundant compile and no event.
 """
 
 from pathlib import Path
@@ -21,39 +21,39 @@ from poet_runtime.files import JsonDocument, atomic_write, to_json
 TURN: Final = Path("feedback_log") / "learning.lock"
 WATCH: Final = Path("feedback_log") / "watch.lock"
 STATE: Final = Path("feedback_log") / "learned.json"
-PATIENCE: Final = 5  # looks at a log that does not stand still
+PATIENCE: Final = 5  # counts of a log that keeps growing
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
     log_position: int
-    refused: str = ""  # why the compile up to there published nothing: it would be refused again
+    refused: str = ""  # why that compile published nothing: it would be refused again
     format: int = 1
 
 
 _DOCUMENT: Final = JsonDocument(
     type=_State,
     name="a compile's checkpoint",
-    next_step="delete it; one more compile follows",
+    next_step="delete it; this costs one more compile",
     error=LogError,
 )
 
 
 def learned_until(workspace: Path, newest: int) -> int:
-    """Give the log position up to which the last compile read; `newest` is the log's own.
+    """Return the log position up to which the last compile read; 0 if unknown.
 
-    0 when nobody knows.
+    `newest` is the position of the log itself.
     """
     position = _state(workspace).log_position
     return position if position <= newest else 0
 
 
 def was_refused(workspace: Path) -> str:
-    """Say why the last compile published nothing; empty when it was not refused."""
+    """Return why the last compile published nothing; empty if it was not refused."""
     return _state(workspace).refused
 
 
 def remember(workspace: Path, log_position: int, *, refused: str = "") -> None:
-    """Write down up to where a compile read."""
+    """Store the log position up to which a compile read."""
     atomic_write(workspace / STATE, to_json(_State(log_position=log_position, refused=refused)))
 
 
@@ -66,13 +66,13 @@ def _state(workspace: Path) -> _State:
 
 
 class NewFeedback:
-    """How many feedback events came since the last compile; a look costs the same however long the log is."""
+    """A counter of the feedback events since the last compile; its cost does not grow with the log."""
 
     def __init__(self, workspace: Path, log: FeedbackLog) -> None:
         self._workspace = workspace
         self._log = log
         self._since = -1
-        self._before = 0  # feedback events up to there
+        self._before = 0  # feedback events up to that position
 
     def count(self) -> int:
         """Count the durable events that are not telemetry."""
@@ -89,7 +89,7 @@ class NewFeedback:
         while True:
             since, again = self._feedback(after=position), self._feedback(after=0)
             if again == total or looks == PATIENCE:
-                # if something arrived between the counts it counts twice: a compile comes early, never late
+                # an event that arrives between the counts counts twice: a compile is early, never late
                 return total - since
             total, looks = again, looks + 1
 

@@ -1,4 +1,4 @@
-"""`poet.toml`: what a workspace is told by the people who run it."""
+"""`poet.toml`: the configuration of a workspace."""
 
 import tomllib
 from pathlib import Path
@@ -12,7 +12,7 @@ from poet_runtime.errors import WorkspaceError
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much proof a change needs, and how long proof lasts."""
+    """How much evidence a change needs, and how long evidence lasts."""
 
     risk: float = 0.05
     audit_rate: float = 0.02
@@ -22,14 +22,14 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the feedback log is, and what its buffer does."""
+    """The address of the feedback log and the behavior of its buffer."""
 
     address: str = ""  # the workspace's own folder
     capacity: Annotated[int, Meta(ge=1)] = 100_000
     on_full: Literal["block", "refuse", "drop"] = "block"
 
     def __repr__(self) -> str:
-        """Leave the address out: it may hold a password."""
+        """Return the fields without the address, which may contain a password."""
         return f"Store(address=…, capacity={self.capacity}, on_full={self.on_full!r})"
 
 
@@ -37,7 +37,7 @@ EngineName = Literal["duckdb", "spark"]
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What summarises the log; the answers do not depend on it."""
+    """The engine that summarizes the log; results do not depend on it."""
 
     name: EngineName = "duckdb"
     master: str = "local[*]"  # of Spark
@@ -65,10 +65,10 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """A workspace's configuration, defaults filled in."""
+    """A workspace's configuration with defaults filled in."""
 
     start: str
-    source: str  # the `source` of events that name none
+    source: str  # the `source` of events without one
     learn: LearnConfiguration
     store: Store = Store()
     engine: Engine = Engine()
@@ -80,7 +80,7 @@ def read_configuration(path: Path) -> Configuration:
     Raises
     ------
     WorkspaceError
-        The file is missing, is not TOML, or says something that POET does not know.
+        The file is missing, is not TOML, or contains an unknown setting.
     """
     try:
         document = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Document)
@@ -109,16 +109,16 @@ def read_configuration(path: Path) -> Configuration:
 
 
 def initial_text(*, start: str, source: str = "poet") -> str:
-    """Give the `poet.toml` of a new workspace, every default spelled out."""
+    """Return the `poet.toml` of a new workspace with every default written out."""
     return f"""\
 # What version 1 of detect_drift is: calibrated, ks, psi, wasserstein, evidently or nannyml.
 start = "{start}"
-# The source of events that name none.
+# The source of events without one.
 source = "{source}"
 
-# In one unit of your choice. A miss costs this many times a false alarm; delay_hour is an hour in which
-# a drift went unseen, run one execution. Feedback that names dollars or hours moves a cost, by what a unit
-# and an hour are worth, at most `within` times up or down (1: not at all).
+# Costs in one unit of your choice: of a false alarm, a miss, an hour in which a drift was not detected
+# (delay_hour) and one execution (run). Feedback that reports dollars or hours adjusts a cost, converted
+# with unit_usd and hour_usd, by at most a factor of `within` (1: never).
 [costs]
 false_alarm = 1.0
 miss = 3.0
@@ -129,35 +129,35 @@ hour_usd = 50.0
 within = 2.0
 
 [learning]
-risk = 0.05             # chance of ever acting on noise, per policy, however often you compile
-audit_rate = 0.02       # share of silent executions that a person is asked about
-half_life_days = 90.0   # of event time: old evidence counts half
+risk = 0.05             # probability of ever acting on noise, per policy, however often you compile
+audit_rate = 0.02       # share of non-alerts that people are asked to label
+half_life_days = 90.0   # of event time, after which evidence counts half
 learning_threshold = 10 # events between two compiles of `poet watch`
-burst_limit = 50        # votes of one source that count within one hour
+burst_limit = 50        # labels of one source that count within one hour
 
 [bounds]
 window_minimum = 100
 window_cap = 50000
-irrelevant_below = 0.2  # of what other features' drifts cost: a feature below never matters
+irrelevant_below = 0.2  # of the other features' drift cost; a feature below it is irrelevant
 
-# Where the feedback log is: in this folder, or in a PostgreSQL that machines share, as in
-# "postgresql://poet@db.example.com/poet" (its password: in ~/.pgpass). When `capacity` events wait for the
-# disk, emitting blocks, is refused with an error, or drops what is not durable.
+# The feedback log: in this folder (""), or in a PostgreSQL database that machines share, such as
+# "postgresql://poet@db.example.com/poet" (password in ~/.pgpass). When `capacity` events wait for the disk,
+# emitting blocks ("block"), raises an error ("refuse"), or drops non-durable events ("drop").
 [store]
 address = ""
 capacity = 100000
 on_full = "block"
 
-# What summarises the log: duckdb in this process, or spark, with its master ("local[4]", "yarn",
-# "spark://host:7077", "sc://host" …); the answers are the same. Every worker must reach this folder.
+# The engine that summarizes the log: duckdb in this process, or spark with its master ("local[4]", "yarn",
+# "spark://host:7077", "sc://host" …). The results are the same. Every worker must reach this folder.
 [engine]
 name = "duckdb"
 master = "local[*]"
 
-# A person's word on rules, by policy: a pinned rule stays as it is, a vetoed one is never adopted.
+# Pins and vetoes by policy: a pinned rule stays unchanged, a vetoed rule is never adopted.
 [pins]
 [vetoes]
 
-# Executions, by policy, that every later version must answer as people judged them.
+# Executions, by policy, that every later version must answer as people labeled them.
 [anchors]
 """

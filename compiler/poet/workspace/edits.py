@@ -1,9 +1,8 @@
-"""An edited module → what the person meant: other values of rules, or rules that are gone.
+"""Manual edits of modules, interpreted as changed values of rules or as deleted rules.
 
-An edit is only read when the compiler can write it too: the decisions with the person's values must render
-to the module as the person left it, comments and spacing apart.
-
-What people did by hand to rules, on its way into a plan: edits read, pins and vetoes said.
+An edit is accepted only if the compiler can reproduce it: the decisions with the person's values must
+render to the edited module, except for comments and spacing. A plan then contains the edits as pins and
+vetoes. This module also adds pins and vetoes that people request directly.
 """
 
 import ast
@@ -42,14 +41,14 @@ _Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What a person did to one rule: `after` is the rule with their values, None where it was deleted."""
+    """A manual edit of one rule: `after` is the rule with the new values, or None if it was deleted."""
 
     before: Rule
     after: Rule | None
-    changes: tuple[tuple[str, object, object], ...] = ()  # name of the constant, old and new value
+    changes: tuple[tuple[str, object, object], ...] = ()  # constant name, old and new value
 
     def word(self, policy_name: str, *, who: str, when: str, why: str) -> Word:
-        """Say the same as a word on the rule."""
+        """Return the edit as an override of the rule."""
         return Word(
             policy=policy_name,
             rule=self.before.id,
@@ -70,7 +69,7 @@ class Edit:
 
 
 def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rendering) -> tuple[Edit, ...]:
-    """Read what a person changed in a module; nothing where it is as it was published.
+    """Return the manual edits of a module; none if it is unchanged since it was published.
 
     Parameters
     ----------
@@ -79,14 +78,14 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
     published
         The bytes that were published under this name.
     decisions
-        What it was rendered from.
+        The decisions that it was rendered from.
     render
-        Gives the source of decisions, by the templates of the workspace.
+        Returns the source of decisions with the templates of the workspace.
 
     Raises
     ------
     EditError
-        The change is neither another value of a rule nor a rule deleted, or the compiler refuses the value.
+        The change is neither a new value of a rule nor a deleted rule, or the compiler refuses the value.
     """
     try:
         content = path.read_bytes()
@@ -97,9 +96,12 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
         raise _unread(path, f"it cannot be read as Python: {error}") from error
     there, here = _constants(edited), _constants(original)
     if half := [name for name, value in there.items() if _has_half_letters(value)]:
-        raise _unread(path, f"{half[0]} holds half of a surrogate pair, which no file can; write the letter")
+        raise _unread(
+            path,
+            f"{half[0]} contains half of a surrogate pair, which no file can; write the character",
+        )
     if new := sorted(there.keys() - here.keys()):
-        raise _unread(path, f"{new[0]} is not a name that its decisions gave")
+        raise _unread(path, f"{new[0]} is not a name from its decisions")
     meant, edits = _deleted(path, decisions, there, here)
     for name in sorted(there.keys() & here.keys()):
         if there[name] != here[name]:
@@ -108,7 +110,7 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
     try:
         rendered = ast.parse(render(meant))
     except PoetError as error:
-        raise _unread(path, f"the compiler refuses what it says: {error}") from error
+        raise _unread(path, f"the compiler refuses the new value: {error}") from error
     if _shape(rendered) != _shape(edited):
         raise _unread(path, _first_difference(rendered, edited))
     if not edits:
@@ -119,7 +121,7 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
 def _deleted(
     path: Path, decisions: Decisions, there: Mapping[str, object], here: Mapping[str, object]
 ) -> tuple[Decisions, list[Edit]]:
-    """Take out the rules whose constants are gone, all of them."""
+    """Remove the rules whose constants have all been deleted."""
     names: dict[str, set[str]] = {}
     for constant in _outlined(decisions):
         names.setdefault(constant.rule, set()).add(constant.name)
@@ -127,14 +129,14 @@ def _deleted(
     gone = {rule for rule, own in names.items() if own & missing}
     for rule in sorted(gone):
         if left := names[rule] - missing:
-            raise _unread(path, f"of rule {rule} only a part was deleted, {min(left)} is left")
+            raise _unread(path, f"rule {rule} was deleted only in part: {min(left)} remains")
     kept = tuple(rule for rule in decisions.rules if rule.id not in gone)
     edits = [Edit(rule, None) for rule in decisions.active if rule.id in gone]
     return msgspec.structs.replace(decisions, rules=kept), edits
 
 
 def _with(path: Path, decisions: Decisions, name: str, old: object, new: object) -> Decisions:
-    """Give the decisions with the one value changed that makes this constant another one, and no other."""
+    """Return the decisions with the one value changed that changes this constant and no other."""
     rule_id = next((each.rule for each in _outlined(decisions) if each.name == name), None)
     if rule_id is None:
         raise _unread(path, f"{name} belongs to no rule")
@@ -152,7 +154,7 @@ def _with(path: Path, decisions: Decisions, name: str, old: object, new: object)
         }:
             found.append(changed)
     if len(found) != 1:
-        raise _unread(path, f"{name} = {new!r} cannot be said by rule {rule_id}, which had {old!r}")
+        raise _unread(path, f"{name} = {new!r} is not a valid value for rule {rule_id}, which had {old!r}")
     return found[0]
 
 
@@ -239,14 +241,14 @@ def _literal(node: ast.expr) -> object:
 
 
 def _is_same(leaf: object, value: object) -> bool:
-    """Whether a document's leaf is what a constant says: a set is a list in any order there."""
+    """Return whether a leaf of a document equals a constant; a set equals a list in any order."""
     if isinstance(value, frozenset):
         return isinstance(leaf, list | tuple | frozenset) and _plain(frozenset(leaf)) == _plain(value)
     return _plain(leaf) == _plain(value)
 
 
 def _plain(value: object) -> object:
-    """Give a value that can be compared: sets sorted, tuples as lists; whole numbers are not truth values."""
+    """Return a comparable value: sets sorted, tuples as lists, integers distinct from booleans."""
     if isinstance(value, frozenset | set):
         return ["list", *sorted(map(repr, value))]
     if isinstance(value, list | tuple):
@@ -255,9 +257,9 @@ def _plain(value: object) -> object:
 
 
 def _shape(tree: ast.Module) -> list[str]:
-    """Give a module without its imports: of a deleted rule's primitives they may be left.
+    """Return a module without its imports, as a deleted rule may leave imports of its primitives.
 
-    A whole number is the same as the number that the compiler writes for it, 2 as 2.0.
+    An integer equals the number that the compiler writes for it: 2 equals 2.0.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and type(node.value) is int:
@@ -269,16 +271,16 @@ def _first_difference(rendered: ast.Module, edited: ast.Module) -> str:
     before, after = (ast.unparse(each).splitlines() for each in (rendered, edited))
     for line in difflib.unified_diff(before, after, lineterm="", n=0):
         if line.startswith("+") and not line.startswith("+++"):
-            return f"this is not what a rule can say: {line[1:].strip()}"
-    return "something is missing that every version has"
+            return f"this cannot be expressed as a rule: {line[1:].strip()}"
+    return "code is missing that every version contains"
 
 
 def _unread(path: Path, why: str) -> EditError:
     return EditError(
-        f"{path} was edited by hand, and {why}. Another number or list of a rule becomes a pin and a deleted "
-        f"rule a veto; anything else belongs into templates/. Restore the file "
-        f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit a constant "
-        "of it"
+        f"{path} was edited by hand, and {why}. A changed value of a rule becomes a pin and a deleted "
+        f"rule becomes a veto; any other change belongs in templates/. Restore the file "
+        f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit one of its "
+        "constants"
     )
 
 
@@ -286,9 +288,9 @@ PATIENCE_S: Final = 30.0
 
 
 def put_back(generated: Path) -> None:
-    """Write the modules again that are missing, or that differ from what was published in line ends alone.
+    """Restore modules that are missing or differ from the published ones only in line endings.
 
-    A module that a person edited stays as it is.
+    A module that a person edited is left unchanged.
     """
     lost = [
         published
@@ -308,7 +310,7 @@ def _published(generated: Path, version: VersionEntry) -> PublishedVersion | Non
     try:
         return read_published(generated, version)
     except RegistryError:
-        return None  # whoever needs the version says what is wrong with it
+        return None  # the code that needs the version reports the problem
 
 
 def edited(
@@ -319,7 +321,7 @@ def edited(
     who: str,
     at: str,
 ) -> tuple[tuple[Edit, ...], tuple[Word, ...]]:
-    """Read what a person changed in the active version's module, and say it as words on rules."""
+    """Return the manual edits of the active version's module, and the overrides that they express."""
     active = document.active(name)
     if active is None:
         return (), ()
@@ -340,7 +342,7 @@ def edited(
 
 
 def with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> LearnConfiguration:
-    """Give the configuration with all pins and vetoes: those of poet.toml and people's last words."""
+    """Return the configuration with all pins and vetoes, from poet.toml and from pins.json."""
     pins, vetoes = (
         {name: set(rules) for name, rules in each.items()}
         for each in (configuration.pins, configuration.vetoes)
@@ -358,9 +360,9 @@ def with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> Lear
 def adjustments(
     champion: Decisions, edits: Iterable[Edit], words: Iterable[Word]
 ) -> Iterator[tuple[str, dict[str, object], str, str]]:
-    """Give the events that tell of thresholds edited by hand: type, payload, source, and an id for ever.
+    """Yield the events of manually edited thresholds: type, payload, source and a stable id.
 
-    A rule that names no feature holds for every one, which is told as the feature ``*``.
+    A rule without features applies to every feature, which is recorded as the feature ``*``.
     """
     if not spec_of(champion.policy).emits_threshold_adjustments:
         return
@@ -382,7 +384,7 @@ def adjustments(
 
 
 def say(generated: Path, words: Sequence[Word]) -> None:
-    """Keep people's words on rules beside the versions."""
+    """Store overrides of rules next to the versions."""
     if words:
         with lock(generated, timeout_s=PATIENCE_S):
             add_words(generated, words)
@@ -399,12 +401,12 @@ def pinned(
     at: str,
     why: str,
 ) -> Word:
-    """Say that a rule of the active version stays, with other parameters where they are given.
+    """Return the pin of a rule of the active version, with other parameters if given.
 
     Raises
     ------
     EditError
-        There is no such rule, or it cannot have these values.
+        There is no such rule, or the values are not valid for it.
     """
     active = read_document(generated).active(name)
     if active is None:

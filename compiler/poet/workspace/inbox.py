@@ -1,6 +1,6 @@
-"""Which executions a person was asked about and nobody has answered, kept up with the log as it grows.
+"""The inbox: executions that people are asked to label and that have no label yet.
 
-What a person says of an execution, as the event that says so.
+The inbox follows the log as it grows. A person's label is converted into the event that records it.
 """
 
 import threading
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from poet.events import DetectionDelay, Event, ExecutionRecorded, FalsePositive, Validation, make
 from poet.log import FeedbackLog
 
-LOOK_BACK: Final = 200_000  # log positions read when it starts: what is older is no longer asked about
-REMEMBERED: Final = 10_000  # executions, waiting or answered, the oldest forgotten first
+LOOK_BACK: Final = 200_000  # log positions read at the start; older executions are not listed
+REMEMBERED: Final = 10_000  # executions, labeled or not; the oldest are dropped first
 REASONS: Final = ("seasonal_pattern", "deployment", "data_quality", "known_event", "too_small_to_matter")
 
 
 class Asked(NamedTuple):
-    """An execution that waits: an alert, or a silence picked at random."""
+    """An execution without a label: an alert, or a randomly audited non-alert."""
 
     position: int
     execution_id: str
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
 
 class Waiting:
-    """The open questions of a log; `refresh` reads what is new, from any thread."""
+    """The unlabeled executions of a log; any thread may call `refresh` to read new events."""
 
     def __init__(self, log: FeedbackLog) -> None:
         self._log = log
@@ -40,19 +40,19 @@ class Waiting:
         self._reasons: Counter[str] = Counter()
 
     def refresh(self) -> None:
-        """Read what came since the last time."""
+        """Read the events since the last call."""
         with self._reading:
             for stored in self._log.read(after=self._upto):
                 self._take(stored.position, stored.event)
                 self._upto = stored.position
 
     def all(self) -> list[Asked]:
-        """Give what waits, newest first."""
+        """Return the unlabeled executions, newest first."""
         with self._reading:
             return list(reversed(self._asked.values()))
 
     def reasons(self, count: int = 5) -> tuple[str, ...]:
-        """Give the reasons for false alarms that people give most, filled up with common ones."""
+        """Return the most frequent reasons for false alarms, completed with common ones."""
         with self._reading:
             given = [reason for reason, _ in self._reasons.most_common(count)]
         return tuple(dict.fromkeys((*given, *REASONS)))[:count]
@@ -94,12 +94,12 @@ def verdict(
     feature: str = "",
     identity: str | None = None,
 ) -> Event:
-    """Make the event: a validation, or a false positive where a reason is given for one.
+    """Build the event of a label: a validation, or a false positive if it has a reason.
 
     Raises
     ------
     EventError
-        The execution has no name, or a text is no Unicode.
+        The execution has no id, or a text is not valid Unicode.
     """
     if reason and not was_real:
         data: dict[str, object] = {"execution_id": execution_id, "reason": reason}

@@ -1,15 +1,15 @@
-"""Compiles and plans in a process of their own, of low priority, one at a time for each workspace.
+"""Compiles and plans in a separate process of low priority, one at a time for each workspace.
 
-A compile takes many seconds of computing. On a thread it would hold up every call of the program, as both
-share the interpreter. ``python -m poet.workspace.jobs`` reads one job from standard input as a JSON
-document, opens the workspace and calls the job's function. It writes to standard output one JSON document a
-line: the stages it passes, then its outcome.
+A compile takes many seconds of CPU time. On a thread it would delay every call of the program, because
+both share the interpreter. ``python -m poet.workspace.jobs`` reads one job as a JSON document from standard
+input, opens the workspace and calls the job's function. It writes JSON lines to standard output: the stages
+that it passes, then its outcome.
 
 The caller holds the workspace's compile lock and hands it to the process: if the caller is killed, the
-process holds it until it is done. On POSIX the process inherits the lock. Windows cannot pass it on, so there
-the caller releases the lock and the process acquires it before it opens the workspace: another compile may
-come in between, but no two ever run at a time. The output goes to a file, so a process whose caller has
-ended goes on.
+process holds the lock until it is done. On POSIX the process inherits the lock. Windows cannot pass it on.
+There the caller releases the lock and the process acquires it before it opens the workspace: another
+compile may run in between, but two never run at the same time. The output goes to a file, so the process
+continues after its caller has ended.
 """
 
 import importlib
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
 
 
-NICENESS: Final = 10  # of 19: the program that asked comes first
+NICENESS: Final = 10  # of 19: the calling program has priority
 LOW_PRIORITY: Final[int] = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows has no `os.nice`
-POLL_S: Final = 0.05  # between two looks after the process
+POLL_S: Final = 0.05  # between two checks of the process
 LOCK_POLL_S: Final = 0.1
-SHOWN: Final = 2000  # characters of what a process that crashed wrote to standard error
+SHOWN: Final = 2000  # characters of the standard error of a crashed process
 ENDED: Final = "the process was ended"
 
 Progress = Callable[[str], None]
@@ -45,27 +45,27 @@ Work = Callable[["Workspace", Mapping[str, str], Progress], Mapping[str, int]]
 
 
 class JobError(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job failed."""
+    """The reason why a job failed."""
 
     type: str
     message: str
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job did: the versions it published by policy, or why it failed."""
+    """The outcome of a job: the versions it published by policy, or why it failed."""
 
     versions: dict[str, int] = {}
     error: JobError | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a function of this package, in another process."""
+    """One call of a function of this package in another process."""
 
     function: str
     workspace: str
     who: str = ""
     arguments: dict[str, str] = {}
-    lock: str = ""  # the file that the process has to lock itself; empty: it inherits the lock
+    lock: str = ""  # the file that the process must lock itself; empty: it inherits the lock
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +76,11 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(NamedTuple):
-    """What a caller wants of a running job."""
+    """The callbacks of a caller for a running job."""
 
     progress: Progress = lambda _stage: None
-    is_left: Callable[[], bool] = lambda: False  # stop waiting; the process goes on
-    is_ended: Callable[[], bool] = lambda: False  # end the process; old versions or new ones stay
+    is_left: Callable[[], bool] = lambda: False  # stop waiting; the process continues
+    is_ended: Callable[[], bool] = lambda: False  # end the process; the old or the new versions remain
 
 
 def job(function: Work, workspace: Path, *, who: str = "", **arguments: str) -> Job:
@@ -90,7 +90,7 @@ def job(function: Work, workspace: Path, *, who: str = "", **arguments: str) -> 
 
 
 def acquire_compile_lock(lock: FileLock, *, is_given_up: Callable[[], bool]) -> bool:
-    """Wait for the lock; return False if the caller gives up before."""
+    """Wait for the lock; return False if the caller gives up first."""
     while not lock.try_acquire():
         if is_given_up():
             return False
@@ -106,7 +106,7 @@ def compile_lock(workspace: Path) -> AbstractContextManager[FileLock]:
 def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | None:  # noqa: B008 -- immutable
     """Run a job in another process; return None if the caller left before the end.
 
-    The process takes the lock over. Where it cannot inherit it, `lock` is released when this returns.
+    The process takes over the lock. Where it cannot inherit the lock, `lock` is released on return.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | 
             wanted = msgspec.structs.replace(wanted, lock=str(lock.path.absolute()))
         with output.open("wb") as to_output, errors.open("wb") as to_errors:
             process = subprocess.Popen(
-                # our own module; -P: the folder that the program runs in must not lend its modules to ours
+                # -P: modules in the program's working folder must not shadow ours
                 [sys.executable, "-P", "-m", "poet.workspace.jobs"],
                 stdin=subprocess.PIPE,
                 stdout=to_output,
@@ -135,13 +135,13 @@ def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | 
             stdin.write(msgspec.json.encode(wanted))
         outcome = _follow(process, output, control)
         if process.returncode is None:
-            process.returncode = 0  # not waited for: it outlives this process, without a warning
+            process.returncode = 0  # set so that a process which outlives this one causes no ResourceWarning
             return None
         return outcome or _crashed(process.returncode, errors)
 
 
 def _follow(process: "subprocess.Popen[bytes]", output: Path, control: Control) -> Outcome | None:
-    """Pass on stages until the process ends or the caller leaves; return the outcome if there is one."""
+    """Forward stages until the process ends or the caller leaves; return the outcome if there is one."""
     outcome, is_over = None, False
     with output.open("rb") as lines:
         rest = b""
@@ -175,7 +175,7 @@ def _crashed(status: int, errors: Path) -> Outcome:
 
 
 def main() -> None:
-    """Do the job on standard input; the exit status is 1 if it failed."""
+    """Run the job read from standard input; exit with status 1 if it failed."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
@@ -188,7 +188,7 @@ def main() -> None:
 
 @contextmanager
 def _own_lock(wanted: Job) -> Iterator[None]:
-    """Hold the lock that this process did not inherit."""
+    """Acquire the lock that this process did not inherit, for the duration of the context."""
     if not wanted.lock:
         yield
         return

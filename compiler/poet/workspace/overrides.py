@@ -1,8 +1,7 @@
-"""`pins.json`: people's word on rules, one after the other; the last word on a rule counts.
+"""`pins.json`: the pins, vetoes and releases of rules. The last entry on a rule counts.
 
-A version's decisions with people's word on its rules: what a learner begins from.
-
-Who edited a file: what git says of its user, where there is one.
+A learner starts from a version's decisions with these overrides applied. The author of an override that
+comes from an edited file is the configured git user, if there is one.
 """
 
 import re
@@ -23,7 +22,7 @@ FORMAT: Final = 1
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person's word on one rule. A pin without values keeps those that the rule has."""
+    """A person's override of one rule. A pin without values keeps the values of the rule."""
 
     policy: str
     rule: str
@@ -51,21 +50,21 @@ _DOCUMENT: Final = JsonDocument(
 
 
 def read_words(generated: Path) -> tuple[Word, ...]:
-    """Read every word, oldest first; none where there is no file.
+    """Read all overrides, oldest first; none if the file does not exist.
 
     Raises
     ------
     EditError
-        The file is not one of ours.
+        The file was not written by POET.
     """
     document = _DOCUMENT.read_if_exists(generated / FILE)
     return () if document is None else document.words
 
 
 def add_words(generated: Path, words: Sequence[Word]) -> None:
-    """Add words at the end; what stands as the last word on its rule already is not said again.
+    """Append overrides; one that equals the last override of its rule is not repeated.
 
-    Only while the folder's lock is held.
+    The caller must hold the folder's lock.
     """
     known = list(read_words(generated))
     for word in words:
@@ -76,7 +75,7 @@ def add_words(generated: Path, words: Sequence[Word]) -> None:
 
 
 def last_words(words: Iterable[Word]) -> Mapping[tuple[str, str], Word]:
-    """Give the last word on each rule, by policy and rule."""
+    """Return the last override of each rule, by policy and rule."""
     return {(word.policy, word.rule): word for word in words}
 
 
@@ -85,10 +84,10 @@ def _says(word: Word) -> tuple[object, ...]:
 
 
 def amend(champion: Decisions, words: Iterable[Word]) -> Decisions:
-    """Put the last word on every rule of a policy in force.
+    """Apply the last override of every rule of a policy.
 
-    A pinned rule has the values that the person gave it and stays, whatever the evidence says. A vetoed one
-    goes, and what the start has in its place comes back. Of a released one evidence decides again.
+    A pinned rule has the values that the person set and is kept regardless of the evidence. A vetoed rule is
+    removed and the preset's rule in its place is restored. A released rule is decided by evidence again.
     """
     rules = {rule.id: rule for rule in champion.rules}
     for (name, identity), word in last_words(words).items():
@@ -126,7 +125,7 @@ def _vetoed(rules: dict[str, Rule], word: Word, champion: Decisions) -> dict[str
     gone = rules.get(word.rule)
     same = [rule for rule in baseline if rule.id == word.rule]
     if gone is not None and not same and "features" not in gone.condition and "kind" in gone.condition:
-        # a rule for a whole kind of data: without it the start's rules of that kind decide again
+        # a rule for a whole kind of data: without it the preset's rules of that kind decide again
         same = [rule for rule in baseline if rule.condition.get("kind") == gone.condition["kind"]]
         same = [rule for rule in same if rule.id not in rules and _is_as_wide(rule, gone)]
     veto = Rule(
@@ -160,10 +159,10 @@ _PATIENCE_S: Final = 5.0
 
 
 def author(path: Path, *, otherwise: str) -> str:
-    """Name the person who works in the git work tree around a file, as a source: ``user/ana``."""
+    """Return the git user of the work tree around a file as a source, such as ``user/ana``."""
     try:
-        ended = subprocess.run(  # noqa: S603 -- a list of words of ours and a folder, no shell
-            ["git", "-C", str(path.parent), "config", "user.email"],  # noqa: S607 -- whichever git the person uses
+        ended = subprocess.run(  # noqa: S603 -- fixed arguments and a folder, no shell
+            ["git", "-C", str(path.parent), "config", "user.email"],  # noqa: S607 -- the git on the person's PATH
             capture_output=True,
             timeout=_PATIENCE_S,
             check=True,

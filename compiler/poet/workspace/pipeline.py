@@ -1,6 +1,6 @@
-"""The stages in a row: summaries → decisions → source → checked → validated → published.
+"""The compile pipeline: summaries → decisions → source → checked → validated → published.
 
-Each function is one arrow; nothing is decided here.
+Each function is one step. The pipeline itself makes no decisions.
 """
 
 import importlib
@@ -48,30 +48,30 @@ Mode = Literal["shadow", "canary"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyPlan:
-    """What a compile would do to one policy."""
+    """The effect of a compile on one policy."""
 
     champion: Decisions
     decisions: Decisions
     is_first: bool = False  # the policy was installed after the last compile: its version 1
-    refused: str = ""  # why this must not become a version, or not again
-    against: Against | None = None  # what the new version does otherwise than the champion
+    refused: str = ""  # why this must not become a version (again)
+    against: Against | None = None  # how the new version behaves differently from the champion
     champion_source: str = ""
     source: str = ""  # of the new version
     edits: tuple[Edit, ...] = ()  # what a person changed in the champion's module
-    words: tuple[Word, ...] = ()  # what these edits say, to be added to the others
+    words: tuple[Word, ...] = ()  # the overrides that these edits express, to be added to the others
 
     @property
     def policy(self) -> str:
-        """The policy's name."""
+        """Return the policy's name."""
         return self.decisions.policy
 
     @property
     def is_change(self) -> bool:
-        """Whether there would be a new version."""
+        """Return whether there would be a new version."""
         return not self.refused and (self.is_first or not self.decisions.behaves_as(self.champion))
 
     def with_status(self, *statuses: str) -> tuple[Rule, ...]:
-        """Give the rules that have one of these statuses now and did not act so before."""
+        """Return the rules that have one of these statuses now and were different or inactive before."""
         before = {rule.id: rule for rule in self.champion.active}
         return tuple(
             rule for rule in self.decisions.rules if rule.status in statuses and before.get(rule.id) != rule
@@ -80,16 +80,16 @@ class PolicyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a compile would do."""
+    """The effect of a compile."""
 
     policies: tuple[PolicyPlan, ...]
     log_position: int
-    costs: tuple[CostEstimate, ...] = ()  # what everything here is reckoned in
-    left: Mapping[str, str] = field(default_factory=dict)  # policies that stay as they are, and why
+    costs: tuple[CostEstimate, ...] = ()  # the costs that the plan was made with
+    left: Mapping[str, str] = field(default_factory=dict)  # policies that are skipped, and why
 
     @property
     def changes(self) -> tuple[PolicyPlan, ...]:
-        """The policies that would get a new version."""
+        """Return the policies that would get a new version."""
         return tuple(each for each in self.policies if each.is_change)
 
     @property
@@ -98,28 +98,28 @@ class Plan:
 
     @property
     def adopted(self) -> tuple[Rule, ...]:
-        """The rules that would be adopted or changed."""
+        """Return the rules that would be adopted or changed."""
         return tuple(rule for each in self._offered for rule in each.with_status("adopted", "pinned"))
 
     @property
     def held(self) -> tuple[Rule, ...]:
-        """The candidates that lack evidence still, nearest first in each policy."""
+        """Return the candidates without enough evidence, nearest to adoption first in each policy."""
         return tuple(rule for each in self.policies for rule in each.decisions.rules if rule.status == "held")
 
     @property
     def retired(self) -> tuple[Rule, ...]:
-        """The rules whose evidence turned."""
+        """Return the rules that would be retired because their evidence turned."""
         return tuple(rule for each in self._offered for rule in each.with_status("retired"))
 
 
 def summaries_of(
     log: "FeedbackLog", folder: Path, *, until: int | None = None, engine: Engine = EMBEDDED
 ) -> "Summaries":
-    """Seal what is new in the log and summarise it, up to log position `until`.
+    """Seal the new part of the log and summarize the log up to position `until`.
 
-    The first time that this does not begin at the start of a long log, the log is told where it began.
+    The first time that this does not begin at the start of a long log, an event records where it began.
     """
-    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- a second that only learning pays
+    from poet.summaries import open_engine, seal, summarise  # noqa: PLC0415 -- takes a second; only learning needs it
 
     log.flush()
     seal(log, folder)
@@ -132,8 +132,8 @@ def summaries_of(
 
 
 def summaries_until(folder: Path) -> Callable[[int], "Summaries"]:
-    """Give what summarises a sealed log up to a position."""
-    from poet.summaries import summarise  # noqa: PLC0415 -- a second that only learning pays
+    """Return a function that summarizes a sealed log up to a position."""
+    from poet.summaries import summarise  # noqa: PLC0415 -- takes a second; only learning needs it
 
     return lambda until: summarise(folder, until=until)
 
@@ -149,11 +149,11 @@ def plan(
     who: str = "user/unknown",
     at: str = "",
 ) -> Plan:
-    """Let the learners of these policies (default: of all that are published or installed) decide.
+    """Run the learners of these policies (default: of all that are published or installed).
 
-    One that is not published yet begins at `start`. Unless they are named, policies whose package is
-    broken or gone, or whose module was edited beyond what can be read, are left as they are. `who` and `at`
-    are for what edits say where git names nobody.
+    A policy that is not published yet begins at `start`. Policies whose package is broken or missing, or
+    whose module has an edit that cannot be interpreted, are skipped unless they are named. `who` and `at`
+    are recorded for edits where git provides no author.
     """
     costs, spent = learned_costs(summaries, configuration)
     costed = msgspec.structs.replace(configuration, costs=costs)
@@ -198,7 +198,7 @@ def _planned(
 
 
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
-    """Return which version decides the same and was withdrawn or is on trial; empty if there is none."""
+    """Return which version with these decisions was withdrawn or is on trial; empty if none."""
     reasons = {
         number: f"quarantined by {word.who} since {word.when}: {word.why}; "
         f"`poet release {decided.policy} {number}` lets it be offered again"
@@ -222,7 +222,7 @@ def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
 
 
 def _checked(rendered: RenderedModule) -> "CheckedModule":
-    from poet.build.check import check  # noqa: PLC0415 -- libcst takes its time; who changes nothing does not wait
+    from poet.build.check import check  # noqa: PLC0415 -- importing libcst is slow; only changes need it
 
     return check(rendered)
 
@@ -234,7 +234,7 @@ def _compared(
     configuration: LearnConfiguration,
     rendering: Callable[[Decisions], RenderedModule],
 ) -> PolicyPlan:
-    """Hold a new version against the champion: on every input, and on what was recorded."""
+    """Compare a new version with the champion: on every input, and on the recorded executions."""
     if planned.is_first:
         return replace(planned, source=_checked(rendering(planned.decisions)).rendered.source)
     if not planned.is_change:
@@ -242,7 +242,7 @@ def _compared(
     spec, champion, decisions = policy(planned.policy), planned.champion, planned.decisions
     try:
         source = published_source(generated, planned.policy, champion.version)
-    except PublishError:  # an edited module, and a manifest that keeps no source
+    except PublishError:  # an edited module whose manifest contains no source
         source = rendering(champion).source
     comparison, new = None, _checked(rendering(decisions)).rendered.source
     if spec.behaviour:
@@ -258,9 +258,9 @@ def _compared(
 
 
 def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions:
-    """Give decisions the champion's number, or the next free one where they behave otherwise.
+    """Set the number of decisions: the champion's, or the next free one if they behave differently.
 
-    What the learner began from may have been amended, and after a rollback the champion is not the newest.
+    The learner may have started from amended decisions, and after a rollback the champion is not the newest.
     """
     if decided.behaves_as(champion):
         return msgspec.structs.replace(decided, version=champion.version, revises=champion.revises)
@@ -268,13 +268,13 @@ def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions
 
 
 def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:
-    """Give the renderer of a workspace with these template overrides."""
+    """Return the renderer of a workspace with these template overrides."""
     has_any = overrides is not None and any(overrides.glob("*.jinja"))
     return lambda decisions: render(decisions, overrides=overrides if has_any else None)
 
 
 def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[PolicyPlan, ...]:
-    """Give version 1 of every policy; those that do not know `start` begin in their own way."""
+    """Return version 1 of every policy; a policy that does not know `start` uses its own default."""
     first = (
         spec.version_1(start if start in spec.starts else spec.starts[0]) for spec in specs or policies()
     )
@@ -296,9 +296,9 @@ def apply(
     counterexamples: Path | None = None,
     progress: Progress = lambda _stage: None,
 ) -> tuple[Version, ...]:
-    """Render, check, validate and publish; nothing is published unless everything passes.
+    """Render, check, validate and publish; publish nothing unless everything passes.
 
-    `counterexamples` is the folder of inputs on which candidates failed, tried first on every later one.
+    `counterexamples` is the folder of inputs on which candidates failed; later candidates run them first.
 
     Raises
     ------
@@ -323,7 +323,9 @@ def apply(
 
         validated = list(pool.map(prove, range(len(checked))))
     against = {each.policy: each.against for each in changes if each.against}
-    say(generated, [word for each in changes for word in each.words])  # first: a kill loses no word
+    say(
+        generated, [word for each in changes for word in each.words]
+    )  # first, so that a kill loses no override
     versions = publish(
         validated,
         generated,
@@ -336,7 +338,7 @@ def apply(
         against=against,
     )
     for each in changes:
-        if each.edits:  # what the person meant is in the new version; the old one is again what it was
+        if each.edits:  # the new version contains the edit; the old one is restored as published
             name = f"{module_name(each.policy, each.champion.version)}.py"
             with lock(generated, timeout_s=PATIENCE_S):
                 atomic_write(generated / name, rendering(each.champion).source.encode())

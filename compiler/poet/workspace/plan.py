@@ -1,6 +1,7 @@
-"""A plan on disk: what people agreed on in a review, applied exactly or not at all.
+"""Saved plans and the verification of published versions.
 
-Learn a version again from the log that it was learned from: the same bytes, or the first difference.
+A saved plan is what people approved in a review. It is applied exactly or not at all. Verification relearns
+a version from the log that it was learned from and returns the first difference.
 """
 
 import difflib
@@ -32,10 +33,10 @@ Rendering = Callable[[Decisions], RenderedModule]
 
 
 class SavedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy would become, and from what."""
+    """The planned change of one policy, and the version it starts from."""
 
     policy: str
-    active: int | None  # the version in force; None: the policy is new
+    active: int | None  # the active version; None: the policy is new
     template_sha256: str
     decisions: Decisions
 
@@ -49,7 +50,7 @@ class SavedPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def saved(plan: Plan, render: Rendering) -> SavedPlan:
-    """Give what is to be kept of a plan."""
+    """Return the saved form of a plan."""
     policies = tuple(
         SavedPolicy(
             policy=each.policy,
@@ -63,7 +64,7 @@ def saved(plan: Plan, render: Rendering) -> SavedPlan:
 
 
 def encode(plan: SavedPlan) -> bytes:
-    """Give the canonical JSON: sorted keys, two-space indent."""
+    """Return the canonical JSON: sorted keys, two-space indent."""
     return to_json(plan)
 
 
@@ -73,7 +74,7 @@ def read_plan(path: Path) -> SavedPlan:
     Raises
     ------
     LearnError
-        It is not one.
+        The file is not a saved plan.
     """
     return JsonDocument(
         type=SavedPlan,
@@ -85,23 +86,23 @@ def read_plan(path: Path) -> SavedPlan:
 
 
 def moved(plan: SavedPlan, now: Plan, render: Rendering) -> Iterator[str]:
-    """Say what is otherwise than when the plan was made; nothing where it can be applied as it is."""
+    """Yield the reasons why a plan is out of date; none if it can be applied unchanged."""
     if plan.log_position != now.log_position:
-        yield f"the log was read to position {plan.log_position}, it is at {now.log_position}"
+        yield f"it was made for log position {plan.log_position}, the log is at {now.log_position}"
     current = {each.policy: each for each in saved(now, render).policies}
     versions = {each.policy: None if each.is_first else each.champion.version for each in now.policies}
     for each in plan.policies:
         found = current.get(each.policy)
         if versions.get(each.policy) != each.active:
-            yield f"{each.policy}: version {each.active} was in force, now {versions.get(each.policy)} is"
+            yield f"{each.policy}: version {each.active} was active, now {versions.get(each.policy)} is"
         elif found is None:
-            yield f"{each.policy}: nothing would change any more"
+            yield f"{each.policy}: nothing would change now"
         elif found.template_sha256 != each.template_sha256:
             yield f"{each.policy}: its template has changed"
         elif found.decisions != each.decisions and plan.log_position == now.log_position:
-            yield f"{each.policy}: poet.toml, people's words on rules or the plan itself were changed"
+            yield f"{each.policy}: poet.toml, the pins and vetoes, or the plan itself were changed"
     for name in sorted(current.keys() - {each.policy for each in plan.policies}):
-        yield f"{name}: would change as well"
+        yield f"{name}: would also change"
 
 
 def verify(
@@ -111,16 +112,16 @@ def verify(
     summaries: Callable[[int], "Summaries"],
     render: Callable[[Decisions], RenderedModule],
 ) -> str:
-    """Say where a version is not what its log prefix teaches; empty where every byte is.
+    """Return where a version differs from what is relearned from its log prefix; empty if equal.
 
     Parameters
     ----------
     generated
         The folder of versions.
     policy, number
-        Which version.
+        The version.
     summaries
-        Gives the summaries of the log up to a position.
+        Returns the summaries of the log up to a position.
     render
         The templates of the workspace.
     """
@@ -148,7 +149,7 @@ def verify(
 
 
 def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:
-    """Say where the module on disk differs; line ends that a checkout changed are none of its lines."""
+    """Return where the module on disk differs; line endings changed by a checkout do not count."""
     if not path.is_file():
         return f"{path} is missing; `poet compile` writes it again from its manifest"
     content = path.read_bytes()
@@ -156,7 +157,7 @@ def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:
 
 
 def _learned(wanted: Decisions, champion: Decisions, summaries: "Summaries") -> Decisions:
-    """Learn from where that version began: people's words on rules are given, not learned."""
+    """Learn from the version's own starting point: pins and vetoes are inputs, not learned."""
     configuration = msgspec.convert(wanted.configuration, LearnConfiguration)
     vetoes = [_veto(rule, wanted.policy) for rule in wanted.rules if rule.status == "vetoed"]
     said = {rule.id: rule for rule in wanted.rules if rule.status == "pinned" or rule.id in _ids(vetoes)}

@@ -1,9 +1,9 @@
-"""Perceive: every answer of a policy becomes an execution that feedback can cite.
+"""Recording: every answer of a policy becomes an execution that feedback can cite.
 
-The caller gets an execution id and, on a uniform share of non-alerts, the mark that a person should be
-asked. How an execution is recorded is the policy's own part in production
-(`poet_runtime.policies.policy`), and no policy is known here. What is costly, scoring every candidate
-statistic so that any other rule can be replayed later, is done on a background thread.
+The caller gets an execution id and, on a uniform share of non-alerts, the mark of a random audit. Each
+policy defines how its executions are recorded (`poet_runtime.policies.policy`); this module depends on no
+policy. The expensive part runs on a background thread: it scores every candidate statistic so that any
+other rule can be replayed later.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ from poet_runtime.errors import LogError
 from poet_runtime.policies.policy import Execution, RecordedEvent, Recording, RuntimePolicy, runtime_policy
 
 _Waiting = tuple[RuntimePolicy, Execution, float]
-SHOWN_FROM: Final = 5  # rows that have a value, for it to be named in a sketch
-CAPACITY: Final = 10_000  # answers waiting to be scored; beyond it the caller waits
+SHOWN_FROM: Final = 5  # rows with a value, for the value to appear in a sketch
+CAPACITY: Final = 10_000  # answers waiting to be scored; above it the caller blocks
 _log = logging.getLogger("poet.workspace.recording")
 
 
 def is_audited(execution_id: str, rate: float) -> bool:
-    """Return whether a non-alert is one that a person is asked about.
+    """Return whether a non-alert is part of the random audit.
 
-    Uniform in the id, so it depends on nothing the samples hold, and anyone can check it afterwards.
+    The choice is uniform in the id, so it is independent of the samples and can be verified afterwards.
     """
     digest = hashlib.sha256(f"audit:{execution_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < rate * 2.0**64
 
 
 class Recorder(BackgroundWorker):
-    """The hook through which a registry's answers reach the feedback log."""
+    """The hook that records a registry's answers in the feedback log."""
 
     _thread_name: ClassVar[str] = "poet-recorder"
     _exit_order: ClassVar[int] = 20  # before the log that it appends to
@@ -64,8 +64,8 @@ class Recorder(BackgroundWorker):
         super().__init__()
 
     def reset_after_fork(self) -> None:
-        """Start empty; after a fork the parent records what it answered."""
-        self._waiting: queue.Queue[_Waiting | threading.Event | None]  # an event is set when its turn comes
+        """Reset after a fork; the parent records its own answers."""
+        self._waiting: queue.Queue[_Waiting | threading.Event | None]  # an event is set when it is reached
         self._waiting = queue.Queue(CAPACITY)
         self._failure: BaseException | None = None
 
@@ -78,10 +78,10 @@ class Recorder(BackgroundWorker):
         *,
         when: float | None = None,
     ) -> Any:
-        """Return the answer with its ids and audit mark, and record it behind the caller.
+        """Return the answer with its ids and audit mark; record it in the background.
 
-        `version` is the version that answered, for answers that do not name it. `when` is when the policy
-        answered, in seconds since 1970, where that was not just now.
+        `version` is the version that answered, for answers that do not contain it. `when` is the time of the
+        answer in seconds since 1970; the default is now.
         """
         recording = Recording(self._new_id(), self._new_id, self._is_audited)
         asked, answer, held, told = self._identified(policy, arguments, result, recording)
@@ -104,7 +104,7 @@ class Recorder(BackgroundWorker):
     def _identified(
         self, policy: str, arguments: Mapping[str, Any], result: Any, recording: Recording
     ) -> tuple[RuntimePolicy, Any, Mapping[str, Any], tuple[RecordedEvent, ...]]:
-        """Ask the policy about its answer. Where its code fails, the caller still gets the answer."""
+        """Convert the answer with the policy's code. If that code fails, the caller still gets the answer."""
         asked = runtime_policy(policy).for_answer(result)
         try:
             answer = asked.identify(result, recording)
@@ -125,7 +125,9 @@ class Recorder(BackgroundWorker):
             self._log.append(events)
 
     def flush(self) -> None:
-        """Wait until everything recorded so far is in the log's hands, whatever else comes meanwhile.
+        """Wait until everything recorded so far has been passed to the log.
+
+        Answers that arrive meanwhile are not waited for.
 
         Raises
         ------
@@ -143,13 +145,13 @@ class Recorder(BackgroundWorker):
             raise LogError(f"an execution could not be recorded: {failure!r}") from failure
 
     def close(self) -> None:
-        """Record what waits, then stop."""
+        """Record the pending answers, then stop."""
         if self._thread is not None:
             self._stop_thread()
         self.flush()
 
     def close_at_exit(self, deadline: float) -> None:
-        """Record what waits until the deadline, and report what is left."""
+        """Record pending answers until the deadline; report how many remain."""
         if self._stop_thread(deadline) and not self._is_late:
             self.flush()
         elif left := self._waiting.qsize():
@@ -162,7 +164,7 @@ class Recorder(BackgroundWorker):
 
     def _wake_thread(self) -> None:
         if self._thread is not None:
-            with suppress(queue.Full):  # after the deadline the thread ends without being asked
+            with suppress(queue.Full):  # after the deadline the thread ends by itself
                 self._waiting.put(None, timeout=self._time_left)
 
     def _run(self) -> None:
@@ -173,7 +175,7 @@ class Recorder(BackgroundWorker):
                 return
 
     def _record_here(self) -> None:
-        """Record what waits where no thread could be started."""
+        """Record pending answers where no thread could be started."""
         with suppress(queue.Empty):
             while True:
                 self._take(self._waiting.get_nowait())
@@ -198,7 +200,7 @@ class Recorder(BackgroundWorker):
 
 
 def _drawn(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
-    """Return both samples as a reviewer sees them; values of single rows are kept out."""
+    """Return both samples as shown to a reviewer, without values of single rows."""
     current, reference = names
     try:
         drawn = sketch(arguments.get(current), arguments.get(reference), least=SHOWN_FROM)

@@ -1,4 +1,4 @@
-"""A workspace of an earlier release → the same decisions, rendered by the templates of this release.
+"""Upgrade of a workspace: render the decisions of earlier releases with this release's templates.
 
 Nothing is learned and no decision changes. A version keeps its number, its log position, its comparison with
 the version it revises, and the report of its validation.
@@ -53,28 +53,28 @@ Rendering = Callable[[Decisions], RenderedModule]
 PATIENCE_S: Final = 30.0
 FORMAT: Final = 1
 OWN_PACKAGES: Final = ("poet", "poet_runtime")
-# What an upgrade writes of a manifest; everything else in it stays as it is.
+# The manifest fields that an upgrade writes; all others are preserved.
 REWRITTEN: Final = frozenset({"source", "source_sha256", "template_sha256", "compiler"})
 EARLIER: Final[Mapping[str, tuple[bytes, ...]]] = {
     "__init__.py": (STANDING["__init__.py"].replace(b"from poet_runtime.registry", b"from poet.registry"),),
     ".gitattributes": (b"*.py linguist-generated=false\n*.json linguist-generated=true\n",),
 }
-# Why the decisions of one version cannot be rendered: the others are upgraded all the same.
+# Errors that prevent one version from being rendered; the others are still upgraded.
 _LEAVES: Final = (CheckError, PluginError, RenderError, ValidationError)
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """What an upgrade changed, or what it would change.
+    """The changes that an upgrade made or would make.
 
     Parameters
     ----------
     versions
         The versions that were rendered again, as policy and number.
     files
-        The files beside them that were rewritten, by name.
+        The other files that were rewritten, by name.
     left
-        What was left as it is, by name, and why.
+        What was skipped, by name, and why.
     was_interrupted
         Whether an earlier upgrade did not finish.
     """
@@ -86,12 +86,12 @@ class Upgrade:
 
     @property
     def is_change(self) -> bool:
-        """Whether there is something to write."""
+        """Return whether there is something to write."""
         return bool(self.versions or self.files or self.was_interrupted)
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
-    """The digests that a file may have besides the one in the registry, while an upgrade is under way."""
+    """The additional digests that a file may have while an upgrade is in progress."""
 
     format: int = FORMAT
     digests: dict[str, tuple[str, ...]]
@@ -119,7 +119,7 @@ class _Rendered:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The new contents by file name."""
+        """Return the new contents by file name."""
         module = Path(self.after.module)
         return {module.name: self.source, module.with_suffix(".json").name: self.manifest}
 
@@ -168,7 +168,7 @@ def upgrade(
 
 
 class _Work:
-    """What is to do in a folder. Reads everything and writes nothing until `write`."""
+    """The pending upgrade of a folder. It reads everything and writes nothing until `write`."""
 
     def __init__(self, generated: Path, document: RegistryDocument, rendering: Rendering) -> None:
         self._generated, self._document = generated, document
@@ -192,7 +192,7 @@ class _Work:
     def proved(self, counterexamples: Path | None) -> "_Work":
         """Return the same without the versions of the workspace's own templates that break their contract.
 
-        The built-in templates are proved by the tests of this release; a template in ``templates/`` is not.
+        The tests of this release cover the built-in templates, but not a template in ``templates/``.
         """
         kept = []
         for each in self._versions:
@@ -214,7 +214,7 @@ class _Work:
         if digests:
             note = _Note(digests=self._digests | digests)
             atomic_write(self._generated / UPGRADE_FILE, to_json(note))
-        # A manifest that keeps its source lets a version answer while its module is replaced already.
+        # A manifest with its source lets a version answer while its module is already replaced.
         for suffix in (".py", ".json"):
             for files in contents:
                 for name, content in files.items():
@@ -245,8 +245,8 @@ class _Work:
     def _version(
         self, policy: str, number: int, entry: VersionEntry, rendering: Rendering
     ) -> _Rendered | None:
-        """Return the version as this release renders it; None where that is what is published."""
-        from poet.build.check import check  # noqa: PLC0415 -- libcst takes its time
+        """Return the version as this release renders it, or None if that is what is published."""
+        from poet.build.check import check  # noqa: PLC0415 -- importing libcst is slow
 
         path = self._generated / Path(entry.module).with_suffix(".json")
         content = self._published_manifest(path, entry)
@@ -280,7 +280,7 @@ class _Work:
         return published_bytes(path, entry.manifest_sha256)
 
     def _is_half_written(self, entry: VersionEntry) -> bool:
-        """Return whether the module on disk is that of an upgrade which did not finish."""
+        """Return whether the module on disk was written by an upgrade that did not finish."""
         path = self._generated / entry.module
         noted = [each for each in self._digests.get(path.name, ()) if each != entry.sha256]
         if not noted or not path.is_file():
@@ -317,7 +317,7 @@ class _Work:
                 self._left[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
 
     def _entry(self, policy: str, entry: PolicyEntry) -> PolicyEntry:
-        """Return the entry with the new digests, also in what guards and people said about a version."""
+        """Return the entry with the new digests, also where guards or people refer to a version."""
         mine = [each for each in self._versions if each.policy == policy]
         versions = entry.versions | {str(each.number): each.after for each in mine}
         renamed = {each.before.sha256: each.after.sha256 for each in mine}
@@ -336,8 +336,8 @@ class _Work:
 
 
 def _proved(each: _Rendered, counterexamples: Path | None) -> _Rendered:
-    """Put a module of one of the workspace's own templates through its contract."""
-    from poet.build.check import CheckedModule  # noqa: PLC0415 -- libcst takes its time
+    """Validate a module of one of the workspace's own templates against its contract."""
+    from poet.build.check import CheckedModule  # noqa: PLC0415 -- importing libcst is slow
 
     manifest = msgspec.json.decode(each.manifest, type=Manifest)
     rendered = _built_in(manifest.decisions)
@@ -370,7 +370,7 @@ def _require_of(manifest: Manifest, policy: str, number: int, path: Path) -> Non
 
 
 def _require_kept(before: bytes, after: bytes, path: Path) -> None:
-    """Refuse a manifest that holds what this release does not read, such as the fields of a later one."""
+    """Refuse a manifest with content unknown to this release, such as fields of a later one."""
     old, new = (
         {name: value for name, value in msgspec.json.decode(content).items() if name not in REWRITTEN}
         for content in (before, after)
@@ -382,7 +382,7 @@ def _require_kept(before: bytes, after: bytes, path: Path) -> None:
 
 
 def _lost(old: object, new: object, where: str) -> str:
-    """Return where a value of the old document is missing or differs in the new one; empty if nowhere."""
+    """Return where the new document lacks or changes a value of the old one; empty if nowhere."""
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = ((f"{where}.{name}", value, new.get(name, _MISSING)) for name, value in old.items())
         return next((found for name, one, other in pairs if (found := _lost(one, other, name))), "")
@@ -421,7 +421,7 @@ def require_current(generated: Path, policy: str, number: int) -> None:
     try:
         source = published_source(generated, policy, number).encode()
     except PublishError:
-        return  # it does not run in any release
+        return  # it cannot run in any release
     if missing := missing_import(source):
         path = generated / f"{policy}_v{number}.py"
         raise PublishError(

@@ -1,4 +1,4 @@
-"""`poet watch`: compile whenever enough feedback has come, until somebody ends it."""
+"""`poet watch`: compile whenever there is enough new feedback, until interrupted."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,19 +11,19 @@ from poet.workspace.workspace import Report, Workspace
 from poet_runtime.errors import LogError, PoetError, PublishError, RegistryError, SummaryError, WorkspaceError
 from poet_runtime.files import FileLock
 
-SETTLE_AT_MOST: Final = 10  # debounces: a stream that never pauses is compiled too
+SETTLE_AT_MOST: Final = 10  # debounce periods: bounds the wait in a stream without pauses
 LOCK_POLL_S: Final = 0.2
 PASSING: Final = (LogError, SummaryError, PublishError, RegistryError, WorkspaceError, OSError)
 Say = Callable[[str], None]
 
 
 def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage: None) -> Report:
-    """Compile; what is refused is written down, as the same feedback would be refused again.
+    """Compile; record a refusal, because the same feedback would be refused again.
 
     Raises
     ------
     PoetError
-        As `Workspace.compile`. What the disk or another process was in the way of is worth another try.
+        As `Workspace.compile`. A failure caused by the disk or another process may be retried.
     """
     position = workspace.log.position()
     try:
@@ -36,7 +36,7 @@ def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage:
 
 
 def compile_job(workspace: Workspace, _arguments: Mapping[str, str], progress: Say) -> Mapping[str, int]:
-    """Compile, as a job in a process of its own."""
+    """Compile as a job in a separate process."""
     return compile_and_remember(workspace, progress=progress).versions
 
 
@@ -50,20 +50,20 @@ def watch(
     compiled: Callable[[Report], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Compile whenever a workspace's `learning_threshold` of feedback events has come since the last compile.
+    """Compile whenever `learning_threshold` feedback events have arrived since the last compile.
 
     Parameters
     ----------
     folder
-        The workspace; its poet.toml is read anew after every compile.
+        The workspace; its poet.toml is read again after every compile.
     once
-        Look once: compile if enough has come, and return; errors are raised.
+        Check once: compile if there is enough feedback, and return; errors are raised.
     interval_s
-        Between two looks at the log.
+        Seconds between two checks of the log.
     debounce_s
-        A compile begins when nothing new came for so long, or after ten times that.
+        A compile starts after so many seconds without new events, or at the latest after ten times that.
     say, compiled
-        Told what goes on, and of each compile.
+        Called with messages and with the report of each compile.
 
     Raises
     ------
@@ -99,19 +99,19 @@ def _round(
     compiled: Callable[[Report], None],
     sleep: Callable[[float], None],
 ) -> None:
-    """Wait until enough has come and settled, then compile in turn."""
+    """Wait until there is enough feedback and no more arrives, then compile under the lock."""
     new = NewFeedback(workspace.path, workspace.log)
     threshold = workspace.configuration.learn.learning_threshold
     while (count := new.count()) < threshold:
         if once:
-            say(f"{count} of {threshold} feedback events since the last compile: nothing to do yet")
+            say(f"{count} of {threshold} feedback events since the last compile: nothing to do")
             return
         sleep(interval_s)
     if not once:
         count = _settled(new, count, debounce_s, sleep)
     with closing(FileLock(workspace.path / TURN)) as turn:
         _take(turn, "compiled", say, sleep)
-        if new.count() >= threshold:  # who had the turn before us may have done it
+        if new.count() >= threshold:  # the previous holder of the lock may have compiled it
             say(f"{count} feedback events since the last compile: compiling")
             compiled(compile_and_remember(workspace, progress=lambda stage: say(f"  {stage}")))
 
@@ -135,8 +135,8 @@ def _take(lock: FileLock, what: str, say: Say, sleep: Callable[[float], None]) -
 
 
 def _told(error: Exception, said: str, say: Say) -> str:
-    """Say what went wrong, unless that was the last thing said."""
-    text = str(error) if isinstance(error, PoetError) else f"unexpected {error!r}; the watch goes on"
+    """Report an error unless it was the last message."""
+    text = str(error) if isinstance(error, PoetError) else f"unexpected {error!r}; still watching"
     if text != said:
         say(f"poet: {text}")
     return text

@@ -1,4 +1,4 @@
-"""A workspace: a folder with poet.toml, templates, generated and feedback_log. The front door, no logic."""
+"""`Workspace`: the public interface to a folder with poet.toml, templates, generated and feedback_log."""
 
 import os
 import time
@@ -35,32 +35,32 @@ from poet_runtime.registry import Policy, Registry, activate, on_trial, release,
 from poet_runtime.results import DriftResult
 
 FIRST_EFFORT: Final = (
-    25  # examples a property for version 1, which the package's own tests have proved at length
+    25  # examples per property for version 1, which the package's own tests check with many more
 )
 IGNORED: Final = "*\n!.gitignore\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a compile did: the plan it followed, and the new version of each policy that got one."""
+    """The outcome of a compile: the plan it applied, and the new versions by policy."""
 
     plan: Plan
     versions: Mapping[str, int]
 
 
 class Workspace:
-    """Everything a program needs of POET.
+    """A workspace: records executions, accepts feedback, plans, compiles and serves versions.
 
     Parameters
     ----------
     path
-        The folder; `create` makes one, `open` takes one that is there.
+        The folder; `create` makes a new one, `open` opens an existing one.
     clock
-        Gives seconds since 1970; a simulation hands in its own.
+        Returns seconds since 1970; a simulation passes its own.
     new_execution_id
-        Gives execution ids; random by default.
+        Returns execution ids; random by default.
     who
-        In whose name versions change, as ``user/ana``; by default whoever runs the process.
+        The author of changes to versions, such as ``user/ana``; by default the user who runs the process.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Workspace:
         Raises
         ------
         WorkspaceError
-            There is none, or its poet.toml is not usable.
+            The folder is not a workspace, or its poet.toml is invalid.
         """
         return cls(Path(path).resolve(), clock=clock, new_execution_id=new_execution_id, who=who)
 
@@ -118,17 +118,17 @@ class Workspace:
         new_execution_id: Callable[[], str] = new_id,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Self:
-        """Make a workspace with version 1 of every policy.
+        """Create a workspace with version 1 of every policy.
 
         Raises
         ------
         WorkspaceError
-            There is one already, or `start` is unknown.
+            The folder is a workspace already, or `start` is unknown.
         """
         folder = Path(path).resolve()
         starts = [start for spec in policies() if len(spec.starts) > 1 for start in spec.starts]
         if start not in starts:
-            raise WorkspaceError(f"no start {start!r}; choose one of {', '.join(starts)}")
+            raise WorkspaceError(f"unknown start {start!r}; choose one of {', '.join(starts)}")
         if (folder / "poet.toml").exists():
             raise WorkspaceError(f"{folder} is a workspace already; open it, or choose another folder")
         for name in ("templates", "generated", "feedback_log"):
@@ -159,7 +159,7 @@ class Workspace:
         subject: str | None = None,
         durable: bool = False,
     ) -> Event:
-        """Append one event and give it back; refused ones raise `EventError` and change nothing."""
+        """Append one event and return it; a refused event raises `EventError` and changes nothing."""
         event = make(
             type,
             data,
@@ -173,13 +173,13 @@ class Workspace:
         return event
 
     def append(self, event: Event, *, durable: bool = False) -> None:
-        """Append an event that is made already; one that the log holds changes nothing."""
+        """Append an existing event; one that is already in the log changes nothing."""
         self.log.append([event], durable=durable)
         for listener in self._listeners:
             listener(event)
 
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Have every event that this object appends told to a listener too; gives what ends that."""
+        """Register a listener for events appended by this object; return the function that removes it."""
         self._listeners = (*self._listeners, listener)
 
         def end() -> None:
@@ -188,45 +188,47 @@ class Workspace:
         return end
 
     def policy(self, name: str) -> Policy:
-        """Give the stable callable of a policy; its answers are recorded."""
+        """Return the stable callable of a policy; its answers are recorded."""
         return self.registry.policy(name)
 
     def record(
         self, policy: str, arguments: Mapping[str, Any], result: Any, *, when: float | None = None
     ) -> Any:
-        """Record an answer that no version gave as an execution of a policy; gives it with its id.
+        """Record an answer from outside POET as an execution of a policy; return it with its id.
 
-        `when` it was given is now, or in seconds since 1970 where an answer about drift is older.
+        `when` is the time of the answer in seconds since 1970; the default is now. Only answers about drift
+        may be older.
         """
         return self._recorder(policy, arguments, result, when=when)
 
     def last_execution_id(self) -> str:
         """Return the id of the last execution that was recorded in this thread or task.
 
-        Feedback cites it. An answer with a field `execution_id` has it there as well; numbers have none.
+        Feedback cites it. An answer with a field `execution_id` contains it as well; a plain number does not.
         """
         return self._recorder.last_execution_id()
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
         """Run `detect_drift` over the columns of two tables, one recorded result each, on one version."""
-        from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415 -- only programs with tables pay
+        from poet_runtime.drift.table import detect_drift_table  # noqa: PLC0415 -- only needed for tables
 
         with self.pin():
             detect: Any = self.policy("detect_drift")
             return detect_drift_table(detect, current, reference, **keywords)
 
     def pin(self) -> AbstractContextManager[None]:
-        """Hold the versions that answer now for everything called inside."""
+        """Pin the active versions for all calls inside the context."""
         return self.registry.pin()
 
     def plan(
         self, policies: Iterable[str] = (), *, until: int | None = None, engine: EngineName | None = None
     ) -> Plan:
-        """Say what a compile would do; no version is written, only sealed segments of the log.
+        """Return what a compile would do; write no version, only sealed segments of the log.
 
-        The first time that a long log is not read from its start, the log is told where reading began.
+        The first time that a long log is not read from its start, an event records where reading began.
 
-        With `until`, as if the log ended at this position; `engine` summarises instead of the configured one.
+        With `until`, the plan is made as if the log ended at this position. `engine` replaces the configured
+        engine.
         """
         self._recorder.flush()
         choice = self.configuration.engine
@@ -257,19 +259,19 @@ class Workspace:
         engine: EngineName | None = None,
         progress: pipeline.Progress = lambda _stage: None,
     ) -> Report:
-        """Plan, then render, check, validate, publish and swap what changed.
+        """Plan, then render, check, validate, publish and activate what changed.
 
-        Modules that are missing, or that a checkout gave other line ends, are written again as published.
+        Modules that are missing, or that have other line endings after a checkout, are restored as published.
 
-        `agreed` is a plan that was saved: it is applied exactly, or refused if anything moved since. With
-        `despite_news` the log may have grown: the plan is made again as of its own position.
+        `agreed` is a saved plan: it is applied exactly, or refused if anything has changed since. With
+        `despite_news` the log may have grown: the plan is made again at its own log position.
 
-        With `trial` the new versions run as a shadow or a canary, on this share, instead of answering.
+        With `trial` the new versions run as a shadow or a canary on this share instead of being activated.
 
         Raises
         ------
         PoetError
-            The subclass of the stage that refused; the active versions stay.
+            The subclass of the stage that refused; the active versions do not change.
         """
         by_hand.put_back(self.generated)
         planned = (
@@ -297,12 +299,14 @@ class Workspace:
             self.registry.refresh()
             self._tell_of_edits(planned)
         covered = len(planned.policies) + len(planned.left)
-        if covered == len(self.registry.names()):  # of some policies only: the rest is due yet
+        if covered == len(
+            self.registry.names()
+        ):  # not if only some policies were compiled: the others are still due
             turns.remember(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
 
     def saved(self, plan: Plan) -> bytes:
-        """Give a plan as a file that `compile` takes."""
+        """Return a plan as the content of a file for `compile`."""
         return saved_plan.encode(saved_plan.saved(plan, self._render()))
 
     def _as_agreed(self, path: Path, *, despite_news: bool) -> Plan:
@@ -310,14 +314,16 @@ class Workspace:
         until = min(agreed.log_position, self.log.position()) if despite_news else None
         now = self.plan([each.policy for each in agreed.policies], until=until)
         if reasons := list(saved_plan.moved(agreed, now, self._render())):
-            raise LearnError(f"{path} is out of date: {'; '.join(reasons)}. Plan again, and review that")
+            raise LearnError(
+                f"{path} is out of date: {'; '.join(reasons)}. Run `poet plan` again and review the new plan"
+            )
         return now
 
     def _render(self) -> Callable[[Decisions], RenderedModule]:
         return pipeline.render_in(self.path / "templates")
 
     def words(self) -> tuple[Word, ...]:
-        """Give people's last words on rules, pins and vetoes that stand."""
+        """Return the pins and vetoes in effect."""
         return tuple(
             each for each in last_words(read_words(self.generated)).values() if each.word != "release"
         )
@@ -325,12 +331,12 @@ class Workspace:
     def pin_rule(
         self, policy: str, rule: str, *, values: Mapping[str, object] | None = None, why: str = ""
     ) -> None:
-        """Keep a rule, as it is or with other parameters, until it is released; the next compile does it.
+        """Pin a rule, optionally with other parameters; the next compile applies it.
 
         Raises
         ------
         EditError
-            The active version has no such rule, or the rule cannot have these values.
+            The active version has no such rule, or the values are not valid for it.
         """
         word = by_hand.pinned(
             self.generated,
@@ -345,22 +351,22 @@ class Workspace:
         by_hand.say(self.generated, [word])
 
     def veto_rule(self, policy: str, rule: str, *, why: str = "") -> None:
-        """Never let a rule act until it is released; the next compile takes it out."""
+        """Veto a rule until it is released; the next compile removes it."""
         spec_of(policy)
         self._say(policy, rule, "veto", why)
 
     def release_rule(self, policy: str, rule: str, *, why: str = "") -> None:
-        """Take a pin or a veto back.
+        """Remove a pin or a veto.
 
         Raises
         ------
         EditError
-            There is none on this rule.
+            The rule has neither a pin nor a veto.
         """
         known = {(each.policy, each.rule) for each in self.words()}
         if (policy, rule) not in known:
             named = ", ".join(f"{name} {each}" for name, each in sorted(known)) or "none"
-            raise EditError(f"nobody pinned or vetoed {rule} of {policy}; there are words on: {named}")
+            raise EditError(f"{rule} of {policy} is neither pinned nor vetoed; pinned or vetoed are: {named}")
         self._say(policy, rule, "release", why)
 
     def _say(self, policy: str, rule: str, word: Literal["veto", "release"], why: str) -> None:
@@ -368,7 +374,7 @@ class Workspace:
         by_hand.say(self.generated, [said])
 
     def verify(self, policy: str, version: int) -> str:
-        """Learn a version again from its log prefix; give the difference, empty where there is none."""
+        """Relearn a version from its log prefix; return the first difference, empty if there is none."""
         segments = self.path / "feedback_log" / "segments"
         pipeline.summaries_of(self.log, segments)
         return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())
@@ -379,13 +385,13 @@ class Workspace:
                 self.emit(type_, data, source=source, id=identity)
 
     def check(self) -> list[Difference]:
-        """Say which generated files do not follow from their manifests."""
+        """Return which generated files do not match their manifests."""
         return check_generated(self.generated, self._render())
 
     def upgrade(self, *, is_check: bool = False) -> upgrades.Upgrade:
         """Render the published versions again with the templates of this release, decisions unchanged.
 
-        With `is_check` nothing is written. What cannot be rendered is left as it is, and named.
+        With `is_check` nothing is written. The result lists what cannot be rendered and is left unchanged.
 
         Raises
         ------
@@ -412,7 +418,7 @@ class Workspace:
         why: str = "activated by hand",
         despite_quarantine: bool = False,
     ) -> None:
-        """Let a published version answer; what was on trial ends."""
+        """Activate a published version; a running shadow or canary ends."""
         activate(
             self.generated,
             policy,
@@ -425,7 +431,7 @@ class Workspace:
         self.registry.refresh()
 
     def shadow(self, policy: str, version: int, *, share: float = 0.1, why: str = "shadow by hand") -> None:
-        """Run a published version beside the active one on a share of the calls; it never answers."""
+        """Run a published version as a shadow on a share of the calls; a shadow never answers."""
         self._on_trial("shadow", policy, version, share=share, why=why)
 
     def canary(
@@ -437,7 +443,7 @@ class Workspace:
         why: str = "canary by hand",
         despite_quarantine: bool = False,
     ) -> None:
-        """Let a published version answer for a share of the features."""
+        """Run a published version as a canary: it answers for a share of the features."""
         self.registry.require_sides(policy)
         self._on_trial("canary", policy, version, share=share, why=why, despite_quarantine=despite_quarantine)
 
@@ -465,24 +471,24 @@ class Workspace:
         self.registry.refresh()
 
     def release(self, policy: str, version: int, *, why: str = "released by hand") -> None:
-        """Let a quarantined version be offered and activated again."""
+        """Release a quarantined version, so that it may be proposed and activated again."""
         release(self.generated, policy, version, who=self.who, why=why, at=_at(self.clock))
         self.registry.refresh()
 
     def rollback(self, policy: str, *, why: str = "rolled back by hand") -> int:
-        """Let the version before the active one answer, or end a canary; give the version that answers."""
+        """Activate the previous version, or end a canary; return the version that is active then."""
         number = rollback(self.generated, policy, who=self.who, why=why, at=_at(self.clock))
         self.registry.refresh()
         return number
 
     def flush(self) -> None:
-        """Return when everything recorded and emitted so far is on disk."""
+        """Block until everything recorded and emitted so far is on disk."""
         self.registry.flush()
         self._recorder.flush()
         self.log.flush()
 
     def close(self) -> None:
-        """Flush and let go of the log; closing twice changes nothing."""
+        """Flush and close the log; closing twice has no effect."""
         self.registry.flush()
         self._recorder.close()
         self.log.close()

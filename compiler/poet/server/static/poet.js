@@ -1,4 +1,4 @@
-// Keys without modifiers, the help, and words for screen readers. Every key presses what is on the page.
+// Single-key shortcuts, the help dialog, and messages for screen readers. Each shortcut activates an element of the page.
 "use strict";
 (() => {
   const STORED = "poet-keys";
@@ -41,11 +41,11 @@
     document.getElementById("main").focus({ preventScroll: true });
   });
 
-  // what is refused is shown as the page that it is
+  // show the problem page of a refused request
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.xhr.status >= 400 && event.detail.target.id === "main") { event.detail.shouldSwap = true; }
   });
 
-  document.addEventListener("htmx:sendError", () => says("The server does not answer"));
+  document.addEventListener("htmx:sendError", () => says("The server is not reachable"));
   start();
 })();
