@@ -27,7 +27,7 @@ SUFFIXES: Final = {".md", ".py", ".jinja", ".html"}
 KEEP: Final = "language: keep"
 LISTED: Final = re.compile(
     r"\b(anew|told (?:of|apart)|tells? of|whoever|nobody|beside|bears|grave|dear|as it came|all the same"
-    r"|to the byte|says of|is no (?!longer\b|more\b|less\b)\w+|stands (?!for\b|in for\b)\w+"
+    r"|to the byte|says of|(?<!there )is no (?!longer\b|more\b|less\b)\w+|stands (?!for\b|in for\b)\w+"
     r"|stretch(?:es)?|silences?|untaught|contrary voices?|nothing waits|clears the|deseasonalised)\b",
     re.IGNORECASE,
 )
