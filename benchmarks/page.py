@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
 HEAD = """# What it costs, and what it finds
 
-Written by `python benchmarks/page.py` from [`benchmarks/results/`](../benchmarks/results); do not edit.
-This page is for readers who choose a drift detector or size a deployment: after reading it you can compare POET's accuracy
-and cost with other tools, and know what a call, the log and a compile cost.
+This page is for readers who choose a drift detector or size a deployment: after reading it you can compare POET
+with other tools, and know what a call, the log and a compile cost.
 
+Written by `python benchmarks/page.py` from [`benchmarks/results/`](../benchmarks/results); do not edit.
 `make bench` repeats all measurements, in a separate environment for each tool, and writes this page.
-Times are wall-clock medians of one run. Compared programs are measured in turn, so a busy machine affects all of
-them. A number in milliseconds depends on the machine as much as on the program; a ratio does less so.
+Times are wall-clock medians of one run. Compared programs are measured in turn, so a busy machine affects
+all of them. A number in milliseconds depends on the machine as much as on the program; a ratio does less so.
 """
 Section = Callable[[dict[str, Any]], list[str]]
 

@@ -57,15 +57,16 @@ def _about(document: Found) -> list[str]:
 
 def _quality(document: Found) -> list[str]:
     lines = paragraph("""
-        Each window of a real series is compared with the data before it. People or the authors of the data
-        labeled whether anything changed. *False alarms*: share of the unchanged windows with an alarm; *hits*:
-        share of the changed ones; *balanced*: the mean of hits and of unchanged windows without an alarm, .5
-        for a coin. Brackets show 95 % intervals from a bootstrap over series. The other tools and POET without
-        times get only the values; *with times* adds their times and the length of a season, which only POET
-        accepts. *Learned* starts at start=ks, sees the labels of its own alerts, and is scored only on groups
-        of series that gave none. ADWIN processes a stream of single values: it gets the reference, then the
-        window, and alarms if it reports drift at any value of the window. NannyML splits the reference into
-        chunks as long as the window.
+        Each window of a real series is compared with the data before it. People or the authors of the
+        data labeled whether anything changed. *False alarms*: share of the unchanged windows with an
+        alarm; *hits*: share of the changed ones; *balanced*: the mean of hits and of unchanged
+        windows without an alarm, .5 for a coin. Brackets show 95 % intervals from a bootstrap over
+        series. The other tools and POET without times get only the values; *with times* adds their
+        times and the length of a season, which only POET accepts. *Learned* starts at start=ks, sees
+        the labels of its own alerts, and is scored only on groups of series that gave none. ADWIN
+        processes a stream of single values: it gets the reference, then the window, and alarms if it
+        reports drift at any value of the window. NannyML splits the reference into chunks as long as
+        the window.
     """)
     for name, title in (
         ("collected", "The collection (not in this repository)"),
