@@ -13,11 +13,12 @@ demo: .venv/installed  ## watch a drift monitor learn from the answers to its al
 test: .venv/developed .venv/pythons  ## the whole suite, two processes, warnings as errors
 	$(BIN)/python -m pytest
 
-check: .venv/developed  ## lint and types
+check: .venv/developed  ## lint, types and wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
+	$(BIN)/python -m tests.language
 
 dist: dist/built  ## the sdist, and the wheel that is made from it
 

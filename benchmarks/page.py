@@ -21,10 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
 HEAD = """# What it costs, and what it finds
 
+This page is for readers who choose a drift detector or size a deployment: after reading it you can compare POET
+with other tools, and know what a call, the log and a compile cost.
+
 Written by `python benchmarks/page.py` from [`benchmarks/results/`](../benchmarks/results); do not edit.
-`make bench` measures everything anew, in an environment for each tool, and writes this page.
-Times are wall-clock medians of one run; whatever is compared is measured in turn, so that a busy machine is
-busy for all of it. A number in milliseconds says as much of the machine as of the program; a ratio less so.
+`make bench` repeats all measurements, in a separate environment for each tool, and writes this page.
+Times are wall-clock medians of one run. Compared programs are measured in turn, so a busy machine affects
+all of them. A number in milliseconds depends on the machine as much as on the program; a ratio does less so.
 """
 Section = Callable[[dict[str, Any]], list[str]]
 
@@ -42,7 +45,7 @@ def targets(document: dict[str, Any]) -> list[str]:
 
 
 SECTIONS: tuple[tuple[str, str, str, Section], ...] = (
-    ("peers", "Beside other tools", "make peers", peers),
+    ("peers", "Compared with other tools", "make peers", peers),
     ("call", "What a call costs", "python benchmarks/call.py --save", targets),
     ("log", "What the feedback log takes", "python benchmarks/log.py --save", targets),
     ("growth", "What learning costs as the log grows", "python benchmarks/growth.py --save", targets),

@@ -1,4 +1,4 @@
-"""Beside a Dana program: what its line ``import dana_events.py as dana_events`` finds."""  # noqa: INP001 -- programs are no package
+"""The module that ``import dana_events.py as dana_events`` loads in a Dana program next to it."""  # noqa: INP001 -- programs are not in a package
 
 from poet.integrations.dana_events import emit, workspace
 

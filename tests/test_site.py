@@ -145,7 +145,7 @@ def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """Its program in a workspace, and then its commands on what the program recorded."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    _, start, then = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    start, then, _ = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert start.startswith("$ poet init --start ks ")
     monkeypatch.chdir(first_workspace(tmp_path / "shop"))
     chance = np.random.default_rng(0)

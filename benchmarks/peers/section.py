@@ -37,7 +37,7 @@ def section(document: Found) -> list[str]:
         "",
         *_footprints(document["footprints"]),
         "",
-        "### Who learns from the answers",
+        "### Who learns from labels",
         "",
         *_verdicts(),
     ]
@@ -45,8 +45,8 @@ def section(document: Found) -> list[str]:
 
 def _about(document: Found) -> list[str]:
     lines = paragraph("""
-        Every tool has an environment of its own with the newest release that installs there, is used as its
-        documentation shows, at its own defaults (`benchmarks/peers/adapters/`), and reports to nobody.
+        Every tool has its own environment with the newest release that installs there. It is used as its
+        documentation shows, at its own defaults (`benchmarks/peers/adapters/`), with telemetry turned off.
     """)
     versions = document["versions"]
     for name, own in versions.items():
@@ -57,15 +57,16 @@ def _about(document: Found) -> list[str]:
 
 def _quality(document: Found) -> list[str]:
     lines = paragraph("""
-        A window of a real series beside what came before it; people or the makers of the data said whether
-        anything changed. *False alarms*: share of the quiet windows with an alarm; *hits*: share of the
-        changed ones; *balanced*: the mean of hits and of quiet windows left quiet, .5 for a coin. In brackets
-        95 % intervals from a bootstrap over series. The other tools and POET without times get the values
-        alone; *with times* also when they came and how long a season is, which only POET takes. *Learned*
-        begins at start=ks, sees the answers to its own alerts, and is judged only on groups of series that
-        gave none. ADWIN is a stream of single values: it is fed the reference, then the window, and alarms
-        where it says drift at any value of the window. NannyML parts the reference into chunks as long as the
-        window.
+        Each window of a real series is compared with the data before it. People or the authors of the
+        data labeled whether anything changed. *False alarms*: share of the unchanged windows with an
+        alarm; *hits*: share of the changed ones; *balanced*: the mean of hits and of unchanged
+        windows without an alarm, .5 for a coin. Brackets show 95 % intervals from a bootstrap over
+        series. The other tools and POET without times get only the values; *with times* adds their
+        times and the length of a season, which only POET accepts. *Learned* starts at start=ks, sees
+        the labels of its own alerts, and is scored only on groups of series that gave none. ADWIN
+        processes a stream of single values: it gets the reference, then the window, and alarms if it
+        reports drift at any value of the window. NannyML splits the reference into chunks as long as
+        the window.
     """)
     for name, title in (
         ("collected", "The collection (not in this repository)"),
@@ -107,7 +108,7 @@ def _raised(row: Found) -> str:
     if "failed" in row:
         return str(row["failed"])
     times = sum(row["raised"].values())
-    return f"raised {times} times, counted as silence" if times else ""
+    return f"raised {times} times, counted as no alarm" if times else ""
 
 
 def _calls(rows: list[Found]) -> list[str]:
@@ -187,7 +188,7 @@ def _footprints(rows: list[Found]) -> list[str]:
 
 def _verdicts() -> list[str]:
     return [
-        "What becomes of a person's *this was a false alarm*, by each tool's documentation.",
+        "What each tool does with the label *this was a false alarm*, according to its documentation.",
         "",
         *table(
             ("tool", "learns from verdicts", "what its documentation says", "where"),

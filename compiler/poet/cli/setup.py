@@ -36,7 +36,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
         document = {"workspace": str(workspace.path), "start": start, "policies": policies}
         lines = [
             f"workspace {workspace.path} is ready: version 1 of {', '.join(policies)}",
-            'next: call Workspace.policy("detect_drift"), `poet emit` labels of its alerts, then run `poet plan`',
+            'next: call Workspace.policy("detect_drift"), `poet emit` labels of its alerts, run `poet plan`',
         ]
         show(as_json=settings["json"], document=document, lines=lines)
 
