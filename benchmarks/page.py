@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
 HEAD = """# What it costs, and what it finds
 
-This page is for readers who choose a drift detector or size a deployment. After reading it you can compare
+This page is for readers who choose a drift detector or size a deployment: after reading it you can compare
 POET with other tools, and know what a call, the log and a compile cost.
 
 Written by `python benchmarks/page.py` from [`benchmarks/results/`](../benchmarks/results); do not edit.

@@ -20,6 +20,13 @@ CHECKED: Final = (
     "README.md",
     "CHANGELOG.md",
     "docs",
+    "templates",
+    "compiler/poet/cli",
+    "compiler/poet/learning",
+    "compiler/poet/review",
+    "compiler/poet/server",
+    "compiler/poet/stats",
+    "compiler/poet/workspace",
     "feedback_log/README.md",
     "tests/policies/README.md",
 )

@@ -283,7 +283,7 @@ def test_the_commands_of_the_page_on_reviews(tmp_path: Path) -> None:
     code, _, errors = run(folder, "compile", "plan.json")
     assert code == 2
     assert "version 1 was active, now 2 is" in errors
-    assert "the same bytes, learned and rendered again" in poet("verify", WINDOW, "2")
+    assert "relearned and rendered to the same bytes" in poet("verify", WINDOW, "2")
     diff = poet("diff", WINDOW)
     assert "looser, on every input: looks at fewer points" in diff
     poet("release", WINDOW, "window")

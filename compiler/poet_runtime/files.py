@@ -175,7 +175,7 @@ class FileLock:
         try:
             return os.path.samestat(os.fstat(self._open()), self.path.lstat())
         except FileNotFoundError:
-            return not self.path.parent.is_dir()  # without a folder nobody can lock another file
+            return not self.path.parent.is_dir()  # without a folder no one can lock another file
 
     def _close_descriptor(self) -> None:
         descriptor, self._descriptor = self._descriptor, None

@@ -260,7 +260,7 @@ def on_trial(
     at: str,
     despite_quarantine: bool = False,
 ) -> None:
-    """Put a published version on trial next to the active one.
+    """Start a trial of a published version next to the active one.
 
     Parameters
     ----------
