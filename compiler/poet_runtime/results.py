@@ -56,7 +56,7 @@ class DriftResult:
     drifted: bool
     score: float
     threshold: float
-    test: str  # "wasserstein/deseasonalized/own_q90"
+    test: str  # "wasserstein/deseasonalised/own_q90"
     direction: Literal["above", "below"] = "above"
     p_value: float | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
