@@ -168,8 +168,8 @@ class _New:
         for path, content in self.files.items():
             if path.exists() and path.read_bytes() != content:
                 raise PublishError(
-                    f"{path} is in the way and is not what would be published; nobody's edit is "
-                    "overwritten: move it away, or restore it from version control"
+                    f"{path} exists and differs from what would be published; edits are never "
+                    "overwritten: move the file away, or restore it from version control"
                 )
 
     def write(self) -> None:

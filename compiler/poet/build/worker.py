@@ -85,10 +85,10 @@ def within_budget(
             continue
         other = _cost(champion, work, call_s)
         if own.seconds > TIMES * other.seconds + BESIDE_S:
-            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the version in force")
+            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the active version")
         if own.peak > MEMORY_TIMES * other.peak + BESIDE_BYTES:
             raise Broken(
-                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the one in force"
+                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the active version"
             )
     return calls
 

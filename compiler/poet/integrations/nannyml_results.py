@@ -1,7 +1,7 @@
 """Record NannyML univariate drift results as executions that feedback can cite.
 
 This module reads the data frame of a result (`.to_df()`), or the columns of that frame as a dictionary, so
-POET does not need NannyML. `recorded` and `rows_of` are shared with the Evidently integration: results of other
+POET does not need NannyML. The Evidently integration shares `recorded` and `rows_of`: results of other
 monitors are recorded in the same way as those of POET's own policies.
 """
 
