@@ -137,7 +137,7 @@ def test_nobodys_edit_is_overwritten(tmp_path: Path) -> None:
         published(tmp_path, 1)
     mine = tmp_path / "calculate_adaptive_window_v2.py"
     mine.write_text("# mine")
-    with pytest.raises(PublishError, match="in the way"):
+    with pytest.raises(PublishError, match="exists and differs"):
         published(tmp_path, 2)
     assert (version.path.read_text(), mine.read_text()) == ("# edited", "# mine")
 
