@@ -133,11 +133,11 @@ def test_nobodys_edit_is_overwritten(tmp_path: Path) -> None:
     """Neither that of a published version nor a file that happens to have the next one's name."""
     (version,) = published(tmp_path, 1)
     version.path.write_text("# edited")
-    with pytest.raises(PublishError, match="nobody's edit is overwritten"):
+    with pytest.raises(PublishError, match="edits are never overwritten"):
         published(tmp_path, 1)
     mine = tmp_path / "calculate_adaptive_window_v2.py"
     mine.write_text("# mine")
-    with pytest.raises(PublishError, match="in the way"):
+    with pytest.raises(PublishError, match="exists and differs"):
         published(tmp_path, 2)
     assert (version.path.read_text(), mine.read_text()) == ("# edited", "# mine")
 

@@ -1,1 +1,1 @@
-"""Engines that turn decisions into published versions. None of them knows a policy."""
+"""Engines that turn decisions into published versions, independent of any particular policy."""

@@ -1,4 +1,4 @@
-"""What a candidate may not do, and the list of what it tried."""
+"""Resource limits of a candidate, and the audit hook that refuses and records forbidden operations."""
 
 import _thread
 import math
@@ -22,27 +22,27 @@ FORBIDDEN: Final = (
     "os.truncate", "os.listdir", "os.scandir", "os.putenv", "ctypes.", "shutil.", "tempfile.", "webbrowser.",
     "urllib.", "http.", "ftplib.", "smtplib.", "sqlite3.", "pty.", "signal.",
 )  # fmt: skip
-# of these, what happens inside the staging folder is allowed
+# of these, operations inside the staging folder are allowed
 ON_PATHS: Final = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.", "tempfile.")
-LISTING: Final = ("os.listdir", "os.scandir")  # and these where modules are: an import looks into its folder
-# what the runtime of recovery does to run a monitor in a process of its own, and to leave none behind
+LISTING: Final = ("os.listdir", "os.scandir")  # also allowed where modules are: an import lists its folder
+# what the recovery runtime needs to run a monitor in a separate process and to end it
 FORKING: Final = ("os.fork", "os.kill", "os.killpg")
 CHILDREN: Final = "/proc/thread-self/children"
-AGAIN_S: Final = 1.0  # of CPU time, until a block that swallowed the error gets it again
+AGAIN_S: Final = 1.0  # of CPU time, after which a block that swallowed the error is interrupted again
 WATCH_POLL_S: Final = 0.02
 WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class TooLongError(BaseException):
-    """A call used more CPU time than it may; no `except Exception` takes it for a fault of the data."""
+    """A call exceeded its CPU time. `except Exception` does not catch this error."""
 
 
 def limit(limits: Limits) -> None:
-    """Bound what this process may use up, for good.
+    """Limit the resources of this process irrevocably.
 
-    Not the number of its processes: RLIMIT_NPROC counts all that a user runs, and root's not at all.
-    `poet.build.kernel_sandbox` lets it start none, unless its contract says that the runtime does.
-    Windows has no such limits: there the process watches its own CPU time, and nothing bounds its memory.
+    The number of processes is not limited here: RLIMIT_NPROC counts all processes of a user and none of
+    root. `poet.build.kernel_sandbox` forbids new processes unless the contract allows the runtime to fork.
+    Windows has no such limits. There the process watches its own CPU time, and its memory is unbounded.
     """
     if not HAS_RESOURCE_LIMITS:
         _CPU_WATCH.start(limits.cpu_s)
@@ -60,16 +60,16 @@ def limit(limits: Limits) -> None:
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         try:
             resource.setrlimit(what, (bound, bound))
-        except (ValueError, OSError):  # macOS bounds no address space, and may refuse to try
+        except (ValueError, OSError):  # macOS does not limit the address space and may refuse the call
             if what != resource.RLIMIT_AS or sys.platform == "linux":
                 raise
 
 
 @contextmanager
 def within(cpu_s: float) -> Iterator[None]:
-    """Raise `TooLongError` in the block once it has used so much CPU time, and every second after that.
+    """Raise `TooLongError` in the block when it has used `cpu_s` of CPU time, and every second after that.
 
-    CPU time, unlike the clock's, does not depend on what else the machine does.
+    Unlike wall-clock time, CPU time does not depend on the load of the machine.
     """
     if not hasattr(signal, "setitimer"):
         with _CPU_WATCH.within(cpu_s):
@@ -88,23 +88,23 @@ def within(cpu_s: float) -> Iterator[None]:
 
 
 class _CpuWatch:
-    """A thread that watches the CPU time of the process, where the system has no timer for it.
+    """A thread that watches the CPU time of the process, for systems without a timer for it.
 
-    It interrupts the main thread between two instructions of Python. A call that stays in C code and keeps
-    the interpreter's lock stops this thread too: then the caller ends the process by the clock.
+    It interrupts the main thread between two Python instructions. A call that stays in C code and holds the
+    interpreter lock blocks this thread as well. Then the caller ends the process after its wall-clock limit.
     """
 
     def __init__(self) -> None:
         self._is_started = False
         self._process_s = math.inf
-        self._call_ends_s = math.inf  # on the clock of CPU time
+        self._call_ends_s = math.inf  # in CPU time of the process
 
     def start(self, cpu_s: float = math.inf) -> None:
-        """Start the thread, and end the process once it has used so much."""
+        """Start the thread, which ends the process when it has used `cpu_s` of CPU time."""
         self._process_s = min(self._process_s, cpu_s)
         if not self._is_started:
             self._is_started = True
-            _thread.start_new_thread(self._run, ())  # `threading` would count it among the candidate's
+            _thread.start_new_thread(self._run, ())  # `threading` would count it as the candidate's thread
 
     @contextmanager
     def within(self, cpu_s: float) -> Iterator[None]:
@@ -138,11 +138,11 @@ _CPU_WATCH: Final = _CpuWatch()
 
 
 class Guard:
-    """An audit hook that refuses and remembers, until the process ends.
+    """An audit hook that refuses and records forbidden operations until the process ends.
 
-    It is a tripwire, not a wall: code that means harm and knows the interpreter can get round it. The
-    dialect keeps such code out and the kernel stops what it would do; the hook says what was tried.
-    With `may_fork` the runtime's own module for it may start and end processes; nobody else may.
+    It is a tripwire, not a wall: malicious code that knows the interpreter can bypass it. The dialect keeps
+    such code out and the kernel blocks its effects; the hook reports what was tried. With `may_fork`, the
+    runtime's process module, and no other code, may start and end processes.
     """
 
     def __init__(self, staging: Path, readable: Iterable[Path], *, may_fork: bool = False) -> None:
@@ -154,12 +154,12 @@ class Guard:
         self._readable = (*(os.path.realpath(root) for root in sorted(roots)), os.devnull, "/dev/urandom")
 
     def watch(self) -> None:
-        """Refuse from now on."""
+        """Register the hook, which cannot be removed."""
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in FORKING or (event == "open" and arguments[0] == CHILDREN):
-            caller = sys._getframe(1)  # noqa: SLF001 -- the hook is called from where the event is
+            caller = sys._getframe(1)  # noqa: SLF001 -- the caller's frame is the one that raised the event
             if caller.f_globals is self._forking:
                 return
         if event == "open":

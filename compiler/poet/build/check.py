@@ -1,8 +1,8 @@
-"""The proof that a rendered module is what its template promised.
+"""Prove that a rendered module has the shape of its template and is in the policy dialect.
 
-The shape of a module: its syntax tree without literals, comments and layout.
-
-The dialect of Python that a policy may be written in.
+The shape of a module is its syntax tree without literals, comments and layout. If a rendered module has the
+same shape as one rendered from harmless placeholders, no text from feedback became code. The dialect is the
+subset of Python that a policy may be written in (`poet.build.dialect`).
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from poet.build.render import RenderedModule
 from poet.spec import policy as spec_of
 from poet_runtime.errors import CheckError
 
-# Layout is no part of the shape, and neither are commas and brackets: what they mean (a tuple, a call,
-# the order of evaluation) is in the type and place of the nodes.
+# Layout is not part of the shape, and neither are commas and brackets: their meaning (a tuple, a call, the
+# order of evaluation) is in the type and position of the nodes.
 _LAYOUT: Final = (
     cst.BaseParenthesizableWhitespace,
     cst.TrailingWhitespace,
@@ -55,7 +55,7 @@ _NUMBERS: Final = (cst.Integer, cst.Float)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where two trees part, as a path of node types, and what stands there in each."""
+    """The first difference between two trees: a path of fields, and the value of each tree there."""
 
     path: str
     left: str
@@ -63,7 +63,7 @@ class Difference:
 
 
 def same_shape(a: str, b: str) -> bool:
-    """Say whether two modules differ in literals, comments and layout alone.
+    """Return whether two modules differ only in literals, comments and layout.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def same_shape(a: str, b: str) -> bool:
 
 
 def difference(a: str, b: str) -> Difference | None:
-    """Give the first place where the shapes of two modules differ; None when they are the same.
+    """Return the first difference between the shapes of two modules, or None if they are equal.
 
     Raises
     ------
@@ -136,9 +136,9 @@ def _is_number(node: cst.CSTNode) -> bool:
 
 
 def refusals(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> tuple[Refusal, ...]:
-    """List everything in a module that the dialect refuses, in the order of the source.
+    """Return everything in a module that the dialect refuses, in source order.
 
-    `imports` are packages that the policy may import beside those of every policy.
+    `imports` are packages that the policy may import in addition to those allowed for every policy.
 
     Raises
     ------
@@ -151,12 +151,12 @@ def refusals(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> tupl
 
 
 def check_dialect(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> None:
-    """Refuse a module that steps outside the dialect.
+    """Check that a module is in the policy dialect.
 
     Raises
     ------
     CheckError
-        Names each place, what is wrong there and the next step.
+        It is not. The message lists each line, what is wrong there and the next step.
     """
     if found := refusals(source, policy, imports=imports):
         raise CheckError(
@@ -166,14 +166,14 @@ def check_dialect(source: str, policy: str, *, imports: tuple[str, ...] = ()) ->
 
 @dataclass(frozen=True, slots=True)
 class CheckedModule:
-    """A rendered module with the shape of its template and in the dialect; `sha256` is of its UTF-8 bytes."""
+    """A rendered module that passed `check`; `sha256` is the digest of its UTF-8 bytes."""
 
     rendered: RenderedModule
     sha256: str
 
 
 def check(rendered: RenderedModule) -> CheckedModule:
-    """Prove that no text from feedback became code, and that the code keeps to the dialect.
+    """Check that no text from feedback became code and that the code is in the policy dialect.
 
     Raises
     ------

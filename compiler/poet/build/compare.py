@@ -1,12 +1,12 @@
-"""The one verb: two sources of a policy, its behaviour → a verdict with witnesses.
+"""Compare two versions of a policy: a verdict, with a witness for each direction in which they differ.
 
-What is asked of two versions of a policy, and what of the answers matters.
+A `Behaviour` defines which questions both versions are asked and which part of an answer matters. Questions
+are combinations of values on both sides of the constants in the sources (`around`, `product`). Where a
+version only compares its inputs with constants, these questions cover every input, and the comparison is
+exact.
 
-Arguments by name, for stand-ins that are called in one way, question after question.
-
-What a version would have answered otherwise on what was recorded, and what people said of it.
-
-Values on both sides of constants, and their combinations.
+`binder` names the arguments of calls to stand-ins for primitives. `Flips` records how a replay on recorded
+executions differs between versions, by the labels of those executions.
 """
 
 import inspect
@@ -24,12 +24,15 @@ import msgspec
 from poet.build.probes import Spoken, loaded, spoken
 from poet.spec.decisions import Interval
 
-Question = Mapping[str, Any]  # by the name that a reader of a witness sees
+Question = Mapping[str, Any]  # keys are the names shown in a witness
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What both versions are asked; `are_all` when no other question could tell them apart."""
+    """The questions that both versions are asked.
+
+    `are_all` is True if no other question could distinguish them.
+    """
 
     asked: Sequence[Question]
     are_all: bool
@@ -37,34 +40,35 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How two versions of one policy are held against each other.
+    """How two versions of one policy are compared.
 
-    `questions` are made from two modules, from what both speak of, and about so many at most. `answer` puts
-    one to a module of its own, whose primitives it may replace; equal answers are equal in all that a caller
-    could see. `outcome` gives of an answer what people care about, and `direction` holds the outcomes of an
-    older and a newer version against each other: 1 the newer is stricter, -1 looser, 0 neither.
+    `questions` builds questions from the two modules, the constants of both, and an approximate maximum
+    number of questions. `answer` puts one question to a module loaded for this purpose, whose primitives it
+    may replace. Equal answers are equal in everything that a caller could observe. `outcome` extracts the
+    part of an answer that matters to people. `direction` compares the outcomes of an older and a newer
+    version: 1 if the newer is stricter, -1 if looser, 0 if neither.
     """
 
     questions: Callable[[tuple[ModuleType, ModuleType], Spoken, int], Questions]
     answer: Callable[[ModuleType, Question], Any]
     outcome: Callable[[Any], Any]
     direction: Callable[[Any, Any], int]
-    stricter: str  # what that means here: "alerts on less"
+    stricter: str  # what stricter means for this policy: "alerts on less"
     looser: str
 
 
 def typed(answer: object) -> tuple[str, object]:
-    """Give a number with its type: 1, 1.0 and True are three answers."""
+    """Return a number with its type, so that 1, 1.0 and True are three different answers."""
     return type(answer).__name__, answer
 
 
 def untyped(given: Any) -> Any:
-    """Give the number again; what a version raised stays as it is."""
+    """Return the number of a `typed` answer, and an error that a version raised unchanged."""
     return given[1] if isinstance(given, tuple) else given
 
 
 def larger_is_stricter(before: Any, after: Any) -> int:
-    """Hold two numbers against each other: 1 where it grew, -1 where it shrank, 0 where either is none."""
+    """Return 1 if the number grew, -1 if it shrank, and 0 if it is equal or either is not a number."""
     if not (isinstance(before, int | float) and isinstance(after, int | float)):
         return 0
     return (after > before) - (after < before)
@@ -73,7 +77,7 @@ def larger_is_stricter(before: Any, after: Any) -> int:
 Verdict = Literal["equivalent", "stricter", "looser", "mixed"]
 _DIRECTIONS: Final = {1: "stricter", -1: "looser", 0: "other"}
 ROUNDING: Final = 1e-12
-MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # questions; beyond, an even sample of them
+MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # questions; a larger grid is sampled evenly
 _LONGEST: Final = 300  # characters of a question or an answer in a witness
 
 
@@ -87,10 +91,11 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What a newer version does otherwise than an older one.
+    """The differences in behavior between an older and a newer version.
 
-    `is_exact`: no question that was not asked could add to this. `differ` counts the questions with another
-    outcome, by direction; on the grid of constants, so no rates follow from it.
+    `is_exact` is True if no further question could reveal another difference. `differ` counts the questions
+    with different outcomes, by direction. The questions lie on a grid of constants, so these counts are not
+    rates.
     """
 
     verdict: Verdict
@@ -102,14 +107,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
-    """Ask two versions the same questions.
+    """Compare the outcomes of two versions on the same questions.
 
     Parameters
     ----------
     older, newer
-        The modules' sources, both in the dialect of policies.
+        The sources of the modules, both in the policy dialect.
     behaviour
-        What to ask of this policy.
+        How versions of this policy are compared.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
     questions = behaviour.questions(pair, spoken(older, newer), MOST)
@@ -137,10 +142,10 @@ def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
 
 
 def same(older: str, newer: str, behaviour: Behaviour) -> bool:
-    """Tell whether it is proved that no caller could tell two versions apart, whatever is asked.
+    """Return whether two versions are proved indistinguishable to every caller.
 
-    Numbers in answers may differ by rounding; the numbers that decide are told apart to the last bit, for
-    both sides of each are asked about.
+    Numbers in answers may differ by rounding. Constants that decide are distinguished to the last bit,
+    because the questions include both sides of each.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
     questions = behaviour.questions(pair, spoken(older, newer), MOST_FOR_PROOF)
@@ -164,7 +169,7 @@ def _is_alike(one: Any, other: Any) -> bool:
 def _answered(behaviour: Behaviour, module: Any, question: Question) -> Any:
     try:
         return behaviour.answer(module, question)
-    except Exception as error:  # noqa: BLE001 -- what a version raises is an answer like any other
+    except Exception as error:  # noqa: BLE001 -- an exception is an answer like any other
         return _Raised(type(error).__name__, str(error))
 
 
@@ -199,11 +204,14 @@ def _short(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-_KNOWN: Final = 256  # calls; a comparison makes few kinds of them
+_KNOWN: Final = 256  # distinct calls; a comparison makes only a few
 
 
 def binder(function: Callable[..., Any]) -> Callable[..., Mapping[str, Any]]:
-    """Give what names the arguments of a call of `function`; a call that does not fit raises TypeError."""
+    """Return a function that maps the arguments of a call of `function` to their names.
+
+    It raises TypeError for a call that does not match the signature.
+    """
     signature = inspect.signature(function)
 
     @lru_cache(maxsize=_KNOWN, typed=True)
@@ -213,14 +221,14 @@ def binder(function: Callable[..., Any]) -> Callable[..., Mapping[str, Any]]:
     def bind(*arguments: Any, **keywords: Any) -> Mapping[str, Any]:
         try:
             return known(arguments, tuple(keywords.items()))
-        except TypeError:  # something without a hash, or a call that does not fit
+        except TypeError:  # an unhashable argument, or a call that does not match the signature
             return signature.bind(*arguments, **keywords).arguments
 
     return bind
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """Recorded executions whose answer turns one way, by what people said of them."""
+    """Recorded executions whose answer changes in one direction, counted by label."""
 
     flips: int = 0
     false_alarms: int = 0
@@ -231,14 +239,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 class Flips(msgspec.Struct, frozen=True, kw_only=True):
     """One version replayed against another on recorded executions.
 
-    Costs are per labelled execution, old labels counting for less. `refusal` says why the newer version must
-    not replace the older one; empty where nothing speaks against it.
+    Costs are per labeled execution, and older labels have less weight. `refusal` is the reason why the newer
+    version must not replace the older one; it is empty if there is none.
     """
 
     recorded: int
     quieter: Side
     louder: Side
-    by_feature: dict[str, int]  # those with most flips
+    by_feature: dict[str, int]  # the features with the most flips
     precision_before: Interval
     precision_after: Interval
     cost_before: float
@@ -247,21 +255,21 @@ class Flips(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """A version held against the one it would replace, on every input and on what was recorded."""
+    """The comparison of a version with the one it would replace, on questions and on recorded executions."""
 
     version: int
     comparison: Comparison | None = None
     flips: Flips | None = None
 
 
-_STRIDE: Final = 0.6180339887498949  # of the number of combinations: the least regular step (golden ratio)
+_STRIDE: Final = 0.6180339887498949  # step as a fraction of all combinations: golden ratio, the least regular
 
 
 def around(constants: Iterable[float], low: float, high: float) -> tuple[float, ...]:
-    """Give each constant, one ulp either side, what lies between two of them, and both ends.
+    """Return each constant, its adjacent floats, the midpoints between constants, and both ends, sorted.
 
-    A function that compares one number with these constants and nothing else answers all numbers from
-    `low` to `high` as it answers one of these.
+    A function that only compares one number with these constants answers every number from `low` to `high`
+    as it answers one of the returned values.
     """
     inside = sorted({float(each) for each in constants if low <= each <= high} | {low, high})
     between = [(one + other) / 2.0 for one, other in itertools.pairwise(inside)]
@@ -270,7 +278,7 @@ def around(constants: Iterable[float], low: float, high: float) -> tuple[float, 
 
 
 def whole_around(constants: Iterable[float], low: int, high: int) -> tuple[int, ...]:
-    """Give the same of whole numbers: each constant, its neighbours, what lies between, both ends."""
+    """Return the integer equivalent of `around`: constants, neighbors, midpoints and both ends, sorted."""
     inside = sorted({math.floor(each) for each in constants if low <= each <= high} | {low, high})
     between = [(one + other) // 2 for one, other in itertools.pairwise(inside)]
     beside = [each + step for each in inside for step in (-1, 1)]
@@ -278,7 +286,10 @@ def whole_around(constants: Iterable[float], low: int, high: int) -> tuple[int, 
 
 
 def product(choices: Mapping[str, Sequence[Any]], *, most: int) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    """Combine all choices, and tell whether these are all; of too many, give an even sample."""
+    """Return the combinations of all choices, and whether these are all of them.
+
+    More than `most` combinations are sampled evenly.
+    """
     names, values = list(choices), list(choices.values())
     total = math.prod(map(len, values))
     if total <= most:

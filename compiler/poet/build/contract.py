@@ -1,8 +1,7 @@
-"""What a contract is made of.
+"""The contract of a policy: the properties that every version must satisfy, and inputs to test them with.
 
-Texts and numbers that are nearly what a rule speaks of, and are not.
-
-Values to ask a policy with, as Hypothesis strategies: texts, and what the candidate itself speaks of.
+Inputs are Hypothesis strategies for texts and numbers that include the constants of the candidate itself,
+and near misses: values that almost equal the constant of a rule.
 """
 
 import math
@@ -20,19 +19,19 @@ from poet.spec.decisions import Decisions
 Policy = Callable[..., Any]
 
 
-class Broken(AssertionError):  # noqa: N818 -- a broken promise
-    """The candidate did not keep a promise."""
+class Broken(AssertionError):  # noqa: N818 -- reads as a broken contract
+    """An error for a candidate that violates its contract."""
 
 
 def demand(holds: object, says: str) -> None:
-    """Raise `Broken` unless `holds` is exactly True: NaN, None and numpy's doubts are failures."""
+    """Raise `Broken` unless `holds` is exactly True; NaN, None and numpy booleans are failures."""
     if holds is not True:
         raise Broken(says)
 
 
 @dataclass(frozen=True, slots=True)
 class Heavy:
-    """A call that has much to do: its name, and what makes its arguments anew."""
+    """A call with a large workload: its name, and a function that builds fresh arguments."""
 
     name: str
     make: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]
@@ -40,11 +39,12 @@ class Heavy:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A policy's properties, each a function from the policy to a Hypothesis test, and its boundary table.
+    """The boundary table of a policy, and its properties as functions from the policy to a Hypothesis test.
 
-    `may_fork`: its runtime starts processes. No other module may, the candidate least of all.
-    `signature`: how every version is called, defaults and all; empty: as each version likes.
-    `heavy`: calls of which time and memory are held against the version in force.
+    `may_fork` is True if the runtime of the policy starts processes. No other module may, in particular not
+    the candidate. `signature` is the required signature of every version, defaults included; if empty, each
+    version may choose its own. `heavy` lists calls whose time and memory are compared with the active
+    version.
     """
 
     properties: tuple[Callable[..., Callable[[], None]], ...]
@@ -55,14 +55,14 @@ class Contract:
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:
-    """Try nothing: the decisions of this policy hold no constants yet."""
+    """Return 0 without checking anything, for a policy whose decisions hold no constants yet."""
     return 0
 
 
 def has_children() -> bool:
-    """Return whether a child process runs or waits to be asked for its status.
+    """Return whether a child process is running or has not been waited for.
 
-    Windows keeps no list of children. There the audit hook alone notices a process that was started.
+    Windows keeps no list of children. There only the audit hook detects that a process was started.
     """
     if not hasattr(os, "fork"):
         return False
@@ -77,7 +77,7 @@ def has_children() -> bool:
 
 
 def near_misses(texts: Iterable[str]) -> tuple[str, ...]:
-    """Give texts that differ from the given ones in case, by a space, by their beginning or their end."""
+    """Return texts that differ from the given ones in case, by a space, by a prefix or by a suffix."""
     given = set(texts)
     near = {
         miss
@@ -88,22 +88,22 @@ def near_misses(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def beside(value: float) -> tuple[float, float, float]:
-    """Give a number and its neighbours, in their order."""
+    """Return a number between its two adjacent floats, in ascending order."""
     return (math.nextafter(value, -math.inf), value, math.nextafter(value, math.inf))
 
 
-# All of Unicode takes seconds to tabulate in a new process; these are the letters that break programs.
+# A new process takes seconds to tabulate all of Unicode. These characters are the ones that break programs.
 LETTERS: Final = "abz AZ_09-.'\"\\{}%#\n\r\t\x00\x85\u2028\u202eéß雪😀\ud800"
 
 
 def texts(policy: Policy, *known: str) -> st.SearchStrategy[str]:
-    """Draw a known text, one from the candidate's source, or any other."""
+    """Return a strategy for known texts, texts of the candidate's source, and arbitrary texts."""
     spoken = sorted({each for each in _spoken(policy) if isinstance(each, str)})
     return st.sampled_from([*known, *spoken, ""]) | st.text(st.sampled_from(LETTERS), max_size=20)
 
 
 def numbers(policy: Policy, low: float, high: float) -> st.SearchStrategy[float]:
-    """Draw a finite number within both bounds: any, or one from the candidate's source, or next to it."""
+    """Return a strategy for finite numbers in [`low`, `high`], near the source's constants among them."""
     spoken = (float(each) for each in _spoken(policy) if isinstance(each, int | float))
     near = {low, high, *(neighbour for each in spoken for neighbour in _beside(each))}
     inside = sorted(each for each in near if low <= each <= high and math.isfinite(each))
@@ -111,10 +111,10 @@ def numbers(policy: Policy, low: float, high: float) -> st.SearchStrategy[float]
 
 
 def literals(source: str) -> frozenset[str | float]:
-    """Give every number and every text in a module.
+    """Return every number and every text in a module.
 
-    Hypothesis knows them too, but among those of every other module: a draw meets a given one once in a
-    thousand times.
+    Hypothesis collects them too, but mixed with those of every other module, so that a draw yields a given
+    one about once in a thousand times.
     """
     found = spoken(source)
     return frozenset((*found.numbers, *found.texts))

@@ -1,4 +1,4 @@
-"""Counterexamples that were found once are kept, and tried first on every later candidate."""
+"""Storage for counterexamples, which are replayed first on every later candidate."""
 
 import hashlib
 import logging
@@ -14,12 +14,12 @@ _log: Final = logging.getLogger("poet.build")
 
 
 class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
-    """A shrunk input on which some candidate broke a property."""
+    """A shrunk input on which a candidate violated a property."""
 
     policy: str
     gate: str  # the property's name
-    told: str  # what went wrong then
-    hypothesis: str  # only the version that wrote a blob reads it
+    told: str  # the error message at that time
+    hypothesis: str  # its version; no other version can read the blob
     blob: str
 
 
@@ -32,7 +32,7 @@ _DOCUMENT: Final = JsonDocument(
 
 
 def keep(folder: Path, found: tuple[Counterexample, ...]) -> None:
-    """Write each to a file named after what is in it, so that writers do not meet."""
+    """Write each counterexample to a file named after its content, so that writers do not conflict."""
     for each in found:
         name = hashlib.sha256(f"{each.gate} {each.hypothesis} {each.blob}".encode()).hexdigest()[:16]
         path = folder / each.policy / f"{name}.json"
@@ -41,10 +41,10 @@ def keep(folder: Path, found: tuple[Counterexample, ...]) -> None:
 
 
 def load(folder: Path, policy: str) -> tuple[Counterexample, ...]:
-    """Return what is kept for a policy, always in the same order.
+    """Return the stored counterexamples of a policy in a fixed order.
 
-    A damaged file is set aside with a warning. The contract is checked anyway, so a
-    compile can do without it.
+    A damaged file is set aside with a warning. A compile does not depend on it, because the contract is
+    checked anyway.
     """
     found = (_read(path) for path in sorted((folder / policy).glob("*.json")))
     return tuple(each for each in found if each is not None)

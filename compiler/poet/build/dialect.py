@@ -1,10 +1,9 @@
-"""What the dialect refuses inside the function: syntax, names, attributes, loops, changes of state.
+"""The policy dialect: the subset of Python that a generated module may use, and the rules that enforce it.
 
-What the dialect refuses of a module as a whole: text, imports, top level, the public function.
-
-The words of the dialect: the syntax it has, the names it knows, the attributes it closes.
-
-A module's syntax tree with what the dialect's rules ask of it: nodes by type, lines, names.
+The dialect is defined by lists of allowed syntax and built-in names, and of attributes that are closed.
+`BODY_RULES` check the function: syntax, names, attributes, loops and changes of state. `MODULE_RULES` check
+the module as a whole: its text, imports, top level and public function. Each rule takes a `Tree`, a parsed
+module with its nodes, lines and names, and yields a `Refusal` for every violation.
 """
 
 import functools
@@ -73,7 +72,7 @@ CHANGES: Final = frozenset({
     "add", "append", "clear", "discard", "extend", "fill", "insert", "itemset", "partition", "pop",
     "popitem", "put", "remove", "resize", "reverse", "setdefault", "setfield", "sort", "update",
 })
-# What is as long as what it is made from.
+# Calls whose result is as long as their argument.
 BOUNDED_CALLS: Final = frozenset({
     "enumerate", "frozenset", "list", "reversed", "set", "sorted", "tuple", "zip",
 })
@@ -98,7 +97,7 @@ _Node = TypeVar("_Node", bound=cst.CSTNode)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the dialect refuses: the line, what is wrong there, and what to do."""
+    """A violation of the dialect: the line, what is wrong there, and the next step."""
 
     line: int
     what: str
@@ -110,20 +109,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A parsed module: every node in the order of the source, layout left out."""
+    """A parsed module: every node in source order, without layout."""
 
     module: cst.Module
     source: str
     policy: str
     nodes: tuple[tuple[cst.CSTNode, int], ...]
-    imports: tuple[str, ...] = ()  # packages that the policy may import beside those of every policy
+    imports: tuple[str, ...] = ()  # allowed in addition to those of every policy
 
     def of(self, kinds: type[_Node] | tuple[type[_Node], ...]) -> Iterator[tuple[_Node, int]]:
-        """Give the nodes of these types, each with its line."""
+        """Return the nodes of these types, each with its line."""
         return ((node, line) for node, line in self.nodes if isinstance(node, kinds))
 
     def line(self, node: cst.CSTNode) -> int:
-        """Give the line of a node of this tree."""
+        """Return the line of a node of this tree."""
         return next((line for each, line in self.nodes if each is node), 1)
 
     @property
@@ -138,7 +137,7 @@ class Tree:
 
     @property
     def constants(self) -> tuple[tuple[str, cst.BaseExpression, int], ...]:
-        """Name, value and line of what is assigned on the module's top level to a plain name."""
+        """The name, value and line of each assignment to a plain name at the module's top level."""
         found: list[tuple[str, cst.BaseExpression, int]] = []
         for line in self.module.body:
             if isinstance(line, cst.SimpleStatementLine):
@@ -153,7 +152,7 @@ class Tree:
 
 
 def parse(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> Tree:
-    """Parse a module; `imports` are packages that it may import beside those of every policy.
+    """Parse a module; `imports` are packages allowed in addition to those of every policy.
 
     Raises
     ------
@@ -194,7 +193,7 @@ def _is_known(kind: type[cst.CSTNode]) -> bool:
 
 
 def names(tree: Tree) -> Iterator[Refusal]:
-    """Refuse names that neither the module nor the dialect gave: eval, open, getattr, __import__."""
+    """Refuse names that neither the module nor the dialect defines: eval, open, getattr, __import__."""
     known = BUILT_IN | _bound(tree)
     for name, line in _used(tree):
         if name not in known:
@@ -211,7 +210,7 @@ def recursion(tree: Tree) -> Iterator[Refusal]:
 
 
 def attributes(tree: Tree) -> Iterator[Refusal]:
-    """Refuse attributes that lead out: private and dunder ones, files, the system."""
+    """Refuse attributes that give access to internals: private and dunder names, files, the system."""
     for node, line in tree.of(cst.Attribute):
         name = node.attr.value
         if name.startswith("_") or name in CLOSED:
@@ -219,7 +218,7 @@ def attributes(tree: Tree) -> Iterator[Refusal]:
 
 
 def bare_excepts(tree: Tree) -> Iterator[Refusal]:
-    """Refuse to catch everything: an interrupt is not the data's fault."""
+    """Refuse bare except clauses: an interrupt is not an error in the data."""
     for handler, line in tree.of(cst.ExceptHandler):
         if handler.type is None:
             yield Refusal(line, "catches everything", "write except Exception")
@@ -254,7 +253,7 @@ def changes(tree: Tree) -> Iterator[Refusal]:
 
 
 def loops(tree: Tree) -> Iterator[Refusal]:
-    """Refuse loops that need not end: over anything but names, literals and what is made from them."""
+    """Refuse loops that may not end: over anything but names, literals and bounded calls on them."""
     for node, line in tree.nodes:
         if not isinstance(node, cst.For | cst.CompFor):
             continue
@@ -268,7 +267,7 @@ def _is_bounded(node: cst.BaseExpression) -> bool:
     if isinstance(node, cst.Name | cst.Attribute):
         return True
     if isinstance(node, cst.Tuple | cst.List | cst.Set | cst.GeneratorExp | cst.ListComp | cst.SetComp):
-        return True  # the loops inside are refused where they stand
+        return True  # loops inside it are checked on their own
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
         return node.func.value in BOUNDED_CALLS and all(
             _is_bounded(arg.value) for arg in node.args if arg.keyword is None
@@ -303,7 +302,7 @@ def _names_in(node: cst.CSTNode) -> set[str]:
 
 
 def _bound(tree: Tree) -> frozenset[str]:
-    """Collect the names that the module itself binds."""
+    """Return the names that the module itself binds."""
     found = set(tree.parameters) | {function.name.value for function in tree.functions}
     for alias, _ in tree.of(cst.ImportAlias):
         found.add(alias.evaluated_alias or alias.evaluated_name.split(".")[0])
@@ -318,7 +317,7 @@ def _bound(tree: Tree) -> frozenset[str]:
 
 
 def _used(tree: Tree) -> Iterator[tuple[str, int]]:
-    """Give every name that is read, or called, or used as an annotation."""
+    """Yield every name that is read, called or used as an annotation, with its line."""
     spoken: set[int] = set()
     for node, line in tree.nodes:
         spoken.update(id(each) for each in _labels(node))
@@ -327,7 +326,7 @@ def _used(tree: Tree) -> Iterator[tuple[str, int]]:
 
 
 def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """Give the `Name` nodes directly under `node` that name a thing without reading it."""
+    """Yield the `Name` nodes directly under `node` that are labels and do not read a variable."""
     if isinstance(node, cst.Attribute):
         yield node.attr
     elif isinstance(node, cst.Arg) and node.keyword is not None:
@@ -351,7 +350,7 @@ _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def invisible_text(tree: Tree) -> Iterator[Refusal]:
-    """Refuse control and direction characters: a reader could not see what they do."""
+    """Refuse control and bidirectional characters, whose effect a reader cannot see."""
     for number, line in enumerate(tree.source.split("\n"), start=1):
         for letter in line:
             if unicodedata.category(letter) in _INVISIBLE:
@@ -368,7 +367,7 @@ def beginning(tree: Tree) -> Iterator[Refusal]:
 
 
 def imports(tree: Tree) -> Iterator[Refusal]:
-    """Refuse imports of anything but the packages that policies run on."""
+    """Refuse imports from anything but the packages that policies may use."""
     packages = (*_PACKAGES, *tree.imports)
     step = f"import from {', '.join((*packages, *_RUNTIME_MODULES))} by public names"
     for node, line in tree.of(cst.Import):
@@ -391,10 +390,10 @@ def imports(tree: Tree) -> Iterator[Refusal]:
 
 @cache
 def _runtime_names(module: str) -> frozenset[str]:
-    """Return what generated code may import from a module of the runtime.
+    """Return the names that generated code may import from a module of the runtime.
 
-    The runtime also writes files and starts processes. Only what these modules define for policies is open,
-    not what they import.
+    The runtime also writes files and starts processes. Only names that these modules define for policies are
+    allowed, not names that they import.
     """
     if module not in _RUNTIME_MODULES:
         return frozenset()
@@ -412,7 +411,7 @@ def _is_open(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def top_level(tree: Tree) -> Iterator[Refusal]:
-    """Refuse statements that do something when the module is imported."""
+    """Refuse statements that have an effect when the module is imported."""
     step = "keep to imports, constants in capitals and one function"
     for place, statement in enumerate(_top(tree.module)):
         is_docstring = place == 0 and isinstance(statement, cst.Expr)
@@ -441,7 +440,7 @@ def _is_constant(statement: cst.Assign) -> bool:
 
 
 def is_literal(node: cst.BaseExpression) -> bool:
-    """Say whether an expression is an immutable literal: a scalar, or a tuple or frozenset of them."""
+    """Return whether an expression is an immutable literal: a scalar, or a tuple or frozenset of them."""
     if isinstance(node, cst.UnaryOperation):
         return isinstance(node.operator, cst.Minus) and isinstance(node.expression, cst.Integer | cst.Float)
     if isinstance(node, cst.Name):
@@ -470,7 +469,7 @@ def constants_once(tree: Tree) -> Iterator[Refusal]:
 
 
 def declarations(tree: Tree) -> Iterator[Refusal]:
-    """Refuse a module that does not say its version and its one public name."""
+    """Refuse a module that does not declare its version and its single public name."""
     values = {name: value for name, value, _ in tree.constants}
     public = values.get("__all__")
     names = [
@@ -485,7 +484,7 @@ def declarations(tree: Tree) -> Iterator[Refusal]:
 
 
 def one_function(tree: Tree) -> Iterator[Refusal]:
-    """Refuse any function beside the one that is named after the policy."""
+    """Refuse any function other than the one named after the policy."""
     names = [function.name.value for function in tree.functions]
     if names != [tree.policy]:
         yield Refusal(1, f"defines {names!r}", f"define one function, {tree.policy}")
@@ -502,7 +501,7 @@ def one_function(tree: Tree) -> Iterator[Refusal]:
 
 
 def defaults(tree: Tree) -> Iterator[Refusal]:
-    """Refuse defaults that a call could change for the next one."""
+    """Refuse mutable defaults, which one call could change for the next."""
     for param, line in tree.of(cst.Param):
         if param.default is not None and not is_literal(param.default):
             yield Refusal(
@@ -511,7 +510,7 @@ def defaults(tree: Tree) -> Iterator[Refusal]:
 
 
 def annotations(tree: Tree) -> Iterator[Refusal]:
-    """Refuse annotations that compute: they run at import."""
+    """Refuse annotations that compute, because they run at import."""
     for node, line in tree.of(cst.Annotation):
         if not isinstance(node.annotation, cst.Name | cst.Attribute | cst.SimpleString):
             yield Refusal(line, "has an annotation that computes", "name a type")

@@ -1,4 +1,4 @@
-"""What validating gives: a report for the manifest, and the module that may be published."""
+"""Results of a validation: a report for the manifest, and the module that may be published."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """One gate that a candidate went through."""
+    """The result of one gate for a candidate."""
 
     name: str
     passed: bool
     examples: int = 0
-    counterexample: str = ""  # shrunk; empty where the gate was passed
+    counterexample: str = ""  # shrunk; empty if the gate passed
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """One wrong module: what was changed in which line, and all of its source."""
+    """A mutated module: the change, its line, and the complete source."""
 
     what: str
     line: int
@@ -27,10 +27,10 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Strength(msgspec.Struct, frozen=True, kw_only=True):
-    """How many small wrong changes of the candidate were refused, and by what.
+    """The result of mutation testing: how many mutants of the candidate were refused, and by which gate.
 
-    `equivalent` are proved to answer every question as the candidate does; `survivors` are neither refused
-    nor proved, and fail the build.
+    `equivalent` counts mutants that are proved to answer every question as the candidate does. `survivors`
+    are neither refused nor proved equivalent, and fail the build.
     """
 
     mutants: int
@@ -40,21 +40,21 @@ class Strength(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All gates in the order in which they were tried. Holds no timings: it is part of the manifest."""
+    """All gates in the order in which they were tried, without timings because manifests contain it."""
 
     policy: str
     gates: tuple[Gate, ...] = ()
-    strength: Strength | None = None  # None: a module without decisions, or one that was refused before
+    strength: Strength | None = None  # None: without decisions, or refused by a gate
 
     @property
     def passed(self) -> bool:
-        """Whether every gate was passed."""
+        """Whether every gate passed."""
         return bool(self.gates) and all(gate.passed for gate in self.gates)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedModule:
-    """A checked module that kept its contract. Only `validate` makes one."""
+    """A checked module that satisfies its contract. Only `validate` creates one."""
 
     checked: "CheckedModule"
     report: ValidationReport

@@ -1,8 +1,8 @@
-"""Restrict this process with Landlock and seccomp, so that the kernel refuses what a candidate may not do.
+"""Restrict this process with Landlock and seccomp, so that the kernel refuses forbidden operations.
 
-Both need no privilege and cannot be undone. Where the kernel or the machine lacks one, only the audit hook of
-`poet.build.audit` is left; `capabilities` says what that means. References: landlock(7), seccomp(2),
-linux/filter.h.
+Neither needs privileges, and neither can be undone. If the kernel or the machine lacks one, only the audit
+hook of `poet.build.audit` remains; `capabilities` describes the consequences. References:
+landlock(7), seccomp(2), linux/filter.h.
 """
 
 import ctypes
@@ -19,13 +19,13 @@ from typing import Final, NamedTuple
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
 PATH_BENEATH, ASK_VERSION = 1, 1
-# by the version of Landlock that knows it: write, remove and make files; move them; truncate them
+# by first Landlock version: write, remove and make files; move them; truncate them
 CHANGES: Final = {1: 0b1_1111_1111_0010, 2: 1 << 13, 3: 1 << 14}
 CLONE_THREAD, CLONE_NEW_SPACE = 0x10000, 0x7E020000
-SCOPES_SIGNALS, SCOPE_SIGNAL = 6, 1 << 1  # since this version of Landlock; signals stay among its own
+SCOPES_SIGNALS, SCOPE_SIGNAL = 6, 1 << 1  # from this Landlock version on: signals only within its domain
 ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
-# starting programs and processes, the network, other processes, mounts, and ways round this filter
+# starting programs and processes, the network, other processes, mounts, and ways to bypass this filter
 REFUSED: Final = {
     "socket": {"x86_64": 41, "aarch64": 198},
     "socketpair": {"x86_64": 53, "aarch64": 199},
@@ -48,15 +48,15 @@ HAS_RESOURCE_LIMITS: Final = importlib.util.find_spec("resource") is not None  #
 HOOK: Final = "audit hook only: code that knows the interpreter can get round it"
 WITH_LANDLOCK: Final = "Linux 5.13 or later with lsm=landlock"
 WITH_SECCOMP: Final = "Linux with CONFIG_SECCOMP_FILTER"
-FORKING: Final = ("fork", "kill", "setsid")  # of these, what it takes to start a process and to end it
+FORKING: Final = ("fork", "kill", "setsid")  # of these, the calls needed to start a process and to end it
 
 
 def restrict_process(staging: Path, *, may_fork: bool = False) -> None:
-    """Forbid this process, for good, to write outside `staging`, to start programs and to open sockets.
+    """Forbid this process irrevocably to write outside `staging`, start programs or open sockets.
 
-    With `may_fork` it may fork, but start no other program, and signal only processes that are restricted
-    with it (from Linux 6.12 on; before, only the audit hook prevents that). On other systems than Linux this
-    does nothing; see `capabilities`.
+    With `may_fork` it may fork, but it cannot start other programs, and from Linux 6.12 on it can signal
+    only processes that are restricted with it. On older kernels only the audit hook prevents such signals.
+    On systems other than Linux this function does nothing; see `capabilities`.
     """
     if not _is_supported():
         return
@@ -76,25 +76,25 @@ def restrict_process(staging: Path, *, may_fork: bool = False) -> None:
 class Kernel(NamedTuple):
     """What this system can enforce."""
 
-    system: str  # as `sys.platform` has it
-    landlock: int = 0  # its version; 0: none
+    system: str  # the value of `sys.platform`
+    landlock: int = 0  # version of its ABI; 0: none
     has_seccomp: bool = False
     has_resource_limits: bool = False
 
 
 class Capability(NamedTuple):
-    """One thing that a candidate is kept from, and what sees to it."""
+    """One restriction of a candidate, and the mechanism that enforces it."""
 
     name: str
-    is_enforced: bool  # by the kernel, whatever code runs
+    is_enforced: bool  # by the kernel, for any code
     means: str
-    requires: str = ""  # what would enforce it
+    requires: str = ""  # the system that would enforce it
 
 
 def this_kernel() -> Kernel:
-    """Return what this system can enforce. Nothing is restricted.
+    """Return what this system can enforce, without restricting anything.
 
-    A seccomp filter at the address 0 is refused with EFAULT where filters are known at all.
+    Kernels that support seccomp filters refuse one at address 0 with EFAULT.
     """
     bare = Kernel(sys.platform, has_resource_limits=HAS_RESOURCE_LIMITS)
     if not _is_supported():
@@ -107,7 +107,7 @@ def this_kernel() -> Kernel:
 
 
 def capabilities(kernel: Kernel) -> tuple[Capability, ...]:
-    """Return what a system enforces while a candidate is validated, and by what."""
+    """Return what a system enforces while a candidate is validated, and the mechanism of each restriction."""
     return (
         _file_writes(kernel),
         _by_seccomp("network", "no socket can be opened", kernel),
@@ -176,7 +176,7 @@ def _write_only_below(libc: ctypes.CDLL, staging: Path) -> None:
 
 
 def _assemble(machine: str, *, may_fork: bool) -> bytes:
-    """Write the filter: threads may be started, processes only where it is said; a refusal is EPERM."""
+    """Return the filter program: threads are allowed, processes only with `may_fork`; refusals are EPERM."""
     allowed = FORKING if may_fork else ()
     refused = sorted(
         numbers[machine] for name, numbers in REFUSED.items() if machine in numbers and name not in allowed
@@ -188,19 +188,19 @@ def _assemble(machine: str, *, may_fork: bool) -> bytes:
 def _instructions(
     machine: str, refused: Sequence[int], *, may_fork: bool
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Give (operation, skipped if true, skipped if false, operand)."""
+    """Yield BPF instructions: (operation, instructions skipped if true, skipped if false, operand)."""
     load, equal, at_least, has_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, refuse, unknown = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
     yield load, 0, 0, 4
     yield equal, 1, 0, ARCHITECTURES[machine]
     yield answer, 0, 0, refuse
     yield load, 0, 0, 0
-    yield at_least, 0, 1, 0x40000000  # the second numbering of x86_64
+    yield at_least, 0, 1, 0x40000000  # the x32 system calls of x86_64
     yield answer, 0, 0, refuse
     for number in refused:
         yield equal, 0, 1, number
         yield answer, 0, 0, refuse
-    yield equal, 0, 1, CLONE3  # hides its flags behind a pointer; the C library then takes clone
+    yield equal, 0, 1, CLONE3  # passes its flags by pointer; after ENOSYS the C library uses clone
     yield answer, 0, 0, unknown
     yield equal, 0, 3, CLONE[machine]
     yield load, 0, 0, 16

@@ -1,4 +1,4 @@
-"""The manifest: everything that is known of a version, beside its module."""
+"""The manifest of a version: the complete record of it, stored next to its module."""
 
 import hashlib
 from importlib.metadata import version
@@ -17,14 +17,14 @@ FORMAT: Final = 1
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine-readable record of a version. From its decisions anyone renders the same bytes."""
+    """The machine-readable record of a version, from whose decisions the same bytes can be rendered."""
 
     format: int = FORMAT
     policy: str
     version: int
     revises: int | None
     source_sha256: str
-    source: str | None = None  # the module; None in a manifest of a release before it was kept
+    source: str | None = None  # of the module; None in manifests of releases that did not store it
     template_sha256: str
     compiler: str
     log_position: int
@@ -53,12 +53,12 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def module_name(policy: str, number: int) -> str:
-    """Name a version's module: ``detect_drift_v3``."""
+    """Return the name of a version's module, such as ``detect_drift_v3``."""
     return f"{policy}_v{number}"
 
 
 def manifest_of(module: ValidatedModule, against: Against | None = None) -> Manifest:
-    """Write down what is known of a validated module, and of what it does otherwise than the last one."""
+    """Return the manifest of a validated module and of its comparison with the version that it revises."""
     rendered = module.checked.rendered
     decisions = rendered.decisions
     return Manifest(
@@ -78,7 +78,7 @@ def manifest_of(module: ValidatedModule, against: Against | None = None) -> Mani
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Give the canonical JSON: sorted keys, two-space indent."""
+    """Return the canonical JSON with sorted keys and two-space indent."""
     return to_json(manifest)
 
 
@@ -88,7 +88,7 @@ def read_manifest(generated: Path, policy: str, number: int) -> Manifest:
     Raises
     ------
     PublishError
-        There is none, or it is not a manifest.
+        The file is missing or is not a manifest.
     """
     path = generated / f"{module_name(policy, number)}.json"
     manifest = _DOCUMENT.read_if_exists(path)
@@ -104,6 +104,6 @@ def decode_manifest(content: bytes, path: Path) -> Manifest:
     Raises
     ------
     PublishError
-        It is not a manifest that this release knows.
+        The content is not a manifest that this release supports.
     """
     return _DOCUMENT.decode(content, path)

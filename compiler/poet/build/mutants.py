@@ -1,11 +1,9 @@
-"""Small wrong changes of a module, one at a time: what a validator is worth shows in how many it refuses.
+"""Mutation testing of the gates: each mutant is the candidate with one small error, and must be refused.
 
-Operators after DeMillo, Lipton & Sayward 1978 ("Hints on test data selection"), on the libcst tree: flipped
-and shifted comparisons, swapped connectives and arithmetic, dropped negations, moved constants and texts,
-guards dropped or always open, neighbouring branches swapped, statements and arguments left out, wrong
-defaults.
-
-How strong the gates are: every mutant of a candidate goes through them, and must be stopped.
+The share of refused mutants measures the strength of the gates. The operators follow DeMillo, Lipton and
+Sayward 1978 ("Hints on test data selection"), on the libcst tree: flipped and shifted comparisons, swapped
+connectives and arithmetic, dropped negations, changed constants and texts, guards dropped or always true,
+adjacent branches swapped, statements and arguments omitted, wrong defaults.
 """
 
 import math
@@ -49,7 +47,7 @@ _PASS: Final = cst.SimpleStatementLine([cst.Pass()])
 
 
 def mutants(source: str) -> tuple[Mutant, ...]:
-    """Make every mutant of a module, in the order of its lines; of equal sources the first."""
+    """Return every mutant of a module, sorted by line, without duplicate sources."""
     wrapper = MetadataWrapper(cst.parse_module(source))
     positions = wrapper.resolve(PositionProvider)
     root = wrapper.module
@@ -63,7 +61,7 @@ def mutants(source: str) -> tuple[Mutant, ...]:
 
 
 def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """Give all nodes whose change changes what a module does: no imports, names of exports or prose."""
+    """Yield all nodes that affect behavior: not imports, export lists or docstrings."""
     if isinstance(node, cst.Import | cst.ImportFrom | cst.Expr) and not _is_call(node):
         return
     if isinstance(node, cst.Assign) and _is_exports(node):
@@ -215,25 +213,25 @@ _OPERATORS: Final[tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Cha
 
 NAME: Final = "mutant"
 EQUIVALENT: Final = "equivalent"
-CHEAP: Final = ("signature", "boundary table")  # asked before an exact comparison is
+CHEAP: Final = ("signature", "boundary table")  # run before the exact comparison
 Gates = Callable[[ModuleType, str], Iterable[tuple[str, Callable[[], object]]]]
 
 
 def strength_of(
     source: str, mutants: Iterable[Mutant], gates: Gates, behaviour: Behaviour | None
 ) -> Strength:
-    """Count what stops each mutant: a gate, or the proof that it answers as the candidate does.
+    """Count mutants by the gate that refuses them, or by the proof that they are equivalent to the candidate.
 
     Parameters
     ----------
     source
-        The candidate's.
+        The source of the candidate.
     mutants
-        Made from it.
+        The mutants of that source.
     gates
-        Gives the gates of a module and its source, cheap ones first.
+        A function from a module and its source to its gates, cheap ones first.
     behaviour
-        How two versions are compared; without it nothing is proved to be equivalent.
+        How two versions are compared; without it no mutant is proved equivalent.
     """
     verdicts = [(mutant, _verdict(source, mutant, gates, behaviour)) for mutant in mutants]
     refused = Counter(verdict for _, verdict in verdicts if verdict not in ("", EQUIVALENT))
@@ -246,10 +244,10 @@ def strength_of(
 
 
 def _verdict(source: str, mutant: Mutant, gates: Gates, behaviour: Behaviour | None) -> str:
-    """Name the gate that refuses a mutant, or say that it is equivalent; empty where nothing stops it."""
+    """Return the gate that refuses a mutant, `EQUIVALENT`, or an empty text for a survivor."""
     try:
         module = loaded(mutant.source, NAME)
-    except BaseException:  # noqa: BLE001 -- whatever it raises refuses it
+    except BaseException:  # noqa: BLE001 -- any error refuses the mutant
         return "import"
     is_compared = behaviour is None
     for name, attempt in gates(module, mutant.source):
@@ -259,12 +257,12 @@ def _verdict(source: str, mutant: Mutant, gates: Gates, behaviour: Behaviour | N
                 return EQUIVALENT
         try:
             attempt()
-        except BaseException:  # noqa: BLE001 -- as well
+        except BaseException:  # noqa: BLE001 -- any error refuses the mutant
             return name.replace("_", " ")
     return ""
 
 
 def _is_equivalent(source: str, mutant: Mutant, behaviour: Behaviour | None) -> bool:
-    with suppress(Exception):  # a mutant that cannot be asked is not proved to be anything
+    with suppress(Exception):  # a mutant that cannot be compared is not proved equivalent
         return behaviour is not None and same(source, mutant.source, behaviour)
     return False

@@ -1,4 +1,4 @@
-"""Source → a module of one's own, and the numbers and texts that it speaks of."""
+"""Load a module from its source, and extract the constants that it contains and compares with."""
 
 import ast
 from collections import Counter
@@ -7,42 +7,42 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-LARGEST: Final = 1e300  # beyond, what lies beside a number is an infinity
+LARGEST: Final = 1e300  # beyond it, the neighbor of a number may be infinite
 STAND_INS: Final = (
     "compare",
     "prepare",
-)  # primitives that a behaviour replaces, and whose arguments it looks at
+)  # primitives that a behaviour replaces and whose arguments it inspects
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The constants of some modules, sorted: numbers without truth values, texts without docstrings."""
+    """The sorted constants of some modules: numbers without booleans, texts without docstrings."""
 
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
-    fields: tuple[str, ...]  # names of what is read from a context: ``field(context, "segment")``
-    held_against: Mapping[str, frozenset[float | str]]  # names that are only compared with constants: which
-    used_otherwise: frozenset[str]  # names that something else is done with
+    fields: tuple[str, ...]  # names of context fields that are read: ``field(context, "segment")``
+    held_against: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
+    used_otherwise: frozenset[str]  # names with any other use
 
     def are_only_compared(self, *names: str) -> bool:
-        """Whether nothing is done with these but comparing them with constants: then those decide alone."""
+        """Return whether these names are only compared with constants, so that the constants alone decide."""
         return self.used_otherwise.isdisjoint(names)
 
     def numbers_against(self, name: str) -> tuple[float, ...]:
-        """Give the numbers that a name may be compared with: all, where it is used in any other way."""
+        """Return the numbers that a name is compared with, or all numbers if it has any other use."""
         if name not in self.held_against:
             return self.numbers
         return tuple(sorted(each for each in self.held_against[name] if not isinstance(each, str)))
 
     def texts_against(self, name: str) -> tuple[str, ...]:
-        """Give the texts that a name may be compared with: all, where it is used in any other way."""
+        """Return the texts that a name is compared with, or all texts if it has any other use."""
         if name not in self.held_against:
             return self.texts
         return tuple(sorted(each for each in self.held_against[name] if isinstance(each, str)))
 
 
 def spoken(*sources: str) -> Spoken:
-    """Read the constants of all sources together."""
+    """Return the constants of all sources together."""
     numbers: set[float] = set()
     texts: set[str] = set()
     fields: set[str] = set()
@@ -89,7 +89,7 @@ def _uses(trees: Iterable[ast.Module]) -> tuple[dict[str, frozenset[float | str]
 
 
 def _handed_on(tree: ast.Module) -> Iterator[str]:
-    """Name what is only passed to a primitive that stands in for itself in a comparison."""
+    """Yield names that are only passed on to a primitive that a comparison replaces."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
             yield from (name for each in node.keywords if (name := _used_name(each.value)))
@@ -101,7 +101,7 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _used_name(node: ast.AST) -> str:
-    """Name what is read: a variable, an attribute whatever it is of, or the function that is called."""
+    """Return the name that a node reads: a variable, an attribute of any object, or a called function."""
     if isinstance(node, ast.Call):
         return node.func.id if isinstance(node.func, ast.Name) else ""
     if isinstance(node, ast.Attribute):
@@ -110,7 +110,7 @@ def _used_name(node: ast.AST) -> str:
 
 
 def _values(node: ast.expr, constants: Mapping[str, ast.expr]) -> set[float | str] | None:
-    """Give the numbers and texts that a constant holds; None where it is no constant."""
+    """Return the numbers and texts in a constant, or None if the node is not a constant."""
     if isinstance(node, ast.Name):
         node = constants.get(node.id, node)
     if isinstance(node, ast.Call) and _used_name(node) == "frozenset" and len(node.args) == 1:
@@ -124,9 +124,9 @@ def _values(node: ast.expr, constants: Mapping[str, ast.expr]) -> set[float | st
 
 
 def loaded(source: str, name: str) -> ModuleType:
-    """Run a module's source under a name of its own; nothing else sees it.
+    """Return a module executed from `source` without registering it in `sys.modules`.
 
-    Only for source that is in the dialect of policies, which does nothing when it is imported.
+    Use it only for source in the policy dialect, which has no effects at import.
     """
     module = ModuleType(name)
     exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- see above

@@ -1,11 +1,11 @@
-"""Validated modules become versions on disk; one rename makes them visible.
+"""Publish validated modules as versions on disk, made visible by one rename.
 
 Manifests and modules are written first, under names that the registry does not mention yet. Then the new
-registry file takes the old one's place. Before that rename nothing has happened, after it everything.
+registry file replaces the old one. The rename is atomic: before it no version is published, after it all are.
 
-What makes ``generated/`` a package: written once, the same in every workspace.
-
-Every generated file follows from its manifest: what `poet compile --check` asks.
+The files that make ``generated/`` a package (`STANDING`) are written once and are the same in every
+workspace. `check_generated` verifies for `poet compile --check` that every generated file follows from its
+manifest.
 """
 
 import hashlib
@@ -63,29 +63,29 @@ def publish(
     share: float = 0.1,
     patience_s: float = PATIENCE_S,
 ) -> tuple[Version, ...]:
-    """Publish modules together: after a kill at any moment either all of them are there or none is.
+    """Publish modules atomically: after a crash at any time, either all are published or none is.
 
     Parameters
     ----------
     modules
-        At most one a policy.
+        At most one per policy.
     generated
-        The folder of versions; made where it is missing.
+        The folder of versions; created if it is missing.
     who, why, at
-        For the journal: a name, a sentence, a time (RFC 3339).
+        The author (a name), reason (a sentence) and time (RFC 3339) for the journal.
     activate
-        Whether the new versions answer from now on. The first version of a policy always does.
+        Whether the new versions become active. The first version of a policy always does.
     against
-        By policy, what its new version does otherwise than the one it revises: for the manifest.
+        By policy, the comparison of its new version with the one it revises, for the manifest.
     trial, share
-        Instead of answering, the new versions are put on trial, on this share of the calls.
+        Instead of becoming active, the new versions run as shadow or canary on this share of the calls.
     patience_s
-        How long to wait for another compiler.
+        How long to wait for another compiler, in seconds.
 
     Raises
     ------
     PublishError
-        A version of that number is there already and differs, it is quarantined, or another compiler
+        A different version with the same number exists, the version is quarantined, or another compiler
         holds the lock.
     """
     if trial is not None:
@@ -94,7 +94,7 @@ def publish(
     new = [_New(module, generated, against) for module in modules]
     with lock(generated, timeout_s=patience_s):
         change = Change(generated, who=who, why=why, at=at)
-        # Whatever can be refused is refused before the first write.
+        # All checks that can fail run before the first write.
         for each in new:
             each.refuse_another(change.before)
         for name, content in STANDING.items():
@@ -113,7 +113,7 @@ def publish(
 
 
 class _New:
-    """The two files of a new version, and its entry."""
+    """The two files of a new version, and its registry entry."""
 
     def __init__(self, module: ValidatedModule, generated: Path, against: Mapping[str, Against]) -> None:
         decisions = module.checked.rendered.decisions
@@ -121,7 +121,7 @@ class _New:
         name = module_name(self.policy, self.number)
         source = module.checked.rendered.source.encode()
         manifest = encode(manifest_of(module, against.get(self.policy)))
-        # The manifest first: a module without one was never ours, which tells a kill in between from an edit.
+        # The manifest is written first. A module without one is foreign, which tells an edit from a crash.
         self.files = {generated / f"{name}.json": manifest, generated / f"{name}.py": source}
         self.entry = VersionEntry(
             module=f"{name}.py",
@@ -132,7 +132,7 @@ class _New:
         self.version = Version(policy=self.policy, number=self.number, path=path, sha256=self.entry.sha256)
 
     def refuse_another(self, document: RegistryDocument) -> None:
-        """Refuse to take the place of anything that is not this very version."""
+        """Raise `PublishError` if a file or registry entry of this version exists and differs."""
         known = document.policies.get(self.policy)
         there = known.versions.get(str(self.number)) if known else None
         if there not in (None, self.entry):
@@ -148,8 +148,8 @@ class _New:
         for path, content in self.files.items():
             if path.exists() and path.read_bytes() != content:
                 raise PublishError(
-                    f"{path} is in the way and is not what would be published; nobody's edit is "
-                    "overwritten: move it away, or restore it from version control"
+                    f"{path} exists and differs from what would be published; edits are never "
+                    "overwritten: move the file away, or restore it from version control"
                 )
 
     def write(self) -> None:
@@ -179,19 +179,19 @@ OURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file that is not what its manifest gives."""
+    """A generated file that differs from what its manifest implies."""
 
     file: str
     says: str
 
 
 def published_manifest(generated: Path, policy: str, number: int) -> Manifest:
-    """Read the manifest of a version, having seen that it is the one that was published.
+    """Read the manifest of a version and check that it is the published one.
 
     Raises
     ------
     PublishError
-        There is no such version, or its manifest was changed since.
+        The version does not exist, or its manifest was changed after publication.
     """
     manifest = read_manifest(generated, policy, number)
     path = generated / f"{module_name(policy, number)}.json"
@@ -203,12 +203,12 @@ def published_manifest(generated: Path, policy: str, number: int) -> Manifest:
 
 
 def published_source(generated: Path, policy: str, number: int) -> str:
-    """Return the source of a version as it was published, whatever became of the module on disk.
+    """Return the source of a version as it was published, even if the module on disk was changed.
 
     Raises
     ------
     PublishError
-        There is no such version, or what was published of it cannot be read.
+        The version does not exist, or its published source cannot be read.
     """
     try:
         return read_published(generated, _entry(generated, policy, number)).source.decode()
@@ -226,7 +226,7 @@ def _entry(generated: Path, policy: str, number: int) -> VersionEntry:
 
 
 def check_generated(generated: Path, render: Callable[[Decisions], RenderedModule]) -> list[Difference]:
-    """Compare every published version with its digests and with what its decisions render to."""
+    """Return the differences between every published version and its digests or rendered decisions."""
     document = read_document(generated)
     found = _check_package(generated / "__init__.py") if document.policies else []
     if (generated / UPGRADE_FILE).exists():
@@ -287,7 +287,7 @@ def _check(
 
 
 def _is_of(manifest: Manifest, policy: str, number: int, entry: VersionEntry) -> bool:
-    """Whether a manifest is of this version, and keeps the source of this version if it keeps one."""
+    """Return whether a manifest belongs to this version, including the source if it stores one."""
     if (manifest.policy, manifest.version, manifest.source_sha256) != (policy, number, entry.sha256):
         return False
     if manifest.source is None:

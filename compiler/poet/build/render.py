@@ -1,6 +1,7 @@
-"""From decisions and a template to source, and the shape that the source must have.
+"""Render decisions with a template to source code, and to the shape that this source must have.
 
-Where templates are, what they may do, and which of them a module came from.
+This module also finds templates, restricts what they can do (`environment`), and identifies the templates
+that a module was rendered from (`templates_sha256`).
 """
 
 import hashlib
@@ -20,16 +21,16 @@ from poet_runtime.errors import RenderError
 
 
 def template_root() -> Path:
-    """Give the folder of the built-in templates: the installed package's, else the checkout's."""
+    """Return the folder of the built-in templates, in the installed package or else in the checkout."""
     package = Path(__file__).parents[1]
     return packaged if (packaged := package / "templates").is_dir() else package.parents[1] / "templates"
 
 
 def environment(overrides: Path | None) -> jinja2.Environment:
-    """Make an environment in which templates print and cannot compute: no globals, our filters alone.
+    """Return an environment in which templates print but cannot compute: no globals, and only our filters.
 
-    A name is a file's, looked up among the built-in templates, or ``package:file``, looked up beside the
-    package. In `overrides` both are found by the file's name.
+    A template name is a file name, looked up among the built-in templates, or ``package:file``, looked up in
+    the package. In the folder `overrides` both are looked up by file name.
     """
     own = jinja2.FileSystemLoader([template_root()] if overrides is None else [overrides, template_root()])
     made = jinja2.Environment(
@@ -63,12 +64,12 @@ def _beside_package(name: str, overrides: Path | None) -> str | None:
 
 
 def templates_sha256(env: jinja2.Environment, name: str) -> str:
-    """Digest a template and all it extends or includes, by name and content.
+    """Return the digest of a template and all that it extends or includes, by name and content.
 
     Raises
     ------
     RenderError
-        A template names another one by an expression.
+        A template refers to another one by an expression.
     """
     contents: dict[str, str] = {}
     waiting = [name]
@@ -98,7 +99,7 @@ def _content(env: jinja2.Environment, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RenderedModule:
-    """A module's source, and its shape: what its template gives when all text from feedback is harmless."""
+    """The source of a module, and its shape: the source with placeholders for all text from feedback."""
 
     decisions: Decisions
     source: str
@@ -107,12 +108,12 @@ class RenderedModule:
 
 
 def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedModule:
-    """Render decisions with their policy's template; one in the folder `overrides` comes first.
+    """Render decisions with the template of their policy; the folder `overrides` takes precedence.
 
     Raises
     ------
     RenderError
-        The decisions or the template are not usable.
+        The decisions or the template are invalid.
     """
     spec = policy(decisions.policy)
     try:
@@ -145,7 +146,7 @@ def _render_source(spec: PolicySpec, template: jinja2.Template, decisions: Decis
 
 
 def _harmless(decisions: Decisions, words: frozenset[str]) -> Decisions:
-    """Give the same decisions with every text that is not the policy's own replaced, equal texts alike."""
+    """Return the decisions with placeholders for all texts other than `words`; equal texts stay equal."""
     seen: dict[str, str] = {}
 
     def placeholder(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Samples of every kind that a drift policy claims to serve, as Hypothesis strategies."""
+"""Hypothesis strategies for samples of every kind that drift policies support."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,20 +14,20 @@ STEP_S: Final = 3600.0
 
 @dataclass(frozen=True)
 class Pair:
-    """A current sample, a reference, and the times and context they come with."""
+    """A current and a reference sample, with their times and context."""
 
     current: Any
     reference: Any
     keywords: dict[str, Any]
 
     def __repr__(self) -> str:
-        """Show the beginning of both, which is enough to recognise them."""
+        """Return the beginning of both samples, which is enough to recognize them."""
         sizes = len(self.current), len(self.reference)
         return f"Pair({self.current[:5]!r}…, {self.reference[:5]!r}…, n = {sizes})"
 
 
 def numeric(shape: str, n: int, seed: int) -> NDArray[np.float64]:
-    """Draw a numeric sample of one shape."""
+    """Return a numeric sample of one shape."""
     normal = np.random.default_rng(seed).standard_normal(n)
     if shape == "heavy":
         return np.sign(normal) * np.expm1(2.0 * np.abs(normal))
@@ -42,7 +42,7 @@ def numeric(shape: str, n: int, seed: int) -> NDArray[np.float64]:
 
 
 def letters(n: int, seed: int) -> list[str]:
-    """Draw a categorical sample of five levels, one of them rare."""
+    """Return a categorical sample of five levels, one of them rare."""
     rng = np.random.default_rng(seed)
     return [*map(str, rng.choice(["a", "b", "c", "d", "rare"], n, p=[0.4, 0.3, 0.15, 0.12, 0.03]))]
 
@@ -53,7 +53,7 @@ LENGTHS: Final = st.integers(20, 90)
 
 @st.composite
 def numeric_pairs(draw: st.DrawFn) -> Pair:
-    """Two samples of one numeric shape, without times."""
+    """Draw two samples of one numeric shape, without times."""
     shape, seed = draw(st.sampled_from(SHAPES)), draw(SEEDS)
     return Pair(numeric(shape, draw(LENGTHS), seed), numeric(shape, draw(LENGTHS), seed + 1), {})
 
@@ -67,7 +67,7 @@ def _seasonal(draw: st.DrawFn) -> Pair:
 
 
 def with_times(seed: int, days: int, *, hours: int, shift: float = 0.0) -> Pair:
-    """Draw an hourly series with a daily season and, right after it, a current stretch."""
+    """Return an hourly reference series with a daily season, and the current window right after it."""
     rng = np.random.default_rng(seed)
     times = STEP_S * np.arange(24 * days + hours)
     values = 3.0 * np.sin(2.0 * np.pi * times / DAY_S) + rng.standard_normal(len(times))
@@ -92,7 +92,7 @@ def _categorical(draw: st.DrawFn) -> Pair:
 
 @st.composite
 def _odd(draw: st.DrawFn) -> Pair:
-    """Empty, all missing, with infinities, of mixed kinds: what monitors meet at three in the morning."""
+    """Draw degenerate samples: empty, all missing, constant, with infinities, or of mixed types."""
     odd: st.SearchStrategy[Any] = st.sampled_from([
         np.array([], float), np.full(30, np.nan), [None] * 20, np.array([1.0]), np.zeros(25),
         np.array([np.inf, -np.inf, 1.0, 2.0] * 8), np.array([1e300, -1e300] * 15),
@@ -103,5 +103,5 @@ def _odd(draw: st.DrawFn) -> Pair:
 
 
 def pairs() -> st.SearchStrategy[Pair]:
-    """Pairs of every kind, odd ones included."""
+    """Return a strategy for pairs of every kind, degenerate ones included."""
     return numeric_pairs() | _seasonal() | _categorical() | _odd()

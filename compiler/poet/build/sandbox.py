@@ -1,4 +1,4 @@
-"""Run a candidate where it can do no harm: another process, limited, watched, thrown away afterwards."""
+"""Run a candidate in a separate process that is resource-limited, audited and ended afterwards."""
 
 import os
 import secrets
@@ -14,39 +14,39 @@ import msgspec
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Mutant, Strength
 
-KEPT: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # which kernels numpy may use
+KEPT: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # numpy's kernels, Windows
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate may use up."""
+    """Resource limits of a candidate: seconds and bytes."""
 
     wall_s: float = 400.0
     cpu_s: int = 300
-    call_cpu_s: float = 10.0  # its import, or one call
+    call_cpu_s: float = 10.0  # for its import or one call
     memory_bytes: int = 3 << 30
     file_bytes: int = 16 << 20
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker is asked to do."""
+    """The task of a worker process."""
 
     policy: str
     decisions: bytes | None
     effort: int
     limits: Limits
-    contract: str = ""  # the module with the policy's properties
-    behaviour: str = ""  # the module that says how two versions are compared; empty: nobody does
-    imports: tuple[str, ...] = ()  # packages that this policy may import beside those of every policy
-    folders: tuple[str, ...] = ()  # where contract and packages are, on the path of whoever asks
+    contract: str = ""  # module with the properties of the policy
+    behaviour: str = ""  # module that defines how versions are compared; may be empty
+    imports: tuple[str, ...] = ()  # packages allowed in addition to those of every policy
+    folders: tuple[str, ...] = ()  # folders of contract and packages on the caller's path
     path: str = ""
     kept: tuple[Counterexample, ...] = ()
     mutants: tuple[Mutant, ...] = ()
-    champion: str = ""  # the source of the version in force, for the budget; empty: there is none
-    password: str = ""  # an answer without it is not the worker's
+    champion: str = ""  # source of the active version, for the budget; empty if there is none
+    password: str = ""  # proves that an answer is from the worker
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker answers."""
+    """The result of a worker process."""
 
     password: str
     gates: tuple[Gate, ...]
@@ -55,12 +55,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(job: Job, staging: Path) -> Answer:
-    """Run all gates in a process of their own.
+    """Run all gates in a separate process and return their results.
 
-    A crash, a time-out, a refused resource or an answer that makes no sense is a gate that failed.
+    A crash, a timeout, a refused resource or an invalid answer is reported as a failed gate.
     """
     job = msgspec.structs.replace(job, password=secrets.token_hex(16))
-    # files, for a pipe takes into memory whatever a candidate writes and stays open with its children
+    # Files, not pipes: a pipe would buffer all output in memory and stay open in child processes.
     with tempfile.TemporaryFile(dir=staging) as said, tempfile.TemporaryFile(dir=staging) as complaints:
         process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-m", "poet.build.worker"],
@@ -86,7 +86,7 @@ def _environment(staging: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {
         "HOME": str(staging),
-        "USERPROFILE": str(staging),  # the same on Windows
+        "USERPROFILE": str(staging),  # the home folder on Windows
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
@@ -119,7 +119,7 @@ def _how_it_ended(code: int) -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the process, and on POSIX its whole group, children of the candidate included."""
+    """End the process, and on POSIX its whole group including children of the candidate."""
     try:
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The one verb: a checked module becomes one that may be published, or an error that says what broke."""
+"""Validate a checked module, so that it may be published, or raise an error with the failed gate."""
 
 import importlib.util
 import tempfile
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from poet.build.check import CheckedModule
 
 
-THOROUGH: Final = 20  # examples a property from which on the validator is tried as well
+THOROUGH: Final = 20  # examples per property from which on mutants are tested as well
 
 
 class ContractBrokenError(ValidationError):
-    """A candidate failed a gate; `report` has them all."""
+    """A candidate failed a gate; `report` contains all gates that were tried."""
 
     def __init__(self, report: ValidationReport) -> None:
         self.report = report
@@ -43,27 +43,28 @@ def validate(
     counterexamples: Path | None = None,
     champion: str = "",
 ) -> ValidatedModule:
-    """Import the candidate in a sandbox and put it through its boundary table and its contract.
+    """Run the candidate in a sandbox and check its boundary table and its contract.
 
     Parameters
     ----------
     checked
-        A module that kept its shape and its dialect.
+        A module that passed `poet.build.check.check`.
     staging
-        A folder that the sandbox may write to; made where it is missing, emptied afterwards.
+        A folder that the sandbox may write to; created if missing, emptied afterwards.
     effort
-        Hypothesis examples a property. Below 20 it is a quick look, which tries no mutants.
+        Hypothesis examples per property. Below 20, no mutants are tested.
     limits
-        What the candidate may use up.
+        Resource limits of the candidate.
     counterexamples
-        A folder of inputs on which earlier candidates failed: tried first, and added to.
+        A folder of inputs on which earlier candidates failed. They are replayed first,
+        and new ones are added.
     champion
-        The source of the version in force, against which time and memory are held; empty: there is none.
+        The source of the active version, with which time and memory are compared; empty if there is none.
 
     Raises
     ------
     ContractBrokenError
-        It failed a gate.
+        The candidate failed a gate.
     """
     from poet.build.mutants import mutants  # noqa: PLC0415 -- libcst, which no worker needs
 
@@ -92,7 +93,7 @@ def validate_file(
     limits: Limits | None = None,
     counterexamples: Path | None = None,
 ) -> ValidationReport:
-    """Put any module through the contract of a policy, and give the report, passed or not.
+    """Check any module against the contract of a policy, and return the report even if a gate failed.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -
 
 
 def _folders(spec: PolicySpec) -> tuple[str, ...]:
-    """Find where the packages are that the sandbox needs; it does not read PYTHONPATH."""
+    """Return the folders of the packages that the sandbox needs, because it does not read PYTHONPATH."""
     found: dict[str, None] = {}
     for name in (spec.contract, *filter(None, [spec.behaviour]), *spec.imports):
         package = importlib.util.find_spec(name.partition(".")[0])

@@ -1,6 +1,7 @@
-"""The process in which a candidate is imported and exercised. Reads a job, writes its gates.
+"""The worker process: it imports a candidate, runs its gates, and writes the results.
 
-What a call may cost: against the version in force, in one run, so that the machine does not matter.
+The budget gate compares the time and memory of a call with those of the active version in the same run, so
+that the result does not depend on the machine.
 """
 
 import ast
@@ -41,14 +42,15 @@ from poet.spec import decisions as documents
 from poet_runtime import drift
 
 _PACKAGES: Final = tuple(f"{Path(each).parents[1]}{os.sep}" for each in (drift.__file__, __file__))
-_is_local_file: Final[Callable[[str], bool]] = vars(providers)["is_local_module_file"]  # it is not exported
+_is_local_file: Final[Callable[[str], bool]] = vars(providers)["is_local_module_file"]  # not exported
 
 
 def _is_candidate_file(path: str) -> bool:
-    """Return whether Hypothesis should try the constants of a file: those of the candidate, not ours.
+    """Return whether Hypothesis should try the constants of a file: those of the candidate, not of POET.
 
-    Hypothesis looks into every module outside ``site-packages``. From a checkout it would try thousands of
-    constants of the compiler, from an installed package none: the same contract would test differently.
+    Hypothesis inspects every module outside ``site-packages``. In a checkout it would try thousands of
+    constants of the compiler, and in an installed package none, so that the same contract would test
+    different inputs.
     """
     return not path.startswith(_PACKAGES) and _is_local_file(path)
 
@@ -56,8 +58,8 @@ def _is_candidate_file(path: str) -> bool:
 setattr(providers, "is_local_module_file", _is_candidate_file)  # noqa: B010 -- it is not exported
 
 
-ROUNDS: Final = 3  # the fastest of which counts: what disturbs a measurement only ever makes it longer
-TIMES, BESIDE_S = 10.0, 0.05  # as long as the champion, and a start
+ROUNDS: Final = 3  # the fastest counts, because disturbances only ever lengthen a measurement
+TIMES, BESIDE_S = 10.0, 0.05  # limits: multiple of the champion's time, plus a constant
 MEMORY_TIMES, BESIDE_BYTES = 4.0, 32 << 20
 
 
@@ -68,7 +70,7 @@ def within_budget(
     *,
     call_s: float,
 ) -> int:
-    """Call both with much to do, in turns, and give the number of calls.
+    """Compare both functions on heavy calls, and return the number of calls of the candidate.
 
     Raises
     ------
@@ -83,16 +85,16 @@ def within_budget(
             continue
         other = _cost(champion, work, call_s)
         if own.seconds > TIMES * other.seconds + BESIDE_S:
-            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the version in force")
+            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the active version")
         if own.peak > MEMORY_TIMES * other.peak + BESIDE_BYTES:
             raise Broken(
-                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the one in force"
+                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the active version"
             )
     return calls
 
 
 class _Cost:
-    """The time of the fastest call, in seconds, and the peak of memory that Python allocated, in bytes."""
+    """The time of the fastest call, in seconds, and the peak of memory allocated by Python, in bytes."""
 
     def __init__(self, seconds: float, peak: int) -> None:
         self.seconds, self.peak = seconds, peak
@@ -115,22 +117,22 @@ def _cost(function: Callable[..., Any], work: Heavy, call_s: float) -> _Cost:
         tracemalloc.stop()
 
 
-MUTANT_EFFORT: Final = 25  # examples a property
+MUTANT_EFFORT: Final = 25  # examples per property
 LONGEST: Final = 2000  # characters of a counterexample
 BLOB: Final = re.compile(r"\n*You can reproduce .*@reproduce_failure\('([^']+)', b'([^']*)'\).*")
-TRUSTED: Final = ("numpy", "scipy", "statsmodels", "poet_runtime")  # what every policy may import
-_IMPORTED: Final = (np, scipy.special, drift)  # before the guard watches
+TRUSTED: Final = ("numpy", "scipy", "statsmodels", "poet_runtime")  # allowed for every policy
+_IMPORTED: Final = (np, scipy.special, drift)  # imported before the guard is registered
 
 
 def main() -> None:
-    """Read a job from standard input, write the answer to standard output."""
+    """Read a job from standard input and write the answer to standard output."""
     answer = os.dup(1)
     quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)  # what a candidate prints must not pass for an answer
+    os.dup2(quiet, 1)  # output of the candidate must not pass for an answer
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     staging = Path(job.path).parent
     hypothesis.configuration.set_hypothesis_home_dir(staging / ".hypothesis")
-    sys.path += [folder for folder in job.folders if folder not in sys.path]  # as -I leaves PYTHONPATH out
+    sys.path += [folder for folder in job.folders if folder not in sys.path]  # because -I ignores PYTHONPATH
     contract = importlib.import_module(job.contract)
     trial = Trial(job, contract.CONTRACT)
     may_fork = contract.CONTRACT.may_fork
@@ -153,30 +155,33 @@ def main() -> None:
         gates.append(_of_strength(strength, is_compared=bool(job.behaviour)))
     report = Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found), strength=strength)
     os.write(answer, msgspec.json.encode(report))
-    os._exit(0)  # waits for no thread and runs no handler of the candidate's
+    os._exit(0)  # neither waits for threads nor runs handlers of the candidate
 
 
 def _of_strength(strength: Strength, *, is_compared: bool) -> Gate:
-    """Fail where a mutant survives; without a comparison nobody can tell it from one that is equivalent."""
+    """Return a gate that fails if a mutant survives.
+
+    Without a comparison it passes, because a survivor cannot be distinguished from an equivalent mutant.
+    """
     survivors = "\n".join(strength.survivors)[:LONGEST] if is_compared else ""
     says = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
     return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=says)
 
 
 def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:
-    """Import the libraries of a policy before anything is refused: some read settings when they start."""
-    with suppress(SyntaxError):  # the import's gate says so
+    """Import the libraries of a policy before anything is refused, because some read settings at import."""
+    with suppress(SyntaxError):  # reported by the import gate
         for node in ast.walk(ast.parse(candidate.read_bytes())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             for name in names:
                 if any(f"{name}.".startswith(f"{package}.") for package in packages):
-                    with suppress(ImportError):  # as well
+                    with suppress(ImportError):  # reported by the import gate
                         importlib.import_module(name)
 
 
 class Trial:
-    """One candidate before its gates."""
+    """The validation of one candidate."""
 
     def __init__(self, job: Job, contract: Contract) -> None:
         self.found: list[Counterexample] = []
@@ -186,16 +191,16 @@ class Trial:
         self._decisions = None if job.decisions is None else documents.decode(job.decisions)
 
     def gates(self) -> Iterator[Gate]:
-        """Try the gates, cheap ones first, up to the first that fails."""
+        """Yield the results of the gates, cheap ones first, up to the first failure."""
         for name, attempt in self._attempts():
             try:
                 yield Gate(name=name.replace("_", " "), passed=True, examples=attempt())
-            except BaseException as error:  # noqa: BLE001 -- whatever it raises breaks the contract
+            except BaseException as error:  # noqa: BLE001 -- any error violates the contract
                 yield Gate(name=name.replace("_", " "), passed=False, counterexample=self._told(name, error))
                 return
 
     def strength(self) -> Strength | None:
-        """Send every mutant through the candidate's gates; None where there are no mutants."""
+        """Return the result of running every mutant through the gates, or None without mutants."""
         if not self._job.mutants:
             return None
         return strength_of(
@@ -220,7 +225,7 @@ class Trial:
     def _gates_of(
         self, module: ModuleType, source: str, *, effort: int
     ) -> Iterator[tuple[str, Callable[[], int]]]:
-        """Give what a module of this policy has to pass, cheap gates first."""
+        """Yield the gates that a module of this policy must pass, cheap ones first."""
         policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
         yield "signature", lambda: self._has_its_signature(module)
         decisions = self._decisions
@@ -230,7 +235,7 @@ class Trial:
             yield prove.__name__, lambda prove=prove: self._search(policy, prove, effort)  # type: ignore[misc]
 
     def _has_its_signature(self, module: ModuleType) -> int:
-        """Hold how the candidate is called, and which version it says it is, against what was promised."""
+        """Check the signature of the candidate and the version that it declares."""
         signature = inspect.signature(getattr(module, self._job.policy))
         bare = signature.replace(return_annotation=inspect.Signature.empty)
         promised = self._contract.signature
@@ -252,7 +257,7 @@ class Trial:
         )
 
     def _import_into(self, modules: list[ModuleType]) -> int:
-        """Import the candidate from its file, so that Hypothesis finds its constants."""
+        """Import the candidate from its file, so that Hypothesis can find its constants."""
         name = Path(self._job.path).stem
         found = importlib.util.spec_from_file_location(name, self._job.path)
         assert found is not None  # noqa: S101 -- a path that ends in .py
@@ -267,7 +272,7 @@ class Trial:
         return 0
 
     def _replay(self, module: ModuleType) -> int:
-        """Try what some candidate failed on before; a blob of another Hypothesis says nothing here."""
+        """Replay stored counterexamples, except blobs of other Hypothesis versions."""
         source = Path(self._job.path).read_text(encoding="utf-8")
         policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
         properties = {prove.__name__: prove for prove in self._contract.properties}
@@ -310,7 +315,7 @@ class Trial:
         )(proof)
 
     def _told(self, gate: str, error: BaseException) -> str:
-        """Say what went wrong, and remember the shrunk input."""
+        """Return the error message, and store the shrunk input."""
         told = "\n".join([_what(error), *getattr(error, "__notes__", ())])
         shown = BLOB.sub("", told)[:LONGEST]
         if (blob := BLOB.search(told)) and gate != "kept counterexamples":
@@ -326,7 +331,7 @@ def _what(error: BaseException) -> str:
 
 
 class _Counted:
-    """The candidate's function, each call counted and within its time."""
+    """The function of the candidate, with a call counter and a CPU time limit per call."""
 
     def __init__(self, module: ModuleType, name: str, source: str, cpu_s: float) -> None:
         self.calls = 0

@@ -1,1 +1,1 @@
-"""Ways in and out for other tools, each optional."""
+"""Optional integrations with other tools."""

@@ -1,7 +1,7 @@
-"""Events from a Dana program: ``dana_events.emit("drift.validation", {…})``.
+"""Append events from a Dana program: ``dana_events.emit("drift.validation", {…})``.
 
-Dana imports Python modules by name; see docs/dana.md. Nothing here imports Dana, so the same two functions
-serve any Python program.
+Dana imports Python modules by name; see docs/dana.md. This module does not import Dana, so the same two
+functions work in any Python program.
 """
 
 import os
@@ -23,17 +23,17 @@ _opened: "Workspace | None" = None
 
 
 def workspace(path: str | Path | None = None) -> "Workspace":
-    """Give the workspace that events go to; with a path, the one in that folder from now on.
+    """Return the workspace that receives events; a `path` selects the one in that folder from now on.
 
-    Without a path ever given it is the one that the variable ``POET_WORKSPACE`` names, else the one in
-    the current folder.
+    If no path was ever given, it is the workspace named by the variable ``POET_WORKSPACE``, or else the one
+    in the current folder.
 
     Raises
     ------
     WorkspaceError
-        There is none.
+        The folder is not a workspace.
     """
-    global _opened  # noqa: PLW0603 -- a Dana module has functions, no object to keep it in
+    global _opened  # noqa: PLW0603 -- a Dana module consists of functions, without an object to store it
     from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- importing the module must not load the compiler
 
     with _opening:
@@ -47,16 +47,16 @@ def workspace(path: str | Path | None = None) -> "Workspace":
 
 
 def emit(type: str, payload: Any, *, source: str | None = None) -> str:  # noqa: A002 -- CloudEvents' own word
-    """Append one event, and give its id once it is on disk.
+    """Append one event, and return its id when it is on disk.
 
-    `payload` is a dictionary or a struct; what Dana still computes is waited for.
+    `payload` is a dictionary or a struct. Unresolved Dana promises in it are awaited.
 
     Raises
     ------
     EventError
-        The event was refused: says the field, what was expected and what came.
+        The event is invalid. The error names the field, the expected value and the value received.
     WorkspaceError
-        There is no workspace.
+        The folder is not a workspace.
     """
     name, data = _plain(type), _plain(payload)
     if not isinstance(name, str):
@@ -67,16 +67,16 @@ def emit(type: str, payload: Any, *, source: str | None = None) -> str:  # noqa:
 
 
 def _plain(value: Any) -> Any:
-    """Give dictionaries and lists of what a Dana program holds: promises kept, structs taken apart."""
+    """Return a Dana value as dictionaries and lists, with promises resolved and structs unpacked."""
     dana = sys.modules.get("dana.core.concurrency")
-    if dana is not None:  # a Dana function's answer is a promise, which only Dana can tell from its value
+    if dana is not None:  # Dana functions return promises, which only Dana can distinguish from values
         value = dana.resolve_if_promise(value)
     if isinstance(value, Mapping):
         return {_plain(key): _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, set | frozenset):
-        return sorted(map(_plain, value), key=repr)  # the same event however the set was filled
+        return sorted(map(_plain, value), key=repr)  # independent of the insertion order
     if hasattr(type(value), "struct_type"):
         return _plain(value.to_dict())
     return value

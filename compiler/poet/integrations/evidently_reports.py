@@ -1,7 +1,7 @@
-"""Evidently's drift reports become executions that feedback can cite.
+"""Record Evidently drift reports as executions that feedback can cite.
 
-What is read is what a report gives of itself (`.dict()`, `.json()`, or `.as_dict()` before 0.7), so POET
-needs no Evidently of its own: a report may come from another environment, as JSON.
+This module reads the exported form of a report (`.dict()`, `.json()`, or `.as_dict()` before 0.7). POET
+therefore does not need Evidently: a report can come from another environment as JSON.
 """
 
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 EVENT: Final = "Evidently's report"
-# methods whose score is a p-value, by Evidently's own names for them; of all others, more is more drift
+# Evidently's names of methods whose score is a p-value; for all others, a larger score means more drift
 P_VALUES: Final = frozenset(
     {
         "Anderson-Darling",
@@ -54,22 +54,22 @@ def record(
     reference: Any = None,
     when: float | None = None,
 ) -> dict[str, DriftResult]:
-    """Record what a report says of each column; gives it by column, with the ids that feedback cites.
+    """Record the result of each column in a report, and return the results with execution ids, by column.
 
     Parameters
     ----------
     report
-        What `Report.run` gave, its dictionary, or its JSON.
+        The return value of `Report.run`, its dictionary, or its JSON.
     current, reference
-        The tables that the report was made of. With them every candidate statistic is computed, so that POET
-        can learn a better rule; without them it learns only how good this monitor is.
+        The tables that the report compares. If given, every candidate statistic is computed, so that POET can
+        learn a better rule. Without them it learns only how accurate this monitor is.
     when
-        When the report was made, in seconds since 1970; by default now.
+        The time of the report, in seconds since 1970; by default now.
 
     Raises
     ------
     EventError
-        The report has no column whose drift was measured, or is none of Evidently's.
+        The report has no column with a drift measurement, or is not an Evidently report.
     """
     return {
         result.feature: recorded(
@@ -84,12 +84,12 @@ def record(
 
 
 def results(report: Any) -> tuple[DriftResult, ...]:
-    """Give what a report says of each column, in its order, without recording it.
+    """Return the result of each column in report order, without recording them.
 
     Raises
     ------
     EventError
-        As `record`.
+        Under the same conditions as in `record`.
     """
     found = tuple(_found(_document(report)))
     if not found:
@@ -109,7 +109,7 @@ def _document(report: Any) -> Mapping[str, Any]:
             document = json.loads(report)
         except ValueError as error:
             raise EventError(event=EVENT, path="report", expected="JSON", got=str(error)) from error
-    for way in ("as_dict", "dict"):  # the older one first: there `dict` is pydantic's
+    for way in ("as_dict", "dict"):  # the older name first, because before 0.7 `dict` is pydantic's
         if not isinstance(document, Mapping) and hasattr(document, way):
             document = getattr(document, way)()
     if not isinstance(document, Mapping) or not isinstance(document.get("metrics"), list):

@@ -1,4 +1,4 @@
-"""Versions of policies beside the models they watch, and retrained models as feedback: MLflow."""
+"""MLflow integration: log policy versions to runs, and record retrained models as feedback."""
 
 from importlib import import_module
 from pathlib import Path
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 def log_policy_version(
     workspace: "Workspace", policy: str, version: int | None = None, *, run_id: str | None = None
 ) -> str:
-    """Put a published version, module and manifest, among a run's artefacts; gives the folder it is in.
+    """Log the module and manifest of a published version as artifacts of a run, and return their folder.
 
-    The run gets tags too: ``poet.<policy>.version`` and ``poet.<policy>.sha256``, so that a run can be found
-    by the policy that watched it.
+    The run is also tagged with ``poet.<policy>.version`` and ``poet.<policy>.sha256``, so that runs can be
+    searched by the policy that monitored them.
 
     Parameters
     ----------
     version
-        By default the one that answers now.
+        By default the active version.
     run_id
-        By default the active run; where there is none MLflow starts one.
+        By default the active run; if there is none, MLflow starts one.
 
     Raises
     ------
     PoetError
-        There is no such version, or its files are not what was published.
+        The version does not exist, or its files were changed after publication.
     ModuleNotFoundError
         MLflow is not installed.
     """
@@ -47,7 +47,7 @@ def log_policy_version(
     client, run = mlflow.MlflowClient(), run_id or _active_run(mlflow)
     with TemporaryDirectory(prefix="poet-mlflow-") as staging:
         module = Path(staging) / f"{module_name(policy, number)}.py"
-        module.write_bytes(source.encode())  # what was published, which the file on disk need not be
+        module.write_bytes(source.encode())  # the published source, which may differ from the file on disk
         for path in (module, manifest_path):
             client.log_artifact(run, str(path), folder)
     client.set_tag(run, f"poet.{policy}.version", str(number))
@@ -64,23 +64,24 @@ def record_retraining(
     after: str,
     cost: float | str | None = None,
 ) -> Event:
-    """Tell the log that a model was trained again because of an alert, and what that gave.
+    """Record that a model was retrained because of an alert, with its performance before and after.
 
     Parameters
     ----------
     execution_id
-        Of the alert that was the reason.
+        The execution id of the alert that caused the retraining.
     metric
-        The runs' metric that says how good the model is; more is better.
+        The metric of the runs that measures model performance; larger is better.
     before, after
-        The runs of the old and of the new model. The event is the new run's: told twice, it counts once.
+        The run ids of the old and of the new model. The event id contains that of the new run, so
+        recording it twice counts once.
     cost
-        Of the training, in dollars or as people write them.
+        The cost of the training, as a number of dollars or as text that the feedback log accepts.
 
     Raises
     ------
     EventError
-        A run has no such metric.
+        A run does not have this metric.
     ModuleNotFoundError
         MLflow is not installed.
     """
@@ -99,7 +100,7 @@ def record_retraining(
 
 
 def _mlflow() -> Any:
-    """Give MLflow, which is optional and has no types."""
+    """Return the MLflow module, which is optional and untyped."""
     return import_module("mlflow")
 
 

@@ -1,9 +1,8 @@
-"""NannyML's univariate drift results become executions that feedback can cite.
+"""Record NannyML univariate drift results as executions that feedback can cite.
 
-What is read is the frame that a result gives of itself (`.to_df()`), or that frame's columns as a dictionary,
-so POET needs no NannyML of its own.
-
-Another monitor's answers become executions, on the way that POET's own take.
+This module reads the data frame of a result (`.to_df()`), or the columns of that frame as a dictionary, so
+POET does not need NannyML. The Evidently integration shares `recorded` and `rows_of`: results of other
+monitors are recorded in the same way as those of POET's own policies.
 """
 
 import math
@@ -26,9 +25,9 @@ POLICY: Final = "detect_drift"
 def recorded(
     workspace: "Workspace", result: DriftResult, current: Any, reference: Any, *, when: float | None = None
 ) -> DriftResult:
-    """Record an answer about a feature with the samples it was given for; gives it with its id and profile.
+    """Record a result for a feature with its samples, and return it with its execution id and profile.
 
-    Samples that POET cannot compare are left out, and the reason stands in the result.
+    Samples that POET cannot compare are omitted, and the `reason` of the result explains why.
     """
     feature = result.feature
     try:
@@ -42,7 +41,7 @@ def recorded(
 
 
 def rows_of(table: Any, name: str, rows: slice = slice(None)) -> Any:
-    """Give rows of a column of a table; none where the table or the column is not there."""
+    """Return rows of a column of a table, or an empty list if the table or the column is missing."""
     if table is None or not _has(table, name):
         return []
     column = table[name]
@@ -61,10 +60,10 @@ Columns = Mapping[Any, list[Any]]
 
 
 class ChunkResult(NamedTuple):
-    """What NannyML says of one column in one chunk, by one method."""
+    """The NannyML result of one column in one chunk, by one method."""
 
     chunk: str
-    rows: slice  # of the analysed table
+    rows: slice  # of the analyzed table
     when: float | None  # the chunk's end, in seconds since 1970
     result: DriftResult
 
@@ -72,12 +71,13 @@ class ChunkResult(NamedTuple):
 def record(
     workspace: "Workspace", result: Any, *, current: Any = None, reference: Any = None
 ) -> list[ChunkResult]:
-    """Record what a result says of each analysed chunk, column and method; gives it with ids to cite.
+    """Record each analyzed chunk, column and method of a result, and return them with execution ids.
 
     Parameters
     ----------
     result
-        What `UnivariateDriftCalculator.calculate` gave, its `to_df()`, or that frame's `to_dict("list")`.
+        The return value of `UnivariateDriftCalculator.calculate`, its `to_df()`, or that frame's
+        `to_dict("list")`.
     current, reference
         The analysed and the reference table. With them every candidate statistic is computed, so that POET
         can learn a better rule; without them it learns only how good this monitor is.
@@ -85,7 +85,7 @@ def record(
     Raises
     ------
     EventError
-        There is no analysed chunk, or this is no univariate drift result.
+        There is no analyzed chunk, or this is not a univariate drift result.
     """
     done = []
     for each in results(result):
@@ -97,12 +97,12 @@ def record(
 
 
 def results(result: Any) -> list[ChunkResult]:
-    """Give what a result says, chunk by chunk, without recording it.
+    """Return each chunk, column and method of a result, without recording them.
 
     Raises
     ------
     EventError
-        As `record`.
+        Under the same conditions as in `record`.
     """
     columns = _columns(result)
     measured = [(key[0], key[1]) for key in columns if key[0] != "chunk" and key[2] == "value"]
@@ -141,7 +141,7 @@ NAMES: Final = ("value", "upper_threshold", "lower_threshold", "alert")
 def _result(feature: str, method: str, said: Mapping[str, list[Any] | None], row: int) -> DriftResult:
     score, upper, lower = (_number(said[name], row) for name in NAMES[:3])
     alert = said["alert"]
-    is_below = math.isnan(upper) or score < lower  # NaN is below nothing
+    is_below = math.isnan(upper) or score < lower  # comparisons with NaN are false
     return DriftResult(
         drifted=bool(alert[row]) if alert else score > upper or score < lower,
         score=score,
@@ -160,7 +160,7 @@ def _number(values: list[Any] | None, row: int) -> float:
 
 
 def _seconds(date: Any) -> float | None:
-    """Give a pandas Timestamp, a datetime or RFC 3339 text in seconds; without an offset it is UTC."""
+    """Return seconds since 1970 of a Timestamp, a datetime or RFC 3339 text; the default offset is UTC."""
     if date is None or date != date:  # noqa: PLR0124 -- only NaT and NaN differ from themselves
         return None
     moment = datetime.fromisoformat(date) if isinstance(date, str) else date

@@ -1,6 +1,7 @@
-"""Spans and metrics around the calls of policies and around compiles: OpenTelemetry.
+"""OpenTelemetry spans and metrics for policy calls and compiles.
 
-Only its API is needed. Where a program set no provider up, OpenTelemetry itself makes all of this do nothing.
+Only the OpenTelemetry API is needed. If a program sets up no provider, all calls are
+no-ops.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,18 +23,18 @@ SCOPE: Final = "poet"
 
 
 class Observed:
-    """A workspace whose policies and compiles are seen in traces and metrics.
+    """A workspace whose policy calls and compiles are traced and measured.
 
     Spans: ``poet.call <policy>`` and ``poet.compile``. Metrics: ``poet.calls``, ``poet.call.duration``,
     ``poet.compiles``, ``poet.compile.duration`` (seconds) and ``poet.versions.published``. An error ends its
-    span with the status ERROR, is counted with ``error.type``, and goes on to the caller.
+    span with the status ERROR, is counted with ``error.type``, and is raised to the caller.
 
     Parameters
     ----------
     workspace
-        Whose policies are called.
+        The workspace whose policies are called.
     tracer_provider, meter_provider
-        By default those that the program set up.
+        By default the global providers of the program.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Observed:
         self._published = meter.create_counter("poet.versions.published", "{version}", "Versions published.")
 
     def policy(self, name: str) -> Callable[..., Any]:
-        """Give the stable callable of a policy; each call is a span with what was answered."""
+        """Return the stable callable of a policy; each call creates a span with attributes of its answer."""
         answer = self.workspace.policy(name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +75,7 @@ class Observed:
         return call
 
     def compile(self, policies: Iterable[str] = (), **keywords: Any) -> "Report":
-        """Compile as the workspace does; each stage is an event of one span."""
+        """Compile the workspace in one span, with an event for each stage."""
         with self._seen("poet.compile", {}, self._compiles, self._compile_s) as (span, _):
             report = self.workspace.compile(policies, progress=span.add_event, **keywords)
             span.set_attribute("poet.log_position", report.plan.log_position)

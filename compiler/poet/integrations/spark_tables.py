@@ -1,12 +1,8 @@
-"""`detect_drift` on the groups of a data frame.
+"""Run `detect_drift` on the groups of a Spark data frame, and score groups against sketches.
 
-A function over the groups of a data frame, one task a group, on Arrow tables.
-
-Answers that Spark gave become executions that feedback can cite.
-
-The groups of a data frame held against sketches of their references.
-
-Sketches of the columns of a data frame, however long it is.
+`detect_drift_table` answers every feature of every group on Arrow tables, one task per group. `record` stores
+these answers as executions that feedback can cite. `sketch_table` computes sketches of the columns of a data
+frame of any length, and `score_table` compares groups with such sketches of their references.
 """
 
 import json
@@ -33,7 +29,7 @@ Answer = Callable[[Any, Mapping[str, Any]], Iterator[dict[str, Any]]]
 
 
 def require(table: Any, names: Iterable[str]) -> None:
-    """Refuse names that are no columns of a data frame."""
+    """Raise `SampleError` unless all names are columns of the data frame."""
     if lacking := [name for name in names if name not in table.columns]:
         raise SampleError(f"the table has no column {', '.join(lacking)}; it has {', '.join(table.columns)}")
 
@@ -46,9 +42,10 @@ def answer_groups(
     answer: Answer,
     columns: Mapping[str, str],
 ) -> Any:
-    """Let `answer` turn each group into rows of `columns` (names to Spark types).
+    """Return a data frame of the rows that `answer` yields for each group.
 
-    `known` is sent to every worker once; `names` are the columns that it looks at.
+    `columns` maps the names of the result columns to Spark types. `names` are the columns that
+    `answer` reads. `known` is sent to every worker once.
     """
     if taken := [name for name in by if name in columns]:
         raise SampleError(f"{', '.join(taken)} is a column of the answer; rename the column of the table")
@@ -68,7 +65,7 @@ def _quoted(name: str) -> str:
 
 
 def _taking_key(work: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    """Give a plain function of two arguments, which is what Spark looks for."""
+    """Return a plain function of two arguments, as Spark requires."""
 
     def of_group(key: Any, table: Any) -> Any:
         return work(key, table)
@@ -77,7 +74,7 @@ def _taking_key(work: Callable[..., Any]) -> Callable[[Any, Any], Any]:
 
 
 class _Sent:
-    """What Spark Connect cannot broadcast travels with the function."""
+    """A stand-in for a broadcast variable, which Spark Connect lacks; it is pickled with the function."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -130,32 +127,31 @@ def detect_drift_table(
     context: Mapping[str, Any] | None = None,
     with_scores: bool = False,
 ) -> Any:
-    """Answer each feature of each group, one task a group.
+    """Run `detect` on each feature of each group, one task per group.
 
     Parameters
     ----------
     detect
-        A `detect_drift` of any version.
+        The `detect_drift` function of any version.
     current
-        A Spark data frame; the rows of one group must fit one worker.
+        A Spark data frame; the rows of one group must fit into the memory of one worker.
     references
-        By feature, a prepared `Reference` or a column; what is a column is prepared here, once. They are
-        broadcast.
+        By feature, a prepared `Reference` or a column, which is prepared once. References are broadcast.
     by
-        Columns that name a group, as ``("model", "day")``; without, all rows are one.
+        Columns that define groups, such as ``("model", "day")``; if empty, all rows are one group.
     time
-        A column of timestamps or seconds: rows are put in its order, and it is given as `current_times`.
+        A column of timestamps or seconds. Rows are sorted by it, and it is passed as `current_times`.
     context
-        Given to `detect` with every column.
+        Passed to `detect` with every column.
     with_scores
-        Whether to compute all statistics that learners replay rules on, for `record`.
+        Whether to compute all statistics that learners use to replay rules, for `record`.
 
     Returns
     -------
     pyspark.sql.DataFrame
         The columns of `by`, then ``feature, drifted, score, threshold, test, reason, policy_version`` and
-        ``details`` (JSON: profile and scores). Each answer is, to the bit, what `detect` gives here for the
-        same values.
+        ``details`` (JSON: profile and scores). Each answer is bit-identical to the local result of `detect`
+        for the same values.
 
     Raises
     ------
@@ -212,7 +208,7 @@ def _details(result: DriftResult, scores: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give what JSON holds: numbers that are none become null."""
+    """Return a value that JSON can represent, with null for numbers that are not finite."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, float | np.floating):
@@ -227,10 +223,10 @@ def _finite(value: float) -> float | None:
 def record(
     workspace: "Workspace", answers: Any, *, by: Sequence[str] = (), when: float | None = None
 ) -> dict[tuple[Any, ...], DriftResult]:
-    """Record answers of `detect_drift_table`, made with ``with_scores=True`` for learners to replay.
+    """Record answers of `detect_drift_table`, computed with ``with_scores=True`` so that learners can replay.
 
-    Gives them by their values of `by` and their feature, with the ids that feedback cites. Rows come to this
-    process one partition after the other. `when` they were given is now, or in seconds since 1970.
+    Return them with execution ids, by their values of `by` and their feature. Rows are transferred to this
+    process one partition at a time. `when` is the time of the answers in seconds since 1970, by default now.
     """
     found: dict[tuple[Any, ...], DriftResult] = {}
     for row in answers.toLocalIterator():
@@ -278,17 +274,17 @@ def score_table(current: Any, sketches: Mapping[str, Sketch], *, by: Sequence[st
     current
         A Spark data frame.
     sketches
-        By feature, as `sketch_table` gives them; broadcast.
+        By feature, as returned by `sketch_table`; they are broadcast.
     by
-        Columns that name a group; without, all rows are one.
+        Columns that define groups; if empty, all rows are one group.
 
     Returns
     -------
     pyspark.sql.DataFrame
-        The columns of `by`, then ``feature, n_current, n_reference``, the least and the most that the
-        Kolmogorov-Smirnov distance, its p-value and the Wasserstein distance (in the values' unit) can be,
-        ``psi`` and ``jensen_shannon``. Null where a group has no values; ``wasserstein_high`` is null as well
-        where values lie beyond the sketch.
+        The columns of `by`, then ``feature, n_current, n_reference``, lower and upper bounds of the
+        Kolmogorov-Smirnov distance, its p-value and the Wasserstein distance (in the unit of the values),
+        ``psi`` and ``jensen_shannon``. They are null if a group has no values; ``wasserstein_high`` is also
+        null if values lie outside the sketch.
 
     Raises
     ------
@@ -321,21 +317,21 @@ _NUMBERS: Final = ("tinyint", "smallint", "int", "bigint", "float", "double")
 def sketch_table(
     table: Any, columns: Iterable[str] | None = None, *, edges: int = EDGES
 ) -> dict[str, Sketch]:
-    """Sketch numeric columns in two passes: edges about equally often passed, then exact counts.
+    """Return sketches of numeric columns in two passes: edges at approximate quantiles, then exact counts.
 
     Parameters
     ----------
     table
         A Spark data frame.
     columns
-        Default: all that are numbers.
+        By default all numeric columns.
     edges
-        A column, at most: 24 bytes each. The more there are, the narrower the bounds.
+        The maximum number of edges per column, 24 bytes each. More edges give narrower bounds.
 
     Raises
     ------
     SampleError
-        A column is not there, is not numeric, or holds no finite value.
+        A column is missing, is not numeric, or has no finite value.
     """
     numbers = [name for name, type_ in table.dtypes if type_ in _NUMBERS]
     names = numbers if columns is None else list(columns)
@@ -360,7 +356,7 @@ def _distinct(name: str, quantiles: list[float]) -> list[float]:
 
 
 def _counting(bounds: Mapping[str, list[float]]) -> Any:
-    """Give a plain function of one argument, which is what Spark looks for."""
+    """Return a plain function of one argument, as Spark requires."""
     work = partial(_counted, bounds=bounds)
 
     def counted(batches: Iterator[Any]) -> Iterator[Any]:
@@ -370,7 +366,7 @@ def _counting(bounds: Mapping[str, list[float]]) -> Any:
 
 
 def _counted(batches: Iterator[Any], *, bounds: Mapping[str, list[float]]) -> Iterator[Any]:
-    """Count a partition: one small row a column, however many batches there were."""
+    """Yield the counts of a partition: one small row per column, for any number of batches."""
     import pyarrow as pa  # noqa: PLC0415 -- only workers need it
 
     sums = {name: Sketch.of([], edges=edges) for name, edges in bounds.items()}

@@ -1,4 +1,4 @@
-"""The policies: what each is called, where it starts and how its decisions become an outline."""
+"""Policy specifications: names, presets, and the conversion of decisions to template outlines."""
 
 from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
 from poet.spec.policy_spec import PolicySpec

@@ -1,7 +1,7 @@
 """Rules and decisions: the document between learning and compiling.
 
-A learner answers with one `Decisions` per policy. Its canonical JSON is what a manifest keeps, what a
-template prints, and what anyone needs to render the same bytes again.
+A learner returns one `Decisions` per policy. A manifest stores its canonical JSON, a template prints it, and
+it is sufficient to render the same bytes again.
 """
 
 from typing import Literal
@@ -13,17 +13,17 @@ Status = Literal["start", "adopted", "held", "retired", "pinned", "vetoed"]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate with an interval that holds however often it is looked at (a confidence sequence)."""
+    """An estimate with an interval that is valid at all times simultaneously (a confidence sequence)."""
 
     what: str  # "false alarm rate", "recall", "delay_hours" …
     estimate: float
     low: float
     high: float
-    n: float  # effective number of events behind it
+    n: float  # effective number of events
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """On how much a candidate was compared with the champion, and why not on the rest."""
+    """The executions on which a candidate was compared with the champion, and why others were left out."""
 
     replayed: int
     of: int
@@ -34,28 +34,28 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """The statistics behind a rule: enough to judge it without the log."""
+    """The statistics behind a rule, sufficient to evaluate it without the log."""
 
     e_value: float
     bar: float  # adopt when e_value >= bar
     before: tuple[Interval, ...] = ()
     after: tuple[Interval, ...] = ()
     n_effective: float = 0.0
-    sources: dict[str, int] = {}  # source: votes counted
+    sources: dict[str, int] = {}  # source: labels counted
     replay: Replay | None = None
-    events_needed: int | None = None  # for a held rule: about how many more
-    sample_events: tuple[str, ...] = ()  # ids of a few of its events, oldest first
+    events_needed: int | None = None  # for a candidate: approximate number of further events
+    sample_events: tuple[str, ...] = ()  # ids of some of its events, oldest first
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One decision inside a policy.
 
-    `condition` says when it applies, `parameters` what it does; their shapes belong to the policy
-    (`poet.policies.<policy>`). `reason` and `was` are one plain sentence each, printed beside the
-    constant in the generated module.
+    `condition` defines when it applies and `parameters` what it does. The policy (`poet.policies.<policy>`)
+    defines their shapes. `reason` and `was` are one plain sentence each, printed next to the constant in the
+    generated module.
     """
 
-    id: str  # stable from version to version: [a-z0-9_-]+, at most 60 characters
+    id: str  # stable across versions: [a-z0-9_-]+, at most 60 characters
     kind: str
     condition: dict[str, object] = {}
     parameters: dict[str, object] = {}
@@ -63,17 +63,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     was: str = ""
     reason: str = ""
     since_version: int = 1
-    since_position: int = 0  # log position up to which it was learned; later events test it
+    since_position: int = 0  # log position up to which it was learned; later events validate it
     evidence: Evidence | None = None
 
     @property
     def is_active(self) -> bool:
-        """Whether the rule takes part in the generated code."""
+        """Whether the rule is part of the generated code."""
         return self.status in ("start", "adopted", "pinned")
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
-    """All rules of one policy, sorted by id, with what they were learned from."""
+    """All rules of one policy, sorted by id, with the log position and configuration behind them."""
 
     format: int = 1
     policy: str
@@ -85,20 +85,20 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     log_prefix: str = ""  # sha256 over the ids up to that position
     configuration: dict[str, object] = {}  # the part of poet.toml the learner read
     learned: bool = True  # False: this policy has no learner yet
-    notes: tuple[str, ...] = ()  # denominators and refusals, one sentence each
+    notes: tuple[str, ...] = ()  # sample sizes and refusals, one sentence each
 
     @property
     def active(self) -> tuple[Rule, ...]:
-        """The rules that take part in the generated code."""
+        """The rules that are part of the generated code."""
         return tuple(rule for rule in self.rules if rule.is_active)
 
     @property
     def has_learned(self) -> bool:
-        """Whether a rule in force was learned."""
+        """Whether any active rule was learned."""
         return any(rule.evidence for rule in self.active)
 
     def behaves_as(self, other: "Decisions") -> bool:
-        """Whether both give the same code but for version numbers and evidence."""
+        """Return whether both give the same code except for version numbers and evidence."""
 
         def behaviour(decisions: Decisions) -> list[tuple[str, str, object, object]]:
             return [(rule.id, rule.kind, rule.condition, rule.parameters) for rule in decisions.active]
@@ -107,13 +107,13 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(decisions: Decisions) -> bytes:
-    """Give the canonical JSON: sorted keys, two-space indent, one newline at the end."""
+    """Return the canonical JSON: sorted keys, two-space indent, one newline at the end."""
     compact = msgspec.json.encode(decisions, order="sorted")
     return msgspec.json.format(compact, indent=2) + b"\n"
 
 
 def decode(document: bytes) -> Decisions:
-    """Read what `encode` wrote.
+    """Decode the output of `encode`.
 
     Raises
     ------

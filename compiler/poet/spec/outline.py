@@ -1,7 +1,7 @@
-"""From rules to what a template prints: named constants, each with its comment.
+"""Convert rules to outlines: the named constants that a template prints, each with its comment.
 
-An outline holds plain values only. That a value becomes a literal, a name an identifier and a text a
-comment is the templates' business and `poet.build` refuses anything else.
+An outline contains plain values only. Templates convert values to literals, names to identifiers and texts to
+comments, and `poet.build` refuses anything else.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _RULE_ID: Final = re.compile(r"[a-z0-9_-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One line on top of a generated module: ``NAME = value  # comment``, and the id of its rule."""
+    """One line at the top of a generated module: ``NAME = value  # comment``, and the id of its rule."""
 
     rule: str
     name: str
@@ -32,7 +32,7 @@ class Constant:
 
 
 def constant_name(rule: Rule, *parts: str) -> str:
-    """Name a constant of `rule`: its id and `parts`, upper case; a long id is cut and told by its digest."""
+    """Return a constant's name: the rule's id, shortened with a digest if long, and `parts` in upper case."""
     if not _RULE_ID.fullmatch(rule.id):
         raise RenderError(
             f"rule id {rule.id[:80]!a}: expected 1 to 60 of a-z, 0-9, _ and -; rename it in its learner",
@@ -46,9 +46,9 @@ def constant_name(rule: Rule, *parts: str) -> str:
 
 
 def why(rule: Rule) -> str:
-    """Say in one sentence what the rule was before and why it is as it is.
+    """Return one sentence with the previous value of a rule and the reason for the current one.
 
-    The first word is always ours, so that no text from feedback can pose as a pragma of a tool.
+    The first word is never text from feedback, so that no such text can act as a pragma of a tool.
     """
     if rule.was:
         return f"was {rule.was}: {rule.reason}" if rule.reason else f"was {rule.was}"
@@ -57,7 +57,7 @@ def why(rule: Rule) -> str:
 
 
 def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape:
-    """Read a rule's condition or parameters as the type its policy gave them.
+    """Return a rule's condition or parameters converted to the type that its policy defines.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape
 
 
 def finite(rule: Rule, what: str, number: float) -> float:
-    """Refuse a number that no comparison could use."""
+    """Return `number`, or raise `RenderError` if it is not finite and so not comparable."""
     if not math.isfinite(number):
         raise RenderError(
             f"rule {rule.id!r}: {what} is {number!r}, expected a finite number; hold the rule instead"
@@ -84,7 +84,7 @@ def finite(rule: Rule, what: str, number: float) -> float:
 
 
 def only_kinds(decisions: Decisions, kinds: Sequence[str]) -> None:
-    """Refuse active rules of a kind that the policy's template cannot print."""
+    """Check that the policy's template can print the kind of every active rule."""
     for rule in decisions.active:
         if rule.kind not in kinds:
             raise RenderError(
@@ -94,7 +94,7 @@ def only_kinds(decisions: Decisions, kinds: Sequence[str]) -> None:
 
 
 def single(decisions: Decisions, kind: str) -> Rule:
-    """Give the one active rule of `kind`.
+    """Return the single active rule of `kind`.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def single(decisions: Decisions, kind: str) -> Rule:
 
 
 def in_rule_order(constants: Iterable[Constant]) -> tuple[Constant, ...]:
-    """Sort constants by their rule, in each rule as they came, and refuse two of one name."""
+    """Return constants sorted by rule, stable within a rule; raise `RenderError` for duplicate names."""
     ordered = sorted(constants, key=lambda constant: constant.rule)
     names = [constant.name for constant in ordered]
     for name in names:

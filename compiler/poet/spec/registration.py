@@ -1,4 +1,4 @@
-"""The policies that are installed, built-in ones and those of packages alike."""
+"""The registry of installed policies, both built-in ones and those of plug-in packages."""
 
 import functools
 import keyword
@@ -23,24 +23,24 @@ def policies() -> tuple[PolicySpec, ...]:
 
 
 def broken_policies() -> Mapping[str, PluginError]:
-    """Give what is wrong with the policies that packages bring, by policy."""
+    """Return the errors of unusable plug-in policies, by policy name."""
     return _installed()[1]
 
 
 def domains() -> tuple[str, ...]:
-    """Name the domains that have a policy."""
+    """Return the domains that have a policy."""
     return tuple(dict.fromkeys(spec.domain for spec in policies()))
 
 
 def policy(name: str) -> PolicySpec:
-    """Give the policy called `name`.
+    """Return the specification of the policy called `name`.
 
     Raises
     ------
     RenderError
         No installed policy has this name.
     PluginError
-        The package that brings it is broken.
+        The package that provides it is unusable.
     """
     specs, broken = _installed()
     if name in specs:
@@ -85,7 +85,7 @@ def _load(name: str) -> PolicySpec:
             spec.version_1(start)
     except Exception as error:
         raise _unusable(point, f"its rules of version 1 cannot be made: {error!r}") from error
-    load_runtime_policy(name)  # a broken one is refused here, before production asks it
+    load_runtime_policy(name)  # an unusable one is refused here, before production uses it
     return spec
 
 

@@ -1,6 +1,6 @@
 """Statistics that hold under optional stopping: e-processes, confidence sequences, e-BH, decay, pooling.
 
-This package knows no policy and no event. It imports numpy, scipy and `poet_runtime.errors` only.
+This package is independent of policies and events. It imports numpy, scipy and `poet_runtime.errors` only.
 """
 
 from poet.stats.e_processes import (

@@ -1,4 +1,4 @@
-"""Confidence sequences: intervals that hold at all times at once, for rates, bounded means and medians."""
+"""Confidence sequences: intervals valid at all times simultaneously, for rates, bounded means and medians."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ _GRID: Final = 1001  # candidate means of a confidence sequence; the ends are wi
 
 
 def rate_interval(successes: float, n: float, *, risk: float) -> tuple[float, float]:
-    """Return a two-sided interval for a rate that holds at all times at once with probability 1 - `risk`.
+    """Return a two-sided interval for a rate, valid at all times simultaneously with probability 1 - `risk`.
 
     It contains every p at which the mixture martingale B(1+s, 1+n-s) / (p^s (1-p)^(n-s)) stays below
     1 / `risk` (Robbins 1970). The martingale is convex in log terms with its minimum at s / n, so each end
@@ -50,7 +50,7 @@ def _edge(is_inside: Callable[[float], bool], inside: float, outside: float) -> 
 
 
 def median_interval(values: ArrayLike, *, risk: float) -> tuple[float, float] | None:
-    """Return an interval for the median that holds at all times at once with probability 1 - `risk`.
+    """Return an interval for the median, valid at all times simultaneously with probability 1 - `risk`.
 
     No bound on the values and no moments are assumed. The interval contains the counts k of values at or
     below x for which the mixture martingale of a fair coin, 2^n B(1+k, 1+n-k), stays under 1 / `risk`
@@ -71,7 +71,7 @@ def median_interval(values: ArrayLike, *, risk: float) -> tuple[float, float] | 
 def bounded_mean_interval(
     values: ArrayLike, *, risk: float, low: float = -1.0, high: float = 1.0
 ) -> tuple[float, float]:
-    """Return an interval for the mean of values in [`low`, `high`] that holds at all times at once.
+    """Return an interval for the mean of values in [`low`, `high`], valid at all times simultaneously.
 
     Hedged betting (Waudby-Smith and Ramdas 2024): for each candidate mean half the wealth bets on more and
     half on less, with predictable plug-in stakes sqrt(2 log(2/risk) / (variance t log(t+1))). Candidates at
@@ -112,7 +112,7 @@ def _hedged_stakes(x: NDArray[np.float64], risk: float) -> NDArray[np.float64]:
     t = np.arange(1, x.size + 1)
     means = (0.5 + np.cumsum(x)) / (t + 1)
     spread = (_PRIOR_VARIANCE + np.cumsum((x - means) ** 2)) / (t + 1)
-    variance = np.concatenate(([_PRIOR_VARIANCE], spread[:-1]))  # of the past alone
+    variance = np.concatenate(([_PRIOR_VARIANCE], spread[:-1]))  # of earlier outcomes only
     return np.asarray(np.sqrt(2.0 * math.log(2.0 / risk) / (variance * t * np.log1p(t))), dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Many hypotheses, checked any number of times: weighted e-BH and alpha spending."""
+"""Multiple testing with continuous monitoring: weighted e-BH and alpha spending."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -19,9 +19,9 @@ def reject(e_values: Mapping[str, float], weights: Mapping[str, float], delta: f
     sum is an average of e-processes of one filtration, hence itself an e-process that starts at or below
     1, and Ville's inequality bounds the chance that it ever gets there.
 
-    This needs values of one and the same moment. Running maxima are not e-values: the mean of a maximum
-    over time is above 1 and grows without bound, and the sum of maxima reached at different moments is a
-    wealth that no strategy ever held.
+    All values must belong to the same time. Running maxima are not e-values: the mean of a maximum
+    over time is above 1 and grows without bound, and the sum of maxima reached at different times is a
+    wealth that no strategy ever had.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def e_value_threshold(weight: float, *, delta: float, others: int = 0) -> float:
 def alpha_spending(hypotheses: Iterable[str], *, share: float = 1.0) -> dict[str, float]:
     """Return weights for hypotheses in order of appearance: the k-th gets `share` / (k (k + 1)).
 
-    Any number of hypotheses fits, and the first pay least. The order must not depend on outcomes; the order
-    in which events first named the hypotheses does not.
+    The number of hypotheses is unlimited, and the first ones need the least evidence. The order must not
+    depend on outcomes. The order in which events first named the hypotheses is valid.
     """
     return {name: share / (k * (k + 1)) for k, name in enumerate(dict.fromkeys(hypotheses), start=1)}
 
