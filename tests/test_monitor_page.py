@@ -40,4 +40,4 @@ def test_its_command_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     words = command.split()[2:]
     run = [sys.executable, "-c", "from poet.cli import main; main()", *words, "--once"]
     ended = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert ended.stderr == "0 of 10 feedback events since the last compile: nothing to do yet\n"
+    assert ended.stderr == "0 of 10 feedback events since the last compile: nothing to do\n"

@@ -81,4 +81,4 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
 def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
     """Said before anything is learned."""
     ended = run(folder, "compile", "--shadow", "--canary", "0.1")
-    assert (ended.exit_code, "exclude one another" in ended.output) == (2, True)
+    assert (ended.exit_code, "mutually exclusive" in ended.output) == (2, True)

@@ -57,9 +57,9 @@ def read_answers(page: Any, address: str, folder: Path) -> list[int]:
         time.sleep(LOOK_S)
         answers.append(detect_drift(current, before, feature="age").policy_version)
         page.goto(f"{address}/versions/detect_drift")
-        page.get_by_label("Why").fill("only to see")
+        page.get_by_label("Reason (for the journal)").fill("only to see")
         page.get_by_role("button", name="Roll back to v1").click()
-        page.get_by_text("v1 active").wait_for()
+        page.get_by_text("v1 active", exact=True).wait_for()
         time.sleep(LOOK_S)
         answers.append(detect_drift(current, before, feature="age").policy_version)
     return answers

@@ -57,7 +57,7 @@ class PolicyMethods:
         def calculate_adaptive_window(
             self, feature_name: str, data_velocity: float, stability_requirement: str
         ) -> int:
-            """Return the window in points; `data_velocity` is in points per hour."""
+            """Return the window length in points; `data_velocity` is in points per hour."""
             ...
 
         def calculate_feature_importance(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
@@ -67,7 +67,7 @@ class PolicyMethods:
         def generate_alerts(
             self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
         ) -> AlertPlan:
-            """Plan the alerts about the results that drifted."""
+            """Return the plan of alerts about the results that drifted."""
             ...
 
         def monitor_with_recovery(
@@ -77,7 +77,7 @@ class PolicyMethods:
             monitor: Callable[[Any], Any] | None = None,
             context: Mapping[str, Any] | None = None,
         ) -> MonitoringOutcome:
-            """Run a monitor so that it comes back."""
+            """Run a monitor within its deadline, and recover if it fails."""
             ...
 
         def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
