@@ -1,4 +1,4 @@
-"""Signed bundles: versions for machines that do not share the workspace."""
+"""Signed bundles: distribution of versions to machines that do not share the workspace."""
 
 from poet.distribute.bundle import BundleDocument, open_bundle, pack, sign
 from poet.distribute.fetch import Pulled, State, pull, state

@@ -1,19 +1,20 @@
-"""What `generate_alerts` learned, as a configuration of Prometheus Alertmanager.
+"""Export of the decisions of `generate_alerts` as a Prometheus Alertmanager configuration.
 
-Alerts are expected to bear the labels ``feature`` and ``severity`` (low, medium, high, critical). The first
-route that matches takes an alert, in the order in which the policy decides: what is held back, groups, the
+Alerts must have the labels ``feature`` and ``severity`` (low, medium, high, critical). The first matching
+route handles an alert. The routes are in the order in which the policy decides: suppressions, groups, the
 cool-down, the rest.
 
 | learned | written |
 | --- | --- |
-| held back until a moment, below a severity | a route that is muted in a time interval which ends then |
-| a group of features with one cause | a route that gathers them, whichever fire |
+| a suppression until a point in time, below a severity | a route muted in a time interval that ends then |
+| a group of features with one cause | a route that groups them, whichever of them fire |
 | a cool-down below a severity | `group_interval` and `repeat_interval` of a route for these severities |
-| many at once | what no other route takes is gathered; then a cool-down is `repeat_interval` alone |
+| a batch | all alerts without another route are grouped; the cool-down is then only `repeat_interval` |
 
-What Alertmanager has no word for stands in the file as a comment. Nothing is muted that the policy would let
-through, but for the share that it asks about: a suppression that also depends on how far a score is beyond
-its threshold is not written at all. A cool-down delays, and mutes nothing.
+Decisions that Alertmanager cannot express are comments in the file. The configuration never mutes an alert
+that the policy would send, except for the random share that the policy lets through for audit. Therefore a
+suppression that also depends on the ratio of score to threshold is not written at all. A cool-down delays
+alerts and mutes none.
 """
 
 import json
@@ -41,16 +42,16 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_:/-]")
 
 
 def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = None) -> str:
-    """Write a published version's decisions as a whole Alertmanager configuration, in YAML.
+    """Return the decisions of a published version as a complete Alertmanager configuration, in YAML.
 
     Raises
     ------
     ExportError
-        The policy is another than `generate_alerts`, there is no such version, or its files are not those
-        that were published.
+        The policy is not `generate_alerts`, the version does not exist, or its files are not the published
+        ones.
     """
     if policy != POLICY:
-        raise ExportError(f"Alertmanager can do nothing of what {policy} does; export {POLICY}")
+        raise ExportError(f"{policy} cannot be exported to Alertmanager; export {POLICY}")
     number, decisions = _published(generated, number)
     lines = [
         f"# {POLICY} version {number}, exported by poet {release_of('poet-policy-compiler')}.",
@@ -91,7 +92,7 @@ def _configuration(decisions: Decisions) -> Iterator[str]:
     yield "route:"
     yield f"  receiver: {_text(RECEIVER)}"
     yield from _root(decisions)
-    if any(line.startswith("-") for line in routes):  # else there are only comments on what was left out
+    if any(line.startswith("-") for line in routes):  # otherwise there are only comments on omitted rules
         yield "  routes:"
     yield from (f"    {line}" for line in routes)
     if intervals:
@@ -166,7 +167,10 @@ def _cool_down(rule: Rule, *, is_gathered: bool) -> Iterator[str]:
 
 
 def _until(moment: float) -> Iterator[str]:
-    """Say "before this moment", to the minute, in intervals that each ask for all that they name."""
+    """Yield time intervals that together cover the time before a moment, to the minute.
+
+    All fields of one interval must match; the intervals are alternatives.
+    """
     end = datetime.fromtimestamp(min(max(moment, 0.0), LONGEST_S), UTC)
     year, month, day = f"years: [{_text(end.year)}]", f"months: [{_text(end.month)}]", end.day
     if end.year > FIRST_YEAR:
@@ -185,12 +189,12 @@ def _of(decisions: Decisions, kind: str) -> list[Rule]:
 
 
 def _said(rule: Rule, indent: str) -> Iterator[str]:
-    """Name a rule and its reason. In JSON, so that no text can end the comment."""
+    """Yield a comment with a rule and its reason, as JSON strings so that no text can end the comment."""
     yield f"{indent}# rule {_text(rule.id)}: {_text(rule.reason)}"
 
 
 def _features(names: Iterable[str]) -> tuple[str, list[str]]:
-    """Give a matcher of these features, and what has to be said of those that it leaves out."""
+    """Return a matcher for these features, and comments on those that it omits."""
     kept, notes = [], []
     for name in sorted(set(names)):
         if not name:
@@ -201,7 +205,7 @@ def _features(names: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _literal(sign: str) -> str:
-    """Write a sign so that a regular expression of Go takes it for itself and no quotes have to mind it."""
+    """Return a character escaped for a Go regular expression, free of quotes and backslash ambiguity."""
     if _PLAIN.fullmatch(sign):
         return sign
     return "\\." if sign == "." else f"\\x{{{ord(sign):x}}}"
@@ -216,5 +220,5 @@ def _seconds(seconds: float) -> str:
 
 
 def _text(value: object) -> str:
-    """Quote a text: JSON in ASCII, which YAML reads alike."""
+    """Return a quoted text, as ASCII JSON, which YAML reads identically."""
     return json.dumps(str(value), ensure_ascii=True).replace("\x7f", "\\u007f")

@@ -1,27 +1,28 @@
-r"""What a bundle says: versions with their files, as one canonical JSON document.
+r"""Bundles: published versions with their files, as one signed canonical JSON document.
 
-A document rather than an archive. An archive has names that may point out of a folder, entries that may
-occur twice, sizes that may lie and compression that may explode; here there is a text by file name, and the
-names are not taken from it at all: they follow from the policies and numbers of the registry inside, and a
-document that names one file more or less is refused. It is uncompressed, so nothing grows when it is read,
-and it can be read with any pager. Canonical means that these bytes are the only ones that say it: what is
-decoded is encoded again and must give the same bytes, which leaves no place for a key twice, another order
-or an unknown field.
+`pack` builds the document from the published versions; the same workspace state yields the same bytes.
+`sign` writes the signed file, and `open_bundle` verifies and reads it.
 
-The signed file: 96 bytes of head, then the document, then nothing.
+The content is a document rather than an archive. In an archive, names may point outside the folder, entries
+may occur twice, sizes may be wrong and compression may explode. The document maps file names to texts, and
+even the names are not trusted: they follow from the policies and version numbers of the contained registry,
+and a document with an extra or a missing file is rejected. It is uncompressed, so reading cannot inflate it,
+and any pager displays it. Canonical means that exactly one byte sequence represents a document: the decoded
+document is encoded again and must yield the same bytes. This rules out duplicate keys, another order and
+unknown fields.
 
-    16 bytes   b"poet bundle 1\r\n\0": what it is; the line end shows a transfer that changed it
-     8 bytes   the id of the key that signed
+The signed file is a header of 96 bytes followed by the document and nothing else:
+
+    16 bytes   b"poet bundle 1\r\n\0": the file type; the line end reveals transfers that change line ends
+     8 bytes   the id of the signing key
     64 bytes   the Ed25519 signature
-     8 bytes   how long the document is, big-endian
-     …         the document (`poet.distribute.bundle`)
+     8 bytes   the length of the document, big-endian
+     …         the document
 
-The signature is over the exact bytes of key id, length and document, behind a text of its own, so that a
-signature made for anything else with the same key never counts here. It is verified before a single byte of
-the document is looked at. The length must be that of the rest of the file, so a file that was cut or that
-something was added to is told apart from a forged one.
-
-Published versions → a document; the same workspace state gives the same bytes.
+The signature covers the exact bytes of key id, length and document, after a prefix that is specific to
+bundles, so a signature made with the same key for another purpose is never valid here. It is verified before
+any byte of the document is parsed. The length must equal that of the rest of the file, which distinguishes a
+truncated or extended file from a forged one.
 """
 
 import hashlib
@@ -48,15 +49,16 @@ from poet_runtime.registry import (
 
 FORMAT: Final = 1
 LARGEST_FILE: Final = 8 * 2**20
-_POLICY: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")  # as `poet.policies` has it: no two differ in case alone
+_POLICY: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")  # as in `poet.policies`: names never differ only in case
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class BundleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Versions on their way to another machine.
+    """Versions for another machine.
 
-    `origin` names the workspace, `registry` is what ``registry.json`` will be, with the generation of the
-    workspace and the active and the previous version of each policy; `files` are their texts by name.
+    `origin` identifies the workspace. `registry` is the future content of ``registry.json``, with the
+    generation of the workspace and the active and previous version of each policy. `files` maps the names of
+    their files to the texts.
     """
 
     format: int = FORMAT
@@ -66,31 +68,31 @@ class BundleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def generation(self) -> int:
-        """The generation of the workspace that these versions are from."""
+        """Return the generation of the workspace that these versions come from."""
         return self.registry.generation
 
     @property
     def active(self) -> dict[str, int]:
-        """The version that answers, by policy."""
+        """Return the active version of each policy."""
         return {name: entry.active for name, entry in sorted(self.registry.policies.items())}
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What a manifest says of its module; the rest of it is for people and for the compiler."""
+    """The fields of a manifest that identify its module; the rest is for people and the compiler."""
 
     policy: str
     version: int
     source_sha256: str
-    source: str | None = None  # None in a manifest of a release before it was kept
+    source: str | None = None  # None in manifests of older releases, which did not store it
 
 
 def encode(document: BundleDocument) -> bytes:
-    """Give the canonical bytes of a document that holds what it promises.
+    """Return the canonical bytes of a consistent document.
 
     Raises
     ------
     BundleError
-        It does not.
+        The document is inconsistent.
     """
     _refuse_broken(document)
     return msgspec.json.encode(document, order="sorted")
@@ -102,64 +104,68 @@ def decode(content: bytes) -> BundleDocument:
     Raises
     ------
     BundleError
-        It is none that this release knows, it is not canonical, or something in it does not match.
+        The document has an unknown format, is not canonical, or is inconsistent.
     """
     try:
         document = msgspec.json.decode(content, type=BundleDocument)
         again = msgspec.json.encode(document, order="sorted")
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"the bundle's document cannot be read: {error}; have it made again") from error
+        raise BundleError(
+            f"the bundle's document cannot be read: {error}; create the bundle again"
+        ) from error
     if again != content:
-        raise BundleError("the bundle's document is not in its canonical form; have it made again")
+        raise BundleError("the bundle's document is not in its canonical form; create the bundle again")
     if document.format != FORMAT:
         raise BundleError(
             f"the bundle has format {document.format}, this release reads {FORMAT}; "
-            "install the release of poet that made it"
+            "install the release of poet that created it"
         )
     _refuse_broken(document)
     return document
 
 
 def identity_of(content: bytes) -> str:
-    """Name a document by its digest: who signed it does not change what it is."""
+    """Return the digest that identifies a document, independent of its signature."""
     return hashlib.sha256(content).hexdigest()
 
 
 def registry_bytes(document: BundleDocument) -> bytes:
-    """Give what ``registry.json`` will be."""
+    """Return the future content of ``registry.json``."""
     return msgspec.json.format(msgspec.json.encode(document.registry, order="sorted"), indent=2) + b"\n"
 
 
 def _refuse_broken(document: BundleDocument) -> None:
     if document.generation < 1 or not document.registry.policies:
-        raise BundleError("the bundle holds no published version; compile, then bundle again")
+        raise BundleError("the bundle contains no published version; compile, then bundle again")
     _refuse_names(document)
     try:
         decode_document(registry_bytes(document), Path("registry.json"))
     except RegistryError as error:
-        raise BundleError(f"the bundle's registry is wrong: {error}") from error
+        raise BundleError(f"the bundle's registry is invalid: {error}; create the bundle again") from error
     wanted: set[str] = set()
     for policy, entry in document.registry.policies.items():
         for number, version in entry.versions.items():
             wanted |= {version.module, _manifest_name(version)}
             _refuse_another(document, policy, int(number), version)
     if strangers := sorted(document.files.keys() - wanted):
-        raise BundleError(f"the bundle brings {strangers[0]!r}, which its registry does not name; refused")
+        raise BundleError(
+            f"the bundle has {strangers[0]!r}, which its registry does not name; create it again"
+        )
 
 
 def _refuse_names(document: BundleDocument) -> None:
-    # Files are named after these two alone, so no name can lead out of the folder or mean another file.
+    # File names derive only from these two, so no name can leave the folder or refer to another file.
     for policy, entry in document.registry.policies.items():
         if not _POLICY.fullmatch(policy):
             raise BundleError(
-                f"{policy!r} is no name of a policy: a small letter, then small letters, digits and _"
+                f"{policy!r} is not a policy name: a lower-case letter, then lower-case letters, digits and _"
             )
         for number in entry.versions:
             if not _NUMBER.fullmatch(number):
                 raise BundleError(f"{policy} has a version {number!r}; versions are numbered from 1")
         acts = {entry.active, entry.previous or entry.active}
         if {int(number) for number in entry.versions} != acts:
-            raise BundleError(f"{policy}: a bundle brings the active and the previous version, no other")
+            raise BundleError(f"{policy}: a bundle must contain exactly the active and the previous version")
 
 
 def _refuse_another(document: BundleDocument, policy: str, number: int, entry: VersionEntry) -> None:
@@ -172,17 +178,19 @@ def _refuse_another(document: BundleDocument, policy: str, number: int, entry: V
     if (told.policy, told.version, told.source_sha256) != (policy, number, entry.sha256):
         raise BundleError(f"{_manifest_name(entry)} is the manifest of another module than {entry.module}")
     if told.source is not None and told.source.encode("utf-8", "surrogatepass") != module:
-        raise BundleError(f"{_manifest_name(entry)} keeps another source than {entry.module} has; refused")
+        raise BundleError(
+            f"{_manifest_name(entry)} and {entry.module} have different sources; create the bundle again"
+        )
 
 
 def _content(document: BundleDocument, name: str, sha256: str) -> bytes:
     if name not in document.files:
-        raise BundleError(f"the bundle lacks {name}, which its registry names; have it made again")
+        raise BundleError(f"the bundle lacks {name}, which its registry names; create it again")
     content = document.files[name].encode()
     if len(content) > LARGEST_FILE:
-        raise BundleError(f"{name} has {len(content)} bytes, a bundle takes files of up to {LARGEST_FILE}")
+        raise BundleError(f"{name} has {len(content)} bytes; files in a bundle have at most {LARGEST_FILE}")
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise BundleError(f"{name} is not the file that the bundle's registry names; have it made again")
+        raise BundleError(f"{name} is not the file that the bundle's registry names; create the bundle again")
     return content
 
 
@@ -199,7 +207,7 @@ _LENGTH: Final = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bundle that was read: what it says, its identity, and the id of the key that signed it."""
+    """A bundle that was read: its document, its identity, and the id of the signing key."""
 
     document: BundleDocument
     identity: str
@@ -207,18 +215,18 @@ class Opened:
 
 
 def sign(document: BundleDocument, key: PrivateKey) -> bytes:
-    """Give the signed file; the same document and key give the same bytes.
+    """Return the signed file; the same document and key yield the same bytes.
 
     Raises
     ------
     BundleError
-        The document is broken or larger than any runtime would take.
+        The document is inconsistent, or larger than the limit of the runtime.
     """
     body = encode(document)
     if _HEAD.size + len(body) > LARGEST:
         raise BundleError(
-            f"the bundle would have {_HEAD.size + len(body)} bytes, a runtime takes {LARGEST}; "
-            "bundle some of the policies only"
+            f"the bundle would have {_HEAD.size + len(body)} bytes; the limit is {LARGEST}: "
+            "bundle only some of the policies"
         )
     length = _LENGTH.pack(len(body))
     signature = key.sign(_SIGNED_AS + key.public.id + length + body)
@@ -231,7 +239,7 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
     Raises
     ------
     BundleError
-        It is no bundle, is not whole, was not signed by a trusted key, or says something that is wrong.
+        The file is not a bundle, is incomplete, was not signed by a trusted key, or is inconsistent.
     """
     key_id, signature, length, body = _parted(content)
     signers = [key for key in trust if key.id == key_id]
@@ -239,34 +247,34 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
         known = ", ".join(sorted(key.id.hex() for key in trust)) or "none"
         raise BundleError(
             f"the bundle is signed by key {key_id.hex()}, trusted are {known}; "
-            "`--trust` takes the line that `poet key` printed"
+            "pass the line that `poet key` printed to `--trust`"
         )
     if not any(key.verifies(signature, _SIGNED_AS + key_id + length + body) for key in signers):
         raise BundleError(
-            f"the bundle's signature is not that of key {key_id.hex()}: it was changed on its way, or forged"
+            f"the bundle's signature is not by key {key_id.hex()}: the file was modified or forged"
         )
     return Opened(decode(body), identity_of(body), key_id.hex())
 
 
 def reopen(content: bytes) -> Opened:
-    """Read a signed file that was verified when it came, whatever keys are trusted today."""
+    """Read a signed file that was verified on arrival, whichever keys are trusted now."""
     key_id, _, _, body = _parted(content)
     return Opened(decode(body), identity_of(body), key_id.hex())
 
 
 def _parted(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     if len(content) > LARGEST:
-        raise BundleError(f"the bundle has more than {LARGEST} bytes; refused unread")
+        raise BundleError(f"the bundle has more than {LARGEST} bytes, the limit; it was not read")
     if not content.startswith(_MAGIC):
-        raise BundleError("this is no bundle; `poet bundle` writes one")
+        raise BundleError("this is not a bundle; `poet bundle` writes one")
     if len(content) < _HEAD.size:
-        raise BundleError(f"the bundle ends after {len(content)} bytes, within its head; transfer it again")
+        raise BundleError(f"the bundle ends after {len(content)} bytes, within its header; transfer it again")
     _, key_id, signature, length = _HEAD.unpack_from(content)
     (promised,) = _LENGTH.unpack(length)
     found = len(content) - _HEAD.size
     if promised != found:
         raise BundleError(
-            f"the bundle's document has {found} bytes, its head says {promised}; transfer it again"
+            f"the bundle's document has {found} bytes, its header says {promised}; transfer it again"
         )
     return key_id, signature, length, content[_HEAD.size :]
 
@@ -275,18 +283,18 @@ _JOURNAL: Final = "journal.jsonl"
 
 
 def pack(generated: Path, policies: Iterable[str] = ()) -> BundleDocument:
-    """Put together the active and the previous version of every policy, or of those named.
+    """Return a document with the active and the previous version of all policies, or of those named.
 
-    What travels is what was published, also where a module on disk was edited or is missing.
+    The document contains the published files, even if a module on disk was edited or is missing.
 
     Raises
     ------
     BundleError
-        Nothing is published, a policy is unknown, or what was published cannot be read.
+        Nothing is published, a policy is unknown, or a published file cannot be read.
     """
     document = read_document(generated)
     if not document.policies:
-        raise BundleError(f"{generated} holds no published version; `poet compile` publishes some")
+        raise BundleError(f"{generated} contains no published version; run `poet compile`")
     named = sorted(set(policies)) or sorted(document.policies)
     for policy in named:
         if policy not in document.policies:
@@ -298,7 +306,7 @@ def pack(generated: Path, policies: Iterable[str] = ()) -> BundleDocument:
         registry=RegistryDocument(generation=document.generation, policies=kept),
         files=dict(_files(generated, kept)),
     )
-    encode(packed)  # refuses what does not match, so that no runtime has to
+    encode(packed)  # rejects an inconsistent document before any runtime has to
     return packed
 
 
@@ -333,12 +341,14 @@ def _file(path: Path, content: bytes) -> tuple[str, str]:
 
 
 def _origin(generated: Path) -> str:
-    """Name the workspace by the first line of its journal: who made it, when and why."""
+    """Return a digest of the first line of the journal (who, when, why), which identifies the workspace."""
     try:
         with (generated / _JOURNAL).open("rb") as journal:
             first = journal.readline()
     except FileNotFoundError:
         first = b""
     except OSError as error:
-        raise BundleError(f"{generated / _JOURNAL} cannot be read ({error.strerror})") from error
+        raise BundleError(
+            f"{generated / _JOURNAL} cannot be read ({error.strerror}); check its permissions"
+        ) from error
     return hashlib.sha256(b"poet workspace\0" + first.replace(b"\r\n", b"\n")).hexdigest()[:32]

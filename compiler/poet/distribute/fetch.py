@@ -1,13 +1,14 @@
-"""A signed bundle → the folder that serves it, or everything as it was and the reason why.
+"""Pull a signed bundle into a folder that serves it; on failure the folder stays unchanged.
 
-The order of the writes is what makes a kill harmless. First the files of versions, under names that the
-registry does not mention yet; then the bundle itself, which says from then on what the folder is to be;
-then ``registry.json``, by whose rename the running processes swap. Killed before the bundle's rename,
-nothing has happened; killed after it, the next pull finishes the work, whatever its source says.
+The order of the writes makes a kill harmless. The files of the versions come first, under names that the
+registry does not mention yet. The bundle itself comes second and defines from then on the content of the
+folder. ``registry.json`` comes last; its rename makes the running processes swap. After a kill before the
+rename of the bundle, nothing has changed. After a later kill, the next pull completes the work, whatever its
+source returns.
 
-Bytes from a path or by HTTP: bounded in size and time, and never from anywhere else.
+The bundle is read from a path or by HTTP(S), bounded in size and time, and from nowhere else.
 
-What is known of a folder of pulled versions: which bundle it serves, and what was refused last.
+The folder also records which bundle it serves and why the last pull was rejected; see `state`.
 """
 
 import http.client
@@ -41,20 +42,20 @@ _SCHEME: Final = re.compile(r"[a-z]+:|[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came: the bytes, or None where the source says that nothing changed."""
+    """The outcome of a download: the bytes, or None if the source reports no change."""
 
     content: bytes | None
     etag: str = ""
 
 
 def fetch(source: str | Path, *, etag: str = "", timeout_s: float = TIMEOUT_S) -> Fetched:
-    """Read a path, or ask a URL for what differs from `etag`.
+    """Return the bytes at a path or URL; a URL is requested conditionally on `etag`.
 
     Raises
     ------
     BundleError
-        It cannot be reached, takes longer than `timeout_s` in all, is too large, or is not of a kind that
-        is asked for at all.
+        The source cannot be reached, takes longer than `timeout_s` in total, is too large, or has an
+        unsupported scheme.
     """
     if is_url(source):
         return _asked(str(source), etag, timeout_s)
@@ -62,52 +63,52 @@ def fetch(source: str | Path, *, etag: str = "", timeout_s: float = TIMEOUT_S) -
 
 
 def is_url(source: str | Path) -> bool:
-    """Tell a URL from a path.
+    """Return whether a source is a URL rather than a path.
 
     Raises
     ------
     BundleError
-        It is a URL of another scheme than http and https.
+        It is a URL with a scheme other than http and https.
     """
     found = None if isinstance(source, Path) else _SCHEME.match(source)
     if found is None:
         return False
     if found[0].rstrip(":/").lower() not in ("http", "https"):
-        raise BundleError(f"{source} is neither a path nor an http or https address; give one of these")
+        raise BundleError(f"{source} is neither a path nor an http or https address; use one of these")
     return True
 
 
 def _read(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise BundleError(f"{path} is no file; name the file that `poet bundle` wrote")
+        raise BundleError(f"{path} is not a file; name the file that `poet bundle` wrote")
     try:
         with path.open("rb") as file:
             return _bounded(file.read(LARGEST + 1), str(path))
     except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}); see to the path") from error
+        raise BundleError(f"{path} cannot be read ({error.strerror}); check the path") from error
 
 
 def _asked(url: str, etag: str, timeout_s: float) -> Fetched:
     end = time.monotonic() + timeout_s
     try:
-        # Not `Request(…)` of any scheme: what opens it below knows http and https alone.
+        # The scheme is safe: the opener below supports only http and https.
         request = urllib.request.Request(url, headers={"If-None-Match": etag} if etag else {})  # noqa: S310
         with _opener().open(request, timeout=timeout_s) as response:
             if response.status != http.HTTPStatus.OK:
-                raise BundleError(f"{url} answers {response.status}, expected 200; see to the server")
+                raise BundleError(f"{url} answers {response.status}, expected 200; check the server")
             return Fetched(_streamed(response, url, end), _etag(response.headers.get("ETag", "")))
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.NOT_MODIFIED and etag:
                 return Fetched(None, etag)
-            raise BundleError(f"{url} answers {error.code} {error.reason}; see to the server") from error
+            raise BundleError(f"{url} answers {error.code} {error.reason}; check the server") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        raise BundleError(f"{url} cannot be reached ({reason}); see to the address and the server") from error
+        raise BundleError(f"{url} cannot be reached ({reason}); check the address and the server") from error
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Give an opener that knows http and https and nothing else: no file, ftp or data."""
+    """Return an opener for http and https only: no file, ftp or data."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -122,7 +123,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows http to http or https, and https to https."""
+    """A redirect handler that follows http to http or https, and https only to https."""
 
     def redirect_request(
         self,
@@ -135,7 +136,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):
-            raise BundleError(f"{req.full_url} redirects to {newurl:.200}; only http to https is followed")
+            raise BundleError(
+                f"{req.full_url} redirects to {newurl:.200}; redirects may only change http to https"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -143,7 +146,7 @@ def _streamed(response: Any, url: str, end: float) -> bytes:
     promised = response.headers.get("Content-Length", "")
     if promised.isdecimal() and int(promised[:20]) > LARGEST:
         raise BundleError(
-            f"{url} offers {promised[:20]} bytes, a bundle has at most {LARGEST}; refused unread"
+            f"{url} offers {promised[:20]} bytes, a bundle has at most {LARGEST}; it was not read"
         )
     chunks: list[bytes] = []
     left = LARGEST + 1
@@ -151,40 +154,42 @@ def _streamed(response: Any, url: str, end: float) -> bytes:
         chunks.append(chunk)
         left -= len(chunk)
         if time.monotonic() > end:
-            raise BundleError(f"{url} was not read in time; see to the server and the network")
+            raise BundleError(f"{url} was not read in time; check the server and the network")
     return _bounded(b"".join(chunks), url)
 
 
 def _bounded(content: bytes, source: str) -> bytes:
     if len(content) > LARGEST:
-        raise BundleError(f"{source} has more than {LARGEST} bytes, which no bundle has; refused")
+        raise BundleError(
+            f"{source} has more than {LARGEST} bytes, the limit for bundles; name another source"
+        )
     return content
 
 
 def _etag(text: str) -> str:
-    """Give an entity tag as it may stand in a request's head, or none."""
+    """Return an entity tag if it is safe in a request header, else an empty text."""
     is_plain = len(text) <= _LONGEST_ETAG and text.isascii() and text.isprintable()
     return text if is_plain else ""
 
 
-BUNDLE: Final = "bundle.poet"  # the last good one, signed, as it came
+BUNDLE: Final = "bundle.poet"  # the last good bundle, signed, unmodified
 NOTES: Final = "bundle.json"
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pull leaves for the next one and for people; losing it costs one download."""
+    """The notes of a pull, for the next one and for people; losing them costs one download."""
 
-    identity: str = ""  # of the bundle that the rest is about
+    identity: str = ""  # of the bundle that these notes describe
     source: str = ""
     etag: str = ""
-    pulled_at: str = ""  # when the bundle came
-    checked_at: str = ""  # when the source was last asked and gave nothing worse
-    refused: str = ""  # why the last pull failed; empty where it did not
+    pulled_at: str = ""  # when the bundle was received
+    checked_at: str = ""  # last time the source returned this bundle or a valid newer one
+    refused: str = ""  # why the last pull failed; empty if it succeeded
     refused_at: str = ""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What a folder serves, and why the last pull did not change it."""
+    """The bundle that a folder serves, and why the last pull was rejected."""
 
     generation: int
     identity: str
@@ -204,7 +209,7 @@ _NOTES: Final = JsonDocument(
 
 
 def state(folder: Path) -> State:
-    """Say which bundle a folder serves; generation 0 where there is none yet.
+    """Return which bundle a folder serves; the generation is 0 if there is none yet.
 
     Raises
     ------
@@ -228,12 +233,12 @@ def state(folder: Path) -> State:
 
 
 def last_good(folder: Path) -> Opened | None:
-    """Read the bundle that the folder serves; None where there is none yet.
+    """Return the bundle that the folder serves, or None if there is none yet.
 
     Raises
     ------
     BundleError
-        It is damaged. What it says keeps older bundles out, so nothing is pulled over it.
+        The bundle is damaged. It is not overwritten, because its generation is what keeps older bundles out.
     """
     path = folder / BUNDLE
     try:
@@ -241,18 +246,18 @@ def last_good(folder: Path) -> Opened | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}); see to its permissions") from error
+        raise BundleError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     try:
         return reopen(content)
     except BundleError as error:
         raise BundleError(
-            f"{path} is damaged ({error}); what it served goes on, but which generation that was is lost: "
+            f"{path} is damaged ({error}); its versions keep answering, but their generation is lost: "
             "remove the folder and pull again, with --require-version"
         ) from error
 
 
 def read_notes(folder: Path) -> Notes:
-    """Read the notes; none where they cannot be read, for nothing depends on them."""
+    """Return the notes, empty if they cannot be read: nothing depends on them."""
     try:
         return _NOTES.read_if_exists(folder / NOTES) or Notes()
     except BundleError:
@@ -266,7 +271,7 @@ _log = logging.getLogger("poet.distribute")
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pull came to: what the folder serves now, and whether that is new."""
+    """The outcome of a pull: what the folder serves now, and whether that is new."""
 
     is_new: bool
     generation: int
@@ -284,30 +289,30 @@ def pull(
     timeout_s: float = TIMEOUT_S,
     clock: Callable[[], float] = time.time,
 ) -> Pulled:
-    """Take a bundle from a path or a URL, verify it, and let its versions answer.
+    """Read a bundle from a path or a URL, verify it, and activate its versions.
 
     Parameters
     ----------
     source
         A path, or an http or https address.
     folder
-        Where the versions go; made where it is missing. `poet_runtime.registry.Registry` serves it.
+        The folder for the versions; created if missing. `poet_runtime.registry.Registry` serves it.
     trust
-        The public keys whose signatures count, as `poet key` prints them.
+        The trusted public keys, as `poet key` prints them.
     require
-        By policy, the version that has to answer afterwards.
+        For each named policy, the version that must be active afterwards.
     allow_older
-        Whether a bundle may take the place of one that is newer, or as new and different.
+        Whether a bundle may replace a newer one, or a different one of the same generation.
     timeout_s
-        How long the download may take in all.
+        The time limit of the whole download, in seconds.
     clock
-        Gives seconds since 1970, for the notes.
+        The source of the time in seconds since 1970, for the notes.
 
     Raises
     ------
     BundleError
-        The bundle was refused or did not come. What answered before goes on;
-        `poet.distribute.state` says why.
+        The bundle was rejected or could not be read. The previous versions stay active;
+        `poet.distribute.state` returns the reason.
     """
     keys = trusted(trust)
     is_url(source)
@@ -364,12 +369,13 @@ def _taken(
 def _refuse_foreign(folder: Path) -> None:
     if (folder / _REGISTRY).exists() and not (folder / BUNDLE).exists():
         raise BundleError(
-            f"{folder} holds versions that no bundle brought; none is overwritten: pull into another folder"
+            f"{folder} holds versions that are not from a bundle, which are not overwritten; "
+            "pull into another folder"
         )
 
 
 def _refuse_other_history(served: BundleDocument, offered: BundleDocument) -> None:
-    """Refuse what is no later state of the workspace that the folder follows."""
+    """Raise `BundleError` unless `offered` can be a state of the workspace that the folder follows."""
     if offered.origin != served.origin:
         raise BundleError(
             f"the bundle is from workspace {offered.origin[:12]}…, the folder follows {served.origin[:12]}…; "
@@ -379,12 +385,12 @@ def _refuse_other_history(served: BundleDocument, offered: BundleDocument) -> No
         after = offered.registry.policies.get(policy)
         if after is None:
             raise BundleError(
-                f"the bundle lacks {policy}, which the folder serves; bundle it too, or pull elsewhere"
+                f"the bundle lacks {policy}, which the folder serves; bundle it too, or use another folder"
             )
         for number in entry.versions.keys() & after.versions.keys():
             if entry.versions[number] != after.versions[number]:
                 raise BundleError(
-                    f"the bundle has another {policy} version {number} than the one that is served; "
+                    f"{policy} version {number} in the bundle differs from the one that is served; "
                     "a version never changes: pull it into another folder"
                 )
 
@@ -393,7 +399,7 @@ def _refuse_older(served: BundleDocument, offered: BundleDocument, *, allow_olde
     if allow_older or offered.generation > served.generation:
         return
     is_as_old = offered.generation == served.generation
-    what = "and says something else" if is_as_old else "which is older"
+    what = "with other content" if is_as_old else "which is older"
     raise BundleError(
         f"the bundle is of generation {offered.generation}, {what}; served is {served.generation}: "
         "publish or roll back in the workspace and bundle again, or pull with --allow-older"
@@ -412,7 +418,7 @@ def _refuse_without(offered: BundleDocument, require: Mapping[str, int]) -> None
 
 
 def _try_out(document: BundleDocument) -> None:
-    """Load every version that is to answer, before anything is told to run it."""
+    """Load every version that will be active, before any process runs it."""
     with tempfile.TemporaryDirectory(prefix="poet-bundle-") as name:
         staging = Path(name)
         for file, text in document.files.items():
@@ -425,7 +431,7 @@ def _try_out(document: BundleDocument) -> None:
             except RegistryError as error:
                 raise BundleError(
                     f"{policy} version {number} cannot be loaded here ({error.__cause__ or error!r}); "
-                    "install what it needs, or bundle another version"
+                    "install its requirements, or bundle another version"
                 ) from error
 
 
@@ -443,14 +449,14 @@ def _write(folder: Path, content: bytes, document: BundleDocument) -> None:
 
 
 def _settle(folder: Path) -> None:
-    """Finish what a killed pull began, and put right what was changed since."""
+    """Complete a killed pull, and restore files that were changed since."""
     good = last_good(folder)
     if good is not None:
         _write(folder, (folder / BUNDLE).read_bytes(), good.document)
 
 
 def _asked_before(folder: Path, source: str, keys: tuple[TrustedKey, ...]) -> Notes:
-    """Give the notes if "nothing changed" would be an answer: about this source, and still trusted."""
+    """Return the notes if a "not modified" answer would be usable: same source, key still trusted."""
     notes = read_notes(folder)
     good = last_good(folder)
     if good is None or notes.identity != good.identity or notes.source != source:
@@ -466,7 +472,7 @@ def _is_trusted(folder: Path, good: Opened, keys: tuple[TrustedKey, ...]) -> boo
 
 
 def _note_refusal(folder: Path, reason: str, said: str) -> None:
-    """Write the reason down, where there is a place to write it; the error itself says it anyway."""
+    """Write the reason to the notes if the folder is writable; the error itself reports it anyway."""
     if len(reason) > _LONGEST_REASON:
         reason = reason[: _LONGEST_REASON - 1] + "…"
     try:
@@ -474,7 +480,7 @@ def _note_refusal(folder: Path, reason: str, said: str) -> None:
             notes = msgspec.structs.replace(read_notes(folder), refused=reason, refused_at=said)
             _write_notes(folder, notes)
     except BundleError as error:
-        _log.warning("the reason of a refusal could not be noted: %s", error)
+        _log.warning("the reason for rejecting a bundle could not be saved: %s", error)
 
 
 def _write_notes(folder: Path, notes: Notes) -> None:
@@ -490,12 +496,12 @@ def _bytes_of(path: Path) -> bytes | None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold the folder alone; what the disk refuses is an error that names it."""
+    """Lock the folder; turn `OSError` into a `BundleError` that names it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder, timeout_s=PATIENCE_S, error=BundleError):
             yield
     except OSError as error:
         raise BundleError(
-            f"{folder} cannot be written ({error}); see to its permissions and space"
+            f"{folder} cannot be written ({error}); check its permissions and free space"
         ) from error

@@ -1,4 +1,4 @@
-"""A program that follows bundles."""
+"""Serving policies from bundles in a program that follows a source."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -16,23 +16,24 @@ _log = logging.getLogger("poet.distribute")
 
 
 class BundleRuntime(BackgroundWorker):
-    """Policies from a bundle, on a machine that has no workspace.
+    """Policies from a bundle, on a machine without a workspace.
 
-    Made, it asks nobody: the last good bundle in the folder answers at once, also while the source is down.
+    Creating it makes no request: the last good bundle in the folder answers immediately, even while the
+    source is down.
 
     Parameters
     ----------
     folder
-        Where pulled versions are kept.
+        The folder for pulled versions.
     source
         A path, or an http or https address.
     trust
-        The public keys whose signatures count.
+        The trusted public keys.
     require
-        By policy, the version that a bundle must bring to be taken.
+        For each named policy, the version that must be active in a bundle to be accepted.
     every_s
-        How often a thread of its own pulls; none unless it is told. A forked child has no such thread, but
-        follows the folder all the same.
+        The interval at which a background thread pulls, in seconds; None starts no thread. A forked child has
+        no such thread, but still follows the folder.
     """
 
     _thread_name: ClassVar[str] = "poet-bundle"
@@ -56,38 +57,38 @@ class BundleRuntime(BackgroundWorker):
         self._every_s = every_s
         super().__init__()
         if every_s is not None:
-            import poet.build  # noqa: F401, PLC0415 -- what pulls import, before a fork can meet the thread
+            import poet.build  # noqa: F401, PLC0415 -- imported by pulls; now, so that no fork interrupts the import in the thread
 
             self._start_thread()
 
     def policy(self, name: str) -> Policy:
-        """Give the stable callable of a policy.
+        """Return the stable callable of a policy.
 
         Raises
         ------
         RegistryError
-            No bundle has brought it yet.
+            No pulled bundle contains the policy yet.
         """
         return self.registry.policy(name)
 
     def pull(self, *, allow_older: bool = False) -> Pulled:
-        """Take what the source offers, and let it answer from the next call on.
+        """Pull the bundle of the source; its versions answer from the next call on.
 
         Raises
         ------
         BundleError
-            It was refused or did not come; what answered before goes on.
+            The bundle was rejected or could not be read. The previous versions stay active.
         """
         pulled = pull(self._source, self.folder, self._trust, require=self._require, allow_older=allow_older)
         self.registry.refresh()
         return pulled
 
     def state(self) -> State:
-        """Say which bundle is served, and why the last pull changed nothing."""
+        """Return which bundle is served, and why the last pull was rejected."""
         return state(self.folder)
 
     def close(self) -> None:
-        """End the thread, if there is one; the policies go on."""
+        """Stop the thread, if there is one; the policies keep answering."""
         self._stop_thread()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Ed25519 keys: a private one in a file that nobody else reads, a public one as a short line."""
+"""Ed25519 keys: private keys in files that only the owner can read, public keys as short lines."""
 
 import base64
 import binascii
@@ -23,22 +23,22 @@ _LARGEST: Final = 10_000  # bytes of a key file
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A public key whose signatures count."""
+    """A trusted public key."""
 
     raw: bytes
 
     @property
     def id(self) -> bytes:
-        """Eight bytes that tell keys apart."""
+        """Return eight bytes that identify the key."""
         return hashlib.sha256(b"poet bundle key\0" + self.raw).digest()[:8]
 
     @property
     def line(self) -> str:
-        """The text that `--trust` takes."""
+        """Return the text for `--trust`."""
         return _PREFIX + base64.urlsafe_b64encode(self.raw).decode().rstrip("=")
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Tell whether this key made the signature of these bytes."""
+        """Return whether `signature` is a valid signature of `message` by this key."""
         ed25519, _ = _cryptography()
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 -- an optional extra
 
@@ -50,24 +50,24 @@ class TrustedKey:
 
 
 class PrivateKey:
-    """A key that signs."""
+    """A private key."""
 
     def __init__(self, key: "Ed25519PrivateKey") -> None:
         self._key = key
         self.public = TrustedKey(key.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
-        """Sign these bytes."""
+        """Return the signature of a message."""
         return self._key.sign(message)
 
 
 def make_key(path: Path) -> TrustedKey:
-    """Write a new private key, which only its owner may read, and give its public half.
+    """Write a new private key that only its owner can read, and return the public key.
 
     Raises
     ------
     BundleError
-        There is a file already, or it cannot be written.
+        The file already exists or cannot be written.
     """
     ed25519, serialization = _cryptography()
     key = ed25519.Ed25519PrivateKey.generate()
@@ -78,7 +78,7 @@ def make_key(path: Path) -> TrustedKey:
         write_new(path, content, mode=0o600)
     except FileExistsError as error:
         raise BundleError(
-            f"{path} is there already; a key is never overwritten: name another file"
+            f"{path} already exists and a key is never overwritten; name another file"
         ) from error
     except OSError as error:
         raise BundleError(f"{path} cannot be written ({error.strerror}); name another file") from error
@@ -91,7 +91,7 @@ def read_key(path: Path) -> PrivateKey:
     Raises
     ------
     BundleError
-        There is none, others may read it, or it is no Ed25519 key.
+        The file does not exist, others can read it, or it is not an Ed25519 key.
     """
     ed25519, serialization = _cryptography()
     try:
@@ -100,30 +100,34 @@ def read_key(path: Path) -> PrivateKey:
             content = file.read(_LARGEST) if stat.S_ISREG(mode) else b""
     except OSError as error:
         raise BundleError(
-            f"{path} cannot be read ({error.strerror}); `poet key {path}` makes a key"
+            f"{path} cannot be read ({error.strerror}); create a key with `poet key {path}`"
         ) from error
     if is_open_to_others(mode):
-        raise BundleError(f"{path} is open to others than its owner; run `chmod 600 {path}`")
+        raise BundleError(f"{path} is accessible to users other than its owner; run `chmod 600 {path}`")
     try:
         key = serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError) as error:
-        raise BundleError(f"{path} is no private key without a password; `poet key` makes one") from error
+        raise BundleError(
+            f"{path} is not a private key without a password; create one with `poet key`"
+        ) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise BundleError(f"{path} is no Ed25519 key; `poet key` makes one")
+        raise BundleError(f"{path} is not an Ed25519 key; create one with `poet key`")
     return PrivateKey(key)
 
 
 def trusted(lines: Iterable[str | TrustedKey]) -> tuple[TrustedKey, ...]:
-    """Read the keys to trust; several, while one takes the place of another.
+    """Return the parsed keys to trust; there are several while one replaces another.
 
     Raises
     ------
     BundleError
-        There is none, or a line is not what `poet key` prints.
+        There is no key, or a line is not one that `poet key` prints.
     """
     keys = tuple(line if isinstance(line, TrustedKey) else _key_of(line) for line in lines)
     if not keys:
-        raise BundleError("no key is trusted, so no bundle can be; give the line that `poet key` printed")
+        raise BundleError(
+            "no key is trusted, so no bundle can be verified; pass the line that `poet key` printed"
+        )
     return keys
 
 
@@ -135,7 +139,7 @@ def _key_of(line: str) -> TrustedKey:
         raw = b""
     key = TrustedKey(raw)
     if len(raw) != 32 or key.line != text:
-        raise BundleError(f"{line!r:.80} is no key to trust; give the line that `poet key` printed")
+        raise BundleError(f"{line!r:.80} is not a public key; pass the line that `poet key` printed")
     return key
 
 
@@ -145,7 +149,7 @@ def _cryptography() -> tuple[Any, Any]:
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError as error:
         raise BundleError(
-            "signatures need the library cryptography; install it with "
+            "signatures need the package cryptography; install it with "
             "`pip install 'poet-policy-compiler[bundle]'`"
         ) from error
     return ed25519, serialization

@@ -1,4 +1,4 @@
-"""The loop in a program: `@poet` on functions and agents, and `SmartMonitor`, the agent."""
+"""Monitoring and learning inside a program: the `@poet` decorator and the `SmartMonitor` agent."""
 
 from poet.monitor.agent import SmartMonitor
 from poet.monitor.decorator import poet

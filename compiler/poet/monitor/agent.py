@@ -1,6 +1,6 @@
-"""`SmartMonitor`: the agent that monitors, tracks what it said, collects the feedback and learns.
+"""`SmartMonitor`: an agent that monitors, tracks its results, collects feedback on them and learns.
 
-The policies as methods of an agent, with the parameters that every version keeps.
+Each policy is a method of the agent. Its parameters are those that every version of the policy keeps.
 """
 
 import asyncio
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 
 
 class PolicyMethods:
-    """Each policy is a method, answered by the version that is active in the workspace at the call.
+    """The policies as methods; the version that is active in the workspace at call time answers.
 
-    The methods of the built-in policies are made from their runtime parts below this class; those of
-    packages are found when they are first asked for.
+    The methods of the built-in policies are created from their runtime parts below this class. The policies
+    of installed packages are looked up on first access.
     """
 
     workspace: "Workspace"
     _callables: dict[str, Any]
 
-    # For editors and type checkers, which do not run the loop below. As methods they can be overridden in a
-    # subclass; a test compares them with the runtime parts. A policy without a declaration is a callable of
-    # any type to them, through `__getattr__`, as those of packages are.
+    # For editors and type checkers, which do not run the loop below. Declared as methods, they can be
+    # overridden in a subclass; a test compares them with the runtime parts. For a type checker, a policy
+    # without a declaration (such as one of an installed package) is a callable of any type, through
+    # `__getattr__`.
     if TYPE_CHECKING:
 
         def detect_drift(
@@ -67,7 +68,7 @@ class PolicyMethods:
         def generate_alerts(
             self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
         ) -> AlertPlan:
-            """Return the plan of alerts about the results that drifted."""
+            """Return the plan of alerts for the results that drifted."""
             ...
 
         def monitor_with_recovery(
@@ -77,7 +78,7 @@ class PolicyMethods:
             monitor: Callable[[Any], Any] | None = None,
             context: Mapping[str, Any] | None = None,
         ) -> MonitoringOutcome:
-            """Run a monitor within its deadline, and recover if it fails."""
+            """Run a monitor within its deadline and recover if it fails."""
             ...
 
         def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
@@ -93,7 +94,7 @@ class PolicyMethods:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {error}") from error
 
     def detect_drift_table(self, current: Any, reference: Any, **keywords: Any) -> dict[str, DriftResult]:
-        """Run `detect_drift` over the columns of two tables, one result each, on one version."""
+        """Run one version of `detect_drift` on every column of two tables; return one result per column."""
         return self.workspace.detect_drift_table(current, reference, **keywords)
 
     def _policy(self, name: str) -> Callable[..., Any]:
@@ -124,26 +125,26 @@ REMEMBERED: Final = 10_000
 
 
 class _Recorded(Protocol):
-    """An answer that was recorded."""
+    """A recorded result."""
 
     @property
     def execution_id(self) -> str: ...
 
 
 class SmartMonitor(PolicyMethods):
-    """An agent on a workspace; a subclass names it, `@poet` sets how it learns.
+    """An agent on a workspace; `@poet` on a subclass configures how it learns.
 
     Parameters
     ----------
     workspace
-        A workspace or its folder; None: what the decorator says, else the current folder.
+        A workspace or its folder. None uses the decorator's workspace, or else the current folder.
 
     Attributes
     ----------
     feedback_buffer
-        The feedback that this agent collected since the last learning it started.
+        The feedback that this agent has collected since it last started learning.
     failures
-        What failed in the background, oldest first; `flush` raises each once.
+        The background failures, oldest first; `flush` raises each of them once.
     """
 
     options: ClassVar[Options] = Options()
@@ -157,8 +158,8 @@ class SmartMonitor(PolicyMethods):
         self.feedback_buffer: list[Event] = []
         self.failures: list[Exception] = []
         self._callables = {}
-        self._raised = 0  # failures that a flush has raised
-        self._counted: Recent[tuple[str, str], None] = Recent(REMEMBERED)  # an event said twice counts once
+        self._raised = 0  # number of failures that `flush` has raised
+        self._counted: Recent[tuple[str, str], None] = Recent(REMEMBERED)  # a repeated event counts once
         self._buffering = threading.Lock()
         self._is_closed = False
         self._connection.on_failure(self.failures.append)
@@ -170,17 +171,17 @@ class SmartMonitor(PolicyMethods):
         *,
         source: str | None = None,
         time: float | str | datetime | None = None,
-        id: str | None = None,  # noqa: A002 -- as Workspace.emit has it
+        id: str | None = None,  # noqa: A002 -- the parameter name of Workspace.emit
     ) -> Event:
-        """Emit feedback and learn from it: an event, or its type and data; gives the event.
+        """Emit feedback, given as an event or as its type and data, and return the event.
 
-        At `learning_threshold` events in the buffer a learning begins in the background and the buffer is
-        emptied; what comes meanwhile counts for the next one.
+        When the buffer reaches `learning_threshold` events, learning starts in the background and the buffer
+        is emptied. Events that arrive meanwhile count toward the next run.
 
         Raises
         ------
         EventError
-            It is not an event; nothing has changed.
+            The event is invalid; nothing has changed.
         """
         if isinstance(event, str):
             event = self._made(event, data or {}, source, time, id)
@@ -193,10 +194,15 @@ class SmartMonitor(PolicyMethods):
     @overload
     def track_execution(self, result: _Recorded | str) -> str: ...
     def track_execution(self, result: _Recorded | str | Mapping[str, _Recorded]) -> str | tuple[str, ...]:
-        """Return the tracking id that feedback on this result cites; of a table, one for each column.
+        """Return the tracking id that feedback on this result cites; for a table, one id per column.
 
-        An execution id is taken as well: of an answer without a field for it, `last_execution_id` of the
-        workspace gives it.
+        An execution id is also accepted. For a result without an `execution_id` field, the workspace's
+        `last_execution_id` returns it.
+
+        Raises
+        ------
+        MonitorError
+            The result has no execution id.
         """
         if isinstance(result, Mapping):
             return tuple(self.track_execution(each) for each in result.values())
@@ -213,17 +219,18 @@ class SmartMonitor(PolicyMethods):
         self,
         tracking_id: str | tuple[str, ...],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 -- the seed's pipeline waits in one word
+        timeout: float | None = None,  # noqa: ASYNC109 -- callers wait with one keyword argument
     ) -> Event:
-        """Wait for feedback that cites an execution, wherever it is emitted; it may have come already.
+        """Wait for feedback that cites an execution, and return it.
 
-        Any number of tasks, loops and threads may wait for one. Feedback from before this process connected
-        to the workspace is history and not waited for; nor are more than the last 10 000 events remembered.
+        The feedback may come from any process, and may have arrived already. Any number of tasks, event loops
+        and threads can wait for the same execution. Feedback from before this process connected to the
+        workspace is not considered, and only the last 10 000 feedback events are kept.
 
         Raises
         ------
         TimeoutError
-            None came within `timeout` seconds.
+            No feedback arrived within `timeout` seconds.
         MonitorError
             The monitor was closed.
         """
@@ -231,21 +238,21 @@ class SmartMonitor(PolicyMethods):
         return await self._connection.inbox.feedback(identities, timeout)
 
     async def monitoring_with_feedback(self, current: Any, reference: Any, **keywords: Any) -> DriftResult:
-        """Detect drift, and have the feedback on it collected whenever it comes; gives the result at once.
+        """Detect drift and return the result immediately; feedback on it is collected when it arrives.
 
-        The detection runs in a thread, so the loop goes on meanwhile.
+        The detection runs in a thread, so it does not block the event loop.
         """
         result = await asyncio.to_thread(self.detect_drift, current, reference, **keywords)
         self._connection.inbox.track(result.execution_id, self._buffer)
         return result
 
     def flush(self) -> None:
-        """Return when all that was recorded and emitted is on disk and no learning is under way.
+        """Return when all recorded executions and emitted events are on disk and no learning is running.
 
         Raises
         ------
         MonitorError
-            Something failed in the background since the last flush.
+            A background task has failed since the last flush.
         """
         self.workspace.flush()
         self._connection.learner.wait()
@@ -254,7 +261,7 @@ class SmartMonitor(PolicyMethods):
             raise MonitorError("; ".join(map(str, new))) from new[0]
 
     def close(self) -> None:
-        """End tracking, wait for a learning under way, and flush; closing twice changes nothing."""
+        """Stop tracking, wait for running learning, and flush; closing twice has no effect."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -290,7 +297,7 @@ class SmartMonitor(PolicyMethods):
         )
 
     def _buffer(self, event: Event) -> None:
-        """Count an event for the next learning, once."""
+        """Count an event toward the next learning run, at most once."""
         with self._buffering:
             key = event.source, event.id
             if key in self._counted:

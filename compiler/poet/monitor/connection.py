@@ -1,6 +1,6 @@
-"""What one process needs of one workspace, shared by its decorated functions and its agents.
+"""The connection of one process to one workspace, shared by its decorated functions and agents.
 
-What a decorator is told, checked before anything runs.
+The module also validates the options of `@poet` at decoration, before anything runs.
 """
 
 import logging
@@ -24,7 +24,7 @@ _log = logging.getLogger("poet.monitor")
 
 
 class Connection:
-    """A workspace with its inbox and its learner, for as long as anybody holds it."""
+    """A workspace with its inbox and its learner, open until its last holder releases it."""
 
     def __init__(self, workspace: "Workspace", *, is_ours: bool) -> None:
         self.workspace = workspace
@@ -35,11 +35,11 @@ class Connection:
         self.learner = Learner(workspace, on_failure=self._failed)
 
     def on_failure(self, handler: Callable[[Exception], None]) -> None:
-        """Have a handler told what fails in the background."""
+        """Register a handler that is called with every background failure."""
         self._failure_handlers = (*self._failure_handlers, handler)
 
     def forget(self, handler: Callable[[Exception], None]) -> None:
-        """Tell a handler no more."""
+        """Remove a failure handler."""
         self._failure_handlers = tuple(each for each in self._failure_handlers if each != handler)
 
     def _failed(self, error: Exception) -> None:
@@ -48,7 +48,7 @@ class Connection:
             handler(error)
 
     def release(self) -> None:
-        """Let go; the last one closes everything, the workspace only if it was opened here."""
+        """Release one hold. The last release closes everything, but only closes a workspace opened here."""
         with _lock:
             self.holders -= 1
             if self.holders:
@@ -61,31 +61,31 @@ class Connection:
             self.workspace.close()
 
     def learn_as_feedback_comes(self, threshold: int | None) -> None:
-        """Learn at so many feedback events since the last compile; None: as poet.toml says."""
+        """Learn after `threshold` feedback events since the last compile; None uses poet.toml's value."""
         configured = self.workspace.configuration.learn.learning_threshold
         self.learner.follow(configured if threshold is None else threshold)
 
     def active(self, policy: str) -> int:
-        """Give the number of the version that answers now."""
+        """Return the number of the active version."""
         return self.workspace.registry.active(policy)
 
 
-_open: dict[Path | int, Connection] = {}  # by folder where opened here, else by the workspace's identity
+_open: dict[Path | int, Connection] = {}  # by folder if opened here, else by the id of the workspace
 _lock = threading.RLock()
 
 
 def connect(workspace: "Workspace | str | Path | None") -> Connection:
-    """Give the process's connection to a workspace; hold on to it until `release`.
+    """Return the process's connection to a workspace; the caller holds it until `release`.
 
     Raises
     ------
     WorkspaceError
         There is no workspace in this folder.
     CompilerMissingError
-        The base install is all there is.
+        Only the base install is present.
     """
     with needs_compiler():
-        from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- a decorator alone must not load it
+        from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- importing a decorator must not load it
 
     with _lock:
         if isinstance(workspace, Workspace):
@@ -116,7 +116,7 @@ class Options:
 
     domain: str = "ml_monitoring"
     learning: Learning = "continuous"
-    learning_threshold: int | None = None  # None: as the workspace's poet.toml says
+    learning_threshold: int | None = None  # None: the value in the workspace's poet.toml
     workspace: "Workspace | str | Path | None" = None  # None: the current folder
 
 
@@ -128,7 +128,7 @@ def checked(
     workspace: "Workspace | str | Path | None",
     unknown: dict[str, object],
 ) -> Options:
-    """Refuse what no decorator can mean.
+    """Return the validated options of a decorator.
 
     Raises
     ------
@@ -137,13 +137,13 @@ def checked(
     """
     if unknown:
         known = "domain, learning, learning_threshold, workspace, policy"
-        raise MonitorError(f"@poet knows no {', '.join(sorted(unknown))}; it takes {known}")
+        raise MonitorError(f"@poet got unknown options {', '.join(sorted(unknown))}; known are {known}")
     if domain not in domains():
-        raise MonitorError(f"no domain {domain!r}; known are {', '.join(domains())}")
+        raise MonitorError(f"unknown domain {domain!r}; known are {', '.join(domains())}")
     mode = next((each for each in get_args(Learning) if each == learning), None)
     if mode is None:
-        raise MonitorError(f"no learning mode {learning!r}; known are {', '.join(get_args(Learning))}")
+        raise MonitorError(f"unknown learning mode {learning!r}; known are {', '.join(get_args(Learning))}")
     number = learning_threshold
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
-        raise MonitorError(f"learning_threshold is {number!r}; give a number of events, at least 1")
+        raise MonitorError(f"learning_threshold is {number!r}; use a number of events, at least 1")
     return Options(domain=domain, learning=mode, learning_threshold=number, workspace=workspace)

@@ -1,4 +1,4 @@
-"""`@poet`: a function or an agent that learns."""
+"""The `@poet` decorator: makes a function or an agent learn from feedback."""
 
 import inspect
 from collections.abc import Callable
@@ -40,27 +40,28 @@ def poet(
     policy: str | None = None,
     **unknown: object,
 ) -> _Decorator:
-    """Make a function the body of a policy, or set how an agent learns.
+    """Return a decorator that makes a function the body of a policy, or sets how an agent learns.
 
     Parameters
     ----------
     domain
-        ``"ml_monitoring"``, or one that an installed package brings.
+        ``"ml_monitoring"``, or a domain that an installed package provides.
     learning
-        ``"continuous"``: in the background, as feedback comes. ``"manual"``: answers and feedback are
-        recorded, and learned from when somebody compiles.
+        ``"continuous"``: learn in the background as feedback arrives. ``"manual"``: record executions and
+        feedback; learning happens when someone compiles.
     learning_threshold
-        So many feedback events start a learning; None: as poet.toml says, which says 10 at first.
+        The number of feedback events that starts learning. None uses the value in poet.toml, which is
+        initially 10.
     workspace
-        A workspace or its folder; None: the folder that is current at the first call. Until there is one, a
-        function's own body answers.
+        A workspace or its folder. None uses the current folder at the first call. Until a workspace exists,
+        the function's own body answers.
     policy
-        Which policy a function is; None: the one of its name.
+        The policy that a function implements; None uses the function's name.
 
     Raises
     ------
     MonitorError
-        Something is unknown, or the decorated thing cannot be what is asked; at decoration.
+        At decoration: an option is unknown, or the decorated object cannot be a policy or an agent.
     """
     options = checked(
         domain=domain,
@@ -82,23 +83,25 @@ def poet(
 
 def _agent(agent: type, policy: str | None, options: Options) -> type:
     if not issubclass(agent, SmartMonitor):
-        raise MonitorError(f"{agent.__qualname__} is no agent; derive it from poet.SmartMonitor")
+        raise MonitorError(f"{agent.__qualname__} is not an agent; derive it from poet.SmartMonitor")
     if policy is not None:
-        raise MonitorError(f"{agent.__qualname__} is an agent and has all policies; leave policy out")
+        raise MonitorError(f"{agent.__qualname__} is an agent and has all policies; omit the option policy")
     agent.options = options
     return agent
 
 
 def _function(function: Callable[P, R], policy: str | None, options: Options) -> PolicyFunction[P, R]:
     if not callable(function):
-        raise MonitorError(f"@poet takes a function or a class, not {function!r}")
+        raise MonitorError(f"@poet cannot decorate {function!r}; decorate a function or a class")
     name = policy or str(getattr(function, "__name__", repr(function)))
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise MonitorError(f"{name} is asynchronous, a policy is not; decorate the plain function it awaits")
     try:
         spec = spec_of(name)
     except (PluginError, RenderError) as error:
-        raise MonitorError(f"{error}; name the function after its policy, or say policy=…") from error
+        raise MonitorError(f"{error}; name the function after its policy, or pass policy=…") from error
     if spec.domain != options.domain:
-        raise MonitorError(f"{name} belongs to the domain {spec.domain!r}, not to {options.domain!r}")
+        raise MonitorError(
+            f"{name} belongs to the domain {spec.domain!r}, not to {options.domain!r}; correct domain=…"
+        )
     return PolicyFunction(function, name, options)

@@ -1,9 +1,9 @@
-"""Feedback as it arrives, from this process and from all others, told to whoever waits for it.
+"""Delivery of incoming feedback, from this process and from all others, to everything that waits for it.
 
-What this process emits is told at once, what others emit when the log is read next. A thread reads it, from
-the first time somebody wants to know.
+Feedback from this process is delivered immediately. Feedback from other processes is delivered at the next
+read of the log, which a background thread polls from the first subscription on.
 
-What came last, up to a number: memory that does not grow with the uptime.
+The inbox keeps only a bounded number of recent events, so its memory does not grow with uptime.
 """
 
 import asyncio
@@ -26,28 +26,28 @@ Value = TypeVar("Value")
 
 
 class Recent(OrderedDict[Key, Value]):
-    """A dictionary of at most `limit` entries; beyond it, what came first is forgotten."""
+    """A dictionary of at most `limit` entries; beyond that, the oldest entry is removed."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
 
     def keep(self, key: Key, value: Value) -> None:
-        """Put an entry, or replace it where it stands."""
+        """Store an entry; an existing key keeps its place in the order."""
         self[key] = value
         if len(self) > self._limit:
             self.popitem(last=False)
 
 
 POLL_S: Final = 0.2
-REMEMBERED: Final = 10_000  # events that somebody may still ask for; about a kilobyte each
-TRACKED: Final = 100_000  # executions whose feedback a handler gets; about 200 bytes each
+REMEMBERED: Final = 10_000  # events that can still be awaited; about a kilobyte each
+TRACKED: Final = 100_000  # executions whose feedback goes to a handler; about 200 bytes each
 Handler = Callable[[Event], None]
 _log = logging.getLogger("poet.monitor")
 
 
 def cited(event: Event) -> frozenset[str]:
-    """Name the executions and alerts that a feedback event speaks of; telemetry is no feedback."""
+    """Return the executions and alerts that a feedback event cites; telemetry is not feedback."""
     if event.type in TELEMETRY:
         return frozenset()
     data = event.data
@@ -57,18 +57,18 @@ def cited(event: Event) -> frozenset[str]:
 
 
 class _Waiting:
-    """One await, in whatever loop."""
+    """One pending await in one event loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Event] = self.loop.create_future()
 
     def end(self, outcome: Event | Exception) -> None:
-        """Wake the await, from any thread."""
+        """Resolve the await; may be called from any thread."""
         try:
             self.loop.call_soon_threadsafe(self._settle, outcome)
         except RuntimeError:
-            _log.debug("the loop that waited for feedback is closed")
+            _log.debug("the event loop that waited for feedback is closed")
 
     def _settle(self, outcome: Event | Exception) -> None:
         if self.future.done():
@@ -80,7 +80,7 @@ class _Waiting:
 
 
 class Inbox(BackgroundWorker):
-    """One process's view of the feedback in a workspace's log, from the moment this is made."""
+    """One process's view of the feedback in a workspace's log, from the creation of this object on."""
 
     _thread_name: ClassVar[str] = "poet-inbox"
 
@@ -88,8 +88,8 @@ class Inbox(BackgroundWorker):
         self._log = workspace.log
         self._on_failure = on_failure
         self._read_upto = self._log.position()
-        self._told: Recent[tuple[str, str], None] = Recent(TRACKED)  # events by source and id
-        self._first: Recent[str, Event] = Recent(REMEMBERED)  # by what they cite
+        self._told: Recent[tuple[str, str], None] = Recent(TRACKED)  # delivered events, by source and id
+        self._first: Recent[str, Event] = Recent(REMEMBERED)  # by the execution or alert they cite
         self._handlers: Recent[str, tuple[Handler, ...]] = Recent(TRACKED)
         self._is_closed = False
         self.reset_after_fork()
@@ -97,12 +97,12 @@ class Inbox(BackgroundWorker):
         super().__init__()
 
     def reset_after_fork(self) -> None:
-        """Start without awaits; the loops of the parent do not run in a forked child."""
+        """Drop all awaits; the event loops of the parent do not run in a forked child."""
         self._lock = threading.RLock()
         self._waiting: dict[str, list[_Waiting]] = {}
 
     def track(self, identity: str, handler: Handler | None = None) -> None:
-        """Have feedback on an execution kept; and told to a handler, also what came already."""
+        """Keep feedback on an execution, and call a handler with it, including feedback already received."""
         self._start()
         if handler is None:
             return
@@ -113,12 +113,12 @@ class Inbox(BackgroundWorker):
             self._hand(event, (handler,))
 
     async def feedback(self, identities: tuple[str, ...], timeout_s: float | None) -> Event:
-        """Wait for the first feedback on any of these executions.
+        """Return the first feedback on any of these executions, waiting up to `timeout_s` seconds.
 
         Raises
         ------
         TimeoutError
-            None came in time.
+            No feedback arrived in time.
         MonitorError
             The inbox was closed meanwhile.
         """
@@ -141,7 +141,7 @@ class Inbox(BackgroundWorker):
             self._forget(identities, waiting)
 
     def close(self) -> None:
-        """Stop reading; whoever waits still is told so."""
+        """Stop reading; pending awaits raise a `MonitorError`."""
         self._stop_listening()
         with self._lock:
             self._is_closed = True
@@ -152,7 +152,7 @@ class Inbox(BackgroundWorker):
 
     def _refuse_closed(self) -> None:
         if self._is_closed:
-            raise MonitorError("the monitor is closed; make another one to wait for feedback")
+            raise MonitorError("the monitor is closed; create a new one to wait for feedback")
 
     def _start(self) -> None:
         with self._lock:
@@ -167,7 +167,7 @@ class Inbox(BackgroundWorker):
                     self._read()
                 said = ""
             except PoetError as error:
-                if str(error) != said:  # a log that cannot be read is reported once, and tried again
+                if str(error) != said:  # an unreadable log is reported once and retried
                     said = str(error)
                     self._on_failure(error)
             self._sleep(POLL_S)
@@ -197,14 +197,14 @@ class Inbox(BackgroundWorker):
                 waiting.update(self._waiting.get(name, ()))
         for each in waiting:
             each.end(event)
-        with self._rest():  # handlers belong to the program: a fork does not wait for them
+        with self._rest():  # handlers are user code: a fork does not wait for them
             self._hand(event, tuple(dict.fromkeys(handlers)))
 
     def _hand(self, event: Event, handlers: tuple[Handler, ...]) -> None:
         for handler in handlers:
             try:
                 handler(event)
-            except Exception as error:  # noqa: BLE001 -- a handler's fault must not keep others from theirs
+            except Exception as error:  # noqa: BLE001 -- one failing handler must not prevent the others
                 self._on_failure(error)
 
     def _forget(self, identities: tuple[str, ...], waiting: _Waiting) -> None:

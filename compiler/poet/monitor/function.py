@@ -1,6 +1,7 @@
-"""A decorated function: the policy's active version answers where there is one, else the user's own body.
+"""Decorated functions: the policy's active version answers if there is one, else the user's own body.
 
-Calls of a user's function as calls of its policy: by position and by name, whatever the names.
+The module maps calls of a user's function to calls of its policy, by position and by name, even if the
+parameter names differ.
 """
 
 import functools
@@ -23,49 +24,49 @@ from poet_runtime.registry import Policy
 POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 NAMED: Final = (*POSITIONAL, Parameter.KEYWORD_ONLY)
 OF_A_METHOD: Final = ("self", "cls")
-FORMS: Final = 256  # ways to call a function that are remembered: reading one anew costs 30 µs
+FORMS: Final = 256  # cached call shapes of a function; analyzing a new one takes 30 µs
 
 
 class _Place(int):
-    """Where a value stands among those of a call, positional ones first."""
+    """The index of a value among those of a call, positional values first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """What all calls with as many positional arguments and the same keywords have in common."""
+    """The mapping shared by all calls with the same number of positional arguments and the same keywords."""
 
     n_args: int
     of_body: tuple[tuple[str, _Place], ...]
     of_policy: tuple[tuple[str, _Place], ...]
-    defaults: Mapping[str, Any]  # the user's own, for parameters that the policy has too
+    defaults: Mapping[str, Any]  # the user's defaults of parameters that the policy also has
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call in both languages."""
+    """One call, as arguments of the user's function and of the policy."""
 
     form: _Form
     values: tuple[Any, ...]
 
     def of_policy(self) -> dict[str, Any]:
-        """Give the policy's arguments, all by name."""
+        """Return the policy's arguments, all by name."""
         found = dict(self.form.defaults)
         for name, place in self.form.of_policy:
             found[name] = self.values[place]
         return found
 
     def of_body(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Give the arguments of the user's function as it was called, its own names, nothing besides."""
+        """Return the arguments of the user's function as called, under its own parameter names."""
         by_name = {name: self.values[place] for name, place in self.form.of_body}
         return self.values[: self.form.n_args], by_name
 
 
 class Arguments:
-    """How the parameters of a function answer to those of its policy.
+    """The mapping between the parameters of a function and those of its policy.
 
-    A parameter that bears the name of one of the policy's is that one. The others take the policy's
-    required parameters in their order. What the policy has besides can be given by name in any call: the
-    function sees it if it takes it.
+    Parameters with the same name correspond. The remaining parameters of the function correspond to the
+    policy's remaining required parameters, in order. Any other parameter of the policy can be passed by name
+    in any call; the function receives it if it accepts it.
 
     Raises
     ------
@@ -99,17 +100,17 @@ class Arguments:
             problem = f"has no {', '.join(missing)}" if missing else f"requires {', '.join(lost)}"
             raise MonitorError(
                 f"{self._name}{self._signature} {problem}; a body for {self._policy} takes "
-                f"{', '.join(required)} in this order, under these names or its own; the rest needs defaults"
+                f"{', '.join(required)} in this order, under these or other names; give all others defaults"
             )
         return found
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-        """Read a call.
+        """Return the parsed call.
 
         Raises
         ------
         TypeError
-            As for any function that is called wrongly.
+            The arguments do not fit the signature, as for any Python function.
         """
         shape = (len(args), *kwargs)
         form = self._forms.get(shape)
@@ -133,7 +134,7 @@ class Arguments:
                 known = ", ".join(self._known)
                 raise TypeError(
                     f"{self._name}() got an unexpected keyword argument {name!r}; "
-                    f"besides its own parameters it takes those of {self._policy}: {known}"
+                    f"in addition to its own parameters it takes those of {self._policy}: {known}"
                 )
         bound = self._signature.bind(*map(_Place, range(n_args)), **own)
         bound.apply_defaults()
@@ -149,7 +150,7 @@ class Arguments:
         )
 
 
-RETRY_S: Final = 1.0  # between two looks for a workspace, or for a policy in it, that was not there
+RETRY_S: Final = 1.0  # between two lookups of a missing workspace or policy
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 S = TypeVar("S")
@@ -158,10 +159,10 @@ _log = logging.getLogger("poet.monitor")
 
 
 class PolicyFunction(Generic[P, R]):
-    """What `@poet` makes of a function; it is called like the function.
+    """A function decorated with `@poet`; it is called like the original.
 
-    `policy` is the name of its policy, `version` the number of the version that answers now (0: the body),
-    `fallbacks` how often a version raised and the body answered in its place, `__wrapped__` the body.
+    `policy` is the name of its policy. `version` is the number of the active version (0: the body).
+    `fallbacks` counts how often a version raised and the body answered instead. `__wrapped__` is the body.
     """
 
     __wrapped__: Callable[P, R]
@@ -180,21 +181,21 @@ class PolicyFunction(Generic[P, R]):
         self._arguments = None if known is None else Arguments(function, policy, known)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Answer as the active version does; a version that raises is counted, and the body answers."""
+        """Return the active version's result; if it raises, count a fallback and return the body's result."""
         policy = self._resolved()
-        if self._arguments is None:  # a plug-in's policy of which no version was seen yet
+        if self._arguments is None:  # a plug-in's policy without a loaded version
             return self.__wrapped__(*args, **kwargs)
         call = self._arguments.read(args, kwargs)
         if policy is not None:
             try:
                 return cast("R", policy(**call.of_policy()))
-            except Exception as error:  # noqa: BLE001 -- counted and logged; a monitor must go on
+            except Exception as error:  # noqa: BLE001 -- counted and logged; a monitor must not fail
                 self._fell_back(policy, error)
         return self._body(call)
 
     @property
     def version(self) -> int:
-        """The number of the version that answers now; 0 is the function's own body."""
+        """Return the number of the active version; 0 is the function's own body."""
         policy = self._resolved()
         return 0 if policy is None or self._connection is None else self._connection.active(self.policy)
 
@@ -205,7 +206,7 @@ class PolicyFunction(Generic[P, R]):
         self: "PolicyFunction[Concatenate[S, Q], R]", instance: S, owner: type
     ) -> "PolicyFunction[Q, R]": ...
     def __get__(self, instance: object, owner: type) -> object:
-        """Bind a method, as a function does; the bound one has the same attributes."""
+        """Return the bound method, as functions do; it has the same attributes."""
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
@@ -224,10 +225,10 @@ class PolicyFunction(Generic[P, R]):
     def _fell_back(self, policy: Policy, error: Exception) -> None:
         with self._lock:
             self.fallbacks += 1
-        _log.warning("%r raised %r; the function's own body answers", policy, error, exc_info=error)
+        _log.warning("%r raised %r; using the function's own body", policy, error, exc_info=error)
 
     def _resolved(self) -> Policy | None:
-        """Give the policy's stable callable, once there is one."""
+        """Return the policy's stable callable, or None while there is none."""
         if self._callable is None and monotonic() >= self._next_look:
             with self._lock:
                 if self._callable is None:
@@ -249,4 +250,4 @@ class PolicyFunction(Generic[P, R]):
             if str(error) != self._said:
                 self._said = str(error)
                 level = logging.INFO if isinstance(error, RegistryError) else logging.WARNING
-                _log.log(level, "%s; the body of %s answers", error, self.__wrapped__.__qualname__)
+                _log.log(level, "%s; using the body of %s", error, self.__wrapped__.__qualname__)

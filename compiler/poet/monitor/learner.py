@@ -1,6 +1,6 @@
-"""Learning while a program runs: in a process of its own, one at a time for each workspace.
+"""Learning while a program runs: in a separate process, one at a time per workspace.
 
-The registry takes up what that process publishes.
+The registry of the running program picks up the versions that this process publishes.
 """
 
 import logging
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from poet.workspace.workspace import Workspace
 
 
-LOOK_S: Final = 1.0  # between two counts of the feedback that came
+LOOK_S: Final = 1.0  # between two counts of new feedback
 _log = logging.getLogger("poet.monitor")
 
 
 class Learner(BackgroundWorker):
-    """Compiles one workspace on request; requests that come during a compile are one request after it."""
+    """A background compiler of one workspace; requests during a compile merge into one request after it."""
 
     _thread_name: ClassVar[str] = "poet-learner"
 
     def __init__(self, workspace: "Workspace", *, on_failure: Callable[[Exception], None]) -> None:
-        from poet.workspace.watch import compile_job  # noqa: PLC0415 -- a decorator alone must not load the compiler
+        from poet.workspace.watch import compile_job  # noqa: PLC0415 -- importing a decorator must not load the compiler
 
         self._workspace = workspace
         self._job = jobs.job(compile_job, workspace.path)
         self._on_failure = on_failure
-        self._threshold: int | None = None  # of feedback in the log, for those who follow it
+        self._threshold: int | None = None  # None: do not follow the log
         self._is_closed = False
         self._reset()
         super().__init__()
@@ -44,13 +44,13 @@ class Learner(BackgroundWorker):
         self._is_working = False
 
     def reset_after_fork(self) -> None:
-        """Follow the log in a forked child too, as its parent does."""
+        """Follow the log in a forked child as in its parent."""
         self._reset()
         if self._threshold is not None and not self._is_closed and not is_helper():
             self._start_thread()
 
     def request(self) -> None:
-        """Learn from everything that is in the log by now; return at once."""
+        """Request learning from everything in the log so far; return immediately."""
         with self._changed:
             if self._is_closed:
                 return
@@ -58,7 +58,7 @@ class Learner(BackgroundWorker):
         self._wake_thread()
 
     def follow(self, threshold: int) -> None:
-        """Learn whenever so many feedback events came since the last compile, from any source."""
+        """Learn whenever `threshold` feedback events from any source arrived since the last compile."""
         with self._changed:
             self._threshold = threshold if self._threshold is None else min(self._threshold, threshold)
             if not self._is_closed:
@@ -66,17 +66,17 @@ class Learner(BackgroundWorker):
         self._wake_thread()
 
     def wait(self) -> None:
-        """Return when no learning is under way or wanted."""
+        """Return when no learning is running or requested."""
         with self._changed:
             self._changed.wait_for(lambda: not self.is_busy)
 
     @property
     def is_busy(self) -> bool:
-        """Whether learning is under way or wanted."""
+        """Return whether learning is running or requested."""
         return self._is_wanted or self._is_working
 
     def close(self) -> None:
-        """Take no more requests, and wait for the learning under way."""
+        """Reject further requests and wait for running learning."""
         with self._changed:
             self._is_closed = True
         self.wait()
@@ -90,14 +90,14 @@ class Learner(BackgroundWorker):
                     self._work()
                 said = ""
             except PoetError as error:
-                if str(error) != said:  # a log that cannot be read is reported once, and tried again
+                if str(error) != said:  # an unreadable log is reported once and retried
                     said = str(error)
                     self._on_failure(error)
             if not self._is_wanted:
                 self._sleep(None if self._threshold is None else LOOK_S)
 
     def _is_due(self, new: NewFeedback) -> bool:
-        """Return whether a compile was requested, or enough feedback has come."""
+        """Return whether a compile was requested or enough feedback has arrived."""
         if self._is_wanted or self._threshold is None or self._is_closed:
             return self._is_wanted
         with self._step():
@@ -108,7 +108,7 @@ class Learner(BackgroundWorker):
             self._is_wanted, self._is_working = False, True
         try:
             self._learn()
-        except Exception as error:  # noqa: BLE001 -- reported; the active version goes on
+        except Exception as error:  # noqa: BLE001 -- reported; the active version keeps answering
             self._on_failure(error)
         finally:
             with self._changed:
@@ -117,8 +117,8 @@ class Learner(BackgroundWorker):
 
     def _learn(self) -> None:
         workspace = self._workspace
-        # The feedback has to be on disk. Executions still being scored come with the next compile: under a
-        # steady stream there are always some.
+        # The feedback has to be on disk. Executions that are still being scored are left to the next compile:
+        # under a steady stream there are always some.
         workspace.log.flush()
         upto = workspace.log.position()
         with jobs.compile_lock(workspace.path) as lock:
@@ -127,7 +127,7 @@ class Learner(BackgroundWorker):
             )
             if self._is_stopping:
                 return
-            if is_ours and not self._is_covered(upto):  # another compile may have ended just before
+            if is_ours and not self._is_covered(upto):  # another compile may have finished just before
                 self._compile(lock)
             elif refused := was_refused(workspace.path):
                 raise self._failed(refused)
@@ -138,7 +138,7 @@ class Learner(BackgroundWorker):
         return learned_until(self._workspace.path, self._workspace.log.position()) >= upto
 
     def _compile(self, lock: FileLock) -> None:
-        """Compile in another process; it goes on if this program ends meanwhile."""
+        """Compile in another process, which continues if this program ends meanwhile."""
         path = self._workspace.path
         outcome = jobs.run(self._job, lock, jobs.Control(is_left=lambda: self._is_stopping))
         if outcome is None:
@@ -151,5 +151,5 @@ class Learner(BackgroundWorker):
     def _failed(self, reason: str) -> MonitorError:
         return MonitorError(
             f"learning in {self._workspace.path} failed: {reason}; "
-            "the active versions stay; `poet compile` shows the full report"
+            "the active versions stay active; run `poet compile` to see the full report"
         )
