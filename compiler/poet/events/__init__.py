@@ -1,4 +1,4 @@
-"""What events are: one typed struct an event type, in a CloudEvents 1.0 envelope."""
+"""Event types: one typed struct per event type, in a CloudEvents 1.0 envelope."""
 
 from poet.events.event import LIMIT_BYTES, Event, make, new_id, parse
 from poet.events.payloads import (

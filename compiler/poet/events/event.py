@@ -1,13 +1,11 @@
-"""The envelope: bytes or fields → `Event`, or a refusal that says where and why.
+"""The event envelope: parse bytes or build from fields an `Event`, or raise an error with place and reason.
 
-Names for events that have none: UUIDv7 (RFC 9562), sortable by time, random otherwise.
+Events without an id get a UUIDv7 (RFC 9562), which is sortable by time and otherwise random. Times are in
+seconds since 1970, rounded to microseconds, together with their ISO 8601 text.
 
-Moments to the microsecond, in seconds since 1970, and their text.
-
-The short way from fields to an event, for events that are plain; the others take the long one.
-
-What is not plain (money as text, a null that may have been a NaN, a time of another age) is left to the long
-way, as is everything that is wrong: it says what. Both give the same payload and the same bytes.
+`make` has a fast path (`quick`) for plain events. It leaves everything else to the general path, `parse`:
+money as text, a null that may have been a NaN, a time outside the years 2001 to 2096, and every invalid
+event, because `parse` reports what is wrong. Both paths yield the same payload and the same bytes.
 """
 
 import difflib
@@ -28,13 +26,13 @@ from poet.events.units import CONVERTERS, instant
 from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.errors import EventError
 
-DRAWN: Final = 256  # names whose random part is drawn from the system at once
-_TAILS: Final[list[str]] = []  # random parts, spelled out; taking one from the end is atomic among threads
+DRAWN: Final = 256  # ids whose random parts are drawn from the operating system in one call
+_TAILS: Final[list[str]] = []  # formatted random parts; `pop` is atomic among threads
 _VARIANT: Final = str.maketrans("0123456789abcdef", "89ab89ab89ab89ab")
 
 
 def new_id(now: float | None = None) -> str:
-    """Give a UUIDv7, of this moment unless another is given."""
+    """Return a UUIDv7 for a time in seconds since 1970, by default the current time."""
     try:
         tail = _TAILS.pop()
     except IndexError:
@@ -49,7 +47,7 @@ def _head(milliseconds: int) -> str:
 
 
 def _drawn() -> str:
-    """Draw random parts, keep all but one and give that."""
+    """Draw random parts, store all but one and return that one."""
     digits = os.urandom(10 * DRAWN).hex()
     parts = [digits[start : start + 20] for start in range(0, 20 * DRAWN, 20)]
     tails = [f"7{part[:3]}-{part[3].translate(_VARIANT)}{part[4:7]}-{part[7:19]}" for part in parts]
@@ -58,19 +56,19 @@ def _drawn() -> str:
     return last
 
 
-call_after_fork_in_child(_TAILS.clear)  # parent and child must not give the same names
+call_after_fork_in_child(_TAILS.clear)  # parent and child must not create the same ids
 
 
 PLAIN_S: Final = (
     1e9,
     4e9,
-)  # between these a float's fraction has so few bits that a million times it is exact
+)  # in this range a float's fraction has so few bits that its product with 1e6 is exact
 
 
 def spelled(time: float) -> tuple[float, bytes]:
-    """Round to microseconds, as ``round(time, 6)`` does, and give the text, as `datetime.isoformat` does.
+    """Return a time rounded as by ``round(time, 6)``, and its text as by `datetime.isoformat`.
 
-    For the years 2001 to 2096; of other times the text is empty.
+    The text is empty for times outside the years 2001 to 2096 (`PLAIN_S`).
     """
     if not PLAIN_S[0] <= time < PLAIN_S[1]:
         return round(time, 6), b""
@@ -95,9 +93,9 @@ _ABOUT: Final = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%
 def quick(
     type_: str, data: Mapping[str, object], source: str, time: bytes, identity: str, subject: str | None
 ) -> tuple[Payload, bytes] | None:
-    """Give the payload and the envelope's bytes, or None where it takes a longer look.
+    """Return the payload and the envelope's bytes, or None if the event needs the general path.
 
-    `time` is the moment's text, empty where it has no plain one.
+    `time` is the text from `spelled`; it may be empty.
     """
     if not (time and source and identity and type(type_) is type(source) is type(identity) is str):
         return None
@@ -121,12 +119,12 @@ def quick(
 
 @cache
 def _decoder(kind: type[Payload]) -> Callable[[bytes], Payload] | None:
-    """Give what reads a payload whose fields people write in no unit of their own."""
+    """Return a decoder for a payload without fields in units; None for payloads with such fields."""
     return None if units_of(kind) else msgspec.json.Decoder(kind).decode
 
 
 LIMIT_BYTES: Final = 256 * 1024
-SHOWN: Final = 80  # characters of a value that a message repeats
+SHOWN: Final = 80  # characters of a value that a message quotes
 _SAYS: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
@@ -134,10 +132,10 @@ _ENVELOPE_FIELDS: Final = frozenset(("specversion", "id", "source", "type", "tim
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One appended fact.
+    """One event of the log.
 
-    `time` is in seconds since 1970, UTC. `data` is normalised (US dollars, seconds and epoch seconds as
-    floats); `raw` is the envelope as it came, with unknown fields and people's own units.
+    `time` is in seconds since 1970, UTC. `data` is normalized: US dollars, seconds and epoch seconds as
+    floats. `raw` is the unmodified envelope, with unknown fields and in the original units.
     """
 
     id: str
@@ -149,7 +147,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
     def extras(self) -> dict[str, object]:
-        """Give the fields that the schema does not know: the envelope's, and under ``data`` the payload's."""
+        """Return the fields that are not in the schema: the envelope's, and under ``data`` the payload's."""
         document = msgspec.json.decode(self.raw, type=dict[str, object])
         known = type(self.data).__struct_encode_fields__
         data = document.get("data")
@@ -176,21 +174,22 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:
-    """Read one event from its JSON envelope.
+    """Return the event in a JSON envelope.
 
     Parameters
     ----------
     document
-        A CloudEvent, at most 256 KiB; only `type` and `data` are required.
+        A CloudEvent of at most 256 KiB; only `type` and `data` are required.
     source
-        The event's source where it names none.
+        The default source of events without one.
     now
-        Gives the time of an event that names none.
+        Returns the time of events without one, in seconds since 1970.
 
     Raises
     ------
     EventError
-        It is not an event; says the event, the field, what was expected and what came.
+        The document is not a valid event. The error names the event, the field, and the expected and the
+        actual value.
     """
     raw = _bytes(document)
     try:
@@ -216,7 +215,7 @@ def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], f
 
 
 def make(
-    type: str,  # noqa: A002 -- CloudEvents' own word
+    type: str,  # noqa: A002 -- the name in CloudEvents
     data: Mapping[str, object],
     *,
     source: str = "unknown",
@@ -225,12 +224,12 @@ def make(
     subject: str | None = None,
     now: Callable[[], float] = clock.time,
 ) -> Event:
-    """Make an event from its fields; `raw` is its canonical JSON.
+    """Return an event built from its fields; `raw` is its canonical JSON.
 
     Raises
     ------
     EventError
-        As `parse`, and for values that JSON cannot hold (NaN, infinity, lone surrogates).
+        As for `parse`, and for values that JSON cannot represent (NaN, infinity, lone surrogates).
     """
     try:
         moment, text = spelled(now() if time is None else instant(time))
@@ -256,7 +255,7 @@ def _spelled_out(
     *,
     name: str,
 ) -> bytes:
-    """Write an envelope as canonical JSON."""
+    """Return an envelope as canonical JSON."""
     named = f"{name} ({type_})"
     envelope = {
         "specversion": "1.0",
@@ -271,11 +270,13 @@ def _spelled_out(
     try:
         return msgspec.json.encode(envelope, order="sorted")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise EventError(event=named, path="data", expected="what JSON can hold", got=str(error)) from error
+        raise EventError(
+            event=named, path="data", expected="values that JSON can represent", got=str(error)
+        ) from error
 
 
 def _refused(event: str, *, path: str, expected: str, got: object) -> EventError:
-    """Make the error, with what came cut to what a message can bear."""
+    """Return the error, with the actual value shortened to a readable length."""
     return EventError(event=event, path=path, expected=expected, got=_short(str(got)))
 
 
@@ -297,7 +298,7 @@ def _text(value: str | msgspec.UnsetType, name: str, path: str) -> str | None:
     if isinstance(value, msgspec.UnsetType):
         return None
     if not value:
-        raise _refused(name, path=path, expected="a text that is not empty", got="''")
+        raise _refused(name, path=path, expected="a non-empty string", got="''")
     return value
 
 
@@ -306,7 +307,7 @@ def _time(value: msgspec.Raw | msgspec.UnsetType, name: str) -> float | None:
         return None
     try:
         stated: object = msgspec.json.decode(value)
-    except msgspec.DecodeError as error:  # a number that is none: 1e400
+    except msgspec.DecodeError as error:  # a number out of range, such as 1e400
         raise _refused(name, path="time", expected="a time", got=str(error)) from error
     if stated is None:
         return None
@@ -375,7 +376,7 @@ def _refusal(name: str, error: msgspec.ValidationError, document: bytes) -> Even
 
 
 def _found(document: bytes, path: str) -> str:
-    """Show what a document has at a path such as ``scores[...].statistic``, as far as it can be followed."""
+    """Return the value at a path such as ``scores[...].statistic``, as far as the path can be followed."""
     value: object = msgspec.json.decode(document)
     for step in re.findall(r"[^.\[\]]+", path.split("[...]", maxsplit=1)[0]):
         if isinstance(value, dict):
@@ -386,7 +387,7 @@ def _found(document: bytes, path: str) -> str:
 
 
 def _without_nan(value: object, name: str, path: str) -> object:
-    """Give plain containers without NaN or infinity: JSON would turn them into null without a word."""
+    """Return plain containers; raise for NaN and infinity, which JSON would silently turn into null."""
     if isinstance(value, float) and not math.isfinite(value):
         raise EventError(
             event=name, path=path.removeprefix("data."), expected="a finite number", got=repr(value)
@@ -399,6 +400,6 @@ def _without_nan(value: object, name: str, path: str) -> object:
 
 
 def _short(text: str) -> str:
-    """Cut what came to a length that a message can bear, and make it printable."""
+    """Return a text shortened for a message and made printable."""
     shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
     return shown.encode("unicode_escape").decode() if not shown.isprintable() else shown

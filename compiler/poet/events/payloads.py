@@ -1,12 +1,8 @@
-"""What all payloads share.
+"""The payload structs of all event types.
 
-Feedback on drift accuracy and on windows.
-
-Feedback on errors and on cost.
-
-Feedback on which features matter and on alerts.
-
-What POET itself writes: executions, alerts, and from where in a long log it has begun to read.
+People and systems send feedback on drift accuracy and windows, on errors and cost, and on alerts and the
+importance of features. POET itself writes executions, alerts, and the point in a long log from which learners
+first started to read.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -25,7 +21,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Problem(ValueError):  # noqa: N818 -- it never leaves the package
+class Problem(ValueError):  # noqa: N818 -- private to the package
     """Fields that contradict each other."""
 
     def __init__(self, path: str, expected: str, got: str) -> None:
@@ -39,7 +35,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Scalar] | None = None
 
     def verify(self) -> None:
-        """Raise `Problem` where fields contradict each other."""
+        """Raise `Problem` if fields contradict each other."""
 
 
 Impact = Literal["none", "low", "medium", "high", "critical"]
@@ -48,7 +44,7 @@ _ROUNDING_S: Final = 60.0
 
 
 class Validation(Payload, frozen=True, kw_only=True):
-    """A person looked at an execution and says whether the drift was real."""
+    """A person's label of an execution: whether the drift was real."""
 
     execution_id: Name
     was_real_drift: bool
@@ -58,7 +54,7 @@ class Validation(Payload, frozen=True, kw_only=True):
 
 
 class ModelRetrained(Payload, frozen=True, kw_only=True):
-    """A model was trained again because of an alert; `trigger` is ``drift_alert_<execution_id>``."""
+    """A model was retrained because of an alert; `trigger` is ``drift_alert_<execution_id>``."""
 
     trigger: Name
     performance_before: float
@@ -67,25 +63,25 @@ class ModelRetrained(Payload, frozen=True, kw_only=True):
 
     @property
     def execution_id(self) -> str:
-        """The execution that the trigger names."""
+        """Return the id of the execution that the trigger names."""
         return self.trigger.removeprefix("drift_alert_")
 
 
 class FalsePositive(Payload, frozen=True, kw_only=True):
-    """An alert was not a drift."""
+    """An alert was a false alarm."""
 
     execution_id: Name
     reason: str | None = None
     wasted_investigation_time: Seconds | None = None
 
     def verify(self) -> None:
-        """Refuse a negative wasted time."""
+        """Raise `Problem` for a negative wasted time."""
         if self.wasted_investigation_time is not None and self.wasted_investigation_time < 0:
             raise Problem("wasted_investigation_time", "at least 0", f"{self.wasted_investigation_time:g}")
 
 
 class DetectionDelay(Payload, frozen=True, kw_only=True):
-    """A drift was found late; `execution_id` names the silent execution that missed it."""
+    """A drift was detected late; `execution_id` names the execution without alert that missed it."""
 
     actual_drift_start: Instant
     detected_at: Instant
@@ -97,11 +93,14 @@ class DetectionDelay(Payload, frozen=True, kw_only=True):
 
     @property
     def elapsed_hours(self) -> float:
-        """Hours between the two times."""
+        """Return the hours between the two times."""
         return (self.detected_at - self.actual_drift_start) / _SECONDS_AN_HOUR
 
     def verify(self) -> None:
-        """Refuse times out of order, and a delay that is not theirs within a minute or one per cent."""
+        """Raise `Problem` for times out of order, or a delay that differs from theirs.
+
+        The tolerance is one minute or one percent, whichever is larger.
+        """
         elapsed = self.elapsed_hours
         if elapsed < 0:
             raise Problem(
@@ -115,7 +114,7 @@ class DetectionDelay(Payload, frozen=True, kw_only=True):
 
 
 class NoiseIssue(Payload, frozen=True, kw_only=True):
-    """A feature's monitor cries wolf."""
+    """A feature's monitor raises too many false alarms."""
 
     false_alarms_per_day: NotNegative
     window_size: Annotated[int, Meta(ge=1)]
@@ -123,7 +122,7 @@ class NoiseIssue(Payload, frozen=True, kw_only=True):
 
 
 class MonitoringPerformance(Payload, frozen=True, kw_only=True):
-    """What a run took."""
+    """The time and memory that a run used."""
 
     window_size: Annotated[int, Meta(ge=1)]
     computation_time_ms: NotNegative
@@ -134,7 +133,7 @@ class MonitoringPerformance(Payload, frozen=True, kw_only=True):
 
 
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What was being computed when it failed."""
+    """The computation that failed."""
 
     data_size: Count | None = None
     feature_count: Count | None = None
@@ -151,7 +150,7 @@ class ErrorOccurred(Payload, frozen=True, kw_only=True):
 
 
 class ErrorRecovery(Payload, frozen=True, kw_only=True):
-    """What was tried after a failure, and whether it worked."""
+    """A recovery attempt after a failure, and whether it succeeded."""
 
     error_id: Name
     recovery_strategy: Name
@@ -169,7 +168,7 @@ class DataQualityIssue(Payload, frozen=True, kw_only=True):
 
 
 class MonitoringCost(Payload, frozen=True, kw_only=True):
-    """What a run cost and brought."""
+    """The cost and value of a run."""
 
     execution_id: Name
     compute_cost: Usd
@@ -178,12 +177,12 @@ class MonitoringCost(Payload, frozen=True, kw_only=True):
     business_value: Usd | None = None
 
     def verify(self) -> None:
-        """Refuse a negative cost."""
+        """Raise `Problem` for a negative cost."""
         _at_least_nothing("compute_cost", self.compute_cost)
 
 
 class ValueDelivered(Payload, frozen=True, kw_only=True):
-    """What a caught drift saved."""
+    """The loss that a detected drift prevented."""
 
     drift_catch: Name
     prevented_loss: Usd
@@ -191,13 +190,13 @@ class ValueDelivered(Payload, frozen=True, kw_only=True):
     roi: float | None = None
 
     def verify(self) -> None:
-        """Refuse negative amounts."""
+        """Raise `Problem` for negative amounts."""
         _at_least_nothing("prevented_loss", self.prevented_loss)
         _at_least_nothing("monitoring_cost", self.monitoring_cost)
 
 
 class OptimizationNeeded(Payload, frozen=True, kw_only=True):
-    """Somebody finds monitoring too dear."""
+    """A report that monitoring is too expensive."""
 
     monthly_cost: Usd
     drifts_caught: Count | None = None
@@ -205,7 +204,7 @@ class OptimizationNeeded(Payload, frozen=True, kw_only=True):
     suggestion: str | None = None
 
     def verify(self) -> None:
-        """Refuse a negative cost."""
+        """Raise `Problem` for a negative cost."""
         _at_least_nothing("monthly_cost", self.monthly_cost)
 
 
@@ -215,16 +214,16 @@ def _at_least_nothing(path: str, amount: float) -> None:
 
 
 class DriftImpact(Payload, frozen=True, kw_only=True):
-    """How much a model lost when a feature drifted."""
+    """The performance loss of a model when a feature drifted."""
 
     feature: Name
     drift_score: Annotated[float, Meta(ge=0)]
-    model_performance_drop: float  # negative: it gained
+    model_performance_drop: float  # negative: the performance improved
     business_metric_impact: Impact | None = None
 
 
 class MetricDegradation(Payload, frozen=True, kw_only=True):
-    """A business metric fell, and which drifting features moved with it."""
+    """A drop in a business metric, and the drifted features that correlate with it."""
 
     metric: Name
     drop_percent: Percent
@@ -233,7 +232,7 @@ class MetricDegradation(Payload, frozen=True, kw_only=True):
 
 
 class InteractionDiscovered(Payload, frozen=True, kw_only=True):
-    """Two features matter together."""
+    """An interaction of two features."""
 
     primary_feature: Name
     interacting_feature: Name
@@ -242,7 +241,7 @@ class InteractionDiscovered(Payload, frozen=True, kw_only=True):
 
 
 class AlertResponse(Payload, frozen=True, kw_only=True):
-    """What somebody did about an alert."""
+    """The action that someone took on an alert."""
 
     alert_id: Name
     action_taken: Literal["ignored", "acknowledged", "investigated", "resolved", "escalated"]
@@ -260,7 +259,7 @@ class AlertUsefulness(Payload, frozen=True, kw_only=True):
 
 
 class ThresholdAdjustment(Payload, frozen=True, kw_only=True):
-    """A person moved a threshold by hand."""
+    """A manual adjustment of a threshold."""
 
     feature: Name
     old_threshold: float
@@ -269,7 +268,7 @@ class ThresholdAdjustment(Payload, frozen=True, kw_only=True):
 
 
 class RecordedScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One statistic of an execution; `own_…` describe it on the reference's own windows."""
+    """One statistic of an execution; the `own_…` fields describe it on the reference's own windows."""
 
     statistic: float
     p_value: Fraction | None = None
@@ -280,7 +279,7 @@ class RecordedScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured of the samples."""
+    """The measured properties of the samples."""
 
     kind: str | None = None
     n_current: Count | None = None
@@ -295,7 +294,7 @@ class ExecutionProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionRecorded(Payload, frozen=True, kw_only=True):
-    """One run of a policy: what feedback cites by `execution_id`."""
+    """One run of a policy; feedback cites it by `execution_id`."""
 
     execution_id: Name
     policy: Name
@@ -315,7 +314,7 @@ class ExecutionRecorded(Payload, frozen=True, kw_only=True):
 
 
 class PolicyExecuted(Payload, frozen=True, kw_only=True):
-    """One run of a policy, recorded as plain data: what feedback cites by `execution_id`."""
+    """One run of a policy, recorded as plain data; feedback cites it by `execution_id`."""
 
     execution_id: Name
     policy: Name
@@ -325,7 +324,7 @@ class PolicyExecuted(Payload, frozen=True, kw_only=True):
 
 
 class AlertRaised(Payload, frozen=True, kw_only=True):
-    """An alert went out, or was held back."""
+    """An alert that was sent or suppressed."""
 
     alert_id: Name
     execution_ids: tuple[str, ...] = ()
@@ -337,6 +336,6 @@ class AlertRaised(Payload, frozen=True, kw_only=True):
 
 
 class LearningBegun(Payload, frozen=True, kw_only=True):
-    """Learners first began to read later than at the start of the log: at this page of 65 536 positions."""
+    """The page of 65 536 log positions at which learners first started later than at the start of the log."""
 
     page: Annotated[int, Meta(ge=2)]

@@ -1,4 +1,4 @@
-"""The event types: one struct each, and the JSON Schema made from them."""
+"""The registry of event types, one struct each, and the JSON Schema generated from them."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ _OWN: Final[dict[str, type[Payload]]] = {
     "resource.optimization_needed": _operations.OptimizationNeeded,
 }
 PAYLOADS: Final = KnownTypes(_OWN)
-# what POET writes itself: it teaches nobody
+# events that POET writes itself; nothing is learned from them as feedback
 TELEMETRY: Final = frozenset({"execution.recorded", "policy.executed", "alert.raised", "learning.begun"})
 _ON_THE_WIRE: Final = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
@@ -50,18 +50,20 @@ _ON_THE_WIRE: Final = {
 
 
 def register(type_: str, payload: type[Payload]) -> None:
-    """Add an event type in this process alone; a package brings its own under ``poet.events`` in all.
+    """Register an event type in this process only.
+
+    An installed package registers its types in all processes through the entry-point group ``poet.events``.
 
     Raises
     ------
     EventError
-        Another struct has the name already.
+        Another struct already has the name.
     """
     PAYLOADS.add(type_, payload)
 
 
 def units_of(payload: type[Payload]) -> dict[str, str]:
-    """Give the unit of every field that people write in a unit of their own."""
+    """Return the unit of every field that accepts several units, by field name."""
     described = inspect.type_info(payload)
     assert isinstance(described, inspect.StructType)  # noqa: S101 -- a Payload is a Struct
     return {field.encode_name: unit for field in described.fields if (unit := _unit(field.type))}
@@ -76,7 +78,7 @@ def _unit(type_: inspect.Type) -> str | None:
 
 
 def json_schema() -> dict[str, object]:
-    """Give the JSON Schema (2020-12) of every event type, as accepted on the wire."""
+    """Return the JSON Schema (2020-12) of all event types, as accepted on the wire."""
     known = dict(PAYLOADS)
     pointers, components = msgspec.json.schema_components(known.values(), ref_template="#/$defs/{name}")
     definitions: dict[str, object] = dict(components)

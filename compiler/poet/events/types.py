@@ -1,4 +1,4 @@
-"""The event types that are known: POET's own, and those that installed packages bring."""
+"""The known event types: built-in types and those of installed packages."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -13,10 +13,10 @@ GROUP: Final = "poet.events"
 
 
 class KnownTypes(Mapping[str, type[Payload]]):
-    """Every event type with its struct.
+    """A mapping of all event types to their structs.
 
-    A package's type is imported when it is first asked for, so that a monitor which emits POET's own pays
-    nothing for packages. One that cannot be used is left out of the iteration, and asking for it says why.
+    The type of a package is imported on first access, so a monitor that emits only built-in types pays
+    nothing for packages. Iteration omits types that cannot be used; accessing one raises the reason.
     """
 
     def __init__(self, own: Mapping[str, type[Payload]]) -> None:
@@ -32,7 +32,7 @@ class KnownTypes(Mapping[str, type[Payload]]):
         self._bring(type_)
         if refused := self._refused.get(type_):
             raise EventError(
-                event=type_, path="type", expected="a type that can be used", got=str(refused)
+                event=type_, path="type", expected="a usable type", got=str(refused)
             ) from refused
         return self._known[type_]
 
@@ -46,19 +46,19 @@ class KnownTypes(Mapping[str, type[Payload]]):
 
     @property
     def problems(self) -> tuple[PluginError, ...]:
-        """What is wrong with the types that packages bring, by name."""
+        """Return the errors of the types that packages provide but that cannot be used."""
         return tuple(self._refused[type_] for type_ in plugins.entries(GROUP) if self._is_refused(type_))
 
     def add(self, type_: str, payload: type[Payload]) -> None:
-        """Know one more type; adding it again changes nothing.
+        """Register one more type; registering it again has no effect.
 
         Raises
         ------
         EventError
-            Another struct has the name already.
+            Another struct already has the name.
         """
         if self._known.setdefault(type_, payload) is not payload:
-            raise EventError(event=type_, path="type", expected="a name not taken yet", got=repr(type_))
+            raise EventError(event=type_, path="type", expected="a name that is not in use", got=repr(type_))
 
     def _is_refused(self, type_: str) -> bool:
         self._bring(type_)
@@ -69,7 +69,9 @@ class KnownTypes(Mapping[str, type[Payload]]):
             return
         if type_ in self._own:
             brought = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
-            self._refused[type_] = PluginError(f"{brought} takes a name that is POET's own; use another")
+            self._refused[type_] = PluginError(
+                f"{brought} uses the name of a built-in type; use another name"
+            )
             return
         try:
             self._known[type_] = _brought(type_)
@@ -81,11 +83,13 @@ def _brought(type_: str) -> type[Payload]:
     payload, point = plugins.load(GROUP, type_)
     if not (isinstance(payload, type) and issubclass(payload, Payload)):
         raise PluginError(
-            f"{plugins.described(point)} gives {payload!r:.80}; make it a struct that inherits from "
+            f"{plugins.described(point)} is {payload!r:.80}; make it a struct that inherits from "
             "poet.events.Payload"
         )
     try:
         msgspec.json.Decoder(payload)
     except TypeError as error:
-        raise PluginError(f"{plugins.described(point)} cannot be read from JSON: {error}") from error
+        raise PluginError(
+            f"{plugins.described(point)} cannot be decoded from JSON: {error}; correct its fields"
+        ) from error
     return payload

@@ -1,6 +1,6 @@
-"""Money, durations and instants as people write them, normalised to US dollars, seconds and epoch seconds.
+"""Parsers of human-written money, durations and times to US dollars, seconds and epoch seconds.
 
-Each function takes what JSON may hold and gives a float, or raises `ValueError` with what was expected.
+Each function takes any JSON value and returns a float, or raises `ValueError` with the expected format.
 """
 
 import math
@@ -36,7 +36,7 @@ _THOUSANDS: Final = {"": 1.0, "k": 1e3, "m": 1e6}
 
 
 def money(value: object) -> float:
-    """Read an amount of US dollars.
+    """Return an amount in US dollars.
 
     >>> money("$1200"), money("$0.50"), money(50000), money("$1.5k")
     (1200.0, 0.5, 50000.0, 1500.0)
@@ -52,7 +52,7 @@ def money(value: object) -> float:
 
 
 def duration(value: object) -> float:
-    """Read a length of time as seconds.
+    """Return a duration in seconds.
 
     >>> duration("2_hours"), duration("90min"), duration("PT2H"), duration(30)
     (7200.0, 5400.0, 7200.0, 30.0)
@@ -72,7 +72,7 @@ def duration(value: object) -> float:
 
 
 def instant(value: object) -> float:
-    """Read a moment as seconds since 1970, UTC; one without an offset is taken as UTC.
+    """Return a time in seconds since 1970, UTC; a time without an offset is interpreted as UTC.
 
     >>> instant("2024-01-15T10:00:00") == instant("2024-01-15T11:00:00+01:00") == 1705312800.0
     True
@@ -95,7 +95,7 @@ def instant(value: object) -> float:
 
 def _number(value: object, expected: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(expected)  # noqa: TRY004 -- one error for all that is not such a value
+        raise ValueError(expected)  # noqa: TRY004 -- one error type for every invalid value
     try:
         return _finite(float(value), expected)
     except OverflowError as error:
