@@ -1,4 +1,4 @@
-"""The feedback log: append-only, one event per (source, id), read in order by position."""
+"""The feedback log: append-only, with one event per (source, id), read in order of position."""
 
 from poet.log.buffered import BufferedLog, OnFull
 from poet.log.interface import FeedbackLog, StoredEvent, Wanted, Written

@@ -1,9 +1,9 @@
-"""An open feedback log: a buffer, commits in groups, whatever stores them.
+"""An open feedback log: a buffer with group commits, independent of the store.
 
-The caller of a plain append pays for putting an event into a list; a thread commits what has come at most
-`LINGER_S` later. Whoever wants to know that events are on disk commits them himself, with all that others
-put beside them meanwhile: no thread has to wake another. An event leaves the buffer when it is on disk, so
-a disk that is full for a minute costs nothing but errors.
+A plain append costs its caller only adding an event to a list. A background thread commits the buffered
+events at most `LINGER_S` later. A caller that needs its events on disk commits them itself, together with all
+events that others have buffered meanwhile, so no thread has to wake another. An event leaves the buffer only
+when it is on disk, so a disk that is full for a minute causes errors but loses no events.
 """
 
 import logging
@@ -20,46 +20,46 @@ from poet_runtime.background import EXIT_S, BackgroundWorker
 from poet_runtime.errors import LogError
 
 OnFull = Literal["block", "refuse", "drop"]
-GROUP: Final = 500  # events in one transaction, at most
-LINGER_S: Final = 0.02  # how long an event that nobody waits for may stay in memory before its commit begins
+GROUP: Final = 500  # maximum number of events in one transaction
+LINGER_S: Final = 0.02  # maximum time that a non-durable event stays in memory before its commit starts
 _log = logging.getLogger("poet.log")
 
 
 class BufferedLog(BackgroundWorker):
-    """A feedback log in a store, for any number of threads and processes; `open_log` makes one."""
+    """A feedback log in a store, for any number of threads and processes; created by `open_log`."""
 
     _thread_name: ClassVar[str] = "poet-log"
-    _exit_order: ClassVar[int] = 30  # the last one: all others append to it
+    _exit_order: ClassVar[int] = 30  # last: all other workers append to the log
 
     def __init__(self, store: Store, *, capacity: int, on_full: OnFull) -> None:
         if capacity < 1:
-            raise LogError(f"a buffer of {capacity} events holds none; give a capacity of at least 1")
+            raise LogError(f"capacity is {capacity}; use at least 1 event")
         self._store = store
         self._check = store.check
         self._capacity = capacity
         self._group = min(GROUP, capacity)
         self._on_full = on_full
         self._is_closed = False
-        self.dropped = 0  # events not taken because the buffer was full
+        self.dropped = 0  # events not accepted because the buffer was full
         self.reset_after_fork()
         store.prepare()
         super().__init__()
 
     def reset_after_fork(self) -> None:
-        """Start with an empty buffer; after a fork the parent writes what it took over."""
+        """Start with an empty buffer; after a fork, the parent writes the events it has accepted."""
         self._writer = self._store.writer()
         self._reader = self._store.reader()
-        self._committing = threading.Lock()  # taken before the next one
+        self._committing = threading.Lock()  # lock order: acquired before `_lock`
         self._lock = threading.RLock()
-        self._work = threading.Condition(self._lock)  # where the thread waits
-        self._is_idle = True  # no thread yet, or it waits for a first event
-        self._buffer: list[Event] = []  # taken and not yet on disk
-        self._taken = 0  # events ever put into the buffer …
-        self._written = 0  # … and of these, events on disk
-        self._failure: BaseException | None = None  # what befell the thread, until a caller was told
+        self._work = threading.Condition(self._lock)  # the background thread waits here
+        self._is_idle = True  # no thread yet, or it waits for the first event
+        self._buffer: list[Event] = []  # accepted and not yet on disk
+        self._taken = 0  # number of events ever accepted …
+        self._written = 0  # … and the number of these on disk
+        self._failure: BaseException | None = None  # failure of the thread that no caller has received yet
 
     def append(self, events: Iterable[Event], *, durable: bool = False) -> None:
-        """Take events; see `FeedbackLog.append`. A durable one is never dropped: its caller waits anyway."""
+        """Append events; see `FeedbackLog.append`. Durable events are never dropped: their caller waits."""
         upto = 0
         for event in events:
             upto = self._put(event, durable=durable)
@@ -67,18 +67,18 @@ class BufferedLog(BackgroundWorker):
             self._write(upto)
 
     def flush(self) -> None:
-        """Return when everything taken so far is on disk."""
+        """Return when all events accepted so far are on disk."""
         with self._lock:
             self._raise_failure()
             upto = self._taken
         self._write(upto)
 
     def close(self) -> None:
-        """Write what was taken, stop the thread, close the file."""
+        """Write the buffered events, stop the thread and close the store."""
         self._close(inf)
 
     def close_at_exit(self, deadline: float) -> None:
-        """Write what was taken; report what a store that does not answer leaves unwritten."""
+        """Write the buffered events; report those that are lost if the store does not answer in time."""
         self._close(deadline)
 
     def _close(self, deadline: float) -> None:
@@ -102,7 +102,7 @@ class BufferedLog(BackgroundWorker):
                 self._reader.close()
 
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
-        """Give the durable events in order."""
+        """Yield the durable events in order."""
         while page := self._open_reader().page(after, until):
             yield from page
             after = page[-1].position
@@ -110,37 +110,37 @@ class BufferedLog(BackgroundWorker):
     def newest(
         self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = _search.SEARCHED
     ) -> list[Written]:
-        """Give the newest durable events that are wanted; see `FeedbackLog.newest`."""
+        """Return the newest durable events that match a filter; see `FeedbackLog.newest`."""
         reader = self._open_reader()
         end = reader.position() + 1 if before is None else before
         return _search.newest(reader, wanted, count, before=end, within=within)
 
     def at(self, position: int) -> Written | None:
-        """Give the durable event at a position, unparsed; None where there is none."""
+        """Return the durable event at a position, unparsed, or None if there is none."""
         return _search.at(self._open_reader(), position)
 
     def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
-        """Give the durable events with one of these ids up to a position, unparsed; reads the log once."""
+        """Return the durable events with one of these ids up to a position, unparsed, in one pass."""
         reader = self._open_reader()
         return _search.named(reader, ids, until=reader.position() if until is None else until)
 
     def position(self) -> int:
-        """Give the newest durable position."""
+        """Return the newest durable position."""
         return self._open_reader().position()
 
     def prefix_digest(self, position: int) -> str:
-        """Give the digest of the events up to a position."""
+        """Return the digest of the events up to a position."""
         return self._open_reader().digest(position)
 
     def count_by_type(self, *, after: int = 0) -> dict[str, int]:
-        """Count the durable events after a position, by type."""
+        """Return the number of durable events after a position, by type."""
         return self._open_reader().counts(after)
 
     def before_fork(self) -> None:
-        """Hold every lock and close the connections.
+        """Acquire every lock and close the connections.
 
         SQLite forbids carrying a connection across a fork, and an inherited descriptor would share the
-        parent's file lock. Parent and child open their own when they need them.
+        parent's file lock. Parent and child open their own connections when they need them.
         """
         self._committing.acquire()
         self._reader.in_use.acquire()
@@ -149,7 +149,7 @@ class BufferedLog(BackgroundWorker):
         self._reader.close()
 
     def after_fork_in_parent(self) -> None:
-        """Release what `before_fork` holds."""
+        """Release the locks that `before_fork` acquired."""
         self._lock.release()
         self._reader.in_use.release()
         self._committing.release()
@@ -171,7 +171,7 @@ class BufferedLog(BackgroundWorker):
             raise LogError(f"the feedback log in {self._store.name} is closed; open it again with open_log")
 
     def _put(self, event: Event, *, durable: bool) -> int:
-        """Take one event; gives how many were taken with it."""
+        """Buffer one event and return the number of events accepted so far."""
         if not (event.id.isascii() and event.source.isascii() and isfinite(event.time)):
             _check(event)
         if self._check is not None:
@@ -197,14 +197,14 @@ class BufferedLog(BackgroundWorker):
 
     def _full(self, event: Event) -> LogError:
         return LogError(
-            f"the event {event.id!r} was not taken: {self._capacity} events wait for the disk; call flush(), "
-            "which returns when they are written, and emit it again, or let a full buffer block"
+            f"the event {event.id!r} was not accepted: {self._capacity} events wait for the disk; call "
+            "flush(), which returns when they are written, and emit it again, or let a full buffer block"
         )
 
     def _wake(self) -> None:
         self._is_idle = False
         if self._thread is None:
-            self._start_thread()  # where it cannot start, flush and close write what was taken
+            self._start_thread()  # if it cannot start, flush and close write the buffered events
         self._work.notify()
 
     def _wake_thread(self) -> None:
@@ -212,13 +212,13 @@ class BufferedLog(BackgroundWorker):
             self._work.notify()
 
     def _raise_failure(self) -> None:
-        """Raise what befell the thread; it tries again once somebody knows."""
+        """Raise the failure of the thread, which then retries."""
         if self._failure is None:
             return
         failure, self._failure = self._failure, None
         self._work.notify()
         raise LogError(
-            f"{len(self._buffer)} events are not on disk yet: {failure}; they are kept and tried again"
+            f"{len(self._buffer)} events are not on disk yet: {failure}; they are kept and retried"
         ) from failure
 
     def _write(self, upto: int) -> None:
@@ -227,7 +227,7 @@ class BufferedLog(BackgroundWorker):
             self._write_group(upto)
 
     def _write_group(self, upto: int) -> None:
-        """Commit what waits, unless others took the first `upto` along before the turn came."""
+        """Commit a group, unless another thread has already committed the first `upto` events."""
         with self._committing:
             with self._lock:
                 group = self._buffer[: self._group] if self._written < upto else []
@@ -237,7 +237,7 @@ class BufferedLog(BackgroundWorker):
             with self._lock:
                 del self._buffer[: len(group)]
                 self._written += len(group)
-                self._failure = None  # what could not be written then is written now
+                self._failure = None  # the events of the failed commit are now written
 
     def _run(self) -> None:
         while upto := self._has_work():
@@ -248,13 +248,13 @@ class BufferedLog(BackgroundWorker):
                     self._failure = error
 
     def _has_work(self) -> int:
-        """Wait for events and let others join them; give how many are due, 0 when the log is closed."""
+        """Wait for events and let more arrive; return the number of events due, 0 if the log is closed."""
         with self._lock:
             while not self._is_closed and (self._failure is not None or not self._buffer):
                 self._is_idle = self._failure is None
                 self._work.wait()
             self._is_idle = False
-            upto = self._taken  # what comes while these wait joins them, but is not due itself
+            upto = self._taken  # later events may join the commit but are not due themselves
             self._work.wait_for(self._is_time, timeout=LINGER_S)
             return 0 if self._is_closed else upto
 
@@ -263,12 +263,12 @@ class BufferedLog(BackgroundWorker):
 
 
 def _check(event: Event) -> None:
-    """Refuse at the door what no commit could ever write."""
+    """Raise `LogError` for an event that no commit could ever write."""
     if not isfinite(event.time):
-        raise LogError(f"the event {event.id!r} happened at {event.time}; give it a time that is a number")
+        raise LogError(f"the event {event.id!r} has the time {event.time}; use a finite number")
     try:
         f"{event.id}{event.source}".encode()
     except UnicodeEncodeError as error:
         raise LogError(
-            f"the event {event.id!r} of {event.source!r} is not Unicode text ({error}); name it otherwise"
+            f"the event {event.id!r} of {event.source!r} is not Unicode text ({error}); rename it"
         ) from error

@@ -1,6 +1,6 @@
-"""What any feedback log owes, whatever stores it.
+"""The interface of feedback logs, independent of the store, and the encoding that stores share.
 
-A block: the events of one commit, ready to be written before the commit's turn comes.
+A `Block` contains the events of one commit in encoded form. It is prepared before the commit gets the lock.
 """
 
 import threading
@@ -16,18 +16,18 @@ from poet.events import Event, parse
 from poet_runtime.errors import EventError, LogError
 
 # pyright: reportReturnType=false
-# the bodies of a protocol are its docstrings
+# methods of a protocol have only a docstring as body
 
 
 class StoredEvent(NamedTuple):
-    """An event with its place in the log."""
+    """An event with its position in the log."""
 
     position: int
     event: Event
 
 
 class Written(NamedTuple):
-    """An event as it is written: unparsed, so that one whose type nobody knows here can be shown too."""
+    """An event as stored, unparsed, so that events of unknown types can be shown too."""
 
     position: int
     source: str
@@ -38,132 +38,138 @@ class Written(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """What the event is about, "" where it does not say."""
+        """Return the subject of the event, or "" if it has none."""
         said = msgspec.json.decode(self.raw)
         return str(said.get("subject") or "") if isinstance(said, dict) else ""
 
 
 class Wanted(NamedTuple):
-    """Which events somebody wants to see; what is empty wants all."""
+    """A filter of events; an empty field matches all events."""
 
     type: str = ""
-    source: str = ""  # what it begins with
-    text: str = ""  # what stands anywhere in the event
-    is_feedback: bool = False  # no telemetry
+    source: str = ""  # prefix of the source
+    text: str = ""  # substring of the raw event
+    is_feedback: bool = False  # True: exclude telemetry
 
 
 class FeedbackLog(Protocol):
     """An append-only log of events, one per (source, id).
 
-    Positions grow and are never given twice. Whoever has read up to a position never finds a new event
-    at or before it: a position is given inside its commit, and one commit ends before the next begins.
+    Positions increase and are never reused. After a reader has read up to a position, no new event appears at
+    or before it: positions are assigned inside a commit, and commits do not overlap.
     """
 
     def append(self, events: Iterable[Event], *, durable: bool = False) -> None:
-        """Take events; `durable` returns when they are on disk, else a kill may lose the last 50 ms.
+        """Append events.
 
-        An event whose (source, id) the log holds already changes nothing.
+        With `durable`, return when they are on disk. Otherwise a kill may lose the last 50 ms. An event whose
+        (source, id) is already in the log has no effect.
 
         Raises
         ------
         LogError
-            The log is closed, an event cannot be stored, or a commit failed: a durable one's own, else one
-            of what was taken before. What was taken is kept and tried again; to emit it again is harmless.
+            The log is closed, an event cannot be stored, or a commit failed: with `durable` the commit of
+            these events, otherwise one of earlier events. Accepted events are kept and retried; emitting them
+            again is harmless.
         """
 
     def flush(self) -> None:
-        """Return when everything taken so far is on disk; raises as `append`."""
+        """Return when all events accepted so far are on disk; raises as `append`."""
 
     def close(self) -> None:
-        """Flush and let go of the store; closing twice changes nothing."""
+        """Flush and close the store; closing twice has no effect."""
 
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
-        """Give the durable events in order, from the one after position `after` to `until`."""
+        """Yield the durable events in order, at positions ``after + 1`` to `until`."""
 
     def newest(
         self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = 200_000
     ) -> list[Written]:
-        """Give the newest durable events that somebody wants to see, newest first, unparsed.
+        """Return the newest durable events that match a filter, newest first, unparsed.
 
         Parameters
         ----------
+        wanted
+            The filter.
+        count
+            The maximum number of events.
         before
-            Only events before this position.
+            Return only events before this position.
         within
-            How many positions are searched: what is rare and far back is not found at any price.
+            The number of positions to search, which bounds the cost: rare events further back are not found.
         """
 
     def at(self, position: int) -> Written | None:
-        """Give the durable event at a position, unparsed; None where there is none."""
+        """Return the durable event at a position, unparsed, or None if there is none."""
 
     def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
-        """Give the durable events with one of these ids up to a position, unparsed; reads the log once."""
+        """Return the durable events with one of these ids up to a position, unparsed, in one pass."""
 
     def position(self) -> int:
-        """Give the position of the newest durable event; 0 when there is none."""
+        """Return the position of the newest durable event, or 0 if there is none."""
 
     def prefix_digest(self, position: int) -> str:
-        """Give the sha256 chain over (source, id) of all events up to a position.
+        """Return the SHA-256 chain over (source, id) of all events up to a position, in hex.
 
-        With d(0) the digest of nothing, d(n) = sha256(d(n-1) · sha256(source) · sha256(id)), in hex. It does
-        not depend on how events were grouped into commits.
+        With d(0) the digest of the empty string, d(n) = sha256(d(n-1) · sha256(source) · sha256(id)). The
+        digest does not depend on how events were grouped into commits.
         """
 
     def count_by_type(self, *, after: int = 0) -> dict[str, int]:
-        """Count the durable events after a position, by type, sorted by type."""
+        """Return the number of durable events after a position, by type, sorted by type."""
 
 
 class Writer(Protocol):
-    """One process's connection that commits; for one thread at a time."""
+    """The committing connection of one process, for one thread at a time."""
 
     def commit(self, events: Sequence[Event]) -> None:
-        """Write those that are new in one transaction, on disk when this returns; all or none of them."""
+        """Write the new events in one transaction, all or none; they are on disk on return."""
 
     def close(self) -> None:
-        """Close what is open; it is opened again when needed."""
+        """Close the connection; it is reopened when needed."""
 
 
 class Reader(Protocol):
-    """One process's connection that reads, for any thread."""
+    """The reading connection of one process, for any thread."""
 
     in_use: threading.Lock
 
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
-        """Give the next events in order, none when there are none."""
+        """Return the next events in order; empty at the end."""
 
     def written(self, after: int, until: int) -> list[Written]:
-        """Give the next events in order as they are written, none when there are none."""
+        """Return the next events in order as stored; empty at the end."""
 
     def position(self) -> int:
-        """Give the newest position."""
+        """Return the newest position."""
 
     def digest(self, position: int) -> str:
-        """Give the digest of the events up to a position, in hex."""
+        """Return the digest of the events up to a position, in hex."""
 
     def counts(self, after: int) -> dict[str, int]:
-        """Count events after a position by type."""
+        """Return the number of events after a position, by type."""
 
     def close(self) -> None:
-        """Close what is open; call it while holding `in_use`."""
+        """Close the connection; the caller must hold `in_use`."""
 
 
 class Store(Protocol):
-    """Where a log is kept."""
+    """The storage of a log."""
 
-    name: str  # for people, without a password
+    name: str  # for display, without a password
 
     @property
     def check(self) -> Callable[[Event], None] | None:
-        """What raises `LogError` for an event that the store cannot hold; None where it holds all."""
+        """Return a check that raises `LogError` for events that the store cannot hold; None: it holds all."""
 
     def prepare(self) -> None:
-        """Make the log where there is none; raises `LogError` where something else is."""
+        """Create the log if it is missing; raise `LogError` if something else is in its place."""
 
     def writer(self) -> Writer:
-        """Give a new writer, not connected yet."""
+        """Return a new writer, not connected yet."""
 
     def reader(self) -> Reader:
-        """Give a new reader, not connected yet."""
+        """Return a new reader, not connected yet."""
 
 
 EMPTY_DIGEST: Final = sha256(b"").digest()
@@ -174,17 +180,17 @@ _COUNTS: Final = msgspec.json.Decoder(dict[str, int])
 
 
 class Block(NamedTuple):
-    """What a commit writes, but for its place in the log."""
+    """The content of a commit, without its position in the log."""
 
     events: Sequence[Event]
-    links: list[bytes]  # what each event adds to the chain of digests
+    links: list[bytes]  # the link of each event in the digest chain
     totals: dict[str, int]  # events by type
-    types: str  # the same as text
+    types: str  # `totals` as JSON
     content: bytes
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Self:
-        """Make the block of some events."""
+        """Return the block of the given events."""
         rows = [(each.source, each.id, each.type, each.time, each.raw) for each in events]
         totals = dict(sorted(Counter([each.type for each in events]).items()))
         types = msgspec.json.encode(totals).decode()
@@ -193,17 +199,17 @@ class Block(NamedTuple):
 
 
 def content(block: bytes) -> list[_Row]:
-    """Read the content of a block."""
+    """Return the decoded rows of a block."""
     return _ROWS.decode(block)
 
 
 def counts(types: str) -> dict[str, int]:
-    """Read how many events of each type a block has."""
+    """Return the decoded number of events of a block, by type."""
     return _COUNTS.decode(types)
 
 
 def link(source: str, identity: str) -> bytes:
-    """Give what an event adds to the chain of digests."""
+    """Return the link of an event in the digest chain."""
     return _of_source(source) + sha256(identity.encode()).digest()
 
 
@@ -213,21 +219,27 @@ def _of_source(source: str) -> bytes:
 
 
 def chained(digest: bytes, links: Iterable[bytes]) -> bytes:
-    """Carry the chain of digests on."""
+    """Return the digest chain extended by links."""
     for each in links:
         digest = sha256(digest + each).digest()
     return digest
 
 
 def restored(rows: Iterable[_Row], first: int) -> Iterator[StoredEvent]:
-    """Read events back, from position `first` on, with the id, source and time that they were given."""
+    """Yield the events of stored rows, from position `first` on, with their stored id, source and time.
+
+    Raises
+    ------
+    LogError
+        An event cannot be parsed.
+    """
     for position, (source, identity, type_, time, raw) in enumerate(rows, start=first):
         try:
             event = parse(raw, source=source, now=lambda time=time: time)  # type: ignore[misc]
         except EventError as error:
             raise LogError(
                 f"the event at position {position} cannot be read ({error}); "
-                f"use a release, with the plug-ins, that knows {type_!r}"
+                f"install a release and the plug-ins that know the type {type_!r}"
             ) from error
         if event.id != identity:
             event = msgspec.structs.replace(event, id=identity)

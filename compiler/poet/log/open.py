@@ -1,4 +1,4 @@
-"""Open a feedback log: a folder's, or one that machines share."""
+"""Open a feedback log, in a folder or in a database that several machines share."""
 
 from pathlib import Path
 from typing import Final
@@ -12,22 +12,23 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_log(place: Path | str, *, capacity: int = 100_000, on_full: OnFull = "block") -> BufferedLog:
-    """Open the feedback log in a folder or at an address, making it where there is none.
+    """Return the open feedback log in a folder or at an address, created if missing.
 
     Parameters
     ----------
     place
         A folder, usually a workspace's ``feedback_log``; or ``postgresql://user@host/database``.
     capacity
-        Events that may wait in memory.
+        The maximum number of events that wait in memory.
     on_full
-        What a caller meets when they do: it waits; or the event is refused with a `LogError`; or it is
-        dropped without a word. `dropped` counts what was not taken. Durable events always wait.
+        The behavior when the buffer is full: ``"block"`` waits, ``"refuse"`` raises a `LogError`, and
+        ``"drop"`` silently discards the event. The attribute `dropped` counts the events that were not
+        accepted. Durable events always wait.
 
     Raises
     ------
     LogError
-        The place holds something else, or cannot be used.
+        The place contains something else or cannot be used.
     """
     return BufferedLog(_store(place), capacity=capacity, on_full=on_full)
 
@@ -39,5 +40,5 @@ def _store(place: Path | str) -> Store:
         return PostgresStore(place)
     if isinstance(place, str) and "://" in place:
         kind = place.partition("://")[0]
-        raise LogError(f"no store is reached by {kind}://; give a folder, or postgresql://user@host/database")
+        raise LogError(f"unknown store {kind}://; use a folder, or postgresql://user@host/database")
     return EmbeddedStore(Path(place))

@@ -1,10 +1,10 @@
-"""The feedback log in PostgreSQL, for machines that share one: a connection that commits, one that reads.
+"""The PostgreSQL store, for machines that share a feedback log: one committing and one reading connection.
 
-An append is one transaction: lock the head, learn which events are new, copy them in behind the last
-position, move the head. The lock is held until the commit is on the server's disk, so whoever has read up to
-a position never finds a new event at or before it; a sequence would not promise that.
+An append is one transaction: lock the head, determine which events are new, copy them after the last
+position, and advance the head. The lock is held until the commit is on the server's disk. Hence, after a
+reader has read up to a position, no new event appears at or before it. A sequence would not guarantee that.
 
-The tables in PostgreSQL: versioned migrations, and the months that the events lie in.
+The module also contains the versioned migrations of the tables; events are partitioned by month.
 """
 
 import threading
@@ -33,8 +33,8 @@ except ImportError as error:
 
 ROWS_PER_READ: Final = 1000
 CONNECT_TIMEOUT_S: Final = 10
-MONTHS_AHEAD: Final = timedelta(days=7)  # a month's partition is made this long before it is needed
-# No commit is acknowledged before it is on disk; a writer that hangs must not hold the head for ever.
+MONTHS_AHEAD: Final = timedelta(days=7)  # partitions are created this long before they are needed
+# No commit is acknowledged before it is on disk. A hanging writer must not lock the head forever.
 SESSION: Final = """
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 SET idle_in_transaction_session_timeout = '60s';
@@ -73,39 +73,39 @@ class PostgresStore:
 
     @staticmethod
     def check(event: Event) -> None:
-        """Refuse what the database's texts cannot hold."""
+        """Raise `LogError` for an event with a text that the database cannot store."""
         if "\0" in event.id or "\0" in event.source or "\0" in event.type:
             raise LogError(
-                f"the event {event.id!r} of {event.source!r} has a zero byte in its name, which PostgreSQL "
-                "cannot hold; name it otherwise"
+                f"the event {event.id!r} of {event.source!r} has a zero byte in its id, source or type, "
+                "which PostgreSQL cannot store; rename it"
             )
 
     def prepare(self) -> None:
-        """Make the tables, or bring them to this release."""
+        """Create the tables, or migrate them to this release."""
         with self._place.telling(), self._place.connected() as connection:
             migrate(connection, self.name)
 
     def writer(self) -> "_Writer":
-        """Give a new writer."""
+        """Return a new writer."""
         return _Writer(self._place)
 
     def reader(self) -> "_Reader":
-        """Give a new reader."""
+        """Return a new reader."""
         return _Reader(self._place)
 
 
 class _Place:
-    """An address that can be connected to, and whose password nobody is shown."""
+    """A database address; its password never appears in messages."""
 
     def __init__(self, address: str) -> None:
         try:
             parts = conninfo_to_dict(address)
-        except psycopg.ProgrammingError:  # whose text may repeat the password
+        except psycopg.ProgrammingError:  # its text may contain the password
             parts = {}
         if not parts:
             raise LogError(
-                "the store's address cannot be read; write postgresql://user@host:5432/database, special "
-                "characters in it as %40"
+                "the store's address cannot be read; use postgresql://user@host:5432/database, with "
+                "special characters percent-encoded, such as %40"
             )
         self._address = address
         self._secrets = [str(parts[name]) for name in ("password", "sslpassword") if parts.get(name)]
@@ -114,7 +114,7 @@ class _Place:
         self.name = f"postgresql://{where}/{parts.get('dbname') or ''}"
 
     def connected(self) -> _Connection:
-        """Connect; every statement outside of a transaction is its own."""
+        """Return a new connection in autocommit mode."""
         connection = psycopg.connect(
             self._address, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="poet"
         )
@@ -123,7 +123,7 @@ class _Place:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Turn what psycopg says into a `LogError` with the next step."""
+        """Translate errors of psycopg to a `LogError` with the next step."""
         try:
             yield
         except psycopg.Error as error:
@@ -131,28 +131,28 @@ class _Place:
             for secret in self._secrets:
                 said = said.replace(secret, "***")
             next_step = (
-                "look whether the server runs and lets this user in"
+                "check that the server runs and admits this user"
                 if isinstance(error, psycopg.OperationalError)
-                else "look at what the user may do there"
+                else "check the permissions of the user"
             )
             raise LogError(
-                f"{self.name} cannot be used ({said}); nothing of the batch was half written, {next_step}, "
+                f"{self.name} cannot be used ({said}); no batch was partially written: {next_step}, "
                 "and try again"
             ) from None
 
 
 class _Writer:
-    """The connection that commits; for one thread at a time."""
+    """The committing connection, for one thread at a time."""
 
     def __init__(self, place: _Place) -> None:
         self._place = place
         self._connection: _Connection | None = None
 
     def commit(self, events: Sequence[Event]) -> None:
-        """Write those that are new in one transaction, on the server's disk when this returns.
+        """Write the new events in one transaction; they are on the server's disk on return.
 
-        Where the connection was lost since the last commit, a new one is tried; that the server may have
-        taken the events already does no harm, since it keeps one of each name.
+        If the connection was lost since the last commit, the commit is retried on a new one. The retry is
+        harmless if the server has already stored the events, because it stores one event per source and id.
         """
         is_used = self._connection is not None
         with self._place.telling():
@@ -170,18 +170,18 @@ class _Writer:
             with self._connection.transaction():
                 _append(self._connection, events)
         except BaseException:
-            self.close()  # the server rolls back; a connection that failed is not used again
+            self.close()  # the server rolls back; a failed connection is not reused
             raise
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection, if open."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 class _Reader:
-    """The connection that reads, for any thread."""
+    """The reading connection, for any thread."""
 
     def __init__(self, place: _Place) -> None:
         self.in_use = threading.Lock()
@@ -189,34 +189,34 @@ class _Reader:
         self._connection: _Connection | None = None
 
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
-        """Give the next events in order."""
+        """Return the next events in order."""
         rows = self._rows(PAGE, after, FARTHEST if until is None else until, ROWS_PER_READ)
         return [each for position, *row in rows for each in restored([tuple(row)], position)]
 
     def written(self, after: int, until: int) -> list[Written]:
-        """Give the next events in order as they are written."""
+        """Return the next events in order as stored."""
         return [
             Written(position, source, identity, type_, time, bytes(raw))
             for position, source, identity, type_, time, raw in self._rows(PAGE, after, until, ROWS_PER_READ)
         ]
 
     def position(self) -> int:
-        """Give the newest position."""
+        """Return the newest position."""
         ((newest,),) = self._rows("SELECT position FROM poet_head")
         return int(newest)
 
     def digest(self, position: int) -> str:
-        """Give the digest of the events up to a position, in hex."""
+        """Return the digest of the events up to a position, in hex."""
         rows = self._rows(DIGEST, position)
         return (bytes(rows[0][0]) if rows else EMPTY_DIGEST).hex()
 
     def counts(self, after: int) -> dict[str, int]:
-        """Count events after a position by type."""
+        """Return the number of events after a position, by type."""
         rows = self._rows(COUNTS, after) if after > 0 else self._rows("SELECT type, events FROM poet_totals")
         return dict(sorted(rows))
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection, if open."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -226,7 +226,7 @@ class _Reader:
             is_used = self._connection is not None
             try:
                 return self._asked(query, values)
-            except psycopg.OperationalError:  # it may have been idle for too long
+            except psycopg.OperationalError:  # the server may have closed an idle connection
                 if not is_used:
                     raise
                 return self._asked(query, values)
@@ -242,7 +242,7 @@ class _Reader:
 
 
 def _append(connection: _Connection, events: Sequence[Event]) -> None:
-    """Append what is new; the caller commits."""
+    """Append the new events; the caller commits."""
     ((position, digest, months_until, now),) = connection.execute(HEAD).fetchall()
     names = [event.source for event in events], [event.id for event in events]
     taken = set(connection.execute(NAMES, names).fetchall())
@@ -267,16 +267,16 @@ def _append(connection: _Connection, events: Sequence[Event]) -> None:
 
 
 def _with_months(connection: _Connection, until: datetime | None, now: datetime) -> datetime:
-    """Make partitions that are missing up to some days from now; give up to when there are any."""
+    """Create missing partitions up to `MONTHS_AHEAD` from now; return the end of the last partition."""
     while until is None or until < now + MONTHS_AHEAD:
         until = add_month(connection, (until or now).astimezone(UTC))
     return until
 
 
-MIGRATING: Final = 0x504F4554  # "POET", the advisory lock that one migration at a time holds
-# `poet_head` has one row: whoever appends locks it until the commit, so positions are given in the order in
-# which they become visible. `poet_names` makes an event the only one of its source and id, whatever month
-# each copy came in. `position` and `digest` (the chain over all events so far) are as in the embedded store.
+MIGRATING: Final = 0x504F4554  # "POET", the advisory lock that serializes migrations
+# `poet_head` has one row: an append locks it until the commit, so positions are assigned in the order in
+# which they become visible. `poet_names` enforces one event per source and id across all months. `position`
+# and `digest` (the chain over all events so far) are as in the embedded store.
 MIGRATIONS: Final = (
     """
     CREATE TABLE poet_events (
@@ -305,17 +305,17 @@ _AnyConnection = psycopg.Connection[Any]
 
 
 def migrate(connection: _AnyConnection, name: str) -> None:
-    """Bring the tables to what this release knows; of several callers one does, the others wait.
+    """Migrate the tables to this release; of several callers, one migrates and the others wait.
 
     Raises
     ------
     LogError
-        The database belongs to a later release, or cannot hold a log.
+        The database belongs to a later release, or is not suitable for a log.
     """
     if _version(connection) == len(MIGRATIONS):
         return
     _require_usable(connection, name)
-    # taken before the transaction begins: within one, what others did while this waited might not be seen
+    # acquired before the transaction starts: inside it, changes made during the wait might be invisible
     connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATING,))
     try:
         with connection.transaction():
@@ -351,18 +351,19 @@ def _require_usable(connection: _AnyConnection, name: str) -> None:
     if encoding != "UTF8":
         raise LogError(
             f"{name} has server_encoding = {encoding}, a feedback log needs UTF8; "
-            "create the database so, or choose another"
+            "create the database with this encoding, or choose another"
         )
     if connection.execute("SELECT current_setting('fsync') = 'off'").fetchall() == [(True,)]:
         raise LogError(
-            f"{name} runs with fsync = off, so what it takes may be lost; switch it on, or choose another"
+            f"{name} runs with fsync = off, so events may be lost; switch it on, or choose another"
         )
 
 
 def add_month(connection: _AnyConnection, day: datetime) -> datetime:
-    """Make the partition of a day's month, and give where it ends.
+    """Create the partition of a day's month, and return the end of the month.
 
-    It is made beside the table and attached: a reader in the midst of a long query is not waited for.
+    The partition is created as a separate table and then attached, which does not wait for readers with long
+    queries.
     """
     first = datetime(day.year, day.month, 1, tzinfo=UTC)
     after = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)

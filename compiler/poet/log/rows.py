@@ -1,6 +1,7 @@
-"""A table's row → the envelope that it spells out.
+"""Conversion of table rows to event envelopes, and the search for stored events.
 
-Look for events as they are written: newest first, by position, by name. No store needs an index for it.
+`document` builds the JSON envelope of an event from the cells of a row. The search functions find events as
+stored, newest first, by position or by id; they need no index in the store.
 """
 
 import json
@@ -21,16 +22,16 @@ ENVELOPE: Final = ("specversion", "id", "source", "type", "time", "subject")
 
 
 def document(cells: Mapping[str, object]) -> bytes:
-    """Build the JSON of an event from named cells; a missing cell is not in the mapping.
+    """Return the JSON of an event built from named cells; empty cells are not in the mapping.
 
-    `data` holds JSON, ``data.feature`` or ``data.context.segment`` one field each; both together are
-    joined. A text cell is read as JSON where it is JSON, but stays a text where the event type wants one:
-    an execution may be called 12345.
+    `data` contains JSON; columns such as ``data.feature`` or ``data.context.segment`` contain one field each.
+    Both forms are merged. A text cell that is valid JSON is decoded, unless the event type requires a text in
+    this field: an execution may be called 12345.
 
     Raises
     ------
     EventError
-        The cells contradict each other, or one holds what JSON cannot.
+        The cells contradict each other, or one has a value that JSON cannot represent.
     """
     type_ = str(cells["type"]) if "type" in cells else "no type"
     envelope: dict[str, Any] = {name: cells[name] for name in ENVELOPE if name in cells}
@@ -46,11 +47,13 @@ def document(cells: Mapping[str, object]) -> bytes:
     try:
         return canonical(envelope | {"data": data})
     except ValueError as error:
-        raise EventError(event=type_, path="data", expected="what JSON can hold", got=str(error)) from error
+        raise EventError(
+            event=type_, path="data", expected="values that JSON can represent", got=str(error)
+        ) from error
 
 
 def canonical(value: object) -> bytes:
-    """Give JSON with sorted keys; NaN, infinity and bytes are a `ValueError`."""
+    """Return JSON with sorted keys; raise `ValueError` for NaN, infinity and bytes."""
     return json.dumps(value, sort_keys=True, allow_nan=False, default=_plain).encode()
 
 
@@ -63,7 +66,7 @@ def _plain(value: object) -> object:
 
 
 def _object(cells: Mapping[str, object], name: str, type_: str) -> dict[str, Any]:
-    """Read a cell that holds a JSON object; nothing where there is none."""
+    """Return the JSON object in a cell, empty if there is no such cell."""
     value = _value(cells.get(name, {}))
     if not isinstance(value, dict):
         raise EventError(event=type_, path=name, expected="a JSON object", got=repr(value)[:80])
@@ -84,7 +87,7 @@ def _place(data: dict[str, Any], path: str, value: object, type_: str) -> None:
 
 def _value(cell: object) -> object:
     if isinstance(cell, float | Decimal) and cell == cell // 1:
-        return int(cell)  # a column of integers with gaps, or a database's numbers, arrive like this
+        return int(cell)  # integers arrive as floats from columns with gaps, or as decimals from databases
     if not isinstance(cell, str):
         return cell
     try:
@@ -101,7 +104,7 @@ def _text_fields(payload: type[Payload]) -> frozenset[str]:
 
 
 def _is_text(type_: inspect.Type) -> bool:
-    """Whether a type takes texts and nothing else, but for null."""
+    """Return whether a type accepts only texts and null."""
     if isinstance(type_, inspect.Metadata):
         return _is_text(type_.type)
     if isinstance(type_, inspect.UnionType):
@@ -111,14 +114,14 @@ def _is_text(type_: inspect.Type) -> bool:
     return isinstance(type_, inspect.StrType)
 
 
-SEARCHED: Final = 200_000  # positions that one question goes back
-STEP: Final = 2_000  # positions that are read at once, going back
+SEARCHED: Final = 200_000  # default number of positions that one search goes back
+STEP: Final = 2_000  # positions per read, going back
 
 
 def newest(reader: Reader, wanted: Wanted, count: int, *, before: int, within: int) -> list[Written]:
-    """Give the newest events that are wanted before a position, newest first.
+    """Return the newest events before a position that match a filter, newest first.
 
-    `within` says how many positions are searched: what is rare and far back is not found at any price.
+    `within` is the number of positions to search. It bounds the cost: rare events further back are not found.
     """
     found: list[Written] = []
     last = max(0, before - 1 - within)
@@ -131,12 +134,12 @@ def newest(reader: Reader, wanted: Wanted, count: int, *, before: int, within: i
 
 
 def at(reader: Reader, position: int) -> Written | None:
-    """Give the event at a position; None where there is none."""
+    """Return the event at a position, or None if there is none."""
     return next(_written(reader, position - 1, position), None) if position > 0 else None
 
 
 def named(reader: Reader, ids: Collection[str], *, until: int) -> list[Written]:
-    """Give the events with one of these ids, of any source, up to a position; reads the log once."""
+    """Return the events with one of these ids, from any source, up to a position, in one pass."""
     return [each for each in _written(reader, 0, until) if each.id in ids] if ids else []
 
 

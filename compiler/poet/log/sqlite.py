@@ -1,9 +1,9 @@
-"""One process's two connections to the file: one that commits, one that reads. No thread, no buffer.
+"""The embedded store: a SQLite file, with one committing and one reading connection per process.
 
-Each is opened when first used and can be let go of at any time: SQLite's connections must not be carried
-through a fork, not even to be closed on the other side.
+This module has neither threads nor buffers. Each connection is opened on first use and can be closed at any
+time: SQLite connections must not be carried through a fork, not even to be closed in the child.
 
-The SQLite file: what it must look like, how it is made, how its errors read.
+The module also defines the schema of the file, creates it, and translates SQLite's errors.
 """
 
 import sqlite3
@@ -35,11 +35,11 @@ APPLICATION_ID: Final = 0x504F4554  # "POET", in the header of the file
 SCHEMA_VERSION: Final = 3
 BUSY_TIMEOUT_S: Final = 60.0
 PAGES_PER_CHECKPOINT: Final = (
-    8000  # 32 MB: where nobody wrote enough to carry it over earlier, beside the lock
+    8000  # 32 MB: a fallback in case no process wrote enough to checkpoint earlier, outside the lock
 )
-# A row of `blocks` is what one commit brought: a row an event would cost twice as much. `last` is the
-# position of its last event, `digest` the chain over all events up to there. `names` is what makes an event
-# the only one of its source and id. `totals` spares counting a scan. Rows are never deleted.
+# A row of `blocks` contains the events of one commit; one row per event would cost twice as much. `last` is
+# the position of its last event, `digest` the chain over all events up to there. `names` enforces one event
+# per source and id. `totals` avoids a scan when counting. Rows are never deleted.
 SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE blocks (
@@ -58,12 +58,12 @@ COMMIT;
 
 
 def prepare(folder: Path) -> None:
-    """Make the log where there is none; leave anything else as it is.
+    """Create the log if it is missing; leave anything else unchanged.
 
     Raises
     ------
     LogError
-        The folder cannot be used, or holds something else.
+        The folder cannot be used or contains something else.
     """
     path = folder / FILE
     with telling(path):
@@ -79,7 +79,7 @@ def prepare(folder: Path) -> None:
 
 
 def connected(folder: Path) -> sqlite3.Connection:
-    """Connect in autocommit mode, every commit on disk when it returns."""
+    """Return a connection in autocommit mode; every commit is on disk when it returns."""
     connection = sqlite3.connect(
         folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
@@ -89,28 +89,28 @@ def connected(folder: Path) -> sqlite3.Connection:
 
 
 def commit_lock(folder: Path) -> FileLock:
-    """Return the lock that makes commits queue.
+    """Return the lock that queues commits.
 
-    SQLite admits one writer at a time as well, but the one that polls at the right moment wins: among eight
-    writers one can starve for seconds. This lock is fair. Since commits are serial and a position is assigned
-    inside its commit, positions become visible in their order.
+    SQLite also admits one writer at a time, but the one that polls at the right moment wins: among eight
+    writers, one can starve for seconds. This lock is fair. Since commits are serial and positions are
+    assigned inside a commit, positions become visible in order.
     """
     return FileLock(folder / LOCK, names_holder=False, is_fair=True)
 
 
 @contextmanager
 def telling(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system say into a `LogError` with the next step."""
+    """Translate errors of SQLite and the file system to a `LogError` with the next step."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise LogError(f"{path} cannot be used ({error}); look at the disk and at its permissions") from error
+        raise LogError(f"{path} cannot be used ({error}); check the disk and the permissions") from error
     except sqlite3.DatabaseError as error:
         raise LogError(
             f"{path} is not a feedback log, or is damaged ({error}); move it away, then import an export"
         ) from error
     except OSError as error:
-        raise LogError(f"{path} cannot be used ({error}); choose a folder that can be written") from error
+        raise LogError(f"{path} cannot be used ({error}); choose a writable folder") from error
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
@@ -124,21 +124,21 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
             "use the release that wrote it, or export there and import here"
         )
     if application != APPLICATION_ID and (application or version or tables):
-        raise LogError(f"{path} is a database of something else; move it away, or choose another folder")
+        raise LogError(f"{path} is the database of another program; move it away, or choose another folder")
     return bool(tables == 0)
 
 
 EVENTS_PER_READ: Final = 1000
-BYTES_PER_CHECKPOINT: Final = 4_000_000  # what a process writes before it carries the WAL into the file
+BYTES_PER_CHECKPOINT: Final = 4_000_000  # bytes that a process writes between two checkpoints
 CHECKPOINT: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 KNOWN: Final = "SELECT 1 FROM names WHERE source = ? AND id = ?"
 NAMES_PER_INSERT: Final = (
     100,
     10,
     1,
-)  # one statement for many rows costs less; older SQLite binds 999 values
+)  # rows per statement: large inserts cost less per row; older SQLite binds at most 999 values
 NAME: Final = {
-    count: "INSERT INTO names VALUES " + ", ".join(["(?, ?)"] * count)  # noqa: S608 -- question marks
+    count: "INSERT INTO names VALUES " + ", ".join(["(?, ?)"] * count)  # noqa: S608 -- only placeholders
     for count in NAMES_PER_INSERT
 }
 ADD_BLOCK: Final = "INSERT INTO blocks (last, events, types, digest, content) VALUES (?, ?, ?, ?, ?)"
@@ -158,27 +158,27 @@ FARTHEST: Final = 2**63 - 1
 class EmbeddedStore:
     """The SQLite file in a folder."""
 
-    check = None  # it holds whatever an event can be
+    check = None  # it can store any event
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.name = str(folder)
 
     def prepare(self) -> None:
-        """Make the file where there is none."""
+        """Create the file if it is missing."""
         prepare(self._folder)
 
     def writer(self) -> "Writer":
-        """Give a new writer."""
+        """Return a new writer."""
         return Writer(self._folder)
 
     def reader(self) -> "Reader":
-        """Give a new reader."""
+        """Return a new reader."""
         return Reader(self._folder)
 
 
 class Writer:
-    """The connection that commits; for one thread at a time."""
+    """The committing connection, for one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -186,15 +186,15 @@ class Writer:
         self._behind = 0  # bytes written since the last checkpoint
 
     def commit(self, events: Sequence[Event]) -> None:
-        """Write those that are new in one transaction, on disk when this returns."""
-        block = Block.of(events)  # before the turn, which others wait for
+        """Write the new events in one transaction; they are on disk on return."""
+        block = Block.of(events)  # encoded before the lock is held
         with telling(self._folder / FILE):
             try:
                 connection, lock = self._open()
                 with lock:
                     try:
                         _insert(connection, block)
-                    except sqlite3.IntegrityError:  # some are there already, which is rare: find out which
+                    except sqlite3.IntegrityError:  # rare: some events exist already; find the new ones
                         connection.execute("ROLLBACK")
                         if new := _unknown(connection, events):
                             _insert(connection, Block.of(new))
@@ -202,11 +202,11 @@ class Writer:
                 if self._behind >= BYTES_PER_CHECKPOINT:
                     self._checkpoint(connection, lock)
             except BaseException:
-                self.close()  # which rolls back; a connection that failed is not used again
+                self.close()  # this rolls back; a failed connection is not reused
                 raise
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection, if open."""
         if self._opened is not None:
             connection, lock = self._opened
             self._opened = None
@@ -214,9 +214,9 @@ class Writer:
             lock.close()
 
     def _checkpoint(self, connection: sqlite3.Connection, lock: FileLock) -> None:
-        """Carry the WAL into the file beside the others' commits; they wait only for what came meanwhile.
+        """Checkpoint the WAL concurrently with other commits, then again under the lock for the remainder.
 
-        Without a moment in which nobody commits the WAL would never begin anew, and grow.
+        Without a checkpoint during which no process commits, the WAL would never restart and would grow.
         """
         connection.execute(CHECKPOINT).fetchone()
         with lock:
@@ -230,7 +230,7 @@ class Writer:
 
 
 class Reader:
-    """The connection that reads, for any thread; its own, so that it never sees a commit half done."""
+    """The reading connection, for any thread; a separate one, so that it never sees uncommitted rows."""
 
     def __init__(self, folder: Path) -> None:
         self.in_use = threading.Lock()
@@ -238,7 +238,7 @@ class Reader:
         self._connection: sqlite3.Connection | None = None
 
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
-        """Give the next events in order; one short read, so that no writer waits for a slow reader."""
+        """Return the next events in order; one short read, so that no writer waits for a slow reader."""
         end = FARTHEST if until is None else until
         page: list[StoredEvent] = []
         for before, rows in self._blocks(after, end):
@@ -247,7 +247,7 @@ class Reader:
         return page
 
     def written(self, after: int, until: int) -> list[Written]:
-        """Give the next events in order as they are written."""
+        """Return the next events in order as stored."""
         page: list[Written] = []
         for before, rows in self._blocks(after, until):
             skipped = max(0, after - before)
@@ -258,12 +258,12 @@ class Reader:
         return page
 
     def position(self) -> int:
-        """Give the newest position."""
+        """Return the newest position."""
         ((newest,),) = self._rows("SELECT coalesce(max(last), 0) FROM blocks")
         return int(newest)
 
     def digest(self, position: int) -> str:
-        """Give the digest of the events up to a position, in hex."""
+        """Return the digest of the events up to a position, in hex."""
         last, digest = next(iter(self._rows(UP_TO, position)), (0, EMPTY_DIGEST))
         if last < position and (around := self._rows(AROUND, position)):
             rows = content(around[0][1])[: position - last]
@@ -271,7 +271,7 @@ class Reader:
         return str(digest.hex())
 
     def counts(self, after: int) -> dict[str, int]:
-        """Count events after a position by type."""
+        """Return the number of events after a position, by type."""
         if after <= 0:
             return dict(sorted(self._rows(TOTALS)))
         found = Counter[str]()
@@ -282,13 +282,13 @@ class Reader:
         return dict(sorted(found.items()))
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection, if open."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _blocks(self, after: int, end: int) -> list[tuple[int, list[Any]]]:
-        """Give blocks that lie between two positions: the position before each, and its content."""
+        """Return the blocks between two positions: the position before each block, and its content."""
         found, held = [], 0
         with self.in_use, telling(self._folder / FILE):
             cursor = self._open().execute(PAGE, (after,))
@@ -329,7 +329,7 @@ def _insert(connection: sqlite3.Connection, block: Block) -> None:
 
 
 def _unknown(connection: sqlite3.Connection, events: Sequence[Event]) -> list[Event]:
-    """Give the events that the log does not hold, the first where one comes twice."""
+    """Return the events that are not in the log, of duplicates the first."""
     first: dict[tuple[str, str], Event] = {}
     for event in events:
         first.setdefault((event.source, event.id), event)

@@ -1,8 +1,9 @@
-"""Bulk import: a refused line goes to the dead letters with its reason, the rest lands.
+"""Bulk import and export of events.
 
-JSON lines, CSV and Parquet → numbered lines, as a stream.
+The import streams JSON lines, CSV and Parquet files as numbered lines. A rejected line goes to the
+dead-letter file with the reason; all other lines are imported.
 
-Export: all events with the id, source and time they were taken with, for `import_files` or any engine.
+The export writes all events with their stored id, source and time, for `import_files` or any engine.
 """
 
 import csv
@@ -29,35 +30,35 @@ from poet.log.rows import ENVELOPE, canonical, document
 from poet_runtime.errors import EventError, LogError
 from poet_runtime.files import open_atomic
 
-PARQUET_BATCH_ROWS: Final = 1000  # rows of a Parquet file in memory
+PARQUET_BATCH_ROWS: Final = 1000  # rows of a Parquet file that are in memory
 BOM: Final = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
-    """One line of one file; `cells` of a table's row, `problem` where it cannot be read as one."""
+    """One line of one file, with the `cells` of a table row, or the `problem` if it cannot be parsed."""
 
     file: Path
     number: int
     raw: bytes
-    done_bytes: int  # of its file, with this line
+    done_bytes: int  # bytes of its file up to and including this line
     cells: dict[str, object] | None = None
     problem: str = ""
-    position: int = 0  # in the log that it was exported from
+    position: int = 0  # in the exported log
 
     def document(self) -> bytes:
-        """Give the event's JSON; raises `EventError` where the line holds none."""
+        """Return the event's JSON; raise `EventError` if the line has none."""
         if self.problem:
             raise EventError(event="line", path="$", expected="a row of the table", got=self.problem)
         return self.raw if self.cells is None else document(self.cells)
 
 
 def lines(files: Sequence[Path]) -> Iterator[Line]:
-    """Stream the files' lines: in the order given, but exports of a log in the order of that log.
+    """Yield the lines of files in the given order; lines of log exports follow in the order of the log.
 
     Raises
     ------
     LogError
-        A file cannot be read at all.
+        A file cannot be read.
     """
     exports = [path for path in files if _is_export(path)]
     others = [path for path in files if path not in exports]
@@ -73,7 +74,7 @@ def _lines_of(path: Path) -> Iterator[Line]:
             return _csv_rows(path)
         case ".parquet":
             return _parquet_rows(path)
-    raise LogError(f"{path}: unknown kind of file; give .jsonl, .csv or .parquet")
+    raise LogError(f"{path}: unknown file type; use .jsonl, .csv or .parquet")
 
 
 def _json_lines(path: Path) -> Iterator[Line]:
@@ -83,7 +84,7 @@ def _json_lines(path: Path) -> Iterator[Line]:
 
 
 def _raw_lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Give lines with the bytes read so far; of one too long for an event, what suffices to refuse it."""
+    """Yield lines with the bytes read so far; of a line too long for an event, enough to reject it."""
     done = 0
     with path.open("rb") as file:
         while raw := file.readline(LIMIT_BYTES + 2):
@@ -122,7 +123,7 @@ def _csv_rows(path: Path) -> Iterator[Line]:
 
 
 class _CsvSource:
-    """The text of a CSV file, line by line, keeping the lines of the row that is being read."""
+    """The text of a CSV file, line by line; it keeps the raw lines of the current row."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -138,7 +139,7 @@ class _CsvSource:
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Let a cell be as long as an event may be; the limit is the process's, so it is put back."""
+    """Allow cells as long as an event; the limit is global to the process, so restore it afterwards."""
     before = csv.field_size_limit(max(csv.field_size_limit(), LIMIT_BYTES))
     try:
         yield
@@ -147,7 +148,7 @@ def _long_cells() -> Iterator[None]:
 
 
 def _parquet_rows(path: Path) -> Iterator[Line]:
-    import pyarrow as pa  # noqa: PLC0415 -- half a second that only Parquet pays
+    import pyarrow as pa  # noqa: PLC0415 -- half a second to import, needed only for Parquet
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     size, number = path.stat().st_size, 0
@@ -163,7 +164,7 @@ def _parquet_rows(path: Path) -> Iterator[Line]:
                     place = position if isinstance(position, int) else 0
                     yield Line(path, number, _shown(cells), done, cells, position=place)
     except pa.ArrowException as error:
-        raise LogError(f"{path} is not a Parquet file: {error}; write it again, or leave it out") from error
+        raise LogError(f"{path} is not a Parquet file: {error}; write it again, or omit it") from error
 
 
 def _is_export(path: Path) -> bool:
@@ -175,7 +176,7 @@ def _is_export(path: Path) -> bool:
     try:
         return "position" in pq.read_schema(path).names
     except pa.ArrowException as error:
-        raise LogError(f"{path} is not a Parquet file: {error}; write it again, or leave it out") from error
+        raise LogError(f"{path} is not a Parquet file: {error}; write it again, or omit it") from error
 
 
 def _shown(cells: dict[str, object]) -> bytes:
@@ -188,10 +189,10 @@ def _shown(cells: dict[str, object]) -> bytes:
 def _check_columns(path: Path, names: Sequence[str]) -> None:
     if names and "type" not in names:
         raise LogError(
-            f"{path} has no column 'type', only {', '.join(names)[:200]}; name the event type there"
+            f"{path} has no column 'type', only {', '.join(names)[:200]}; add it, with the event type"
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise LogError(f"{path} has two columns {twice[0]!r}; leave one out")
+        raise LogError(f"{path} has two columns {twice[0]!r}; remove one")
 
 
 GROUP: Final = 500
@@ -200,9 +201,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the lines of an import."""
+    """The outcome of an import."""
 
-    accepted: int = 0  # events in the log now, also those that it held before
+    accepted: int = 0  # events that are now in the log, including those that were there before
     refused: int = 0
     dead_letters: Path | None = None
     reasons: list[str] = field(default_factory=list)  # the first few
@@ -217,31 +218,31 @@ def import_files(
     progress: Progress | None = None,
     now: Callable[[], float] = time.time,
 ) -> ImportReport:
-    r"""Import JSON lines, CSV and Parquet, chosen by suffix.
+    r"""Import JSON lines, CSV and Parquet files, chosen by suffix, and return the outcome.
 
-    A table has one event a row: the envelope's columns, and `data` (JSON text) or one column a field
-    (``data.feature``, ``data.context.segment``). A line without an `id` gets one made from its content and
-    how often its file had that content before, so importing a file again changes nothing. Files that
-    `export_parquet` wrote are read together, in the order of the log they came from.
+    A table has one event per row: the envelope's columns, and `data` (JSON text) or one column per field
+    (``data.feature``, ``data.context.segment``). A line without an `id` gets one derived from its content and
+    from the number of earlier lines of the file with the same content, so importing a file again has no
+    effect. Files written by `export_parquet` are merged in the order of their log.
 
     Parameters
     ----------
     paths
-        Files; read in the given order, as a stream.
+        The files, streamed in the given order.
     dead_letters
-        JSON lines of what was refused: file, line, reason, text (bytes that are not UTF-8 as ``\\xff``).
-        Written only when something was.
+        The file for rejected lines, as JSON lines with file, line, reason and text (bytes that are not UTF-8
+        as ``\\xff``). It is created only if a line is rejected.
     source
-        The source of events that name none.
+        The source of events without one.
     progress
-        Called with bytes done and bytes in all; what is done is on disk.
+        Called with the bytes done and the total bytes; everything done is on disk.
     now
-        Gives the time of events that name none.
+        Returns the time of events without one, in seconds since 1970.
 
     Raises
     ------
     LogError
-        A file cannot be read at all. What came before it has landed; importing again changes nothing there.
+        A file cannot be read. Everything before it is imported; importing it again has no effect.
     """
     files = [Path(path) for path in paths]
     done, total = dict.fromkeys(files, 0), _size(files)
@@ -278,7 +279,7 @@ _ID: Final = msgspec.json.Decoder(_Id)
 
 
 class _Naming:
-    """Reads lines, and gives those an id that name none."""
+    """A parser of lines that assigns an id to events without one."""
 
     def __init__(self, source: str, now: Callable[[], float]) -> None:
         self._source = source
@@ -297,7 +298,7 @@ class _Naming:
 
 
 class _DeadLetters(AbstractContextManager["_DeadLetters"]):
-    """The file of what was refused, opened at the first refusal."""
+    """The file of rejected lines, opened at the first rejection."""
 
     def __init__(self, path: Path, report: ImportReport) -> None:
         self._path = path
@@ -329,28 +330,29 @@ class _DeadLetters(AbstractContextManager["_DeadLetters"]):
 def _size(paths: list[Path]) -> int:
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
-        raise LogError(f"no such file: {', '.join(missing)}; give JSON lines, CSV or Parquet files")
+        raise LogError(f"no such file: {', '.join(missing)}; pass JSON lines, CSV or Parquet files")
     return sum(path.stat().st_size for path in set(paths))
 
 
-BUFFERED_ROWS: Final = 10_000  # rows of one event type that are in memory before they are written
+BUFFERED_ROWS: Final = 10_000  # rows of one event type that are collected in memory before a write
 
 _DOCUMENT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def export_jsonl(log: FeedbackLog, path: Path) -> int:
-    """Write every event as it came, one line each, in order; gives how many."""
+    """Write every event as received, one per line, in order; return their number."""
     count = 0
     with open_atomic(path) as file:
-        for count, stored in enumerate(log.read(until=log.position()), start=1):  # noqa: B007 -- given back
+        for count, stored in enumerate(log.read(until=log.position()), start=1):  # noqa: B007 -- returned
             file.write(_line(stored.event) + b"\n")
     return count
 
 
 def export_parquet(log: FeedbackLog, folder: Path) -> list[Path]:
-    """Write one Parquet file an event type: position, the envelope's columns, `data` as JSON text.
+    """Write one Parquet file per event type, and return the paths.
 
-    `extensions` holds the envelope's other attributes, a JSON object. Texts are as they came.
+    The columns are the position, the envelope's attributes, `data` as JSON text, and `extensions`, a JSON
+    object with all other attributes of the envelope. Values are exported as received.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tables: dict[str, _Table] = {}
@@ -367,10 +369,10 @@ def export_parquet(log: FeedbackLog, folder: Path) -> list[Path]:
 
 
 class _Table:
-    """A Parquet file that is written in row groups."""
+    """A Parquet file, written in row groups."""
 
     def __init__(self, file: BinaryIO) -> None:
-        import pyarrow as pa  # noqa: PLC0415 -- half a second that only an export pays
+        import pyarrow as pa  # noqa: PLC0415 -- half a second to import, needed only for exports
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         texts = [(name, pa.string()) for name in (*ENVELOPE, "data", "extensions")]
@@ -397,7 +399,7 @@ class _Table:
 
 
 def _document(event: Event) -> dict[str, msgspec.Raw]:
-    """Give the envelope with what it left open when it came; each value the very text that came."""
+    """Return the envelope, completed with the assigned attributes; every value keeps its original text."""
     envelope = _DOCUMENT.decode(event.raw)
     envelope["id"] = msgspec.Raw(msgspec.json.encode(event.id))
     envelope["source"] = msgspec.Raw(msgspec.json.encode(event.source))
@@ -407,7 +409,7 @@ def _document(event: Event) -> dict[str, msgspec.Raw]:
 
 
 def _line(event: Event) -> bytes:
-    """Give the envelope on one line, numbers and texts as they came."""
+    """Return the envelope on one line, with numbers and texts as received."""
     return msgspec.json.format(msgspec.json.encode(_document(event)), indent=-1)
 
 
@@ -423,6 +425,6 @@ def _row(stored: StoredEvent) -> dict[str, Any]:
 
 
 def _text(value: msgspec.Raw) -> str | None:
-    """Give a text for itself, anything else (a time in seconds) as JSON."""
+    """Return a text unchanged, and anything else (such as a time in seconds) as JSON."""
     plain = msgspec.json.decode(value)
     return plain if isinstance(plain, str) or plain is None else bytes(value).decode()
