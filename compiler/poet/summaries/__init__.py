@@ -1,4 +1,4 @@
-"""The log in columns: sealed segments, what learners read of them, and sums that can be added."""
+"""The log in columns: sealed segments, the summaries that learners read, and mergeable aggregates."""
 
 from poet.summaries.aggregates import Aggregates, aggregate, aggregate_range, merge
 from poet.summaries.engines import Engine, open_engine, spark_session

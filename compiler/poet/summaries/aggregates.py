@@ -1,11 +1,10 @@
-"""Aggregates: the log in exact sums that can be added, kept up to date at the cost of what is new.
+"""Aggregates: exact, mergeable sums over the log, updated at a cost that depends only on new events.
 
-Cells: observations added up by key and bin, in integers, so that no order and no engine shows.
+A cell is the sum of observations with the same key and bin, in integers, so the result depends neither on the
+order nor on the engine. A number is counted in millionths in a 64-bit integer, its square as a 38-digit
+decimal. Both are exact, and exact sums are the same in any order.
 
-A number enters as millionths in a 64-bit integer, its square as a 38-digit decimal. Both are exact, and
-exact sums are the same in whatever order they are taken.
-
-The aggregates of a sealed prefix on disk, with the log position that they reach.
+The aggregates of a sealed prefix are stored on disk together with the log position that they reach.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ if TYPE_CHECKING:
 class Aggregates:
     """Integer counts and sums by key and bin; equal contents have equal rows in equal order.
 
-    `cells` has the keys ``measure, feature, test, kind, asked, was_real, window, velocity`` (null where a
-    key does not apply), ``bin`` (see `bin_range`), and what is added up: ``n``, ``total`` and ``squares``
-    of the values in millionths.
+    `cells` has the keys ``measure, feature, test, kind, asked, was_real, window, velocity`` (null if a key
+    does not apply), ``bin`` (see `bin_range`), and the sums: ``n``, ``total`` and ``squares`` of the values
+    in millionths.
     """
 
     cells: pa.Table
 
 
 def aggregate(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Aggregates:
-    """Aggregate what is sealed up to log position `until` (default: all of it).
+    """Return the aggregates of the sealed events up to log position `until` (default: all).
 
-    What an earlier call found is kept beside the segments; only later positions are counted again.
+    The aggregates of an earlier call are stored next to the segments; only later positions are counted.
 
     Raises
     ------
     SummaryError
-        Nothing was sealed here, or not as far as `until`.
+        Nothing is sealed in the folder, or not as far as `until`.
     """
     from poet.summaries.backends import DuckDBEngine  # noqa: PLC0415
 
@@ -70,17 +69,17 @@ def aggregate(folder: Path, *, engine: Engine | None = None, until: int | None =
 
 
 def _keep(folder: Path, index: Index, whole: Aggregates) -> None:
-    """Write the aggregates of an index for the next call, unless the folder was sealed again since."""
-    with suppress(PermissionError), sealing_lock(folder):  # in a folder that is only read, nothing is kept
+    """Write the aggregates of an index for the next call, unless the folder was sealed again meanwhile."""
+    with suppress(PermissionError), sealing_lock(folder):  # in a read-only folder, nothing is stored
         if read_index(folder) == index:
             write_state(folder, index.position, whole.cells)
 
 
 def aggregate_range(engine: Engine, *, after: int, until: int) -> Aggregates:
-    """Aggregate what log positions ``after + 1 … until`` add to the positions before them.
+    """Return what the log positions ``after + 1 … until`` add to the aggregates of earlier positions.
 
-    Parts of any cut of the log merge to the whole, in any order: a vote and its execution count at the
-    later of their two positions, and a replaced vote is taken back where its replacement stands.
+    The parts of any partition of the log merge to the whole, in any order: a vote and its execution count at
+    the later of their two positions, and a replaced vote is subtracted at the position of its replacement.
     """
     from poet.summaries.engines import Bounded  # noqa: PLC0415
 
@@ -88,20 +87,22 @@ def aggregate_range(engine: Engine, *, after: int, until: int) -> Aggregates:
 
 
 def merge(*parts: Aggregates) -> Aggregates:
-    """Add aggregates: exact, in whatever order and grouping."""
+    """Return the sum of aggregates, exact in any order and grouping."""
     return Aggregates(add(no_cells(), *(part.cells for part in parts)))
 
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 SCALE: Final = 1_000_000
-LIMIT: Final = 1e9  # larger numbers count as this: a square still leaves room for a hundred million of them
+LIMIT: Final = 1e9  # larger numbers are clipped: a sum of a hundred million squares still fits
 
 _WHOLE: Final = "decimal(38, 0)"
-_NOTHING: Final = pa.scalar(Decimal(0), pa.decimal128(38, 0))  # Arrow compares decimals only at one precision
+_NOTHING: Final = pa.scalar(
+    Decimal(0), pa.decimal128(38, 0)
+)  # Arrow compares decimals only at equal precision
 _COLUMNS: Final = {"string": pa.string(), "boolean": pa.bool_(), "int64": pa.int64()}
 SCHEMA: Final = pa.schema(
     [(name, _COLUMNS[type_]) for name, type_ in KEYS.items()]
@@ -115,7 +116,7 @@ SCHEMA: Final = pa.schema(
 
 
 def count_cells(tables: Tables, *, after: int, until: int) -> ir.Table:
-    """Add up the observations that log positions ``after + 1 … until`` tell; one row a cell, in no order."""
+    """Return the sums of the observations at ``after + 1 … until``, one row per cell, unordered."""
     seen = observations(tables)
     seen = seen.filter(seen.counted_at > after, seen.counted_at <= until)
     inside = ibis.least(ibis.greatest(seen.value, -LIMIT), LIMIT)
@@ -133,12 +134,12 @@ def count_cells(tables: Tables, *, after: int, until: int) -> ir.Table:
 
 
 def no_cells() -> pa.Table:
-    """Give the sum of nothing."""
+    """Return the empty sum."""
     return SCHEMA.empty_table()
 
 
 def add(*parts: pa.Table) -> pa.Table:
-    """Add cells key by key, in canonical order; cells that add up to nothing are dropped."""
+    """Return the sum of cells by key, in canonical order, without cells whose sums are all zero."""
     keys = [*KEYS, "bin"]
     together = pa.concat_tables([part.select(SCHEMA.names).cast(SCHEMA) for part in parts])
     summed = together.group_by(keys, use_threads=False).aggregate(
@@ -147,7 +148,7 @@ def add(*parts: pa.Table) -> pa.Table:
     named = (
         summed.select([*keys, "n_sum", "total_sum", "squares_sum"]).rename_columns(SCHEMA.names).cast(SCHEMA)
     )
-    # a part may take back what another part added: n is 0 there while the sums still carry the difference
+    # a part may subtract what another part added: n is then 0 while the sums still contain the difference
     kept = named.filter((field("n") != 0) | (field("total") != _NOTHING) | (field("squares") != _NOTHING))
     return kept.sort_by([(key, "ascending") for key in keys]).combine_chunks()
 
@@ -164,14 +165,14 @@ class State(NamedTuple):
 
 
 def read_state(folder: Path, *, at_most: int) -> State:
-    """Read what was kept; nothing (position 0) if it reaches past `at_most` or is of another format."""
+    """Return the stored cells; empty (position 0) if they reach past `at_most` or have another format."""
     path = folder / "aggregates.parquet"
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
         return State(0, no_cells())
     except pa.ArrowInvalid as error:
-        raise SummaryError(f"{path} is not readable ({error}); remove it to have it counted again") from error
+        raise SummaryError(f"{path} is not readable ({error}); remove it to count again") from error
     metadata = table.schema.metadata or {}
     position = int(metadata.get(_POSITION, b"0"))
     if position > at_most or not _FORMAT.items() <= metadata.items():
@@ -180,6 +181,6 @@ def read_state(folder: Path, *, at_most: int) -> State:
 
 
 def write_state(folder: Path, position: int, cells: pa.Table) -> None:
-    """Keep the cells of the first `position` events."""
+    """Write the cells of the first `position` events."""
     table = cells.replace_schema_metadata({**_FORMAT, _POSITION: str(position).encode()})
     replace_file(folder / "aggregates.parquet", lambda handle: pq.write_table(table, handle))

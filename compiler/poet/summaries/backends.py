@@ -1,7 +1,4 @@
-"""The embedded engine: DuckDB over the Parquet segments, in this process.
-
-The engine of a data lake: Spark over the same Parquet segments.
-"""
+"""The engines over the Parquet segments: DuckDB, embedded in this process, and Spark for a data lake."""
 
 from __future__ import annotations
 
@@ -25,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class DuckDBEngine:
-    """Reads the segments that the folder's index names. Use it in a ``with`` statement, or close it."""
+    """A DuckDB engine over the segments in the folder's index; use it in a ``with`` statement or close it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._index = read_index(folder)
         self._connection = ibis.duckdb.connect()
         self._connection.raw_sql("SET enable_progress_bar = false")
-        self._connection.raw_sql("SET autoinstall_known_extensions = false")  # never reaches for the network
+        self._connection.raw_sql("SET autoinstall_known_extensions = false")  # never access the network
 
     def table(self, name: str, *, after: int = 0) -> ir.Table:
-        """Give the table of an event type (or ``scores``); columns that old segments lack are null."""
+        """Return the table of an event type (or ``scores``); columns that old segments lack are null."""
         schema = ibis.schema({column.name: column.type for column in columns_of(name)})
         files = self._index.files(self._folder, name, after=after) if self._index else []
         if not files:
@@ -49,15 +46,15 @@ class DuckDBEngine:
         )
 
     def sealed(self) -> frozenset[str]:
-        """Name the tables that have segments."""
+        """Return the names of the tables that have segments."""
         return frozenset(self._index.tables) if self._index else frozenset()
 
     def run(self, expression: ir.Table) -> pa.Table:
-        """Answer an expression."""
+        """Return the result of an expression."""
         return self._connection.to_pyarrow(expression)
 
     def close(self) -> None:
-        """Close the connection; tables it gave are of no use afterwards."""
+        """Close the connection; its tables cannot be used afterwards."""
         self._connection.disconnect()
 
     def __enter__(self) -> Self:
@@ -87,14 +84,14 @@ _AS_OTHERS_DO: Final = {
 
 
 class SparkEngine:
-    """Reads the segments that the folder's index names, which every Spark worker must reach.
+    """A Spark engine over the segments in the folder's index, which every Spark worker must be able to read.
 
     Parameters
     ----------
     folder
-        Where the log was sealed.
+        The folder with the sealed segments.
     session
-        A Spark session, which stays open.
+        A Spark session; the engine does not close it.
     """
 
     def __init__(self, folder: Path, session: Any) -> None:
@@ -109,7 +106,7 @@ class SparkEngine:
         self._views = 0
 
     def table(self, name: str, *, after: int = 0) -> ir.Table:
-        """Give the table of an event type (or ``scores``); columns that old segments lack are null."""
+        """Return the table of an event type (or ``scores``); columns that old segments lack are null."""
         schema = ", ".join(f"`{column.name}` {_TYPES[column.type]}" for column in columns_of(name))
         files = self._index.files(self._folder, name, after=after) if self._index else []
         frame = (
@@ -123,13 +120,13 @@ class SparkEngine:
         return self._connection.table(view)
 
     def sealed(self) -> Collection[str]:
-        """Name the tables that have segments."""
+        """Return the names of the tables that have segments."""
         return frozenset(self._index.tables) if self._index else frozenset()
 
     def run(self, expression: ir.Table) -> pa.Table:
-        """Answer an expression.
+        """Return the result of an expression.
 
-        Through Arrow alone: a data frame of pandas knows no null integers.
+        The result is converted only through Arrow, because a pandas data frame has no null integers.
         """
         found = self._session.sql(self._connection.compile(expression)).toArrow()
         return found.cast(expression.schema().to_pyarrow())

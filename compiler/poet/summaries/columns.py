@@ -1,7 +1,7 @@
-"""What a segment holds: one typed column per field of a payload, derived from its struct.
+"""The columns of a segment: one typed column per payload field, derived from its struct.
 
-The structs of `poet.events` stay the one place where shapes are written down. Nested structs are
-flattened; text that no query looks into (`context`, and whatever has no fixed shape) is canonical JSON.
+The structs of `poet.events` remain the only definition of the shapes. Nested structs are flattened. Fields
+that no query looks into (`context`, and everything without a fixed shape) are canonical JSON.
 """
 
 import math
@@ -19,11 +19,11 @@ from poet.log import StoredEvent
 EXECUTION: Final = "execution.recorded"
 SCORES: Final = "scores"
 JSON: Final = "json"
-_MOST: Final = 2**63 - 1  # what a column holds; a payload's whole numbers have no end
+_MOST: Final = 2**63 - 1  # largest value of a column; integers in payloads are unbounded
 
 
 class Column(NamedTuple):
-    """A column of a table, and where an event has its value."""
+    """A column of a table, and how to read its value from an event."""
 
     name: str
     type: str  # "int64", "float64", "string", "boolean", "array<string>"
@@ -31,12 +31,12 @@ class Column(NamedTuple):
 
 
 def columns_of(table: str) -> tuple[Column, ...]:
-    """Give the columns of an event type, or of ``scores``."""
+    """Return the columns of an event type, or of ``scores``."""
     return _SCORE_COLUMNS if table == SCORES else _event_columns(table)
 
 
 def arrow_schema(table: str) -> pa.Schema:
-    """Give the columns of an event type as Arrow names them."""
+    """Return the Arrow schema of an event type, or of ``scores``."""
     types = {
         "int64": pa.int64(),
         "float64": pa.float64(),
@@ -48,7 +48,7 @@ def arrow_schema(table: str) -> pa.Schema:
 
 
 def rows_of(stored: StoredEvent) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """Give the rows an event becomes, each with its table."""
+    """Yield the rows of an event, each with the name of its table."""
     yield stored.event.type, tuple(column.read(stored) for column in _event_columns(stored.event.type))
     if stored.event.type == EXECUTION:
         yield from ((SCORES, row) for row in _score_rows(stored))
@@ -59,7 +59,7 @@ def _event_columns(type_: str) -> tuple[Column, ...]:
     columns = {column.name: column for column in _ENVELOPE}
     for column in _fields(PAYLOADS[type_], ("event", "data")):
         name = column.name
-        while name in columns:  # a package's field may have a name of the envelope's
+        while name in columns:  # a package's field may have the name of an envelope column
             name = f"data_{name}"
         columns[name] = column._replace(name=name)
     if type_ == EXECUTION:
@@ -68,7 +68,7 @@ def _event_columns(type_: str) -> tuple[Column, ...]:
 
 
 def _fields(struct: type, path: tuple[str, ...]) -> Iterator[Column]:
-    """Give a column a field; a nested struct's fields stand beside the others under their own names."""
+    """Yield one column per field; the fields of nested structs become columns under their own names."""
     described = inspect.type_info(struct)
     assert isinstance(described, inspect.StructType)  # noqa: S101 -- payloads are structs
     for field in described.fields:
@@ -82,7 +82,7 @@ def _fields(struct: type, path: tuple[str, ...]) -> Iterator[Column]:
 
 
 def _plain(type_: inspect.Type) -> inspect.Type:
-    """Look through what says nothing about the column: units, ranges, and that it may be missing."""
+    """Return the type without what does not affect the column: units, ranges, and optionality."""
     if isinstance(type_, inspect.Metadata):
         return _plain(type_.type)
     if isinstance(type_, inspect.UnionType):

@@ -1,8 +1,7 @@
-"""What an engine owes: the sealed tables, and answers to expressions over them.
+"""The interface of engines, which provide the sealed tables and evaluate expressions over them.
 
-Which engine summarises: the embedded one, or the Spark that a company has.
-
-The sealed tables between two log positions: what every answer is made from.
+`open_engine` opens the embedded engine or an existing Spark installation. `Bounded` restricts the tables of
+an engine to a range of log positions; all summaries are computed from these tables.
 """
 
 from __future__ import annotations
@@ -25,54 +24,54 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Runs portable ibis expressions where the sealed events are.
+    """An engine that evaluates portable ibis expressions where the sealed events are stored.
 
-    The expressions use comparisons, exact arithmetic, conditional counts, joins, unions and window
-    functions only: what DuckDB, Spark and PostgreSQL answer alike.
+    The expressions use only comparisons, exact arithmetic, conditional counts, joins, unions and window
+    functions, for which DuckDB, Spark and PostgreSQL return identical results.
     """
 
     def table(self, name: str, *, after: int = 0) -> ir.Table:
-        """Give the table of an event type (or ``scores``) with all its columns, empty if never sealed.
+        """Return the table of an event type (or ``scores``) with all its columns, empty if never sealed.
 
-        Nobody will look at rows up to log position `after`: files that hold nothing else may be left out.
+        Rows up to log position `after` are not needed: files without later rows may be omitted.
         """
         ...
 
     def sealed(self) -> Collection[str]:
-        """Name the tables of which anything was sealed; nobody need ask for the others."""
+        """Return the names of the tables with sealed rows; all other tables are empty."""
         ...
 
     def run(self, expression: ir.Table) -> pa.Table:
-        """Answer an expression; rows come in the order the expression states."""
+        """Return the result of an expression, with rows in the order that the expression defines."""
         ...
 
 
 _QUIET: Final = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 _LOCAL: Final = {
     "spark.driver.host": "127.0.0.1",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # each question is asked once: compiling it to Java takes
-    "spark.sql.codegen.wholeStage": "false",  # … three times as long as its answer from one machine's data
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # each query runs once: compiling it to Java takes
+    "spark.sql.codegen.wholeStage": "false",  # … three times as long as running it on the data of one machine
     "spark.sql.shuffle.partitions": "4",
 }
 
 
 @contextmanager
 def open_engine(folder: Path, name: str = "duckdb", master: str = "local[*]") -> Iterator[Engine]:
-    """Give an engine over the segments in a folder, and close what was opened for it.
+    """Yield an engine over the segments in a folder, and close it afterwards.
 
     Parameters
     ----------
     name
-        ``duckdb`` or ``spark``; the answers are the same.
+        ``duckdb`` or ``spark``; the results are the same.
     master
-        Of Spark: ``local[n]``, ``yarn``, ``spark://…``, ``k8s://…``, or ``sc://…`` for Spark Connect.
+        The Spark master: ``local[n]``, ``yarn``, ``spark://…``, ``k8s://…``, or ``sc://…`` for Spark Connect.
 
     Raises
     ------
     SummaryError
-        Spark is asked for, and is not installed or does not start.
+        Spark is requested but is not installed or does not start.
     """
-    # both take a second to import; a command that learns nothing must not wait for them
+    # both take a second to import; a command that does not learn must not wait for them
     if name == "duckdb":
         from poet.summaries.backends import DuckDBEngine  # noqa: PLC0415
 
@@ -87,7 +86,7 @@ def open_engine(folder: Path, name: str = "duckdb", master: str = "local[*]") ->
 
 @contextmanager
 def spark_session(master: str) -> Iterator[Any]:
-    """Give the Spark session that is open in this process, or one that is stopped afterwards."""
+    """Yield the active Spark session of this process, or a new one that is stopped afterwards."""
     try:
         sessions: Any = import_module("pyspark.sql").SparkSession
     except ImportError as error:
@@ -114,11 +113,11 @@ def _started(builder: Any, master: str) -> Any:
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
-    except Exception as error:  # py4j, gRPC and pyspark each have errors of their own
+    except Exception as error:  # py4j, gRPC and pyspark each raise their own errors
         first = str(error).strip().partition("\n")[0]
         raise SummaryError(
             f"Spark does not start at {master!r} ({first}); it needs Java 17 or 21 in PATH or JAVA_HOME, "
-            "or a cluster that answers: correct [engine] in poet.toml"
+            "or a reachable cluster; correct [engine] in poet.toml"
         ) from error
     if not is_remote:
         session.sparkContext.setLogLevel("ERROR")
@@ -127,11 +126,11 @@ def _started(builder: Any, master: str) -> Any:
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 class Bounded:
-    """Gives each table of an engine once, with the log positions ``after + 1 … until`` alone."""
+    """The tables of an engine, restricted to the log positions ``after + 1 … until``, each created once."""
 
     def __init__(self, engine: Engine, until: int, *, after: int = 0) -> None:
         self.engine = engine
@@ -141,15 +140,15 @@ class Bounded:
         self._tables: dict[str, ir.Table] = {}
 
     def has(self, *names: str) -> bool:
-        """Tell whether anything was sealed of one of these tables."""
+        """Return whether one of these tables has sealed rows."""
         return not self._sealed.isdisjoint(names)
 
     def sealed(self, names: Iterable[str]) -> list[str]:
-        """Give those of these tables of which anything was sealed, sorted."""
+        """Return those of these tables that have sealed rows, sorted."""
         return sorted(self._sealed.intersection(names))
 
     def __call__(self, name: str) -> ir.Table:
-        """Give the table of an event type, or ``scores``."""
+        """Return the table of an event type, or ``scores``."""
         if name not in self._tables:
             table = self.engine.table(name, after=self.after)
             within = table.position <= self.until

@@ -1,10 +1,11 @@
-"""Pages: which part of a long log a learner reads, so that a compile costs what is new and not what is old.
+"""Epochs: the part of a long log that learners read, so that the cost of a compile depends on what is new.
 
-A page is `PAGE` log positions. Learners read the newest whole page and the open one after it, and earlier
-ones where these hold less than `FEWEST` events of feedback. Who begins later than at the start tells the
-log the first time, so where reading begins, and the number of that beginning, depend on the log alone.
+A page is `PAGE` log positions. Learners read the newest complete page, the open page after it, and earlier
+pages if these contain fewer than `FEWEST` feedback events. The first time that learners start later than at
+the start of the log, this is recorded in the log. Therefore the page at which reading starts, and its epoch
+index, depend only on the log.
 
-How many events of each type there are, and when the newest happened.
+`count_events` counts the events per type and finds the time of the newest event.
 """
 
 from typing import Final, NamedTuple
@@ -15,7 +16,7 @@ from poet.summaries.engines import Bounded, Engine
 
 
 def count_events(tables: Bounded) -> tuple[dict[str, int], float]:
-    """Give events per type (those that there are), and the newest event time, 0 without events."""
+    """Return the number of events of each existing type, and the newest event time, 0 without events."""
     names = tables.sealed(PAYLOADS)
     if not names:
         return {}, 0.0
@@ -25,28 +26,30 @@ def count_events(tables: Bounded) -> tuple[dict[str, int], float]:
 
 
 PAGE: Final = 65_536  # log positions
-FEWEST: Final = 4_096  # events of feedback
+FEWEST: Final = 4_096  # feedback events
 BEGUN: Final = "learning.begun"
 
 
 class Window(NamedTuple):
-    """The part of a log that is read, from the beginning of a page on.
+    """The part of a log that is read, from the start of a page on.
 
-    The beginning has a number: 1 is the start of the log, 2 the page at which learners first began elsewhere,
-    3 the page after that one. After the first time nothing that anybody does can change which page has which.
+    `beginning` is the epoch index: 1 is the start of the log, 2 the page at which learners first started
+    elsewhere, 3 the page after that one. Once this first page is recorded, the index of every page is fixed.
     """
 
     tables: Bounded
     first_page: int = 1  # counted from 1
     beginning: int = 1
-    has_begun: bool = True  # False: the log does not tell of that first time yet
+    has_begun: bool = True  # False: the log has no record of the first later start yet
 
 
 def window_of(engine: Engine, until: int) -> Window:
-    """Give the part to be read of a log that ends at position `until`."""
-    newest = max(until // PAGE - 1, 0)  # pages that are passed over, at most
+    """Return the part to read of a log that ends at position `until`."""
+    newest = max(until // PAGE - 1, 0)  # maximum number of skipped pages
     first = _first_begun(Bounded(engine, until)) if newest else None
-    at_least = 0 if first is None else min(first - 1, newest)  # from there on it was enough before
+    at_least = (
+        0 if first is None else min(first - 1, newest)
+    )  # an earlier compile found enough feedback from there on
     passed, back = newest, 1
     while True:
         tables = Bounded(engine, until, after=passed * PAGE)
@@ -59,7 +62,7 @@ def window_of(engine: Engine, until: int) -> Window:
 
 
 def _first_begun(log: Bounded) -> int | None:
-    """Give the page that the log tells of first; a page that was not there yet is not heard of."""
+    """Return the first recorded page; ignore records of pages after the record's own position."""
     if not log.has(BEGUN):
         return None
     rows = log.engine.run(log(BEGUN).order_by("position").select("position", "page")).to_pylist()

@@ -1,8 +1,8 @@
-"""Votes: what people said of executions, and what those executions were.
+"""Queries over labels, windows and counts.
 
-Windows: delays, noise and cost of the windows in use, and how fast features deliver.
-
-Counts: events per type, and the denominators of everything said about executions.
+The votes are the labels that people gave to executions, joined with these executions. The window tables
+contain the detection delays, noise and cost of the windows in use, and the velocity of features. The counts
+are the events per type and the denominators of all rates over executions.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 _EXECUTION: Final = (
@@ -29,10 +29,10 @@ _EXECUTION: Final = (
 
 
 def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) -> ir.Table:
-    """Bring the three ways to vote into one shape, one row a vote.
+    """Return the votes of all three event types in one table, one row per vote.
 
-    A detection delay votes only when it names the silent execution that missed the drift. `reason` is the
-    root cause of a validation and the reason of a false positive.
+    A detection delay is a vote only if it names the execution without alert that missed the drift. `reason`
+    is the root cause of a validation and the reason of a false positive.
     """
     text = ibis.null("string")
     named = delays.filter(delays.execution_id.notnull())
@@ -65,7 +65,7 @@ def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) 
 
 
 def first_recordings(executions: ir.Table) -> ir.Table:
-    """Keep of each execution id what was recorded first: a later recording changes nothing."""
+    """Return the first recording of each execution id; later recordings have no effect."""
     ranked = executions.mutate(
         recording=ibis.row_number().over(
             ibis.window(group_by=executions.execution_id, order_by=executions.position)
@@ -75,10 +75,10 @@ def first_recordings(executions: ir.Table) -> ir.Table:
 
 
 def votes(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
-    """Join votes with the executions they speak of, ordered by the position of the vote.
+    """Return votes joined with their executions, ordered by the position of the vote.
 
-    An execution may be recorded before its vote, after it or never: then its columns are null. The feature
-    is the execution's; a vote's own counts where the execution names none.
+    An execution may be recorded before its vote, after it, or never; then its columns are null. The feature
+    is that of the execution, or that of the vote if the execution has none.
     """
     found = first_recordings(executions.semi_join(cast_votes, "execution_id"))
     recorded = found.select(
@@ -104,7 +104,7 @@ def votes(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
 
 
 def recorded(executions: ir.Table) -> ir.Table:
-    """Give every execution once, in the order in which they were recorded."""
+    """Return every execution once, in the order of recording."""
     first = first_recordings(executions)
     columns = {name: first[name] for name in _EXECUTION if name != "policy_version"}
     return first.select(
@@ -120,7 +120,7 @@ def recorded(executions: ir.Table) -> ir.Table:
 
 
 def scores(executions: ir.Table, recorded_scores: ir.Table) -> ir.Table:
-    """Give the scores of every execution, by its position and the test's name."""
+    """Return the scores of every execution, ordered by its position and the name of the test."""
     first = first_recordings(executions).select("position")
     return recorded_scores.semi_join(first, "position").order_by("position", "ordinal")
 
@@ -134,14 +134,14 @@ def _ballot(table: ir.Table, **columns: Any) -> ir.Table:
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 _ENVELOPE: Final = ("position", "event_id", "source", "time")
 
 
 def delays(reported: ir.Table) -> ir.Table:
-    """Give the detection delays in hours, from the two times where nobody stated them."""
+    """Return the detection delays in hours, computed from the two times if not stated."""
     elapsed = (reported.detected_at - reported.actual_drift_start) / 3600.0
     return reported.select(
         *_ENVELOPE,
@@ -153,16 +153,17 @@ def delays(reported: ir.Table) -> ir.Table:
 
 
 def velocities(reported_delays: ir.Table, executions: ir.Table) -> ir.Table:
-    """List every velocity (points per hour) that delays and executions tell of a feature."""
+    """Return every velocity of a feature (points per hour) in delays and executions."""
     columns = ("position", "feature", "data_velocity")
     seen = ibis.union(reported_delays.select(*columns), executions.select(*columns))
     return seen.filter(seen.feature.notnull(), seen.feature != "", seen.data_velocity.notnull())
 
 
 def median_velocities(seen: ir.Table) -> ir.Table:
-    """Give each feature's median velocity: the middle value, or the mean of the middle two.
+    """Return each feature's median velocity: the middle value, or the mean of the middle two.
 
-    By rank instead of an engine's own quantile: engines interpolate with different roundings.
+    The median is computed from ranks instead of by the engine's quantile function, because engines round
+    interpolated quantiles differently.
     """
     feature = ibis.window(group_by=seen.feature)
     ranked = seen.mutate(
@@ -171,7 +172,7 @@ def median_velocities(seen: ir.Table) -> ir.Table:
         ),
         n=seen.count().over(feature),
     )
-    # counted from 0, n = 2m values have the middle ranks m - 1 and m, n = 2m + 1 the rank m alone
+    # ranks count from 0: n = 2m values have the middle ranks m - 1 and m, n = 2m + 1 values the rank m
     middle = ranked.filter(2 * ranked.rank >= ranked.n - 2, 2 * ranked.rank <= ranked.n)
     return middle.group_by("feature").aggregate(
         data_velocity=(middle.data_velocity.min() + middle.data_velocity.max()) / 2.0
@@ -179,7 +180,7 @@ def median_velocities(seen: ir.Table) -> ir.Table:
 
 
 def noise(issues: ir.Table, reported_delays: ir.Table, executions: ir.Table) -> ir.Table:
-    """Give the false alarms per day that people complained of, with the feature's median velocity."""
+    """Return the reported false alarms per day, with the feature's median velocity."""
     seen = velocities(reported_delays, first_recordings(executions)).semi_join(issues, "feature")
     typical = median_velocities(seen)
     joined = issues.left_join(typical, "feature")
@@ -189,7 +190,7 @@ def noise(issues: ir.Table, reported_delays: ir.Table, executions: ir.Table) -> 
 
 
 def performance(measured: ir.Table) -> ir.Table:
-    """Give what monitoring itself cost in time and memory."""
+    """Return the time and memory that monitoring itself used."""
     return measured.select(
         *_ENVELOPE, "feature", "window_size", "computation_time_ms", "memory_usage_mb", "timeout_occurred"
     ).order_by("position")
@@ -197,11 +198,11 @@ def performance(measured: ir.Table) -> ir.Table:
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 def events(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Count each type's events and find its newest time; one row a type, in no order."""
+    """Return the number of events and the newest time, one row per type, unordered."""
     return ibis.union(
         *(
             table.aggregate(n=table.count(), newest_time=table.time.max()).mutate(type=ibis.literal(name))
@@ -211,7 +212,7 @@ def events(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def denominators(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
-    """Count executions and votes in one row; every execution counts once, however often recorded."""
+    """Return the counts of executions and votes in one row; repeated recordings count once."""
     first = first_recordings(executions)
     voted_ids = cast_votes.group_by("execution_id").aggregate(n_votes=cast_votes.count())
     marked = first.left_join(voted_ids, "execution_id")

@@ -1,14 +1,13 @@
-"""Observations: every measured number of the log as one row of one shape, ready to be added up.
+"""Observations: every measured number of the log as one row of a common shape, ready for summation.
 
-A row belongs to exactly one log position, `counted_at`, the first at which it can be known. What was
-known once and is not true any more (a vote that its source replaced) is taken back by a row with
-`sign` -1 at the position that says so. Hence what the positions of any range add is a function of the
-log alone, and ranges add up to the whole however it is cut.
+A row belongs to exactly one log position, `counted_at`, the first at which it can be known. If an observation
+is no longer valid (a vote that its source replaced), a row with `sign` -1 at the position of the replacement
+subtracts it. Hence the contribution of any range of positions is a function of the log alone, and the ranges
+of any partition sum to the whole.
 
-Fixed grids: the same number falls into the same bin on every engine, to the last bit.
-
-Only comparisons, products with exact powers of ten, and floor are used. IEEE 754 defines all of
-these exactly; logarithms it does not, and engines differ in their last digit.
+Values are binned on fixed grids, and a number falls into the same bin on every engine, exactly. The binning
+uses only comparisons, products with exact powers of ten, and floor. IEEE 754 defines all of these exactly. It
+does not define logarithms exactly, and engines differ in their last digit.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from poet.summaries.labels import ballots, first_recordings
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 BUCKET_EDGES: Final = tuple(
@@ -33,16 +32,16 @@ BIN_DECADES: Final = range(
 
 
 def bucket(value: ir.NumericValue) -> ir.IntegerValue:
-    """Give the lower edge of the 1-2-5 bucket that holds `value`: 0 below 1, null for null."""
+    """Return the lower edge of the 1-2-5 bucket that contains `value`: 0 below 1, null for null."""
     leaves = [ibis.literal(edge, type="int64") for edge in (0, *BUCKET_EDGES)]
     return cast("ir.IntegerValue", _null_or(value, _search(value, BUCKET_EDGES, leaves.__getitem__)))
 
 
 def bin_number(value: ir.FloatingValue) -> ir.IntegerValue:
-    """Give the number of the log-linear bin of `value`: its first two significant digits and its decade.
+    """Return the number of the log-linear bin of `value`: its first two significant digits and its decade.
 
-    A bin is ``100 * (decade + 17) + digits`` with digits 10 … 99, mirrored below zero. 0 holds what is
-    smaller than 1e-16; what is beyond the last decade falls into its last bin. Null for null.
+    A bin is ``100 * (decade + 17) + digits`` with digits 10 … 99, mirrored below zero. Bin 0 contains
+    magnitudes below 1e-16. Magnitudes beyond the last decade fall into its last bin. Null yields null.
     """
     size = value.abs()
     edges = tuple(float(f"1e{decade}") for decade in BIN_DECADES)
@@ -51,9 +50,9 @@ def bin_number(value: ir.FloatingValue) -> ir.IntegerValue:
         if rank == 0:
             return ibis.literal(0, type="int64")
         decade = BIN_DECADES[rank - 1]
-        # 10 ** (1 - decade) is a double without error up to 1e22, and so is 10 ** (decade - 1)
+        # 10 ** (1 - decade) and 10 ** (decade - 1) are exact doubles up to 1e22
         scaled = size * 10.0 ** (1 - decade) if decade <= 1 else size / 10.0 ** (decade - 1)
-        # a product just under a power of ten may round to 9.99… or to 100: kept inside the decade
+        # a product just below a power of ten may round to 9.99… or to 100: clip to the decade
         digits = ibis.least(ibis.greatest(scaled.floor(), 10.0), 99.0).cast("int64")
         return cast("ir.IntegerValue", digits + 100 * (decade + 17))
 
@@ -63,7 +62,7 @@ def bin_number(value: ir.FloatingValue) -> ir.IntegerValue:
 
 
 def bin_range(number: int) -> tuple[float, float]:
-    """Give the least and the greatest value (as two-digit decimals) of a bin that `bin_number` gave."""
+    """Return the lower and upper bound (as two-digit decimals) of a bin from `bin_number`."""
     if number < 0:
         low, high = bin_range(-number)
         return -high, -low
@@ -76,7 +75,7 @@ def bin_range(number: int) -> tuple[float, float]:
 def _search(
     value: ir.NumericValue, edges: Sequence[float], leaf: Callable[[int], ir.IntegerValue]
 ) -> ir.IntegerValue:
-    """Find by halving how many edges are at most `value`, and give that leaf."""
+    """Return the leaf for the number of edges that are at most `value`, by binary search."""
 
     def between(low: int, high: int) -> ir.IntegerValue:
         if low == high:
@@ -94,25 +93,25 @@ def _null_or(value: ir.NumericValue, result: ir.IntegerValue) -> ir.Value:
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
-# ibis builds its operators at run time; its annotations promise less than it does. mypy checks the rest.
+# ibis creates its operators at run time, and its annotations are incomplete. mypy checks the rest.
 
 
 KEYS: Final = {
-    "measure": "string",  # what was measured: "delay_hours", "p_value" …
+    "measure": "string",  # the measured quantity: "delay_hours", "p_value" …
     "feature": "string",
     "test": "string",  # of a score: "ks/raw" …
     "kind": "string",  # of a voted execution: "numeric", "numeric-seasonal", "categorical" …
-    "asked": "string",  # why a vote was given: "alert", "audit", or "volunteered"
+    "asked": "string",  # the occasion of a vote: "alert", "audit", or "volunteered"
     "was_real": "boolean",
     "window": "int64",  # lower edge of the window size's 1-2-5 bucket
-    "velocity": "int64",  # the same for points per hour
+    "velocity": "int64",  # lower edge of the 1-2-5 bucket of points per hour
 }
 
 Tables = Callable[[str], ir.Table]
 
 
 def observations(tables: Tables) -> ir.Table:
-    """List all observations of the tables: `KEYS`, then value (never null), sign and counted_at."""
+    """Return all observations of the tables: `KEYS`, then value (never null), sign and counted_at."""
     executions = first_recordings(tables("execution.recorded"))
     delayed = tables("drift.detection_delay")
     listed = ibis.union(
@@ -162,7 +161,7 @@ def _executions(table: ir.Table) -> list[ir.Table]:
 
 
 def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
-    """Observe each score once for each source's vote that stands, on every scale a rule may use."""
+    """Return one observation per score, valid vote of a source, and scale that a rule can use."""
     standing = _standing(
         ballots(tables("drift.validation"), tables("drift.false_positive"), tables("drift.detection_delay")),
         executions,
@@ -181,9 +180,9 @@ def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
 
 
 def _standing(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
-    """Join votes with executions: +1 where vote and execution first meet, -1 where the vote is replaced.
+    """Return votes joined with executions: +1 at the later of the two, -1 where the vote is replaced.
 
-    A source's last vote on an execution is the one that stands.
+    The last vote of a source on an execution is the valid one.
     """
     following = cast_votes.position.lead().over(
         ibis.window(group_by=[cast_votes.source, cast_votes.execution_id], order_by=cast_votes.position)
@@ -212,7 +211,7 @@ def _observed(table: ir.Table, measure: str, value: ir.Value, **keys: ir.Value) 
     columns = {name: keys.get(name, ibis.null(type_)).cast(type_) for name, type_ in KEYS.items()}
     columns["measure"] = ibis.literal(measure)
     if "feature" in keys:
-        columns["feature"] = keys["feature"].nullif("")  # an unnamed feature is written either way
+        columns["feature"] = keys["feature"].nullif("")  # an unnamed feature is recorded as "" or as null
     counted_at = table.counted_at if "counted_at" in table.columns else table.position
     sign = table.sign if "sign" in table.columns else ibis.literal(1)
     return cast(

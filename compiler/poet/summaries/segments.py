@@ -1,22 +1,20 @@
-"""What is sealed: the index of segments, and the only ways to change the folder.
+"""Sealed segments: the log as Parquet files, their index, and the only functions that change the folder.
 
     folder/
-      segments.json                         the truth: what is sealed, up to which log position
-      segments.lock                         held to change the folder; readers hold nothing
+      segments.json                         the index: what is sealed, up to which log position
+      segments.lock                         locked to change the folder; readers take no lock
       aggregates.parquet                    mergeable aggregates of a sealed prefix
       segments/<type>/<first>-<last>.parquet
 
+`seal` writes the events since the last call to Parquet segments. The newest segment of a table grows until it
+is large; then another one starts.
+
 Every file is written under another name, synchronized and renamed. A file that the index does not name is
-left from an earlier index or from a run that was killed. Readers that start now do not see it; `seal` removes
-it.
+left over from an earlier index or from a killed run. New readers do not see it; `seal` removes it.
 
-Segments never change, so readers need no lock and no right to write. Only a reader that started from an older
-index can find a segment missing. It sees that the index has changed since, and starts again: see
+Segments never change, so readers need neither a lock nor write permission. Only a reader that started from an
+older index can find a segment missing. It then detects that the index has changed and starts again: see
 `read_consistently`.
-
-Seal the log: what came since the last time becomes Parquet segments.
-
-Rows into Parquet segments: the newest one of a table grows until it is large, then another starts.
 """
 
 from __future__ import annotations
@@ -56,7 +54,7 @@ T = TypeVar("T")
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """One Parquet file: the events of a table from log position `first` to `last`."""
+    """One Parquet file with the events of a table from log position `first` to `last`."""
 
     file: str  # relative to the folder
     first: int
@@ -65,7 +63,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """Every segment, by table, of the log's first `position` events."""
+    """All segments, by table, of the first `position` events of the log."""
 
     position: int
     prefix: str
@@ -73,14 +71,14 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
 
     def files(self, folder: Path, table: str, *, after: int = 0) -> list[Path]:
-        """Name the files of one table that reach beyond log position `after`, oldest first."""
+        """Return the files of one table that reach beyond log position `after`, oldest first."""
         return [folder / segment.file for segment in self.tables.get(table, ()) if segment.last > after]
 
 
 _DOCUMENT: Final = JsonDocument(
     type=Index,
     name="an index of segments",
-    next_step="remove it to have the log sealed again",
+    next_step="remove it to seal the log again",
     error=SummaryError,
     format=FORMAT,
 )
@@ -88,28 +86,29 @@ _DOCUMENT: Final = JsonDocument(
 
 @contextmanager
 def sealing_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder to change it. Waits for the process that holds it."""
+    """Lock the folder for changes, waiting for the process that has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, timeout_s=math.inf, file_name="segments.lock", error=SummaryError):
         yield
 
 
 def read_index(folder: Path) -> Index | None:
-    """Read the index; None when nothing was ever sealed here.
+    """Return the index, or None if nothing was ever sealed in the folder.
 
     Raises
     ------
     SummaryError
-        The index is not one, or a newer release wrote it.
+        The file is not an index, or a newer release wrote it.
     """
     return _DOCUMENT.read_if_exists(folder / "segments.json")
 
 
 def read_consistently(folder: Path, read: Callable[[], T], *, has_own_engine: bool) -> T:
-    """Return what `read` returns, which opens the index and its segments; start again if they were replaced.
+    """Return the result of `read`, which opens the index and its segments; retry if they were replaced.
 
-    A reader that is overtaken every time keeps others from sealing in its last attempt. So does a reader with
-    an engine of its own, which knows one index only: starting again would not help it.
+    After `OPTIMISTIC_ATTEMPTS` failures, the last attempt runs under the lock, which prevents sealing. A
+    reader with its own engine takes the lock immediately: its engine knows only one index, so a retry would
+    not help.
     """
     for _ in range(0 if has_own_engine else OPTIMISTIC_ATTEMPTS):
         before = read_index(folder)
@@ -123,12 +122,12 @@ def read_consistently(folder: Path, read: Callable[[], T], *, has_own_engine: bo
 
 
 def write_index(folder: Path, index: Index) -> None:
-    """Replace the index: from here on its segments count."""
+    """Replace the index; from then on its segments are valid."""
     atomic_write(folder / "segments.json", to_json(index, indent=1))
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that is too large to hold as bytes; see `atomic_write`."""
+    """Write a file that is too large to build in memory; see `atomic_write`."""
     is_new = not path.parent.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_atomic(path) as handle:
@@ -138,30 +137,30 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def tidy(folder: Path, index: Index | None) -> None:
-    """Remove what the index does not name. Call it while holding the folder alone."""
+    """Remove files that the index does not name; the caller must hold the sealing lock."""
     tables = index.tables.values() if index else ()
     kept = {folder / segment.file for segments in tables for segment in segments}
     for path in (folder / "segments").glob("*/*"):
         if path not in kept:
             remove(path)
     remove_unfinished(folder)
-    for path in folder.glob("*.partial"):  # as earlier releases named unfinished files
+    for path in folder.glob("*.partial"):  # unfinished files of earlier releases
         if path.name.startswith(("segments.json.", "aggregates.parquet.")):
             remove(path)
-    if index is None:  # aggregates of segments that are gone
+    if index is None:  # aggregates of removed segments
         remove(folder / "aggregates.parquet")
 
 
 def seal(log: FeedbackLog, folder: Path) -> int:
-    """Write the log's new events to segments in a folder, and give the log position sealed.
+    """Write the new events of the log to segments in a folder, and return the sealed log position.
 
-    A kill at any moment leaves what was sealed before, readable; the next call does the rest. Of several
-    callers one seals and the others wait.
+    After a kill at any time, the previously sealed segments remain readable, and the next call completes the
+    work. Of several callers, one seals and the others wait.
 
     Raises
     ------
     SummaryError
-        The folder holds another log's segments.
+        The folder contains the segments of another log.
     """
     with sealing_lock(folder):
         index = read_index(folder)
@@ -175,7 +174,7 @@ def seal(log: FeedbackLog, folder: Path) -> int:
         tables = before.tables | _write(log, folder, before, position)
         sealed = Index(position=position, prefix=log.prefix_digest(position), tables=tables)
         write_index(folder, sealed)
-        tidy(folder, sealed)  # a small segment that grew was written under a new name
+        tidy(folder, sealed)  # a small segment that grew has a new file name
     return position
 
 
@@ -183,13 +182,11 @@ def _require_same_log(log: FeedbackLog, folder: Path, index: Index, position: in
     if position < index.position or log.prefix_digest(index.position) != index.prefix:
         raise SummaryError(
             f"the segments in {folder} hold {index.position} events of another log (this one ends at "
-            f"{position} or begins otherwise); remove {folder / 'segments.json'} to seal this one anew"
+            f"{position} or begins differently); remove {folder / 'segments.json'} to seal this one again"
         )
 
 
 def _write(log: FeedbackLog, folder: Path, index: Index, position: int) -> dict[str, tuple[Segment, ...]]:
-    # pyarrow takes half a second to import; a command that seals nothing must not wait for it
-
     writers: dict[str, SegmentWriter] = {}
     for stored in log.read(after=index.position, until=position):
         for table, row in rows_of(stored):
@@ -201,13 +198,13 @@ def _write(log: FeedbackLog, folder: Path, index: Index, position: int) -> dict[
 
 ROWS_PER_SEGMENT: Final = 500_000
 GROWS_BELOW: Final = (
-    20_000  # a segment smaller than this is written again with what is new, so that files stay few
+    20_000  # a segment with fewer rows is rewritten with the new rows, to limit the number of files
 )
-ROWS_PER_BATCH: Final = 20_000  # Python rows held before they become columns
+ROWS_PER_BATCH: Final = 20_000  # Python rows collected before conversion to columns
 
 
 class SegmentWriter:
-    """Writes the new rows of one table behind the segments that it has."""
+    """A writer of the new rows of one table, after its existing segments."""
 
     def __init__(self, folder: Path, table: str, sealed: tuple[Segment, ...]) -> None:
         self._folder = folder
@@ -222,7 +219,7 @@ class SegmentWriter:
             self._reopen(self._segments.pop())
 
     def add(self, row: tuple[object, ...]) -> None:
-        """Take one row; it may be written at once or later."""
+        """Add one row; it may be written immediately or later."""
         self._rows.append(row)
         if len(self._rows) >= ROWS_PER_BATCH:
             self._make_batch()
@@ -230,7 +227,7 @@ class SegmentWriter:
                 self._write()
 
     def finish(self) -> tuple[Segment, ...]:
-        """Write what is left and give all segments of the table, oldest first."""
+        """Write the remaining rows, and return all segments of the table, oldest first."""
         self._make_batch()
         if self._held:
             self._write()
@@ -264,7 +261,7 @@ class SegmentWriter:
 
 
 def _column(table: pa.Table, column: Column, schema: pa.Schema) -> pa.ChunkedArray:
-    """Give a column of an older segment; null where the release that wrote it did not know the column."""
+    """Return a column of an older segment; null if the release that wrote it did not have the column."""
     type_ = schema.field(column.name).type
     if column.name in table.column_names:
         return table.column(column.name).cast(type_)

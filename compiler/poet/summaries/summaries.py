@@ -1,8 +1,7 @@
-"""Summaries: what learners see of the log.
+"""Summaries: the part of the log that learners read, as tables.
 
-Ask an engine everything that `Summaries` holds.
-
-The digest of a log prefix, from the segments: the same chain as the feedback log's own.
+`answer` queries an engine for everything in `Summaries`. `prefix_digest` computes the digest of a log prefix
+from the segments; it is the same chain as the digest of the feedback log.
 """
 
 from __future__ import annotations
@@ -33,12 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summaries:
-    """What the log says up to `log_position`, in tables ordered by log position.
+    """The content of the log up to `log_position`, in tables ordered by log position.
 
-    It begins with page `first_page`, counted from 1: a page is 65 536 log positions, and of a long log the
-    newest are read, so that learning costs what is new. `beginning` is the number of that page among all at
-    which learners may begin: 1 is the start of the log, 2 where they first began elsewhere. `has_begun` is
-    false where the log does not tell of that first time yet.
+    The tables start with page `first_page`, counted from 1. A page is 65 536 log positions; of a long log,
+    only the newest pages are read, so that the cost of learning depends on what is new. `beginning` is the
+    epoch index: 1 if learners read from the start of the log, 2 for the first later page at which they
+    started, 3 for the page after that, and so on. `has_begun` is false while the log has no record of the
+    first later start.
 
     `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
     was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
@@ -48,7 +48,7 @@ class Summaries:
     `scores`: one row per execution and test (``execution_id, test, statistic, p_value, own_q90, own_max,
     own_mean, own_sd``). `delays`, `noise`, `performance`: one row per event; the velocity of a
     noise issue is the median of its feature, in points per hour, null when unknown.
-    `feedback`: one table per type of feedback, and ``alert.raised``; read them with `events`.
+    `feedback`: one table per feedback type, and ``alert.raised``; `events` returns them.
     `executions`: the denominators. Each execution counts once in ``recorded, drifted, silent, audited,
     voted, voted_drifted, voted_silent, voted_audited``; ``recordings`` counts repeats as well; ``votes``
     and ``votes_on_recorded`` count votes.
@@ -71,36 +71,37 @@ class Summaries:
     has_begun: bool = True
 
     def events(self, type_: str) -> pa.Table:
-        """Give every event of one type of feedback, in the columns of its segment.
+        """Return every event of one feedback type, in the columns of its segment.
 
-        The envelope (``position, event_id, source, time, subject``), then the payload; `context` is canonical
-        JSON, null where none was given. Executions are told of by the other tables.
+        The columns are the envelope (``position, event_id, source, time, subject``) and the payload;
+        `context` is canonical JSON, or null if missing. Executions are in the other tables.
 
         Raises
         ------
         SummaryError
-            There is no such type of feedback.
+            There is no such feedback type.
         """
         from poet.summaries.columns import EXECUTION, arrow_schema  # noqa: PLC0415 -- see `summarise`
 
         known = [name for name in sorted(PAYLOADS) if name != EXECUTION]
         if type_ not in known:
-            raise SummaryError(f"no feedback of type {type_!r} is kept for learners; ask for one of {known}")
+            raise SummaryError(f"learners have no feedback of type {type_!r}; use one of {known}")
         return self.feedback.get(type_, arrow_schema(type_).empty_table())
 
 
 def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:
-    """Summarise what is sealed in a folder, up to log position `until` (default: all of it).
+    """Return the summaries of the sealed events in a folder, up to log position `until` (default: all).
 
-    Of a long log the newest pages are read: the last whole one and the open one after it, and earlier ones
-    until they hold 4096 events of feedback.
+    Of a long log only the newest pages are read: the last complete page, the open page after it, and earlier
+    pages until they contain 4096 feedback events.
 
     Raises
     ------
     SummaryError
-        Nothing was sealed here, or not as far as `until`; or no installed package knows a type in it.
+        Nothing is sealed in the folder, or not as far as `until`; or no installed package knows one of its
+        event types.
     """
-    # pyarrow, ibis and DuckDB take a second to import; a command that learns nothing must not wait for them
+    # pyarrow, ibis and DuckDB take a second to import; a command that does not learn must not wait for them
     from poet.summaries.backends import DuckDBEngine  # noqa: PLC0415
     from poet.summaries.engines import Bounded  # noqa: PLC0415
     from poet.summaries.epochs import window_of  # noqa: PLC0415
@@ -118,23 +119,23 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
 
 
 def sealed_index(folder: Path, until: int | None) -> Index:
-    """Give the index, which must reach as far as `until`."""
+    """Return the index; raise `SummaryError` if it is missing or does not reach `until`."""
     index = read_index(folder)
     if index is None:
-        raise SummaryError(f"nothing is sealed in {folder}: call poet.summaries.seal(log, folder) first")
+        raise SummaryError(f"nothing is sealed in {folder}; call poet.summaries.seal(log, folder) first")
     if until is not None and not 0 <= until <= index.position:
         raise SummaryError(
             f"until={until} is outside the {index.position} log positions sealed in {folder}; "
-            "seal the log, or ask for less"
+            "seal the log, or use a smaller position"
         )
     return index
 
 
 def _require_known(index: Index, folder: Path) -> None:
-    """Refuse to summarise a part of the log as if it were the whole."""
+    """Raise `SummaryError` for unknown event types: summaries without them would pass for complete."""
     if unknown := [name for name in index.tables if name != SCORES and name not in PAYLOADS]:
         raise SummaryError(
-            f"{folder} holds events of type {', '.join(unknown)}, which no installed package brings; "
+            f"{folder} holds events of type {', '.join(unknown)}, which no installed package provides; "
             "install the package again"
         )
 
@@ -197,14 +198,14 @@ _PERFORMANCE: Final = pa.schema(
 
 
 def answer(window: Window, *, log_prefix: str) -> Summaries:
-    """Summarise a part of the log."""
+    """Return the summaries of a part of the log."""
     tables = window.tables
     executions, delayed = tables("execution.recorded"), tables("drift.detection_delay")
     cast_votes = labels.ballots(tables("drift.validation"), tables("drift.false_positive"), delayed)
     counts, newest_time = count_events(tables)
 
     def ask(expression: ir.Table, schema: pa.Schema, *needed: str) -> pa.Table:
-        if not tables.has(*needed):  # an answer about nothing takes as long to compile as any other
+        if not tables.has(*needed):  # a query over empty tables takes as long to compile as any other
             return schema.empty_table()
         return tables.engine.run(expression).select(schema.names).cast(schema).combine_chunks()
 
@@ -237,7 +238,7 @@ def answer(window: Window, *, log_prefix: str) -> Summaries:
 
 
 def prefix_digest(tables: Bounded) -> str:
-    """Chain source and id of every event up to the bound; see `poet.log.FeedbackLog.prefix_digest`."""
+    """Return the digest chain over source and id of every event; see `FeedbackLog.prefix_digest`."""
     digest = hashlib.sha256(b"").digest()
     names = tables.sealed(PAYLOADS)
     if not names:
