@@ -93,7 +93,7 @@ def test_a_cut_is_told_from_a_forgery() -> None:
         open_bundle(small()[:-1], [key().public])
     with pytest.raises(BundleError, match="forged"):
         open_bundle(small()[:-1] + b"x", [key().public])
-    with pytest.raises(BundleError, match="this is no bundle"):
+    with pytest.raises(BundleError, match="this is not a bundle"):
         open_bundle(b"PK\x03\x04", [key().public])
 
 
@@ -223,7 +223,7 @@ def test_no_name_leads_out_of_the_folder(policy: str) -> None:
     """Paths, drives, NUL, line ends, other spellings and capitals are no names of policies."""
     with (
         protected(raw(named(policy))) as (here, path),
-        pytest.raises(BundleError, match="no name of a policy"),
+        pytest.raises(BundleError, match="not a policy name"),
     ):
         pull(path, here, [key().public])
 
@@ -287,18 +287,18 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "is not the file that the bundle's registry names",
     ),
     "the manifest of another module": (add_manifest_of_another, "is the manifest of another module"),
-    "a manifest with another source": (add_another_source, "keeps another source than"),
+    "a manifest with another source": (add_another_source, "have different sources"),
     "a module that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.py"), "the bundle lacks"),
     "a manifest that is missing": (lambda held: held["files"].pop(f"{WINDOW}_v1.json"), "the bundle lacks"),
     "a file too many": (lambda held: held["files"].update({"registry.json": "{}"}), "does not name"),
-    "a file that is too large": (set_too_large, "takes files of up to"),
+    "a file that is too large": (set_too_large, "files in a bundle have at most"),
     "a version that is not active": (
         lambda held: held["registry"]["policies"][WINDOW].update(active=2),
-        "the active and the previous version, no other",
+        "exactly the active and the previous version",
     ),
     "a module by another name": (
         lambda held: held["registry"]["policies"][WINDOW]["versions"]["1"].update(module="../evil.py"),
-        "the bundle's registry is wrong",
+        "the bundle's registry is invalid",
     ),
     "no policy": (lambda held: held.update(files={}, registry={"format": 1, "generation": 1, "policies": {}}),
                   "no published version"),
@@ -379,7 +379,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe would never end, a folder has no bytes."""
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
-        with pytest.raises(BundleError, match="is no file"):
+        with pytest.raises(BundleError, match="is not a file"):
             pull(tmp_path / name, tmp_path / "here", [key().public])
 
 
@@ -387,7 +387,7 @@ def test_a_bundle_that_no_runtime_would_take_is_not_made(monkeypatch: pytest.Mon
     """Whoever publishes learns it first."""
     held = document()
     monkeypatch.setattr("poet.distribute.bundle.LARGEST", 1000)
-    with pytest.raises(BundleError, match="bundle some of the policies only"):
+    with pytest.raises(BundleError, match="bundle only some of the policies"):
         sign(held, key())
 
 
@@ -407,5 +407,5 @@ def test_packing_refuses_what_pulling_would(tmp_path: Path) -> None:
     registry.write_text(registry.read_text().replace(WINDOW, "Window"))
     for suffix in (".py", ".json"):
         (there.generated / f"{WINDOW}_v1{suffix}").rename(there.generated / f"Window_v1{suffix}")
-    with pytest.raises(BundleError, match="'Window' is no name of a policy"):
+    with pytest.raises(BundleError, match="'Window' is not a policy name"):
         pack(there.generated)

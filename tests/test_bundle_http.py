@@ -177,9 +177,9 @@ def test_other_answers_are_named(tmp_path: Path, serving: Server, status: int) -
 def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publisher) -> None:
     """A page, nothing, half a bundle."""
     serving.answer = offers(b"<html>please log in</html>")
-    fails(tmp_path, serving.url, "this is no bundle")
+    fails(tmp_path, serving.url, "this is not a bundle")
     serving.answer = offers(b"")
-    fails(tmp_path, serving.url, "this is no bundle")
+    fails(tmp_path, serving.url, "this is not a bundle")
     there.publish(2)
     serving.answer = offers(there.bundle()[:-1])
     fails(tmp_path, serving.url, "transfer it again")
@@ -283,7 +283,7 @@ def test_https_is_not_left_for_http() -> None:
 
     assert issubclass(HTTPMessage, Message)
     request = urllib.request.Request("https://a.invalid/bundle")
-    with pytest.raises(BundleError, match="only http to https is followed"):
+    with pytest.raises(BundleError, match="redirects may only change http to https"):
         _Redirects().redirect_request(request, BytesIO(), 302, "Found", HTTPMessage(), "http://a.invalid/")
 
 

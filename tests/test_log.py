@@ -167,7 +167,7 @@ def test_what_no_store_could_hold_is_refused_at_the_door(tmp_path: Path) -> None
     log = opened(tmp_path)
     with pytest.raises(LogError, match="not Unicode"):
         log.append([msgspec.structs.replace(validation(1), source="user/\udcff")])
-    with pytest.raises(LogError, match="happened at nan"):
+    with pytest.raises(LogError, match="has the time nan"):
         log.append([msgspec.structs.replace(validation(1), time=float("nan"))])
     log.append([validation(2, source="user/Zoë")], durable=True)
     assert [stored.event.source for stored in log.read()] == ["user/Zoë"]
@@ -223,7 +223,7 @@ def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
 def test_a_full_buffer_refuses_when_told_to(tmp_path: Path) -> None:
     """The caller is told which event was not taken, and what to do; those before it are kept."""
     log = open_log(tmp_path, capacity=10, on_full="refuse")
-    told = r"'v10-user/ana' was not taken: 10 events wait .* flush"
+    told = r"'v10-user/ana' was not accepted: 10 events wait .* flush"
     with contextlib.closing(commit_lock(tmp_path)) as other, other, pytest.raises(LogError, match=told):
         log.append(validation(number) for number in range(20))
     log.flush()
@@ -264,7 +264,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     connection.executescript("CREATE TABLE events (day TEXT); PRAGMA user_version = 2;")
     connection.close()
     before = (tmp_path / "log.sqlite3").read_bytes()
-    with pytest.raises(LogError, match="something else; move it away"):
+    with pytest.raises(LogError, match="another program; move it away"):
         open_log(tmp_path)
     assert (tmp_path / "log.sqlite3").read_bytes() == before
 
@@ -282,7 +282,7 @@ def test_a_damaged_log_says_what_to_do(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     """A file is in the way."""
     (tmp_path / "taken").write_text("", encoding="utf-8")
-    with pytest.raises(LogError, match="choose a folder"):
+    with pytest.raises(LogError, match="choose a writable folder"):
         open_log(tmp_path / "taken")
 
 
@@ -319,7 +319,7 @@ def test_an_error_of_the_thread_is_raised_to_the_next_caller(tmp_path: Path) -> 
         deadline = time.monotonic() + 10.0
         while log._failure is None and time.monotonic() < deadline:
             time.sleep(0.01)
-    with pytest.raises(LogError, match=r"399 events are not on disk yet.*kept and tried again"):
+    with pytest.raises(LogError, match=r"399 events are not on disk yet.*kept and retried"):
         log.append([validation(400)])
     while log.position() < 400 and time.monotonic() < deadline:
         time.sleep(0.01)

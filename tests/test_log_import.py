@@ -200,7 +200,7 @@ def test_parquet_values_that_json_lacks_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table(rows), tmp_path / "made.parquet")
     (event,), (letter,) = imported(tmp_path, "made.parquet", (tmp_path / "made.parquet").read_bytes())
     assert (event.time, event.data.feature) == (moment.timestamp(), "f")  # type: ignore[attr-defined]
-    assert "what JSON can hold" in letter["reason"]
+    assert "values that JSON can represent" in letter["reason"]
 
 
 def test_a_whole_log_goes_through_parquet_and_back(tmp_path: Path) -> None:

@@ -306,13 +306,13 @@ def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("keywords", "says"),
     [
-        ({"domain": "weather"}, "no domain 'weather'; known are ml_monitoring"),
-        ({"learning": "eager"}, "no learning mode 'eager'; known are continuous, manual"),
+        ({"domain": "weather"}, "unknown domain 'weather'; known are ml_monitoring"),
+        ({"learning": "eager"}, "unknown learning mode 'eager'; known are continuous, manual"),
         (
             {"treshold": 3},
-            "knows no treshold; it takes domain, learning, learning_threshold, workspace, policy",
+            "got unknown options treshold; known are domain, learning, learning_threshold, workspace, policy",
         ),
-        ({"learning_threshold": 0}, "learning_threshold is 0; give a number of events, at least 1"),
+        ({"learning_threshold": 0}, "learning_threshold is 0; use a number of events, at least 1"),
         ({"learning_threshold": True}, "learning_threshold is True"),
         ({"policy": "detect_drft"}, "no policy is called 'detect_drft', known are detect_drift, "),
     ],
@@ -353,8 +353,8 @@ async def awaited(current: Sample, reference: Sample) -> bool:
         (three, "requires before; a body for detect_drift"),
         (anything, "has no current, reference"),
         (awaited, "detect_drift is asynchronous"),
-        (dict, "dict is no agent; derive it from poet.SmartMonitor"),
-        (3, "takes a function or a class, not 3"),
+        (dict, "dict is not an agent; derive it from poet.SmartMonitor"),
+        (3, "cannot decorate 3; decorate a function or a class"),
     ],
 )
 def test_what_cannot_be_a_policys_body_is_refused_at_decoration(target: Any, says: str) -> None:

@@ -356,5 +356,7 @@ def test_segments_of_a_type_that_no_package_knows_any_more_are_not_taken_for_the
     bring("sayer_d", {"poet.events": {"greet.again": "sayer_d.events:Said"}}, events_py=EVENT)
     summaries_of(tmp_path / "s", [make("greet.again", {"source": "a", "how_often": 1}, id="e", time=1.0)])
     monkeypatch.setattr(_summaries, "PAYLOADS", {"drift.validation": msgspec.Struct})
-    with pytest.raises(SummaryError, match=r"events of type greet\.again, which no installed package brings"):
+    with pytest.raises(
+        SummaryError, match=r"events of type greet\.again, which no installed package provides"
+    ):
         summarise(tmp_path / "s" / "segments")

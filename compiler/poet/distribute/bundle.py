@@ -141,7 +141,7 @@ def _refuse_broken(document: BundleDocument) -> None:
     try:
         decode_document(registry_bytes(document), Path("registry.json"))
     except RegistryError as error:
-        raise BundleError(f"the bundle's registry is invalid: {error}; create the bundle again") from error
+        raise BundleError(f"the bundle's registry is invalid: {error}") from error
     wanted: set[str] = set()
     for policy, entry in document.registry.policies.items():
         for number, version in entry.versions.items():

@@ -68,7 +68,7 @@ class PolicyMethods:
         def generate_alerts(
             self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
         ) -> AlertPlan:
-            """Return the plan of alerts for the results that drifted."""
+            """Return the plan of alerts about the results that drifted."""
             ...
 
         def monitor_with_recovery(
@@ -78,7 +78,7 @@ class PolicyMethods:
             monitor: Callable[[Any], Any] | None = None,
             context: Mapping[str, Any] | None = None,
         ) -> MonitoringOutcome:
-            """Run a monitor within its deadline and recover if it fails."""
+            """Run a monitor within its deadline, and recover if it fails."""
             ...
 
         def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
