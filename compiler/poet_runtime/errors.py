@@ -162,4 +162,4 @@ def needs_compiler() -> Iterator[None]:
             f"POET's compiler needs {error.name}, which is not installed; "
             'pip install "poet-policy-compiler[compiler]"',
             name=error.name,
-        ) from error
+        ) from None
