@@ -78,7 +78,6 @@ def _own(results: Any, name: str) -> Any:
     return results[name] if isinstance(results, Mapping) and name in results else results
 
 
-STRATEGIES: Final = ("sampled", "sparse", "by_feature", "retry")
 SPARED: Final = 0.25  # share of the deadline reserved for recovery after a run that times out
 NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)

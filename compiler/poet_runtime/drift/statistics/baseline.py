@@ -107,11 +107,6 @@ class Baseline:
         return np.abs(self.values - self.median)
 
     @cached_property
-    def mad(self) -> float:
-        """The median absolute deviation from the median."""
-        return float(np.median(self.absolute_deviations))
-
-    @cached_property
     def roughness(self) -> float:
         """The mean absolute difference of successive values, in their unit; 0 for a single value."""
         return mean_step(self.values) if self.n > 1 else 0.0
