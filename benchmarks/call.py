@@ -74,7 +74,7 @@ def three_statistics() -> Callable[..., Any]:
     """Render the golden version for seasonal features with a third statistic in its seasonal rule."""
     document = json.loads((GOLDEN / "seasonal_adjustment" / "decisions.json").read_text(encoding="utf-8"))
     rule = next(rule for rule in document["rules"] if rule["condition"].get("seasonal"))
-    ks = {"statistic": "ks", "preparation": "deseasonalised", "scale": "own_q90"}
+    ks = {"statistic": "ks", "preparation": "deseasonalized", "scale": "null_q90"}
     rule["parameters"]["criteria"].append(ks | {"direction": "above", "threshold": 1.7})
     module: Any = loaded(render(decode(json.dumps(document).encode())).source, "three")
     return module.detect_drift  # type: ignore[no-any-return]
@@ -135,7 +135,15 @@ def other_statistics(rounds: int) -> list[Row]:
     """Measure statistics that other versions may use, of a million values; nobody asked for a number."""
     rng, n = np.random.default_rng(3), 1_000_000
     current, prepared = rng.normal(size=n), Reference.prepare(rng.normal(size=n))
-    names = ("psi", "jensen_shannon", "wasserstein", "mean_shift", "scale_shift", "median_shift", "roughness")
+    names = (
+        "psi",
+        "jensen_shannon",
+        "wasserstein",
+        "mean_shift",
+        "scale_shift",
+        "median_shift",
+        "mean_absolute_difference",
+    )
     ways = {
         name: lambda name=name: compare(current, prepared).score(name, "raw", calibrated=False)
         for name in names

@@ -41,7 +41,7 @@ SPAN_S = 3 * 365.25 * 86_400.0  # three years, however many events
 FEATURES = np.array([f"feature_{k:02d}" for k in range(20)])
 SOURCES = np.array([f"user/{k}" for k in range(5)])
 LATE = 5_000  # events between an execution and what is said of it
-TESTS = ("ks/raw", "wasserstein/deseasonalised", "wasserstein/raw")
+TESTS = ("ks/raw", "wasserstein/deseasonalized", "wasserstein/raw")
 SHARES = {
     EXECUTION: 0.970,
     "monitoring.performance": 0.010,
@@ -211,10 +211,10 @@ class Writer:
                 "test": np.tile(np.array(TESTS), n),
                 "statistic": (distance[:, None] * self._rng.lognormal(0.0, 0.1, (n, repeated))).ravel(),
                 "p_value": np.where(drifted, 1e-3, 0.5).repeat(repeated),
-                "own_q90": np.ones(n * repeated),
-                "own_max": np.full(n * repeated, 1.3),
-                "own_mean": np.full(n * repeated, 0.5),
-                "own_sd": np.full(n * repeated, 0.3),
+                "null_q90": np.ones(n * repeated),
+                "null_max": np.full(n * repeated, 1.3),
+                "null_mean": np.full(n * repeated, 0.5),
+                "null_sd": np.full(n * repeated, 0.3),
             },
         )
 

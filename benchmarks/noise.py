@@ -18,8 +18,10 @@ from benchmarks.replayed import People, World, run
 from poet.stats import rate_interval
 
 TESTS = (
-    *((f"{name}/{preparation}", True) for preparation in ("raw", "deseasonalised")
-      for name in ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")),
+    *((f"{name}/{preparation}", True) for preparation in ("raw", "deseasonalized")
+      for name in (
+          "wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "mean_absolute_difference"
+      )),
     *((f"{name}/raw", False) for name in ("psi", "jensen_shannon", "mann_whitney", "levene")),
 )  # fmt: skip
 RATE = 0.25
@@ -36,8 +38,8 @@ def noise_world(cases: int, seed: int) -> World:
         scores[test, "statistic"] = statistic
         scores[test, "p_value"] = np.exp(-30.0 * statistic)
         if is_calibrated:
-            scores |= {(test, "own_q90"): own, (test, "own_max"): 1.3 * own}
-            scores |= {(test, "own_mean"): 0.5 * own, (test, "own_sd"): 0.3 * own}
+            scores |= {(test, "null_q90"): own, (test, "null_max"): 1.3 * own}
+            scores |= {(test, "null_mean"): 0.5 * own, (test, "null_sd"): 0.3 * own}
     return World(
         label=chance.random(cases) < RATE,
         group=np.array([""] * cases, object),

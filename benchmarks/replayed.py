@@ -18,7 +18,7 @@ from poet.spec import policy
 from poet.spec.decisions import Decisions
 from poet.summaries import Summaries
 
-COLUMNS = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+COLUMNS = ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd")
 HOUR_S = 3600.0
 Flags = NDArray[np.bool_]
 

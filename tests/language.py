@@ -40,7 +40,7 @@ KEEP: Final = "language: keep"
 LISTED: Final = re.compile(
     r"\b(anew|told (?:of|apart)|tells? of|whoever|nobody|beside|bears|grave|dear|as it came|all the same"
     r"|to the byte|says of|(?<!there )is no (?!longer\b|more\b|less\b)\w+|stands (?!for\b|in for\b)\w+"
-    r"|stretch(?:es)?|silences?|untaught|contrary voices?|nothing waits|clears the|deseasonalised)\b",
+    r"|stretch(?:es)?|silences?|untaught|contrary voices?|nothing waits|clears the|deseasonalized)\b",
     re.IGNORECASE,
 )
 OPENING: Final = re.compile(r"\s*(Give|Say|Tell|Hold|Put|Is it|Let|Ask whether)\b")

@@ -9,7 +9,7 @@ import numpy as np
 
 from poet.events import Event, make
 
-_MEASURES = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_MEASURES = ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd")
 _WINDOW = ("feature", "window_size")
 
 
@@ -89,7 +89,7 @@ def _random_execution(chance: np.random.Generator, number: int) -> dict[str, Any
         "feature": str(chance.choice(["f", "g", ""])),
         "profile": profile | {"seasonal_strength": float(chance.choice([0.0, 0.6]))},
         "scores": {
-            test: {"statistic": float(chance.random()), "p_value": float(chance.random()), "own_q90": 0.5}
+            test: {"statistic": float(chance.random()), "p_value": float(chance.random()), "null_q90": 0.5}
             for test in ("ks/raw", "wasserstein/raw")
             if chance.random() < 0.8
         },

@@ -115,7 +115,7 @@ def test_a_recorded_report_can_be_learned_from_where_its_samples_come_along(
     }
     age = found["age"]
     assert (age["drifted"], age["version"], age["at"]) == (True, 0, NOW - 60)
-    assert {"ks/raw", "wasserstein/deseasonalised"} <= age["scores"].keys()
+    assert {"ks/raw", "wasserstein/deseasonalized"} <= age["scores"].keys()
     assert "chi_square/raw" in found["land"]["scores"]
     assert age["profile"]["n_current"] == 80
 

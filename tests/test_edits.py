@@ -39,12 +39,12 @@ def read(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, 
 NOISE = {"false_alarms_per_day": 15, "window_size": 100, "feature": "click_rate"}
 VALUES = {
     "a threshold": (
-        DRIFT, "WASSERSTEIN_OWN_Q90_ABOVE = 1.7", "WASSERSTEIN_OWN_Q90_ABOVE = 2.5", "numeric-seasonal",
+        DRIFT, "WASSERSTEIN_NULL_Q90_ABOVE = 1.7", "WASSERSTEIN_NULL_Q90_ABOVE = 2.5", "numeric-seasonal",
     ),
     "another with the same value": (
-        DRIFT, "ROUGHNESS_OWN_Q90_ABOVE = 1.7", "ROUGHNESS_OWN_Q90_ABOVE = 2", "numeric-seasonal",
+        DRIFT, "DIFFERENCE_NULL_Q90_ABOVE = 1.7", "DIFFERENCE_NULL_Q90_ABOVE = 2", "numeric-seasonal",
     ),
-    "a quorum": (DRIFT, "NUMERIC_SEASONAL_AGREE = 1", "NUMERIC_SEASONAL_AGREE = 2", "numeric-seasonal"),
+    "a quorum": (DRIFT, "SEASONAL_MIN_VOTES = 1", "SEASONAL_MIN_VOTES = 2", "numeric-seasonal"),
     "a window": (WINDOW, "\nFAST_WINDOW = 500", "\nFAST_WINDOW = 800", "fast"),
     "a border": (WINDOW, "\nFAST_ABOVE = 5000.0", "\nFAST_ABOVE = 7500.0", "fast"),
     "a feature more": (

@@ -97,7 +97,7 @@ def test_every_rule_says_what_it_was_why_and_on_which_evidence(name: str) -> Non
         assert rule.was
         assert rule.reason
         assert rule.evidence is not None
-        assert rule.evidence.e_value >= rule.evidence.bar
+        assert rule.evidence.e_value >= rule.evidence.e_value_threshold
         assert rule.evidence.sources
         assert rule.evidence.sample_events
 

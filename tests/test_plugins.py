@@ -242,7 +242,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
         workspace.emit("greeting.returned", {"execution_id": identity, "was_polite": True}, source="user/ana")
         workspace.flush()
         (tally,) = workspace.registry.tallies()
-        assert (tally.compared, tally.louder, tally.witnesses[0].feature) == (1, 1, "ana")
+        assert (tally.compared, tally.more_alerts, tally.witnesses[0].feature) == (1, 1, "ana")
         summaries = summaries_of_log(workspace.log, tmp_path / "segments")
     (execution,) = summaries.events("policy.executed").to_pylist()
     (label,) = summaries.events("greeting.returned").to_pylist()

@@ -135,7 +135,7 @@ def test_a_rule_with_nothing_left_to_decide_is_left_out() -> None:
 
 def test_held_rules_decide_nothing() -> None:
     """Only what was adopted, pinned or started with becomes code."""
-    held = msgspec.structs.replace(drift_rule("held", features=["x"]), status="held")
+    held = msgspec.structs.replace(drift_rule("candidate", features=["x"]), status="candidate")
     assert [branch.rule.id for branch in branches(drift(drift_rule("any"), held))] == ["any"]
 
 
@@ -198,16 +198,18 @@ def holds(condition: Condition, feature: str, n: int, seasonal: bool, kind: str)
     )
 
 
-def with_criteria(*criteria: dict[str, object], agree: int = 1) -> Decisions:
+def with_criteria(*criteria: dict[str, object], min_votes: int = 1) -> Decisions:
     """Make drift decisions of one rule with these criteria."""
     rule = drift_rule("any")
-    return drift(msgspec.structs.replace(rule, parameters={"criteria": list(criteria), "agree": agree}))
+    return drift(
+        msgspec.structs.replace(rule, parameters={"criteria": list(criteria), "min_votes": min_votes})
+    )
 
 
 KS = {"statistic": "ks", "scale": "absolute", "direction": "above", "threshold": 0.1}
 MALFORMED = [
     (with_criteria(), "agree is 1 of 0 criteria"),
-    (with_criteria(KS, agree=2), "agree is 2 of 1 criteria"),
+    (with_criteria(KS, min_votes=2), "agree is 2 of 1 criteria"),
     (with_criteria(KS | {"threshold": float("nan")}), "the threshold of ks is nan, expected a finite number"),
     (with_criteria(KS | {"statistic": "mmd"}), "Invalid enum value 'mmd'"),
     (with_criteria(KS | {"treshold": 1.0}), "unknown field `treshold`"),

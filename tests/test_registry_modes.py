@@ -233,7 +233,7 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
     other = Registry(registry.generated)
     other.policy("detect_drift")(3)
     (tally,) = other.tallies()
-    assert (tally.compared, tally.quieter) == (9, 3)
+    assert (tally.compared, tally.fewer_alerts) == (9, 3)
 
 
 def test_a_shadow_that_fails_or_is_slow_costs_the_caller_nothing(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
         "def f(a):\n"
         f"    if a.first in {name} and a.second <= {name} and not a.third:\n"
         f"        return g(\n"
-        f'            above("anderson_darling", "deseasonalised", "own_q90", {name}),\n'
+        f'            above("anderson_darling", "deseasonalized", "null_q90", {name}),\n'
         f"        )\n"
         f'    if a.second in ("high", "critical") or a.first in {name}:\n'
         f"        return 1"

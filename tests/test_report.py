@@ -100,7 +100,7 @@ def test_a_difference_is_a_page_too(folder: Path) -> None:
     """With what is hostile in it as text."""
     told = review_page(diff_document(folder / "generated", "detect_drift", 1, 2))
     assert "detect_drift: version 1 → 2, 1 changed rule" in told
-    rule = Rule(id="rule", kind="decide", status="held", reason="<script>alert(1)</script>\x1b")
+    rule = Rule(id="rule", kind="decide", status="candidate", reason="<script>alert(1)</script>\x1b")
     entries = (Entry(rule=rule, words="<b>", was="&amp;"),)
     section = planned("detect_drift", changes=entries, source=("+<i>",))
     told = review_page(PlanDocument(verdict="<u>", policies=(section,), left={"x": "<s>"}))

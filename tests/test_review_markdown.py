@@ -104,7 +104,10 @@ def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three
     for entry in document.policies[0].changes:
         assert entry.rule.evidence is not None
         told = [entry.rule.id, entry.words, entry.was, entry.rule.reason]
-        told += [f"≥ {entry.rule.evidence.bar:.3g}", *(f"n = {pair.counts}" for pair in entry.pairs)]
+        told += [
+            f"≥ {entry.rule.evidence.e_value_threshold:.3g}",
+            *(f"n = {pair.counts}" for pair in entry.pairs),
+        ]
         for rendering in (text, three_rules, page):
             assert [each for each in told if each not in rendering] == []
     for rendering in (text, three_rules, page):
@@ -141,8 +144,8 @@ def test_what_was_replayed_is_told() -> None:
     share = Interval(what="precision", estimate=0.34, low=0.2, high=0.5, n=58)
     flips = Flips(
         recorded=87,
-        quieter=Side(flips=39, false_alarms=37, real=2, unlabelled=0),
-        louder=Side(flips=3, false_alarms=0, real=1, unlabelled=2),
+        quieter=Side(flips=39, false_alarms=37, real=2, unlabeled=0),
+        louder=Side(flips=3, false_alarms=0, real=1, unlabeled=2),
         by_feature={},
         precision_before=share,
         precision_after=Interval(what="precision", estimate=0.95, low=0.7, high=1.0, n=20),
@@ -150,7 +153,7 @@ def test_what_was_replayed_is_told() -> None:
         cost_after=0.117,
     )
     saves = Replay(replayed=60, of=87, left_out={}, saving_per_1000=321.8, saving_low=0.0, saving_high=582.0)
-    evidence = Evidence(e_value=32.9, bar=25.0, n_effective=58.0, replay=saves)
+    evidence = Evidence(e_value=32.9, e_value_threshold=25.0, n_effective=58.0, replay=saves)
     rule = Rule(id="numeric", kind="decide", status="adopted", was="KS p < 0.05", evidence=evidence)
     entries = (Entry(rule=rule, words="words", was=rule.was),)
     section = planned("detect_drift", changes=entries, against=Against(version=1, flips=flips))

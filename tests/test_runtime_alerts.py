@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 
 from poet_runtime.alerts import (
-    apart,
+    below_threshold,
     drifted,
     holdout,
-    raised_bars,
+    partition,
+    raised_thresholds,
     recent_alerts,
     recent_features,
-    seconds,
     severity,
     summary,
-    within_bars,
+    to_timestamp,
 )
 from poet_runtime.drift.comparison import compare
 from poet_runtime.drift.criteria import above
@@ -77,20 +77,20 @@ def test_impact_comes_from_the_context_of_the_drift() -> None:
 def test_a_ratio_counts_on_either_side(score: float, direction: str, ratio: float) -> None:
     """How many times beyond its threshold."""
     result = drift(score=score, direction=direction)
-    assert apart((result,), frozenset("a"), ratio_at_most=ratio)[0] == (result,)
-    assert apart((result,), frozenset("a"), ratio_at_most=ratio - 0.01)[0] == ()
+    assert partition((result,), frozenset("a"), ratio_at_most=ratio)[0] == (result,)
+    assert partition((result,), frozenset("a"), ratio_at_most=ratio - 0.01)[0] == ()
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_score_without_a_ratio_is_never_held_back(score: float) -> None:
     """Nobody knows how far beyond it lies."""
-    assert apart((drift(score=score),), frozenset("a"), ratio_at_most=1e9)[0] == ()
+    assert partition((drift(score=score),), frozenset("a"), ratio_at_most=1e9)[0] == ()
 
 
 def test_the_critical_are_never_taken_apart_by_severity() -> None:
     """Whatever the floor."""
     grave = drift(business_impact="critical")
-    assert apart((grave,), frozenset("a"), severity_below="critical") == ((), (grave,))
+    assert partition((grave,), frozenset("a"), severity_below="critical") == ((), (grave,))
 
 
 def test_a_holdout_is_about_its_share() -> None:
@@ -141,7 +141,7 @@ def test_a_feature_of_two_groups_is_known_from_either_summary() -> None:
 def test_bars_rise_on_either_side() -> None:
     """A p-value's bar falls."""
     waiting = (drift("a"), drift("b", direction="below"))
-    assert raised_bars(waiting, frozenset("ab"), 2.0) == {"a": 2.0, "b": 0.5}
+    assert raised_thresholds(waiting, frozenset("ab"), 2.0) == {"a": 2.0, "b": 0.5}
 
 
 @pytest.mark.parametrize("score", [2.0, 0.5])
@@ -149,18 +149,18 @@ def test_a_bar_that_nothing_scales_stays(score: float) -> None:
     """Zero, a negative threshold, NaN: what drifted beyond them is alerted, not held back."""
     for threshold in (0.0, -1.0, math.nan):
         result = replace(drift(score=score), threshold=threshold)
-        assert repr(raised_bars((result,), frozenset("a"), 2.0)["a"]) == repr(threshold)
-        assert within_bars((result,), frozenset("a"), 2.0, severity_below="high")[0] == ()
+        assert repr(raised_thresholds((result,), frozenset("a"), 2.0)["a"]) == repr(threshold)
+        assert below_threshold((result,), frozenset("a"), 2.0, severity_below="high")[0] == ()
 
 
 def test_a_raised_bar_holds_back_up_to_itself() -> None:
     """And neither what is grave nor what has no score."""
     scores = (1.5, 2.0, math.nextafter(2.0, 3.0), math.nan)
     waiting = tuple(drift(score=score) for score in scores)
-    taken, rest = within_bars(waiting, frozenset("a"), 2.0, severity_below="high")
+    taken, rest = below_threshold(waiting, frozenset("a"), 2.0, severity_below="high")
     assert (taken, rest) == (waiting[:2], waiting[2:])
     grave = (drift(score=1.5, business_impact="high"), drift(score=1.5, business_impact="critical"))
-    assert within_bars(grave, frozenset("a"), 2.0, severity_below="high") == ((), grave)
+    assert below_threshold(grave, frozenset("a"), 2.0, severity_below="high") == ((), grave)
 
 
 def test_a_summary_is_as_grave_as_its_gravest_member() -> None:
@@ -173,14 +173,14 @@ def test_moments_of_any_kind_are_seconds() -> None:
     """A datetime without a zone is UTC."""
     day = datetime(2024, 1, 1)  # noqa: DTZ001 -- what this is about
     moments = [day, day.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200]
-    assert [seconds(each) for each in moments] == [1_704_067_200.0] * 4
-    assert [seconds(each) for each in (np.int64(5), np.float32(5.0), 5)] == [5.0] * 3
+    assert [to_timestamp(each) for each in moments] == [1_704_067_200.0] * 4
+    assert [to_timestamp(each) for each in (np.int64(5), np.float32(5.0), 5)] == [5.0] * 3
 
 
 @pytest.mark.parametrize("nobody_knows", [None, math.nan, np.datetime64("NaT"), pd.NaT])
 def test_what_no_clock_said_is_no_moment(nobody_knows: Any) -> None:
     """Or NaT, the least of all numbers, would lie before the end of every suppression."""
-    assert seconds(nobody_knows) is None
+    assert to_timestamp(nobody_knows) is None
     noisy = drift("noisy", score=1.1)
     assert module_of(decisions()).generate_alerts([noisy], now=nobody_knows).suppressed == ()
 
@@ -200,9 +200,9 @@ def test_history_may_be_read_only_once() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: seconds("today"), "pass seconds"),
+        (lambda: to_timestamp("today"), "pass seconds"),
         (lambda: drifted([{"drifted": True}]), "expected DriftResult"),  # type: ignore[list-item]
-        (lambda: seconds(True), "now is True; pass seconds"),  # noqa: FBT003 -- what this is about
+        (lambda: to_timestamp(True), "now is True; pass seconds"),  # noqa: FBT003 -- what this is about
         (lambda: drifted(5), "drift_results is int, expected a sequence; pass the answers"),  # type: ignore[arg-type]
         (lambda: drifted({"a": drift()}), "holds str, expected DriftResult; .* the values of a table's"),  # type: ignore[dict-item]
         (lambda: recent_alerts(["an alert"], 1.0, 1.0), "expected Alert or AlertPlan"),

@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 DAY = 86_400.0
 
 CALIBRATED = (
-    above("wasserstein", "deseasonalised", "own_max", 1.0),
-    above("roughness", "raw", "own_max", 1.0),
+    above("wasserstein", "deseasonalized", "null_max", 1.0),
+    above("mean_absolute_difference", "raw", "null_max", 1.0),
     above("mean_shift", "raw", "absolute", 2.5),
 )
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,10 +35,12 @@ def noise(n: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(size=n)
 
 
-def decide(current: Any, reference: Any, *criteria: Criterion, agree: int = 1, **given: Any) -> DriftResult:
+def decide(
+    current: Any, reference: Any, *criteria: Criterion, min_votes: int = 1, **given: Any
+) -> DriftResult:
     """Decide by criteria."""
     return compare(current, reference, version=3, feature="age", **given).decide(
-        "rule", *criteria, agree=agree
+        "rule", *criteria, min_votes=min_votes
     )
 
 
@@ -113,8 +115,8 @@ def test_moving_or_scaling_both_samples_changes_no_score(seed: int, shift: float
     after = score_all(current * scale + shift, reference * scale + shift)
     for test, score in before.items():
         assert after[test].statistic == pytest.approx(score.statistic, rel=1e-6, abs=1e-6)
-        if score.own_max is not None:
-            assert after[test].own_max == pytest.approx(score.own_max, rel=1e-6, abs=1e-6)
+        if score.null_max is not None:
+            assert after[test].null_max == pytest.approx(score.null_max, rel=1e-6, abs=1e-6)
 
 
 @SLOW
@@ -132,9 +134,9 @@ def test_without_times_the_order_of_the_current_sample_does_not_matter(
 
 def test_only_steps_depend_on_order() -> None:
     """Roughness, and whatever is differenced."""
-    assert not above("roughness", "raw", "own_max", 1.0).is_order_free
+    assert not above("mean_absolute_difference", "raw", "null_max", 1.0).is_order_free
     assert not above("ks", "differenced", "absolute", 0.1).is_order_free
-    assert above("ks", "raw", "own_max", 1.0).is_order_free
+    assert above("ks", "raw", "null_max", 1.0).is_order_free
 
 
 @settings(max_examples=40, deadline=None)
@@ -168,7 +170,7 @@ def test_the_calibrated_criteria_stay_silent_on_more_of_the_same() -> None:
 
 
 def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
-    """A morning against a whole week: KS calls it drift, the deseasonalised distance does not."""
+    """A morning against a whole week: KS calls it drift, the deseasonalized distance does not."""
     times = np.arange(96 * 14) * 900.0
     values = np.sin(times / DAY * 2 * np.pi) + 0.2 * noise(len(times))
     later = times[:24] + 14 * DAY
@@ -218,8 +220,8 @@ def test_a_constant_reference_is_left_by_any_other_value(value: float) -> None:
 @pytest.mark.parametrize(
     ("current", "criterion"),
     [
-        ([1.0], above("roughness", "raw", "own_max", 1.0)),
-        ([1.0], above("scale_shift", "raw", "own_max", 1.0)),
+        ([1.0], above("mean_absolute_difference", "raw", "null_max", 1.0)),
+        ([1.0], above("scale_shift", "raw", "null_max", 1.0)),
         ([1.0], above("ks", "differenced", "absolute", 0.5)),
         ([1.0, 2.0], above("chi_square", "raw", "absolute", 0.5)),
         ([1.0, 2.0], below("wasserstein", "raw", "p_value", 0.5)),
@@ -234,10 +236,10 @@ def test_what_has_no_value_is_named(current: list[float], criterion: Criterion) 
 
 def test_what_has_no_value_is_named_beside_what_has_one() -> None:
     """Silent by the one criterion that could be read, and the other one is named."""
-    scale = above("scale_shift", "raw", "own_max", 1.0)
+    scale = above("scale_shift", "raw", "null_max", 1.0)
     result = decide([0.0], noise(50), scale, CALIBRATED[2])
     assert (result.drifted, result.test) == (False, "mean_shift/raw/absolute")
-    assert result.reason == "not defined for these samples: scale_shift/raw/own_max"
+    assert result.reason == "not defined for these samples: scale_shift/raw/null_max"
     found = decide([9.0], noise(50), scale, CALIBRATED[2])
     assert (found.drifted, found.reason) == (True, "")
 
@@ -250,8 +252,8 @@ def test_order_is_asked_only_of_samples_with_times() -> None:
     assert decide(rough, smooth, CALIBRATED[1], **given_times).drifted
     alone = decide(rough, smooth, CALIBRATED[1])
     assert (alone.drifted, alone.test) == (False, "none")
-    assert alone.reason == "not defined without times: roughness/raw/own_max"
-    assert decide(rough + 9, smooth, *CALIBRATED).test == "wasserstein/deseasonalised/own_max"
+    assert alone.reason == "not defined without times: mean_absolute_difference/raw/null_max"
+    assert decide(rough + 9, smooth, *CALIBRATED).test == "wasserstein/deseasonalized/null_max"
 
 
 def test_a_reference_of_two_values_is_not_calibrated() -> None:
@@ -277,15 +279,15 @@ def test_a_result_tells_all_that_was_found() -> None:
     )
 
 
-@pytest.mark.parametrize(("agree", "drifted", "test"), [(1, True, "b"), (2, True, "a"), (3, False, "c")])
-def test_the_criterion_that_decides_is_the_one_reported(agree: int, drifted: bool, test: str) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("min_votes", "drifted", "test"), [(1, True, "b"), (2, True, "a"), (3, False, "c")])
+def test_the_criterion_that_decides_is_the_one_reported(min_votes: int, drifted: bool, test: str) -> None:  # noqa: FBT001
     """The best, the second best, the third best: its score against its threshold is the decision."""
     criteria = {
         "a": above("mean_shift", "raw", "absolute", 0.9),
         "b": above("wasserstein", "raw", "absolute", 0.5),
         "c": above("ks", "raw", "absolute", 0.99),
     }
-    result = decide(noise(400, 1) + 1, noise(400), *criteria.values(), agree=agree)
+    result = decide(noise(400, 1) + 1, noise(400), *criteria.values(), min_votes=min_votes)
     assert (result.drifted, result.test) == (drifted, criteria[test].test)
 
 
@@ -298,11 +300,11 @@ def test_a_threshold_is_not_reached_by_equality() -> None:
     ).drifted
 
 
-@pytest.mark.parametrize("agree", [0, 3])
-def test_agree_lies_between_one_and_the_criteria(agree: int) -> None:
+@pytest.mark.parametrize("min_votes", [0, 3])
+def test_agree_lies_between_one_and_the_criteria(min_votes: int) -> None:
     """A rule that nothing or everything meets is a programming error."""
-    with pytest.raises(SampleError, match="agree must be 1 to 2"):
-        decide([1.0], [1.0], *CALIBRATED[:2], agree=agree)
+    with pytest.raises(SampleError, match="min_votes must be 1 to 2"):
+        decide([1.0], [1.0], *CALIBRATED[:2], min_votes=min_votes)
 
 
 @pytest.mark.parametrize(
@@ -323,9 +325,9 @@ def test_an_unknown_name_is_an_error_with_the_known_ones(names: tuple[str, str, 
 
 def test_scales_divide_by_the_references_own_windows() -> None:
     """A 90 % quantile, a maximum, or standard deviations above the mean."""
-    score = Score(statistic=6.0, p_value=0.2, own_q90=2.0, own_max=3.0, own_mean=1.0, own_sd=0.5)
+    score = Score(statistic=6.0, p_value=0.2, null_q90=2.0, null_max=3.0, null_mean=1.0, null_sd=0.5)
     read = {scale: read_score(score, scale) for scale in SCALES}
-    assert read == {"absolute": 6.0, "p_value": 0.2, "own_q90": 3.0, "own_max": 2.0, "own_sd": 10.0}
+    assert read == {"absolute": 6.0, "p_value": 0.2, "null_q90": 3.0, "null_max": 2.0, "null_zscore": 10.0}
     assert all(math.isnan(read_score(Score(statistic=6.0), scale)) for scale in SCALES[1:])
 
 
@@ -335,8 +337,8 @@ def test_scales_divide_by_the_references_own_windows() -> None:
 def test_statistics_are_computed_once_and_when_asked() -> None:
     """A rule pays for what it names."""
     samples = compare(noise(30), noise(300, 1))
-    assert samples.score("ks", "raw", calibrated=False).own_max is None
-    assert samples.score("ks", "raw").own_max is not None
+    assert samples.score("ks", "raw", calibrated=False).null_max is None
+    assert samples.score("ks", "raw").null_max is not None
     assert samples.score("ks", "raw") is samples.score("ks", "raw", calibrated=False)
 
 
@@ -408,15 +410,15 @@ def test_the_full_set_holds_what_learners_replay() -> None:
         noise(30), noise(300), feature="age", current_times=times[300:], reference_times=times[:300]
     )
     assert len(numeric) == 20
-    assert sum(score.own_max is not None for score in numeric.values()) == 12
+    assert sum(score.null_max is not None for score in numeric.values()) == 12
     assert all(math.isfinite(score.statistic) for score in numeric.values())
     assert set(numeric) - set(score_all(noise(30), noise(300))) == {
-        "roughness/raw",
-        "roughness/deseasonalised",
+        "mean_absolute_difference/raw",
+        "mean_absolute_difference/deseasonalized",
     }
     categorical = score_all(["a", "b"], ["a"] * 9 + ["b"])
     assert len(categorical) == 6
-    assert all(score.own_max is not None for score in categorical.values())
+    assert all(score.null_max is not None for score in categorical.values())
 
 
 def test_samples_are_what_compare_gives() -> None:

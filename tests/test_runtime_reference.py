@@ -99,8 +99,8 @@ def test_the_season_is_taken_out_of_both_samples() -> None:
     times = quarter_hours(28)
     reference = Reference.prepare(daily(times), times=times, period=DAY)
     later = quarter_hours(1)[:30] + 40 * DAY
-    rows = reference.rows(read(daily(later, seed=1), times=later), "deseasonalised")
-    assert prepared(reference, "deseasonalised").std() == pytest.approx(0.3, rel=0.05)
+    rows = reference.rows(read(daily(later, seed=1), times=later), "deseasonalized")
+    assert prepared(reference, "deseasonalized").std() == pytest.approx(0.3, rel=0.05)
     assert rows.sd[0] == pytest.approx(0.3, rel=0.3)
 
 
@@ -131,7 +131,7 @@ def test_differences_are_steps_from_row_to_row() -> None:
     assert prepared(reference, "differenced").tolist() == [3.0, -2.0]
 
 
-@pytest.mark.parametrize("preparation", ["deseasonalised", "detrended", "phase_matched"])
+@pytest.mark.parametrize("preparation", ["deseasonalized", "detrended", "phase_matched"])
 def test_without_times_there_is_nothing_to_remove_from_either(preparation: str) -> None:
     """A current sample without times meets the raw reference, though that one has a season and a trend."""
     times = quarter_hours(14)
@@ -290,7 +290,7 @@ def test_ten_thousand_points_are_prepared_in_50_milliseconds() -> None:
 
     def seconds() -> float:
         start = time.perf_counter()
-        Reference.prepare(values, times=np.arange(10_000) * 60.0).null("wasserstein", "deseasonalised", 1000)
+        Reference.prepare(values, times=np.arange(10_000) * 60.0).null("wasserstein", "deseasonalized", 1000)
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(5)) < 0.05

@@ -182,8 +182,8 @@ def test_long_samples_are_binned_and_halved_without_a_sort_alike(n: int, kind: t
 def test_roughness_is_the_growth_of_the_mean_step() -> None:
     """In standard deviations of the reference; a smoother sample is not rough."""
     reference = np.array([0.0, 2.0, 2.0, 0.0, 0.0, 2.0])  # mean step 6/5, sd 1
-    assert pytest.approx(4 - 1.2) == value("roughness", np.array([0.0, 4.0, 0.0]), reference)
-    assert value("roughness", np.array([1.0, 1.0, 1.0]), reference) == 0.0
+    assert pytest.approx(4 - 1.2) == value("mean_absolute_difference", np.array([0.0, 4.0, 0.0]), reference)
+    assert value("mean_absolute_difference", np.array([1.0, 1.0, 1.0]), reference) == 0.0
 
 
 @pytest.mark.parametrize("name", sorted(NUMERIC))
@@ -202,7 +202,7 @@ def test_a_constant_reference_is_left_by_any_other_value(name: str) -> None:
     """The same constant is no distance, whatever the rounding of its mean; another one is."""
     reference = np.full(1000, 0.1)
     same, other = value(name, np.full(300, 0.1), reference), value(name, np.full(300, 0.2), reference)
-    blind = {"scale_shift", "levene", "roughness"}  # two constants have one scale
+    blind = {"scale_shift", "levene", "mean_absolute_difference"}  # two constants have one scale
     if name == "anderson_darling":
         assert np.isnan(same)
     else:
@@ -214,7 +214,9 @@ def test_a_single_value_has_neither_scale_nor_steps() -> None:
     """What is not defined is NaN, for the caller to say so."""
     current, reference = np.array([1.0]), np.arange(10.0)
     found = {name: value(name, current, reference) for name in NUMERIC}
-    assert {"scale_shift", "roughness"} == {name for name, each in found.items() if np.isnan(each)}
+    assert {"scale_shift", "mean_absolute_difference"} == {
+        name for name, each in found.items() if np.isnan(each)
+    }
 
 
 def test_the_kolmogorov_distribution_is_the_limit_of_the_exact_one() -> None:

@@ -104,7 +104,7 @@ def test_the_first_beginning_elsewhere_is_told_to_the_log_once(tmp_path: Path) -
     """Its number is 2, whichever page it is, and the page after it is number 3."""
     with filled_log(tmp_path / "log", lot(0, 55)) as log:
         assert [pipeline.summaries_of(log, tmp_path / "segments").beginning for _ in range(2)] == [2, 2]
-        (begun,) = (each.event for each in log.read() if each.event.type == "learning.begun")
+        (begun,) = (each.event for each in log.read() if each.event.type == "learning.epoch_started")
         assert (begun.source, json.loads(begun.raw)["data"]) == ("poet", {"page": 5})
         log.append(lot(55, 65), durable=True)
         later = pipeline.summaries_of(log, tmp_path / "segments")
@@ -125,7 +125,7 @@ def test_reading_never_goes_back_behind_where_it_first_began(tmp_path: Path) -> 
 
 def test_a_page_that_is_not_there_yet_is_not_heard_of(tmp_path: Path) -> None:
     """Nobody can say beforehand where learners began."""
-    lie = make("learning.begun", {"page": 5}, source="user/anybody")
+    lie = make("learning.epoch_started", {"page": 5}, source="user/anybody")
     assert not summaries_of(tmp_path, [lie, *lot(0, 55)]).has_begun
 
 
@@ -139,7 +139,11 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
     ]
     assert {each.configuration["risk"] for each in decided} == {configuration.risk}
     bars = [
-        {rule.id: rule.evidence.bar for rule in each.rules if rule.evidence and rule.evidence.bar}
+        {
+            rule.id: rule.evidence.e_value_threshold
+            for rule in each.rules
+            if rule.evidence and rule.evidence.e_value_threshold
+        }
         for each in decided
     ]
     assert bars[0].keys() == bars[1].keys() != set()

@@ -83,7 +83,7 @@ def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
     """Numbers as a histogram, words as bars; hostile sketches as nothing."""
     client.post("/v1/events", json=execution(1))
     client.post("/v1/events", json=execution(2, samples={"current": ["a", "b"], "reference": ["a", "a"]}))
-    scores = {"ks/raw": {"statistic": 0.4, "p_value": 0.01, "own_max": 0.2}}
+    scores = {"ks/raw": {"statistic": 0.4, "p_value": 0.01, "null_max": 0.2}}
     client.post("/v1/events", json=execution(3, samples=None, scores=scores))
     client.post("/v1/events", json=execution(4, sketch={"edges": [2, 1], "current": [1], "reference": [1]}))
     assert '<path class="current"' in text_of(client, "/executions/1")
@@ -193,12 +193,12 @@ def test_a_plan_is_rejected_with_a_comment(client: Served) -> None:
 
 def test_a_plan_shows_rules_replay_and_candidates(client: Served) -> None:
     """What the command line prints of it, as text and never as markup."""
-    evidence = Evidence(e_value=3.0, bar=25.0, n_effective=4.0, events_needed=7)
-    rule = Rule(id="numeric", kind="decide", status="held", reason="<b>so</b>", evidence=evidence)
+    evidence = Evidence(e_value=3.0, e_value_threshold=25.0, n_effective=4.0, events_needed=7)
+    rule = Rule(id="numeric", kind="decide", status="candidate", reason="<b>so</b>", evidence=evidence)
     entries = (Entry(rule=rule, words="does this", was="did that"),)
     replay = Flips(
         recorded=9,
-        quieter=Side(flips=4, false_alarms=3, unlabelled=1),
+        quieter=Side(flips=4, false_alarms=3, unlabeled=1),
         louder=Side(),
         by_feature={"<i>age": 4},
         precision_before=Interval(what="precision", estimate=0.25, low=0.1, high=0.5, n=8),

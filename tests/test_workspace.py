@@ -116,7 +116,7 @@ def test_every_answer_is_recorded_with_what_replay_needs(workspace: Workspace) -
     (stored,) = workspace.log.read()
     data = stored.event.data
     assert (stored.event.id, data.execution_id, data.feature) == (result.execution_id, "x1", "age")  # type: ignore[attr-defined]
-    assert {"ks/raw", "wasserstein/deseasonalised", "roughness/raw"} <= set(data.scores)  # type: ignore[attr-defined]
+    assert {"ks/raw", "wasserstein/deseasonalized", "mean_absolute_difference/raw"} <= set(data.scores)  # type: ignore[attr-defined]
     assert data.profile.period == DAY_S  # type: ignore[attr-defined]
 
 

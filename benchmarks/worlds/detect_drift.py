@@ -42,7 +42,7 @@ def history(
 
 
 def _execution(k: int, distance: float) -> dict[str, Any]:
-    calibrated = {"own_q90": 1.0, "own_max": 1.3, "own_mean": 0.5, "own_sd": 0.3}
+    calibrated = {"null_q90": 1.0, "null_max": 1.3, "null_mean": 0.5, "null_sd": 0.3}
     return {
         "execution_id": f"x{k}",
         "policy": POLICY,
@@ -54,7 +54,7 @@ def _execution(k: int, distance: float) -> dict[str, Any]:
         "threshold": 0.05,
         "scores": {
             "ks/raw": {"statistic": 0.2, "p_value": 0.001},
-            "wasserstein/deseasonalised": {"statistic": distance, **calibrated},
+            "wasserstein/deseasonalized": {"statistic": distance, **calibrated},
         },
         "profile": {"kind": "numeric", "n_current": 500, "n_reference": 5000, "period": 86_400.0,
                     "seasonal_strength": 0.7},
@@ -81,7 +81,7 @@ def _bar(decisions: Decisions) -> float | None:
         if branch.condition.kind == "categorical" or branch.condition.seasonal is False:
             continue
         found = [c for c in branch.criteria.criteria if c.statistic == "wasserstein"]
-        scale = {"own_max": 1.3}
+        scale = {"null_max": 1.3}
         return found[0].threshold * scale.get(found[0].scale, 1.0) if found else None
     return None
 

@@ -189,7 +189,7 @@ def _sizes(what: str, said: list[Utterance], decisions: Decisions) -> None:
     rules = {rule.id: rule for rule in decisions.rules if rule.kind == "sample"}
     held = rules.get("sample")
     told = "none" if held is None or held.evidence is None else (
-        f"{held.status}, evidence {held.evidence.e_value:.3g} of {held.evidence.bar:.3g}"
+        f"{held.status}, evidence {held.evidence.e_value:.3g} of {held.evidence.e_value_threshold:.3g}"
     )  # fmt: skip
     print(f"  {what}: {failed} of {len(said)} failed; rule about size: {told}")
 

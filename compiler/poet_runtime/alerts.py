@@ -55,7 +55,7 @@ def severity(result: DriftResult) -> str:
     return "low" if result.business_impact == "none" else "medium"
 
 
-def seconds(now: Any) -> float | None:
+def to_timestamp(now: Any) -> float | None:
     """Return a time in seconds since 1970. A datetime without a time zone is UTC; None stays None.
 
     NaN and NaT are unknown times and treated like None: they are before no end and within no pause.
@@ -76,7 +76,7 @@ def seconds(now: Any) -> float | None:
     return float(now)
 
 
-def apart(
+def partition(
     waiting: Results,
     features: frozenset[str],
     *,
@@ -106,7 +106,7 @@ def holdout(taken: Results, share: float) -> tuple[Results, Results]:
     return _split(taken, lambda each: _lot(each) < share)
 
 
-def held(taken: Results, rule: str) -> list[Suppressed]:
+def suppress(taken: Results, rule: str) -> list[Suppressed]:
     """Return the results as suppressed by a rule."""
     return [Suppressed(member=each, rule=rule) for each in taken]
 
@@ -145,12 +145,12 @@ def is_open(group: str, alerts: Iterable[Alert]) -> bool:
     return any(alert.group == group for alert in alerts)
 
 
-def raised_bars(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
+def raised_thresholds(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
     """Return, by feature, `factor` times the threshold of the recently alerted features."""
     return {each.feature: _bar(each, factor) for each in waiting if each.feature in features}
 
 
-def within_bars(
+def below_threshold(
     waiting: Results, features: frozenset[str], factor: float, *, severity_below: str
 ) -> tuple[Results, Results]:
     """Return the results that stay below the raised threshold and below a severity, and the rest."""
@@ -162,7 +162,9 @@ def within_bars(
     )
 
 
-def individual(results: Results, *, rule: str, now: float | None, is_holdout: bool = False) -> list[Alert]:
+def individual_alerts(
+    results: Results, *, rule: str, now: float | None, is_holdout: bool = False
+) -> list[Alert]:
     """Return one alert for each result."""
     return [
         Alert(members=(each,), severity=severity(each), rule=rule, raised_at=now, is_holdout=is_holdout)
@@ -172,8 +174,8 @@ def individual(results: Results, *, rule: str, now: float | None, is_holdout: bo
 
 def summary(members: Results, *, rule: str, now: float | None) -> Alert:
     """Return one alert about several results, with the highest of their severities."""
-    gravest = max((severity(each) for each in members), key=SEVERITIES.index)
-    return Alert(members=members, severity=gravest, group=rule, is_summary=True, rule=rule, raised_at=now)
+    highest = max((severity(each) for each in members), key=SEVERITIES.index)
+    return Alert(members=members, severity=highest, group=rule, is_summary=True, rule=rule, raised_at=now)
 
 
 def _is_datetime64(now: Any) -> bool:

@@ -14,12 +14,12 @@ import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Generic, Self, TypeVar
+from typing import Any, BinaryIO, Final, Generic, Self, TypeVar
 
 import filelock
 import msgspec
@@ -411,6 +411,8 @@ class JsonDocument(Generic[T]):
         The type of the error to raise.
     format
         The only value that the document's field ``format`` may have; None if it has no such field.
+    former
+        Conversions of the JSON objects of earlier formats to the present one, by format.
     """
 
     type: type[T]
@@ -418,6 +420,7 @@ class JsonDocument(Generic[T]):
     next_step: str
     error: ErrorType
     format: int | None = None
+    former: Mapping[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(default_factory=dict)
 
     def read(self, path: Path) -> T:
         """Read a document.
@@ -459,13 +462,20 @@ class JsonDocument(Generic[T]):
             The content is not such a document.
         """
         try:
-            found = msgspec.json.decode(content, type=self.type)
+            found = self._converted(content) or msgspec.json.decode(content, type=self.type)
         except (msgspec.DecodeError, RecursionError) as error:
             # A document of another release may lack fields; then an error about its format is clearer.
             self._require_format(_format_of(content), path)
             raise self.error(f"{path} is not {self.name} ({error}); {self.next_step}") from error
         self._require_format(getattr(found, "format", None), path)
         return found
+
+    def _converted(self, content: bytes) -> T | None:
+        """Return a document of an earlier format in the present one; None for every other content."""
+        convert = self.former.get(_format_of(content) or 0) if self.former else None
+        if convert is None:
+            return None
+        return msgspec.convert(convert(msgspec.json.decode(content)), self.type)
 
     def _require_format(self, found: int | None, path: Path) -> None:
         if self.format is not None and found is not None and found != self.format:

@@ -9,18 +9,18 @@ from typing import Any, Final, Literal
 class Score:
     """One statistic of a current sample against its reference.
 
-    `statistic` is in the statistic's own unit: for Wasserstein, mean shift, median shift and roughness this
-    is the standard deviation of the reference. `own_q90`, `own_max`, `own_mean` and `own_sd` summarize the
-    self-distances: the same statistic for windows of the reference that are as long as the current sample.
-    They are NaN if the statistic is not calibrated.
+    `statistic` is in the statistic's own unit: for Wasserstein, mean shift, median shift and mean absolute
+    difference this is the standard deviation of the reference. `null_q90`, `null_max`, `null_mean` and
+    `null_sd` summarize the self-distances: the same statistic for windows of the reference that are as long
+    as the current sample. They are NaN if the statistic is not calibrated.
     """
 
     statistic: float
     p_value: float | None = None
-    own_q90: float | None = None
-    own_max: float | None = None
-    own_mean: float | None = None
-    own_sd: float | None = None
+    null_q90: float | None = None
+    null_max: float | None = None
+    null_mean: float | None = None
+    null_sd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class DriftResult:
     drifted: bool
     score: float
     threshold: float
-    test: str  # "wasserstein/deseasonalised/own_q90"
+    test: str  # "wasserstein/deseasonalized/null_q90"
     direction: Literal["above", "below"] = "above"
     p_value: float | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)

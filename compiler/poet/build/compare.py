@@ -233,7 +233,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     flips: int = 0
     false_alarms: int = 0
     real: int = 0
-    unlabelled: int = 0
+    unlabeled: int = 0
 
 
 class Flips(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,8 +244,8 @@ class Flips(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     recorded: int
-    quieter: Side
-    louder: Side
+    fewer_alerts: Side
+    more_alerts: Side
     by_feature: dict[str, int]  # the features with the most flips
     precision_before: Interval
     precision_after: Interval

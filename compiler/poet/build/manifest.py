@@ -10,10 +10,11 @@ import msgspec
 from poet.build.compare import Against
 from poet.build.gates import ValidatedModule, ValidationReport
 from poet.spec.decisions import Decisions
+from poet_runtime import former_names
 from poet_runtime.errors import PublishError
 from poet_runtime.files import JsonDocument, to_json
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ _DOCUMENT: Final = JsonDocument(
     next_step="restore it from version control",
     error=PublishError,
     format=FORMAT,
+    former={1: former_names.manifest},
 )
 
 

@@ -213,7 +213,7 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
     with Workspace.open(settings["folder"]) as workspace:
         (planned,) = workspace.plan([policy]).policies
         # a candidate depends on the current log; a rule of the active version was decided when it was made
-        decisions = planned.champion if not rule or not rule.startswith("held-") else planned.decisions
+        decisions = planned.champion if not rule or not rule.startswith("candidate-") else planned.decisions
     document = explain_document(decisions, rule)
     show(as_json=settings["json"], document=document, lines=explain_lines(document))
 

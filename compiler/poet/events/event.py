@@ -3,9 +3,12 @@
 Events without an id get a UUIDv7 (RFC 9562), which is sortable by time and otherwise random. Times are in
 seconds since 1970, rounded to microseconds, together with their ISO 8601 text.
 
+Names of earlier releases are converted when an event is read; `raw` stays as it was written.
+
 `make` has a fast path (`quick`) for plain events. It leaves everything else to the general path, `parse`:
-money as text, a null that may have been a NaN, a time outside the years 2001 to 2096, and every invalid
-event, because `parse` reports what is wrong. Both paths yield the same payload and the same bytes.
+former names, money as text, a null that may have been a NaN, a time outside the years 2001 to 2096, and
+every invalid event, because `parse` reports what is wrong. Both paths yield the same payload and the same
+bytes.
 """
 
 import difflib
@@ -23,6 +26,7 @@ import msgspec
 from poet.events.payloads import Payload, Problem
 from poet.events.schema import PAYLOADS, units_of
 from poet.events.units import CONVERTERS, instant
+from poet_runtime import former_names
 from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.errors import EventError
 
@@ -105,7 +109,9 @@ def quick(
         return None
     try:
         encoded = _encode(data)
-        if encoded.find(b"null") >= 0:  # twice as fast as `in`
+        if encoded.find(b"null") >= 0 or former_names.is_former(
+            type_, encoded
+        ):  # `find`: twice as fast as `in`
             return None
         payload = decode(encoded)
         payload.verify()
@@ -151,6 +157,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         document = msgspec.json.decode(self.raw, type=dict[str, object])
         known = type(self.data).__struct_encode_fields__
         data = document.get("data")
+        if isinstance(data, dict):
+            data = former_names.payload(self.type, data)
         unknown = {name: value for name, value in document.items() if name not in _ENVELOPE_FIELDS}
         inner = (
             {name: value for name, value in data.items() if name not in known}
@@ -206,7 +214,7 @@ def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], f
     return Event(
         id=_text(envelope.id, name, "id") or new_id(time),
         source=_text(envelope.source, name, "source") or source,
-        type=envelope.type,
+        type=former_names.event_type(envelope.type),
         time=time,
         subject=envelope.subject,
         data=_payload(envelope, name),
@@ -323,12 +331,16 @@ def _reader(payload: type[Payload]) -> tuple[msgspec.json.Decoder[Payload], dict
 
 
 def _payload(envelope: _Envelope, name: str) -> Payload:
-    kind = PAYLOADS.get(envelope.type)
+    type_ = former_names.event_type(envelope.type)
+    kind = PAYLOADS.get(type_)
     if kind is None:
         raise _unknown_type(envelope.type, name)
     decoder, units = _reader(kind)
+    raw = envelope.data
     try:
-        data = _with_units(envelope.data, kind, units, name) if units else decoder.decode(envelope.data)
+        if former_names.is_former(type_, bytes(raw)):
+            raw = _with_present_names(type_, raw)
+        data = _with_units(raw, kind, units, name) if units else decoder.decode(raw)
         data.verify()
     except msgspec.ValidationError as error:
         raise _refusal(name, error, bytes(envelope.data)) from error
@@ -339,6 +351,13 @@ def _payload(envelope: _Envelope, name: str) -> Payload:
     except (msgspec.DecodeError, RecursionError) as error:
         raise _refused(name, path="data", expected="a JSON object", got=str(error)) from error
     return data
+
+
+def _with_present_names(type_: str, raw: msgspec.Raw) -> msgspec.Raw:
+    fields = msgspec.json.decode(raw)
+    if not isinstance(fields, dict):
+        return raw  # reported by the decoder
+    return msgspec.Raw(msgspec.json.encode(former_names.payload(type_, fields)))
 
 
 def _with_units(raw: msgspec.Raw, kind: type[Payload], units: Mapping[str, str], name: str) -> Payload:

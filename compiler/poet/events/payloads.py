@@ -272,10 +272,10 @@ class RecordedScore(msgspec.Struct, frozen=True, kw_only=True):
 
     statistic: float
     p_value: Fraction | None = None
-    own_q90: float | None = None
-    own_max: float | None = None
-    own_mean: float | None = None
-    own_sd: float | None = None
+    null_q90: float | None = None
+    null_max: float | None = None
+    null_mean: float | None = None
+    null_sd: float | None = None
 
 
 class ExecutionProfile(msgspec.Struct, frozen=True, kw_only=True):
@@ -335,7 +335,10 @@ class AlertRaised(Payload, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class LearningBegun(Payload, frozen=True, kw_only=True):
-    """The page of 65 536 log positions at which learners first started later than at the start of the log."""
+class LearningEpochStarted(Payload, frozen=True, kw_only=True):
+    """The first epoch at which learners started later than at the start of the log.
 
-    page: Annotated[int, Meta(ge=2)]
+    An epoch is 65 536 log positions; epochs are counted from 1.
+    """
+
+    epoch: Annotated[int, Meta(ge=2)]

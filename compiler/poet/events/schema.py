@@ -16,7 +16,7 @@ _OWN: Final[dict[str, type[Payload]]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
     "policy.executed": _telemetry.PolicyExecuted,
     "alert.raised": _telemetry.AlertRaised,
-    "learning.begun": _telemetry.LearningBegun,
+    "learning.epoch_started": _telemetry.LearningEpochStarted,
     "drift.validation": _accuracy.Validation,
     "model.retrained": _accuracy.ModelRetrained,
     "drift.false_positive": _accuracy.FalsePositive,
@@ -38,7 +38,9 @@ _OWN: Final[dict[str, type[Payload]]] = {
 }
 PAYLOADS: Final = KnownTypes(_OWN)
 # events that POET writes itself; nothing is learned from them as feedback
-TELEMETRY: Final = frozenset({"execution.recorded", "policy.executed", "alert.raised", "learning.begun"})
+TELEMETRY: Final = frozenset(
+    {"execution.recorded", "policy.executed", "alert.raised", "learning.epoch_started"}
+)
 _ON_THE_WIRE: Final = {
     "usd": {"type": ["number", "string"], "description": 'US dollars: 1200, "$1200", "$0.50"'},
     "seconds": {"type": ["number", "string"], "description": 'seconds, or "2_hours", "90min", "PT2H"'},

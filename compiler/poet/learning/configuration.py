@@ -13,14 +13,16 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     unit_usd: float = 100.0  # dollars per unit, to convert amounts reported in feedback
     hour_usd: float = 50.0  # dollars per hour of investigation
     # Feedback may adjust a configured cost by at most this factor, up or down; 1 disables the adjustment.
-    max_adjustment_factor: float = msgspec.field(default=2.0, name="within")
+    max_adjustment_factor: float = 2.0
 
     def __post_init__(self) -> None:
-        for field, name in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
-            if not getattr(self, field) > 0.0:
-                raise ValueError(f"costs.{name} must be positive, got {getattr(self, field)}")
+        for name in self.__struct_fields__:
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"costs.{name} must be positive, got {getattr(self, name)}")
         if self.max_adjustment_factor < 1.0:
-            raise ValueError(f"costs.within must be at least 1, got {self.max_adjustment_factor}")
+            raise ValueError(
+                f"costs.max_adjustment_factor must be at least 1, got {self.max_adjustment_factor}"
+            )
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ class HypothesisTest:
         """Return the statistics for a rule that this test supports or would support."""
         return Evidence(
             e_value=self.e_value,
-            bar=self.e_value_threshold,
+            e_value_threshold=self.e_value_threshold,
             before=before,
             after=after,
             n_effective=self.n_effective,

@@ -25,7 +25,7 @@ Replayer = Callable[["Summaries", Decisions, Decisions, LearnConfiguration], Fli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """The state of a trial; `bar` is the threshold for the evidence of either outcome.
+    """The state of a trial; `e_value_threshold` is the threshold for the evidence of either outcome.
 
     `saved` is the cost that the canary saves on labeled executions where the versions differ, in the
     workspace's cost unit.
@@ -34,7 +34,7 @@ class TrialOutcome:
     outcome: TrialDecision
     for_promotion: float
     for_rollback: float
-    bar: float
+    e_value_threshold: float
     answered_by_canary: int  # executions since the trial began
     answered_by_champion: int
     judged: int

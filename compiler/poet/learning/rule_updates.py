@@ -88,7 +88,7 @@ class RuleUpdate:
         if self.is_supported(rule.id, test):
             return [self.carry_over(self._unchanged(rule))]
         if test and test.e_value > 1.0 and not test.has_turned:
-            return [msgspec.structs.replace(rule, status="held")]
+            return [msgspec.structs.replace(rule, status="candidate")]
         return []
 
     def _unchanged(self, rule: Rule) -> Rule:
@@ -106,7 +106,7 @@ class RuleUpdate:
         taken = {rule.id for rule in rules}
         gone: list[Rule] = []
         for rule in self.champion.rules:
-            if rule.id in taken or rule.status in ("held", "vetoed"):
+            if rule.id in taken or rule.status in ("candidate", "vetoed"):
                 continue
             reason = "what was learned since speaks against it" if rule.evidence else "no longer needed"
             retired = msgspec.structs.replace(rule, status="retired", reason=reason)
@@ -166,6 +166,9 @@ def nearest(held: Iterable[Rule]) -> list[Rule]:
     """Return the candidates closest to adoption, closest first."""
 
     def lack(rule: Rule) -> tuple[float, str]:
-        return (rule.evidence.bar / rule.evidence.e_value if rule.evidence else math.inf, rule.id)
+        return (
+            rule.evidence.e_value_threshold / rule.evidence.e_value if rule.evidence else math.inf,
+            rule.id,
+        )
 
     return sorted(held, key=lack)[:_MOST_SHOWN]

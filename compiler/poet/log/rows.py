@@ -16,6 +16,7 @@ from msgspec import inspect
 
 from poet.events import PAYLOADS, TELEMETRY, Payload
 from poet.log.interface import Reader, Wanted, Written
+from poet_runtime import former_names
 from poet_runtime.errors import EventError
 
 ENVELOPE: Final = ("specversion", "id", "source", "type", "time", "subject")
@@ -151,7 +152,7 @@ def _written(reader: Reader, after: int, until: int) -> Iterator[Written]:
 
 def _is_wanted(each: Written, wanted: Wanted) -> bool:
     return (
-        wanted.type in ("", each.type)
+        wanted.type in ("", each.type, former_names.event_type(each.type))
         and each.source.startswith(wanted.source)
         and wanted.text.encode() in each.raw
         and not (wanted.is_feedback and each.type in TELEMETRY)

@@ -67,7 +67,7 @@ def _policy(each: PolicyPlan) -> PlannedPolicy:
         rules=each.decisions.rules,
         changes=_entries(each, offered),
         candidates=_entries(
-            each, (rule for rule in each.decisions.rules if rule.status in ("held", "vetoed"))
+            each, (rule for rule in each.decisions.rules if rule.status in ("candidate", "vetoed"))
         ),
         against=each.against,
         source=tuple(_source(each)) if each.is_change else (),

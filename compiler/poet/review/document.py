@@ -266,11 +266,11 @@ class UnjudgedCanary(Canary, frozen=True, kw_only=True):
 
 
 class JudgedCanary(Canary, frozen=True, kw_only=True):
-    """A canary with the evidence of its labels; `bar` is the threshold of both e-values."""
+    """A canary with the evidence of its labels; `e_value_threshold` is the threshold of both e-values."""
 
     for_promotion: float
     for_rollback: float
-    bar: float
+    e_value_threshold: float
     answered_by_canary: int
     answered_by_champion: int
     judged: int

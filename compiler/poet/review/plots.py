@@ -245,11 +245,11 @@ def bars(sketch: Sketch) -> Bars:
 
 def meter(evidence: Evidence) -> Meter:
     """Return an e-value and its threshold in percent of the scale."""
-    reach = 1.25 * max(log10(max(evidence.bar, 10.0)), log10(max(evidence.e_value, 1.0)))
+    reach = 1.25 * max(log10(max(evidence.e_value_threshold, 10.0)), log10(max(evidence.e_value, 1.0)))
     return Meter(
         value=round(100 * log10(max(evidence.e_value, 1.0)) / reach, 2),
-        bar=round(100 * log10(max(evidence.bar, 1.0)) / reach, 2),
-        is_clear=evidence.e_value >= evidence.bar,
+        bar=round(100 * log10(max(evidence.e_value_threshold, 1.0)) / reach, 2),
+        is_clear=evidence.e_value >= evidence.e_value_threshold,
     )
 
 

@@ -97,11 +97,13 @@ def evidence_plots(past: Past) -> Iterator[Plot]:
     """
     named = {rule.id: rule.id for rule in past.now.active if rule.evidence}
     for rule in past.decided[-1][1].rules if past.decided else ():
-        if rule.evidence and rule.status in ("adopted", "held"):
-            named.setdefault(rule.id.removeprefix("held-"), rule.id)
+        if rule.evidence and rule.status in ("adopted", "candidate"):
+            named.setdefault(rule.id.removeprefix("candidate-"), rule.id)
     tracks = {name: track for name in list(named)[:MOST_RULES] if (track := _track(past, name))}
     series = [
-        Series(name, [(at, max(evidence.e_value, 1e-6) / evidence.bar) for at, evidence in track])
+        Series(
+            name, [(at, max(evidence.e_value, 1e-6) / evidence.e_value_threshold) for at, evidence in track]
+        )
         for name, track in tracks.items()
     ]
     if series:
@@ -123,7 +125,7 @@ def _track(past: Past, name: str) -> list[tuple[int, Evidence]]:
     found = []
     for at, decisions in past.decided:
         rules = {rule.id: rule for rule in decisions.rules}
-        for rule in (rules.get(name), rules.get(f"held-{name}")):
+        for rule in (rules.get(name), rules.get(f"candidate-{name}")):
             if rule is not None and rule.evidence is not None:
                 found.append((at, rule.evidence))
                 break

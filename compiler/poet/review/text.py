@@ -97,7 +97,7 @@ def _against_lines(against: Against | None) -> Iterator[str]:
         return
     if against.comparison:
         yield from _comparison_lines(against.comparison)
-    if against.flips and (against.flips.quieter.flips or against.flips.louder.flips):
+    if against.flips and (against.flips.fewer_alerts.flips or against.flips.more_alerts.flips):
         yield from _replay_lines(against.flips)
 
 
@@ -228,7 +228,7 @@ def canary_line(canary: Canary) -> str:
         return f"{name}; {share}"
     evidence = (
         f"evidence for promotion {canary.for_promotion:.3g}, for rollback {canary.for_rollback:.3g}, "
-        f"threshold {canary.bar:g}"
+        f"threshold {canary.e_value_threshold:g}"
     )
     counts = (
         f"{canary.answered_by_canary} answers by the canary, {canary.answered_by_champion} by version "

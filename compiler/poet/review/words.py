@@ -10,7 +10,7 @@ from poet.spec import policies
 from poet.spec.decisions import Evidence, Interval, Replay, Rule
 
 SHARES: Final = ("false alarms among alerts", "real drifts found")  # printed in percent
-SIGNS: Final = {"adopted": "+", "retired": "-", "held": "?", "pinned": "=", "vetoed": "x", "start": " "}
+SIGNS: Final = {"adopted": "+", "retired": "-", "candidate": "?", "pinned": "=", "vetoed": "x", "start": " "}
 
 
 def clean(text: str) -> str:
@@ -57,8 +57,8 @@ def interval_words(interval: Interval) -> str:
 
 def against_threshold(evidence: Evidence, *, strong: str = "") -> str:
     """Return the e-value next to the threshold for adoption; `strong` encloses the e-value."""
-    sign = "≥" if evidence.e_value >= evidence.bar else "of"
-    return f"e-value {strong}{evidence.e_value:.3g}{strong} {sign} {evidence.bar:.3g}"
+    sign = "≥" if evidence.e_value >= evidence.e_value_threshold else "of"
+    return f"e-value {strong}{evidence.e_value:.3g}{strong} {sign} {evidence.e_value_threshold:.3g}"
 
 
 def needed_words(evidence: Evidence) -> str:
@@ -81,12 +81,12 @@ def coverage_words(comparison: Comparison) -> str:
 
 def turned(flips: Flips) -> tuple[tuple[str, Side], ...]:
     """Return both sides of a replay with their headings."""
-    return ("now silent", flips.quieter), ("now alert", flips.louder)
+    return ("now silent", flips.fewer_alerts), ("now alert", flips.more_alerts)
 
 
 def labels_of(side: Side) -> str:
     """Return the labels of the executions whose answer changed."""
-    return f"{side.false_alarms} labeled false alarms, {side.real} real, {side.unlabelled} unlabeled"
+    return f"{side.false_alarms} labeled false alarms, {side.real} real, {side.unlabeled} unlabeled"
 
 
 def precision_words(share: Interval) -> str:

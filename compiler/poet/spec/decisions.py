@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 Scalar = str | int | float | bool | None
-Status = Literal["start", "adopted", "held", "retired", "pinned", "vetoed"]
+Status = Literal["start", "adopted", "candidate", "retired", "pinned", "vetoed"]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The statistics behind a rule, sufficient to evaluate it without the log."""
 
     e_value: float
-    bar: float  # adopt when e_value >= bar
+    e_value_threshold: float  # adopt when e_value >= e_value_threshold
     before: tuple[Interval, ...] = ()
     after: tuple[Interval, ...] = ()
     n_effective: float = 0.0

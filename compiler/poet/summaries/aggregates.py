@@ -154,7 +154,7 @@ def add(*parts: pa.Table) -> pa.Table:
 
 
 _POSITION: Final = b"poet.position"
-_FORMAT: Final = {b"poet.format": b"1"}
+_FORMAT: Final = {b"poet.format": b"2"}
 
 
 class State(NamedTuple):

@@ -142,7 +142,7 @@ _ENVELOPE: Final = (
     Column("time", "float64", lambda stored: stored.event.time),
     Column("subject", "string", lambda stored: stored.event.subject),
 )
-_MEASURES: Final = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_MEASURES: Final = ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd")
 
 
 def _unread(stored: StoredEvent) -> object:

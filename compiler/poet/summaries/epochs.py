@@ -27,7 +27,7 @@ def count_events(tables: Bounded) -> tuple[dict[str, int], float]:
 
 PAGE: Final = 65_536  # log positions
 FEWEST: Final = 4_096  # feedback events
-BEGUN: Final = "learning.begun"
+BEGUN: Final = "learning.epoch_started"
 
 
 class Window(NamedTuple):

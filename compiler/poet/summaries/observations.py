@@ -171,9 +171,9 @@ def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
     scales = {
         "statistic": scored.statistic,
         "p_value": scored.p_value,
-        "own_q90": scored.statistic / scored.own_q90.nullif(0.0),
-        "own_max": scored.statistic / scored.own_max.nullif(0.0),
-        "own_sd": (scored.statistic - scored.own_mean) / scored.own_sd.nullif(0.0),
+        "null_q90": scored.statistic / scored.null_q90.nullif(0.0),
+        "null_max": scored.statistic / scored.null_max.nullif(0.0),
+        "null_zscore": (scored.statistic - scored.null_mean) / scored.null_sd.nullif(0.0),
     }
     keys = {name: scored[name] for name in ("feature", "test", "kind", "asked", "was_real")}
     return [_observed(scored, name, of, **keys) for name, of in scales.items()]

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from poet.log import FeedbackLog
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 OPTIMISTIC_ATTEMPTS: Final = 5
 T = TypeVar("T")
 
@@ -75,12 +75,14 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         return [folder / segment.file for segment in self.tables.get(table, ()) if segment.last > after]
 
 
+_OTHER_COLUMNS: Final = -1  # the position of segments that must be sealed again
 _DOCUMENT: Final = JsonDocument(
     type=Index,
     name="an index of segments",
     next_step="remove it to seal the log again",
     error=SummaryError,
     format=FORMAT,
+    former={1: lambda _: {"position": _OTHER_COLUMNS, "prefix": "", "format": FORMAT}},
 )
 
 
@@ -93,14 +95,15 @@ def sealing_lock(folder: Path) -> Iterator[None]:
 
 
 def read_index(folder: Path) -> Index | None:
-    """Return the index, or None if nothing was ever sealed in the folder.
+    """Return the index, or None if nothing was ever sealed in the folder by a release with these columns.
 
     Raises
     ------
     SummaryError
         The file is not an index, or a newer release wrote it.
     """
-    return _DOCUMENT.read_if_exists(folder / "segments.json")
+    index = _DOCUMENT.read_if_exists(folder / "segments.json")
+    return None if index is None or index.position == _OTHER_COLUMNS else index
 
 
 def read_consistently(folder: Path, read: Callable[[], T], *, has_own_engine: bool) -> T:

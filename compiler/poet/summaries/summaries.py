@@ -45,8 +45,8 @@ class Summaries:
     is_seasonal, n_current, n_reference`` of the execution, null where it was never recorded).
     `recorded`: one row per execution (``position, time, execution_id, feature``, then as above, then
     ``score, threshold``).
-    `scores`: one row per execution and test (``execution_id, test, statistic, p_value, own_q90, own_max,
-    own_mean, own_sd``). `delays`, `noise`, `performance`: one row per event; the velocity of a
+    `scores`: one row per execution and test (``execution_id, test, statistic, p_value, null_q90, null_max,
+    null_mean, null_sd``). `delays`, `noise`, `performance`: one row per event; the velocity of a
     noise issue is the median of its feature, in points per hour, null when unknown.
     `feedback`: one table per feedback type, and ``alert.raised``; `events` returns them.
     `executions`: the denominators. Each execution counts once in ``recorded, drifted, silent, audited,
@@ -181,7 +181,7 @@ _RECORDED: Final = pa.schema(
     ]
 )
 VOTES: Final = ("drift.validation", "drift.false_positive", "drift.detection_delay")
-_MEASURES: Final = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+_MEASURES: Final = ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd")
 _SCORES: Final = pa.schema(
     [("execution_id", pa.string()), ("test", pa.string()), *((name, pa.float64()) for name in _MEASURES)]
 )

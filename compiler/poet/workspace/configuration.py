@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from poet.learning.configuration import Bounds, Costs, LearnConfiguration
+from poet_runtime import former_names
 from poet_runtime.errors import WorkspaceError
 
 
@@ -83,7 +84,10 @@ def read_configuration(path: Path) -> Configuration:
         The file is missing, is not TOML, or contains an unknown setting.
     """
     try:
-        document = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Document)
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        if isinstance(costs := settings.get("costs"), dict):
+            settings["costs"] = former_names.cost_names(costs)
+        document = msgspec.convert(settings, _Document)
         learning = msgspec.structs.asdict(document.learning)
         learn = LearnConfiguration(
             **learning,
@@ -118,7 +122,7 @@ source = "{source}"
 
 # Costs in one unit of your choice: of a false alarm, a miss, an hour in which a drift was not detected
 # (delay_hour) and one execution (run). Feedback that reports dollars or hours adjusts a cost, converted
-# with unit_usd and hour_usd, by at most a factor of `within` (1: never).
+# with unit_usd and hour_usd, by at most a factor of `max_adjustment_factor` (1: never).
 [costs]
 false_alarm = 1.0
 miss = 3.0
@@ -126,7 +130,7 @@ delay_hour = 1.0
 run = 0.001
 unit_usd = 100.0
 hour_usd = 50.0
-within = 2.0
+max_adjustment_factor = 2.0
 
 [learning]
 risk = 0.05             # probability of ever acting on noise, per policy, however often you compile

@@ -104,7 +104,9 @@ class Plan:
     @property
     def held(self) -> tuple[Rule, ...]:
         """Return the candidates without enough evidence, nearest to adoption first in each policy."""
-        return tuple(rule for each in self.policies for rule in each.decisions.rules if rule.status == "held")
+        return tuple(
+            rule for each in self.policies for rule in each.decisions.rules if rule.status == "candidate"
+        )
 
     @property
     def retired(self) -> tuple[Rule, ...]:
@@ -126,7 +128,12 @@ def summaries_of(
     with open_engine(folder, engine.name, engine.master) as opened:
         summaries = summarise(folder, until=until, engine=opened)
     if not summaries.has_begun and until is None:
-        begun = make("learning.begun", {"page": summaries.first_page}, source="poet", id="learning.begun")
+        begun = make(
+            "learning.epoch_started",
+            {"page": summaries.first_page},
+            source="poet",
+            id="learning.epoch_started",
+        )
         log.append([begun], durable=True)
     return summaries
 

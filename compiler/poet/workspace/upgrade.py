@@ -22,11 +22,13 @@ from typing import Final
 
 import msgspec
 
+from poet.build.manifest import FORMAT as MANIFEST_FORMAT
 from poet.build.manifest import Manifest, decode_manifest, encode
 from poet.build.publish import ATTRIBUTES, published_source
 from poet.build.render import RenderedModule, render
 from poet.build.validate import validate
 from poet.spec.decisions import Decisions
+from poet_runtime import former_names
 from poet_runtime.errors import (
     CheckError,
     PluginError,
@@ -267,6 +269,7 @@ class _Work:
                 source_sha256=_sha256(source),
                 template_sha256=rendered.template_sha256,
                 compiler=installed_version("poet-policy-compiler"),
+                format=MANIFEST_FORMAT,
             )
         )
         _require_kept(content, after, path)
@@ -371,9 +374,12 @@ def _require_of(manifest: Manifest, policy: str, number: int, path: Path) -> Non
 
 def _require_kept(before: bytes, after: bytes, path: Path) -> None:
     """Refuse a manifest with content unknown to this release, such as fields of a later one."""
+    former = msgspec.json.decode(before)
+    if former.get("format") != MANIFEST_FORMAT:
+        former = former_names.manifest(former)
     old, new = (
-        {name: value for name, value in msgspec.json.decode(content).items() if name not in REWRITTEN}
-        for content in (before, after)
+        {name: value for name, value in each.items() if name not in REWRITTEN}
+        for each in (former, msgspec.json.decode(after))
     )
     if lost := _lost(old, new, ""):
         raise PublishError(

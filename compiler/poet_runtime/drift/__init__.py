@@ -2,7 +2,7 @@
 
 Every policy built from them satisfies this contract. Identical samples never drift. Adding a constant to both
 numeric samples, or scaling both, changes nothing. Without times the order of the current sample never
-matters, because criteria of `roughness` and `differenced` are not evaluated then
+matters, because criteria of `mean_absolute_difference` and `differenced` are not evaluated then
 (`Criterion.is_order_free`). On the calibrated scales the order of the *reference* matters to every statistic,
 because its own windows are contiguous pieces of it.
 """

@@ -86,29 +86,29 @@ class Samples:
         """
         key = f"{statistic}/{preparation}"
         known = self._scores.get(key)
-        if known is None or (calibrated and known.own_max is None):
+        if known is None or (calibrated and known.null_max is None):
             self._scores[key] = known = self._score(statistic, preparation, calibrated=calibrated)
         return known
 
-    def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> DriftResult:
-        """Return a result with drift if at least `agree` of the criteria hold.
+    def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> DriftResult:
+        """Return a result with drift if at least `min_votes` of the criteria hold.
 
-        Score, threshold and test are those of the deciding criterion, the `agree`-th best.
+        Score, threshold and test are those of the deciding criterion, the `min_votes`-th best.
 
         Raises
         ------
         SampleError
-            `agree` is not between 1 and the number of criteria.
+            `min_votes` is not between 1 and the number of criteria.
         """
-        if not 1 <= agree <= len(criteria):
-            raise SampleError(f"rule {rule_id}: agree must be 1 to {len(criteria)}, got {agree}")
+        if not 1 <= min_votes <= len(criteria):
+            raise SampleError(f"rule {rule_id}: min_votes must be 1 to {len(criteria)}, got {min_votes}")
         if self.reason:
             return self.undecided()
         asked = [criterion for criterion in criteria if not self._is_beyond(criterion)]
-        if len(asked) < agree:
+        if len(asked) < min_votes:
             return self._unordered(rule_id, criteria)
         readings = sorted(map(self._read, asked), key=lambda reading: reading.margin, reverse=True)
-        decisive = readings[agree - 1]
+        decisive = readings[min_votes - 1]
         unknown = [reading.criterion.test for reading in readings if math.isnan(reading.value)]
         return DriftResult(
             drifted=decisive.holds,
@@ -171,7 +171,7 @@ class Samples:
             return Score(statistic=value, p_value=p)
         own = self.reference.null(statistic, preparation, self.current.n_present)
         return Score(
-            statistic=value, p_value=p, own_q90=own.q90, own_max=own.max, own_mean=own.mean, own_sd=own.sd
+            statistic=value, p_value=p, null_q90=own.q90, null_max=own.max, null_mean=own.mean, null_sd=own.sd
         )
 
     def _measure(self, statistic: str, preparation: str) -> tuple[float, float | None]:
@@ -259,7 +259,14 @@ def _period(context: Mapping[str, Any]) -> float | None:
     return float(period)
 
 
-CALIBRATED: Final = ("wasserstein", "ks", "mean_shift", "median_shift", "scale_shift", "roughness")
+CALIBRATED: Final = (
+    "wasserstein",
+    "ks",
+    "mean_shift",
+    "median_shift",
+    "scale_shift",
+    "mean_absolute_difference",
+)
 PLAIN: Final = ("psi", "jensen_shannon", "cramer_von_mises", "mann_whitney", "levene", "anderson_darling")
 PHASE_MATCHED: Final = ("ks", "wasserstein")
 CATEGORICAL: Final = ("chi_square", "g_test", "total_variation", "psi", "jensen_shannon", "hellinger")
@@ -302,7 +309,7 @@ def scores_of(samples: Samples) -> dict[str, Score]:
     has_order = samples.current.times is not None
     calibrated = [name for name in CALIBRATED if has_order or name not in ORDERED]
     scores: dict[str, Score] = {}
-    for preparation in ("raw", "deseasonalised"):
+    for preparation in ("raw", "deseasonalized"):
         samples.reference.calibrate(calibrated, preparation, length)
         scores |= {f"{name}/{preparation}": samples.score(name, preparation) for name in calibrated}
     scores |= {f"{name}/raw": samples.score(name, "raw", calibrated=False) for name in PLAIN}

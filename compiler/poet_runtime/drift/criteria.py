@@ -9,7 +9,7 @@ from poet_runtime.drift.statistics import NAMES, ORDERED
 from poet_runtime.errors import SampleError
 from poet_runtime.results import Score
 
-Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
+Scale = Literal["absolute", "p_value", "null_q90", "null_max", "null_zscore"]
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 
 
@@ -95,11 +95,11 @@ def read_score(score: Score, scale: str) -> float:
         return score.statistic
     if scale == "p_value":
         return math.nan if score.p_value is None else score.p_value
-    if score.own_q90 is None or score.own_max is None or score.own_mean is None or score.own_sd is None:
+    if score.null_q90 is None or score.null_max is None or score.null_mean is None or score.null_sd is None:
         return math.nan
-    if scale == "own_sd":
-        return (score.statistic - score.own_mean) / score.own_sd
-    return score.statistic / (score.own_q90 if scale == "own_q90" else score.own_max)
+    if scale == "null_zscore":
+        return (score.statistic - score.null_mean) / score.null_sd
+    return score.statistic / (score.null_q90 if scale == "null_q90" else score.null_max)
 
 
 def _criterion(

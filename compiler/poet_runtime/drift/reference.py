@@ -98,7 +98,7 @@ def shape_of(baseline: Baseline) -> Shape:
     )
 
 
-Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
+Preparation = Literal["raw", "phase_matched", "deseasonalized", "detrended", "differenced"]
 PREPARATIONS: Final[tuple[Preparation, ...]] = get_args(Preparation)
 
 SPARSE: Final = 4  # windows are sparse if together they have fewer values than 1/SPARSE of the reference
@@ -276,7 +276,7 @@ class Reference:
     def _prepared(
         self, values: npt.NDArray[Any], times: FloatArray | None, preparation: str
     ) -> npt.NDArray[Any]:
-        if preparation == "deseasonalised" and self.season is not None and times is not None:
+        if preparation == "deseasonalized" and self.season is not None and times is not None:
             return self.season.without(values, times)
         if preparation == "detrended" and times is not None:
             slope, middle = self.trend

@@ -31,7 +31,7 @@ class GenerateAlerts(Protocol):
 def _difference(champion: AlertPlan, shadow: AlertPlan) -> Difference:
     if _sent(champion) == _sent(shadow):
         return ""
-    return difference_of_counts(len(champion.alerts), len(shadow.alerts)) or "otherwise"
+    return difference_of_counts(len(champion.alerts), len(shadow.alerts)) or "different"
 
 
 def _sent(plan: AlertPlan) -> Counter[tuple[object, ...]]:

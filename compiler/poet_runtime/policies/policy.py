@@ -38,7 +38,7 @@ DEEPEST: Final = 4  # levels of a recorded answer
 _IDENTITY: Final[Mapping[str, Any]] = {"execution_id": "", "policy_version": 0}
 _log: Final = logging.getLogger("poet_runtime")
 
-Difference = Literal["", "quieter", "louder", "otherwise"]
+Difference = Literal["", "fewer_alerts", "more_alerts", "different"]
 Attributes = dict[str, str | bool | int | float]
 RecordedEvent = tuple[str, dict[str, Any]]  # type and payload of an event
 
@@ -65,23 +65,23 @@ class Execution:
 
 
 def difference_of_values(champion: Any, shadow: Any) -> Difference:
-    """Return "" for equal answers, else "otherwise". Execution ids and version numbers are ignored."""
+    """Return "" for equal answers, else "different". Execution ids and version numbers are ignored."""
     if type(champion) is not type(shadow):
-        return "otherwise"
+        return "different"
     champion, shadow = without_identity(champion), without_identity(shadow)
     try:
         is_equal = bool(champion == shadow)
     except ValueError:  # arrays compare member by member
         is_equal = False
     # NaN is not equal to itself but means the same
-    return "" if is_equal or repr(champion) == repr(shadow) else "otherwise"
+    return "" if is_equal or repr(champion) == repr(shadow) else "different"
 
 
 def difference_of_counts(champion: int, shadow: int) -> Difference:
     """Return how the number of alerts differs from the champion's."""
     if champion == shadow:
         return ""
-    return "louder" if shadow > champion else "quieter"
+    return "more_alerts" if shadow > champion else "fewer_alerts"
 
 
 def brief_value(answer: Any) -> str:

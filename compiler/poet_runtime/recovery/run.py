@@ -269,7 +269,7 @@ def _after(failed: MonitoringOutcome, run: Run, notes: tuple[str, ...], tried: T
     )
 
 
-_OWN_Q90_TIMES: Final = 1.7  # as in the calibrated preset of `detect_drift`
+_NULL_Q90_TIMES: Final = 1.7  # as in the calibrated preset of `detect_drift`
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,11 +345,11 @@ def _calibrated() -> Callable[..., DriftResult]:
         if samples.reason:
             return samples.undecided()
         if samples.is_categorical:
-            return samples.decide("categorical", above("chi_square", "raw", "own_q90", _OWN_Q90_TIMES))
+            return samples.decide("categorical", above("chi_square", "raw", "null_q90", _NULL_Q90_TIMES))
         return samples.decide(
             "numeric",
-            above("wasserstein", "deseasonalised", "own_q90", _OWN_Q90_TIMES),
-            above("roughness", "raw", "own_q90", _OWN_Q90_TIMES),
+            above("wasserstein", "deseasonalized", "null_q90", _NULL_Q90_TIMES),
+            above("mean_absolute_difference", "raw", "null_q90", _NULL_Q90_TIMES),
         )
 
     return detect

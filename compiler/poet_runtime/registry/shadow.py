@@ -54,9 +54,9 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     sha256: str
     champion: int
     compared: int = 0
-    quieter: int = 0
-    louder: int = 0
-    otherwise: int = 0
+    fewer_alerts: int = 0
+    more_alerts: int = 0
+    different: int = 0
     failed: int = 0
     skipped: int = 0  # sampled calls that were too large, too many at once, or not safe to run twice
     witnesses: list[Witness] = []
@@ -64,7 +64,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def differ(self) -> int:
         """The number of compared calls with different answers."""
-        return self.quieter + self.louder + self.otherwise
+        return self.fewer_alerts + self.more_alerts + self.different
 
     @property
     def is_empty(self) -> bool:
@@ -73,13 +73,17 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return the sum of the counts and all witnesses."""
-        counts = ("compared", "quieter", "louder", "otherwise", "failed", "skipped")
+        counts = ("compared", "fewer_alerts", "more_alerts", "different", "failed", "skipped")
         sums = {name: getattr(self, name) + getattr(other, name) for name in counts}
         return msgspec.structs.replace(self, **sums, witnesses=self.witnesses + other.witnesses)
 
     def __str__(self) -> str:
         said = f"{_grouped(self.compared)} compared, {_grouped(self.differ)} differ"
-        kinds = (("quieter", self.quieter), ("louder", self.louder), ("otherwise", self.otherwise))
+        kinds = (
+            ("fewer_alerts", self.fewer_alerts),
+            ("more_alerts", self.more_alerts),
+            ("different", self.different),
+        )
         told = ", ".join(f"{_grouped(count)} {name}" for name, count in kinds if count)
         said += f" ({told})" if told else ""
         said += f", {_grouped(self.failed)} failed"
@@ -263,7 +267,7 @@ class Shadow(BackgroundWorker):
                 new.failed += 1
             else:
                 new.compared += 1
-            if found in ("quieter", "louder", "otherwise"):
+            if found in ("fewer_alerts", "more_alerts", "different"):
                 setattr(new, found, getattr(new, found) + 1)
             if found and len(new.witnesses) < WITNESSES:
                 new.witnesses.append(

@@ -162,7 +162,7 @@ def test_a_rule_says_what_it_was_and_why() -> None:
     )
     assert fast.reason.startswith("0.5")
     assert fast.evidence is not None
-    assert fast.evidence.e_value > fast.evidence.bar
+    assert fast.evidence.e_value > fast.evidence.e_value_threshold
     (before,), (after,) = fast.evidence.before, fast.evidence.after
     assert after.low < 0.5 < after.high < before.low < 5.0 < before.high
     assert len(fast.evidence.sample_events) == 5
@@ -172,7 +172,7 @@ def test_a_rule_says_what_it_was_and_why() -> None:
 def test_a_held_rule_says_how_many_more_events_it_needs() -> None:
     """A little evidence holds the rule, more of the same adopts it about when it said."""
     held = rule(learned(fast_delays(8, seed=2)), "fast")
-    assert held.status == "held"
+    assert held.status == "candidate"
     assert held.evidence is not None
     assert held.evidence.events_needed is not None
     assert rule(learned(fast_delays(8 + 3 * held.evidence.events_needed, seed=2)), "fast").status == "adopted"
@@ -286,7 +286,7 @@ def test_one_source_against_all_others_adopts_nothing() -> None:
     assert window_at(learned(loud), 8_000.0) == 500
     contradicted = learned(loud + others)
     assert window_at(contradicted, 8_000.0) == 5_000
-    assert rule(contradicted, "fast").status == "held"
+    assert rule(contradicted, "fast").status == "candidate"
 
 
 def test_a_burst_of_one_source_is_capped() -> None:

@@ -52,13 +52,13 @@ BAD = (
         "asks for both where one is enough",
         "A seasonal drift that shows in one statistic alone is never found.",
         TABLE,
-        (("NUMERIC_SEASONAL_AGREE = 1 ", "NUMERIC_SEASONAL_AGREE = 2 "),),
+        (("NUMERIC_SEASONAL_MIN_VOTES = 1 ", "NUMERIC_SEASONAL_MIN_VOTES = 2 "),),
     ),
     Bad(
         "forgets to take the season out",
         "Every night drifts from every day.",
         TABLE,
-        (('above("wasserstein", "deseasonalised", "own_q90"', 'above("wasserstein", "raw", "own_q90"'),),
+        (('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),),
     ),
     Bad(
         "measures seasonal features by two the other way round",
@@ -67,21 +67,21 @@ BAD = (
         (
             (
                 (
-                    '            above("wasserstein", "deseasonalised", "own_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE),\n"
+                    '            above("wasserstein", "deseasonalized", "null_q90", '
+                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
                 ),
                 "",
             ),
             (
                 (
-                    '            above("roughness", "raw", "own_q90", '
-                    "NUMERIC_SEASONAL_ROUGHNESS_OWN_Q90_ABOVE),\n"
+                    '            above("mean_absolute_difference", "raw", "null_q90", '
+                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
                 ),
                 (
-                    '            above("roughness", "deseasonalised", "own_q90", '
-                    "NUMERIC_SEASONAL_ROUGHNESS_OWN_Q90_ABOVE),\n"
-                    '            above("wasserstein", "raw", "own_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE),\n"
+                    '            above("mean_absolute_difference", "deseasonalized", "null_q90", '
+                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
+                    '            above("wasserstein", "raw", "null_q90", '
+                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
                 ),
             ),
         ),

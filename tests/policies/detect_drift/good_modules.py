@@ -80,7 +80,7 @@ GOOD = (
                 NUMERIC,
                 (
                     '    criteria = (below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW),)\n'
-                    '    return samples.decide("numeric", *criteria, agree=1)\n'
+                    '    return samples.decide("numeric", *criteria, min_votes=1)\n'
                 ),
             ),
         ),

@@ -12,7 +12,7 @@ START: Final = "ks"
 
 
 def events() -> list[Event]:
-    """KS cries wolf on seasonal features, where the deseasonalised distance tells drifts from tides."""
+    """KS cries wolf on seasonal features, where the deseasonalized distance tells drifts from tides."""
     return events_of(_drifts(np.random.default_rng(1)), hours=0.5)
 
 
@@ -24,7 +24,7 @@ def _drifts(chance: np.random.Generator) -> Iterator[tuple[str, str, dict[str, A
         distance = float(chance.uniform(2.2, 4.0) if is_far else chance.uniform(0.2, 1.1))
         profile = {"kind": "numeric", "n_current": 500, "n_reference": 5000}
         season = {"period": 86_400.0, "seasonal_strength": 0.7} if is_seasonal else {}
-        calibrated = {"own_q90": 1.0, "own_max": 1.3, "own_mean": 0.5, "own_sd": 0.3}
+        calibrated = {"null_q90": 1.0, "null_max": 1.3, "null_mean": 0.5, "null_sd": 0.3}
         yield (
             "execution.recorded",
             "poet",
@@ -39,7 +39,7 @@ def _drifts(chance: np.random.Generator) -> Iterator[tuple[str, str, dict[str, A
                 "threshold": 0.05,
                 "scores": {
                     "ks/raw": {"statistic": 0.2, "p_value": 0.001},
-                    "wasserstein/deseasonalised": {"statistic": round(distance, 3), **calibrated},
+                    "wasserstein/deseasonalized": {"statistic": round(distance, 3), **calibrated},
                 },
                 "profile": profile | season,
             },

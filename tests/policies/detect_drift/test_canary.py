@@ -17,7 +17,7 @@ NOTHING = pa.table({"position": pa.array([], pa.int64())})
 CHAMPION = policy("detect_drift").version_1("ks")
 CANARY = msgspec.structs.replace(policy("detect_drift").version_1("calibrated"), version=2, revises=1)
 RISK = LearnConfiguration().risk
-CALIBRATED = {"own_q90": 1.0, "own_max": 1.3, "own_mean": 0.5, "own_sd": 0.3}
+CALIBRATED = {"null_q90": 1.0, "null_max": 1.3, "null_mean": 0.5, "null_sd": 0.3}
 
 
 def world(
@@ -45,13 +45,15 @@ def world(
         feature = int(chance.integers(20))
         version = 2 if sides[feature] else 1
         kind = chance.choice(
-            ["quieter", "louder", "both", "none"], p=[flips / 2, flips / 2, 0.2, 0.8 - flips]
+            ["fewer_alerts", "more_alerts", "both", "none"], p=[flips / 2, flips / 2, 0.2, 0.8 - flips]
         )
-        old, new = kind in ("quieter", "both"), kind in ("louder", "both")
+        old, new = kind in ("fewer_alerts", "both"), kind in ("more_alerts", "both")
         drifted = new if version == 2 else old
         audit = not drifted and chance.random() < audit_rate
         both_real = 0.0 if noisy_canary and version == 2 else 0.9
-        rate = {"quieter": quieter_real, "louder": louder_real, "both": both_real, "none": 0.0}[kind]
+        rate = {"fewer_alerts": quieter_real, "more_alerts": louder_real, "both": both_real, "none": 0.0}[
+            kind
+        ]
         execution = {
             "execution_id": f"x{row}", "feature": f"f{feature}", "policy_version": version,
             "drifted": drifted, "audit": audit, "propensity": audit_rate if audit else 1.0, "kind": "numeric",
@@ -62,7 +64,7 @@ def world(
         for test, value, p in (("wasserstein/raw", statistic, None), ("ks/raw", 0.1, p_value)):
             known = CALIBRATED if p is None else dict.fromkeys(CALIBRATED)
             scores.append({"execution_id": f"x{row}", "test": test, "statistic": value, "p_value": p} | known)
-        for preparation in ("deseasonalised", "detrended", "phase_matched", "differenced"):
+        for preparation in ("deseasonalized", "detrended", "phase_matched", "differenced"):
             test = f"wasserstein/{preparation}"
             scores.append(
                 {"execution_id": f"x{row}", "test": test, "statistic": statistic, "p_value": None}
@@ -109,7 +111,7 @@ def test_few_verdicts_are_inconclusive_and_say_what_is_needed() -> None:
     """Neither evidence reaches the bar."""
     outcome = judged(world(12, seed=3, quieter_real=0.0, louder_real=1.0))
     assert outcome.outcome == "inconclusive"
-    assert max(outcome.for_promotion, outcome.for_rollback) < outcome.bar == 4.0 / RISK
+    assert max(outcome.for_promotion, outcome.for_rollback) < outcome.e_value_threshold == 4.0 / RISK
 
 
 def test_executions_before_the_trial_do_not_count() -> None:

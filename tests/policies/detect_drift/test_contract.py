@@ -34,16 +34,16 @@ def bent(decisions: Decisions, old: str, new: str) -> CheckedModule:
     [
         (
             "seasonal_adjustment",
-            "ROUGHNESS_OWN_MAX_ABOVE = 1.0",
-            "ROUGHNESS_OWN_MAX_ABOVE = 1.0000000000000002",
+            "MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0",
+            "MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0000000000000002",
         ),
         ("seasonal_adjustment", "P_BELOW = 0.05", "P_BELOW = 0.049999999999999996"),
         ("seasonal_adjustment", "AGREE = 1", "AGREE = 2"),
-        ("seasonal_adjustment", '"deseasonalised"', '"raw"'),
+        ("seasonal_adjustment", '"deseasonalized"', '"raw"'),
         ("seasonal_adjustment", "samples.is_seasonal and not", "not samples.is_seasonal and not"),
         ("start_evidently", "SMALL_REFERENCE_AT_MOST = 1000", "SMALL_REFERENCE_AT_MOST = 999"),
         ("start_evidently", "<= NUMERIC_SMALL", "< NUMERIC_SMALL"),
-        ("features_and_agreement", "_AGREE = 2", "_AGREE = 1"),
+        ("features_and_agreement", "_MIN_VOTES = 2", "_MIN_VOTES = 1"),
         ("start_ks", "    if samples.is_categorical:", "    if not samples.is_categorical:"),
         ("start_ks", "if samples.reason:", "if False:"),
     ],
@@ -73,15 +73,15 @@ def with_numeric(statistic: str, scale: str, threshold: float, **configuration: 
 
 def test_a_statistic_that_may_be_negative_keeps_the_contract(tmp_path: Path) -> None:
     """Anderson-Darling is standardised."""
-    decisions = with_numeric("anderson_darling", "own_q90", 1.7)
+    decisions = with_numeric("anderson_darling", "null_q90", 1.7)
     assert validate(check(render(decisions)), staging=tmp_path, effort=60).report.passed
 
 
-@pytest.mark.parametrize("statistic", ["scale_shift", "roughness", "levene"])
+@pytest.mark.parametrize("statistic", ["scale_shift", "mean_absolute_difference", "levene"])
 def test_a_rule_that_is_blind_to_level_breaks_the_contract(tmp_path: Path, statistic: str) -> None:
     """A shift of 3 sd is always found, so such a statistic needs another beside it."""
     with pytest.raises(ContractBrokenError, match="finds a shift of three standard deviations"):
-        validate(check(render(with_numeric(statistic, "own_q90", 1.7))), staging=tmp_path, effort=30)
+        validate(check(render(with_numeric(statistic, "null_q90", 1.7))), staging=tmp_path, effort=30)
 
 
 def test_a_declared_rate_of_false_alarms_is_kept(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ KS = policy("detect_drift").version_1("ks")
 class Seen:
     """One execution and what people said of it."""
 
-    wasserstein: float  # over the reference's own q90
+    wasserstein: float  # over the reference's null q90
     ks_p: float = 0.001
     real: bool | None = None  # None: nobody said anything
     drifted: bool = True
@@ -59,10 +59,10 @@ def summarised(seen: Iterable[Seen], *, more_votes: Iterable[tuple[int, str, boo
         position += 1
         recorded.append(execution | {"position": position, "time": time})
         for test, statistic, p in (
-            ("wasserstein/deseasonalised", each.wasserstein, None),
+            ("wasserstein/deseasonalized", each.wasserstein, None),
             ("ks/raw", 0.1, each.ks_p),
         ):
-            calibrated = {"own_q90": 1.0, "own_max": 1.3, "own_mean": 0.5, "own_sd": 0.3}
+            calibrated = {"null_q90": 1.0, "null_max": 1.3, "null_mean": 0.5, "null_sd": 0.3}
             score = {"execution_id": f"x{row}", "test": test, "statistic": statistic, "p_value": p}
             scores.append(score | (calibrated if p is None else dict.fromkeys(calibrated)))
         said = [] if each.real is None else [(row, each.source, each.real)]
@@ -102,7 +102,7 @@ def test_a_monitor_that_cries_wolf_is_taught_by_sixty_answers() -> None:
     evidence = rule(decided, "numeric").evidence
     assert (adopted(decided), decided.version, decided.revises) == ({"numeric"}, 2, 1)
     assert evidence is not None
-    assert evidence.e_value >= evidence.bar
+    assert evidence.e_value >= evidence.e_value_threshold
     assert rule(decided, "numeric").was == "KS p < 0.05"
 
 
@@ -126,10 +126,10 @@ def test_without_verdicts_nothing_changes() -> None:
 def test_a_few_answers_are_held_with_what_they_still_need() -> None:
     """About so many more like these."""
     decided = learn(summarised(crying_wolf(14, seed=2)), KS, LearnConfiguration())
-    held = rule(decided, "held-numeric")
+    held = rule(decided, "candidate-numeric")
     assert decided.behaves_as(KS)
     assert held.evidence is not None
-    assert held.evidence.e_value < held.evidence.bar
+    assert held.evidence.e_value < held.evidence.e_value_threshold
     assert (held.evidence.events_needed or 0) > 0
 
 
@@ -262,7 +262,7 @@ def test_every_candidate_finds_a_shift_of_three_standard_deviations() -> None:
             | {"kind": "numeric", "is_seasonal": False, "n_reference": 300}
         )
         for test, score in score_all(current + 3.0 * reference.std(), reference).items():
-            columns = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
+            columns = ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd")
             scores.append(name | {"test": test} | {column: getattr(score, column) for column in columns})
     empty = summarised([Seen(1.0, real=True)])
     executions = read_executions(

@@ -50,8 +50,8 @@ def test_flips_are_joined_with_what_people_said() -> None:
     found = replayed(said, learned(said))
     real = sum(each.data.get("was_real_drift", False) for each in said)
     assert found.recorded == 200
-    assert found.quieter.flips == found.quieter.false_alarms == 200 - real
-    assert found.louder.flips == found.quieter.real == found.quieter.unlabelled == 0
+    assert found.fewer_alerts.flips == found.fewer_alerts.false_alarms == 200 - real
+    assert found.more_alerts.flips == found.fewer_alerts.real == found.fewer_alerts.unlabeled == 0
     assert found.by_feature == {"page_views": 200 - real}
     assert found.precision_before.estimate == real / 200
     assert found.precision_after.estimate == 1.0

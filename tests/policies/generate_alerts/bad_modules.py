@@ -8,11 +8,11 @@ TABLE = "boundary table"
 HEAD = "from poet_runtime.alerts import (\n"
 RESULTS = "from poet_runtime.results import AlertPlan\n"
 FOUND = "    waiting = drifted(drift_results)\n"
-MOMENT = "    moment = seconds(now)\n"
+MOMENT = "    moment = to_timestamp(now)\n"
 HOLDOUT = "asked, taken = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)"
 GROUP = """\
     # group-ad_spend
-    members, others = apart(waiting, GROUP_AD_SPEND_FEATURES)
+    members, others = partition(waiting, GROUP_AD_SPEND_FEATURES)
     is_reopened = is_open("group-ad_spend", earlier)
     if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
         alerts.append(summary(members, rule="group-ad_spend", now=moment))
@@ -24,11 +24,13 @@ BATCH = """\
         alerts.append(summary(waiting, rule="batch", now=moment))
         waiting = ()
 """
-EVERY = '    alerts.extend(individual(waiting, rule="every-drift", now=moment))\n'
+EVERY = '    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
 WITHIN = """\
-    taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
+    taken, waiting = below_threshold(
+        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+    )
 """
-BARS = "    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)\n"
+BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 BAD = (
     Bad(
@@ -40,7 +42,8 @@ BAD = (
                 EVERY,
                 (
                     "    kinds = {each.business_impact: each for each in waiting}\n"
-                    '    alerts.extend(individual(tuple(kinds.values()), rule="every-drift", now=moment))\n'
+                    "    one_each = tuple(kinds.values())\n"
+                    '    alerts.extend(individual_alerts(one_each, rule="every-drift", now=moment))\n'
                 ),
             ),
         ),
@@ -83,7 +86,7 @@ BAD = (
         "takes moments in seconds alone",
         "A datetime, which is what most callers have, raises in the night.",
         TABLE,
-        ((MOMENT, "    moment = now\n"), ("    seconds,\n", "")),
+        ((MOMENT, "    moment = now\n"), ("    to_timestamp,\n", "")),
     ),
     Bad(
         "ignores the share to ask about",
@@ -144,13 +147,13 @@ BAD = (
         (
             (
                 (
-                    "        taken, waiting = apart(\n            waiting,\n"
+                    "        taken, waiting = partition(\n            waiting,\n"
                     "            USELESS_LATENCY_P50_FEATURES,\n"
                 ),
                 (
                     "        names = frozenset(\n            each.feature for each in waiting"
                     " if each.feature.lower() in USELESS_LATENCY_P50_FEATURES\n        )\n"
-                    "        taken, waiting = apart(\n            waiting,\n            names,\n"
+                    "        taken, waiting = partition(\n            waiting,\n            names,\n"
                 ),
             ),
         ),
@@ -159,7 +162,7 @@ BAD = (
         "blames the wrong rule",
         "What people answer to this alert is learned by another rule.",
         TABLE,
-        (('held(taken, "useless-latency_p50")', 'held(taken, "cool-down")'),),
+        (('suppress(taken, "useless-latency_p50")', 'suppress(taken, "cool-down")'),),
     ),
     Bad(
         "plays down a summary",

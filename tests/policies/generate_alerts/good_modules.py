@@ -4,11 +4,11 @@ from tests.variants import Good
 
 __all__ = ["GOOD"]
 
-IMPORTS = "    seconds,\n"
+IMPORTS = "    to_timestamp,\n"
 RESULTS = "from poet_runtime.results import AlertPlan\n"
-EVERY = '    alerts.extend(individual(waiting, rule="every-drift", now=moment))\n'
+EVERY = '    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
 APART = """\
-        taken, waiting = apart(
+        taken, waiting = partition(
             waiting,
             USELESS_LATENCY_P50_FEATURES,
             severity_below=USELESS_LATENCY_P50_SEVERITY_BELOW,
@@ -20,8 +20,8 @@ BATCH = """\
         waiting = ()
     # every-drift
 """
-HELD = '    suppressed.extend(held(taken, "cool-down"))\n'
-BARS = "    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)\n"
+HELD = '    suppressed.extend(suppress(taken, "cool-down"))\n'
+BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 GOOD = (
     Good(
@@ -78,7 +78,7 @@ GOOD = (
                 BATCH,
                 (
                     "    if len(waiting) < BATCH_AT_LEAST:\n"
-                    '        alerts.extend(individual(waiting, rule="every-drift", now=moment))\n'
+                    '        alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
                     '    else:\n        alerts.append(summary(waiting, rule="batch", now=moment))\n'
                     "    waiting = ()\n"
                     "    # every-drift\n"

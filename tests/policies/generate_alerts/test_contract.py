@@ -68,7 +68,7 @@ GROUPS = """        groups={
             "group-b": GROUP_B_FEATURES,
         },
 """
-(WITHIN,) = (line for line in SOURCE.splitlines(keepends=True) if "= within_bars(" in line)
+(WITHIN,) = (line for line in SOURCE.splitlines(keepends=True) if "= below_threshold(" in line)
 ABOVE_ALONE = """    taken = tuple(
         each
         for each in waiting
@@ -100,7 +100,7 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "raises the bar of p-values upwards": ((WITHIN, ABOVE_ALONE),),
     "tells of no raised bar": (("thresholds=thresholds", "thresholds={}"),),
     "tells of another bar": (
-        ("raised_bars(waiting, recent, COOL_DOWN_FACTOR)", "raised_bars(waiting, recent, 1.0)"),
+        ("raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)", "raised_thresholds(waiting, recent, 1.0)"),
     ),
     "holds back a new member": ((GROUPS, ""),),
     "forgets a member": (
@@ -110,8 +110,8 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ('GROUP_B_FEATURES = frozenset({"b", "c"})', 'GROUP_B_FEATURES = frozenset({"b", "c", "noisy"})'),
     ),
     "forms the second group first": ((GROUP_A, ""), (GROUP_B, GROUP_B + GROUP_A)),
-    "names another rule": (('held(taken, "cool-down")', 'held(taken, "cooldown")'),),
-    "forgets a rule id": (('held(taken, "useless-noisy")', 'held(taken, "")'),),
+    "names another rule": (('suppress(taken, "cool-down")', 'suppress(taken, "cooldown")'),),
+    "forgets a rule id": (('suppress(taken, "useless-noisy")', 'suppress(taken, "")'),),
     "forgets the group of a summary": (
         ('summary(members, rule="group-a"', 'summary(members, rule="group-b"'),
     ),
@@ -141,7 +141,10 @@ CONTRACTS: dict[str, tuple[str, tuple[str, str]]] = {
         (FOUND, "waiting = tuple(each for each in drifted(drift_results) if each.score == each.score)"),
     ),
     "alerts what did not drift": ("loses_no_drifted_result", (FOUND, "waiting = tuple(drift_results)")),
-    "suppresses without a rule": ("loses_no_drifted_result", ('held(taken, "cool-down")', 'held(taken, "")')),
+    "suppresses without a rule": (
+        "loses_no_drifted_result",
+        ('suppress(taken, "cool-down")', 'suppress(taken, "")'),
+    ),
     "alerts about nothing": (
         "loses_no_drifted_result",
         ("    # batch\n", '    alerts.append(AlertPlan and Alert(members=(), rule="batch"))\n    # batch\n'),
@@ -185,7 +188,7 @@ COMPREHENSION = """        taken = tuple(
         )
         waiting = tuple(each for each in waiting if all(each is not other for other in taken))
 """
-APART = """        taken, waiting = apart(
+APART = """        taken, waiting = partition(
             waiting,
             USELESS_USELESS_FEATURES,
             severity_below=USELESS_USELESS_SEVERITY_BELOW,
@@ -214,8 +217,8 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "with its steps written out": (
         (APART, COMPREHENSION),
-        ('    alerts.extend(individual(waiting, rule="every-drift", now=moment))\n', BY_HAND),
-        ("    seconds,\n", "    seconds,\n    severity,\n"),
+        ('    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n', BY_HAND),
+        ("    to_timestamp,\n", "    to_timestamp,\n    severity,\n"),
         ("results import AlertPlan", "results import Alert, AlertPlan"),
     ),
 }

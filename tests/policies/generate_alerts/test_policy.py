@@ -57,7 +57,7 @@ def batch(at_least: int = 3) -> Rule:
 def test_the_first_version_makes_an_alert_of_each() -> None:
     """No number is learned yet, and nothing is imported that is not used."""
     source = source_of()
-    assert "(\n    drifted,\n    individual,\n    seconds,\n)" in source
+    assert "(\n    drifted,\n    individual_alerts,\n    to_timestamp,\n)" in source
     assert "suppressed" not in source
     assert "history, moment" not in source
 

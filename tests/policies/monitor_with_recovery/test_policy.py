@@ -82,7 +82,7 @@ def test_the_run_leaves_room_for_what_follows_it(rules: tuple[Rule, ...], runs: 
 
 def test_held_rules_are_not_printed() -> None:
     """A strategy that waits for evidence has an id of its own beside the rule in force."""
-    waiting = msgspec.structs.replace(fallback("value"), id="fallback-value-retry", status="held")
+    waiting = msgspec.structs.replace(fallback("value"), id="fallback-value-retry", status="candidate")
     assert source_of(fallback("value"), waiting) == source_of(fallback("value"))
 
 

@@ -66,7 +66,7 @@ def _range(test: str) -> tuple[float, float]:
     statistic, scale = test.partition("/")[0], test.rpartition("/")[2]
     if scale == "p_value":
         return 0.0, 1.0
-    is_two_sided = scale == "own_sd" or statistic == "anderson_darling"
+    is_two_sided = scale == "null_zscore" or statistic == "anderson_darling"
     return (-LARGEST if is_two_sided else 0.0), LARGEST
 
 
@@ -88,15 +88,15 @@ class _Told:
         self.given = _bound(*arguments, **keywords)
         return self
 
-    def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> tuple[Any, ...]:
-        """Return the decision as samples do: drift if at least `agree` criteria hold."""
-        self.asked.append((rule_id, criteria, agree))
+    def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> tuple[Any, ...]:
+        """Return the decision as samples do: drift if at least `min_votes` criteria hold."""
+        self.asked.append((rule_id, criteria, min_votes))
         if self.reason:
             return self.undecided()
-        if not 1 <= agree <= len(criteria):
-            raise SampleError(f"rule {rule_id}: agree must be 1 to {len(criteria)}, got {agree}")
+        if not 1 <= min_votes <= len(criteria):
+            raise SampleError(f"rule {rule_id}: min_votes must be 1 to {len(criteria)}, got {min_votes}")
         held = [each.holds(self.scores.get(each.test, float("nan"))) for each in criteria]
-        return sum(held) >= agree, rule_id, criteria, agree, self.given
+        return sum(held) >= min_votes, rule_id, criteria, min_votes, self.given
 
     def undecided(self) -> tuple[Any, ...]:
         """Return an undecided result with its reason."""

@@ -51,10 +51,10 @@ def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
 def _is_in_range(result: DriftResult) -> bool:
     """Return whether the score is in its range: distances are at least 0, p-values at most 1.
 
-    Anderson-Darling is standardized, so it can be negative, as can all statistics on the scale `own_sd`.
+    Anderson-Darling is standardized, so it can be negative, as can all statistics on the scale `null_zscore`.
     """
     statistic, scale = result.test.partition("/")[0], result.test.rpartition("/")[2]
-    is_two_sided = scale == "own_sd" or (statistic == "anderson_darling" and scale != "p_value")
+    is_two_sided = scale == "null_zscore" or (statistic == "anderson_darling" and scale != "p_value")
     return (is_two_sided or result.score >= 0.0) and (scale != "p_value" or result.score <= 1.0)
 
 

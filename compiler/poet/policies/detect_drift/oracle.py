@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
     rule: str
     criteria: tuple[Criterion, ...]
-    agree: int
+    min_votes: int
 
 
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
@@ -63,9 +63,9 @@ def _demand_row(
     samples = _Told(case, values)
     result = _asked(module, samples, case, version)
     says = f"{case} with scores {values}"
-    expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.agree)
+    expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.min_votes)
     demand(samples.asked == [expected], f"{says}: it uses {samples.asked}, expected {expected}")
-    drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.agree
+    drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.min_votes
     demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, expected {drifted}")
     demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
     same = result.score == values[0] or math.isnan(values[0])
@@ -173,10 +173,10 @@ class _Told(Samples):
     def n_reference(self) -> int:
         return int(self.__dict__["_case"].n_reference)
 
-    def decide(self, rule_id: str, *criteria: Criterion, agree: int = 1) -> DriftResult:
-        self.asked.append(Asked(rule_id, criteria, agree))
+    def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> DriftResult:
+        self.asked.append(Asked(rule_id, criteria, min_votes))
         values = self.__dict__["_values"]
-        drifted = sum(map(Criterion.holds, criteria, values)) >= agree
+        drifted = sum(map(Criterion.holds, criteria, values)) >= min_votes
         return DriftResult(
             drifted=drifted,
             score=values[0],

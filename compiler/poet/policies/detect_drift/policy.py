@@ -23,9 +23,9 @@ from poet.spec.policy_spec import PolicySpec
 _SCALE_IN_NAME: Final = {
     "absolute": (),
     "p_value": ("p",),
-    "own_q90": ("own_q90",),
-    "own_max": ("own_max",),
-    "own_sd": ("own_sd",),
+    "null_q90": ("null_q90",),
+    "null_max": ("null_max",),
+    "null_zscore": ("null_sd",),
 }
 
 
@@ -61,7 +61,7 @@ def _print(branch: Branch, constants: list[Constant]) -> dict[str, object]:
             }
             for criterion in criteria.criteria
         ],
-        "agree": constant(criteria.agree, "agree") if len(criteria.criteria) > 1 else None,
+        "min_votes": constant(criteria.min_votes, "min_votes") if len(criteria.criteria) > 1 else None,
         "tests": _tests(branch, constant),
     }
 

@@ -8,28 +8,29 @@ from poet.policies.detect_drift.rules import Criterion, Kind, Scale, Statistic
 from poet.spec.decisions import Rule
 from poet_runtime.errors import RenderError
 
-# The definition of "calibrated" for numeric data: the distance from the reference, or the roughness, exceeds
-# 1.7 times the 90 % quantile over the reference's own windows. The quantile is more stable than the maximum;
-# for a hundred half-normal windows the maximum is about 1.6 times the quantile.
-_OWN_Q90_TIMES: Final = 1.7
+# The definition of "calibrated" for numeric data: the distance from the reference, or the mean absolute
+# difference of successive values, exceeds 1.7 times the 90 % quantile over the reference's own windows. The
+# quantile is more stable than the maximum; for a hundred half-normal windows the maximum is about 1.6 times
+# the quantile.
+_NULL_Q90_TIMES: Final = 1.7
 _CALIBRATED: Final = (
     Criterion(
         statistic="wasserstein",
-        preparation="deseasonalised",
-        scale="own_q90",
+        preparation="deseasonalized",
+        scale="null_q90",
         direction="above",
-        threshold=_OWN_Q90_TIMES,
+        threshold=_NULL_Q90_TIMES,
     ),
     Criterion(
-        statistic="roughness",
+        statistic="mean_absolute_difference",
         preparation="raw",
-        scale="own_q90",
+        scale="null_q90",
         direction="above",
-        threshold=_OWN_Q90_TIMES,
+        threshold=_NULL_Q90_TIMES,
     ),
 )
 _CALIBRATED_CATEGORIES: Final = Criterion(
-    statistic="chi_square", scale="own_q90", direction="above", threshold=_OWN_Q90_TIMES
+    statistic="chi_square", scale="null_q90", direction="above", threshold=_NULL_Q90_TIMES
 )
 _CALIBRATED_SAYS: Final = "further off, or rougher, than the reference differs from itself"
 _CHI_SQUARE: Final = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
@@ -62,7 +63,7 @@ def _rule(
         id=rule_id,
         kind="decide",
         condition=condition,
-        parameters={"criteria": [msgspec.to_builtins(criterion) for criterion in criteria], "agree": 1},
+        parameters={"criteria": [msgspec.to_builtins(criterion) for criterion in criteria], "min_votes": 1},
         reason=reason,
     )
 
@@ -124,7 +125,7 @@ STARTS: Final[dict[str, tuple[Rule, ...]]] = {
         _rule(
             kind,
             "Jensen-Shannon distance over mean + 3 sd of the reference's own chunks",
-            _distance("jensen_shannon", 3.0, scale="own_sd"),
+            _distance("jensen_shannon", 3.0, scale="null_zscore"),
             kind=kind,
         )
         for kind in get_args(Kind)

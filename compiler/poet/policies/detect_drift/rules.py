@@ -11,8 +11,8 @@ from poet_runtime.errors import RenderError
 
 Kind = Literal["categorical", "numeric"]
 Direction = Literal["above", "below"]
-Preparation = Literal["raw", "phase_matched", "deseasonalised", "detrended", "differenced"]
-Scale = Literal["absolute", "p_value", "own_q90", "own_max", "own_sd"]
+Preparation = Literal["raw", "phase_matched", "deseasonalized", "detrended", "differenced"]
+Scale = Literal["absolute", "p_value", "null_q90", "null_max", "null_zscore"]
 Statistic = Literal[
     "ks",
     "anderson_darling",
@@ -29,7 +29,7 @@ Statistic = Literal[
     "mean_shift",
     "median_shift",
     "scale_shift",
-    "roughness",
+    "mean_absolute_difference",
 ]
 
 
@@ -53,10 +53,10 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The criteria of a rule: drift if at least `agree` of them hold."""
+    """The criteria of a rule: drift if at least `min_votes` of them hold."""
 
     criteria: tuple[Criterion, ...]
-    agree: int = 1
+    min_votes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,10 @@ def branches(decisions: Decisions) -> tuple[Branch, ...]:
 def _branch(rule: Rule) -> Branch:
     condition = read(rule, rule.condition, Condition)
     criteria = read(rule, rule.parameters, Criteria)
-    if not 1 <= criteria.agree <= len(criteria.criteria):
+    if not 1 <= criteria.min_votes <= len(criteria.criteria):
         raise RenderError(
-            f"rule {rule.id!r}: agree is {criteria.agree} of {len(criteria.criteria)} criteria; "
-            "set at least one criterion, and agree between 1 and their number",
+            f"rule {rule.id!r}: min_votes is {criteria.min_votes} of {len(criteria.criteria)} criteria; "
+            "set at least one criterion, and min_votes between 1 and their number",
         )
     for criterion in criteria.criteria:
         finite(rule, f"the threshold of {criterion.statistic}", criterion.threshold)

@@ -83,18 +83,18 @@ def outline(decisions: Decisions) -> dict[str, object]:
     cool_down = _cool_down(single(decisions, "cool_down"), constants) if _of(decisions, "cool_down") else None
     batch = _batch(single(decisions, "batch"), constants) if _of(decisions, "batch") else None
     used = {
-        "apart": suppressions or groups,
+        "partition": suppressions or groups,
         "drifted": True,
-        "held": suppressions or cool_down,
+        "suppress": suppressions or cool_down,
         "holdout": suppressions,
-        "individual": True,
+        "individual_alerts": True,
         "is_open": groups and cool_down,
-        "raised_bars": cool_down,
+        "raised_thresholds": cool_down,
         "recent_alerts": cool_down,
         "recent_features": cool_down,
-        "seconds": True,
+        "to_timestamp": True,
         "summary": groups or batch,
-        "within_bars": cool_down,
+        "below_threshold": cool_down,
     }
     return {
         "rule": single(decisions, "individual").id,
@@ -102,7 +102,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "cool_down": cool_down,
         "groups": tuple(groups),
         "batch": batch,
-        "names": tuple(name for name, is_used in used.items() if is_used),
+        "names": tuple(sorted(name for name, is_used in used.items() if is_used)),
         "constants": in_rule_order(constants),
     }
 

@@ -14,9 +14,9 @@ from poet_runtime.drift.statistics.shares import (
 from poet_runtime.drift.statistics.shifts import (
     levene,
     mann_whitney,
+    mean_absolute_difference,
     mean_shift,
     median_shift,
-    roughness,
     scale_shift,
 )
 
@@ -34,11 +34,11 @@ __all__ = [
     "ks",
     "levene",
     "mann_whitney",
+    "mean_absolute_difference",
     "mean_shift",
     "median_shift",
     "p_value",
     "psi",
-    "roughness",
     "scale_shift",
     "total_variation",
     "wasserstein",

@@ -107,7 +107,7 @@ class Baseline:
         return np.abs(self.values - self.median)
 
     @cached_property
-    def roughness(self) -> float:
+    def mean_absolute_difference(self) -> float:
         """The mean absolute difference of successive values, in their unit; 0 for a single value."""
         return mean_step(self.values) if self.n > 1 else 0.0
 

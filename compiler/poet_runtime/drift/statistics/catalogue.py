@@ -31,13 +31,13 @@ NUMERIC: Final[dict[str, Callable[[Rows], FloatArray]]] = {
     "mean_shift": shifts.mean_shift,
     "median_shift": shifts.median_shift,
     "psi": _over_bins(shares.psi),
-    "roughness": shifts.roughness,
+    "mean_absolute_difference": shifts.mean_absolute_difference,
     "scale_shift": shifts.scale_shift,
     "wasserstein": distances.wasserstein,
 }
 
 NAMES: Final = frozenset(NUMERIC) | frozenset(COUNTS)
-ORDERED: Final = frozenset({"roughness"})  # the statistics to which the order of rows matters
+ORDERED: Final = frozenset({"mean_absolute_difference"})  # the statistics to which the order of rows matters
 
 
 def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:

@@ -1,4 +1,4 @@
-"""Changes of one property: location, scale or roughness."""
+"""Changes of one property: location, scale, or mean absolute difference of successive values."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ def scale_shift(rows: Rows) -> FloatArray:
     return np.abs(np.log(np.maximum(rows.sd / sd, VANISHED)))
 
 
-def roughness(rows: Rows) -> FloatArray:
+def mean_absolute_difference(rows: Rows) -> FloatArray:
     """Compute the increase of the mean absolute difference, in standard deviations of the reference.
 
     The statistic is 0 if there is no increase, because other distances detect a decrease. Differences follow
@@ -38,7 +38,7 @@ def roughness(rows: Rows) -> FloatArray:
     if rows.length < 2:
         return np.full(len(rows.values), np.nan)
     steps = np.array([mean_step(row) for row in rows.given])
-    return in_units(steps - rows.baseline.roughness, rows.baseline.sd)
+    return in_units(steps - rows.baseline.mean_absolute_difference, rows.baseline.sd)
 
 
 def mann_whitney(rows: Rows) -> FloatArray:

@@ -77,7 +77,7 @@ def band_rules(update: WindowRuleUpdate, bands: Sequence[Band], costs: Mapping[i
         elif band.wanted != band.window and band.test and band.test.e_value > 1.0:
             held = _learned(update, band, band.wanted, costs[band.index])
             identity = f"{identity}-next" if identity in active else identity
-            rules.append(msgspec.structs.replace(held, id=identity, status="held"))
+            rules.append(msgspec.structs.replace(held, id=identity, status="candidate"))
     return rules
 
 
@@ -231,7 +231,7 @@ def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
     waiting = [size for size in update.cap_sizes if _is_rising(update, size)]
     if waiting:
         held = _lowered(update, untuned, waiting[-1])
-        rules.append(msgspec.structs.replace(held, id="bounds-next", status="held"))
+        rules.append(msgspec.structs.replace(held, id="bounds-next", status="candidate"))
     return rules
 
 
@@ -299,7 +299,7 @@ def stable_rules(
     waiting = tuple(sorted(feature for feature, log in _loud(update).items() if log > 0.0))
     if not waiting or test is None or test.e_value <= 1.0:
         return []
-    return [msgspec.structs.replace(_stable_rule(update, waiting, 2), status="held")]
+    return [msgspec.structs.replace(_stable_rule(update, waiting, 2), status="candidate")]
 
 
 def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:

@@ -98,8 +98,8 @@ class ImportanceRuleUpdate(RuleUpdate):
                 evidence=evidence_of(test),
             )
             rules += self.decided(rule, test)
-        waiting = [rule for rule in rules if rule.status == "held"]
-        return [*(rule for rule in rules if rule.status != "held"), *nearest(waiting)]
+        waiting = [rule for rule in rules if rule.status == "candidate"]
+        return [*(rule for rule in rules if rule.status != "candidate"), *nearest(waiting)]
 
     def _never(self) -> list[Rule]:
         make = partial(self._rule, _NEVER, "feature", {}, _TENTH, "other features")
@@ -171,7 +171,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         chosen = [each for each in members if each.is_in]
         rules = [self.carry_over(make(chosen))] if chosen else []
         waiting = [each for each in members if not each.is_in and each.test and each.test.e_value > 1.0]
-        held = [msgspec.structs.replace(make([each]), status="held") for each in waiting]
+        held = [msgspec.structs.replace(make([each]), status="candidate") for each in waiting]
         named = [
             msgspec.structs.replace(rule, id=slug(identity, *cast("list[str]", rule.condition["features"])))
             for rule in held

@@ -38,7 +38,7 @@ from poet.stats import BettingState
 from poet.summaries import Summaries
 
 SHARES: Final = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
-KINDS: Final = ("louder", "quieter")
+KINDS: Final = ("more_alerts", "fewer_alerts")
 MOST: Final = 700.0  # largest log wealth with a finite exponential
 
 
@@ -77,12 +77,12 @@ def evaluate_trial(
         else:
             label, propensity = float(steps.labels[step]), float(steps.propensities[step])
             gains.append(bets.judged(side, label, would_alert=bool(new[row]), propensity=propensity))
-    bar = 4.0 / configuration.risk
+    threshold = 4.0 / configuration.risk
     return TrialOutcome(
-        outcome=_outcome(bets, bar),
+        outcome=_outcome(bets, threshold),
         for_promotion=bets.promotion.value,
         for_rollback=bets.rollback.value,
-        bar=bar,
+        e_value_threshold=threshold,
         answered_by_canary=int((answered_by == canary.version).sum()),
         answered_by_champion=int((answered_by == champion.version).sum()),
         judged=judged,
@@ -91,10 +91,10 @@ def evaluate_trial(
     )
 
 
-def _outcome(bets: "_Bets", bar: float) -> TrialDecision:
-    if bets.rollback.value >= bar:
+def _outcome(bets: "_Bets", threshold: float) -> TrialDecision:
+    if bets.rollback.value >= threshold:
         return "roll back"
-    return "promote" if bets.promotion.value >= bar else "inconclusive"
+    return "promote" if bets.promotion.value >= threshold else "inconclusive"
 
 
 class _Capital:
@@ -131,15 +131,15 @@ class _Bets:
 
     def silence(self, side: str) -> None:
         """Settle a non-alert without a label on which the other version would have alerted."""
-        kind = "quieter" if side == "canary" else "louder"
-        best, worst = (self._miss, self._alarm) if kind == "louder" else (self._alarm, self._miss)
+        kind = "fewer_alerts" if side == "canary" else "more_alerts"
+        best, worst = (self._miss, self._alarm) if kind == "more_alerts" else (self._alarm, self._miss)
         for capital, gain in ((self.promotion, -worst), (self.rollback, -best)):
             capital.meet(kind)
             capital.settle(side, gain)
 
     def judged(self, side: str, label: float, *, would_alert: bool, propensity: float = 1.0) -> float:
         """Settle a labeled execution and return the canary's saving; `would_alert` is the canary's answer."""
-        kind = "louder" if would_alert else "quieter"
+        kind = "more_alerts" if would_alert else "fewer_alerts"
         alert_saves = self._miss * label - self._alarm * (1.0 - label)
         gain = alert_saves if would_alert else -alert_saves
         for capital, signed in ((self.promotion, gain), (self.rollback, -gain)):

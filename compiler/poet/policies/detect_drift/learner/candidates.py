@@ -19,11 +19,11 @@ MAXIMA: Final = (0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 3.0)
 P_VALUES: Final = (0.01, 1e-3, 1e-4, 1e-6, 1e-9, 1e-15)
 LEVELS: Final[tuple[Statistic, ...]] = ("wasserstein", "ks", "mean_shift", "median_shift")
 SHAPES: Final[tuple[tuple[Statistic, Preparation], ...]] = (
-    ("roughness", "raw"),
-    ("roughness", "deseasonalised"),
+    ("mean_absolute_difference", "raw"),
+    ("mean_absolute_difference", "deseasonalized"),
     ("scale_shift", "raw"),
 )
-PREPARED: Final[tuple[Preparation, ...]] = ("raw", "deseasonalised")
+PREPARED: Final[tuple[Preparation, ...]] = ("raw", "deseasonalized")
 BOTH: Final[tuple[tuple[Statistic, Statistic], ...]] = (
     ("wasserstein", "ks"),
     ("wasserstein", "mean_shift"),
@@ -64,7 +64,7 @@ class Candidate:
     """
 
     criteria: tuple[Criterion, ...]
-    agree: int = 1
+    min_votes: int = 1
     prior_cost: float = OTHER_COST
 
     @property
@@ -72,7 +72,7 @@ class Candidate:
         """Return the candidate as the parameters of a rule."""
         return {
             "criteria": [msgspec.to_builtins(criterion) for criterion in self.criteria],
-            "agree": self.agree,
+            "min_votes": self.min_votes,
         }
 
 
@@ -93,9 +93,9 @@ def below(statistic: Statistic, preparation: Preparation, threshold: float) -> C
 def _calibrated() -> Iterator[Criterion]:
     for statistic, preparation in product(LEVELS, PREPARED):
         for ratio in RATIOS:
-            yield above(statistic, preparation, "own_q90", ratio)
+            yield above(statistic, preparation, "null_q90", ratio)
         for ratio in MAXIMA:
-            yield above(statistic, preparation, "own_max", ratio)
+            yield above(statistic, preparation, "null_max", ratio)
 
 
 def _plain() -> Iterator[Criterion]:
@@ -119,8 +119,8 @@ def _either() -> Iterator[Candidate]:
         for at_level, at_shape in product(RATIOS, RATIOS):
             yield Candidate(
                 (
-                    above(level, "deseasonalised", "own_q90", at_level),
-                    above(*shape, "own_q90", at_shape),
+                    above(level, "deseasonalized", "null_q90", at_level),
+                    above(*shape, "null_q90", at_shape),
                 )
             )
 
@@ -130,31 +130,35 @@ def _both() -> Iterator[Candidate]:
         for ratio in RATIOS:
             yield Candidate(
                 (
-                    above(one, "deseasonalised", "own_q90", ratio),
-                    above(other, "deseasonalised", "own_q90", ratio),
+                    above(one, "deseasonalized", "null_q90", ratio),
+                    above(other, "deseasonalized", "null_q90", ratio),
                 ),
-                agree=2,
+                min_votes=2,
             )
 
 
 def _with_prior(candidates: Iterator[Candidate], default: Candidate) -> tuple[Candidate, ...]:
     """Return the candidates with prior costs, without duplicates; the first is the default, at no cost."""
     kin = _measures(default)
-    listed = {(default.criteria, default.agree)}
-    ordered = [Candidate(default.criteria, default.agree, prior_cost=0.0)]
+    listed = {(default.criteria, default.min_votes)}
+    ordered = [Candidate(default.criteria, default.min_votes, prior_cost=0.0)]
     for candidate in candidates:
-        if (candidate.criteria, candidate.agree) in listed or _is_blind(candidate):
+        if (candidate.criteria, candidate.min_votes) in listed or _is_blind(candidate):
             continue
-        listed.add((candidate.criteria, candidate.agree))
-        cost = KIN_COST if _measures(candidate) == kin and candidate.agree == default.agree else OTHER_COST
-        ordered.append(Candidate(candidate.criteria, candidate.agree, prior_cost=cost))
+        listed.add((candidate.criteria, candidate.min_votes))
+        cost = (
+            KIN_COST
+            if _measures(candidate) == kin and candidate.min_votes == default.min_votes
+            else OTHER_COST
+        )
+        ordered.append(Candidate(candidate.criteria, candidate.min_votes, prior_cost=cost))
     return tuple(ordered)
 
 
 def _is_blind(candidate: Candidate) -> bool:
     """Return whether it could miss a shift of 3 sd, which violates the contract: KS is at most 1."""
     return any(
-        c.statistic == "ks" and c.scale == "own_q90" and c.threshold > KS_RATIO_LIMIT
+        c.statistic == "ks" and c.scale == "null_q90" and c.threshold > KS_RATIO_LIMIT
         for c in candidate.criteria
     )
 
@@ -166,13 +170,13 @@ def _measures(candidate: Candidate) -> list[tuple[str, str, str]]:
 
 def _tuned(default: Candidate) -> Iterator[Candidate]:
     """Yield the default's statistics at all combinations of grid thresholds."""
-    grids = [RATIOS if c.scale == "own_q90" else MAXIMA for c in default.criteria]
+    grids = [RATIOS if c.scale == "null_q90" else MAXIMA for c in default.criteria]
     for thresholds in product(*grids):
         criteria = tuple(
             above(c.statistic, c.preparation, c.scale, threshold)
             for c, threshold in zip(default.criteria, thresholds, strict=True)
         )
-        yield Candidate(criteria, default.agree)
+        yield Candidate(criteria, default.min_votes)
 
 
 def numeric_grid(default: Candidate) -> tuple[Candidate, ...]:
@@ -197,7 +201,7 @@ def categorical_grid(default: Candidate) -> tuple[Candidate, ...]:
             for threshold in thresholds:
                 yield above(statistic, "raw", "absolute", threshold)
             for ratio in RATIOS:
-                yield above(statistic, "raw", "own_q90", ratio)
+                yield above(statistic, "raw", "null_q90", ratio)
         for counted, threshold in product(COUNTED, P_VALUES):
             yield below(counted, "raw", threshold)
 

@@ -37,27 +37,27 @@ NAMES: Final = {
 SCALES: Final = {
     "absolute": "{name} > {threshold:g}",
     "p_value": "{name} p < {threshold:g}",
-    "own_q90": "{name} > {threshold:g} x own q90",
-    "own_max": "{name} > {threshold:g} x own maximum",
-    "own_sd": "{name} > own mean + {threshold:g} sd",
+    "null_q90": "{name} > {threshold:g} x null q90",
+    "null_max": "{name} > {threshold:g} x null maximum",
+    "null_zscore": "{name} > null mean + {threshold:g} sd",
 }
 SAMPLE: Final = 5
 
 
 def describe(candidate: Candidate) -> str:
-    """Return a short description of a rule: ``KS p < 0.05``, ``Wasserstein > 1.5 x own q90 or …``."""
+    """Return a short description of a rule: ``KS p < 0.05``, ``Wasserstein > 1.5 x null q90 or …``."""
     words = [_criterion(criterion) for criterion in candidate.criteria]
-    if candidate.agree == 1:
+    if candidate.min_votes == 1:
         return " or ".join(words)
-    if candidate.agree == len(words):
+    if candidate.min_votes == len(words):
         return " and ".join(words)
-    return f"{candidate.agree} of: {', '.join(words)}"
+    return f"{candidate.min_votes} of: {', '.join(words)}"
 
 
 def describe_parameters(rule: Rule) -> str:
     """Return a short description of the criteria of a `detect_drift` rule."""
     criteria = msgspec.convert(rule.parameters, Criteria)
-    return describe(Candidate(criteria.criteria, criteria.agree))
+    return describe(Candidate(criteria.criteria, criteria.min_votes))
 
 
 def _criterion(criterion: Criterion) -> str:
@@ -168,7 +168,7 @@ def evidence_of(
     speak = replay.steps.ballots[asked & (replay.old != replay.new)]
     return Evidence(
         e_value=float(f"{min(state.e_value, 1e12):.4g}"),
-        bar=float(f"{threshold:.4g}"),
+        e_value_threshold=float(f"{threshold:.4g}"),
         before=(_alarms(replay, replay.old), _recall(replay, replay.old)),
         after=(_alarms(replay, replay.new), _recall(replay, replay.new)),
         n_effective=float(asked.sum()),

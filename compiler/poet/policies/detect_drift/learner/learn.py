@@ -120,8 +120,8 @@ def _held(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
         ):
             continue
         rule = _rule(table, scope, state, pick)
-        status = "vetoed" if table.is_vetoed(scope) else "held"
-        held.append(msgspec.structs.replace(rule, id=f"held-{rule.id}", status=status, since_position=0))
+        status = "vetoed" if table.is_vetoed(scope) else "candidate"
+        held.append(msgspec.structs.replace(rule, id=f"candidate-{rule.id}", status=status, since_position=0))
         if len(held) == SHOWN_HELD:
             break
     return held

@@ -65,8 +65,8 @@ def replay(
         )
     return Flips(
         recorded=len(executions.ids),
-        quieter=_side([row for row in turned if before[row]], labels),
-        louder=_side([row for row in turned if after[row]], labels),
+        fewer_alerts=_side([row for row in turned if before[row]], labels),
+        more_alerts=_side([row for row in turned if after[row]], labels),
         by_feature=dict(Counter(executions.features[row] for row in turned).most_common(SHOWN)),
         precision_before=_precision(before, labels, configuration.risk),
         precision_after=_precision(after, labels, configuration.risk),
@@ -156,7 +156,7 @@ def _side(rows: Sequence[int], labels: Mapping[int, float]) -> Side:
         flips=len(rows),
         false_alarms=sum(label is not None and label <= HALF for label in said),
         real=sum(label is not None and label > HALF for label in said),
-        unlabelled=sum(label is None for label in said),
+        unlabeled=sum(label is None for label in said),
     )
 
 

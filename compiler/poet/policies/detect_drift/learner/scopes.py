@@ -98,7 +98,7 @@ def condition_of(scope: Scope) -> dict[str, object]:
 
 def candidate_of(criteria: Criteria) -> Candidate:
     """Return the criteria of a rule as a candidate."""
-    return Candidate(criteria.criteria, criteria.agree, prior_cost=0.0)
+    return Candidate(criteria.criteria, criteria.min_votes, prior_cost=0.0)
 
 
 def champion_fires(executions: Executions, champion: Decisions) -> NDArray[np.bool_]:

@@ -70,8 +70,8 @@ class Executions:
         value = self._column(test, "statistic")
         if criterion.scale == "absolute":
             return value
-        if criterion.scale == "own_sd":
-            return (value - self._column(test, "own_mean")) / self._column(test, "own_sd")
+        if criterion.scale == "null_zscore":
+            return (value - self._column(test, "null_mean")) / self._column(test, "null_sd")
         return value / self._column(test, criterion.scale)
 
     def _column(self, test: str, column: str) -> Floats:
@@ -119,7 +119,7 @@ def _measures(scores: "pa.Table", ids: "pa.Array") -> dict[tuple[str, str], Floa
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
     measures: dict[tuple[str, str], Floats] = {}
-    for column in ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd"):
+    for column in ("statistic", "p_value", "null_q90", "null_max", "null_mean", "null_sd"):
         values = _numbers(scores, column)
         for code, name in enumerate(names):
             of_test = order[starts[code] : starts[code + 1]]
@@ -212,12 +212,12 @@ def firing(
     answers = np.zeros((len(candidates), n), bool)
     holds = _Holds(executions, rows)
     for answer, candidate in zip(answers, candidates, strict=True):
-        if candidate.agree == 1:
+        if candidate.min_votes == 1:
             for criterion in candidate.criteria:
                 np.logical_or(answer, holds(criterion), out=answer)
         else:
             count = sum(holds(criterion).astype(np.int64) for criterion in candidate.criteria)
-            np.greater_equal(count, candidate.agree, out=answer)
+            np.greater_equal(count, candidate.min_votes, out=answer)
     return answers.T
 
 
@@ -308,7 +308,7 @@ def _binned(
             at = thresholds.index(criterion.threshold)
             beyond = at if criterion.direction == "above" else len(thresholds) - 1 - at
             holding += every[:, place] > beyond
-        answers[:, column] = holding >= candidate.agree
+        answers[:, column] = holding >= candidate.min_votes
     return Alike(columns, bins, answers)
 
 

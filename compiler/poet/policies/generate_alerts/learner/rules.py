@@ -125,8 +125,8 @@ class AlertRuleUpdate(RuleUpdate):
         for feature in sorted({*spoken, *self._suppressed()} - self.grave):
             test = self.tests.get(hypothesis_key("useless", feature))
             rules += self.decided(self._suppression(feature, spoken.get(feature, []), test), test)
-        standing = [rule for rule in rules if rule.status != "held"]
-        return [*standing, *nearest(rule for rule in rules if rule.status == "held")]
+        standing = [rule for rule in rules if rule.status != "candidate"]
+        return [*standing, *nearest(rule for rule in rules if rule.status == "candidate")]
 
     def _suppressed(self) -> set[str]:
         rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
@@ -256,7 +256,7 @@ class AlertRuleUpdate(RuleUpdate):
                 kind="group",
                 condition={"features": list(pair)},
                 parameters={"at_least": 2},
-                status="held",
+                status="candidate",
                 was="an alert each",
                 reason="they seem to fire for one cause",
                 evidence=evidence_of(test),

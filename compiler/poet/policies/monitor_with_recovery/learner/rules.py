@@ -247,7 +247,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         )
         rows, loss = self._target()
         if loss is None:  # without a known loss, sampling is only allowed as a fallback
-            return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="held")]
+            return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="candidate")]
         return self.decided(self._sampled(size, test, rows, loss), test)
 
     def _sampled(self, size: int, test: HypothesisTest, rows: int, loss: float) -> Rule:
@@ -373,7 +373,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         )
         held = [self._tried(identity, error, [name], told, bounds, tests) for name in sorted(waiting)]
         return rules + [
-            msgspec.structs.replace(rule, id=f"{identity}-{name}", status="held")
+            msgspec.structs.replace(rule, id=f"{identity}-{name}", status="candidate")
             for rule, name in zip(held, sorted(waiting), strict=True)
         ]
 

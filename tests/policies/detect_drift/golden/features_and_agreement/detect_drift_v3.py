@@ -13,7 +13,7 @@ VERSION = 3
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
 FEATURE_CHECKOUT_TOTAL_MEAN_SHIFT_ABOVE = 0.35  # new: 9 of 10 of its alerts were false (68–98 %), n = 31
 FEATURE_CHECKOUT_TOTAL_FEATURES = frozenset({"checkout_total"})  # as above
-FEATURES_OF_THE_RECOMMENDATION_MOD_C52832_ANDERSON_DARLING_OWN_Q90_ABOVE = 3.5  # was KS p < 0.05: too eager
+FEATURES_OF_THE_RECOMMENDATION_MO_C52832_ANDERSON_DARLING_NULL_Q90_ABOVE = 3.5  # was KS p < 0.05: too eager
 # as above
 FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH_A_VERY_LONG_NAME_FEATURES = frozenset(
     {
@@ -33,11 +33,11 @@ FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH_A_VER_C52832_REFERENCE_AT_MOST = 2000 
 NUMERIC_KS_P_BELOW = 0.001
 NUMERIC_WASSERSTEIN_RAW_ABOVE = 0.25  # as above
 NUMERIC_WASSERSTEIN_DETRENDED_ABOVE = 0.3  # as above
-NUMERIC_AGREE = 2  # as above
+NUMERIC_MIN_VOTES = 2  # as above
 # was KS p < 0.05: 79 % false alarms on seasonal features (70–86 %), n = 84
-NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE = 1.7
-NUMERIC_SEASONAL_ROUGHNESS_OWN_MAX_ABOVE = 1.0  # as above
-NUMERIC_SEASONAL_AGREE = 1  # as above
+NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE = 1.7
+NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0  # as above
+NUMERIC_SEASONAL_MIN_VOTES = 1  # as above
 
 
 def detect_drift(
@@ -71,8 +71,8 @@ def detect_drift(
             above(
                 "anderson_darling",
                 "phase_matched",
-                "own_q90",
-                FEATURES_OF_THE_RECOMMENDATION_MOD_C52832_ANDERSON_DARLING_OWN_Q90_ABOVE,
+                "null_q90",
+                FEATURES_OF_THE_RECOMMENDATION_MO_C52832_ANDERSON_DARLING_NULL_Q90_ABOVE,
             ),
         )
     # feature-checkout-total
@@ -85,9 +85,14 @@ def detect_drift(
     if samples.is_seasonal and not samples.is_categorical:
         return samples.decide(
             "numeric-seasonal",
-            above("wasserstein", "deseasonalised", "own_q90", NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE),
-            above("roughness", "raw", "own_max", NUMERIC_SEASONAL_ROUGHNESS_OWN_MAX_ABOVE),
-            agree=NUMERIC_SEASONAL_AGREE,
+            above("wasserstein", "deseasonalized", "null_q90", NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),
+            above(
+                "mean_absolute_difference",
+                "raw",
+                "null_max",
+                NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE,
+            ),
+            min_votes=NUMERIC_SEASONAL_MIN_VOTES,
         )
     # categorical
     if samples.is_categorical:
@@ -101,5 +106,5 @@ def detect_drift(
         below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW),
         above("wasserstein", "raw", "absolute", NUMERIC_WASSERSTEIN_RAW_ABOVE),
         above("wasserstein", "detrended", "absolute", NUMERIC_WASSERSTEIN_DETRENDED_ABOVE),
-        agree=NUMERIC_AGREE,
+        min_votes=NUMERIC_MIN_VOTES,
     )

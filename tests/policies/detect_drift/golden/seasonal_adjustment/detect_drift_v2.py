@@ -13,9 +13,9 @@ VERSION = 2
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
 NUMERIC_KS_P_BELOW = 0.05  # start: two-sample Kolmogorov-Smirnov, p < 0.05
 # was KS p < 0.05: 79 % false alarms on seasonal features (70–86 %), n = 84
-NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE = 1.7
-NUMERIC_SEASONAL_ROUGHNESS_OWN_MAX_ABOVE = 1.0  # as above
-NUMERIC_SEASONAL_AGREE = 1  # as above
+NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE = 1.7
+NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0  # as above
+NUMERIC_SEASONAL_MIN_VOTES = 1  # as above
 
 
 def detect_drift(
@@ -42,9 +42,14 @@ def detect_drift(
     if samples.is_seasonal and not samples.is_categorical:
         return samples.decide(
             "numeric-seasonal",
-            above("wasserstein", "deseasonalised", "own_q90", NUMERIC_SEASONAL_WASSERSTEIN_OWN_Q90_ABOVE),
-            above("roughness", "raw", "own_max", NUMERIC_SEASONAL_ROUGHNESS_OWN_MAX_ABOVE),
-            agree=NUMERIC_SEASONAL_AGREE,
+            above("wasserstein", "deseasonalized", "null_q90", NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),
+            above(
+                "mean_absolute_difference",
+                "raw",
+                "null_max",
+                NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE,
+            ),
+            min_votes=NUMERIC_SEASONAL_MIN_VOTES,
         )
     # categorical
     if samples.is_categorical:

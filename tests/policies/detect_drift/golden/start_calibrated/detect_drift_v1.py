@@ -11,7 +11,7 @@ __all__ = ["detect_drift"]
 
 VERSION = 1
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
-NUMERIC_WASSERSTEIN_OWN_MAX_ABOVE = 1.0  # start: further off than any window of the reference itself
+NUMERIC_WASSERSTEIN_NULL_MAX_ABOVE = 1.0  # start: further off than any window of the reference itself
 
 
 def detect_drift(
@@ -43,5 +43,5 @@ def detect_drift(
     # numeric
     return samples.decide(
         "numeric",
-        above("wasserstein", "deseasonalised", "own_max", NUMERIC_WASSERSTEIN_OWN_MAX_ABOVE),
+        above("wasserstein", "deseasonalized", "null_max", NUMERIC_WASSERSTEIN_NULL_MAX_ABOVE),
     )

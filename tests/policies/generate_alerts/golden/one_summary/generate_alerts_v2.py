@@ -5,17 +5,17 @@ Written by poet from feedback; change a number here and the next compile takes i
 """
 
 from poet_runtime.alerts import (
-    apart,
+    below_threshold,
     drifted,
-    held,
-    individual,
+    individual_alerts,
     is_open,
-    raised_bars,
+    partition,
+    raised_thresholds,
     recent_alerts,
     recent_features,
-    seconds,
     summary,
-    within_bars,
+    suppress,
+    to_timestamp,
 )
 from poet_runtime.results import AlertPlan
 
@@ -38,9 +38,9 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
     """Plan the alerts about the results that drifted; the plan does not depend on their order.
 
     `history` holds earlier alerts or plans; `now` is in seconds since 1970, or a datetime. Without `now`
-    nothing is held back.
+    nothing is suppressed.
     """
-    moment = seconds(now)
+    moment = to_timestamp(now)
     waiting = drifted(drift_results)
     alerts = []
     suppressed = []
@@ -53,17 +53,19 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
             "group-clicks": GROUP_CLICKS_FEATURES,
         },
     )
-    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)
-    taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
-    suppressed.extend(held(taken, "cool-down"))
+    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)
+    taken, waiting = below_threshold(
+        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+    )
+    suppressed.extend(suppress(taken, "cool-down"))
     # group-ad_spend
-    members, others = apart(waiting, GROUP_AD_SPEND_FEATURES)
+    members, others = partition(waiting, GROUP_AD_SPEND_FEATURES)
     is_reopened = is_open("group-ad_spend", earlier)
     if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
         alerts.append(summary(members, rule="group-ad_spend", now=moment))
         waiting = others
     # group-clicks
-    members, others = apart(waiting, GROUP_CLICKS_FEATURES)
+    members, others = partition(waiting, GROUP_CLICKS_FEATURES)
     is_reopened = is_open("group-clicks", earlier)
     if len(members) >= GROUP_CLICKS_AT_LEAST or (members and is_reopened):
         alerts.append(summary(members, rule="group-clicks", now=moment))
@@ -73,7 +75,7 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
         alerts.append(summary(waiting, rule="batch", now=moment))
         waiting = ()
     # every-drift
-    alerts.extend(individual(waiting, rule="every-drift", now=moment))
+    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))
     return AlertPlan(
         alerts=tuple(alerts),
         suppressed=tuple(suppressed),

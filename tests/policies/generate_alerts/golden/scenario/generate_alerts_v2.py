@@ -5,18 +5,18 @@ Written by poet from feedback; change a number here and the next compile takes i
 """
 
 from poet_runtime.alerts import (
-    apart,
+    below_threshold,
     drifted,
-    held,
     holdout,
-    individual,
+    individual_alerts,
     is_open,
-    raised_bars,
+    partition,
+    raised_thresholds,
     recent_alerts,
     recent_features,
-    seconds,
     summary,
-    within_bars,
+    suppress,
+    to_timestamp,
 )
 from poet_runtime.results import AlertPlan
 
@@ -41,22 +41,22 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
     """Plan the alerts about the results that drifted; the plan does not depend on their order.
 
     `history` holds earlier alerts or plans; `now` is in seconds since 1970, or a datetime. Without `now`
-    nothing is held back.
+    nothing is suppressed.
     """
-    moment = seconds(now)
+    moment = to_timestamp(now)
     waiting = drifted(drift_results)
     alerts = []
     suppressed = []
     # useless-latency_p50
     if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:
-        taken, waiting = apart(
+        taken, waiting = partition(
             waiting,
             USELESS_LATENCY_P50_FEATURES,
             severity_below=USELESS_LATENCY_P50_SEVERITY_BELOW,
         )
         asked, taken = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)
-        alerts.extend(individual(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
-        suppressed.extend(held(taken, "useless-latency_p50"))
+        alerts.extend(individual_alerts(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
+        suppressed.extend(suppress(taken, "useless-latency_p50"))
     # cool-down
     earlier = recent_alerts(history, moment, COOL_DOWN_SECONDS)
     recent = recent_features(
@@ -65,11 +65,13 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
             "group-ad_spend": GROUP_AD_SPEND_FEATURES,
         },
     )
-    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)
-    taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
-    suppressed.extend(held(taken, "cool-down"))
+    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)
+    taken, waiting = below_threshold(
+        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+    )
+    suppressed.extend(suppress(taken, "cool-down"))
     # group-ad_spend
-    members, others = apart(waiting, GROUP_AD_SPEND_FEATURES)
+    members, others = partition(waiting, GROUP_AD_SPEND_FEATURES)
     is_reopened = is_open("group-ad_spend", earlier)
     if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
         alerts.append(summary(members, rule="group-ad_spend", now=moment))
@@ -79,7 +81,7 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
         alerts.append(summary(waiting, rule="batch", now=moment))
         waiting = ()
     # every-drift
-    alerts.extend(individual(waiting, rule="every-drift", now=moment))
+    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))
     return AlertPlan(
         alerts=tuple(alerts),
         suppressed=tuple(suppressed),

@@ -5,16 +5,16 @@ Written by poet from feedback; change a number here and the next compile takes i
 """
 
 from poet_runtime.alerts import (
-    apart,
+    below_threshold,
     drifted,
-    held,
     holdout,
-    individual,
-    raised_bars,
+    individual_alerts,
+    partition,
+    raised_thresholds,
     recent_alerts,
     recent_features,
-    seconds,
-    within_bars,
+    suppress,
+    to_timestamp,
 )
 from poet_runtime.results import AlertPlan
 
@@ -41,41 +41,43 @@ def generate_alerts(drift_results, *, history=(), now=None) -> AlertPlan:
     """Plan the alerts about the results that drifted; the plan does not depend on their order.
 
     `history` holds earlier alerts or plans; `now` is in seconds since 1970, or a datetime. Without `now`
-    nothing is held back.
+    nothing is suppressed.
     """
-    moment = seconds(now)
+    moment = to_timestamp(now)
     waiting = drifted(drift_results)
     alerts = []
     suppressed = []
     # useless-browser_type
     if moment is not None and moment < USELESS_BROWSER_TYPE_UNTIL:
-        taken, waiting = apart(
+        taken, waiting = partition(
             waiting,
             USELESS_BROWSER_TYPE_FEATURES,
             severity_below=USELESS_BROWSER_TYPE_SEVERITY_BELOW,
         )
         asked, taken = holdout(taken, USELESS_BROWSER_TYPE_HOLDOUT)
-        alerts.extend(individual(asked, rule="useless-browser_type", now=moment, is_holdout=True))
-        suppressed.extend(held(taken, "useless-browser_type"))
+        alerts.extend(individual_alerts(asked, rule="useless-browser_type", now=moment, is_holdout=True))
+        suppressed.extend(suppress(taken, "useless-browser_type"))
     # useless-latency_p50
     if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:
-        taken, waiting = apart(
+        taken, waiting = partition(
             waiting,
             USELESS_LATENCY_P50_FEATURES,
             severity_below=USELESS_LATENCY_P50_SEVERITY_BELOW,
             ratio_at_most=USELESS_LATENCY_P50_RATIO_AT_MOST,
         )
         asked, taken = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)
-        alerts.extend(individual(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
-        suppressed.extend(held(taken, "useless-latency_p50"))
+        alerts.extend(individual_alerts(asked, rule="useless-latency_p50", now=moment, is_holdout=True))
+        suppressed.extend(suppress(taken, "useless-latency_p50"))
     # cool-down
     earlier = recent_alerts(history, moment, COOL_DOWN_SECONDS)
     recent = recent_features(earlier)
-    thresholds = raised_bars(waiting, recent, COOL_DOWN_FACTOR)
-    taken, waiting = within_bars(waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW)
-    suppressed.extend(held(taken, "cool-down"))
+    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)
+    taken, waiting = below_threshold(
+        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+    )
+    suppressed.extend(suppress(taken, "cool-down"))
     # every-drift
-    alerts.extend(individual(waiting, rule="every-drift", now=moment))
+    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))
     return AlertPlan(
         alerts=tuple(alerts),
         suppressed=tuple(suppressed),
