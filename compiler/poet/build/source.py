@@ -165,7 +165,7 @@ def _character(letter: str, quote: str) -> str:
 def _whole(value: int) -> str:
     if value.bit_length() > 64:
         raise RenderError(
-            f"an integer of {value.bit_length()} bits is no learned number; expected at most 64 bits"
+            f"an integer of {value.bit_length()} bits is not a learned number; expected at most 64 bits"
         )
     return repr(int(value))
 
