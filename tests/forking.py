@@ -1,4 +1,4 @@
-"""Validate by a process that is forked for every candidate, in place of one that begins anew."""
+"""Validate by a process that is forked for every candidate, instead of a new one."""
 
 import subprocess
 import sys
@@ -12,14 +12,14 @@ from poet.build import sandbox as _sandbox
 
 __all__ = ["Run", "forking"]
 
-Run = Callable[[_sandbox.Job, Path], _sandbox.Answer]
+Run = Callable[[_sandbox.Job, Path], _sandbox.JobResult]
 SERVER = Path(__file__).with_name("fork_server.py")
-PASSWORD = "known to the server, which is ours"  # noqa: S105 -- nobody else listens
+PASSWORD = "known to the server, which is ours"  # noqa: S105 -- no one else listens
 
 
 @contextmanager
 def forking(home: Path) -> Iterator[Run]:
-    """Start a server, and give what asks it as `poet.build.sandbox.run` asks a new process."""
+    """Start a server, and yield a replacement for `poet.build.sandbox.run` that sends jobs to it."""
     server = subprocess.Popen(
         [sys.executable, "-I", "-B", SERVER],
         stdin=subprocess.PIPE,
@@ -28,16 +28,16 @@ def forking(home: Path) -> Iterator[Run]:
     )
     assert server.stdin is not None
     assert server.stdout is not None
-    asked, said = server.stdin, server.stdout
+    jobs, results = server.stdin, server.stdout
 
-    def run(job: _sandbox.Job, _staging: Path) -> _sandbox.Answer:
-        asked.write(msgspec.json.encode(msgspec.structs.replace(job, password=PASSWORD)) + b"\n")
-        asked.flush()
-        return _sandbox._understood(said.readline(), PASSWORD, 1, b"")
+    def run(job: _sandbox.Job, _staging: Path) -> _sandbox.JobResult:
+        jobs.write(msgspec.json.encode(msgspec.structs.replace(job, password=PASSWORD)) + b"\n")
+        jobs.flush()
+        return _sandbox._parsed(results.readline(), PASSWORD, 1, b"")
 
     try:
         yield run
     finally:
-        asked.close()
+        jobs.close()
         server.wait()
-        said.close()
+        results.close()

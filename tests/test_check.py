@@ -288,9 +288,9 @@ def test_a_module_that_does_something_at_import_is_refused(top: str, what: str) 
 
 
 BAD_WHOLE = [
-    (module("return 1", parameters="a=[]"), "gives a a default that is no literal"),
-    (module("return 1", parameters="a={}"), "gives a a default that is no literal"),
-    (module("return 1", parameters="a=np.zeros(3)"), "gives a a default that is no literal"),
+    (module("return 1", parameters="a=[]"), "gives a a default that is not a literal"),
+    (module("return 1", parameters="a={}"), "gives a a default that is not a literal"),
+    (module("return 1", parameters="a=np.zeros(3)"), "gives a a default that is not a literal"),
     (module("return 1", parameters="a: np.zeros(3)"), "has an annotation that computes"),
     (module("return 1").replace("def judge", "@np.vectorize\ndef judge"), "decorates judge"),
     (module("return 1").replace("def judge", "async def judge"), "makes judge asynchronous"),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poet.build.compare import Behaviour, Comparison, around, compare, product, same, whole_around
-from poet.build.probes import spoken
+from poet.build.probes import literals
 from poet.build.render import render
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule, decode
@@ -152,18 +152,18 @@ def test_every_whole_number_has_one_like_it(constants: list[int], number: int) -
 
 def test_too_many_combinations_become_an_even_sample() -> None:
     """Every choice is met about as often as any other, and nobody is told that these are all."""
-    asked, are_all = product({"a": range(100), "b": range(100), "c": range(100)}, most=10_000)
-    assert not are_all
-    assert len({tuple(each.values()) for each in asked}) == 10_000
+    sampled, is_complete = product({"a": range(100), "b": range(100), "c": range(100)}, most=10_000)
+    assert not is_complete
+    assert len({tuple(each.values()) for each in sampled}) == 10_000
     for name in "abc":
-        counts = [sum(each[name] == k for each in asked) for k in range(100)]
+        counts = [sum(each[name] == k for each in sampled) for k in range(100)]
         assert min(counts) > 50
         assert max(counts) < 200
 
 
 def test_what_is_spoken_leaves_prose_out() -> None:
     """Docstrings decide nothing; what a name is held against is known when it is only compared."""
-    found = spoken(
+    found = literals(
         '"""Prose 7."""\nA = 5\nB = frozenset({"x"})\n\n\ndef f(n, name, m):\n    """More prose."""\n'
         "    if n > A and name in B and m > A:\n        return m + 1\n    return 0\n"
     )

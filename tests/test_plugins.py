@@ -51,11 +51,11 @@ def greet() -> str:
 """
 CONTRACT = """
 from hypothesis import given, strategies
-from poet.build.contract import Contract, demand, no_boundary_table
+from poet.build.contract import Contract, no_boundary_table, require
 def says_hello(policy):
     @given(strategies.none())
     def test(_):
-        demand(policy() == "hello", "it does not say hello")
+        require(policy() == "hello", "it does not say hello")
     return test
 CONTRACT = Contract(properties=(says_hello,), boundary_table=no_boundary_table)
 """
@@ -254,10 +254,10 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
 def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
     """As its behaviour says."""
     behaviour = """
-from poet.build.compare import Behaviour, Questions
+from poet.build.compare import Behaviour, ProbeSet
 BEHAVIOUR = Behaviour(
-    questions=lambda modules, spoken, most: Questions(({"who": "ana"},), True),
-    answer=lambda module, question: module.greet(**question),
+    probes=lambda modules, literals, most: ProbeSet(({"who": "ana"},), True),
+    evaluate=lambda module, probe: module.greet(**probe),
     outcome=len, direction=lambda before, after: (after > before) - (after < before),
     stricter="says more", looser="says less",
 )

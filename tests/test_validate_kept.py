@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from poet.build.counterexamples import Counterexample, keep, load
+from poet.build.counterexamples import Counterexample, load, save
 from poet.build.gates import ValidationReport
 from poet.build.render import render
 from poet.build.validate import validate_file
@@ -84,15 +84,15 @@ def test_a_kill_while_a_counterexample_is_kept_leaves_no_torn_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has its name only when it is whole and on disk."""
-    found = Counterexample(policy=WINDOW, gate="g", told="t", hypothesis="6", blob="b" * 1000)
+    found = Counterexample(policy=WINDOW, gate="g", message="t", hypothesis="6", blob="b" * 1000)
 
     def killed(_handle: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os.fsync", killed)
     with pytest.raises(KeyboardInterrupt):
-        keep(tmp_path, (found,))
+        save(tmp_path, (found,))
     monkeypatch.undo()
     assert load(tmp_path, WINDOW) == ()
-    keep(tmp_path, (found,))
+    save(tmp_path, (found,))
     assert load(tmp_path, WINDOW) == (found,)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from poet.build.check import CheckedModule, check
-from poet.build.contract import Broken, Heavy
+from poet.build.contract import ContractViolation, WorkloadCase
 from poet.build.mutants import mutants, strength_of
 from poet.build.probes import loaded
 from poet.build.render import render
@@ -78,9 +78,9 @@ def test_a_survivor_fails_the_build(tmp_path: Path) -> None:
     assert raised.value.report.strength.survivors
 
 
-def heavy(work: str = "much") -> Heavy:
+def heavy(work: str = "much") -> WorkloadCase:
     """Give a call that has something to do."""
-    return Heavy(work, lambda: ((), {}))
+    return WorkloadCase(work, lambda: ((), {}))
 
 
 def quick() -> int:
@@ -97,7 +97,7 @@ def test_a_call_may_take_ten_times_as_long_and_not_more() -> None:
     assert within_budget(quick, quick, [heavy()], call_s=5.0) == 4
     assert within_budget(slow, slow, [heavy()], call_s=5.0) == 4
     assert within_budget(slow, None, [heavy()], call_s=5.0) == 4
-    with pytest.raises(Broken, match="much: takes more than 10 times as long"):
+    with pytest.raises(ContractViolation, match="much: takes more than 10 times as long"):
         within_budget(slow, quick, [heavy()], call_s=5.0)
 
 
@@ -111,7 +111,7 @@ def test_a_call_may_take_four_times_the_memory_and_not_more() -> None:
         time.sleep(0.1)
 
     assert within_budget(greedy, greedy, [heavy()], call_s=5.0) == 4
-    with pytest.raises(Broken, match="much: takes more than 4 times the memory"):
+    with pytest.raises(ContractViolation, match="much: takes more than 4 times the memory"):
         within_budget(greedy, modest, [heavy()], call_s=5.0)
 
 

@@ -12,9 +12,7 @@ from typing import Final
 
 import libcst as cst
 
-from poet.build import dialect as _body_rules
-from poet.build import dialect as _module_rules
-from poet.build.dialect import Refusal, parse
+from poet.build.dialect import BODY_RULES, MODULE_RULES, Refusal, parse
 from poet.build.render import RenderedModule
 from poet.spec import policy as spec_of
 from poet_runtime.errors import CheckError
@@ -146,7 +144,7 @@ def refusals(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> tupl
         The source is not Python.
     """
     tree = parse(source, policy, imports=imports)
-    found = {each for rule in (*_module_rules.MODULE_RULES, *_body_rules.BODY_RULES) for each in rule(tree)}
+    found = {each for rule in (*MODULE_RULES, *BODY_RULES) for each in rule(tree)}
     return tuple(sorted(found, key=lambda each: (each.line, each.what)))
 
 

@@ -1,9 +1,8 @@
 """Compare two versions of a policy: a verdict, with a witness for each direction in which they differ.
 
-A `Behaviour` defines which questions both versions are asked and which part of an answer matters. Questions
-are combinations of values on both sides of the constants in the sources (`around`, `product`). Where a
-version only compares its inputs with constants, these questions cover every input, and the comparison is
-exact.
+A `Behaviour` defines the probes on which both versions are evaluated, and which part of an answer matters.
+Probes are combinations of values on both sides of the constants in the sources (`around`, `product`). Where a
+version only compares its inputs with constants, these probes cover every input, and the comparison is exact.
 
 `binder` names the arguments of calls to stand-ins for primitives. `Flips` records how a replay on recorded
 executions differs between versions, by the labels of those executions.
@@ -21,36 +20,36 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from poet.build.probes import Spoken, loaded, spoken
+from poet.build.probes import Literals, literals, loaded
 from poet.spec.decisions import Interval
 
-Question = Mapping[str, Any]  # keys are the names shown in a witness
+Probe = Mapping[str, Any]  # one input; its keys are the names shown in a witness
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
-    """The questions that both versions are asked.
+class ProbeSet:
+    """The probes on which both versions are evaluated.
 
-    `are_all` is True if no other question could distinguish them.
+    `is_exhaustive` is True if no other probe could distinguish the versions.
     """
 
-    asked: Sequence[Question]
-    are_all: bool
+    probes: Sequence[Probe]
+    is_exhaustive: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How two versions of one policy are compared.
 
-    `questions` builds questions from the two modules, the constants of both, and an approximate maximum
-    number of questions. `answer` puts one question to a module loaded for this purpose, whose primitives it
-    may replace. Equal answers are equal in everything that a caller could observe. `outcome` extracts the
-    part of an answer that matters to people. `direction` compares the outcomes of an older and a newer
-    version: 1 if the newer is stricter, -1 if looser, 0 if neither.
+    `probes` builds the probes from the two modules, the constants of both, and an approximate maximum number
+    of probes. `evaluate` returns the answer of a module to one probe. The module is loaded for this purpose,
+    and `evaluate` may replace its primitives. Equal answers are equal in everything that a caller could
+    observe. `outcome` extracts the part of an answer that matters to people. `direction` compares the
+    outcomes of an older and a newer version: 1 if the newer is stricter, -1 if looser, 0 if neither.
     """
 
-    questions: Callable[[tuple[ModuleType, ModuleType], Spoken, int], Questions]
-    answer: Callable[[ModuleType, Question], Any]
+    probes: Callable[[tuple[ModuleType, ModuleType], Literals, int], ProbeSet]
+    evaluate: Callable[[ModuleType, Probe], Any]
     outcome: Callable[[Any], Any]
     direction: Callable[[Any, Any], int]
     stricter: str  # what stricter means for this policy: "alerts on less"
@@ -77,12 +76,12 @@ def larger_is_stricter(before: Any, after: Any) -> int:
 Verdict = Literal["equivalent", "stricter", "looser", "mixed"]
 _DIRECTIONS: Final = {1: "stricter", -1: "looser", 0: "other"}
 ROUNDING: Final = 1e-12
-MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # questions; a larger grid is sampled evenly
-_LONGEST: Final = 300  # characters of a question or an answer in a witness
+MOST, MOST_FOR_PROOF = 100_000, 1_600_000  # probes; a larger grid is sampled evenly
+_LONGEST: Final = 300  # characters of a probe or an answer in a witness
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
-    """A question on which two versions differ."""
+    """An input on which two versions differ."""
 
     direction: str  # stricter, looser, or other: neither more nor less
     question: str
@@ -93,9 +92,9 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The differences in behavior between an older and a newer version.
 
-    `is_exact` is True if no further question could reveal another difference. `differ` counts the questions
-    with different outcomes, by direction. The questions lie on a grid of constants, so these counts are not
-    rates.
+    `is_exact` is True if no further probe could reveal another difference. `asked` is the number of probes.
+    `differ` counts the probes with different outcomes, by direction. The probes lie on a grid of constants,
+    so these counts are not rates.
     """
 
     verdict: Verdict
@@ -107,7 +106,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
-    """Compare the outcomes of two versions on the same questions.
+    """Compare the outcomes of two versions on the same probes.
 
     Parameters
     ----------
@@ -117,25 +116,25 @@ def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
         How versions of this policy are compared.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
-    questions = behaviour.questions(pair, spoken(older, newer), MOST)
+    probe_set = behaviour.probes(pair, literals(older, newer), MOST)
     differ: Counter[str] = Counter()
     witnesses: dict[str, Witness] = {}
-    for question in questions.asked:
-        before, after = (behaviour.outcome(_answered(behaviour, module, question)) for module in pair)
+    for probe in probe_set.probes:
+        before, after = (behaviour.outcome(_evaluate(behaviour, module, probe)) for module in pair)
         if before == after:
             continue
         direction = _DIRECTIONS[behaviour.direction(before, after)]
         differ[direction] += 1
         if direction not in witnesses:
             witnesses[direction] = Witness(
-                direction=direction, question=_shown(question), older=_short(before), newer=_short(after)
+                direction=direction, question=_shown(probe), older=_short(before), newer=_short(after)
             )
     verdict = _verdict(differ)
     return Comparison(
         verdict=verdict,
         means=_meaning(verdict, behaviour),
-        is_exact=questions.are_all,
-        asked=len(questions.asked),
+        is_exact=probe_set.is_exhaustive,
+        asked=len(probe_set.probes),
         differ=dict(sorted(differ.items())),
         witnesses=tuple(witnesses[name] for name in sorted(witnesses)),
     )
@@ -145,13 +144,12 @@ def same(older: str, newer: str, behaviour: Behaviour) -> bool:
     """Return whether two versions are proved indistinguishable to every caller.
 
     Numbers in answers may differ by rounding. Constants that decide are distinguished to the last bit,
-    because the questions include both sides of each.
+    because the probes include both sides of each.
     """
     pair = loaded(older, "older"), loaded(newer, "newer")
-    questions = behaviour.questions(pair, spoken(older, newer), MOST_FOR_PROOF)
-    return questions.are_all and all(
-        _is_alike(*(_answered(behaviour, module, question) for module in pair))
-        for question in questions.asked
+    probe_set = behaviour.probes(pair, literals(older, newer), MOST_FOR_PROOF)
+    return probe_set.is_exhaustive and all(
+        _is_alike(*(_evaluate(behaviour, module, probe) for module in pair)) for probe in probe_set.probes
     )
 
 
@@ -166,16 +164,16 @@ def _is_alike(one: Any, other: Any) -> bool:
     return len(one) == len(other) and all(map(_is_alike, one, other))
 
 
-def _answered(behaviour: Behaviour, module: Any, question: Question) -> Any:
+def _evaluate(behaviour: Behaviour, module: Any, probe: Probe) -> Any:
     try:
-        return behaviour.answer(module, question)
+        return behaviour.evaluate(module, probe)
     except Exception as error:  # noqa: BLE001 -- an exception is an answer like any other
         return _Raised(type(error).__name__, str(error))
 
 
 class _Raised(msgspec.Struct, frozen=True):
     kind: str
-    says: str
+    message: str
 
 
 def _verdict(differ: Counter[str]) -> Verdict:
@@ -195,8 +193,8 @@ def _meaning(verdict: Verdict, behaviour: Behaviour) -> str:
     }[verdict]
 
 
-def _shown(question: Question) -> str:
-    return _short(", ".join(f"{name} = {value!r}" for name, value in question.items()))
+def _shown(probe: Probe) -> str:
+    return _short(", ".join(f"{name} = {value!r}" for name, value in probe.items()))
 
 
 def _short(value: object) -> str:
@@ -255,7 +253,7 @@ class Flips(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """The comparison of a version with the one it would replace, on questions and on recorded executions."""
+    """The comparison of a version with the one it would replace, on probes and on recorded executions."""
 
     version: int
     comparison: Comparison | None = None
@@ -273,16 +271,16 @@ def around(constants: Iterable[float], low: float, high: float) -> tuple[float, 
     """
     inside = sorted({float(each) for each in constants if low <= each <= high} | {low, high})
     between = [(one + other) / 2.0 for one, other in itertools.pairwise(inside)]
-    beside = [math.nextafter(each, end) for each in inside for end in (-math.inf, math.inf)]
-    return tuple(sorted(each for each in {*inside, *between, *beside} if low <= each <= high))
+    adjacent = [math.nextafter(each, end) for each in inside for end in (-math.inf, math.inf)]
+    return tuple(sorted(each for each in {*inside, *between, *adjacent} if low <= each <= high))
 
 
 def whole_around(constants: Iterable[float], low: int, high: int) -> tuple[int, ...]:
     """Return the integer equivalent of `around`: constants, neighbors, midpoints and both ends, sorted."""
     inside = sorted({math.floor(each) for each in constants if low <= each <= high} | {low, high})
     between = [(one + other) // 2 for one, other in itertools.pairwise(inside)]
-    beside = [each + step for each in inside for step in (-1, 1)]
-    return tuple(sorted(each for each in {*inside, *between, *beside} if low <= each <= high))
+    adjacent = [each + step for each in inside for step in (-1, 1)]
+    return tuple(sorted(each for each in {*inside, *between, *adjacent} if low <= each <= high))
 
 
 def product(choices: Mapping[str, Sequence[Any]], *, most: int) -> tuple[Sequence[Mapping[str, Any]], bool]:

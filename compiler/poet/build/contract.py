@@ -13,24 +13,27 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from poet.build.probes import spoken
+from poet.build.probes import literals
 from poet.spec.decisions import Decisions
 
 Policy = Callable[..., Any]
 
 
-class Broken(AssertionError):  # noqa: N818 -- reads as a broken contract
-    """An error for a candidate that violates its contract."""
+class ContractViolation(AssertionError):  # noqa: N818 -- plug-ins read better without the suffix
+    """A candidate violates its contract."""
 
 
-def demand(holds: object, says: str) -> None:
-    """Raise `Broken` unless `holds` is exactly True; NaN, None and numpy booleans are failures."""
-    if holds is not True:
-        raise Broken(says)
+def require(condition: object, message: str) -> None:
+    """Raise `ContractViolation` unless `condition` is exactly True.
+
+    NaN, None and numpy booleans are violations as well.
+    """
+    if condition is not True:
+        raise ContractViolation(message)
 
 
 @dataclass(frozen=True, slots=True)
-class Heavy:
+class WorkloadCase:
     """A call with a large workload: its name, and a function that builds fresh arguments."""
 
     name: str
@@ -43,7 +46,7 @@ class Contract:
 
     `may_fork` is True if the runtime of the policy starts processes. No other module may, in particular not
     the candidate. `signature` is the required signature of every version, defaults included; if empty, each
-    version may choose its own. `heavy` lists calls whose time and memory are compared with the active
+    version may choose its own. `workloads` lists calls whose time and memory are compared with the active
     version.
     """
 
@@ -51,7 +54,7 @@ class Contract:
     boundary_table: Callable[[ModuleType, Decisions], int]
     may_fork: bool = False
     signature: str = ""
-    heavy: tuple[Heavy, ...] = ()
+    workloads: tuple[WorkloadCase, ...] = ()
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:
@@ -76,7 +79,7 @@ def has_children() -> bool:
     return True
 
 
-def near_misses(texts: Iterable[str]) -> tuple[str, ...]:
+def near_miss_strings(texts: Iterable[str]) -> tuple[str, ...]:
     """Return texts that differ from the given ones in case, by a space, by a prefix or by a suffix."""
     given = set(texts)
     near = {
@@ -87,7 +90,7 @@ def near_misses(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(near - given))
 
 
-def beside(value: float) -> tuple[float, float, float]:
+def adjacent_floats(value: float) -> tuple[float, float, float]:
     """Return a number between its two adjacent floats, in ascending order."""
     return (math.nextafter(value, -math.inf), value, math.nextafter(value, math.inf))
 
@@ -98,34 +101,34 @@ LETTERS: Final = "abz AZ_09-.'\"\\{}%#\n\r\t\x00\x85\u2028\u202eéß雪😀\ud80
 
 def texts(policy: Policy, *known: str) -> st.SearchStrategy[str]:
     """Return a strategy for known texts, texts of the candidate's source, and arbitrary texts."""
-    spoken = sorted({each for each in _spoken(policy) if isinstance(each, str)})
-    return st.sampled_from([*known, *spoken, ""]) | st.text(st.sampled_from(LETTERS), max_size=20)
+    own = sorted({each for each in _literals_of(policy) if isinstance(each, str)})
+    return st.sampled_from([*known, *own, ""]) | st.text(st.sampled_from(LETTERS), max_size=20)
 
 
 def numbers(policy: Policy, low: float, high: float) -> st.SearchStrategy[float]:
     """Return a strategy for finite numbers in [`low`, `high`], near the source's constants among them."""
-    spoken = (float(each) for each in _spoken(policy) if isinstance(each, int | float))
-    near = {low, high, *(neighbour for each in spoken for neighbour in _beside(each))}
+    own = (float(each) for each in _literals_of(policy) if isinstance(each, int | float))
+    near = {low, high, *(neighbor for each in own for neighbor in _neighbors(each))}
     inside = sorted(each for each in near if low <= each <= high and math.isfinite(each))
     return st.sampled_from(inside) | st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
-def literals(source: str) -> frozenset[str | float]:
+def literal_values(source: str) -> frozenset[str | float]:
     """Return every number and every text in a module.
 
     Hypothesis collects them too, but mixed with those of every other module, so that a draw yields a given
     one about once in a thousand times.
     """
-    found = spoken(source)
+    found = literals(source)
     return frozenset((*found.numbers, *found.texts))
 
 
-def _spoken(policy: Policy) -> frozenset[str | float]:
+def _literals_of(policy: Policy) -> frozenset[str | float]:
     return getattr(policy, "literals", frozenset())
 
 
-def _beside(value: float) -> Iterator[float]:
+def _neighbors(value: float) -> Iterator[float]:
     for each in (value, -value):
-        yield from (math.nextafter(each, -math.inf), each, math.nextafter(each, math.inf))
+        yield from adjacent_floats(each)
         if each.is_integer():
             yield from (each - 1.0, each + 1.0)

@@ -18,7 +18,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 
     policy: str
     gate: str  # the property's name
-    told: str  # the error message at that time
+    message: str = msgspec.field(name="told")  # the error at that time
     hypothesis: str  # its version; no other version can read the blob
     blob: str
 
@@ -31,7 +31,7 @@ _DOCUMENT: Final = JsonDocument(
 )
 
 
-def keep(folder: Path, found: tuple[Counterexample, ...]) -> None:
+def save(folder: Path, found: tuple[Counterexample, ...]) -> None:
     """Write each counterexample to a file named after its content, so that writers do not conflict."""
     for each in found:
         name = hashlib.sha256(f"{each.gate} {each.hypothesis} {each.blob}".encode()).hexdigest()[:16]

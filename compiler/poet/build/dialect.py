@@ -505,7 +505,7 @@ def defaults(tree: Tree) -> Iterator[Refusal]:
     for param, line in tree.of(cst.Param):
         if param.default is not None and not is_literal(param.default):
             yield Refusal(
-                line, f"gives {param.name.value} a default that is no literal", "use None, a number or ()"
+                line, f"gives {param.name.value} a default that is not a literal", "use None, a number or ()"
             )
 
 

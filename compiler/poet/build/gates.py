@@ -29,7 +29,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 class Strength(msgspec.Struct, frozen=True, kw_only=True):
     """The result of mutation testing: how many mutants of the candidate were refused, and by which gate.
 
-    `equivalent` counts mutants that are proved to answer every question as the candidate does. `survivors`
+    `equivalent` counts mutants that are proved to answer every probe as the candidate does. `survivors`
     are neither refused nor proved equivalent, and fail the build.
     """
 

@@ -130,8 +130,8 @@ def _other_values(node: cst.CSTNode) -> Changes:
             yield f"{value} becomes {other}", _number(other)
     elif isinstance(node, cst.Float):
         number = node.evaluated_value
-        for moved in (math.nextafter(number, math.inf), math.nextafter(number, -math.inf), number + 1.0):
-            yield f"{number!r} becomes {moved!r}", _number(moved)
+        for changed in (math.nextafter(number, math.inf), math.nextafter(number, -math.inf), number + 1.0):
+            yield f"{number!r} becomes {changed!r}", _number(changed)
     elif isinstance(node, cst.SimpleString):
         text = str(node.evaluated_value)
         yield f"{text!r} becomes another text", cst.SimpleString(repr(f"{text}~"))

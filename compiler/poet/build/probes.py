@@ -15,13 +15,13 @@ STAND_INS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Literals:
     """The sorted constants of some modules: numbers without booleans, texts without docstrings."""
 
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
     fields: tuple[str, ...]  # names of context fields that are read: ``field(context, "segment")``
-    held_against: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
+    compared_with: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
     used_otherwise: frozenset[str]  # names with any other use
 
     def are_only_compared(self, *names: str) -> bool:
@@ -30,18 +30,18 @@ class Spoken:
 
     def numbers_against(self, name: str) -> tuple[float, ...]:
         """Return the numbers that a name is compared with, or all numbers if it has any other use."""
-        if name not in self.held_against:
+        if name not in self.compared_with:
             return self.numbers
-        return tuple(sorted(each for each in self.held_against[name] if not isinstance(each, str)))
+        return tuple(sorted(each for each in self.compared_with[name] if not isinstance(each, str)))
 
     def texts_against(self, name: str) -> tuple[str, ...]:
         """Return the texts that a name is compared with, or all texts if it has any other use."""
-        if name not in self.held_against:
+        if name not in self.compared_with:
             return self.texts
-        return tuple(sorted(each for each in self.held_against[name] if isinstance(each, str)))
+        return tuple(sorted(each for each in self.compared_with[name] if isinstance(each, str)))
 
 
-def spoken(*sources: str) -> Spoken:
+def literals(*sources: str) -> Literals:
     """Return the constants of all sources together."""
     numbers: set[float] = set()
     texts: set[str] = set()
@@ -62,9 +62,9 @@ def spoken(*sources: str) -> Spoken:
                     texts.add(value)
                 elif _is_number(value):
                     numbers.add(value)
-    held_against, used_otherwise = _uses(trees)
-    return Spoken(
-        tuple(sorted(numbers)), tuple(sorted(texts)), tuple(sorted(fields)), held_against, used_otherwise
+    compared_with, used_otherwise = _uses(trees)
+    return Literals(
+        tuple(sorted(numbers)), tuple(sorted(texts)), tuple(sorted(fields)), compared_with, used_otherwise
     )
 
 

@@ -134,8 +134,8 @@ class _New:
     def refuse_another(self, document: RegistryDocument) -> None:
         """Raise `PublishError` if a file or registry entry of this version exists and differs."""
         known = document.policies.get(self.policy)
-        there = known.versions.get(str(self.number)) if known else None
-        if there not in (None, self.entry):
+        existing = known.versions.get(str(self.number)) if known else None
+        if existing not in (None, self.entry):
             raise PublishError(
                 f"{self.policy} version {self.number} is published already and differs; "
                 "a version never changes: compile again for the next one"
@@ -237,10 +237,8 @@ def check_generated(generated: Path, render: Callable[[Decisions], RenderedModul
         for number, version in sorted(entry.versions.items(), key=lambda item: int(item[0])):
             known |= {version.module, f"{module_name(policy, int(number))}.json"}
             found += _check(generated, policy, int(number), version, render, changed.get(int(number)))
-    strangers = sorted(path.name for path in generated.iterdir() if path.name not in known)
-    return found + [
-        Difference(name, "is not in registry.json: remove it, or publish it") for name in strangers
-    ]
+    unknown = sorted(path.name for path in generated.iterdir() if path.name not in known)
+    return found + [Difference(name, "is not in registry.json: remove it, or publish it") for name in unknown]
 
 
 def _check_package(path: Path) -> list[Difference]:
@@ -296,14 +294,14 @@ def _is_of(manifest: Manifest, policy: str, number: int, entry: VersionEntry) ->
 
 
 def _first_difference(source: bytes, rendered: RenderedModule, manifest: Manifest) -> str:
-    there, given = source.decode(errors="replace").splitlines(), rendered.source.splitlines()
-    line = next((n for n, (one, other) in enumerate(zip(there, given, strict=False)) if one != other), None)
-    says = (
-        f"has {len(there)} lines, its manifest gives {len(given)}"
+    found, given = source.decode(errors="replace").splitlines(), rendered.source.splitlines()
+    line = next((n for n, (one, other) in enumerate(zip(found, given, strict=False)) if one != other), None)
+    message = (
+        f"has {len(found)} lines, its manifest gives {len(given)}"
         if line is None
-        else f"line {line + 1} is {there[line].strip()!r}, its manifest gives {given[line].strip()!r}"
+        else f"line {line + 1} is {found[line].strip()!r}, its manifest gives {given[line].strip()!r}"
     )
     if manifest.template_sha256 != rendered.template_sha256:
         was, now = manifest.template_sha256[:12], rendered.template_sha256[:12]
-        says += f"; the template has changed since, from {was}… to {now}…; `poet upgrade` renders it again"
-    return says
+        message += f"; the template has changed since, from {was}… to {now}…; `poet upgrade` renders it again"
+    return message

@@ -35,7 +35,7 @@ def environment(overrides: Path | None) -> jinja2.Environment:
     own = jinja2.FileSystemLoader([template_root()] if overrides is None else [overrides, template_root()])
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
-            [own, jinja2.FunctionLoader(lambda name: _beside_package(name, overrides))]
+            [own, jinja2.FunctionLoader(lambda name: _package_template(name, overrides))]
         ),
         undefined=jinja2.StrictUndefined,
         finalize=_source.only_source,
@@ -51,7 +51,7 @@ def environment(overrides: Path | None) -> jinja2.Environment:
     return made
 
 
-def _beside_package(name: str, overrides: Path | None) -> str | None:
+def _package_template(name: str, overrides: Path | None) -> str | None:
     package, colon, file = name.partition(":")
     if not colon:
         return None

@@ -14,7 +14,7 @@ import msgspec
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Mutant, Strength
 
-KEPT: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # numpy's kernels, Windows
+KEPT_VARIABLES: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SYSTEMROOT")  # numpy's kernels, Windows
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,34 +39,34 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     imports: tuple[str, ...] = ()  # packages allowed in addition to those of every policy
     folders: tuple[str, ...] = ()  # folders of contract and packages on the caller's path
     path: str = ""
-    kept: tuple[Counterexample, ...] = ()
+    counterexamples: tuple[Counterexample, ...] = ()  # of earlier candidates, to be replayed
     mutants: tuple[Mutant, ...] = ()
     champion: str = ""  # source of the active version, for the budget; empty if there is none
-    password: str = ""  # proves that an answer is from the worker
+    password: str = ""  # proves that a result is from the worker
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a worker process."""
 
     password: str
     gates: tuple[Gate, ...]
-    found: tuple[Counterexample, ...] = ()
+    counterexamples: tuple[Counterexample, ...] = ()  # new ones
     strength: Strength | None = None
 
 
-def run(job: Job, staging: Path) -> Answer:
+def run(job: Job, staging: Path) -> JobResult:
     """Run all gates in a separate process and return their results.
 
-    A crash, a timeout, a refused resource or an invalid answer is reported as a failed gate.
+    A crash, a timeout, a refused resource or an invalid result is reported as a failed gate.
     """
     job = msgspec.structs.replace(job, password=secrets.token_hex(16))
     # Files, not pipes: a pipe would buffer all output in memory and stay open in child processes.
-    with tempfile.TemporaryFile(dir=staging) as said, tempfile.TemporaryFile(dir=staging) as complaints:
+    with tempfile.TemporaryFile(dir=staging) as output, tempfile.TemporaryFile(dir=staging) as errors:
         process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-m", "poet.build.worker"],
             stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=complaints,
+            stdout=output,
+            stderr=errors,
             cwd=staging,
             env=_environment(staging),
             start_new_session=True,  # Windows ignores it
@@ -77,13 +77,13 @@ def run(job: Job, staging: Path) -> Answer:
             return _failed(f"did not come back within {job.limits.wall_s:g} s")
         finally:
             _end(process)
-        said.seek(0)
-        complaints.seek(0)
-        return _understood(said.read(), job.password, process.returncode, complaints.read())
+        output.seek(0)
+        errors.seek(0)
+        return _parsed(output.read(), job.password, process.returncode, errors.read())
 
 
 def _environment(staging: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return kept | {
         "HOME": str(staging),
         "USERPROFILE": str(staging),  # the home folder on Windows
@@ -96,17 +96,17 @@ def _environment(staging: Path) -> dict[str, str]:
     }
 
 
-def _understood(said: bytes, password: str, code: int, complaints: bytes) -> Answer:
+def _parsed(output: bytes, password: str, code: int, errors: bytes) -> JobResult:
     try:
-        answer = msgspec.json.decode(said, type=Answer)
+        result = msgspec.json.decode(output, type=JobResult)
     except msgspec.DecodeError:
-        tail = complaints[-4096:].decode(errors="replace").strip().splitlines()[-1:]
+        tail = errors[-4096:].decode(errors="replace").strip().splitlines()[-1:]
         return _failed(f"{_how_it_ended(code)}{': ' + tail[0] if tail else ''}")
-    return answer if answer.password == password else _failed("it gave an answer of its own")
+    return result if result.password == password else _failed("it gave an answer of its own")
 
 
-def _failed(why: str) -> Answer:
-    return Answer(password="", gates=(Gate(name="sandbox", passed=False, counterexample=why),))
+def _failed(why: str) -> JobResult:
+    return JobResult(password="", gates=(Gate(name="sandbox", passed=False, counterexample=why),))
 
 
 def _how_it_ended(code: int) -> str:

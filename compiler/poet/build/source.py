@@ -20,7 +20,7 @@ from poet_runtime.errors import RenderError
 LINE_LENGTH: Final = 110
 _COMMENT_LENGTH: Final = 300
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_SPOKEN: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
+_COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
 
 
 class Source(str):
@@ -165,7 +165,7 @@ def _character(letter: str, quote: str) -> str:
 def _whole(value: int) -> str:
     if value.bit_length() > 64:
         raise RenderError(
-            f"an integer of {value.bit_length()} bits is no learned number; expected at most 64 bits"
+            f"an integer of {value.bit_length()} bits is not a learned number; expected at most 64 bits"
         )
     return repr(int(value))
 
@@ -210,7 +210,7 @@ def _spoken(letter: str) -> str:
     if letter == "#":
         return "No. "
     if (
-        letter in _SPOKEN
+        letter in _COMMENT_LETTERS
         or (0x20 <= code < 0x7F and letter != "\\")
         or (0xA1 <= code < 0x250 and code != 0xAD)
     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from poet.build.counterexamples import keep, load
+from poet.build.counterexamples import load, save
 from poet.build.gates import ValidatedModule, ValidationReport
 from poet.build.sandbox import Job, Limits, run
 from poet.spec import PolicySpec
@@ -27,9 +27,9 @@ class ContractBrokenError(ValidationError):
 
     def __init__(self, report: ValidationReport) -> None:
         self.report = report
-        broken = next(gate for gate in report.gates if not gate.passed)
+        failed = next(gate for gate in report.gates if not gate.passed)
         super().__init__(
-            f"{report.policy}: the candidate fails {broken.name!r}:\n{broken.counterexample}\n"
+            f"{report.policy}: the candidate fails {failed.name!r}:\n{failed.counterexample}\n"
             "Nothing was published; the active version stays."
         )
 
@@ -78,7 +78,7 @@ def validate(
         mutants=mutants(source) if effort >= THOROUGH else (),
         champion=champion,
     )
-    report = _tried(job, source, staging, counterexamples)
+    report = _run_gates(job, source, staging, counterexamples)
     if not report.passed:
         raise ContractBrokenError(report)
     return ValidatedModule(checked, report)
@@ -105,12 +105,12 @@ def validate_file(
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(f"{path} cannot be read: {error}; give a Python module") from error
     job = Job(policy=policy, decisions=None, effort=effort, limits=limits or Limits())
-    return _tried(job, source, staging, counterexamples)
+    return _run_gates(job, source, staging, counterexamples)
 
 
-def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -> ValidationReport:
+def _run_gates(job: Job, source: str, staging: Path, counterexamples: Path | None) -> ValidationReport:
     spec = spec_of(job.policy)
-    kept = load(counterexamples, job.policy) if counterexamples else ()
+    known = load(counterexamples, job.policy) if counterexamples else ()
     staging.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=staging, prefix=f"{job.policy}-", ignore_cleanup_errors=True
@@ -125,12 +125,12 @@ def _tried(job: Job, source: str, staging: Path, counterexamples: Path | None) -
             imports=spec.imports,
             folders=_folders(spec),
             path=str(candidate),
-            kept=kept,
+            counterexamples=known,
         )
-        answer = run(job, folder)
+        result = run(job, folder)
     if counterexamples:
-        keep(counterexamples, answer.found)
-    return ValidationReport(policy=job.policy, gates=answer.gates, strength=answer.strength)
+        save(counterexamples, result.counterexamples)
+    return ValidationReport(policy=job.policy, gates=result.gates, strength=result.strength)
 
 
 def _folders(spec: PolicySpec) -> tuple[str, ...]:

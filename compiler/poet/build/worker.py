@@ -32,12 +32,12 @@ from hypothesis.internal.conjecture import providers
 
 from poet.build import kernel_sandbox
 from poet.build.audit import Guard, TooLongError, limit, within
-from poet.build.contract import Broken, Contract, Heavy, has_children, literals
+from poet.build.contract import Contract, ContractViolation, WorkloadCase, has_children, literal_values
 from poet.build.counterexamples import Counterexample
 from poet.build.gates import Gate, Strength
 from poet.build.mutants import strength_of
 from poet.build.probes import loaded
-from poet.build.sandbox import Answer, Job
+from poet.build.sandbox import Job, JobResult
 from poet.spec import decisions as documents
 from poet_runtime import drift
 
@@ -59,18 +59,18 @@ setattr(providers, "is_local_module_file", _is_candidate_file)  # noqa: B010 -- 
 
 
 ROUNDS: Final = 3  # the fastest counts, because disturbances only ever lengthen a measurement
-TIMES, BESIDE_S = 10.0, 0.05  # limits: multiple of the champion's time, plus a constant
-MEMORY_TIMES, BESIDE_BYTES = 4.0, 32 << 20
+TIMES, EXTRA_S = 10.0, 0.05  # limits: multiple of the champion's time, plus a constant
+MEMORY_TIMES, EXTRA_BYTES = 4.0, 32 << 20
 
 
 def within_budget(
     candidate: Callable[..., Any],
     champion: Callable[..., Any] | None,
-    heavy: Iterable[Heavy],
+    workloads: Iterable[WorkloadCase],
     *,
     call_s: float,
 ) -> int:
-    """Compare both functions on heavy calls, and return the number of calls of the candidate.
+    """Compare both functions on large workloads, and return the number of calls of the candidate.
 
     Raises
     ------
@@ -78,17 +78,19 @@ def within_budget(
         The candidate takes more than ten times as long as the champion, or four times its memory.
     """
     calls = 0
-    for work in heavy:
-        own = _cost(candidate, work, call_s)
+    for workload in workloads:
+        own = _cost(candidate, workload, call_s)
         calls += ROUNDS + 1
         if champion is None:
             continue
-        other = _cost(champion, work, call_s)
-        if own.seconds > TIMES * other.seconds + BESIDE_S:
-            raise Broken(f"{work.name}: takes more than {TIMES:g} times as long as the active version")
-        if own.peak > MEMORY_TIMES * other.peak + BESIDE_BYTES:
-            raise Broken(
-                f"{work.name}: takes more than {MEMORY_TIMES:g} times the memory of the active version"
+        other = _cost(champion, workload, call_s)
+        if own.seconds > TIMES * other.seconds + EXTRA_S:
+            raise ContractViolation(
+                f"{workload.name}: takes more than {TIMES:g} times as long as the active version"
+            )
+        if own.peak > MEMORY_TIMES * other.peak + EXTRA_BYTES:
+            raise ContractViolation(
+                f"{workload.name}: takes more than {MEMORY_TIMES:g} times the memory of the active version"
             )
     return calls
 
@@ -100,15 +102,15 @@ class _Cost:
         self.seconds, self.peak = seconds, peak
 
 
-def _cost(function: Callable[..., Any], work: Heavy, call_s: float) -> _Cost:
+def _cost(function: Callable[..., Any], workload: WorkloadCase, call_s: float) -> _Cost:
     seconds = []
     for _ in range(ROUNDS):
-        arguments, keywords = work.make()
+        arguments, keywords = workload.make()
         started = time.perf_counter()
         with within(call_s):
             function(*arguments, **keywords)
         seconds.append(time.perf_counter() - started)
-    arguments, keywords = work.make()
+    arguments, keywords = workload.make()
     tracemalloc.start()
     try:
         function(*arguments, **keywords)
@@ -125,10 +127,10 @@ _IMPORTED: Final = (np, scipy.special, drift)  # imported before the guard is re
 
 
 def main() -> None:
-    """Read a job from standard input and write the answer to standard output."""
-    answer = os.dup(1)
+    """Read a job from standard input and write the result to standard output."""
+    result_file = os.dup(1)
     quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)  # output of the candidate must not pass for an answer
+    os.dup2(quiet, 1)  # output of the candidate must not pass for a result
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     staging = Path(job.path).parent
     hypothesis.configuration.set_hypothesis_home_dir(staging / ".hypothesis")
@@ -137,7 +139,7 @@ def main() -> None:
     trial = Trial(job, contract.CONTRACT)
     may_fork = contract.CONTRACT.may_fork
     guard = Guard(staging, readable=[Path(str(contract.__file__)).parent], may_fork=may_fork)
-    _load_what_it_trusts(Path(job.path), (*TRUSTED, *job.imports))
+    _import_trusted(Path(job.path), (*TRUSTED, *job.imports))
     limit(job.limits)
     kernel_sandbox.restrict_process(staging, may_fork=may_fork)
     guard.watch()
@@ -148,13 +150,18 @@ def main() -> None:
     if has_children():
         tried.append("to leave a process behind")
     if tried:
-        told = f"it tried: {'; '.join(tried)}"[:LONGEST]
-        gates.append(Gate(name="sandbox", passed=False, counterexample=told))
+        message = f"it tried: {'; '.join(tried)}"[:LONGEST]
+        gates.append(Gate(name="sandbox", passed=False, counterexample=message))
     strength = trial.strength() if all(gate.passed for gate in gates) else None
     if strength is not None:
         gates.append(_of_strength(strength, is_compared=bool(job.behaviour)))
-    report = Answer(password=job.password, gates=tuple(gates), found=tuple(trial.found), strength=strength)
-    os.write(answer, msgspec.json.encode(report))
+    result = JobResult(
+        password=job.password,
+        gates=tuple(gates),
+        counterexamples=tuple(trial.counterexamples),
+        strength=strength,
+    )
+    os.write(result_file, msgspec.json.encode(result))
     os._exit(0)  # neither waits for threads nor runs handlers of the candidate
 
 
@@ -164,11 +171,11 @@ def _of_strength(strength: Strength, *, is_compared: bool) -> Gate:
     Without a comparison it passes, because a survivor cannot be distinguished from an equivalent mutant.
     """
     survivors = "\n".join(strength.survivors)[:LONGEST] if is_compared else ""
-    says = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
-    return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=says)
+    message = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
+    return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=message)
 
 
-def _load_what_it_trusts(candidate: Path, packages: tuple[str, ...]) -> None:
+def _import_trusted(candidate: Path, packages: tuple[str, ...]) -> None:
     """Import the libraries of a policy before anything is refused, because some read settings at import."""
     with suppress(SyntaxError):  # reported by the import gate
         for node in ast.walk(ast.parse(candidate.read_bytes())):
@@ -184,7 +191,7 @@ class Trial:
     """The validation of one candidate."""
 
     def __init__(self, job: Job, contract: Contract) -> None:
-        self.found: list[Counterexample] = []
+        self.counterexamples: list[Counterexample] = []
         self._job = job
         self._contract = contract
         self._behaviour = importlib.import_module(job.behaviour).BEHAVIOUR if job.behaviour else None
@@ -196,7 +203,9 @@ class Trial:
             try:
                 yield Gate(name=name.replace("_", " "), passed=True, examples=attempt())
             except BaseException as error:  # noqa: BLE001 -- any error violates the contract
-                yield Gate(name=name.replace("_", " "), passed=False, counterexample=self._told(name, error))
+                yield Gate(
+                    name=name.replace("_", " "), passed=False, counterexample=self._message(name, error)
+                )
                 return
 
     def strength(self) -> Strength | None:
@@ -217,7 +226,7 @@ class Trial:
         source = Path(self._job.path).read_text(encoding="utf-8")
         first, *rest = self._gates_of(module, source, effort=self._job.effort)
         yield first
-        if self._job.kept:
+        if self._job.counterexamples:
             yield "kept counterexamples", lambda: self._replay(module)
         yield from rest
         yield "budget", lambda: self._within_budget(module)
@@ -238,12 +247,14 @@ class Trial:
         """Check the signature of the candidate and the version that it declares."""
         signature = inspect.signature(getattr(module, self._job.policy))
         bare = signature.replace(return_annotation=inspect.Signature.empty)
-        promised = self._contract.signature
-        if promised and str(bare) != promised:
-            raise Broken(f"it is called as {self._job.policy}{bare}, expected {promised}")
+        required = self._contract.signature
+        if required and str(bare) != required:
+            raise ContractViolation(f"it is called as {self._job.policy}{bare}, expected {required}")
         decisions, version = self._decisions, getattr(module, "VERSION", None)
         if decisions is not None and (type(version) is not int or version != decisions.version):
-            raise Broken(f"VERSION is {version!r}, its decisions are of version {decisions.version}")
+            raise ContractViolation(
+                f"VERSION is {version!r}, its decisions are of version {decisions.version}"
+            )
         return 0
 
     def _within_budget(self, module: ModuleType) -> int:
@@ -252,7 +263,7 @@ class Trial:
         return within_budget(
             function,
             getattr(champion, self._job.policy, None),
-            self._contract.heavy,
+            self._contract.workloads,
             call_s=self._job.limits.call_cpu_s,
         )
 
@@ -267,7 +278,7 @@ class Trial:
         with within(self._job.limits.call_cpu_s):
             found.loader.exec_module(module)
         if not callable(getattr(module, self._job.policy, None)):
-            raise Broken(f"it has no function {self._job.policy}")
+            raise ContractViolation(f"it has no function {self._job.policy}")
         modules.append(module)
         return 0
 
@@ -278,7 +289,7 @@ class Trial:
         properties = {prove.__name__: prove for prove in self._contract.properties}
         mine = [
             each
-            for each in self._job.kept
+            for each in self._job.counterexamples
             if each.hypothesis == hypothesis.__version__ and each.gate in properties
         ]
         for each in mine:
@@ -288,8 +299,8 @@ class Trial:
             except DidNotReproduce:
                 continue
             except Exception as error:
-                raise Broken(
-                    f"{each.gate.replace('_', ' ')}: {_what(error)}\nas before: {each.told}"
+                raise ContractViolation(
+                    f"{each.gate.replace('_', ' ')}: {_what(error)}\nas before: {each.message}"
                 ) from error
         return len(mine)
 
@@ -314,20 +325,22 @@ class Trial:
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
         )(proof)
 
-    def _told(self, gate: str, error: BaseException) -> str:
+    def _message(self, gate: str, error: BaseException) -> str:
         """Return the error message, and store the shrunk input."""
-        told = "\n".join([_what(error), *getattr(error, "__notes__", ())])
-        shown = BLOB.sub("", told)[:LONGEST]
-        if (blob := BLOB.search(told)) and gate != "kept counterexamples":
+        message = "\n".join([_what(error), *getattr(error, "__notes__", ())])
+        shown = BLOB.sub("", message)[:LONGEST]
+        if (blob := BLOB.search(message)) and gate != "kept counterexamples":
             version, data = blob.groups()
-            self.found.append(
-                Counterexample(policy=self._job.policy, gate=gate, told=shown, hypothesis=version, blob=data)
+            self.counterexamples.append(
+                Counterexample(
+                    policy=self._job.policy, gate=gate, message=shown, hypothesis=version, blob=data
+                )
             )
         return shown
 
 
 def _what(error: BaseException) -> str:
-    return str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, ContractViolation) else f"{type(error).__name__}: {error}"
 
 
 class _Counted:
@@ -335,7 +348,7 @@ class _Counted:
 
     def __init__(self, module: ModuleType, name: str, source: str, cpu_s: float) -> None:
         self.calls = 0
-        self.literals = literals(source)
+        self.literals = literal_values(source)
         self._module = module
         self._name = name
         self._cpu_s = cpu_s

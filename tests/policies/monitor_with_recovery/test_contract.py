@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from poet.build.check import CheckedModule, check
-from poet.build.contract import Broken
+from poet.build.contract import ContractViolation
 from poet.build.gates import ValidationReport
 from poet.build.render import RenderedModule, render
 from poet.build.validate import ContractBrokenError, validate, validate_file
@@ -136,7 +136,7 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
 def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
     """By a counterexample that tells what is wrong."""
     changes, says = BAD[fault]
-    with pytest.raises(Broken, match=f"{re.escape(says)}|, expected "):
+    with pytest.raises(ContractViolation, match=f"{re.escape(says)}|, expected "):
         tried(*changes)
 
 

@@ -4,8 +4,8 @@ import math
 from types import ModuleType
 from typing import Any, Final
 
-from poet.build.compare import Behaviour, Question, Questions, around, product
-from poet.build.probes import Spoken
+from poet.build.compare import Behaviour, Probe, ProbeSet, around, product
+from poet.build.probes import Literals
 from poet_runtime.results import MonitoringStrategy
 
 IMPACTS: Final = (None, "none", "low", "medium", "high", "critical", "no such impact")
@@ -14,16 +14,16 @@ LONGEST_DAYS: Final = 1e6
 FREQUENCIES: Final = ("weekly", "daily", "hourly", "real_time")
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return inputs on both sides of every rate and number of days, for every impact and feature count."""
-    asked, are_all = product({
+    found, is_complete = product({
         "business_impact": IMPACTS,
-        "historical_drift_rate": (None, math.nan, *around(spoken.numbers, 0.0, 1.0)),
+        "historical_drift_rate": (None, math.nan, *around(literals.numbers, 0.0, 1.0)),
         "recent_incidents": INCIDENTS,
-        "days_since_incident": (None, *around(spoken.numbers, 0.0, LONGEST_DAYS)),
+        "days_since_incident": (None, *around(literals.numbers, 0.0, LONGEST_DAYS)),
         "features": _features(modules),
     }, most=most)  # fmt: skip
-    return Questions(asked, are_all and spoken.are_only_compared("impact"))
+    return ProbeSet(found, is_complete and literals.are_only_compared("impact"))
 
 
 def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | None]:
@@ -36,9 +36,9 @@ def _features(modules: tuple[ModuleType, ModuleType]) -> list[tuple[str, ...] | 
     return [None, *dict.fromkeys((*own, *others) for own in some for others in ((), rest[:1], rest))]
 
 
-def answer(module: ModuleType, question: Question) -> object:
+def evaluate(module: ModuleType, probe: Probe) -> object:
     """Return the strategy."""
-    return module.adaptive_monitoring_strategy(dict(question))
+    return module.adaptive_monitoring_strategy(dict(probe))
 
 
 def _thoroughness(strategy: Any) -> tuple[int, float, bool] | None:
@@ -68,8 +68,8 @@ def _direction(before: Any, after: Any) -> int:
 
 
 BEHAVIOUR: Final = Behaviour(
-    questions=questions,
-    answer=answer,
+    probes=probes,
+    evaluate=evaluate,
     outcome=_outcome,
     direction=_direction,
     stricter="monitors more",

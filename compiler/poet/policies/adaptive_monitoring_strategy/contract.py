@@ -14,7 +14,17 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, beside, demand, near_misses, numbers, texts
+from poet.build.contract import (
+    Contract,
+    ContractViolation,
+    Policy,
+    WorkloadCase,
+    adjacent_floats,
+    near_miss_strings,
+    numbers,
+    require,
+    texts,
+)
 from poet.policies.adaptive_monitoring_strategy.policy import Impacts, Less, More, Quiet, Recent, Strategy
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.results import MonitoringStrategy
@@ -30,7 +40,7 @@ FIELDS: Final[tuple[str, ...]] = (
     "days_since_incident",
     "features",
 )
-UNHEARD_OF: Final = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
+UNKNOWN_IMPACTS: Final = ("", "Critical", "criticall", "HIGH", "Low", "unheard of")
 IMPACTS: Final = ("none", "low", "medium", "high", "critical")
 
 
@@ -57,9 +67,9 @@ def _full(policy: Policy) -> st.SearchStrategy[dict[str, Any]]:
 def _thoroughness(policy: Policy, context: dict[str, Any]) -> tuple[int, float, int]:
     strategy = policy(context)
     if not isinstance(strategy, MonitoringStrategy):
-        raise Broken(f"it returns {type(strategy).__name__}, not MonitoringStrategy")
-    demand(strategy.frequency in FREQUENCIES, f"an unknown frequency {strategy.frequency!r}")
-    demand(strategy.tests in ("single", "multiple"), f"unknown tests {strategy.tests!r}")
+        raise ContractViolation(f"it returns {type(strategy).__name__}, not MonitoringStrategy")
+    require(strategy.frequency in FREQUENCIES, f"an unknown frequency {strategy.frequency!r}")
+    require(strategy.tests in ("single", "multiple"), f"unknown tests {strategy.tests!r}")
     count = float("inf") if strategy.features == "all" else len(strategy.features)
     return FREQUENCIES.index(strategy.frequency), count, int(strategy.tests == "multiple")
 
@@ -74,7 +84,7 @@ def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], N
     @given(_contexts(policy))
     def test(context: dict[str, Any]) -> None:
         found = _thoroughness(policy, context | {"business_impact": "critical"})
-        demand(_at_least(found, (FREQUENCIES.index("hourly"), float("inf"), 0)), f"critical, yet {found}")
+        require(_at_least(found, (FREQUENCIES.index("hourly"), float("inf"), 0)), f"critical, yet {found}")
 
     return test
 
@@ -84,9 +94,9 @@ def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None
 
     @given(_contexts(policy), st.integers(0, 5), st.integers(1, 5))
     def test(context: dict[str, Any], few: int, more: int) -> None:
-        calm = _thoroughness(policy, context | {"recent_incidents": few})
-        shaken = _thoroughness(policy, context | {"recent_incidents": few + more})
-        demand(_at_least(shaken, calm), f"{few + more} incidents return {shaken}, {few} return {calm}")
+        before = _thoroughness(policy, context | {"recent_incidents": few})
+        after = _thoroughness(policy, context | {"recent_incidents": few + more})
+        require(_at_least(after, before), f"{few + more} incidents return {after}, {few} return {before}")
 
     return test
 
@@ -98,7 +108,7 @@ def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[]
     def test(context: dict[str, Any], missing: str) -> None:
         known = _thoroughness(policy, context)
         unknown = _thoroughness(policy, {name: value for name, value in context.items() if name != missing})
-        demand(_at_least(unknown, known), f"without {missing}: {unknown}, with it: {known}")
+        require(_at_least(unknown, known), f"without {missing}: {unknown}, with it: {known}")
 
     return test
 
@@ -108,10 +118,10 @@ def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
 
     @given(_contexts(policy), st.sampled_from(IMPACTS), st.sampled_from(IMPACTS))
     def test(context: dict[str, Any], one: str, other: str) -> None:
-        lesser, graver = sorted((one, other), key=IMPACTS.index)
-        less = _thoroughness(policy, context | {"business_impact": lesser})
-        more = _thoroughness(policy, context | {"business_impact": graver})
-        demand(_at_least(more, less), f"{graver} returns {more}, {lesser} gives {less}")
+        lower, higher = sorted((one, other), key=IMPACTS.index)
+        less = _thoroughness(policy, context | {"business_impact": lower})
+        more = _thoroughness(policy, context | {"business_impact": higher})
+        require(_at_least(more, less), f"{higher} returns {more}, {lower} returns {less}")
 
     return test
 
@@ -122,7 +132,7 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     @given(_contexts(policy))
     def test(context: dict[str, Any]) -> None:
         here, there = policy(context), policy(SimpleNamespace(**context))
-        demand(here == there, f"a mapping returns {here}, an object {there}")
+        require(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
@@ -135,7 +145,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
         first = policy(context)
         policy(other)
         again = [policy(context) for _ in range(TIMES)]
-        demand(again == [first] * TIMES, f"{first}, then {again}")
+        require(again == [first] * TIMES, f"{first}, then {again}")
 
     return test
 
@@ -163,33 +173,33 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
         key=lambda rule: ("top" in rule.parameters, rule.kind != "tier", rule.id),
     )
     count = 0
-    for place, asked in enumerate(_asked(rules)):
-        forms: list[Any] = [asked, *([SimpleNamespace(**asked)] if place % AS_OBJECT == 0 else [])]
-        for given_as in [*forms, *([] if any(value is not None for value in asked.values()) else [None])]:
+    for place, context in enumerate(_boundary_contexts(rules)):
+        forms: list[Any] = [context, *([SimpleNamespace(**context)] if place % AS_OBJECT == 0 else [])]
+        for given_as in [*forms, *([] if any(value is not None for value in context.values()) else [None])]:
             count += 1
             found = module.adaptive_monitoring_strategy(given_as)
-            expected = _predicted(decisions, rules, asked)
-            demand(found == expected, f"{given_as} returns {found}, expected {expected}")
+            expected = _predicted(decisions, rules, context)
+            require(found == expected, f"{given_as} returns {found}, expected {expected}")
     return count
 
 
-def _asked(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+def _boundary_contexts(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
     rates: set[Any] = {None, 0.0, 1.0, math.nan}
     days: set[Any] = {None, 0.0, 1e6}
     for rule in rules:
         if rule.kind == "quiet":
-            rates.update(beside(msgspec.convert(rule.condition, Quiet).drift_rate_below))
+            rates.update(adjacent_floats(msgspec.convert(rule.condition, Quiet).drift_rate_below))
         elif rule.kind == "incident":
-            days.update(beside(msgspec.convert(rule.condition, Recent).within_days))
+            days.update(adjacent_floats(msgspec.convert(rule.condition, Recent).within_days))
     known = sorted({name for rule in rules for name in _names(rule)})
     features = [None, (), ("a", "b"), tuple(known), tuple(f"f{k:02}" for k in range(30)), ("z", *known)]
     yield from _combined((None, *IMPACTS), rates, (None, 0, 2), days, features)
-    yield from _combined(UNHEARD_OF, rates, (None, 0, 2), days, [None])
+    yield from _combined(UNKNOWN_IMPACTS, rates, (None, 0, 2), days, [None])
     yield from _combined((None, *IMPACTS), (-1.0, "often"), (0, 2), (None, 1e6), [None])
     yield from _combined((None, *IMPACTS), (0.0, 1.0), (-1, 0.5, "some", True), days, [None])
     yield from _combined((None, *IMPACTS), (0.0, 1.0), (1,), (-1.0, math.nan, "lately"), [None])
     again = (*known, "b", "a", *known)
-    others = ["one", list(again), frozenset(again), near_misses(known)]
+    others = ["one", list(again), frozenset(again), near_miss_strings(known)]
     yield from _combined((None, *IMPACTS), (0.0, 1.0), (0,), (None,), others)
 
 
@@ -202,8 +212,8 @@ def _names(rule: Rule) -> tuple[str, ...]:
     return msgspec.convert(rule.parameters, Less).features if "top" in rule.parameters else ()
 
 
-def _predicted(decisions: Decisions, rules: Sequence[Rule], asked: dict[str, Any]) -> MonitoringStrategy:
-    rule = next((rule for rule in rules if _holds(rule, asked)), None)
+def _predicted(decisions: Decisions, rules: Sequence[Rule], context: dict[str, Any]) -> MonitoringStrategy:
+    rule = next((rule for rule in rules if _holds(rule, context)), None)
     if rule is None:
         every = next(rule for rule in decisions.active if rule.kind == "strategy")
         return MonitoringStrategy(
@@ -213,22 +223,22 @@ def _predicted(decisions: Decisions, rules: Sequence[Rule], asked: dict[str, Any
         more = msgspec.convert(rule.parameters, More)
         return MonitoringStrategy(frequency=more.frequency, features="all", tests=more.tests, reason=rule.id)
     less = msgspec.convert(rule.parameters, Less)
-    features = asked["features"] or less.features
+    features = context["features"] or less.features
     own = {features} if isinstance(features, str) else set(features)
     first, rest = sorted(own & set(less.features)), sorted(own - set(less.features))
     kept = tuple([*first, *rest][: less.top])
     return MonitoringStrategy(frequency=less.frequency, features=kept, tests=less.tests, reason=rule.id)
 
 
-def _holds(rule: Rule, asked: dict[str, Any]) -> bool:
-    impact = "critical" if asked["business_impact"] is None else asked["business_impact"]
+def _holds(rule: Rule, context: dict[str, Any]) -> bool:
+    impact = "critical" if context["business_impact"] is None else context["business_impact"]
     if rule.kind == "tier":
         return impact in msgspec.convert(rule.condition, Impacts).impacts
     if rule.kind == "quiet":
-        rate = _number(asked["historical_drift_rate"])
+        rate = _number(context["historical_drift_rate"])
         below = msgspec.convert(rule.condition, Quiet).drift_rate_below
         return rate is not None and 0.0 <= rate < below and impact in ("none", "low", "medium")
-    incidents, since = _number(asked["recent_incidents"]), _number(asked["days_since_incident"])
+    incidents, since = _number(context["recent_incidents"]), _number(context["days_since_incident"])
     within = msgspec.convert(rule.condition, Recent).within_days
     return incidents is not None and incidents > 0.0 and (since is None or not since > within)
 
@@ -255,5 +265,5 @@ CONTRACT: Final = Contract(
     ),
     boundary_table=boundary_table,
     signature="(model_context)",
-    heavy=(Heavy("many features", _many_features),),
+    workloads=(WorkloadCase("many features", _many_features),),
 )

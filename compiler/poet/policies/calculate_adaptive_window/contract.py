@@ -10,12 +10,21 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.build.contract import Contract, Heavy, Policy, beside, demand, near_misses, numbers, texts
+from poet.build.contract import (
+    Contract,
+    Policy,
+    WorkloadCase,
+    adjacent_floats,
+    near_miss_strings,
+    numbers,
+    require,
+    texts,
+)
 from poet.policies.calculate_adaptive_window.policy import Band, Bounds, Stability, Velocity
 from poet.spec.decisions import Decisions
 
 REQUIREMENTS: Final = ("low", "normal", "high", "critical")
-UNHEARD_OF: Final = ("", "High", "higher", "unheard of")
+UNKNOWN_REQUIREMENTS: Final = ("", "High", "higher", "unheard of")
 NO_VELOCITIES: Final = (0.0, -1.0, -math.inf, math.inf, math.nan)  # above no edge, or above all edges
 SLOWEST, FASTEST = 5e-324, 1.7976931348623157e308
 TIMES: Final = 10  # repetitions: a policy that uses random numbers can answer the same twice by chance
@@ -36,8 +45,8 @@ def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
         window = policy(name, velocity, requirement)
-        demand(type(window) is int, f"{window!r} is not an int")
-        demand(0 < window <= MOST, f"{window} is not between 1 and {MOST}")
+        require(type(window) is int, f"{window!r} is not an int")
+        require(0 < window <= MOST, f"{window} is not between 1 and {MOST}")
 
     return test
 
@@ -48,7 +57,7 @@ def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
     @given(_names(policy), _velocities(policy))
     def test(name: str, velocity: float) -> None:
         windows = [policy(name, velocity, requirement) for requirement in REQUIREMENTS]
-        demand(windows == sorted(windows), f"{dict(zip(REQUIREMENTS, windows, strict=True))} shrinks")
+        require(windows == sorted(windows), f"{dict(zip(REQUIREMENTS, windows, strict=True))} shrinks")
 
     return test
 
@@ -67,7 +76,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
         first = policy(name, velocity, requirement)
         policy(other, another, "critical")
         again = [policy(name, velocity, requirement) for _ in range(TIMES)]
-        demand(again == [first] * TIMES, f"{first}, then {again}")
+        require(again == [first] * TIMES, f"{first}, then {again}")
 
     return test
 
@@ -79,7 +88,9 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
     def test(name: str, velocity: float, requirement: str) -> None:
         window = policy(name, velocity, requirement)
-        demand(bounds.minimum <= window <= bounds.cap, f"{window} is outside {bounds.minimum} … {bounds.cap}")
+        require(
+            bounds.minimum <= window <= bounds.cap, f"{window} is outside {bounds.minimum} … {bounds.cap}"
+        )
 
     return test
 
@@ -95,7 +106,7 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
             policy(name, velocity, requirement),
             _predicted(decisions, name, velocity, requirement),
         )
-        demand(window == expected, f"{window}, its decisions say {expected}")
+        require(window == expected, f"{window}, its decisions say {expected}")
 
     return test
 
@@ -107,16 +118,18 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     Return the number of rows.
     """
     borders = [velocity for velocity, _ in _bands(decisions) if velocity is not None]
-    velocities = {each for border in borders for each in beside(border)} | {SLOWEST, 1.0, FASTEST}
+    velocities = {each for border in borders for each in adjacent_floats(border)} | {SLOWEST, 1.0, FASTEST}
     named = {name for each in _stability(decisions) for name in each.features}
-    names = ["no such feature", "", *sorted(named), *near_misses(named)]
-    asked = itertools.product(names, [*sorted(velocities), *NO_VELOCITIES], (*REQUIREMENTS, *UNHEARD_OF))
+    names = ["no such feature", "", *sorted(named), *near_miss_strings(named)]
+    inputs = itertools.product(
+        names, [*sorted(velocities), *NO_VELOCITIES], (*REQUIREMENTS, *UNKNOWN_REQUIREMENTS)
+    )
     count = 0
-    for count, (name, velocity, requirement) in enumerate(asked, start=1):  # noqa: B007 -- the last one is given
+    for count, (name, velocity, requirement) in enumerate(inputs, start=1):  # noqa: B007 -- the last one is given
         expected = _predicted(decisions, name, velocity, requirement)
         window = module.calculate_adaptive_window(name, velocity, requirement)
-        says = f"({name!r}, {velocity!r}, {requirement!r}) returns {window!r}, expected {expected}"
-        demand(type(window) is int and window == expected, says)
+        message = f"({name!r}, {velocity!r}, {requirement!r}) returns {window!r}, expected {expected}"
+        require(type(window) is int and window == expected, message)
     return count
 
 
@@ -172,5 +185,5 @@ CONTRACT: Final = Contract(
     ),
     boundary_table=boundary_table,
     signature="(feature_name, data_velocity, stability_requirement)",
-    heavy=(Heavy("a fast feature", _fast),),
+    workloads=(WorkloadCase("a fast feature", _fast),),
 )

@@ -4,8 +4,8 @@ import itertools
 from types import ModuleType
 from typing import Any, Final
 
-from poet.build.compare import Behaviour, Question, Questions, larger_is_stricter, product, typed, untyped
-from poet.build.probes import Spoken
+from poet.build.compare import Behaviour, Probe, ProbeSet, larger_is_stricter, product, typed, untyped
+from poet.build.probes import Literals
 
 STRANGER: Final = "no such feature"
 BASES: Final = (None, 1.0, 3.0, 1e-6)
@@ -13,19 +13,19 @@ STRUCTURAL: Final = ("base_importance", "other_features")  # fields that are not
 FEW: Final = 6  # largest number of texts of which all subsets are used
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return inputs for all named features, settings and other features, and for unknown ones."""
     others = sorted({each for module in modules for each in _others(module)})
-    circumstances = [name for name in spoken.fields if name not in STRUCTURAL]
+    circumstances = [name for name in literals.fields if name not in STRUCTURAL]
     choices: dict[str, Any] = {
-        "feature_name": (*spoken.texts, STRANGER),
+        "feature_name": (*literals.texts, STRANGER),
         "base_importance": BASES,
         "other_features": _companies(others),
-        **dict.fromkeys(circumstances, (None, *spoken.texts, STRANGER)),
+        **dict.fromkeys(circumstances, (None, *literals.texts, STRANGER)),
     }
-    asked, are_all = product(choices, most=most)
-    decide = spoken.are_only_compared("feature_name") and len(others) <= FEW
-    return Questions(asked, are_all and decide)
+    found, is_complete = product(choices, most=most)
+    are_decisive = literals.are_only_compared("feature_name") and len(others) <= FEW
+    return ProbeSet(found, is_complete and are_decisive)
 
 
 def _others(module: ModuleType) -> list[str]:
@@ -44,15 +44,15 @@ def _companies(others: list[str]) -> list[tuple[str, ...]]:
     return [*found, (STRANGER,)]
 
 
-def answer(module: ModuleType, question: Question) -> object:
+def evaluate(module: ModuleType, probe: Probe) -> object:
     """Return the importance with its type."""
-    context = {name: value for name, value in question.items() if name != "feature_name"}
-    return typed(module.calculate_feature_importance(question["feature_name"], context))
+    context = {name: value for name, value in probe.items() if name != "feature_name"}
+    return typed(module.calculate_feature_importance(probe["feature_name"], context))
 
 
 BEHAVIOUR: Final = Behaviour(
-    questions=questions,
-    answer=answer,
+    probes=probes,
+    evaluate=evaluate,
     outcome=untyped,
     direction=larger_is_stricter,
     stricter="gives features more weight",

@@ -10,11 +10,19 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, demand, near_misses, texts
+from poet.build.contract import (
+    Contract,
+    ContractViolation,
+    Policy,
+    WorkloadCase,
+    near_miss_strings,
+    require,
+    texts,
+)
 from poet.policies.calculate_feature_importance.policy import Base, Features, Setting, Times, Together
 from poet.spec.decisions import Decisions, Rule
 
-BASES_ASKED: Final = (None, 1.0, 3.0, 3, 0.0)
+BASE_VALUES: Final = (None, 1.0, 3.0, 3, 0.0)
 MANY: Final = 100_000  # other features
 BASES: Final = st.floats(min_value=1e-6, max_value=1e6)
 
@@ -41,10 +49,10 @@ def stays_near_its_base(policy: Policy) -> Callable[[], None]:
     @given(_names(policy), BASES, _contexts(policy))
     def test(name: str, base: float, context: dict[str, Any]) -> None:
         importance = policy(name, context | {"base_importance": base})
-        demand(
+        require(
             type(importance) is float and math.isfinite(importance), f"{importance!r} is not a finite float"
         )
-        demand(0.1 * base <= importance <= 10.0 * base, f"{importance} is too far from its base {base}")
+        require(0.1 * base <= importance <= 10.0 * base, f"{importance} is too far from its base {base}")
 
     return test
 
@@ -54,8 +62,8 @@ def gives_the_base_of_what_it_does_not_know(policy: Policy) -> Callable[[], None
 
     @given(texts(policy).map(lambda text: f"never heard of {text}"), BASES)
     def test(name: str, base: float) -> None:
-        demand(policy(name, {"base_importance": base}) == base, "an unknown feature has another importance")
-        demand(policy(name, {}) == 1.0, "without a base, the importance is not 1")
+        require(policy(name, {"base_importance": base}) == base, "an unknown feature has another importance")
+        require(policy(name, {}) == 1.0, "without a base, the importance is not 1")
 
     return test
 
@@ -69,7 +77,7 @@ def forgets_the_order_of_other_features(policy: Policy) -> Callable[[], None]:
     def test(name: str, context: dict[str, Any], others: list[str]) -> None:
         here = policy(name, context | {"other_features": others})
         there = policy(name, context | {"other_features": others[::-1]})
-        demand(here == there, f"the answer depends on the order of other features: {here} or {there}")
+        require(here == there, f"the answer depends on the order of other features: {here} or {there}")
 
     return test
 
@@ -80,7 +88,7 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     @given(_names(policy), _contexts(policy))
     def test(name: str, context: dict[str, Any]) -> None:
         here, there = policy(name, context), policy(name, SimpleNamespace(**context))
-        demand(here == there, f"a mapping returns {here}, an object {there}")
+        require(here == there, f"a mapping returns {here}, an object {there}")
 
     return test
 
@@ -93,7 +101,7 @@ def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> 
         if decisions is None:
             return
         found, expected = policy(name, context), _predicted(decisions, name, {"other_features": ()} | context)
-        demand(math.isclose(found, expected, rel_tol=1e-12), f"{found}, expected {expected}")
+        require(math.isclose(found, expected, rel_tol=1e-12), f"{found}, expected {expected}")
 
     return test
 
@@ -107,7 +115,7 @@ def refuses_a_base_that_is_no_number(policy: Policy) -> Callable[[], None]:
             importance = policy(name, {"base_importance": wrong})
         except (TypeError, ValueError):
             return
-        raise Broken(f"it accepts {wrong!r} as a base and returns {importance!r}")
+        raise ContractViolation(f"it accepts {wrong!r} as a base and returns {importance!r}")
 
     return test
 
@@ -117,7 +125,7 @@ def answers_in_time_in_a_large_company(policy: Policy) -> Callable[[], None]:
 
     @given(st.just([f"f{row}" for row in range(MANY)]))
     def test(others: list[str]) -> None:
-        demand(policy("never heard of", {"other_features": others}) == 1.0, f"{MANY} other features decide")
+        require(policy("never heard of", {"other_features": others}) == 1.0, f"{MANY} other features decide")
 
     return test
 
@@ -129,38 +137,40 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     number of rows.
     """
     count = 0
-    for count, (name, context) in enumerate(_asked(decisions), start=1):  # noqa: B007 -- the last one is given
+    for count, (name, context) in enumerate(_boundary_inputs(decisions), start=1):  # noqa: B007 -- the last one is given
         for given_as in (context, SimpleNamespace(**context), *([] if context else [None])):
             found = module.calculate_feature_importance(name, given_as)
             expected = _predicted(decisions, name, context)
             alike = type(found) is float and math.isclose(found, expected, rel_tol=1e-12)
-            demand(alike, f"({name!r}, {given_as}) returns {found!r}, expected {expected!r}")
+            require(alike, f"({name!r}, {given_as}) returns {found!r}, expected {expected!r}")
     return count
 
 
-def _asked(decisions: Decisions) -> Iterator[tuple[str, dict[str, Any]]]:
-    features, settings, others = _spoken(decisions)
+def _boundary_inputs(decisions: Decisions) -> Iterator[tuple[str, dict[str, Any]]]:
+    features, settings, others = _names_in_rules(decisions)
     companies = list(_companies([*others, *features]))
     everywhere = [{}, *({key: value} for key, value in settings)]
     yield from itertools.product(["no such feature", "", *features, *others], [{}])
     for name, setting, company, base in itertools.product(
-        ["no such feature", "", *features, *others], everywhere, companies, BASES_ASKED
+        ["no such feature", "", *features, *others], everywhere, companies, BASE_VALUES
     ):
         given_base = {} if base is None else {"base_importance": base}
         yield name, {"other_features": company, **setting, **given_base}
-    for name, setting, company in itertools.product(near_misses(features), everywhere, ((), tuple(others))):
+    for name, setting, company in itertools.product(
+        near_miss_strings(features), everywhere, ((), tuple(others))
+    ):
         yield name, {"other_features": company, **setting}
 
 
 def _companies(known: Sequence[str]) -> Iterator[Any]:
     """Yield other features: none, each, all, in any order and container, and near misses."""
-    yield from ((), None, ("no such feature",), near_misses(known))
+    yield from ((), None, ("no such feature",), near_miss_strings(known))
     for each in known:
         yield from (each, [each], [each, "one", "another"], ["one", "another", each])
     yield from (tuple(known), frozenset(known), f"{' '.join(known)} and more")
 
 
-def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+def _names_in_rules(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], list[str]]:
     """Return the features, the settings (matching and not) and the other features of all rules."""
     features: set[str] = set()
     settings: set[tuple[str, str]] = set()
@@ -171,7 +181,7 @@ def _spoken(decisions: Decisions) -> tuple[list[str], list[tuple[str, str]], lis
         elif rule.kind == "context":
             setting = msgspec.convert(rule.condition, Setting)
             features |= set(setting.features)
-            values = (setting.value, f"not {setting.value}", *near_misses([setting.value]))
+            values = (setting.value, f"not {setting.value}", *near_miss_strings([setting.value]))
             settings |= {(setting.key, value) for value in values}
         elif rule.kind == "interaction":
             pair = msgspec.convert(rule.condition, Together)
@@ -217,5 +227,5 @@ CONTRACT: Final = Contract(
     ),
     boundary_table=boundary_table,
     signature="(feature_name, context)",
-    heavy=(Heavy("much company", _much_company),),
+    workloads=(WorkloadCase("much company", _much_company),),
 )

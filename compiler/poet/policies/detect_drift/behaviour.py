@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
-from poet.build.compare import Behaviour, Question, Questions, around, binder, product, whole_around
-from poet.build.probes import Spoken
+from poet.build.compare import Behaviour, Probe, ProbeSet, around, binder, product, whole_around
+from poet.build.probes import Literals
 from poet_runtime.drift.comparison import compare as real_compare
 from poet_runtime.drift.criteria import Criterion
 from poet_runtime.errors import SampleError
@@ -24,31 +24,31 @@ REASON: Final = "current is empty"
 _bound = binder(real_compare)
 
 
-def questions(modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return inputs for every condition, with every score on both sides of its thresholds."""
-    asked: list[Question] = []
-    are_all = True
+    found: list[Probe] = []
+    is_complete = True
     conditions, _ = product({
-        "feature": (*spoken.texts_against("feature"), STRANGER, ""),
-        "n_reference": whole_around(spoken.numbers_against("n_reference"), 1, MOST_ROWS),
+        "feature": (*literals.texts_against("feature"), STRANGER, ""),
+        "n_reference": whole_around(literals.numbers_against("n_reference"), 1, MOST_ROWS),
         "is_categorical": (False, True),
         "is_seasonal": (False, True),
     }, most=most)  # fmt: skip
-    asked.extend({**condition, "scores": {}, "reason": REASON} for condition in conditions)
+    found.extend({**condition, "scores": {}, "reason": REASON} for condition in conditions)
     known: dict[tuple[Criterion, ...], tuple[list[Mapping[str, float]], bool]] = {}
     for condition in conditions:
         criteria = tuple(dict.fromkeys(each for module in modules for each in _criteria(module, condition)))
         if criteria not in known:
             known[criteria] = _scores(criteria)
         scores, is_whole = known[criteria]
-        are_all = are_all and is_whole
-        asked.extend({**condition, "scores": each, "reason": ""} for each in scores)
-    return Questions(asked, are_all and spoken.are_only_compared("feature", "n_reference"))
+        is_complete = is_complete and is_whole
+        found.extend({**condition, "scores": each, "reason": ""} for each in scores)
+    return ProbeSet(found, is_complete and literals.are_only_compared("feature", "n_reference"))
 
 
-def _criteria(module: ModuleType, condition: Question) -> Iterator[Criterion]:
-    told = _put(module, {**condition, "scores": {}, "reason": ""})
-    yield from (each for _, criteria, _ in told.asked for each in criteria)
+def _criteria(module: ModuleType, condition: Probe) -> Iterator[Criterion]:
+    samples = _run(module, {**condition, "scores": {}, "reason": ""})
+    yield from (each for _, criteria, _ in samples.decide_calls for each in criteria)
 
 
 def _scores(criteria: tuple[Criterion, ...]) -> tuple[list[Mapping[str, float]], bool]:
@@ -71,7 +71,7 @@ def _range(test: str) -> tuple[float, float]:
 
 
 @dataclass
-class _Told:
+class _StubSamples:
     """A stub of samples with given facts and scores."""
 
     feature: str
@@ -80,17 +80,17 @@ class _Told:
     is_seasonal: bool
     scores: Mapping[str, float]
     reason: str
-    asked: list[tuple[str, tuple[Criterion, ...], int]] = field(default_factory=list)
+    decide_calls: list[tuple[str, tuple[Criterion, ...], int]] = field(default_factory=list)
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def compare(self, *arguments: Any, **keywords: Any) -> "_Told":
+    def compare(self, *arguments: Any, **keywords: Any) -> "_StubSamples":
         """Record the arguments of `compare` and return this stub."""
         self.given = _bound(*arguments, **keywords)
         return self
 
     def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> tuple[Any, ...]:
         """Return the decision as samples do: drift if at least `min_votes` criteria hold."""
-        self.asked.append((rule_id, criteria, min_votes))
+        self.decide_calls.append((rule_id, criteria, min_votes))
         if self.reason:
             return self.undecided()
         if not 1 <= min_votes <= len(criteria):
@@ -103,21 +103,21 @@ class _Told:
         return False, self.reason, (), 0, self.given
 
 
-def _put(module: ModuleType, question: Question) -> _Told:
-    told = _Told(**question)
-    vars(module)["compare"] = told.compare
-    module.detect_drift("current", "reference", feature=told.feature)
-    return told
+def _run(module: ModuleType, probe: Probe) -> _StubSamples:
+    samples = _StubSamples(**probe)
+    vars(module)["compare"] = samples.compare
+    module.detect_drift("current", "reference", feature=samples.feature)
+    return samples
 
 
-def answer(module: ModuleType, question: Question) -> object:
+def evaluate(module: ModuleType, probe: Probe) -> object:
     """Return the decision, its rule, criteria and number of votes, and the arguments of `compare`."""
-    told = _Told(**question)
-    vars(module)["compare"] = told.compare
+    samples = _StubSamples(**probe)
+    vars(module)["compare"] = samples.compare
     return module.detect_drift(
         "current",
         "reference",
-        feature=told.feature,
+        feature=samples.feature,
         current_times="current times",
         reference_times="reference times",
         context="context",
@@ -129,8 +129,8 @@ def _outcome(given: Any) -> Any:
 
 
 BEHAVIOUR: Final = Behaviour(
-    questions=questions,
-    answer=answer,
+    probes=probes,
+    evaluate=evaluate,
     outcome=_outcome,
     direction=lambda before, after: int(after is False) - int(before is False),
     stricter="alerts on less",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import bdtrc
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, demand
+from poet.build.contract import Contract, ContractViolation, Policy, WorkloadCase, require
 from poet.build.samples import Pair, letters, numeric, numeric_pairs, pairs, with_times
 from poet.policies.detect_drift.oracle import boundary_table
 from poet.spec.decisions import Decisions
@@ -24,7 +24,7 @@ from poet_runtime.results import DriftResult
 def _answer(policy: Policy, pair: Pair, **keywords: Any) -> DriftResult:
     result = policy(pair.current, pair.reference, **(pair.keywords | keywords))
     if not isinstance(result, DriftResult):
-        raise Broken(f"it returns {type(result).__name__}, not DriftResult")
+        raise ContractViolation(f"it returns {type(result).__name__}, not DriftResult")
     return result
 
 
@@ -34,16 +34,16 @@ def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
     @given(pairs())
     def test(pair: Pair) -> None:
         result = _answer(policy, pair)
-        demand(type(result.drifted) is bool, f"drifted is {result.drifted!r}")
+        require(type(result.drifted) is bool, f"drifted is {result.drifted!r}")
         if math.isnan(result.score):
-            demand(not result.drifted and bool(result.reason), f"a score of NaN without a reason: {result}")
+            require(not result.drifted and bool(result.reason), f"a score of NaN without a reason: {result}")
             return
         is_above = result.direction == "above"
         beyond = result.score > result.threshold if is_above else result.score < result.threshold
-        demand(
+        require(
             beyond == result.drifted, f"{result.score!r} {result.direction} {result.threshold!r}: {result}"
         )
-        demand(_is_in_range(result), f"{result.test}: a score of {result.score}")
+        require(_is_in_range(result), f"{result.test}: a score of {result.score}")
 
     return test
 
@@ -66,7 +66,7 @@ def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
         times = pair.keywords.get("reference_times")
         keywords = pair.keywords | ({} if times is None else {"current_times": times})
         result = policy(pair.reference, pair.reference, **keywords)
-        demand(result.drifted is False, f"drifted from itself: {result}")
+        require(result.drifted is False, f"drifted from itself: {result}")
 
     return test
 
@@ -84,7 +84,7 @@ def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], N
     def test(shape: str, n: int, n_reference: int, seed: int, by: float) -> None:
         reference, current = numeric(shape, n_reference, seed), numeric(shape, n, seed + 1)
         result = policy(current + by * reference.std(), reference)
-        demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
+        require(result.drifted is True, f"a shift of 3 sd was not found: {result}")
 
     return test
 
@@ -96,7 +96,7 @@ def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]
     def test(seeds: tuple[int, int]) -> None:
         current, reference = (numeric("normal", LARGE_SAMPLE, seed) for seed in seeds)
         result = _answer(policy, Pair(current + 3.0, reference, {}))
-        demand(result.drifted is True, f"a shift of 3 sd was not found: {result}")
+        require(result.drifted is True, f"a shift of 3 sd was not found: {result}")
 
     return test
 
@@ -111,9 +111,9 @@ def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
         for name in here.scores.keys() & there.scores.keys():
             one, other = here.scores[name].statistic, there.scores[name].statistic
             alike = _is_about_order(name) or one == other or math.isclose(one, other, rel_tol=1e-9)
-            demand(alike or math.isnan(one) or abs(one - other) < 1e-9, f"{name} is {one}, shuffled {other}")
+            require(alike or math.isnan(one) or abs(one - other) < 1e-9, f"{name} is {one}, shuffled {other}")
         if not any(map(_is_about_order, here.scores)) and not _is_close_call(here):
-            demand(here.drifted == there.drifted, f"the answer depends on the order: {here} {there}")
+            require(here.drifted == there.drifted, f"the answer depends on the order: {here} {there}")
 
     return test
 
@@ -137,7 +137,7 @@ def is_blind_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
         moved = Pair(pair.current * factor + offset * spread, pair.reference * factor + offset * spread, {})
         here, there = _answer(policy, pair), _answer(policy, moved)
         same = here.drifted == there.drifted or _is_close_call(here)
-        demand(same, f"the answer depends on unit or origin: {here} {there}")
+        require(same, f"the answer depends on unit or origin: {here} {there}")
 
     return test
 
@@ -149,7 +149,7 @@ def reports_missing_data(policy: Policy) -> Callable[[], None]:
     def test(pair: Pair, how: str) -> None:
         nothing: Any = {"empty": np.array([], float), "nan": np.full(30, np.nan), "none": [None] * 30}[how]
         result = policy(nothing, pair.reference)
-        demand(result.drifted is False and bool(result.reason), f"missing data are not reported: {result}")
+        require(result.drifted is False and bool(result.reason), f"missing data are not reported: {result}")
 
     return test
 
@@ -164,9 +164,9 @@ def leaves_its_arguments_alone(policy: Policy) -> Callable[[], None]:
         _answer(policy, other)
         again = _answer(policy, pair)
         unchanged = all(starmap(_is_same, zip(_parts(before), _parts(pair), strict=True)))
-        demand(unchanged, "it changed its arguments")
+        require(unchanged, "it changed its arguments")
         same = (first.drifted, first.test, first.rule) == (again.drifted, again.test, again.rule)
-        demand(same and (first.score == again.score or math.isnan(first.score)), f"{first} then {again}")
+        require(same and (first.score == again.score or math.isnan(first.score)), f"{first} then {again}")
 
     return test
 
@@ -190,7 +190,7 @@ def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
             result = policy(wrong, [1.0, 2.0, 3.0])
         except SampleError:
             return
-        raise Broken(f"it accepts {wrong!r} as a sample and returns {result}")
+        raise ContractViolation(f"it accepts {wrong!r} as a sample and returns {result}")
 
     return test
 
@@ -199,7 +199,9 @@ def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | N
     """Check that samples without a change stay below the false alarm rate that a version declares."""
     declared = {} if decisions is None else decisions.configuration.get("declared_false_alarm_rate", {})
     if not isinstance(declared, Mapping) or declared.keys() - QUIET.keys():
-        raise Broken(f"declared_false_alarm_rate is {declared!r}, expected rates of {sorted(QUIET)}")
+        raise ContractViolation(
+            f"declared_false_alarm_rate is {declared!r}, expected rates of {sorted(QUIET)}"
+        )
 
     @given(st.just(sorted(declared.items())))
     def test(rates: list[tuple[str, float]]) -> None:
@@ -207,8 +209,8 @@ def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | N
             alarms = sum(_answer(policy, QUIET[kind](seed)).drifted for seed in range(QUIET_RUNS))
             # the probability of at least this many alarms if the declared rate is the true one
             chance = float(bdtrc(alarms - 1, QUIET_RUNS, rate)) if alarms else 1.0
-            says = f"{alarms} false alarms in {QUIET_RUNS} quiet {kind} samples, declared {rate}"
-            demand(chance > BY_CHANCE, says)
+            message = f"{alarms} false alarms in {QUIET_RUNS} quiet {kind} samples, declared {rate}"
+            require(chance > BY_CHANCE, message)
 
     return test
 
@@ -222,7 +224,7 @@ QUIET: Final[Mapping[str, Callable[[int], Pair]]] = {
 }
 
 
-WORKLOAD_VALUES: Final = 20_000  # values of each sample in a heavy call
+WORKLOAD_VALUES: Final = 20_000  # values of each sample of a workload
 
 
 def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -253,9 +255,9 @@ CONTRACT: Final = Contract(
     ),
     boundary_table=boundary_table,
     signature="(current, reference, *, feature='', current_times=None, reference_times=None, context=None)",
-    heavy=(
-        Heavy("many numbers", _many_numbers),
-        Heavy("many letters", _many_letters),
-        Heavy("many days", _many_days),
+    workloads=(
+        WorkloadCase("many numbers", _many_numbers),
+        WorkloadCase("many letters", _many_letters),
+        WorkloadCase("many days", _many_days),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from poet.build.contract import Broken, demand
+from poet.build.contract import ContractViolation, require
 from poet.policies.detect_drift.rules import Branch, branches
 from poet.spec.decisions import Decisions
 from poet_runtime.drift.comparison import Samples, compare
@@ -18,7 +18,7 @@ COMPARE: Final = inspect.signature(compare)
 MOST_ROWS: Final = 256  # combinations of scores under one condition
 
 
-class Case(NamedTuple):
+class SampleFacts(NamedTuple):
     """The facts about the samples that conditions depend on."""
 
     feature: str
@@ -27,7 +27,7 @@ class Case(NamedTuple):
     seasonal: bool
 
 
-class Asked(NamedTuple):
+class DecideCall(NamedTuple):
     """The arguments with which a module calls `decide`."""
 
     rule: str
@@ -41,81 +41,85 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     The module's `compare` is replaced by one that returns samples with given scores. The deciding rule, its
     criteria and the answer must match the decisions. Return the number of rows.
     """
-    there, count = vars(module).get("compare"), 0
-    if there is None:
-        raise Broken("it does not import 'compare' from poet_runtime.drift, so scores cannot be set")
-    found = branches(decisions)
+    original, count = vars(module).get("compare"), 0
+    if original is None:
+        raise ContractViolation(
+            "it does not import 'compare' from poet_runtime.drift, so scores cannot be set"
+        )
+    rules = branches(decisions)
     try:
-        for case in _cases(found):
-            branch = next(branch for branch in found if _covers(branch, case))
+        for facts in _sample_facts(rules):
+            branch = next(branch for branch in rules if _covers(branch, facts))
             for values in _values(branch):
-                _demand_row(module, case, branch, values, decisions.version)
+                _require_row(module, facts, branch, values, decisions.version)
                 count += 1
-        _demand_undecided(module, decisions.version)
+        _require_undecided(module, decisions.version)
     finally:
-        vars(module)["compare"] = there
+        vars(module)["compare"] = original
     return count + 1
 
 
-def _demand_row(
-    module: ModuleType, case: Case, branch: Branch, values: tuple[float, ...], version: int
+def _require_row(
+    module: ModuleType, facts: SampleFacts, branch: Branch, values: tuple[float, ...], version: int
 ) -> None:
-    samples = _Told(case, values)
-    result = _asked(module, samples, case, version)
-    says = f"{case} with scores {values}"
-    expected = Asked(branch.rule.id, _criteria(branch), branch.criteria.min_votes)
-    demand(samples.asked == [expected], f"{says}: it uses {samples.asked}, expected {expected}")
+    samples = _StubSamples(facts, values)
+    result = _evaluate(module, samples, facts, version)
+    situation = f"{facts} with scores {values}"
+    expected = DecideCall(branch.rule.id, _criteria(branch), branch.criteria.min_votes)
+    calls = samples.decide_calls
+    require(calls == [expected], f"{situation}: it uses {calls}, expected {expected}")
     drifted = sum(map(Criterion.holds, expected.criteria, values)) >= expected.min_votes
-    demand(result.drifted is drifted, f"{says}: drifted is {result.drifted}, expected {drifted}")
-    demand(result.rule == branch.rule.id, f"{says}: decided by {result.rule!r}, not {branch.rule.id!r}")
+    require(result.drifted is drifted, f"{situation}: drifted is {result.drifted}, expected {drifted}")
+    require(result.rule == branch.rule.id, f"{situation}: decided by {result.rule!r}, not {branch.rule.id!r}")
     same = result.score == values[0] or math.isnan(values[0])
-    demand(same and result.threshold == expected.criteria[0].threshold, f"{says}: it returns {result}")
+    require(same and result.threshold == expected.criteria[0].threshold, f"{situation}: it returns {result}")
 
 
-def _demand_undecided(module: ModuleType, version: int) -> None:
-    case = Case("", 100, "numeric", seasonal=False)
-    samples = _Told(case, (), reason="current is empty")
-    result = _asked(module, samples, case, version)
-    demand(
+def _require_undecided(module: ModuleType, version: int) -> None:
+    facts = SampleFacts("", 100, "numeric", seasonal=False)
+    samples = _StubSamples(facts, (), reason="current is empty")
+    result = _evaluate(module, samples, facts, version)
+    require(
         result.drifted is False and result.reason == samples.reason,
         f"samples that cannot be compared: it returns {result}",
     )
 
 
-def _asked(module: ModuleType, samples: "_Told", case: Case, version: int) -> DriftResult:
+def _evaluate(module: ModuleType, samples: "_StubSamples", facts: SampleFacts, version: int) -> DriftResult:
     """Return the module's answer, and check that it compares exactly the objects that it was given."""
     current, reference = [1.0, 2.0], [3.0]
-    told: dict[str, Any] = {
-        "feature": case.feature,
+    keywords: dict[str, Any] = {
+        "feature": facts.feature,
         "current_times": [0.0, 1.0],
         "reference_times": [2.0],
         "context": {"period": 24.0},
     }
-    vars(module)["compare"] = samples.stand_in
-    result = module.detect_drift(current, reference, **told)
-    given = {"current": current, "reference": reference, "version": version, **told}
+    vars(module)["compare"] = samples.compare
+    result = module.detect_drift(current, reference, **keywords)
+    given = {"current": current, "reference": reference, "version": version, **keywords}
     changed = [name for name, value in samples.compared.items() if value is not given[name]]
-    demand(not changed, f"{case}: it does not pass {changed} on to compare unchanged: {samples.compared}")
+    require(not changed, f"{facts}: it does not pass {changed} on to compare unchanged: {samples.compared}")
     return result  # type: ignore[no-any-return]
 
 
-def _cases(found: tuple[Branch, ...]) -> Iterator[Case]:
-    features = {"", "no such feature", *(name for branch in found for name in branch.condition.features)}
+def _sample_facts(rules: tuple[Branch, ...]) -> Iterator[SampleFacts]:
+    features = {"", "no such feature", *(name for branch in rules for name in branch.condition.features)}
     sizes = {50, 10**6}
-    for branch in found:
+    for branch in rules:
         if (most := branch.condition.reference_at_most) is not None:
             sizes |= {most - 1, most, most + 1}
     kinds, seasons = ("numeric", "categorical"), (False, True)
-    yield from itertools.starmap(Case, itertools.product(sorted(features), sorted(sizes), kinds, seasons))
+    combinations = itertools.product(sorted(features), sorted(sizes), kinds, seasons)
+    yield from itertools.starmap(SampleFacts, combinations)
 
 
-def _covers(branch: Branch, case: Case) -> bool:
-    asked = branch.condition
+def _covers(branch: Branch, facts: SampleFacts) -> bool:
+    condition = branch.condition
     return (
-        (asked.kind is None or asked.kind == case.kind)
-        and (asked.seasonal is None or asked.seasonal == case.seasonal)
-        and (asked.reference_at_most is None or case.n_reference <= asked.reference_at_most)
-        and (not asked.features or case.feature in asked.features)
+        (condition.kind is None or condition.kind == facts.kind)
+        and (condition.seasonal is None or condition.seasonal == facts.seasonal)
+        and (condition.reference_at_most is None or facts.n_reference <= condition.reference_at_most)
+        and (not condition.features or facts.feature in condition.features)
     )
 
 
@@ -146,15 +150,17 @@ def _values(branch: Branch) -> Iterator[tuple[float, ...]]:
         yield from ((*rest[:place], value, *rest[place + 1 :]) for value in steps[place])
 
 
-class _Told(Samples):
+class _StubSamples(Samples):
     """A stub of samples with given scores, in the order of the criteria."""
 
-    def __init__(self, case: Case, values: tuple[float, ...], *, reason: str = "") -> None:
-        self.asked: list[Asked]
+    def __init__(self, facts: SampleFacts, values: tuple[float, ...], *, reason: str = "") -> None:
+        self.decide_calls: list[DecideCall]
         self.compared: dict[str, Any]
-        self.__dict__.update(_case=case, _values=values, reason=reason, asked=[], compared={}, profile=None)
+        self.__dict__.update(
+            _facts=facts, _values=values, reason=reason, decide_calls=[], compared={}, profile=None
+        )
 
-    def stand_in(self, *args: Any, **kwargs: Any) -> "_Told":
+    def compare(self, *args: Any, **kwargs: Any) -> "_StubSamples":
         """Record the arguments of `compare` and return this stub."""
         bound = COMPARE.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -163,18 +169,18 @@ class _Told(Samples):
 
     @property
     def is_categorical(self) -> bool:
-        return bool(self.__dict__["_case"].kind == "categorical")
+        return bool(self.__dict__["_facts"].kind == "categorical")
 
     @property
     def is_seasonal(self) -> bool:
-        return bool(self.__dict__["_case"].seasonal)
+        return bool(self.__dict__["_facts"].seasonal)
 
     @property
     def n_reference(self) -> int:
-        return int(self.__dict__["_case"].n_reference)
+        return int(self.__dict__["_facts"].n_reference)
 
     def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> DriftResult:
-        self.asked.append(Asked(rule_id, criteria, min_votes))
+        self.decide_calls.append(DecideCall(rule_id, criteria, min_votes))
         values = self.__dict__["_values"]
         drifted = sum(map(Criterion.holds, criteria, values)) >= min_votes
         return DriftResult(

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, Final
 
-from poet.build.compare import Behaviour, Question, Questions, around, product
-from poet.build.probes import Spoken
+from poet.build.compare import Behaviour, Probe, ProbeSet, around, product
+from poet.build.probes import Literals
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
 STRANGER: Final = "no such feature"
@@ -29,7 +29,7 @@ LONGEST_PAUSE: Final = 1e7
 LOTS: Final = 200  # ids among which to find those closest to the share of a holdout, on either side
 
 
-def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int) -> Questions:
+def probes(modules: tuple[ModuleType, ModuleType], _literals: Literals, most: int) -> ProbeSet:
     """Return single results around every constant, and batches around every count."""
     single = {
         "features": [(each,) for each in (*_kinds_of_features(modules), STRANGER)],
@@ -62,7 +62,7 @@ def questions(modules: tuple[ModuleType, ModuleType], _spoken: Spoken, most: int
         "earlier": (None, 1.0, LONGEST_PAUSE),
         "group": ("", *_groups(modules)),
     }, most=most // 8)  # fmt: skip
-    return Questions([*new, *repeated, *batches], are_all_new and are_all_repeated and are_all_batches)
+    return ProbeSet([*new, *repeated, *batches], are_all_new and are_all_repeated and are_all_batches)
 
 
 def _sets(modules: tuple[ModuleType, ModuleType]) -> list[frozenset[str]]:
@@ -127,33 +127,31 @@ def _lot(k: int) -> float:
     return int.from_bytes(digest[:8], "big") / 2.0**64
 
 
-def _result(feature: str, question: Question, k: int) -> DriftResult:
-    is_above = question["direction"] == "above"
+def _result(feature: str, probe: Probe, k: int) -> DriftResult:
+    is_above = probe["direction"] == "above"
     return DriftResult(
         drifted=True,
-        score=question["ratio"] if is_above else 1.0,
-        threshold=1.0 if is_above else question["ratio"],
+        score=probe["ratio"] if is_above else 1.0,
+        threshold=1.0 if is_above else probe["ratio"],
         test="ks/raw/absolute",
-        direction=question["direction"],
+        direction=probe["direction"],
         feature=feature,
         execution_id=f"x{k}",
-        business_impact=question["impact"],
+        business_impact=probe["impact"],
     )
 
 
-def answer(module: ModuleType, question: Question) -> object:
+def evaluate(module: ModuleType, probe: Probe) -> object:
     """Return the plan, independent of order."""
-    results = [
-        _result(feature, question, question["lot"] + k) for k, feature in enumerate(question["features"])
-    ]
+    results = [_result(feature, probe, probe["lot"] + k) for k, feature in enumerate(probe["features"])]
     history: list[Any] = []
-    now, earlier = question["now"], question["earlier"]
+    now, earlier = probe["now"], probe["earlier"]
     if earlier is not None and now is not None and results:
         history = [
             Alert(
                 members=(results[0],),
-                group=question["group"],
-                is_summary=bool(question["group"]),
+                group=probe["group"],
+                is_summary=bool(probe["group"]),
                 raised_at=now - earlier,
             )
         ]
@@ -180,8 +178,8 @@ def _direction(before: Any, after: Any) -> int:
 
 
 BEHAVIOUR: Final = Behaviour(
-    questions=questions,
-    answer=answer,
+    probes=probes,
+    evaluate=evaluate,
     outcome=_outcome,
     direction=_direction,
     stricter="sends fewer alerts",

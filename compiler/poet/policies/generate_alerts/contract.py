@@ -9,14 +9,14 @@ from typing import Any, Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, demand, numbers, texts
+from poet.build.contract import Contract, ContractViolation, Policy, WorkloadCase, numbers, require, texts
 from poet.policies.generate_alerts.oracle import (
-    GRAVITY,
     IMPACTS,
-    Book,
+    SEVERITIES,
+    ParsedDecisions,
     Row,
     boundary_table,
-    demand_as_said,
+    require_decided_plan,
     severity,
 )
 from poet.spec.decisions import Decisions
@@ -35,7 +35,7 @@ def _numbers(policy: Policy) -> st.SearchStrategy[float]:
 def _results(draw: st.DrawFn, policy: Policy, decisions: Decisions | None) -> list[DriftResult]:
     """Draw results, some of them equal, some without an id."""
     features = texts(policy, "a", "b", "price")
-    named = () if decisions is None else Book(decisions).features
+    named = () if decisions is None else ParsedDecisions(decisions).features
     found = [
         DriftResult(
             drifted=draw(st.integers(0, 3)) > 0,
@@ -101,7 +101,7 @@ def _plan(
 ) -> AlertPlan:
     plan = policy(results, history=history, now=now)
     if not isinstance(plan, AlertPlan):
-        raise Broken(f"it returns {type(plan).__name__}, not AlertPlan")
+        raise ContractViolation(f"it returns {type(plan).__name__}, not AlertPlan")
     return plan
 
 
@@ -113,9 +113,9 @@ def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Call
         plan = _plan(policy, *situation)
         found = Counter(map(id, _all(plan)))
         wanted = Counter(id(result) for result in situation[0] if result.drifted)
-        demand(found == wanted, f"of {len(situation[0])} results {plan} misses or repeats some")
-        demand(all(each.rule for each in plan.suppressed), "a result is suppressed without a rule")
-        demand(all(alert.members for alert in plan.alerts), "an alert has no members")
+        require(found == wanted, f"of {len(situation[0])} results {plan} misses or repeats some")
+        require(all(each.rule for each in plan.suppressed), "a result is suppressed without a rule")
+        require(all(alert.members for alert in plan.alerts), "an alert has no members")
 
     return test
 
@@ -127,7 +127,7 @@ def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> 
     def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
         critical = [each for each in plan.suppressed if each.member.business_impact == "critical"]
-        demand(not critical, f"critical results are suppressed: {critical}")
+        require(not critical, f"critical results are suppressed: {critical}")
 
     return test
 
@@ -138,7 +138,7 @@ def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | N
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         plan = _plan(policy, situation[0], situation[1], None)
-        demand(not plan.suppressed and not plan.thresholds, f"suppressed or raised without a time: {plan}")
+        require(not plan.suppressed and not plan.thresholds, f"suppressed or raised without a time: {plan}")
 
     return test
 
@@ -157,7 +157,7 @@ def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[
         here = _plan(policy, results, history, now)
         for other in (mixed, list(reversed(list(results)))):  # a shuffle of two often changes nothing
             there = _plan(policy, other, earlier, now)
-            demand(repr(here) == repr(there), f"the plan depends on the order: {here} or {there}")
+            require(repr(here) == repr(there), f"the plan depends on the order: {here} or {there}")
 
     return test
 
@@ -168,12 +168,12 @@ def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> C
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         for alert in _plan(policy, *situation).alerts:
-            gravest = max(map(severity, alert.members), key=GRAVITY.index)
-            demand(
-                alert.severity == gravest, f"{alert} is {alert.severity}, its most severe member {gravest}"
+            highest = max(map(severity, alert.members), key=SEVERITIES.index)
+            require(
+                alert.severity == highest, f"{alert} is {alert.severity}, its most severe member {highest}"
             )
-            demand(alert.raised_at == situation[2], f"{alert} was raised at {situation[2]}")
-            demand(alert.is_summary or len(alert.members) == 1, f"{alert} is not marked as a summary")
+            require(alert.raised_at == situation[2], f"{alert} was raised at {situation[2]}")
+            require(alert.is_summary or len(alert.members) == 1, f"{alert} is not marked as a summary")
 
     return test
 
@@ -185,7 +185,7 @@ def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -
     def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
         alerted = {member.feature for alert in _alerts(situation[1]) for member in alert.members}
-        demand(set(plan.thresholds) <= alerted, f"raised {dict(plan.thresholds)}, alerted only {alerted}")
+        require(set(plan.thresholds) <= alerted, f"raised {dict(plan.thresholds)}, alerted only {alerted}")
 
     return test
 
@@ -199,7 +199,7 @@ def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
             plan = policy([_drifted(0), wrong], now=1e6)
         except TypeError:
             return
-        raise Broken(f"it accepts {wrong!r} as a result and returns {plan}")
+        raise ContractViolation(f"it accepts {wrong!r} as a result and returns {plan}")
 
     return test
 
@@ -213,7 +213,7 @@ def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
         expected = _plan(policy, results, (), 1e6)
         for given_as in (tuple(results), dict(enumerate(results)).values(), iter(results)):
             found = policy(given_as, history=iter(()), now=1e6)
-            demand(repr(found) == repr(expected), f"{type(given_as).__name__}: {found}, not {expected}")
+            require(repr(found) == repr(expected), f"{type(given_as).__name__}: {found}, not {expected}")
 
     return test
 
@@ -224,7 +224,7 @@ def plans_very_many_results_in_time(policy: Policy) -> Callable[[], None]:
     @given(st.just(MANY))
     def test(count: int) -> None:
         found = Counter(map(id, _all(_plan(policy, results := [*map(_drifted, range(count))], (), 1e6))))
-        demand(found == Counter(map(id, results)), f"of {count} results some are lost or repeated")
+        require(found == Counter(map(id, results)), f"of {count} results some are lost or repeated")
 
     return test
 
@@ -237,13 +237,13 @@ def _drifted(k: int) -> DriftResult:
 
 def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that alerts, suppressions and raised thresholds follow the rules of the decisions alone."""
-    book = None if decisions is None else Book(decisions)
+    parsed = None if decisions is None else ParsedDecisions(decisions)
 
     @given(_situations(policy, decisions))
     def test(situation: Situation) -> None:
         plan = _plan(policy, *situation)
-        if book is not None:
-            demand_as_said(plan, book, Row(*situation))
+        if parsed is not None:
+            require_decided_plan(plan, parsed, Row(*situation))
 
     return test
 
@@ -274,5 +274,5 @@ CONTRACT: Final = Contract(
     ),
     boundary_table=boundary_table,
     signature="(drift_results, *, history=(), now=None)",
-    heavy=(Heavy("a storm", _storm),),
+    workloads=(WorkloadCase("a storm", _storm),),
 )

@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from poet.build.contract import Broken, beside, demand, near_misses
+from poet.build.contract import ContractViolation, adjacent_floats, near_miss_strings, require
 from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Members, Pattern, Share
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
-GRAVITY: Final = ("low", "medium", "high", "critical")
+SEVERITIES: Final = ("low", "medium", "high", "critical")
 _Shape = TypeVar("_Shape")
 
 
@@ -33,17 +33,18 @@ class Row(NamedTuple):
     now: float | None = None
 
 
-class Said(NamedTuple):
+class PlanSummary(NamedTuple):
     """A plan, independent of order, with multiplicities."""
 
     alerts: list[tuple[Any, ...]]
     suppressed: list[tuple[Any, ...]]
 
 
-def said(plan: AlertPlan) -> Said:
+def summarize(plan: AlertPlan) -> PlanSummary:
     """Return a plan in a form independent of order."""
-    return Said(
-        sorted(map(_told, plan.alerts)), sorted((each.rule, who(each.member)) for each in plan.suppressed)
+    return PlanSummary(
+        sorted(map(_alert_key, plan.alerts)),
+        sorted((each.rule, identity(each.member)) for each in plan.suppressed),
     )
 
 
@@ -51,17 +52,17 @@ def severity(result: DriftResult) -> str:
     """Return the severity of a result; an unknown impact is medium."""
     if result.business_impact == "none":
         return "low"
-    return result.business_impact if result.business_impact in GRAVITY else "medium"
+    return result.business_impact if result.business_impact in SEVERITIES else "medium"
 
 
 def lot(result: DriftResult) -> float:
     """Return the lot of a result in [0, 1): a digest of its id or, without an id, of its repr."""
-    told = f"holdout:{result.execution_id or repr(result)}"
-    return int.from_bytes(hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2.0**64
+    key = f"holdout:{result.execution_id or repr(result)}"
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2.0**64
 
 
-class Book:
-    """The parsed decisions of one version."""
+class ParsedDecisions:
+    """The decisions of one version, parsed by kind of rule."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.version = decisions.version
@@ -88,19 +89,19 @@ class Book:
             sorted({each for some in (*named, *(group[1] for group in self.groups)) for each in some})
         )
 
-    def plan(self, row: Row) -> Said:
+    def plan(self, row: Row) -> PlanSummary:
         """Return the predicted plan."""
         waiting = [each for each in row.results if each.drifted]
         alerts: list[Alert] = []
         suppressed: list[tuple[Any, ...]] = []
         for rule, pattern, share in self.suppressions:
             taken, waiting = _split(waiting, partial(_suppresses, pattern, row.now))
-            asked = [each for each in taken if lot(each) < share]
-            alerts += [_alert([each], rule, row.now, is_holdout=True) for each in asked]
-            suppressed += [(rule, who(each)) for each in taken if lot(each) >= share]
+            held_out = [each for each in taken if lot(each) < share]
+            alerts += [_alert([each], rule, row.now, is_holdout=True) for each in held_out]
+            suppressed += [(rule, identity(each)) for each in taken if lot(each) >= share]
         cooling = self.cooling(row)
         taken, waiting = _split(waiting, lambda each: each.feature in cooling and self._is_within(each))
-        suppressed += [(self.pause, who(each)) for each in taken]
+        suppressed += [(self.pause, identity(each)) for each in taken]
         for rule, features, least in self.groups:
             members = [each for each in waiting if each.feature in features]
             is_open = any(each.group == rule for each in self._earlier(row))
@@ -112,15 +113,15 @@ class Book:
                 alerts.append(_alert(waiting, rule, row.now, is_summary=True))
                 waiting = []
         alerts += [_alert([each], self.every, row.now) for each in waiting]
-        return Said(sorted(map(_told, alerts)), sorted(suppressed))
+        return PlanSummary(sorted(map(_alert_key, alerts)), sorted(suppressed))
 
-    def bars(self, row: Row) -> dict[str, set[str]]:
+    def thresholds(self, row: Row) -> dict[str, set[str]]:
         """Return the thresholds that are allowed for each feature in a cool-down that is not suppressed."""
         cooling, found = self.cooling(row), dict[str, set[str]]()
         for each in row.results:
             is_taken = any(_suppresses(pattern, row.now, each) for _, pattern, _ in self.suppressions)
             if each.drifted and each.feature in cooling and not is_taken:
-                found.setdefault(each.feature, set()).add(repr(self._bar(each)))
+                found.setdefault(each.feature, set()).add(repr(self._raised_threshold(each)))
         return found
 
     def cooling(self, row: Row) -> set[str]:
@@ -140,13 +141,13 @@ class Book:
         ]
         return [each for gap, each in gaps if 0.0 <= gap < self.calm.seconds]
 
-    def _bar(self, result: DriftResult) -> float:
+    def _raised_threshold(self, result: DriftResult) -> float:
         factor = self.calm.factor if self.calm and result.threshold > 0.0 else 1.0
         return result.threshold * factor if result.direction == "above" else result.threshold / factor
 
     def _is_within(self, result: DriftResult) -> bool:
-        bar = self._bar(result)
-        is_within = result.score <= bar if result.direction == "above" else result.score >= bar
+        threshold = self._raised_threshold(result)
+        is_within = result.score <= threshold if result.direction == "above" else result.score >= threshold
         return is_within and _is_below(result, self.floor)
 
 
@@ -167,7 +168,7 @@ def _ratio(result: DriftResult) -> float:
 
 def _is_below(result: DriftResult, floor: str) -> bool:
     own = severity(result)
-    return own != "critical" and GRAVITY.index(own) < GRAVITY.index(floor)
+    return own != "critical" and SEVERITIES.index(own) < SEVERITIES.index(floor)
 
 
 def _split(
@@ -187,7 +188,7 @@ def _alert(
 ) -> Alert:
     return Alert(
         members=tuple(members),
-        severity=max(map(severity, members), key=GRAVITY.index),
+        severity=max(map(severity, members), key=SEVERITIES.index),
         group=rule if is_summary else "",
         is_summary=is_summary,
         is_holdout=is_holdout,
@@ -196,10 +197,10 @@ def _alert(
     )
 
 
-def _told(alert: Alert) -> tuple[Any, ...]:
+def _alert_key(alert: Alert) -> tuple[Any, ...]:
     return (
         alert.rule,
-        sorted(map(who, alert.members)),
+        sorted(map(identity, alert.members)),
         alert.severity,
         alert.group,
         alert.is_summary,
@@ -208,7 +209,7 @@ def _told(alert: Alert) -> tuple[Any, ...]:
     )
 
 
-def who(result: DriftResult) -> tuple[str, ...]:
+def identity(result: DriftResult) -> tuple[str, ...]:
     """Return a key that identifies a result, also with NaN scores."""
     return (
         result.feature,
@@ -237,72 +238,75 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
 
     Return the number of rows.
     """
-    book, count = Book(decisions), 0
-    _demand_shares(module, book)
-    for count, row in enumerate(_rows(book), start=1):  # noqa: B007 -- the last one is the number of rows
-        demand_as_said(module.generate_alerts(row.results, history=row.history, now=row.now), book, row)
-    for moment in (0.0, *_moments(book)):
-        results = [_result(STRANGER), *map(_result, book.features)]
+    parsed, count = ParsedDecisions(decisions), 0
+    _require_shares(module, parsed)
+    for count, row in enumerate(_rows(parsed), start=1):  # noqa: B007 -- the last one is the number of rows
+        require_decided_plan(
+            module.generate_alerts(row.results, history=row.history, now=row.now), parsed, row
+        )
+    for moment in (0.0, *_moments(parsed)):
+        results = [_result(STRANGER), *map(_result, parsed.features)]
         for now, row in _forms(moment, results):
             count += 1
-            demand_as_said(module.generate_alerts(results, now=now), book, row)
+            require_decided_plan(module.generate_alerts(results, now=now), parsed, row)
     return count
 
 
-def _demand_shares(module: ModuleType, book: Book) -> None:
+def _require_shares(module: ModuleType, parsed: ParsedDecisions) -> None:
     """Check the shares of holdouts against the decisions directly, as no id is within an ulp of them."""
-    there, shares = vars(module).get("holdout"), list[float]()
-    if not book.suppressions or there is None:
+    original, shares = vars(module).get("holdout"), list[float]()
+    if not parsed.suppressions or original is None:
         return
 
-    def told(taken: Any, share: float) -> Any:
+    def record(taken: Any, share: float) -> Any:
         shares.append(share)
-        return there(taken, share)
+        return original(taken, share)
 
-    vars(module)["holdout"] = told
+    vars(module)["holdout"] = record
     try:
-        now = _moments(book)[0]
-        module.generate_alerts([_result(feature) for feature in book.features], now=now)
+        now = _moments(parsed)[0]
+        module.generate_alerts([_result(feature) for feature in parsed.features], now=now)
     finally:
-        vars(module)["holdout"] = there
-    expected = [share for _, _, share in book.suppressions]
-    demand(shares == expected, f"it uses holdout shares of {shares}, expected {expected}")
+        vars(module)["holdout"] = original
+    expected = [share for _, _, share in parsed.suppressions]
+    require(shares == expected, f"it uses holdout shares of {shares}, expected {expected}")
 
 
-def demand_as_said(plan: AlertPlan, book: Book, row: Row) -> None:
-    """Raise `Broken` unless a plan follows the decisions."""
+def require_decided_plan(plan: AlertPlan, parsed: ParsedDecisions, row: Row) -> None:
+    """Raise `ContractViolation` unless a plan follows the decisions."""
     if not isinstance(plan, AlertPlan):
-        raise Broken(f"it returns {type(plan).__name__}, not AlertPlan")
-    where = f"{list(map(who, row.results))} at {row.now} after {len(row.history)} alerts"
-    found, expected = said(plan), book.plan(row)
-    demand(found == expected, f"{where} returns {found}, expected {expected}")
-    bars, given = book.bars(row), {feature: repr(bar) for feature, bar in plan.thresholds.items()}
-    is_told = bars.keys() == given.keys() and all(given[feature] in bars[feature] for feature in bars)
-    demand(is_told, f"{where} raises thresholds to {given}, expected {bars}")
-    says = f"{where} reports version {plan.policy_version}, expected {book.version}"
-    demand(plan.policy_version == book.version, says)
+        raise ContractViolation(f"it returns {type(plan).__name__}, not AlertPlan")
+    where = f"{list(map(identity, row.results))} at {row.now} after {len(row.history)} alerts"
+    found, expected = summarize(plan), parsed.plan(row)
+    require(found == expected, f"{where} returns {found}, expected {expected}")
+    allowed = parsed.thresholds(row)
+    given = {feature: repr(threshold) for feature, threshold in plan.thresholds.items()}
+    is_expected = allowed.keys() == given.keys() and all(given[name] in allowed[name] for name in allowed)
+    require(is_expected, f"{where} raises thresholds to {given}, expected {allowed}")
+    message = f"{where} reports version {plan.policy_version}, expected {parsed.version}"
+    require(plan.policy_version == parsed.version, message)
 
 
-def _rows(book: Book) -> Iterator[Row]:
-    for now in (None, 0.0, -1.0, *_moments(book)):
-        yield Row([_result(STRANGER), *map(_result, book.features)], now=now)
-        for miss in near_misses(book.features):
+def _rows(parsed: ParsedDecisions) -> Iterator[Row]:
+    for now in (None, 0.0, -1.0, *_moments(parsed)):
+        yield Row([_result(STRANGER), *map(_result, parsed.features)], now=now)
+        for miss in near_miss_strings(parsed.features):
             yield Row([_result(miss), _result(miss, impact="low", k=1)], now=now)
-    for _, pattern, share in book.suppressions:
-        yield from _around_a_suppression(pattern, share, book)
-    if book.calm is not None:
-        yield from _around_a_pause(book.calm, book)
-    for rule, features, least in book.groups:
-        yield from _around_a_group(rule, features, least, book)
-    for _, least in book.batches:
-        for n, now in itertools.product((least - 1, least, least + 1), (None, *_moments(book))):
+    for _, pattern, share in parsed.suppressions:
+        yield from _around_a_suppression(pattern, share, parsed)
+    if parsed.calm is not None:
+        yield from _around_a_pause(parsed.calm, parsed)
+    for rule, features, least in parsed.groups:
+        yield from _around_a_group(rule, features, least, parsed)
+    for _, least in parsed.batches:
+        for n, now in itertools.product((least - 1, least, least + 1), (None, *_moments(parsed))):
             yield Row([_result(STRANGER, k=k) for k in range(n)], now=now)
         for impact in IMPACTS:
             yield Row([_result(STRANGER, impact="low" if k else impact, k=k) for k in range(least)])
 
 
-def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterator[Row]:
-    moments = (None, *sorted({*_moments(book), *beside(pattern.until)}))
+def _around_a_suppression(pattern: Pattern, share: float, parsed: ParsedDecisions) -> Iterator[Row]:
+    moments = (None, *sorted({*_moments(parsed), *adjacent_floats(pattern.until)}))
     for feature in pattern.features:
         for now, k in itertools.product(moments, _on_both_sides(feature, share)):
             yield Row([_result(feature, k=k)], now=now)
@@ -310,23 +314,23 @@ def _around_a_suppression(pattern: Pattern, share: float, book: Book) -> Iterato
                 yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
     first = pattern.features[0]
     least = _on_both_sides(first, share)[-1]  # the one that is always suppressed
-    scores = (*beside(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
+    scores = (*adjacent_floats(pattern.ratio_at_most or 2.0), 0.5, 1e9, math.nan, math.inf)
     for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
         result = _result(first, score, impact, direction=direction, k=least)
         for now in moments[1:]:
             yield Row([result], now=now)
 
 
-def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
-    scores = (*beside(calm.factor), math.nan, math.inf)
-    for now in _moments(book):
-        for raised_at in (*beside(now - calm.seconds), now, now + 1.0):
+def _around_a_pause(calm: Calm, parsed: ParsedDecisions) -> Iterator[Row]:
+    scores = (*adjacent_floats(calm.factor), math.nan, math.inf)
+    for now in _moments(parsed):
+        for raised_at in (*adjacent_floats(now - calm.seconds), now, now + 1.0):
             earlier = Alert(members=(_result(STRANGER),), raised_at=raised_at)
             yield Row([_result("another")], [earlier], now)
             yield Row([_result(STRANGER)], [earlier], None)
             for score, impact, direction in itertools.product(scores, IMPACTS, DIRECTIONS):
                 yield Row([_result(STRANGER, score, impact, direction=direction)], [earlier], now)
-        for gap in beside(calm.seconds):  # gaps from time 0 are not rounded
+        for gap in adjacent_floats(calm.seconds):  # gaps from time 0 are not rounded
             yield Row([_result(STRANGER)], [Alert(members=(_result(STRANGER),), raised_at=0.0)], gap)
         soon = AlertPlan(alerts=(Alert(members=(_result(STRANGER),), raised_at=now - calm.seconds / 2.0),))
         old = Alert(members=(_result(STRANGER),), raised_at=now - 2.0 * calm.seconds)
@@ -335,15 +339,17 @@ def _around_a_pause(calm: Calm, book: Book) -> Iterator[Row]:
             yield Row([_result(STRANGER), _result(STRANGER, 1e9, k=1)], history, now)
 
 
-def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book) -> Iterator[Row]:
+def _around_a_group(
+    rule: str, features: tuple[str, ...], least: int, parsed: ParsedDecisions
+) -> Iterator[Row]:
     in_turn = list(itertools.islice(itertools.cycle(features), max(least + 1, len(features))))
     every = [_result(feature, k=k) for k, feature in enumerate(in_turn)]
     sizes = sorted({0, 1, least - 1, least, least + 1, len(features)} & set(range(len(every) + 1)))
-    for now, n in itertools.product((None, *_moments(book)), sizes):
+    for now, n in itertools.product((None, *_moments(parsed)), sizes):
         yield Row([*every[:n], _result("elsewhere")], now=now)
         if now is None:
             continue
-        raised = now - (book.calm.seconds / 2.0 if book.calm else 1.0)
+        raised = now - (parsed.calm.seconds / 2.0 if parsed.calm else 1.0)
         summed = Alert(members=(every[0],), group=rule, is_summary=True, raised_at=raised)
         for history in ([summed], [summed, *(Alert(members=(each,), raised_at=raised) for each in every)]):
             yield Row(every[:n], history, now)
@@ -356,9 +362,11 @@ def _around_a_group(rule: str, features: tuple[str, ...], least: int, book: Book
 
 def _forms(moment: float, results: list[DriftResult]) -> Iterator[tuple[Any, Row]]:
     """Yield a time in all supported types, and unknown times."""
-    there = datetime.fromtimestamp(moment, UTC)
-    yield from ((now, Row(results, now=moment)) for now in (int(moment), there, there.replace(tzinfo=None)))
-    yield np.datetime64(there.replace(tzinfo=None), "us"), Row(results, now=moment)
+    instant = datetime.fromtimestamp(moment, UTC)
+    yield from (
+        (now, Row(results, now=moment)) for now in (int(moment), instant, instant.replace(tzinfo=None))
+    )
+    yield np.datetime64(instant.replace(tzinfo=None), "us"), Row(results, now=moment)
     yield from ((now, Row(results)) for now in (math.nan, np.datetime64("NaT")))
 
 
@@ -375,9 +383,9 @@ def _on_both_sides(feature: str, share: float) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _moments(book: Book) -> tuple[float, float]:
+def _moments(parsed: ParsedDecisions) -> tuple[float, float]:
     """Return a time before the end of every suppression, and one after all of them."""
-    ends = [pattern.until for _, pattern, _ in book.suppressions]
+    ends = [pattern.until for _, pattern, _ in parsed.suppressions]
     return min([1e6, *ends]) - 1e5, max([1e6, *ends]) + 1e6
 
 

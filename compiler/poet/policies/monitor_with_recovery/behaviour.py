@@ -6,32 +6,35 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any, Final
 
-from poet.build.compare import Behaviour, Question, Questions, around, binder, product, whole_around
-from poet.build.probes import Spoken
+from poet.build.compare import Behaviour, Probe, ProbeSet, around, binder, product, whole_around
+from poet.build.probes import Literals
 from poet_runtime.recovery import prepare as real_prepare
 from poet_runtime.results import MonitoringOutcome
 
 ERRORS: Final = ("", "timeout", "memory", "value", "io", "crash", "other")
+MADE_TO_FAIL: Final = "made to fail"  # the warning of a stub with an error
 _bound = binder(real_prepare)
-_SAID: Final = attrgetter(*(field.name for field in fields(MonitoringOutcome) if field.name != "results"))
+_OUTCOME_FIELDS: Final = attrgetter(
+    *(field.name for field in fields(MonitoringOutcome) if field.name != "results")
+)
 MOST_ROWS, MOST_FEATURES = 2**40, 2**20
 
 
-def questions(_modules: tuple[ModuleType, ModuleType], spoken: Spoken, most: int) -> Questions:
+def probes(_modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return inputs on both sides of every size and share, for every computation and kind of error."""
-    asked, are_all = product({
-        "rows": whole_around(spoken.numbers_against("rows"), 0, MOST_ROWS),
-        "features": whole_around(spoken.numbers_against("features"), 0, MOST_FEATURES),
-        "missing_share": around(spoken.numbers_against("missing_share"), 0.0, 1.0),
-        "computation": ("", *spoken.texts_against("computation"), "no such computation"),
+    found, is_complete = product({
+        "rows": whole_around(literals.numbers_against("rows"), 0, MOST_ROWS),
+        "features": whole_around(literals.numbers_against("features"), 0, MOST_FEATURES),
+        "missing_share": around(literals.numbers_against("missing_share"), 0.0, 1.0),
+        "computation": ("", *literals.texts_against("computation"), "no such computation"),
         "error": ERRORS,
     }, most=most)  # fmt: skip
-    decide = spoken.are_only_compared("rows", "features", "missing_share", "computation", "error")
-    return Questions(asked, are_all and decide)
+    are_decisive = literals.are_only_compared("rows", "features", "missing_share", "computation", "error")
+    return ProbeSet(found, is_complete and are_decisive)
 
 
 @dataclass(slots=True)
-class _Told:
+class _StubRun:
     """A stub of a run with given measures that records the steps taken with it."""
 
     rows: int
@@ -41,8 +44,8 @@ class _Told:
     error: str
     steps: tuple[Any, ...] = ()
 
-    def _then(self, step: str, *arguments: Any, rows: int | None = None) -> "_Told":
-        return _Told(
+    def _then(self, step: str, *arguments: Any, rows: int | None = None) -> "_StubRun":
+        return _StubRun(
             self.rows if rows is None else rows,
             self.features,
             self.missing_share,
@@ -51,19 +54,19 @@ class _Told:
             (*self.steps, (step, *arguments)),
         )
 
-    def sparse(self, above: float, *, quality_loss: float) -> "_Told":
+    def sparse(self, above: float, *, quality_loss: float) -> "_StubRun":
         """Record monitoring of presence instead of values."""
         return self._then("sparse", above, quality_loss)
 
-    def sampled(self, rows: int, *, quality_loss: float) -> "_Told":
+    def sampled(self, rows: int, *, quality_loss: float) -> "_StubRun":
         """Record sampling."""
         return self._then("sampled", rows, quality_loss, rows=min(self.rows, rows))
 
-    def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "_Told":
+    def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "_StubRun":
         """Record a deadline."""
         return self._then("within", seconds, per_rows, per_features)
 
-    def isolated(self) -> "_Told":
+    def isolated(self) -> "_StubRun":
         """Record a run in another process."""
         return self._then("isolated")
 
@@ -74,7 +77,7 @@ class _Told:
             strategy="failed" if self.error else "full",
             quality_loss=1.0 if self.error else 0.0,
             timed_out=self.error == "timeout",
-            warnings=("told to fail",) if self.error else (),
+            warnings=(MADE_TO_FAIL,) if self.error else (),
             error=self.error,
             rows=self.rows,
             features=self.features,
@@ -88,26 +91,26 @@ class _Told:
         return replace(failed, results=(*failed.results, tried))
 
 
-def asked_how(module: ModuleType, question: Question) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
+def evaluate_steps(module: ModuleType, probe: Probe) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
     """Return how the run was prepared, and an outcome whose results are the steps taken with it.
 
     The stub of `prepare` stays in the module.
     """
     given: list[Mapping[str, Any]] = []
 
-    def prepare(*arguments: Any, **keywords: Any) -> _Told:
+    def prepare(*arguments: Any, **keywords: Any) -> _StubRun:
         given.append(_bound(*arguments, **keywords))
-        return _Told(**question)
+        return _StubRun(**probe)
 
     vars(module)["prepare"] = prepare
     outcome: MonitoringOutcome = module.monitor_with_recovery("data", monitor="monitor", context="context")
     return given, outcome
 
 
-def answer(module: ModuleType, question: Question) -> object:
+def evaluate(module: ModuleType, probe: Probe) -> object:
     """Return the arguments of `prepare`, the steps and the fields of the outcome."""
-    given, outcome = asked_how(module, question)
-    return given, outcome.results, _SAID(outcome)
+    given, outcome = evaluate_steps(module, probe)
+    return given, outcome.results, _OUTCOME_FIELDS(outcome)
 
 
 def _outcome(given: Any) -> Any:
@@ -123,8 +126,8 @@ def _direction(before: Any, after: Any) -> int:
 
 
 BEHAVIOUR: Final = Behaviour(
-    questions=questions,
-    answer=answer,
+    probes=probes,
+    evaluate=evaluate,
     outcome=_outcome,
     direction=_direction,
     stricter="steps in more",

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poet.build.contract import Broken, Contract, Heavy, Policy, demand, has_children
+from poet.build.contract import Contract, ContractViolation, Policy, WorkloadCase, has_children, require
 from poet.build.samples import numeric
 from poet.policies.monitor_with_recovery.oracle import boundary_table, warnings_of
 from poet_runtime.results import MonitoringOutcome
@@ -30,12 +30,12 @@ FAULTS: Final[dict[type[BaseException], str]] = {
 }  # fmt: skip
 
 
-def _outcome(policy: Policy, data: Any, monitor: Any, **told: Any) -> MonitoringOutcome:
-    outcome = policy(data, monitor=monitor, **told)
+def _outcome(policy: Policy, data: Any, monitor: Any, **keywords: Any) -> MonitoringOutcome:
+    outcome = policy(data, monitor=monitor, **keywords)
     if not isinstance(outcome, MonitoringOutcome):
-        raise Broken(f"it returns {type(outcome).__name__}, not MonitoringOutcome")
-    demand(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
-    demand(all(isinstance(each, str) and each for each in outcome.warnings), f"warnings: {outcome.warnings}")
+        raise ContractViolation(f"it returns {type(outcome).__name__}, not MonitoringOutcome")
+    require(0.0 <= outcome.quality_loss <= 1.0, f"a quality loss of {outcome.quality_loss}")
+    require(all(isinstance(each, str) and each for each in outcome.warnings), f"warnings: {outcome.warnings}")
     return outcome
 
 
@@ -45,15 +45,15 @@ def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
     @given(TABLES, st.integers())
     def test(data: Any, found: int) -> None:
         outcome = _outcome(policy, data, lambda seen: (found, seen is data))
-        demand(isinstance(outcome.results, tuple), f"the monitor found {found}, got {outcome.results!r}")
-        demand(outcome.results[0] == found, f"the monitor found {found}, got {outcome.results[0]!r}")
-        demand(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
+        require(isinstance(outcome.results, tuple), f"the monitor found {found}, got {outcome.results!r}")
+        require(outcome.results[0] == found, f"the monitor found {found}, got {outcome.results[0]!r}")
+        require(outcome.timed_out is False and not outcome.error, f"an outcome without a fault: {outcome}")
         is_full = outcome.strategy == "full"
-        demand(outcome.results[1] is is_full, f"{outcome.strategy}, but with other data: {outcome}")
-        demand(
+        require(outcome.results[1] is is_full, f"{outcome.strategy}, but with other data: {outcome}")
+        require(
             bool(warnings_of(outcome)) is not is_full, f"{outcome.strategy} with warnings {outcome.warnings}"
         )
-        demand(not is_full or outcome.quality_loss == 0.0, f"a full run that lost quality: {outcome}")
+        require(not is_full or outcome.quality_loss == 0.0, f"a full run that lost quality: {outcome}")
 
     return test
 
@@ -67,12 +67,12 @@ def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
             raise fault("on purpose")
 
         outcome = _outcome(policy, data, broken)
-        told = [each for each in outcome.warnings if fault.__name__ in each]
-        demand(bool(told), f"no warning names a {fault.__name__}: {outcome}")
-        demand(outcome.strategy == "failed", f"a failed run is reported as {outcome.strategy}: {outcome}")
-        demand(outcome.results is None, f"a failed run returns {outcome.results!r}")
-        demand(outcome.error == FAULTS[fault], f"a {fault.__name__} is reported as {outcome.error!r}")
-        demand(
+        naming = [each for each in outcome.warnings if fault.__name__ in each]
+        require(bool(naming), f"no warning names a {fault.__name__}: {outcome}")
+        require(outcome.strategy == "failed", f"a failed run is reported as {outcome.strategy}: {outcome}")
+        require(outcome.results is None, f"a failed run returns {outcome.results!r}")
+        require(outcome.error == FAULTS[fault], f"a {fault.__name__} is reported as {outcome.error!r}")
+        require(
             outcome.timed_out is (fault is TimeoutError), f"{fault.__name__}: timed out {outcome.timed_out}"
         )
 
@@ -85,8 +85,8 @@ def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
     @given(TABLES.filter(lambda data: not isinstance(data, dict) or "reference" not in data))
     def test(data: Any) -> None:
         outcome = _outcome(policy, data, None)
-        demand(outcome.strategy == "failed", f"without a reference it reports {outcome.strategy}")
-        demand(
+        require(outcome.strategy == "failed", f"without a reference it reports {outcome.strategy}")
+        require(
             any("reference" in each for each in outcome.warnings),
             f"no warning about the reference: {outcome.warnings}",
         )
@@ -106,7 +106,7 @@ def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
         context = {"reference": before} if is_apart else None
         outcome = _outcome(policy, data, None, context=context)
         found = {name: result.drifted for name, result in (outcome.results or {}).items()}
-        demand(found == {"same": False, "other": True}, f"one of two columns was shifted by 9 sd: {outcome}")
+        require(found == {"same": False, "other": True}, f"one of two columns was shifted by 9 sd: {outcome}")
 
     return test
 
@@ -119,7 +119,7 @@ def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
         data = {"unsorted": [3.0, 1.0, 2.0]} | data if isinstance(data, dict) else data
         before = repr(data)
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
-        demand(repr(data) == before, f"{before} has become {data!r}")
+        require(repr(data) == before, f"{before} has become {data!r}")
 
     return test
 
@@ -133,7 +133,7 @@ def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
             outcome = policy({"a": [1.0]}, monitor=monitor)
         except TypeError:
             return
-        raise Broken(f"it accepts {monitor!r} as a monitor: {outcome}")
+        raise ContractViolation(f"it accepts {monitor!r} as a monitor: {outcome}")
 
     return test
 
@@ -151,8 +151,8 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
             {name: getattr(outcome, name) for name in MonitoringOutcome.__slots__ if name != "duration_ms"}
             for outcome in (_outcome(policy, data, monitor, context=context) for _ in range(2))
         )
-        demand(first == again, f"{first}, then {again}")
-        demand(first["computation"] == "psi", f"the computation is {first['computation']!r}, not 'psi'")
+        require(first == again, f"{first}, then {again}")
+        require(first["computation"] == "psi", f"the computation is {first['computation']!r}, not 'psi'")
 
     return test
 
@@ -164,9 +164,9 @@ def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
     def test(data: Any, fails: bool) -> None:  # noqa: FBT001 -- Hypothesis passes them by position
         before, lowest = threading.active_count(), _lowest_free_number()
         _outcome(policy, data, (lambda _data: 1 / 0) if fails else (lambda _data: 1))
-        demand(threading.active_count() <= before, "a thread is left behind")
-        demand(not has_children(), "a process is left behind")
-        demand(_lowest_free_number() == lowest, "a file is left open")
+        require(threading.active_count() <= before, "a thread is left behind")
+        require(not has_children(), "a process is left behind")
+        require(_lowest_free_number() == lowest, "a file is left open")
 
     return test
 
@@ -196,5 +196,5 @@ CONTRACT: Final = Contract(
     boundary_table=boundary_table,
     may_fork=True,
     signature="(data, *, monitor=None, context=None)",
-    heavy=(Heavy("a long table", _long_table),),
+    workloads=(WorkloadCase("a long table", _long_table),),
 )

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from poet.build.contract import demand, near_misses
-from poet.policies.monitor_with_recovery.behaviour import ERRORS, asked_how
+from poet.build.contract import near_miss_strings, require
+from poet.policies.monitor_with_recovery.behaviour import ERRORS, MADE_TO_FAIL, evaluate_steps
 from poet.policies.monitor_with_recovery.policy import (
     Failed,
     Large,
@@ -83,8 +83,8 @@ class Expected:
     deadline_s: float | None = None
 
 
-class Book:
-    """The parsed decisions of one version."""
+class ParsedDecisions:
+    """The decisions of one version, parsed by kind of rule."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.version = decisions.version
@@ -153,74 +153,75 @@ OF_A_PROCESS: Final = ("crash", "memory")  # errors that cannot be observed in t
 STRANGER: Final = "no such computation"
 
 
-def steps_table(module: ModuleType, book: Book) -> int:
+def steps_table(module: ModuleType, parsed: ParsedDecisions) -> int:
     """Check the steps of a module on stubs of runs with given measures.
 
     Every number in the decisions is tested at its value and one ulp or one row on either side. Return the
     number of rows.
     """
-    there, count = vars(module).get("prepare"), 0
+    original, count = vars(module).get("prepare"), 0
     try:
-        for count, told in enumerate(_told(book), start=1):  # noqa: B007 -- the last one is the number of rows
-            given, outcome = asked_how(module, told)
+        for count, measures in enumerate(_stub_measures(parsed), start=1):  # noqa: B007 -- the last one is the number of rows
+            given, outcome = evaluate_steps(module, measures)
             steps = outcome.results
-            wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": book.version}]
-            demand(given == wanted, f"it prepares {given}, expected {wanted}")
-            expected = tuple(_expected(book, told))
-            demand(steps == expected, f"{told}: it does {steps}, expected {expected}")
-            true = told["error"], told["error"] == "timeout", ("told to fail",) if told["error"] else ()
-            says = outcome.error, outcome.timed_out, outcome.warnings
-            demand(says == true, f"{told}: it reports {says}, expected {true}")
+            wanted = [{**{name: name for name in ("data", "monitor", "context")}, "version": parsed.version}]
+            require(given == wanted, f"it prepares {given}, expected {wanted}")
+            expected = tuple(_expected(parsed, measures))
+            require(steps == expected, f"{measures}: it does {steps}, expected {expected}")
+            error = measures["error"]
+            true = error, error == "timeout", (MADE_TO_FAIL,) if error else ()
+            reported = outcome.error, outcome.timed_out, outcome.warnings
+            require(reported == true, f"{measures}: it reports {reported}, expected {true}")
     finally:
-        vars(module)["prepare"] = there
+        vars(module)["prepare"] = original
     return count
 
 
-def _told(book: Book) -> Iterator[dict[str, Any]]:
+def _stub_measures(parsed: ParsedDecisions) -> Iterator[dict[str, Any]]:
     rows, features, shares, computations = {0, 1}, {1}, {0.0, 1.0}, {"", STRANGER}
-    if book.sparse:
-        above = book.sparse[0].missing_above
+    if parsed.sparse:
+        above = parsed.sparse[0].missing_above
         shares |= {math.nextafter(above, -math.inf), above, math.nextafter(above, math.inf)}
-    if book.sample:
-        rows |= _beside(book.sample[0].rows_above)
-    for reach, _ in book.deadlines:
-        rows |= {*_beside(reach.rows_from), *_beside(reach.rows_to)}
-        features |= {*_beside(reach.features_from), *_beside(reach.features_to)}
+    if parsed.sample:
+        rows |= _adjacent(parsed.sample[0].rows_above)
+    for reach, _ in parsed.deadlines:
+        rows |= {*_adjacent(reach.rows_from), *_adjacent(reach.rows_to)}
+        features |= {*_adjacent(reach.features_from), *_adjacent(reach.features_to)}
         computations.add(reach.computation or "")
-    for failed, _ in book.fallbacks:
-        rows |= _beside(failed.rows_above or 1)
+    for failed, _ in parsed.fallbacks:
+        rows |= _adjacent(failed.rows_above or 1)
     for each in itertools.product(
         sorted(rows), sorted(features), sorted(shares), sorted(computations), ERRORS
     ):
         yield dict(zip(("rows", "features", "missing_share", "computation", "error"), each, strict=True))
 
 
-def _beside(value: int) -> set[int]:
+def _adjacent(value: int) -> set[int]:
     return {value - 1, value, value + 1}
 
 
-def _expected(book: Book, told: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    rows = told["rows"]
+def _expected(parsed: ParsedDecisions, measures: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    rows = measures["rows"]
     before: list[tuple[Any, ...]] = []
-    if book.sparse and told["missing_share"] > book.sparse[0].missing_above:
-        before.append(("sparse", book.sparse[0].missing_above, book.sparse[1].quality_loss))
-    if book.sample and rows > book.sample[0].rows_above:
-        rows = min(rows, book.sample[1].rows)
-        before.append(("sampled", book.sample[1].rows, book.sample[1].quality_loss))
-    own = [pair for pair in book.deadlines if pair[0].computation == told["computation"]]
-    for reach, allowed in own or [pair for pair in book.deadlines if pair[0].computation is None]:
+    if parsed.sparse and measures["missing_share"] > parsed.sparse[0].missing_above:
+        before.append(("sparse", parsed.sparse[0].missing_above, parsed.sparse[1].quality_loss))
+    if parsed.sample and rows > parsed.sample[0].rows_above:
+        rows = min(rows, parsed.sample[1].rows)
+        before.append(("sampled", parsed.sample[1].rows, parsed.sample[1].quality_loss))
+    own = [pair for pair in parsed.deadlines if pair[0].computation == measures["computation"]]
+    for reach, allowed in own or [pair for pair in parsed.deadlines if pair[0].computation is None]:
         if (
             reach.rows_from <= rows <= reach.rows_to
-            and reach.features_from <= told["features"] <= reach.features_to
+            and reach.features_from <= measures["features"] <= reach.features_to
         ):
             before.append(("within", allowed.seconds, allowed.per_rows, allowed.per_features))
-    if any(failed.error in OF_A_PROCESS for failed, _ in book.fallbacks):
+    if any(failed.error in OF_A_PROCESS for failed, _ in parsed.fallbacks):
         before.append(("isolated",))
-    late = next((failed for failed, _ in book.fallbacks if failed.error == "timeout"), None)
+    late = next((failed for failed, _ in parsed.fallbacks if failed.error == "timeout"), None)
     spares = late is not None and (late.rows_above is None or rows > late.rows_above)
     yield from (*before, ("full", spares))
-    for failed, tried in book.fallbacks:
-        if failed.error == told["error"] and (failed.rows_above is None or rows > failed.rows_above):
+    for failed, tried in parsed.fallbacks:
+        if failed.error == measures["error"] and (failed.rows_above is None or rows > failed.rows_above):
             yield (
                 "recovered",
                 (*before, ("full", spares))[:-1],
@@ -251,66 +252,66 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     On systems without fork, monitors that hang or exit are not tested, since they would do so in this
     process; the deadlines that the module sets are still checked. Return the number of rows.
     """
-    book = Book(decisions)
-    count = steps_table(module, book)
-    for table in dict.fromkeys(_tables(book)):
+    parsed = ParsedDecisions(decisions)
+    count = steps_table(module, parsed)
+    for table in dict.fromkeys(_tables(parsed)):
         count += 1
-        _runs_as_decided(module, book, table)
-    for table, error, place in _failures(book):
+        _runs_as_decided(module, parsed, table)
+    for table, error, place in _failures(parsed):
         count += 1
-        _recovers_as_decided(module, book, table, error, place)
-    for table in _hangs(book) if CAN_FORK else ():
+        _recovers_as_decided(module, parsed, table, error, place)
+    for table in _hangs(parsed) if CAN_FORK else ():
         count += 2
-        _comes_back(module, book, table)
-        _comes_back_off_the_main_thread(module, book, table)
+        _comes_back(module, parsed, table)
+        _comes_back_off_the_main_thread(module, parsed, table)
     return count
 
 
-def _tables(book: Book) -> Iterator[Table]:
+def _tables(parsed: ParsedDecisions) -> Iterator[Table]:
     yield Table(ROWS)
-    shares = {0.0, 1.0} | ({book.sparse[0].missing_above} if book.sparse else set())
+    shares = {0.0, 1.0} | ({parsed.sparse[0].missing_above} if parsed.sparse else set())
     for share in sorted(shares):
         least = math.floor(share * ROWS)
         yield from (Table(ROWS, lacking=lacking) for lacking in (least, least + 1) if lacking <= ROWS)
-    if book.sample:
-        above = book.sample[0].rows_above
+    if parsed.sample:
+        above = parsed.sample[0].rows_above
         yield from (Table(rows) for rows in (above, above + 1, 2 * above + 1))
         yield Table(above + 1, lacking=above + 1)
-    for reach, _ in book.deadlines:
-        yield from _around(reach, book)
+    for reach, _ in parsed.deadlines:
+        yield from _around(reach, parsed)
 
 
-def _around(reach: Reach, book: Book) -> Iterator[Table]:
+def _around(reach: Reach, parsed: ParsedDecisions) -> Iterator[Table]:
     """Yield tables at the boundaries of a deadline and one step beyond, and inside for other computations."""
     rows, features = (reach.rows_from, reach.rows_to), (reach.features_from, reach.features_to)
     sizes = [(n, features[0]) for n in (rows[0] - 1, rows[0], rows[1], rows[1] + 1)]
     sizes += [(rows[0], n) for n in (features[0] - 1, features[1], features[1] + 1)]
     yield from (Table(*size, computation=reach.computation) for size in sizes if 0 not in size)
-    others = [each.computation for each, _ in book.deadlines if each.computation != reach.computation]
-    near = near_misses(filter(None, [reach.computation]))
+    others = [each.computation for each, _ in parsed.deadlines if each.computation != reach.computation]
+    near = near_miss_strings(filter(None, [reach.computation]))
     for computation in dict.fromkeys((*others, None, "no such computation", *near)):
         yield from (
             Table(*size, computation=computation) for size in ((rows[0], features[0]), (rows[1], features[1]))
         )
 
 
-def _runs_as_decided(module: ModuleType, book: Book, table: Table) -> None:
-    expected = book.expected(table)
+def _runs_as_decided(module: ModuleType, parsed: ParsedDecisions, table: Table) -> None:
+    expected = parsed.expected(table)
     if expected.deadline_s is not None and expected.deadline_s < SHORTEST_S:
         return
     calls = mmap.mmap(-1, 1)  # shared with the process that the monitor may run in
-    outcome = _asked(module, table, lambda data: _seen(data, calls))
-    demand(calls[0] == 1, f"{table}: the monitor ran {calls[0]} times")
-    _demand_fields(book, table, expected, outcome)
-    says = f"{table}: {_short(outcome)}, expected {expected}"
+    outcome = _run(module, table, lambda data: _seen(data, calls))
+    require(calls[0] == 1, f"{table}: the monitor ran {calls[0]} times")
+    _require_fields(parsed, table, expected, outcome)
+    situation = f"{table}: {_short(outcome)}, expected {expected}"
     rows, is_sparse, allowed = outcome.results or (None, None, None)
-    demand(outcome.strategy == expected.strategy, says)
-    demand(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), says)
-    demand(rows == expected.rows, f"{says}; the monitor saw {rows} rows")
-    demand(bool(is_sparse) is expected.is_sparse, f"{says}; the monitor saw presence: {is_sparse}")
-    demand(_is_same(allowed, expected.deadline_s), f"{says}; the deadline was {allowed}")
-    demand(outcome.timed_out is False and not outcome.error, says)
-    _demand_words(table, expected, outcome)
+    require(outcome.strategy == expected.strategy, situation)
+    require(math.isclose(outcome.quality_loss, expected.quality_loss, abs_tol=1e-9), situation)
+    require(rows == expected.rows, f"{situation}; the monitor saw {rows} rows")
+    require(bool(is_sparse) is expected.is_sparse, f"{situation}; the monitor saw presence: {is_sparse}")
+    require(_is_same(allowed, expected.deadline_s), f"{situation}; the deadline was {allowed}")
+    require(outcome.timed_out is False and not outcome.error, situation)
+    _require_warnings(table, expected, outcome)
 
 
 def _is_same(allowed: float | None, expected: float | None) -> bool:
@@ -319,29 +320,30 @@ def _is_same(allowed: float | None, expected: float | None) -> bool:
     return math.isclose(allowed, expected, rel_tol=1e-12)
 
 
-def _demand_fields(book: Book, table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
-    told = (
+def _require_fields(
+    parsed: ParsedDecisions, table: Table, expected: Expected, outcome: MonitoringOutcome
+) -> None:
+    reported = (
         outcome.rows,
         outcome.features,
         outcome.missing_share,
         outcome.computation,
         outcome.policy_version,
     )
-    true = (expected.rows, table.features, table.share, table.computation or "", book.version)
-    demand(
-        told == true, f"{table}: rows, features, missing share, computation, version are {told}, not {true}"
-    )
-    demand(outcome.duration_ms >= 0.0, f"{table}: it took {outcome.duration_ms!r} ms")
+    true = (expected.rows, table.features, table.share, table.computation or "", parsed.version)
+    names = "rows, features, missing share, computation and version"
+    require(reported == true, f"{table}: {names} are {reported}, not {true}")
+    require(outcome.duration_ms >= 0.0, f"{table}: it took {outcome.duration_ms!r} ms")
 
 
-def _demand_words(table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
+def _require_warnings(table: Table, expected: Expected, outcome: MonitoringOutcome) -> None:
     """Check that there is one warning for every deviation from a full run, and no other."""
     warnings = warnings_of(outcome)
-    said = " ".join(warnings)
+    joined = " ".join(warnings)
     wanted = [LACKING] * expected.is_sparse + [str(expected.rows)] * (expected.rows != table.rows)
-    demand(len(warnings) == len(wanted), f"{table}: {len(wanted)} warnings are due: {warnings}")
+    require(len(warnings) == len(wanted), f"{table}: {len(wanted)} warnings are due: {warnings}")
     for word in wanted:
-        demand(word in said, f"{table}: no warning mentions {word}: {warnings}")
+        require(word in joined, f"{table}: no warning mentions {word}: {warnings}")
 
 
 def warnings_of(outcome: MonitoringOutcome) -> tuple[str, ...]:
@@ -349,61 +351,67 @@ def warnings_of(outcome: MonitoringOutcome) -> tuple[str, ...]:
     return tuple(each for each in outcome.warnings if CAN_FORK or each != NO_FORK)
 
 
-def _failures(book: Book) -> Iterator[tuple[Table, str, int]]:
+def _failures(parsed: ParsedDecisions) -> Iterator[tuple[Table, str, int]]:
     """Yield failing runs, and the index of the strategy from which on the monitor succeeds."""
     largest = max(
-        (max(failed.rows_above or 0, tried.rows) + 1 for failed, tried in book.fallbacks), default=ROWS
+        (max(failed.rows_above or 0, tried.rows) + 1 for failed, tried in parsed.fallbacks), default=ROWS
     )
     for error in _ERRORS:
-        if error not in {failed.error for failed, _ in book.fallbacks}:
+        if error not in {failed.error for failed, _ in parsed.fallbacks}:
             for rows in {ROWS, largest}:
-                yield from ((table, error, 0) for table in _with_time(book, rows))
-    for failed, tried in book.fallbacks:
+                yield from ((table, error, 0) for table in _with_time(parsed, rows))
+    for failed, tried in parsed.fallbacks:
         if failed.error == "crash" and not CAN_FORK:
             continue
         above = failed.rows_above or 0
-        for table in _with_time(book, max(above, tried.rows) + 1):
+        for table in _with_time(parsed, max(above, tried.rows) + 1):
             yield from ((table, failed.error, place) for place in range(len(tried.strategies) + 1))
         if above:
-            yield from ((table, failed.error, 0) for table in _with_time(book, above))
+            yield from ((table, failed.error, 0) for table in _with_time(parsed, above))
 
 
-def _with_time(book: Book, rows: int) -> Iterator[Table]:
+def _with_time(parsed: ParsedDecisions, rows: int) -> Iterator[Table]:
     """Yield a table with this many rows and enough time to fail and recover, if there is one."""
-    wider = max((reach.features_to for reach, _ in book.deadlines), default=0) + 1
+    wider = max((reach.features_to for reach, _ in parsed.deadlines), default=0) + 1
     for features in (3, wider) if 3 < wider <= WIDEST else (3,):
         table = Table(rows, features, lacking=max(rows // 10, 1))
-        allowed = book.expected(table).deadline_s
+        allowed = parsed.expected(table).deadline_s
         if allowed is None or allowed >= ENOUGH_S:
             yield table
             return
 
 
-def _recovers_as_decided(module: ModuleType, book: Book, table: Table, error: str, place: int) -> None:
-    expected = book.expected(table)
-    tried = book.tried(expected, error)
+def _recovers_as_decided(
+    module: ModuleType, parsed: ParsedDecisions, table: Table, error: str, place: int
+) -> None:
+    expected = parsed.expected(table)
+    tried = parsed.tried(expected, error)
     strategies = [] if tried is None else possible(tried, table, expected)
     calls = mmap.mmap(-1, 1)  # shared with the processes that the monitor runs in
-    outcome = _asked(module, table, lambda data: _failing(data, table, error, calls, strategies[:place]))
-    _demand_fields(book, table, expected, outcome)
-    says = f"{table}, {error}, {strategies[:place]} fail too: {_short(outcome)}"
-    demand(outcome.error == error, f"{says}; the error is {error}")
-    demand(outcome.timed_out is (error == "timeout"), says)
-    demand(len(outcome.warnings) > 0, f"{says}; no warning reports the error")
+    outcome = _run(module, table, lambda data: _failing(data, table, error, calls, strategies[:place]))
+    _require_fields(parsed, table, expected, outcome)
+    situation = f"{table}, {error}, {strategies[:place]} fail too: {_short(outcome)}"
+    require(outcome.error == error, f"{situation}; the error is {error}")
+    require(outcome.timed_out is (error == "timeout"), situation)
+    require(len(outcome.warnings) > 0, f"{situation}; no warning reports the error")
     if tried is None or place >= len(strategies):
-        demand(outcome.strategy == "failed" and outcome.results is None, f"{says}; it failed")
-        demand(outcome.quality_loss == 1.0, f"{says}; the quality loss of a failed run is 1")
-        times = f"{says}; there is no fallback, but the monitor ran {calls[0]} times"
-        demand(len(strategies) > 0 or calls[0] == 1, times)
+        require(outcome.strategy == "failed" and outcome.results is None, f"{situation}; it failed")
+        require(outcome.quality_loss == 1.0, f"{situation}; the quality loss of a failed run is 1")
+        times = f"{situation}; there is no fallback, but the monitor ran {calls[0]} times"
+        require(len(strategies) > 0 or calls[0] == 1, times)
         return
     works = strategies[place]
     loss = tried.quality_losses[tried.strategies.index(works)]
     loss = expected.quality_loss + loss * (1.0 - expected.quality_loss)
-    demand(outcome.strategy == works, f"{says}; expected {works}")
-    demand(math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{says}; its quality loss is {loss:g}")
+    require(outcome.strategy == works, f"{situation}; expected {works}")
+    require(
+        math.isclose(outcome.quality_loss, loss, abs_tol=1e-9), f"{situation}; its quality loss is {loss:g}"
+    )
     if works == "sampled":
-        demand(str(tried.rows) in outcome.warnings[-1], f"{says}; no warning mentions {tried.rows} rows")
-        demand(outcome.results == tried.rows, f"{says}; the monitor saw {outcome.results} rows")
+        require(
+            str(tried.rows) in outcome.warnings[-1], f"{situation}; no warning mentions {tried.rows} rows"
+        )
+        require(outcome.results == tried.rows, f"{situation}; the monitor saw {outcome.results} rows")
 
 
 def _failing(data: Any, table: Table, error: str, calls: mmap.mmap, failing: list[str]) -> int:
@@ -424,34 +432,34 @@ def _looks_like(data: Any, table: Table) -> str:
     return "sampled" if _n_rows(data) < table.rows else "retry"
 
 
-def _hangs(book: Book) -> Iterator[Table]:
+def _hangs(parsed: ParsedDecisions) -> Iterator[Table]:
     """Yield the smallest table with a deadline that is short enough to wait for."""
-    for reach, _ in book.deadlines:
+    for reach, _ in parsed.deadlines:
         table = Table(reach.rows_from, reach.features_from, computation=reach.computation)
-        expected = book.expected(table)
+        expected = parsed.expected(table)
         if expected.deadline_s is not None and expected.deadline_s < PATIENCE_S:
             yield table
             return
 
 
-def _comes_back(module: ModuleType, book: Book, table: Table) -> None:
-    allowed = book.expected(table).deadline_s or 0.0
+def _comes_back(module: ModuleType, parsed: ParsedDecisions, table: Table) -> None:
+    allowed = parsed.expected(table).deadline_s or 0.0
     asleep = 2.0 * (allowed + STARTING_S)
     started = time.monotonic()
-    outcome = _asked(module, table, lambda _data: time.sleep(asleep))
+    outcome = _run(module, table, lambda _data: time.sleep(asleep))
     took = time.monotonic() - started
-    says = f"{table}: a monitor that hangs under a deadline of {allowed:g} s came back after {took:.2f} s"
-    demand(took <= 1.1 * allowed + STARTING_S, says)
-    demand(outcome.timed_out and outcome.error == "timeout", f"{says} as {_short(outcome)}")
-    demand(outcome.strategy == "failed" and len(outcome.warnings) > 0, f"{says} as {_short(outcome)}")
+    situation = f"{table}: a monitor that hangs came back after {took:.2f} s, the deadline was {allowed:g} s"
+    require(took <= 1.1 * allowed + STARTING_S, situation)
+    require(outcome.timed_out and outcome.error == "timeout", f"{situation} as {_short(outcome)}")
+    require(outcome.strategy == "failed" and len(outcome.warnings) > 0, f"{situation} as {_short(outcome)}")
 
 
-def _comes_back_off_the_main_thread(module: ModuleType, book: Book, table: Table) -> None:
+def _comes_back_off_the_main_thread(module: ModuleType, parsed: ParsedDecisions, table: Table) -> None:
     faults: list[BaseException] = []
 
     def ask() -> None:
         try:
-            _comes_back(module, book, table)
+            _comes_back(module, parsed, table)
         except BaseException as fault:  # noqa: BLE001 -- raised again below
             faults.append(fault)
 
@@ -462,9 +470,9 @@ def _comes_back_off_the_main_thread(module: ModuleType, book: Book, table: Table
         raise fault
 
 
-def _asked(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> MonitoringOutcome:
+def _run(module: ModuleType, table: Table, monitor: Callable[[Any], Any]) -> MonitoringOutcome:
     outcome = module.monitor_with_recovery(table.data, monitor=monitor, context=table.context)
-    demand(isinstance(outcome, MonitoringOutcome), f"{table}: it returns {type(outcome).__name__}")
+    require(isinstance(outcome, MonitoringOutcome), f"{table}: it returns {type(outcome).__name__}")
     return outcome  # type: ignore[no-any-return]
 
 
