@@ -85,8 +85,8 @@ def retrained(number: int, after: float) -> Event:
 
 def labels(tmp_path: Path, events: list[Event]) -> dict[str, float]:
     """Give the label of each voted execution."""
-    ballots = count_votes(with_soft_votes(summaries_of(tmp_path, events)))
-    return dict(zip(map(str, ballots.execution_ids), map(float, ballots.label), strict=True))
+    label_table = count_votes(with_soft_votes(summaries_of(tmp_path, events)))
+    return dict(zip(map(str, label_table.execution_ids), map(float, label_table.label), strict=True))
 
 
 def test_a_retraining_that_helped_says_softly_that_the_drift_was_real(tmp_path: Path) -> None:

@@ -79,17 +79,17 @@ def cap_bursts(
     At most `burst_limit` rows of one source count per clock hour of event time: the first ones in the given
     order.
     """
-    taken: Counter[tuple[str, int]] = Counter()
+    seen: Counter[tuple[str, int]] = Counter()
     counted: list[dict[str, Any]] = []
-    set_aside: Counter[str] = Counter()
+    excluded_by_source: Counter[str] = Counter()
     for row in rows:
         hour = (row["source"], int(row["time"] // _HOUR))
-        taken[hour] += 1
-        if taken[hour] <= burst_limit:
+        seen[hour] += 1
+        if seen[hour] <= burst_limit:
             counted.append(row)
         else:
-            set_aside[row["source"]] += 1
-    return counted, dict(sorted(set_aside.items()))
+            excluded_by_source[row["source"]] += 1
+    return counted, dict(sorted(excluded_by_source.items()))
 
 
 def feedback_rows(table: pa.Table, *, burst_limit: int) -> tuple[list[FeedbackRow], int]:

@@ -137,10 +137,10 @@ def ever_acts(chance: np.random.Generator, n: int, *, which: str) -> bool:
         would_alert = bool(chance.random() < 0.5)
         is_alert = would_alert == (side == "canary")
         if not is_alert and chance.random() >= 0.1:
-            bets.silence(side)
+            bets.settle_non_alert(side)
             continue
         label = float(chance.random() < EVEN)
-        bets.judged(side, label, would_alert=would_alert, propensity=1.0 if is_alert else 0.1)
+        bets.settle_labeled(side, label, would_alert=would_alert, propensity=1.0 if is_alert else 0.1)
         capital = bets.promotion if which == "promotion" else bets.rollback
         if capital.value >= 4.0 / RISK:
             return True
@@ -165,7 +165,7 @@ def test_where_every_alert_is_judged_the_bound_is_kept_too() -> None:
         for _ in range(200):
             side = "canary" if chance.random() < 0.5 else "champion"
             label = float(chance.random() < EVEN)
-            bets.judged(side, label, would_alert=side == "canary", propensity=1.0)
+            bets.settle_labeled(side, label, would_alert=side == "canary", propensity=1.0)
             highest = max(highest, bets.promotion.value)
         false += highest >= 4.0 / RISK
     assert false <= 8  # 3 expected at most; 9 or more has a chance of 0.5 %
