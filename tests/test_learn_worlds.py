@@ -8,7 +8,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from benchmarks.worlds.told import Told, run
+from benchmarks.worlds.simulation import SimulatedSummaries, run
 from poet.learning.configuration import LearnConfiguration
 from poet.learning.e_factors import contrasts
 from poet.learning.feedback_rows import excluding
@@ -61,13 +61,13 @@ def first(name: str) -> Decisions:
 
 def decided(
     name: str,
-    told: Told,
+    summaries: SimulatedSummaries,
     *,
     champion: Decisions | None = None,
     configuration: LearnConfiguration | None = None,
 ) -> Decisions:
     """Learn from what was told."""
-    return learn(policy(name), told, champion or first(name), configuration or LearnConfiguration())  # type: ignore[arg-type]
+    return learn(policy(name), summaries, champion or first(name), configuration or LearnConfiguration())  # type: ignore[arg-type]
 
 
 def learned(decisions: Decisions) -> dict[str, Rule]:
@@ -93,7 +93,7 @@ def test_noise_teaches_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_rule_says_what_it_was_why_and_on_which_evidence(name: str) -> None:
     """Estimate, sources, a sample of events, an e-value that clears its bar."""
-    for rule in learned(decided(name, Told(world(name).history(1, 300)))).values():
+    for rule in learned(decided(name, SimulatedSummaries(world(name).history(1, 300)))).values():
         assert rule.was
         assert rule.reason
         assert rule.evidence is not None
@@ -105,22 +105,25 @@ def test_every_rule_says_what_it_was_why_and_on_which_evidence(name: str) -> Non
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_same_log_gives_the_same_rules_whatever_was_in_force(name: str) -> None:
     """Learning again from what was learned changes nothing."""
-    told = Told(world(name).history(1, 300))
-    once = decided(name, told)
-    assert decided(name, told, champion=once).behaves_as(once)
+    summaries = SimulatedSummaries(world(name).history(1, 300))
+    once = decided(name, summaries)
+    assert decided(name, summaries, champion=once).behaves_as(once)
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_persons_word_comes_before_evidence(name: str) -> None:
     """A vetoed rule never acts, a pinned one stays when all feedback is gone."""
-    told = Told(world(name).history(1, 300))
-    once = decided(name, told)
+    summaries = SimulatedSummaries(world(name).history(1, 300))
+    once = decided(name, summaries)
     for identity in learned(once):
-        vetoed = decided(name, told, configuration=LearnConfiguration(vetoes={name: (identity,)}))
+        vetoed = decided(name, summaries, configuration=LearnConfiguration(vetoes={name: (identity,)}))
         assert identity not in learned(vetoed)
     (identity, kept), *_ = learned(once).items()
     pinned = decided(
-        name, Told(()), champion=once, configuration=LearnConfiguration(pins={name: (identity,)})
+        name,
+        SimulatedSummaries(()),
+        champion=once,
+        configuration=LearnConfiguration(pins={name: (identity,)}),
     )
     assert learned(pinned)[identity] == msgspec.structs.replace(kept, status="pinned")
 
@@ -128,8 +131,8 @@ def test_a_persons_word_comes_before_evidence(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_silence_takes_nothing_back(name: str) -> None:
     """A rule whose events are gone from view stays: nothing spoke against it."""
-    once = decided(name, Told(world(name).history(1, 300)))
-    assert decided(name, Told(()), champion=once).behaves_as(once)
+    once = decided(name, SimulatedSummaries(world(name).history(1, 300)))
+    assert decided(name, SimulatedSummaries(()), champion=once).behaves_as(once)
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -153,9 +156,9 @@ def test_a_contrary_source_does_not_keep_detect_drift_from_learning(hostile: flo
 def test_a_contrary_source_adds_no_rule_and_keeps_the_others_from_few(name: str) -> None:
     """A fifth of the words say the opposite; what is learned is what the others say, and its numbers too."""
     here, start = world(name), policy(name).version_1(policy(name).starts[0])
-    said = here.history(3, 450, hostile=0.2)
-    honest = [each for each in said if not each.source.endswith("/hostile")]
-    with_them, without = (run(name, each, plans=6, start=start)[-1][1] for each in (said, honest))
+    events = here.history(3, 450, hostile=0.2)
+    honest = [each for each in events if not each.source.endswith("/hostile")]
+    with_them, without = (run(name, each, plans=6, start=start)[-1][1] for each in (events, honest))
     assert {rule.id for rule in with_them.active} <= {rule.id for rule in without.active}
     assert here.loss(with_them) <= here.loss(without) + 0.15 * here.loss(start)
 
@@ -165,9 +168,9 @@ def test_an_outlier_source_is_one_that_costs_more_than_the_mixture() -> None:
     assert outlier_source(1.0, {"ana": 15.9, "bob": 0.1}) == ""
     assert outlier_source(1.0, {"ana": 0.2, "bob": 16.1}) == "bob"
     assert outlier_source(1.0, {}) == ""
-    said = Rows((Row("ana"), Row("bob")), (Row("bob"),))
-    assert excluding(said, ("bob",)) == Rows([Row("ana")], [])
-    assert excluding(said, ()) is said
+    events = Rows((Row("ana"), Row("bob")), (Row("bob"),))
+    assert excluding(events, ("bob",)) == Rows([Row("ana")], [])
+    assert excluding(events, ()) is events
 
 
 def test_pieces_of_a_block_add_up_to_it_and_are_dated() -> None:
