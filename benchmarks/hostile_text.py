@@ -63,7 +63,14 @@ def payloads() -> list[tuple[str, dict[str, Any]]]:
     found = dict(SEED_PAYLOADS)
     for name in ("detect_drift", "generate_alerts"):
         found |= {each.type: each.data for each in world(name).history(0, 20) if each.type not in found}
-    assert found.keys() == PAYLOADS.keys()
+    found["policy.executed"] = {
+        "execution_id": "x1",
+        "policy": "choose_model",
+        "arguments": {"region": "eu"},
+        "answer": ["a", {"b": "c"}],
+    }
+    missing = PAYLOADS.keys() - found.keys()
+    assert all(name.startswith("learning.") for name in missing), missing  # these events hold no text
     return sorted(found.items())
 
 
@@ -173,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     learned_modules(rng, counted, options.n // 2)
     for what, number in sorted(counted.items()):
         print(f"{what}: {number}")
-    print("no crash, no change of shape, no import with an effect")
+    print("no crash, no change of shape, no import side effect")
 
 
 if __name__ == "__main__":
