@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.worlds.simulation import SimulatedSummaries, run
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.e_factors import contrasts
+from poet.learning.e_factors import contrast_factors
 from poet.learning.feedback_rows import excluding
 from poet.learning.learn import learn
 from poet.spec import policy
@@ -176,7 +176,7 @@ def test_an_outlier_source_is_one_that_costs_more_than_the_mixture() -> None:
 def test_pieces_of_a_block_add_up_and_have_times() -> None:
     """A block over a long time decays piece by piece, a short one as a whole."""
     rows = [Row("ana", time=86_400.0 * k, event_id=f"e{k}", outcome=float(k % 7)) for k in range(24)]
-    (block,) = contrasts("h", rows, lambda row: row.outcome > 3.0, outcome=lambda row: row.outcome)
+    (block,) = contrast_factors("h", rows, lambda row: row.outcome > 3.0, outcome=lambda row: row.outcome)
     pieces = block.pieces(longest_s=3600.0)
     assert [time / 86_400.0 for time, _ in pieces] == [5.0, 11.0, 17.0, 23.0]
     assert sum(factors for _, factors in pieces) == pytest.approx(block.factors)

@@ -146,15 +146,15 @@ def excluding(tables: E, sources: Iterable[str]) -> E:
     return cast("E", dataclasses.replace(cast("Any", tables), **kept))
 
 
-def floored(size: int) -> int:
+def round_down(size: int) -> int:
     """Return the largest size 1, 2 or 5 times a power of ten that is at most `size` (>= 1).
 
     Sizes lie on a fixed grid, so that no boundary is chosen by looking at outcomes.
     """
-    return max(each for each in around(size) if each <= size)
+    return max(each for each in round_sizes(size) if each <= size)
 
 
-def around(size: int) -> tuple[int, ...]:
+def round_sizes(size: int) -> tuple[int, ...]:
     """Return the round sizes of the decade of `size` (>= 1), and the first of the next decade."""
     decade: int = 10 ** (len(str(size)) - 1)
     return decade, 2 * decade, 5 * decade, 10 * decade

@@ -21,13 +21,13 @@ from benchmarks.window import (
     window_at,
 )
 from poet.learning.configuration import Bounds, LearnConfiguration
-from poet.learning.feedback_rows import floored
+from poet.learning.feedback_rows import round_down
 from poet.policies.calculate_adaptive_window.learner.learn import learn
 from poet.policies.calculate_adaptive_window.learner.readings import (
     band_of,
     gather,
     hypothesis_weights,
-    snapped,
+    round_to_grid,
 )
 from poet.policies.calculate_adaptive_window.policy import SPEC
 from poet.spec.decisions import Decisions, Rule, decode, encode
@@ -369,7 +369,7 @@ def test_rows_without_a_window_or_outcome_are_excluded() -> None:
 )
 def test_windows_snap_to_a_fixed_grid(window: int, nearest: int, at_most: int) -> None:
     """The grid is 1, 2, 5 times a power of ten: the nearest by ratio, or the largest below."""
-    assert (snapped(window), floored(window)) == (nearest, at_most)
+    assert (round_to_grid(window), round_down(window)) == (nearest, at_most)
 
 
 def test_an_edge_belongs_to_the_band_below() -> None:

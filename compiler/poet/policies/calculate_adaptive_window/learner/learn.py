@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.feedback_rows import floored
+from poet.learning.feedback_rows import round_down
 from poet.learning.hypothesis_tests import LARGEST_LOG, HypothesisTest, log_decayed_evidence
 from poet.learning.rule_updates import evidence_of
 from poet.policies.calculate_adaptive_window.learner.costs import BandCosts, band_costs
@@ -25,7 +25,7 @@ from poet.policies.calculate_adaptive_window.learner.readings import (
     WindowRuleUpdate,
     gather,
     noisy_factors,
-    snapped,
+    round_to_grid,
 )
 from poet.spec.decisions import Decisions, Interval, Rule
 from poet.stats import reject
@@ -166,7 +166,9 @@ def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts
 
 def _intervals(update: WindowRuleUpdate, band: int, size: int) -> tuple[Interval, ...]:
     def of(readings: Sequence[Reading]) -> list[Reading]:
-        return [reading for reading in readings if reading.band == band and reading.size == snapped(size)]
+        return [
+            reading for reading in readings if reading.band == band and reading.size == round_to_grid(size)
+        ]
 
     return (
         *update.interval("delay_hours", of(update.delays)),
@@ -224,7 +226,7 @@ def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
     former = cast("int", old.parameters["cap"]) if old else 0
     cap = cast("int", untuned.parameters["cap"])
     if old and former < cap:
-        test = update.tests.get(f"cap/{floored(former * 10 // _TENTHS_KEPT)}")
+        test = update.tests.get(f"cap/{round_down(former * 10 // _TENTHS_KEPT)}")
         if test and test.is_contradicted:
             reason = f"runs of {former} points and more no longer time out more often than smaller ones"
             return [update.carry_over(msgspec.structs.replace(untuned, was=f"cap {former}", reason=reason))]
@@ -380,8 +382,8 @@ def _multiplier(
     """Return 2, or 4 only if the observed saving in false alarms outweighs the longer delay."""
     saving = 0.0
     for band, window in windows.items():
-        twice = _of(update, features, band, snapped(2 * window))
-        fourfold = _of(update, features, band, snapped(4 * window))
+        twice = _of(update, features, band, round_to_grid(2 * window))
+        fourfold = _of(update, features, band, round_to_grid(4 * window))
         if band not in costs or min(len(twice), len(fourfold)) < _FEWEST:
             continue
         if 4 * window > costs[band].windows[-1]:

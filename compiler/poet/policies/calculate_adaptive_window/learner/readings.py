@@ -21,12 +21,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.e_factors import EFactor, chunks, drawn_order, ordering_factor, threshold_factors
+from poet.learning.e_factors import (
+    EFactor,
+    exchangeable_blocks,
+    ordering_factor,
+    outcome_order,
+    threshold_factors,
+)
 from poet.learning.feedback_rows import (
-    around,
     cap_bursts,
     dominant_sources,
-    floored,
+    round_down,
+    round_sizes,
     rows_excluding,
     sources_by_first_event,
 )
@@ -64,10 +70,10 @@ class Reading:
     outcome: float  # hours, false alarms per day, or 1 if a run hit a limit
 
 
-def snapped(window: int) -> int:
+def round_to_grid(window: int) -> int:
     """Return the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
-    below = floored(window)
-    above = min(size for size in around(window) if size >= window)
+    below = round_down(window)
+    above = min(size for size in round_sizes(window) if size >= window)
     return below if window * window <= below * above else above
 
 
@@ -84,7 +90,7 @@ def read(
     *,
     burst_limit: int,
     memory_cap_mb: float | None = None,
-    grid: Callable[[int], int] = snapped,
+    grid: Callable[[int], int] = round_to_grid,
 ) -> tuple[list[Reading], int]:
     """Return the readings of a table by position, and the number of excluded rows.
 
@@ -137,7 +143,7 @@ def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
             score=lambda r: float(np.log10(r.size)),
             strengths=_PER_DECADE,
         )
-        for block in chunks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
+        for block in exchangeable_blocks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
     ]
 
 
@@ -153,7 +159,7 @@ def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
             score=lambda r: -float(np.log10(r.size)),
             strengths=_PER_DECADE,
         )
-        for block in chunks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
+        for block in exchangeable_blocks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
     ]
 
 
@@ -166,7 +172,7 @@ def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
     named = (reading for reading in readings if reading.feature)
     past: defaultdict[tuple[object, ...], _Ranks] = defaultdict(dict)
     found: list[EFactor] = []
-    for block in chunks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
+    for block in exchangeable_blocks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
         stratum = (block[0].band, block[0].size)
         factors = sum(
             (_rank_evidence(block[:n], past[stratum]) for n in range(2, len(block) + 1)),
@@ -189,7 +195,7 @@ def noisy_factors(readings: Iterable[Reading], feature: str, noisy: Collection[s
             score=lambda r: float(r.feature == feature),
             strengths=_PER_FEATURE,
         )
-        for block in chunks(
+        for block in exchangeable_blocks(
             compared, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature
         )
     ]
@@ -214,13 +220,15 @@ def _mean_rank(ranks: tuple[float, int]) -> float:
 
 
 def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
-    return log_ordering_evidence([scores[block[k].feature] for k in drawn_order(block, _outcome)], _PER_RANK)
+    return log_ordering_evidence(
+        [scores[block[k].feature] for k in outcome_order(block, _outcome)], _PER_RANK
+    )
 
 
 def _with_ranks(past: _Ranks, block: Sequence[Reading]) -> _Ranks:
     """Return the sums of ranks so far plus a block's, by feature: 0 fewest false alarms, 1 most."""
     ranks = dict(past)
-    for rank, k in enumerate(drawn_order(block, _outcome)):
+    for rank, k in enumerate(outcome_order(block, _outcome)):
         total, n = ranks.get(block[k].feature, (0.0, 0))
         ranks[block[k].feature] = (total + rank / max(len(block) - 1, 1), n + 1)
     return ranks
@@ -290,7 +298,7 @@ def gather(
     noise, noise_excluded = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
     memory = configuration.bounds.memory_cap_mb
     runs, runs_excluded = read(
-        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=floored
+        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=round_down
     )
     sizes = _cap_sizes(champion, configuration)
 

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from poet.learning.e_factors import EFactor, bernoulli_factor, contrasts, hypothesis_key
+from poet.learning.e_factors import EFactor, bernoulli_factor, contrast_factors, hypothesis_key
 from poet.policies.calculate_feature_importance.learner.readings import Impact, Membership, Report
 from poet.spec.decisions import Interval
 from poet.stats import alpha_spending, decay_weights, median_interval, weighted_median
@@ -84,7 +84,7 @@ def hypothesis_weights(evidence: Evidence) -> dict[str, float]:
 
 def _more(impacts: Sequence[Impact]) -> Iterator[EFactor]:
     for feature in sorted({row.feature for row in impacts}):
-        yield from contrasts(
+        yield from contrast_factors(
             hypothesis_key("more", feature),
             impacts,
             _is_about(feature),
@@ -117,8 +117,8 @@ def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) ->
         settings = {pair for row in slopes for pair in row.setting}
         for setting in sorted(settings | {pair for row in lists for pair in row.setting}):
             name, has = hypothesis_key("context", *setting, feature), _is_in(setting)
-            yield from contrasts(name, slopes, has, outcome=_slope, label="impact")
-            yield from contrasts(name, lists, has, outcome=_correlated, label="listed")
+            yield from contrast_factors(name, slopes, has, outcome=_slope, label="impact")
+            yield from contrast_factors(name, lists, has, outcome=_correlated, label="listed")
 
 
 def _never(impacts: Sequence[Impact], relevant_share: float) -> Iterator[EFactor]:
@@ -154,7 +154,7 @@ def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> I
         own = [row for row in memberships if row.feature == feature]
         for other in sorted({each for row in own for each in row.others}):
             name, has = hypothesis_key("interaction", feature, other), _drifts_with(other)
-            yield from contrasts(name, own, has, outcome=_correlated, label="listed")
+            yield from contrast_factors(name, own, has, outcome=_correlated, label="listed")
 
 
 def _is_about(feature: str) -> Callable[[Impact], bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from poet.learning.feedback_rows import FeedbackRow, Observation, floored
+from poet.learning.feedback_rows import FeedbackRow, Observation, round_down
 
 SIZES: Final = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
 _KINDS: Final = (
@@ -37,7 +37,7 @@ class Run(Observation):
     @property
     def size(self) -> int:
         """The largest size of the grid that is at most `rows`."""
-        return floored(self.rows)
+        return round_down(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

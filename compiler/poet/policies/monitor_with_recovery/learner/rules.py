@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.learning.e_factors import EFactor, bounded_mean_factor, hypothesis_key, parse_key, threshold_factors
-from poet.learning.feedback_rows import floored
+from poet.learning.feedback_rows import round_down
 from poet.learning.hypothesis_tests import HypothesisTest
 from poet.learning.rule_updates import RuleUpdate, evidence_of, slug
 from poet.policies.monitor_with_recovery.learner.readings import SIZES, Crash, Recovery, Run
@@ -288,7 +288,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         return best, self._loss(by_rows[best])
 
     def _failure_rate(self, rows: int) -> float:
-        step = [run for run in self.evidence.runs if run.size == floored(rows)]
+        step = [run for run in self.evidence.runs if run.size == round_down(rows)]
         return sum(run.has_failed for run in step) / len(step) if step else 0.0
 
     def _loss(self, recoveries: Sequence[Recovery]) -> float | None:
