@@ -1,1 +1,1 @@
-"""What is promised and what it costs, measured: scripts, and what they share."""
+"""Benchmark scripts that measure guarantees and costs, and the modules that they share."""

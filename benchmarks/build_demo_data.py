@@ -1,6 +1,7 @@
-"""Copy the series that `poet demo` monitors into the package: only what may be shipped, with its source.
+"""Copy the series that `poet demo` monitors into the package: only series that may be shipped, with sources.
 
-Run from the repository with the collection beside it: ``python benchmarks/build_demo_data.py``.
+Run it from the repository, with the collection next to the repository:
+``python benchmarks/build_demo_data.py``.
 """
 
 import json
@@ -26,7 +27,7 @@ LEFT_OUT = {
     "aiops/a07ac296",
     "aiops/ba5f3328",
 }
-DIGITS = 6  # significant ones kept: sensors and counters have fewer
+DIGITS = 6  # significant digits: sensors and counters have fewer
 LIMIT_BYTES = 2_000_000
 
 

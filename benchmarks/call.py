@@ -1,11 +1,11 @@
-"""What a call, a prepared reference, a table and an import cost, beside scipy in one run.
+"""Cost of a call, a prepared reference, a table and an import, compared with scipy in one run.
 
     python benchmarks/call.py [--rounds 15] [--json] [--save]
 
-Wall-clock medians; whatever is compared is measured in turn, so that a busy machine is busy for all of it.
-References are prepared and have answered once, except where the preparing is measured; decisions, profiles
-and results are part of a call. A target is what a monitor may cost, as a ratio or a number. Exits with 1
-where one is missed.
+The results are wall-clock medians. Compared calls are measured in turn, so a busy machine affects them all.
+References are prepared and have answered once, except where preparation is measured. Decisions, profiles and
+results are part of a call. A target is the largest cost of a monitor, as a ratio or a number. The exit status
+is 1 if a target is missed.
 """
 
 import argparse
@@ -48,13 +48,13 @@ Call = Callable[[], object]
 
 
 def milliseconds(ways: Mapping[str, Call], rounds: int) -> dict[str, float]:
-    """Give the median of each way, all of them in turn: of short calls a turn is as many as take 20 ms."""
+    """Return the median of each call, measured in turn; short calls are repeated for 20 ms per turn."""
     calls = {name: max(1, int(TURN / min(_timed(way, 1) for _ in range(3)))) for name, way in ways.items()}
-    spent: dict[str, list[float]] = {name: [] for name in ways}
+    elapsed: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            spent[name].append(_timed(way, calls[name]))
-    return {name: statistics.median(times) for name, times in spent.items()}
+            elapsed[name].append(_timed(way, calls[name]))
+    return {name: statistics.median(times) for name, times in elapsed.items()}
 
 
 def _timed(way: Call, calls: int) -> float:
@@ -65,13 +65,13 @@ def _timed(way: Call, calls: int) -> float:
 
 
 def policy_of(case: str) -> Callable[..., Any]:
-    """Load the module of a golden case, rendered anew."""
+    """Return the policy of a golden case, rendered again."""
     module: Any = loaded(render(decode((GOLDEN / case / "decisions.json").read_bytes())).source, case)
     return module.detect_drift  # type: ignore[no-any-return]
 
 
 def three_statistics() -> Callable[..., Any]:
-    """Render the golden version for seasonal features with a third statistic in its seasonal rule."""
+    """Return the golden version for seasonal features with a third statistic in its seasonal rule."""
     document = json.loads((GOLDEN / "seasonal_adjustment" / "decisions.json").read_text(encoding="utf-8"))
     rule = next(rule for rule in document["rules"] if rule["condition"].get("seasonal"))
     ks = {"statistic": "ks", "preparation": "deseasonalized", "scale": "null_q90"}
@@ -98,10 +98,15 @@ def calls(rounds: int) -> list[Row]:
             "three": _bound(three, now, seasonal, current_times=later, feature="age"),
         }
         found = milliseconds(ways, _fewer(rounds, n))
-        spent = f"{found['ks']:.3f} ms, scipy {found['scipy']:.3f} ms"
+        elapsed = f"{found['ks']:.3f} ms, scipy {found['scipy']:.3f} ms"
         rows += [
             Row(
-                f"start=ks, {n:,} values, over scipy", found["scipy"] / found["ks"], "x", factor, None, spent
+                f"start=ks, {n:,} values, over scipy",
+                found["scipy"] / found["ks"],
+                "x",
+                factor,
+                None,
+                elapsed,
             ),
             _times_ks("start=calibrated", n, found, "calibrated", 2.0),
             _times_ks("season and three statistics", n, found, "three", 4.0 if n > 1440 * 2 else None),
@@ -110,7 +115,7 @@ def calls(rounds: int) -> list[Row]:
 
 
 def compiled_calls(rounds: int) -> list[Row]:
-    """Measure long samples with the compiled placing, where numba is installed."""
+    """Measure long samples with compiled grid placement, if numba is installed."""
     os.environ["POET_COMPILED"] = "1"
     _compiled.placing.cache_clear()
     try:
@@ -122,9 +127,9 @@ def compiled_calls(rounds: int) -> list[Row]:
             prepared = Reference.prepare(reference)
             ways = {"scipy": _bound(stats.ks_2samp, current, reference), "ks": _bound(ks, current, prepared)}
             found = milliseconds(ways, _fewer(rounds, n))
-            spent = f"{found['ks']:.3f} ms, scipy {found['scipy']:.3f} ms"
+            elapsed = f"{found['ks']:.3f} ms, scipy {found['scipy']:.3f} ms"
             work = f"start=ks, {n:,} values, POET_COMPILED=1, over scipy"
-            rows.append(Row(work, found["scipy"] / found["ks"], "x", SIZES[n], None, spent))
+            rows.append(Row(work, found["scipy"] / found["ks"], "x", SIZES[n], None, elapsed))
         return rows
     finally:
         del os.environ["POET_COMPILED"]
@@ -132,7 +137,7 @@ def compiled_calls(rounds: int) -> list[Row]:
 
 
 def other_statistics(rounds: int) -> list[Row]:
-    """Measure statistics that other versions may use, of a million values; nobody asked for a number."""
+    """Measure statistics that other versions may use, on a million values; there are no targets."""
     rng, n = np.random.default_rng(3), 1_000_000
     current, prepared = rng.normal(size=n), Reference.prepare(rng.normal(size=n))
     names = (
@@ -158,7 +163,7 @@ def _times_ks(work: str, n: int, found: Mapping[str, float], way: str, at_most: 
 
 
 def hard_shapes(rounds: int) -> list[Row]:
-    """Measure heavy tails, many ties and other types of numbers at 100 000 values."""
+    """Measure heavy tails, many ties and other number types at 100 000 values."""
     rng, n, ks = np.random.default_rng(1), 100_000, policy_of("start_ks")
     shapes: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
         "lognormal, sigma 3": (rng.lognormal(0, 3, n), rng.lognormal(0, 3, n)),
@@ -180,7 +185,7 @@ def hard_shapes(rounds: int) -> list[Row]:
 
 
 def preparing(rounds: int) -> list[Row]:
-    """Measure a reference from plain numbers to the first calibrated answer, and a later one."""
+    """Measure the time from plain numbers to the first calibrated answer, and a later answer."""
     rng, calibrated = np.random.default_rng(2), policy_of("start_calibrated")
     rows = []
     for n, most in ((10_000, 50.0), (1_000_000, 1000.0)):
@@ -210,7 +215,7 @@ def preparing(rounds: int) -> list[Row]:
 
 
 def tables(rounds: int) -> list[Row]:
-    """Measure 100 features of 10 000 rows, and what memory the call takes at most."""
+    """Measure 100 features of 10 000 rows, and the peak memory of the call."""
     rng, ks = np.random.default_rng(3), policy_of("start_ks")
     before = {f"f{k}": rng.normal(size=10_000) for k in range(100)}
     now = {name: rng.normal(size=10_000) for name in before}
@@ -241,7 +246,7 @@ def _extra(call: Call) -> float:
 
 
 def imports(rounds: int) -> list[Row]:
-    """Measure whole processes, over one that imports nothing; modules compiled, as installers leave them."""
+    """Measure whole processes, minus one that imports nothing; modules are compiled, as after an install."""
     with tempfile.TemporaryDirectory() as compiled:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment["PYTHONPYCACHEPREFIX"] = compiled
@@ -263,22 +268,22 @@ def _bound(call: Callable[..., object], *arguments: object, **named: object) -> 
 
 
 def _fewer(rounds: int, n: int) -> int:
-    """Give rounds for calls on `n` values: fewer where they are long."""
+    """Return the number of rounds for calls on `n` values: fewer for long calls."""
     return rounds if n <= 100_000 else max(5, rounds // 2)
 
 
 def measured(rounds: int) -> list[Row]:
-    """Measure everything."""
+    """Return all rows."""
     parts = (calls, compiled_calls, hard_shapes, other_statistics, preparing, tables, imports)
     return [row for part in parts for row in part(rounds)]
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the table, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--save", action="store_true", help="keep what was found, for docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="save the results for docs/benchmarks.md")
     given = parser.parse_args()
     rows = measured(given.rounds)
     if given.save:
@@ -287,7 +292,7 @@ def main() -> int:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     for row in [] if given.json else rows:
         mark = "" if row.is_met else "MISSED"
-        print(f"{row.work:68} {row.found:9.2f} {row.unit:3} {row.asked:8} {mark:6} {row.notes}")
+        print(f"{row.work:68} {row.found:9.2f} {row.unit:3} {row.target:8} {mark:6} {row.notes}")
     return 0 if all(row.is_met for row in rows) else 1
 
 

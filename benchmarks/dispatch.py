@@ -1,11 +1,11 @@
-"""What a call through the registry costs over a direct call of the same version, in nanoseconds.
+"""Overhead of a call through the registry over a direct call of the same version, in nanoseconds.
 
-``python benchmarks/dispatch.py``. The least of many rounds, since whatever else runs only adds.
+``python benchmarks/dispatch.py``. The result is the minimum of many rounds: other load only adds time.
 
-*direct*: nothing stands beside the version: none before it, or it has proved itself. *guarded*: a new version
-under its guard. *canary*: split by feature. *shadow*: beside it, on a tenth of the calls, whose arguments are
-too large to be held. *recorded*: within a hook that sees the arguments by name; what the recorder of a
-workspace does in it comes on top.
+*direct*: an active version without guard, canary or shadow. *guarded*: a new version under its guard.
+*canary*: two versions split by feature. *shadow*: a second version on a tenth of the calls, whose arguments
+are too large to be kept. *recorded*: a hook that receives the arguments by name. The work that the recorder
+of a workspace does in the hook is not included.
 """
 
 import json
@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.handmade import write_registry, write_version
 
-CALLS, ROUNDS = 400, 100  # so few that a guard does not yet take the version as proved
+CALLS, ROUNDS = 400, 100  # too few for the guard to end its probation
 SOURCE = "VERSION = {}\n\n\ndef one(value, feature='') -> int:\n    return VERSION\n"
-SAID: dict[str, Any] = {"who": "benchmark", "why": "measured", "at": "2026-01-01T00:00:00+00:00"}
+CHANGE: dict[str, Any] = {"who": "benchmark", "why": "measured", "at": "2026-01-01T00:00:00+00:00"}
 
 
 def measured() -> dict[str, dict[str, int]]:
-    """Give nanoseconds over a direct call by how arguments are given and by way of calling."""
+    """Return nanoseconds over a direct call, by kind of arguments and mode."""
     with tempfile.TemporaryDirectory() as root:
         plain = _versions(Path(root) / "plain")
         ways: dict[str, Callable[..., object]] = {
@@ -39,7 +39,7 @@ def measured() -> dict[str, dict[str, int]]:
         }
         for mode in ("canary", "shadow"):
             folder = _versions(Path(root) / mode)
-            on_trial(folder, "one", 2, mode=mode, share=0.1, **SAID)
+            on_trial(folder, "one", 2, mode=mode, share=0.1, **CHANGE)
             ways[mode] = Registry(folder).policy("one")
         return {
             kind: _over("function", _least(ways, arguments))
@@ -48,7 +48,7 @@ def measured() -> dict[str, dict[str, int]]:
 
 
 def _over(base: str, least: dict[str, float]) -> dict[str, int]:
-    return {name: round(spent - least[base]) for name, spent in least.items() if name != base}
+    return {name: round(elapsed - least[base]) for name, elapsed in least.items() if name != base}
 
 
 def _versions(folder: Path, *, active: int = 1, previous: int | None = None) -> Path:
@@ -63,13 +63,15 @@ def _hook(_policy: str, _arguments: object, result: object, _version: int) -> ob
 
 
 def _least(ways: dict[str, Callable[..., object]], arguments: str) -> dict[str, float]:
-    """Give nanoseconds a call, all ways in turn, so that a busy machine is busy for all of them."""
+    """Return nanoseconds per call, measured in turn, so that a busy machine affects all modes."""
     large = [0.0] * 10_000
     least = dict.fromkeys(ways, float("inf"))
     for _ in range(ROUNDS):
         for name, call in ways.items():
-            spent = timeit.timeit(f"call({arguments})", globals={"call": call, "large": large}, number=CALLS)
-            least[name] = min(least[name], 1e9 * spent / CALLS)
+            elapsed = timeit.timeit(
+                f"call({arguments})", globals={"call": call, "large": large}, number=CALLS
+            )
+            least[name] = min(least[name], 1e9 * elapsed / CALLS)
     return least
 
 

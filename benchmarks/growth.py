@@ -1,11 +1,11 @@
-"""What a compile costs when the log has grown: small and large logs of the same kind, then 10 000 new events.
+"""Cost of a compile as the log grows: small and large logs of the same kind, then 10 000 new events.
 
 ``python benchmarks/growth.py [--events 100000 10000000] [--new 10000] [--save]``
 
-The logs are written as sealed segments, by a monitor of twenty features that people answer: of 1000 events
-970 are executions with three scores each, 10 tell of windows, 20 are feedback. Measured are the first
-learning of all six policies, and a plan after the new events; each in a process of its own, with the most
-memory it held. What sealing costs is measured with the log itself (`benchmarks/log.py`).
+The logs are written as sealed segments of a monitor with twenty features and feedback from people. Of 1000
+events, 970 are executions with three scores each, 10 are runs and 20 are feedback. The benchmark measures the
+first learning of all six policies and a plan after the new events, each in its own process with its peak
+memory. The cost of sealing is part of `benchmarks/log.py`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ CHUNK = 500_000
 SPAN_S = 3 * 365.25 * 86_400.0  # three years, however many events
 FEATURES = np.array([f"feature_{k:02d}" for k in range(20)])
 SOURCES = np.array([f"user/{k}" for k in range(5)])
-LATE = 5_000  # events between an execution and what is said of it
+LATE = 5_000  # events between an execution and its feedback
 TESTS = ("ks/raw", "wasserstein/deseasonalized", "wasserstein/raw")
 SHARES = {
     EXECUTION: 0.970,
@@ -57,11 +57,11 @@ Numbers = NDArray[np.int64]
 
 
 def main() -> None:
-    """Print what each log costs, and the ratio of the largest to the smallest."""
+    """Print the cost of each log, and the ratio of the largest to the smallest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 10_000_000])
     parser.add_argument("--new", type=int, default=10_000)
-    parser.add_argument("--save", action="store_true", help="keep what was found, for docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="save the results for docs/benchmarks.md")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -76,10 +76,10 @@ def main() -> None:
     ratio = found[most]["again_s"] / found[least]["again_s"]
     print(f"a compile after {options.new:,} new events: {ratio:.2f} times as long on the largest log")
     if options.save:
-        spent = f"{found[most]['again_s']} s and {found[least]['again_s']} s"
+        elapsed = f"{found[most]['again_s']} s and {found[least]['again_s']} s"
         rows = [
             Row(f"a plan after {options.new:,} events, log of {most:,} over {least:,}", ratio, "x",
-                at_most=1.5, notes=spent),
+                at_most=1.5, notes=elapsed),
             Row(f"first learning from {most:,} events", found[most]["first_s"], "s", at_most=30.0,
                 notes=f"{found[most]['first_changes']:.0f} of six policies changed"),
             Row(f"first learning from {most:,} events, memory", found[most]["first_gb"], "GiB", at_most=4.0),
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def compiled(workspace: Path, events: int, new: int) -> dict[str, float]:
-    """Learn for the first time, then again after new events; each in a fresh process."""
+    """Return the costs of a first learning and of a plan after new events, each in a fresh process."""
     log = Writer(workspace / "feedback_log" / "segments", seed=events)
     log.write(events)
     first = measured(workspace)
@@ -105,14 +105,14 @@ def compiled(workspace: Path, events: int, new: int) -> dict[str, float]:
 
 
 def measured(workspace: Path) -> dict[str, float]:
-    """Plan in a process of its own and give what it cost."""
+    """Return the cost of a plan in its own process."""
     command = [sys.executable, __file__, "--measure", str(workspace)]
     done: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return done
 
 
 def planned(workspace: Path) -> dict[str, float]:
-    """Learn all six policies from sealed segments."""
+    """Return time and memory of learning all six policies from sealed segments."""
     begun = time.perf_counter()
     summaries = summarise(workspace / "feedback_log" / "segments")
     read = time.perf_counter()
@@ -126,7 +126,7 @@ def planned(workspace: Path) -> dict[str, float]:
 
 
 class Writer:
-    """Writes a log as it would be sealed, in columns; a monitor whose alerts are true one time in four."""
+    """Writer of a sealed log in columns, of a monitor with one true alert in four."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder, self._rng = folder, np.random.default_rng(seed)
@@ -156,14 +156,14 @@ class Writer:
             if name == EXECUTION:
                 yield from self._executions(envelope)
             else:
-                yield name, self._told(name, envelope)
+                yield name, self._feedback_columns(name, envelope)
 
-    def _told(self, name: str, envelope: Columns) -> Columns:
-        told = self._feedback(name, envelope["position"])
-        if name == "drift.false_positive":  # nobody says it of a true alarm
-            is_false = ~self._is_real(self._spoken_of(envelope["position"]))
+    def _feedback_columns(self, name: str, envelope: Columns) -> Columns:
+        columns = self._feedback(name, envelope["position"])
+        if name == "drift.false_positive":  # reported only for false alarms
+            is_false = ~self._is_real(self._labeled_positions(envelope["position"]))
             envelope = {key: values[is_false] for key, values in envelope.items()}
-        return envelope | told
+        return envelope | columns
 
     def _envelope(self, name: str, positions: Numbers, times: NDArray[np.float64]) -> Columns:
         who = np.array(["poet"]) if name == EXECUTION else SOURCES
@@ -182,7 +182,7 @@ class Writer:
         drifted = self._rng.random(n) < np.where(is_real, 0.9, 0.05)
         audit = ~drifted & (self._rng.random(n) < 0.02)
         distance = self._distance(positions)
-        told = {
+        columns = {
             "execution_id": np.char.mod("x%011d", positions),
             "policy": np.full(n, "detect_drift"),
             "version": np.ones(n, np.int64),
@@ -199,14 +199,14 @@ class Writer:
             "is_seasonal": positions % FEATURES.size < 10,
             "data_velocity": np.where(positions % FEATURES.size < 5, 2_000.0, 50.0),
         }
-        yield EXECUTION, envelope | told
+        yield EXECUTION, envelope | columns
         self._answerable = positions[drifted | audit]
         repeated = len(TESTS)
         yield (
             SCORES,
             {
                 "position": positions.repeat(repeated),
-                "execution_id": told["execution_id"].repeat(repeated),
+                "execution_id": columns["execution_id"].repeat(repeated),
                 "ordinal": np.tile(np.arange(repeated), n),
                 "test": np.tile(np.array(TESTS), n),
                 "statistic": (distance[:, None] * self._rng.lognormal(0.0, 0.1, (n, repeated))).ravel(),
@@ -218,10 +218,10 @@ class Writer:
             },
         )
 
-    def _spoken_of(self, positions: Numbers) -> Numbers:
-        place = np.searchsorted(self._answerable, positions - LATE).clip(0, self._answerable.size - 1)
-        spoken_of: Numbers = self._answerable[place]
-        return spoken_of
+    def _labeled_positions(self, positions: Numbers) -> Numbers:
+        index = np.searchsorted(self._answerable, positions - LATE).clip(0, self._answerable.size - 1)
+        labeled: Numbers = self._answerable[index]
+        return labeled
 
     def _is_real(self, positions: Numbers) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = (positions * 2_654_435_761) % 1_000 < 15
@@ -233,8 +233,8 @@ class Writer:
 
     def _feedback(self, name: str, positions: Numbers) -> Columns:
         n = positions.size
-        spoken_of = self._spoken_of(positions)
-        is_false = ~self._is_real(spoken_of)
+        labeled = self._labeled_positions(positions)
+        is_false = ~self._is_real(labeled)
         features = FEATURES[self._rng.integers(0, FEATURES.size, n)]
         size = np.full(n, 1_000)
         found: dict[str, Columns] = {
@@ -244,11 +244,11 @@ class Writer:
                 "feature": features, "feature_count": np.full(n, 20),
             },
             "drift.validation": {
-                "execution_id": np.char.mod("x%011d", spoken_of), "was_real_drift": self._is_real(spoken_of),
-                "feature": FEATURES[spoken_of % FEATURES.size],
+                "execution_id": np.char.mod("x%011d", labeled), "was_real_drift": self._is_real(labeled),
+                "feature": FEATURES[labeled % FEATURES.size],
             },
             "drift.false_positive": {
-                "execution_id": np.char.mod("x%011d", spoken_of[is_false]),
+                "execution_id": np.char.mod("x%011d", labeled[is_false]),
                 "reason": np.full(int(is_false.sum()), "a tide"),
             },
             "feature.drift_impact": {

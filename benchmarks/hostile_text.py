@@ -1,10 +1,10 @@
-"""Hostile text in every text field of every event, through learning and rendering to an imported module.
+"""Hostile text in every text field of every event, from learning and rendering to the imported module.
 
     python benchmarks/hostile_text.py               # 5 000 texts
     python benchmarks/hostile_text.py --n 100000    # some minutes
 
-Every text is refused with an error of ours, or is data in a module that has its template's shape, keeps to
-the dialect, and imports without effect. Anything else ends the run.
+Every text is either rejected with a POET error, or it is data in a module that has the shape of its template,
+passes the dialect check and has no import side effects. Anything else ends the run.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any, cast
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.scenarios import POLICIES, started, world
-from benchmarks.worlds.told import Told, Utterance
+from benchmarks.worlds.simulation import SimulatedEvent, SimulatedSummaries
 from poet.build.check import check
 from poet.build.probes import loaded
 from poet.build.render import render
@@ -36,7 +36,7 @@ TRUSTED = ("poet.", "numpy", "scipy", "statsmodels")  # what generated code may 
 
 
 def hostile(rng: random.Random) -> str:
-    """Draw a text from everything that a Python string can hold."""
+    """Return a random text; any Python string is possible."""
     kind = rng.random()
     if kind < 0.4:
         return rng.choice(FAVOURITES)
@@ -47,34 +47,41 @@ def hostile(rng: random.Random) -> str:
     return anything if kind < 0.7 else f"{anything}{rng.choice(FAVOURITES)}{anything[::-1]}"
 
 
-def changed(value: Any, text: Callable[[str], str]) -> Any:
-    """Replace every text in a payload; names of fields stay."""
+def with_text(value: Any, text: Callable[[str], str]) -> Any:
+    """Return a payload with every text replaced; field names are unchanged."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, Mapping):
-        return {name: changed(each, text) for name, each in value.items()}
+        return {name: with_text(each, text) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [changed(each, text) for each in value]
+        return [with_text(each, text) for each in value]
     return value
 
 
 def payloads() -> list[tuple[str, dict[str, Any]]]:
-    """Give a payload of every type of event: the seed's, and from a world what a monitor itself records."""
+    """Return a payload of every event type: the examples, and recorded events from simulated worlds."""
     found = dict(SEED_PAYLOADS)
     for name in ("detect_drift", "generate_alerts"):
         found |= {each.type: each.data for each in world(name).history(0, 20) if each.type not in found}
-    assert found.keys() == PAYLOADS.keys()
+    found["policy.executed"] = {
+        "execution_id": "x1",
+        "policy": "choose_model",
+        "arguments": {"region": "eu"},
+        "answer": ["a", {"b": "c"}],
+    }
+    missing = PAYLOADS.keys() - found.keys()
+    assert all(name.startswith("learning.") for name in missing), missing  # these events hold no text
     return sorted(found.items())
 
 
 def fields_of_events(rng: random.Random, counted: Counter[str], n: int) -> None:
-    """Put hostile text into one field after the other of every type of event."""
+    """Replace one field after the other of every event type with hostile text."""
     while counted["texts in fields"] < n:
         for type_, payload in payloads():
             for name, value in payload.items():
-                told = changed(value, lambda _: _counted(hostile(rng), counted, "texts in fields"))
+                replaced = with_text(value, lambda _: _counted(hostile(rng), counted, "texts in fields"))
                 try:
-                    make(type_, {**payload, name: told, hostile(rng): hostile(rng)}, source="user/ana")
+                    make(type_, {**payload, name: replaced, hostile(rng): hostile(rng)}, source="user/ana")
                     counted["events taken"] += 1
                 except EventError:
                     counted["events refused"] += 1
@@ -86,7 +93,7 @@ def _counted(text: str, counted: Counter[str], what: str) -> str:
 
 
 def learned_modules(rng: random.Random, counted: Counter[str], n: int) -> None:
-    """Rename whatever a world speaks of, teach its policy, and run what is rendered."""
+    """Rename everything in the events of a world, learn its policy, and run the rendered module."""
     seed = 0
     while counted["texts in worlds"] < n:
         seed += 1
@@ -104,9 +111,11 @@ def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) 
             names[text] = _counted(hostile(rng), counted, "texts in worlds")
         return names[text]
 
-    said = [taken(each, renamed, rng, counted) for each in here.history(seed, EVENTS)]
+    events = [renamed_event(each, renamed, rng, counted) for each in here.history(seed, EVENTS)]
     try:
-        decided = learn(policy(name), cast("Any", Told(said)), started(name), LearnConfiguration())
+        decided = learn(
+            policy(name), cast("Any", SimulatedSummaries(events)), started(name), LearnConfiguration()
+        )
         rendered = render(decided)
         check(rendered)
     except PoetError:
@@ -119,13 +128,13 @@ def one_module(rng: random.Random, counted: Counter[str], name: str, seed: int) 
     assert callable(getattr(module, name))
     counted["modules"] += 1
     counted["modules with learned rules"] += decided.has_learned
-    said_in_rules = set(texts_in([(rule.condition, rule.parameters) for rule in decided.active]))
+    texts_in_rules = set(texts_in([(rule.condition, rule.parameters) for rule in decided.active]))
     ours = policy(name).words | {""}
-    counted["texts that reached a rule"] += len(said_in_rules & set(names.values()) - ours)
+    counted["texts that reached a rule"] += len(texts_in_rules & set(names.values()) - ours)
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Give every text that a document holds."""
+    """Yield every text in a document."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -134,13 +143,13 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from (text for each in value for text in texts_in(each))
 
 
-def taken(
-    each: Utterance, renamed: Callable[[str], str], rng: random.Random, counted: Counter[str]
-) -> Utterance:
-    """Rename the texts that the event takes, and add a text in a field that nobody knows."""
+def renamed_event(
+    each: SimulatedEvent, renamed: Callable[[str], str], rng: random.Random, counted: Counter[str]
+) -> SimulatedEvent:
+    """Return an event with renamed texts where they are valid, and a text in an unknown field."""
     data = dict(each.data)
     for field, value in each.data.items():
-        attempt = {**data, field: changed(value, renamed)}
+        attempt = {**data, field: with_text(value, renamed)}
         try:
             make(each.type, attempt, source=each.source, time=each.time)
         except EventError:
@@ -154,11 +163,11 @@ def taken(
     except EventError:
         counted["notes refused"] += 1
         data.popitem()
-    return Utterance(each.type, data, source=each.source, time=each.time)
+    return SimulatedEvent(each.type, data, source=each.source, time=each.time)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run both and print the counts."""
+    """Run both parts and print the counts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -171,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     learned_modules(rng, counted, options.n // 2)
     for what, number in sorted(counted.items()):
         print(f"{what}: {number}")
-    print("no crash, no change of shape, no import with an effect")
+    print("no crash, no change of shape, no import side effect")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Kill a whole compile at each of its system calls that change the disk, and look at what is left.
+"""Kill a compile at each of its system calls that change the disk, and check what is left.
 
-    python benchmarks/kill_compile.py                 # every call; a quarter of an hour
-    python benchmarks/kill_compile.py --every 5       # each fifth of a kind
+    python benchmarks/kill_compile.py                 # every call; 15 minutes
+    python benchmarks/kill_compile.py --every 5       # every fifth call of a kind
     python benchmarks/kill_compile.py --calls fsync,rename
 
-Needs ``strace``. The k-th call of each kind (write, rename, ...) never comes about: the process gets SIGKILL
+Needs ``strace``. The k-th call of each kind (write, rename, ...) is not executed: the process gets SIGKILL
 instead, and its children are ended. Calls are counted in the thread that compiles and publishes. Afterwards
-the registry must name the old version or the new one, that version must answer, every file that is named
-must follow from its manifest, and no feedback may be missing. Every fifth time the compile is run again: it
-must end with the new version, and without a file that nothing names. Exit status 1 when any of it fails.
+the registry must name the old version or the new one, that version must answer, every listed file must match
+its manifest, and no feedback may be missing. Every fifth time the compile is run again. It must then publish
+the new version and leave no unlisted file. The exit status is 1 if a check fails.
 """
 
 import argparse
@@ -40,8 +40,8 @@ LEFT_BEHIND = "is not in registry.json: remove it, or publish it"
 LONGEST_S = 300.0
 
 
-def made(folder: Path) -> int:
-    """Make a workspace whose feedback teaches a version 2; give how many events it has."""
+def make_workspace(folder: Path) -> int:
+    """Create a workspace whose feedback leads to a version 2, and return its number of events."""
     with Workspace.open(first_workspace(folder)) as workspace:
         rng = np.random.default_rng(1)
         for k in range(240):
@@ -65,7 +65,7 @@ def made(folder: Path) -> int:
 
 
 def killed(folder: Path, call: str, k: int) -> bool:
-    """Compile and die at the k-th call of a kind; tell whether the compile was through before."""
+    """Return whether a compile finished before the k-th call of a kind, at which it is killed."""
     command = ["strace", "-qq", "-o", os.devnull, "-e", f"trace={call}"]
     command += ["-e", f"inject={call}:signal=KILL:when={k}", sys.executable, "-c", COMPILE, str(folder)]
     process = subprocess.Popen(
@@ -79,7 +79,7 @@ def killed(folder: Path, call: str, k: int) -> bool:
 
 
 def faults(folder: Path, events: int, *, again: bool) -> Iterator[str]:
-    """Name whatever is wrong with a workspace in which a compile died."""
+    """Yield the faults of a workspace in which a compile was killed."""
     active = read_document(folder / "generated").active(POLICY)
     if active not in (1, 2):
         yield f"the active version is {active}"
@@ -87,8 +87,8 @@ def faults(folder: Path, events: int, *, again: bool) -> Iterator[str]:
         yield "the active version does not answer"
     with Workspace.open(folder) as workspace:
         for each in workspace.check():
-            if each.says != LEFT_BEHIND:  # files that nothing names: the next compile takes them away
-                yield f"a file does not follow from its manifest: {each}"
+            if each.says != LEFT_BEHIND:  # unlisted files: the next compile removes them
+                yield f"a file does not match its manifest: {each}"
         if workspace.log.position() != events:
             yield f"{workspace.log.position()} of {events} events are left"
         if again:
@@ -99,12 +99,12 @@ def faults(folder: Path, events: int, *, again: bool) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what was left how often."""
+    """Print how often each version was left active, and return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--every", type=int, default=1, help="only each n-th call of a kind")
-    parser.add_argument("--calls", default=CALLS, help="names of system calls, with commas")
+    parser.add_argument("--every", type=int, default=1, help="only every n-th call of a kind")
+    parser.add_argument("--calls", default=CALLS, help="names of system calls, separated by commas")
     options = parser.parse_args(arguments)
     if shutil.which("strace") is None:
         print("strace is not installed: nothing was measured")
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     n_faults = 0
     with tempfile.TemporaryDirectory() as root:
         origin = Path(root) / "origin"
-        events = made(origin)
+        events = make_workspace(origin)
         for call in options.calls.split(","):
             for k in itertools.count(1, options.every):
                 folder = Path(shutil.copytree(origin, Path(root) / "killed"))
@@ -128,10 +128,10 @@ def main(arguments: Sequence[str]) -> int:
                 shutil.rmtree(folder)
                 if ended:
                     break
-    told = ", ".join(f"version {version} active {count} times" for version, count in sorted(left.items()))
+    outcomes = ", ".join(f"version {version} active {count} times" for version, count in sorted(left.items()))
     print(
         f"{sum(left.values())} compiles, killed at every {options.every}. of "
-        f"{', '.join(f'{n} {call}' for call, n in kinds.items() if n)}: {told}; {n_faults} faults"
+        f"{', '.join(f'{n} {call}' for call, n in kinds.items() if n)}: {outcomes}; {n_faults} faults"
     )
     return int(n_faults > 0)
 

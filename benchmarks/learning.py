@@ -1,7 +1,7 @@
 """Learning from selected labels on real series with known truth.
 
-Learns on the feedback of four fifths of the collection (parted by group), scores on the fifth, each
-fifth in turn; beside it the rules people run untuned, and the best single rule that hindsight finds.
+Five-fold cross-validation by group: learn on the feedback of four folds, score on the fifth. The baselines
+are the untrained presets and the best single rule with hindsight.
 
     python benchmarks/learning.py [--orders 10] [--collection PATH]
 """
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.real_series import COLLECTION, collected, world_of
-from benchmarks.replayed import People, World, run
+from benchmarks.real_series import COLLECTION, load_collection, world_of
+from benchmarks.replayed import LabelingBehavior, World, run
 from poet.policies.detect_drift.learner.candidates import numeric_grid
 from poet.policies.detect_drift.learner.scopes import candidate_of, champion_fires
 from poet.policies.detect_drift.learner.steps import firing
@@ -30,7 +30,7 @@ Flags = NDArray[np.bool_]
 
 
 def measures(alerts: Flags, label: Flags) -> tuple[float, float, float, float]:
-    """Give precision, recall, false-alarm rate, balanced accuracy."""
+    """Return precision, recall, false-alarm rate and balanced accuracy."""
     found = float((alerts & label).sum())
     recall = found / max(label.sum(), 1)
     false_alarms = float((alerts & ~label).sum()) / max((~label).sum(), 1)
@@ -38,7 +38,7 @@ def measures(alerts: Flags, label: Flags) -> tuple[float, float, float, float]:
 
 
 def folds(world: World) -> NDArray[np.int64]:
-    """Part by group into fifths of about the same number of cases."""
+    """Return the fold of each case: whole groups, with about the same number of cases in each fold."""
     names, sizes = np.unique(world.group.astype(str), return_counts=True)
     load, fold_of = np.zeros(FOLDS), {}
     for name, size in sorted(zip(names, sizes, strict=True), key=lambda pair: (-pair[1], pair[0])):
@@ -48,27 +48,29 @@ def folds(world: World) -> NDArray[np.int64]:
 
 
 def curves(world: World, start: str, orders: int) -> dict[str, list[Flags]]:
-    """Learn each fold's complement in several orders; gives alerts on held-out cases by checkpoint."""
+    """Return alerts on held-out cases by checkpoint, after learning on the other folds in several orders."""
     fold = folds(world)
     held_out: dict[str, list[Flags]] = {}
     for seed in range(orders):
         alerts = {str(point): np.zeros(len(world.label), bool) for point in (*CHECKPOINTS, "end")}
         for each in range(FOLDS):
-            teaching = np.flatnonzero(fold != each)
-            order = np.random.default_rng(1000 * seed + each).permutation(teaching)
-            history = run(world, order, start=start, seed=seed, people=People(), checkpoints=CHECKPOINTS)
+            training = np.flatnonzero(fold != each)
+            order = np.random.default_rng(1000 * seed + each).permutation(training)
+            history = run(
+                world, order, start=start, seed=seed, labeling=LabelingBehavior(), checkpoints=CHECKPOINTS
+            )
             for point, flags in alerts.items():
-                # feedback that ran out before a checkpoint leaves the last version in place
+                # without feedback up to a checkpoint, the last version stays active
                 answers = history.last if point == "end" else history.alerts_at.get(int(point), history.last)
                 flags[fold == each] = answers[fold == each]
         for point, flags in alerts.items():
             held_out.setdefault(point, []).append(flags)
-        print(f"  order {seed + 1} of {orders}: {history.answers} answers in its last fold", file=sys.stderr)
+        print(f"  order {seed + 1} of {orders}: {history.answers} labels in its last fold", file=sys.stderr)
     return held_out
 
 
 def best_with_hindsight(world: World) -> tuple[float, float, float, float]:
-    """Choose the cheapest single rule of the learner's own grid on all labels."""
+    """Return the measures of the cheapest single rule of the learner's grid on all labels."""
     calibrated = branches(policy("detect_drift").version_1("calibrated"))
     default = next(candidate_of(b.criteria) for b in calibrated if b.condition.kind == "numeric")
     answers = firing(world.executions(), numeric_grid(default))
@@ -90,7 +92,7 @@ def main() -> None:
     if not (options.collection / "dev").is_dir():
         print(f"skipped: no collection in {options.collection}")
         return
-    world = world_of(collected(options.collection))
+    world = world_of(load_collection(options.collection))
     everything = world.executions()
     spec = policy("detect_drift")
     print(
@@ -99,16 +101,16 @@ def main() -> None:
     print("| rule | precision | recall | false alarms | balanced |\n| --- | --- | --- | --- | --- |")
     for start in ("ks", "psi", "wasserstein", "calibrated"):
         _row(
-            f"v1, start = {start}, untaught",
+            f"v1, start = {start}, no feedback",
             measures(champion_fires(everything, spec.version_1(start)), world.label),
         )
     _row("best single rule with hindsight", best_with_hindsight(world))
     for start in ("ks", "calibrated"):
         held_out = curves(world, start, options.orders)
         values = np.array([measures(flags, world.label) for flags in held_out["end"]])
-        _row(f"learned from start = {start}, held-out fifths", tuple(values.mean(axis=0)))
-        print(f"\nstart = {start}: balanced accuracy on held-out fifths, {options.orders} orders\n")
-        print("| answers | mean | worst | false alarms | recall |\n| --- | --- | --- | --- | --- |")
+        _row(f"learned from start = {start}, held-out folds", tuple(values.mean(axis=0)))
+        print(f"\nstart = {start}: balanced accuracy on held-out folds, {options.orders} orders\n")
+        print("| labels | mean | worst | false alarms | recall |\n| --- | --- | --- | --- | --- |")
         for point, flags in held_out.items():
             values = np.array([measures(each, world.label) for each in flags])
             mean = values.mean(axis=0)

@@ -1,12 +1,12 @@
-"""Durable events a second, a batch's latency and what an emit costs its caller, beside a bare SQLite loop.
+"""Durable events per second, batch latency and the cost of an emit, compared with a bare SQLite loop.
 
 ``python benchmarks/log.py [--seconds 3] [--store postgresql://…] [--save]``
 
 Every process opens the workspace, and each of its threads repeats: a hundred times ``ws.emit(…)``, then
-``ws.flush()``, which returns when they are on disk. Events are made, checked and named inside the measured
-time. Afterwards the log is read: every acknowledged event must be there exactly once. The bare loop inserts
-rows that are ready into one table with a unique index, synchronous=FULL, a fair lock around each batch.
-On a machine that others use as well, the CPU an event takes says more than the rate.
+``ws.flush()``, which returns when the events are on disk. The measured time includes creating and checking
+events. Afterwards the log is read: every acknowledged event must be there exactly once. The bare loop inserts
+prepared rows into one table with a unique index, synchronous=FULL, and a lock around each batch. On a shared
+machine, the CPU time per event is more informative than the rate.
 """
 
 import argparse
@@ -41,12 +41,12 @@ TABLE = """
 CREATE TABLE events (position INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, id TEXT, type TEXT, time REAL,
                      raw BLOB, UNIQUE (source, id))
 """
-Batch = Callable[[], list[str]]  # gives the ids that are on disk
+Batch = Callable[[], list[str]]  # returns the ids that are on disk
 Row = tuple[str, str, str, float, bytes]
 
 
 def emitting(ws: Workspace, name: str) -> Batch:
-    """Emit a batch through the workspace and wait for the disk."""
+    """Return a function that emits a batch through the workspace and waits for the disk."""
 
     def batch() -> list[str]:
         events = [
@@ -64,7 +64,7 @@ def emitting(ws: Workspace, name: str) -> Batch:
 
 
 def inserting(folder: Path, name: str) -> Batch:
-    """Insert a batch of ready rows; what SQLite alone can do."""
+    """Return a function that inserts a batch of prepared rows with SQLite alone."""
     connection = sqlite3.connect(folder / "bare.sqlite3", isolation_level=None, timeout=60.0)
     connection.execute("PRAGMA synchronous = FULL")
     lock = (folder / "bare.lock").open("ab")
@@ -84,29 +84,29 @@ def inserting(folder: Path, name: str) -> Batch:
 
 
 def worker(folder: Path, name: str, threads: int, seconds: float, begin: Barrier, *, bare: bool) -> None:
-    """Repeat batches in every thread for some seconds; leave what was acknowledged, and how long it took."""
-    said: dict[str, list[str]] = {f"{name}-{number}": [] for number in range(threads)}
-    spent: list[float] = []
+    """Repeat batches in every thread for some seconds; write the acknowledged ids and the times to a file."""
+    acknowledged: dict[str, list[str]] = {f"{name}-{number}": [] for number in range(threads)}
+    elapsed: list[float] = []
     ws = None if bare else Workspace.open(folder)
 
     def run(source: str) -> None:
         batch = inserting(folder, source) if ws is None else emitting(ws, source)
         while time.perf_counter() < end:
             started = time.perf_counter()
-            said[source] += batch()
-            spent.append(time.perf_counter() - started)
+            acknowledged[source] += batch()
+            elapsed.append(time.perf_counter() - started)
 
     begin.wait()
     began, busy = time.perf_counter(), time.process_time()
     end = began + seconds
-    running = [threading.Thread(target=run, args=(source,)) for source in said]
+    running = [threading.Thread(target=run, args=(source,)) for source in acknowledged]
     for thread in running:
         thread.start()
     for thread in running:
         thread.join()
     report = {
-        "said": said,
-        "spent": spent,
+        "acknowledged": acknowledged,
+        "elapsed": elapsed,
         "seconds": time.perf_counter() - began,
         "busy": time.process_time() - busy,
     }
@@ -118,7 +118,7 @@ def worker(folder: Path, name: str, threads: int, seconds: float, begin: Barrier
 def measured(
     folder: Path, processes: int, threads: int, seconds: float, *, bare: bool = False
 ) -> dict[str, float]:
-    """Run some processes at once; events a second by their own clocks, latency of a batch in ms."""
+    """Return events per second by the processes' own clocks, and the latency of a batch in ms."""
     context = get_context("spawn")
     begin = context.Barrier(processes)
     started = [
@@ -130,41 +130,43 @@ def measured(
     for process in started:
         process.join()
     reports = [json.loads((folder / f"w{n}.json").read_text(encoding="utf-8")) for n in range(processes)]
-    spent = 1000.0 * np.concatenate([report["spent"] for report in reports])
+    elapsed = 1000.0 * np.concatenate([report["elapsed"] for report in reports])
     lost = None if bare else verify(folder, reports)
-    events = BATCH * len(spent)
+    events = BATCH * len(elapsed)
     return {
         "events_per_second": round(events / max(report["seconds"] for report in reports)),
         "cpu_us_per_event": round(1e6 * sum(report["busy"] for report in reports) / events, 1),
-        "batch_p50_ms": round(float(np.quantile(spent, 0.5)), 2),
-        "batch_p99_ms": round(float(np.quantile(spent, 0.99)), 2),
+        "batch_p50_ms": round(float(np.quantile(elapsed, 0.5)), 2),
+        "batch_p99_ms": round(float(np.quantile(elapsed, 0.99)), 2),
     } | ({} if lost is None else {"lost_or_doubled": lost})
 
 
 def verify(folder: Path, reports: Iterable[dict[str, dict[str, list[str]]]]) -> int:
-    """Count the acknowledged events that are not in the log exactly once."""
+    """Return the number of acknowledged events that are not in the log exactly once."""
     with Workspace.open(folder) as ws:
         there = Counter((stored.event.source, stored.event.id) for stored in ws.log.read())
-    said = [(source, each) for report in reports for source, ids in report["said"].items() for each in ids]
-    return sum(there[each] != 1 for each in said) + len(said) - len(set(said))
+    acknowledged = [
+        (source, each) for report in reports for source, ids in report["acknowledged"].items() for each in ids
+    ]
+    return sum(there[each] != 1 for each in acknowledged) + len(acknowledged) - len(set(acknowledged))
 
 
 def cost_of_emit(folder: Path, *, pause_s: float, count: int) -> dict[str, float]:
-    """Give what one buffered emit takes its caller, in µs; without a pause, or with one between two."""
+    """Return the time of one buffered emit in µs, with `pause_s` between two emits."""
     with Workspace.open(folder) as ws:
-        spent = np.empty(count)
+        elapsed = np.empty(count)
         data = {"execution_id": "0193-4a6f", "was_real_drift": True, "feature": "user_age"}
         for row in range(count):
             started = time.perf_counter()
             ws.emit("drift.validation", data, source="user/ana")
-            spent[row] = time.perf_counter() - started
+            elapsed[row] = time.perf_counter() - started
             if pause_s:
                 time.sleep(pause_s)
-    return {f"p{share}_us": round(1e6 * float(np.quantile(spent, share / 100)), 1) for share in (50, 99)}
+    return {f"p{share}_us": round(1e6 * float(np.quantile(elapsed, share / 100)), 1) for share in (50, 99)}
 
 
 def workspace(store: str) -> Path:
-    """Make a workspace in a folder that goes with this program."""
+    """Create a workspace in a folder that is removed at exit."""
     home = Path(tempfile.mkdtemp(prefix="poet-log-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     folder = first_workspace(home / "ws")
@@ -176,11 +178,11 @@ def workspace(store: str) -> Path:
 
 
 def main() -> None:
-    """Print one JSON line a measurement."""
+    """Print one JSON line per measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--store", default="", help="address of another store than the embedded one")
-    parser.add_argument("--save", action="store_true", help="keep what was found, for docs/benchmarks.md")
+    parser.add_argument("--store", default="", help="address of a store other than the embedded one")
+    parser.add_argument("--save", action="store_true", help="save the results for docs/benchmarks.md")
     options = parser.parse_args()
     print(json.dumps({"processors": os.cpu_count(), "busy_before": os.getloadavg()[0]}))
     rows: list[Target] = []
@@ -209,16 +211,16 @@ def main() -> None:
 def targets(
     processes: int, threads: int, found: dict[str, float], bare: dict[str, float]
 ) -> Iterator[Target]:
-    """Give the rows of the page for some processes; a bare loop says what this disk allows."""
+    """Yield the rows of the page for a number of processes; the bare loop is the limit of this disk."""
     who = f"{processes} processes" if processes > 1 else "1 process"
     who += f" of {threads} threads" if threads > 1 else ""
-    asked = {(1, 1): 100_000.0, (8, 1): 90_000.0}.get((processes, threads))
-    beside = f"a bare SQLite loop {bare['events_per_second']:,.0f}, " if bare else ""
-    notes = f"{beside}{found['cpu_us_per_event']:g} µs of CPU an event, {found['lost_or_doubled']:g} lost"
+    target = {(1, 1): 100_000.0, (8, 1): 90_000.0}.get((processes, threads))
+    baseline = f"a bare SQLite loop {bare['events_per_second']:,.0f}, " if bare else ""
+    notes = f"{baseline}{found['cpu_us_per_event']:g} µs of CPU an event, {found['lost_or_doubled']:g} lost"
     yield Target(
-        f"durable events a second, {who}", found["events_per_second"], "", at_least=asked, notes=notes
+        f"durable events a second, {who}", found["events_per_second"], "", at_least=target, notes=notes
     )
-    limit = 150.0 if asked else None
+    limit = 150.0 if target else None
     yield Target(f"a batch of {BATCH}, {who}, 99 in 100 within", found["batch_p99_ms"], "ms", at_most=limit)
 
 

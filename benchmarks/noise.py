@@ -1,7 +1,7 @@
-"""Noise teaches nothing: labels independent of the data, at the rate where every decision costs the same.
+"""Rate of adoptions on noise: labels independent of the data, where every decision costs the same.
 
-With a miss at three false alarms, a change in one of four cases makes "alert" and "stay silent" equally
-dear, whatever the scores. A learner that adopts anything then has been fooled. Looks every 10 answers.
+If a miss costs three false alarms and one case in four is a real drift, then alerts and non-alerts cost the
+same, whatever the scores. Any adoption is then an error. The learner runs after every 10 labels.
 
     python benchmarks/noise.py [--histories 200] [--answers 300]
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.replayed import People, World, run
+from benchmarks.replayed import LabelingBehavior, World, run
 from poet.stats import rate_interval
 
 TESTS = (
@@ -28,7 +28,7 @@ RATE = 0.25
 
 
 def noise_world(cases: int, seed: int) -> World:
-    """Draw scores that correlate among each other as real ones do, and mean nothing."""
+    """Return a world with scores that are correlated as real ones are, and independent of the labels."""
     chance = np.random.default_rng(seed)
     common = chance.standard_normal(cases)
     scores = {}
@@ -50,12 +50,12 @@ def noise_world(cases: int, seed: int) -> World:
 
 
 def adopts_anything(seed: int, *, start: str, answers: int) -> bool:
-    """Run one history, a plan every 10 answers."""
+    """Return whether anything is adopted in one history, with a plan every 10 labels."""
     world = noise_world(3 * answers, seed)
     order = np.arange(len(world.label))
-    # nobody volunteers: a report of a miss tells of a real change, which noise has not
-    people = People(reported_misses=0.0, every=10)
-    return bool(run(world, order, start=start, seed=seed, people=people, at_most=answers).adoptions)
+    # no reports of misses: such a report implies a real drift, and noise has none
+    labeling = LabelingBehavior(reported_misses=0.0, every=10)
+    return bool(run(world, order, start=start, seed=seed, labeling=labeling, at_most=answers).adoptions)
 
 
 def main() -> None:
@@ -65,14 +65,14 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=300)
     options = parser.parse_args()
     for start in ("ks", "calibrated"):
-        fooled = sum(
+        adopted = sum(
             adopts_anything(seed, start=start, answers=options.answers) for seed in range(options.histories)
         )
-        low, high = rate_interval(fooled, options.histories, risk=0.05)
+        low, high = rate_interval(adopted, options.histories, risk=0.05)
         print(
-            f"detect_drift, start = {start}: {fooled} of {options.histories} histories of noise adopted a "
-            f"rule ({100 * fooled / options.histories:.1f} %, {100 * low:.1f}-{100 * high:.1f} %), "
-            "promised at most 5 %",
+            f"detect_drift, start = {start}: {adopted} of {options.histories} histories of noise adopted a "
+            f"rule ({100 * adopted / options.histories:.1f} %, {100 * low:.1f}-{100 * high:.1f} %), "
+            "guaranteed: at most 5 %",
             flush=True,
         )
 

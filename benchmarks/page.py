@@ -1,8 +1,8 @@
-"""The one writer of docs/benchmarks.md: joins what each benchmark saved in benchmarks/results/.
+"""Write docs/benchmarks.md from the results that each benchmark saved in benchmarks/results/.
 
     python benchmarks/page.py
 
-Measures nothing. A benchmark that has not run leaves its section out, and the page says so.
+The script measures nothing. For a benchmark without results the page prints the command that produces them.
 """
 
 import sys
@@ -19,7 +19,7 @@ from benchmarks.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
-HEAD = """# What it costs, and what it finds
+HEAD = """# Benchmarks: cost and accuracy
 
 This page is for readers who choose a drift detector or size a deployment: after reading it you can compare
 POET with other tools, and know what a call, the log and a compile cost.
@@ -32,28 +32,28 @@ all of them. A number in milliseconds depends on the machine as much as on the p
 Section = Callable[[dict[str, Any]], list[str]]
 
 
-def targets(document: dict[str, Any]) -> list[str]:
-    """Write rows with what was asked for."""
+def targets_table(document: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of results and targets."""
     rows = rows_of(document)
-    missed = sum(row.verdict == "no" for row in rows)
-    asked = sum(bool(row.asked) for row in rows)
-    lines = [f"{asked - missed} of {asked} targets met." if asked else "", ""] if rows else []
+    missed = sum(row.met == "no" for row in rows)
+    targets = sum(bool(row.target) for row in rows)
+    lines = [f"{targets - missed} of {targets} targets met." if targets else "", ""] if rows else []
     return lines + table(
-        ("work", "found", "asked", "met", ""),
-        [(row.work, f"{row.found:.2f} {row.unit}", row.asked, row.verdict, row.notes) for row in rows],
+        ("measurement", "result", "target", "met", "notes"),
+        [(row.work, f"{row.found:.2f} {row.unit}", row.target, row.met, row.notes) for row in rows],
     )
 
 
 SECTIONS: tuple[tuple[str, str, str, Section], ...] = (
     ("peers", "Compared with other tools", "make peers", peers),
-    ("call", "What a call costs", "python benchmarks/call.py --save", targets),
-    ("log", "What the feedback log takes", "python benchmarks/log.py --save", targets),
-    ("growth", "What learning costs as the log grows", "python benchmarks/growth.py --save", targets),
+    ("call", "Cost of a call", "python benchmarks/call.py --save", targets_table),
+    ("log", "Throughput of the feedback log", "python benchmarks/log.py --save", targets_table),
+    ("growth", "Cost of learning as the log grows", "python benchmarks/growth.py --save", targets_table),
 )
 
 
 def page(folder: Path = RESULTS) -> str:
-    """Join the sections of what was saved."""
+    """Return the page made of the saved results."""
     parts = [HEAD]
     for name, title, command, section in SECTIONS:
         document = load(name, folder=folder)
@@ -75,7 +75,7 @@ def _where(machine: dict[str, Any]) -> str:
 
 
 def write() -> None:
-    """Write the page and its pictures."""
+    """Write the page and its figures."""
     PAGE.write_text(page(), encoding="utf-8")
     document = load("peers")
     for name, picture in pictures(document).items() if document else ():

@@ -1,4 +1,4 @@
-"""Real series with known truth: those that ship, and the collection beside the repository."""
+"""Real series with known truth: those that ship, and the collection next to the repository."""
 
 import sys
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from benchmarks.replayed import COLUMNS, World
 from poet.cli.demo import load_cases
 from poet_runtime.drift.comparison import compare, score_all
 
-__all__ = ["COLLECTION", "Case", "collected", "shipped", "world_of"]
+__all__ = ["COLLECTION", "SeriesCase", "load_collection", "load_shipped", "world_of"]
 
 COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Case:
-    """A current sample of a series and its reference, with when they came and whether anything changed."""
+class SeriesCase:
+    """A current sample of a series and its reference, with times and whether there is a drift."""
 
     series: str
     group: str  # series that look alike
@@ -33,10 +33,10 @@ class Case:
     period: float  # seconds; 0: none
 
 
-def shipped() -> list[Case]:
-    """Give the cases that ship with the package."""
+def load_shipped() -> list[SeriesCase]:
+    """Return the cases that ship with the package."""
     return [
-        Case(
+        SeriesCase(
             each.series,
             each.group,
             each.is_drift,
@@ -50,8 +50,8 @@ def shipped() -> list[Case]:
     ]
 
 
-def collected(collection: Path) -> list[Case]:
-    """Give the numeric cases of the collection beside the repository."""
+def load_collection(collection: Path) -> list[SeriesCase]:
+    """Return the numeric cases of the collection next to the repository."""
     sys.path.insert(0, str(collection))
     import load  # noqa: PLC0415 -- lies outside the repository
 
@@ -59,7 +59,7 @@ def collected(collection: Path) -> list[Case]:
     for each in load.iter_cases(str(collection / "dev"), feature_kind="numeric"):
         context, step = each.context, float(each.context["sampling_s"] or 1)
         cases.append(
-            Case(
+            SeriesCase(
                 context["series"],
                 context["group"],
                 bool(each.label),
@@ -73,8 +73,8 @@ def collected(collection: Path) -> list[Case]:
     return cases
 
 
-def world_of(cases: Sequence[Case]) -> World:
-    """Score every case as an execution would."""
+def world_of(cases: Sequence[SeriesCase]) -> World:
+    """Return a world with the scores that an execution of each case records."""
     rows, seasonal = [], []
     for case in cases:
         arguments: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""A monitor and its people, replayed in memory: executions whose scores are known, answered as people would.
+"""Simulation of a monitor and its labels in memory: executions with known scores, labeled as people would.
 
-Shared by the benchmarks. Only the learner runs here, on the same tables that it gets from a log; what a
-rule would say of a case is computed once for all cases.
+The benchmarks share this module. It runs only the learner, on the same tables as those of a log. The answers
+of a rule are computed once for all cases.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class World:
     scores: dict[tuple[str, str], NDArray[np.float64]]  # (test, column): by case
 
     def executions(self) -> Executions:
-        """Give all cases as executions, for replaying a version on them."""
+        """Return all cases as executions, to replay a version on them."""
         n = len(self.label)
         return Executions(
             ids=[str(row) for row in range(n)],
@@ -53,7 +53,7 @@ class World:
 
 @dataclass
 class History:
-    """What came of one run: which rule answered after so many answers."""
+    """The result of one run: number of labels, adoptions, and alerts after some numbers of labels."""
 
     answers: int = 0
     adoptions: list[tuple[int, Decisions]] = field(default_factory=list)
@@ -62,12 +62,12 @@ class History:
 
 
 @dataclass
-class People:
-    """How people answer."""
+class LabelingBehavior:
+    """How people label executions."""
 
     audit_rate: float = 0.02
     reported_misses: float = 0.5
-    every: int = 20  # answers between two plans
+    every: int = 20  # labels between two plans
 
 
 def run(
@@ -76,12 +76,12 @@ def run(
     *,
     start: str,
     seed: int,
-    people: People,
+    labeling: LabelingBehavior,
     label: Flags | None = None,
     checkpoints: tuple[int, ...] = (),
     at_most: int | None = None,
 ) -> History:
-    """Monitor the cases in an order, answer, and let the learner decide now and then."""
+    """Return the history of monitoring the cases in an order, with labels and regular learning."""
     chance = np.random.default_rng(seed)
     truth = world.label if label is None else label
     everything = world.executions()
@@ -90,18 +90,18 @@ def run(
     history, log = History(), _Log(world)
     for step, case in enumerate(order):
         drifted = bool(alerts[case])
-        audit = not drifted and chance.random() < people.audit_rate
-        is_reported = chance.random() < people.reported_misses
+        audit = not drifted and chance.random() < labeling.audit_rate
+        is_reported = chance.random() < labeling.reported_misses
         log.record(
-            int(case), step, drifted=drifted, audit=audit, propensity=people.audit_rate if audit else 1.0
+            int(case), step, drifted=drifted, audit=audit, propensity=labeling.audit_rate if audit else 1.0
         )
         missed = not drifted and not audit and bool(truth[case]) and is_reported
         if not (drifted or audit or missed):
             continue
         log.vote(step, was_real=bool(truth[case]), origin="missed" if missed else "validation")
         history.answers += 1
-        if history.answers % people.every == 0:
-            decided = learn(log.summaries(), champion, LearnConfiguration(audit_rate=people.audit_rate))
+        if history.answers % labeling.every == 0:
+            decided = learn(log.summaries(), champion, LearnConfiguration(audit_rate=labeling.audit_rate))
             if not decided.behaves_as(champion):
                 champion, alerts = decided, champion_fires(everything, decided)
                 history.adoptions.append((history.answers, decided))
@@ -114,7 +114,7 @@ def run(
 
 
 class _Log:
-    """Tables as a log's summaries would have them."""
+    """The tables of a log's summaries."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -1,6 +1,6 @@
-"""What the benchmarks found, kept as JSON: `benchmarks/page.py` writes the page from it without measuring.
+"""Benchmark results as JSON: `benchmarks/page.py` writes the page from them without measuring.
 
-One file a benchmark, so that none deletes what another found.
+Each benchmark has its own file, so no benchmark deletes the results of another.
 """
 
 import json
@@ -22,7 +22,7 @@ NUMBERS = re.compile(r"\[[-+.\d\seE,]*\]")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what was measured, in `unit`, and what was asked for."""
+    """One line of a table: a measurement in `unit`, and its target."""
 
     work: str
     found: float
@@ -32,27 +32,27 @@ class Row:
     notes: str = ""
 
     @property
-    def asked(self) -> str:
-        """What was asked for, in a few signs."""
+    def target(self) -> str:
+        """The target as short text; empty without a target."""
         if self.at_least is not None:
             return f">= {self.at_least:g}"
         return "" if self.at_most is None else f"<= {self.at_most:g}"
 
     @property
     def is_met(self) -> bool:
-        """Whether the number is as good as asked for."""
+        """Whether the result meets its target."""
         return (self.at_least is None or self.found >= self.at_least) and (
             self.at_most is None or self.found <= self.at_most
         )
 
     @property
-    def verdict(self) -> str:
-        """Say whether it is, where anything was asked for."""
-        return ("yes" if self.is_met else "no") if self.asked else ""
+    def met(self) -> str:
+        """The text "yes" or "no"; empty without a target."""
+        return ("yes" if self.is_met else "no") if self.target else ""
 
 
 def machine() -> dict[str, Any]:
-    """Say where something was measured, and how busy it was."""
+    """Return the machine on which results were measured, and its load."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -65,7 +65,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Give the processor's own name, where the system tells it."""
+    """Return the name of the processor, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -75,7 +75,7 @@ def _processor() -> str:
 
 
 def save(name: str, found: dict[str, Any], *, folder: Path = RESULTS) -> None:
-    """Write what a benchmark found beside where it was measured; in place of what it found before."""
+    """Write the results of a benchmark with the machine; earlier results are replaced."""
     folder.mkdir(exist_ok=True)
     document = {"machine": machine()} | found
     text = json.dumps(document, indent=1, sort_keys=True, default=_plain)
@@ -83,13 +83,13 @@ def save(name: str, found: dict[str, Any], *, folder: Path = RESULTS) -> None:
 
 
 def load(name: str, *, folder: Path = RESULTS) -> dict[str, Any] | None:
-    """Read what a benchmark found; None where it has not run."""
+    """Load the results of a benchmark; None if it has not run."""
     path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def rows_of(document: dict[str, Any]) -> list[Row]:
-    """Give the rows that were saved."""
+    """Return the saved rows."""
     return [Row(**each) for each in document["rows"]]
 
 
@@ -98,5 +98,5 @@ def _plain(value: Any) -> Any:
 
 
 def _on_one_line(text: str) -> str:
-    """Put each list of mere numbers on one line: hundreds of series would be thousands of lines."""
+    """Return the text with each list of numbers on one line; otherwise it would have thousands of lines."""
     return NUMBERS.sub(lambda found: " ".join(found[0].split()), text)

@@ -1,9 +1,9 @@
-"""How fast `poet serve` acknowledges events, and that none is lost: 200 requests a second for 60 s.
+"""Latency and durability of `poet serve`: 200 requests per second for 60 s.
 
-In the middle the server is killed with SIGKILL and started again on the same port. Clients do what clients
-do: they send again, with the same id, what was not answered. Afterwards every event that was acknowledged is
-looked for in the log. Latency is from when a request was due, so that a queue counts; requests that met the
-restart are counted apart.
+Halfway through, the server is killed with SIGKILL and started again on the same port. Clients repeat
+unanswered requests with the same id. Afterwards the log must contain every acknowledged event. Latency counts
+from the time at which a request was due, so queueing is included. Requests during the restart are counted
+separately.
 
     python benchmarks/serve.py [--seconds 60] [--rate 200] [--no-kill]
 """
@@ -35,14 +35,14 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Run:
-    """What was asked and answered."""
+    """Requests and responses of one run."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.free: list[Connection] = []
         self.acknowledged: list[str] = []
-        self.answered: list[tuple[float, float]] = []  # when it was due, how long it took
-        self.again = 0  # times that something was sent again
+        self.answered: list[tuple[float, float]] = []  # due time and latency
+        self.again = 0  # number of repeated requests
         self.refused = 0
 
     async def send(self, number: int, due: float) -> None:
@@ -65,7 +65,7 @@ class Run:
         self.answered.append((due, time.perf_counter() - due))
 
     async def _try(self, request: bytes) -> int:
-        """Give the status of an answer; 0 where none came."""
+        """Return the status of a response; 0 without a response."""
         try:
             streams = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
             reader, writer = streams
@@ -80,7 +80,7 @@ class Run:
 
 
 def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], str]:
-    """Start the server; gives its address once it answers."""
+    """Start the server, and return its address once it answers."""
     command = [*POET, "--workspace", str(folder), "serve", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -90,7 +90,7 @@ def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], str]:
 
 
 async def load(run: Run, rate: float, seconds: float) -> None:
-    """Send at an even pace, whatever comes back."""
+    """Send requests at a constant rate, independent of the responses."""
     began, tasks = time.perf_counter(), []
     for number in range(int(rate * seconds)):
         due = began + number / rate
@@ -102,7 +102,7 @@ async def load(run: Run, rate: float, seconds: float) -> None:
 async def kill_and_restart(
     folder: Path, server: list[subprocess.Popen[str]], port: int, after: float
 ) -> tuple[float, float]:
-    """Kill the server without a word, and start it again; gives when it was gone and when it was back."""
+    """Kill the server and start it again; return the times at which it was gone and back."""
     await asyncio.sleep(after)
     server[0].send_signal(signal.SIGKILL)
     server[0].wait()
@@ -112,7 +112,7 @@ async def kill_and_restart(
 
 
 async def main(rate: float, seconds: float, *, is_killed: bool) -> bool:
-    """Run it; gives whether everything held."""
+    """Run the benchmark, and return whether all events were stored in time."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = first_workspace(Path(temporary) / "shop")
         process, address = start(folder, 0)
@@ -120,28 +120,28 @@ async def main(rate: float, seconds: float, *, is_killed: bool) -> bool:
         run, gone, back = Run(port), 0.0, 0.0
         killing = kill_and_restart(folder, server, port, seconds / 2) if is_killed else None
         try:
-            told, *_ = await asyncio.gather(killing or asyncio.sleep(0), load(run, rate, seconds))
-            gone, back = told or (0.0, 0.0)
+            times, *_ = await asyncio.gather(killing or asyncio.sleep(0), load(run, rate, seconds))
+            gone, back = times or (0.0, 0.0)
         finally:
             server[0].send_signal(signal.SIGINT)
             server[0].wait(20)
         with open_log(folder / "feedback_log") as log:
-            held = {stored.event.id for stored in log.read()}
-    lost = set(run.acknowledged) - held
+            stored_ids = {stored.event.id for stored in log.read()}
+    lost = set(run.acknowledged) - stored_ids
     drained = max((due + took for due, took in run.answered if due < back), default=0.0)
     steady = [took for due, took in run.answered if due + took < gone or due > drained]
     p50, p99, most = quantiles(steady)
     print(f"{len(run.acknowledged)} requests at {rate:g} a second, {len(lost)} acknowledged events lost")
-    print(f"with a server: {len(steady)} of them, p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {most:.1f} ms")
+    print(f"outside the restart: {len(steady)}, p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {most:.1f} ms")
     if is_killed:
-        print(f"killed once, {back - gone:.1f} s without a server; sent again: {run.again} times")
-        print(f"what had waited was answered within {drained - back:.1f} s")
-    print(f"{run.refused} answers were refusals")
+        print(f"killed once, {back - gone:.1f} s without a server; repeated requests: {run.again}")
+        print(f"waiting requests were answered within {drained - back:.1f} s")
+    print(f"{run.refused} requests were rejected")
     return not lost and p99 <= 50.0
 
 
 def quantiles(seconds: list[float]) -> tuple[float, float, float]:
-    """Give median, 99th percentile and maximum in milliseconds."""
+    """Return median, 99th percentile and maximum in milliseconds."""
     ordered = sorted(1000 * each for each in seconds)
     return ordered[len(ordered) // 2], ordered[int(0.99 * (len(ordered) - 1))], ordered[-1]
 
@@ -151,5 +151,5 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--no-kill", action="store_true")
-    asked = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(asked.rate, asked.seconds, is_killed=not asked.no_kill)) else 1)
+    options = parser.parse_args()
+    sys.exit(0 if asyncio.run(main(options.rate, options.seconds, is_killed=not options.no_kill)) else 1)

@@ -9,12 +9,12 @@ WIDTH = 110
 
 
 def paragraph(text: str) -> list[str]:
-    """Give the lines of a paragraph and an empty one."""
+    """Return the lines of a paragraph and an empty line."""
     return [*textwrap.wrap(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False), ""]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Give the lines of a table; whatever would end a cell is taken out of its text."""
+    """Return the lines of a table; characters that would end a cell are replaced."""
     lines = [_line(head), "| " + " | ".join("---" for _ in head) + " |"]
     return lines + [_line(row) for row in rows]
 

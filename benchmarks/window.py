@@ -1,11 +1,12 @@
-"""How surely the window policy learns what is there, and how rarely what is not.
+"""Power of the window policy's learner, and its rate of adoptions on noise.
 
     python benchmarks/window.py            # quick: 40 histories
     python benchmarks/window.py --full     # 200 histories
 
-Noise: window, velocity, feature, delay, false alarms and time-outs are drawn independently of each other; a
-plan every 10 of 300 events; how many histories ever adopt a rule. Power: events shaped like the seed's
-scenario; how many histories have each of its branches after so many events of each kind.
+Noise: window, velocity, feature, delay, false alarms and timeouts are drawn independently of each other, with
+a plan every 10 of 300 events; the result is the share of histories that ever adopt a rule. Power: events like
+those of the reference scenario; the result is the share of histories with each of its branches after a number
+of events of each kind.
 """
 
 import argparse
@@ -75,7 +76,7 @@ _ENVELOPE = [
 
 
 def summaries_of(events: Iterable[tuple[str, Row]]) -> Summaries:
-    """Bring (table, row) pairs, in log order, into the tables that the learner reads."""
+    """Return the learner's tables made of (table, row) pairs in log order."""
     rows: dict[str, list[Row]] = {name: [] for name in _COLUMNS}
     for position, (name, row) in enumerate(events, start=1):
         envelope = {
@@ -97,7 +98,7 @@ def summaries_of(events: Iterable[tuple[str, Row]]) -> Summaries:
 
 
 def noise_event(rng: np.random.Generator) -> tuple[str, Row]:
-    """Draw an event whose fields have nothing to do with each other; half of the outcomes are tied."""
+    """Return a random event with independent fields; half of the outcomes are tied."""
     row: Row = {"feature": str(rng.choice(FEATURES)), "window_size": int(rng.choice(NOISE_WINDOWS))}
     velocity = float(rng.choice((200.0, 1_000.0, 8_000.0, 20_000.0)))
     outcome = float(np.round(rng.lognormal(0.5, 1.0)))
@@ -111,10 +112,10 @@ def noise_event(rng: np.random.Generator) -> tuple[str, Row]:
 
 
 def scenario_event(rng: np.random.Generator, kind: str) -> tuple[str, Row]:
-    """Draw an event of the seed's scenario.
+    """Return a random event of the reference scenario.
 
-    Fast features: delay grows with the window and small windows make no extra noise, but for revenue and
-    conversions. Slow features: small windows are noisy and no sooner. Runs of 50 000 points time out.
+    Fast features: delay grows with the window, and small windows are noisy only for revenue and conversions.
+    Slow features: small windows are noisy and no faster. Runs of 50 000 points time out.
     """
     if kind == "performance":
         window = int(
@@ -139,7 +140,7 @@ def scenario_event(rng: np.random.Generator, kind: str) -> tuple[str, Row]:
 
 
 def ever_adopts(seed: int, *, events: int = 300, every: int = 10) -> bool:
-    """Whether a history of noise ever makes the learner adopt a rule; one plan `every` so many events."""
+    """Return whether a history of noise ever leads to an adoption, with a plan every `every` events."""
     rng = np.random.default_rng([20_240_115, seed])
     history = [noise_event(rng) for _ in range(events)]
     champion = SPEC.version_1("baseline")
@@ -151,7 +152,7 @@ def ever_adopts(seed: int, *, events: int = 300, every: int = 10) -> bool:
 
 
 def branches(seed: int, n: int, *, every: int = 20) -> dict[str, bool]:
-    """Tell which of the seed's branches stand after `n` events of each kind, a plan `every` so many."""
+    """Return which branches of the scenario are learned after `n` events of each kind."""
     rng = np.random.default_rng([19_700_101, seed])
     history = [scenario_event(rng, kind) for _ in range(n) for kind in _COLUMNS]
     champion = SPEC.version_1("baseline")
@@ -168,14 +169,14 @@ def branches(seed: int, n: int, *, every: int = 20) -> dict[str, bool]:
 
 
 def window_at(decisions: Decisions, velocity: float) -> int:
-    """Give the window of a velocity, before multipliers and bounds."""
+    """Return the window of a velocity, before multipliers and bounds."""
     bands = [rule for rule in decisions.active if rule.kind == "band"]
     above = {cast("float", rule.condition.get("velocity_above", 0.0)): rule for rule in bands}
     return cast("int", above[max(edge for edge in above if velocity > edge)].parameters["window"])
 
 
 def stable(decisions: Decisions) -> tuple[tuple[str, ...], int]:
-    """Give the features that need stability, and their multiplier."""
+    """Return the stable features and their multiplier."""
     for rule in decisions.active:
         if rule.kind == "stability":
             features = cast("list[str]", rule.parameters["features"])
@@ -184,7 +185,7 @@ def stable(decisions: Decisions) -> tuple[tuple[str, ...], int]:
 
 
 def bounds(decisions: Decisions) -> tuple[int, int]:
-    """Give the smallest and the largest window."""
+    """Return the smallest and the largest window."""
     (rule,) = [rule for rule in decisions.active if rule.kind == "bounds"]
     return cast("int", rule.parameters["minimum"]), cast("int", rule.parameters["cap"])
 
@@ -198,7 +199,7 @@ def main(arguments: Sequence[str]) -> None:
     histories = 200 if parser.parse_args(arguments).full else 40
     adopted = sum(ever_adopts(seed) for seed in range(histories))
     print(f"noise: {_share(adopted, histories)} histories ever adopted a rule; at most 5 % may")
-    print("two delays in three are of fast features, one report of noise in three is of them at 500 points")
+    print("two thirds of delays and one third of noise reports at 500 points concern fast features")
     for n in (60, 120, 180):
         found = [branches(seed, n) for seed in range(histories)]
         row = ", ".join(f"{name} {sum(each[name] for each in found) / histories:.0%}" for name in found[0])
@@ -206,7 +207,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _share(hits: int, n: int) -> str:
-    """Print a share with its exact (Clopper-Pearson) 95 % interval."""
+    """Return a share with its exact (Clopper-Pearson) 95 % interval as text."""
     ends = binomtest(hits, n).proportion_ci(method="exact")
     return f"{hits} of {n} ({hits / n:.1%}, {ends.low:.1%}-{ends.high:.1%})"
 

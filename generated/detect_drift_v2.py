@@ -12,9 +12,9 @@ __all__ = ["detect_drift"]
 VERSION = 2
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
 # was KS p < 0.05: 66 % of its alerts were false (45 %-83 %), n = 58; this finds 90 % of the known drifts
-NUMERIC_WASSERSTEIN_OWN_Q90_ABOVE = 1.7
-NUMERIC_ROUGHNESS_OWN_Q90_ABOVE = 1.7  # as above
-NUMERIC_AGREE = 1  # as above
+NUMERIC_WASSERSTEIN_NULL_Q90_ABOVE = 1.7
+NUMERIC_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE = 1.7  # as above
+NUMERIC_MIN_VOTES = 1  # as above
 
 
 def detect_drift(
@@ -46,7 +46,7 @@ def detect_drift(
     # numeric
     return samples.decide(
         "numeric",
-        above("wasserstein", "deseasonalised", "own_q90", NUMERIC_WASSERSTEIN_OWN_Q90_ABOVE),
-        above("roughness", "raw", "own_q90", NUMERIC_ROUGHNESS_OWN_Q90_ABOVE),
-        agree=NUMERIC_AGREE,
+        above("wasserstein", "deseasonalized", "null_q90", NUMERIC_WASSERSTEIN_NULL_Q90_ABOVE),
+        above("mean_absolute_difference", "raw", "null_q90", NUMERIC_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),
+        min_votes=NUMERIC_MIN_VOTES,
     )

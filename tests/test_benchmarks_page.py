@@ -1,4 +1,4 @@
-"""docs/benchmarks.md says what was measured, and nothing else."""
+"""docs/benchmarks.md is made of the saved results only."""
 
 import json
 from pathlib import Path
@@ -9,18 +9,18 @@ from benchmarks.results import RESULTS, Row, load, save
 
 
 def test_the_page_follows_from_the_results() -> None:
-    """Write it with `python benchmarks/page.py`; nobody edits a number."""
+    """`python benchmarks/page.py` writes the page; numbers are never edited."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
-def test_the_pictures_follow_from_the_results() -> None:
-    """As well."""
+def test_the_figures_follow_from_the_results() -> None:
+    """`python benchmarks/page.py` writes the figures as well."""
     for name, picture in pictures(json.loads((RESULTS / "peers.json").read_text(encoding="utf-8"))).items():
         assert (PAGE.parent / "images" / name).read_text(encoding="utf-8") == picture
 
 
-def test_no_benchmark_deletes_what_another_found(tmp_path: Path) -> None:
-    """One file each; what has not run is told of as such."""
+def test_no_benchmark_deletes_results_of_another(tmp_path: Path) -> None:
+    """Each benchmark has its own file; the page lists benchmarks without results."""
     save(
         "call",
         {"rows": [Row("a call", 3.0, "x", at_least=2.0), Row("an import", 9.0, "ms", at_most=8.0)]},

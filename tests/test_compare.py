@@ -110,7 +110,7 @@ def test_a_threshold_moved_by_one_ulp_has_a_witness() -> None:
     old, new = (window_decisions({edge: 500}, 5000) for edge in (5000.0, math.nextafter(5000.0, math.inf)))
     found = compare(render(old).source, render(new).source, behaviour(WINDOW))
     assert found.verdict == "stricter"
-    assert f"data_velocity = {math.nextafter(5000.0, math.inf)!r}" in found.witnesses[0].question
+    assert f"data_velocity = {math.nextafter(5000.0, math.inf)!r}" in found.witnesses[0].probe
 
 
 def test_constants_that_never_matter_do_not_make_a_difference() -> None:

@@ -1,4 +1,4 @@
-"""Evidence: what is printed as a guarantee is simulated, with peeking after every event."""
+"""Simulations of the guarantees of e-processes and intervals, with a look after every event."""
 
 import math
 from itertools import permutations
@@ -33,7 +33,7 @@ ALLOWED = RISK + 3 * math.sqrt(RISK * (1 - RISK) / HISTORIES)
 
 
 def coins(p: float, *, seed: int) -> NDArray[np.float64]:
-    """Toss `EVENTS` coins in each of `HISTORIES` histories."""
+    """Return `EVENTS` Bernoulli outcomes in each of `HISTORIES` histories."""
     return (np.random.default_rng(seed).random((HISTORIES, EVENTS)) < p).astype(float)
 
 
@@ -51,7 +51,7 @@ def _wealth_path(history: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.5])
-def test_a_rate_interval_covers_at_all_times_at_once(rate: float) -> None:
+def test_a_rate_interval_covers_at_all_times_simultaneously(rate: float) -> None:
     """At most 5 % of histories ever exclude the truth."""
     successes = coins(rate, seed=3).cumsum(axis=1)
     table = {(s, n) for row in successes[:200] for n, s in enumerate(row, start=1)}
@@ -61,39 +61,39 @@ def test_a_rate_interval_covers_at_all_times_at_once(rate: float) -> None:
 
 
 def test_a_rate_interval_narrows_and_contains_the_rate() -> None:
-    """More events at the same rate give a shorter interval around it."""
+    """More events at the same rate give a shorter interval that contains the rate."""
     few, many = rate_interval(3, 10, risk=RISK), rate_interval(300, 1000, risk=RISK)
     assert few[0] < many[0] < 0.3 < many[1] < few[1]
 
 
-def test_nothing_known_gives_the_whole_range() -> None:
-    """Without an event every rate and every mean is possible."""
+def test_no_data_gives_the_whole_range() -> None:
+    """Without events every rate and every mean is possible."""
     assert rate_interval(0, 0, risk=RISK) == (0.0, 1.0)
     assert bounded_mean_interval([], risk=RISK) == (-1.0, 1.0)
 
 
-def test_peeking_at_betting_wealth_keeps_the_risk() -> None:
-    """Skewed outcomes of mean zero make at most 5 % of gamblers ever twentyfold rich."""
+def test_betting_wealth_keeps_the_risk_under_optional_stopping() -> None:
+    """With skewed outcomes of mean zero, at most 5 % of histories ever reach a wealth of 20."""
     outcomes = np.where(coins(0.2, seed=4) > 0, 0.8, -0.2)
     ever = (betting_log_wealth(outcomes) >= -math.log(RISK)).any(axis=1).mean()
     assert ever <= ALLOWED
 
 
-def test_betting_wealth_grows_where_the_mean_is_positive() -> None:
-    """A mean of 0.3 is found within 300 outcomes."""
+def test_betting_wealth_grows_if_the_mean_is_positive() -> None:
+    """A mean of 0.3 is detected within 300 outcomes."""
     outcomes = np.where(coins(0.65, seed=5) > 0, 1.0, -1.0)
     assert (betting_log_wealth(outcomes)[:, -1] >= -math.log(RISK)).mean() > 0.95
 
 
-def test_a_bet_never_looks_at_the_outcome_it_is_settled_at() -> None:
-    """Changing the last outcome leaves its bet as it was."""
+def test_a_stake_does_not_depend_on_its_outcome() -> None:
+    """A different last outcome does not change its stake."""
     state = BettingState().updated(0.5).updated(0.25)
     assert state.updated(-1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(-state.stake))
     assert state.updated(1.0).log_wealth == pytest.approx(state.log_wealth + math.log1p(state.stake))
 
 
-def test_a_stake_follows_the_outcomes_and_stays_within_its_cap() -> None:
-    """Mean over mean square: nothing before an outcome, never below 0 or above the cap."""
+def test_a_stake_depends_on_past_outcomes_and_stays_within_its_cap() -> None:
+    """The stake is mean over mean square: 0 before the first outcome, clipped to [0, cap]."""
     rule = StakeRule(cap=0.5)
     assert rule.stake(0.0, 0.0, 0) == 0.0
     assert rule.stake(-5.0, 5.0, 5) == 0.0
@@ -101,8 +101,8 @@ def test_a_stake_follows_the_outcomes_and_stays_within_its_cap() -> None:
     assert rule.stake(1.0, 9.75, 9) == pytest.approx(0.1)
 
 
-def test_a_prior_counts_as_so_many_outcomes() -> None:
-    """Five imagined outcomes of mean 0.1 and square 0.4; a parent's moments take their place."""
+def test_a_prior_has_the_weight_of_its_outcomes() -> None:
+    """The prior is five outcomes of mean 0.1 and square 0.4; a parent's moments replace it."""
     rule = StakeRule(cap=0.9, prior_n=5.0, prior_mean=0.1, prior_square=0.4, least_square=0.01)
     assert rule.stake(0.0, 0.0, 0.0) == pytest.approx(0.25)
     assert rule.stake(0.5, 2.0, 5.0) == pytest.approx(0.25)
@@ -111,7 +111,7 @@ def test_a_prior_counts_as_so_many_outcomes() -> None:
 
 
 def test_fixed_stakes_and_likelihood_ratios_have_mean_one_under_the_null() -> None:
-    """Each alternative is fair where the outcome has mean 0, or the event its stated probability."""
+    """Every alternative has mean 1 for an outcome of mean 0, or an event with the null probability."""
     wins, losses = (np.exp(log_wealth_factors(x, (0.2, 0.5, 0.9))) for x in (0.75, -0.25))
     assert 0.25 * wins + 0.75 * losses == pytest.approx(np.ones(3))
     happened, absent = (
@@ -120,15 +120,15 @@ def test_fixed_stakes_and_likelihood_ratios_have_mean_one_under_the_null() -> No
     assert 0.3 * happened + 0.7 * absent == pytest.approx(np.ones(2))
 
 
-def test_a_mean_interval_covers_at_all_times_at_once() -> None:
-    """Intervals only shrink when intersected over time, so the last one judges all; 5 % may miss."""
+def test_a_mean_interval_covers_at_all_times_simultaneously() -> None:
+    """Intersected over time intervals only shrink, so the last one is decisive; at most 5 % may miss."""
     rng = np.random.default_rng(7)
     samples = rng.beta(1.0, 3.0, size=(300, 100))
     missed = np.mean([not _covers(bounded_mean_interval(s, risk=RISK, low=0.0), 0.25) for s in samples])
     assert missed <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 300)
 
 
-def test_a_mean_interval_is_narrow_enough_to_be_of_use() -> None:
+def test_a_mean_interval_is_narrow() -> None:
     """A thousand outcomes bound a mean within a tenth of the range, on any range."""
     values = np.random.default_rng(8).beta(2.0, 2.0, 1_000) * 20.0 - 10.0
     low, high = bounded_mean_interval(values, risk=RISK, low=-10.0, high=10.0)
@@ -136,27 +136,27 @@ def test_a_mean_interval_is_narrow_enough_to_be_of_use() -> None:
     assert high - low < 2.0
 
 
-def test_a_median_interval_covers_at_all_times_at_once() -> None:
-    """Heavy tails change nothing: at most 5 % of histories ever exclude the median."""
+def test_a_median_interval_covers_at_all_times_simultaneously() -> None:
+    """At most 5 % of histories with heavy tails ever exclude the median."""
     samples = np.random.default_rng(9).standard_cauchy((300, 80))
     ever = np.mean([any(_misses_zero(row[:n]) for n in range(6, 81)) for row in samples])
     assert ever <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 300)
 
 
 def test_a_median_of_few_values_is_not_bounded() -> None:
-    """Five values bound nothing at this risk."""
+    """Five values are too few at this risk."""
     assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0], risk=RISK) is None
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0, 3.0, 4.0), (1.0, 1.0, 2.0, 2.0), (0.0, 0.0, 0.0, 1.0)])
 def test_a_rank_factor_has_mean_one_under_the_null(values: tuple[float, ...]) -> None:
-    """Over all ways to deal the values, ties or not, every alternative neither gains nor loses."""
+    """Over all permutations of the values, with or without ties, every alternative has mean 1."""
     deals = np.array([np.exp(log_rank_factors(deal[0], deal[1:])) for deal in permutations(values)])
     assert deals.mean(axis=0) == pytest.approx(np.ones(3))
 
 
 def test_a_clear_win_against_three_is_worth_more_than_against_one() -> None:
-    """3.4 instead of 1.9 for the strongest alternative."""
+    """The strongest alternative gives 3.4 instead of 1.9."""
     against_one, against_three = (
         np.exp(log_rank_factors(9.0, others)) for others in ([1.0], [1.0, 2.0, 3.0])
     )
@@ -165,35 +165,35 @@ def test_a_clear_win_against_three_is_worth_more_than_against_one() -> None:
 
 
 def test_ordering_evidence_has_mean_one_over_all_orders() -> None:
-    """Whatever the scores, the e-values of all orders average to one, for each strength."""
+    """For any scores and each strength, the e-values of all orders have mean 1."""
     scores = (0.0, 0.3, 0.3, 1.0, 2.0)
     values = np.array([np.exp(log_ordering_evidence(order, (1.0, 5.0))) for order in permutations(scores)])
     assert values.mean(axis=0) == pytest.approx(np.ones(2))
 
 
 def test_ordering_evidence_is_a_martingale_as_readings_arrive() -> None:
-    """Averaged over the places of a newcomer it is what it was before."""
+    """The mean over the ranks of a new reading equals the value before it."""
     before = [0.0, 2.0, 1.0]
-    grown = [[*before[:place], 3.0, *before[place:]] for place in range(4)]
+    grown = [[*before[:rank], 3.0, *before[rank:]] for rank in range(4)]
     mean = np.mean([np.exp(log_ordering_evidence(order, (2.0,))) for order in grown])
     assert mean == pytest.approx(float(np.exp(log_ordering_evidence(before, (2.0,)))[0]))
 
 
-def test_restarting_evidence_finds_an_effect_that_began_late() -> None:
-    """Evidence against, then evidence for: the sum is nothing, the restarted process is convinced."""
+def test_a_restarting_mixture_detects_a_late_effect() -> None:
+    """Evidence against, then evidence for: the sum is negative, the restarting mixture is large."""
     factors = np.array([[-1.0]] * 30 + [[1.0]] * 15)
     epochs = np.array([0] * 30 + [1] * 15)
     assert factors.sum() < 0
     assert log_restarting_mixture(factors, epochs) == pytest.approx(15 + math.log(0.25), abs=1e-3)
 
 
-def test_restarting_evidence_splits_a_whole_fortune() -> None:
-    """Factors that say nothing leave exactly one, in any number of epochs."""
+def test_a_restarting_mixture_has_total_weight_one() -> None:
+    """Uninformative factors give exactly 1, for any number of epochs."""
     assert log_restarting_mixture(np.zeros((4, 3)), np.array([0, 1, 1, 5])) == pytest.approx(0.0)
 
 
-def test_ebh_takes_the_largest_set_that_supports_itself() -> None:
-    """Two of 25 reject each other into being at weight 1/2, where one alone needs 40."""
+def test_ebh_rejects_the_largest_self_consistent_set() -> None:
+    """At weight 1/2, two e-values of 25 are rejected together; one alone needs 40."""
     halves = {"a": 0.5, "b": 0.5}
     assert reject({"a": 25.0, "b": 25.0}, halves, RISK) == {"a", "b"}
     assert reject({"a": 25.0, "b": 1.0}, halves, RISK) == set()
@@ -201,23 +201,23 @@ def test_ebh_takes_the_largest_set_that_supports_itself() -> None:
     assert reject({}, {}, RISK) == set()
 
 
-def test_the_bar_is_where_ebh_turns() -> None:
-    """At the bar a hypothesis is rejected, just below it is not."""
-    height = e_value_threshold(0.5, delta=RISK, others=1)
+def test_the_threshold_is_where_ebh_rejects() -> None:
+    """A hypothesis is rejected at the threshold, and not just below it."""
+    threshold = e_value_threshold(0.5, delta=RISK, others=1)
     halves = {"a": 0.5, "b": 0.5}
-    assert reject({"a": height, "b": 1e6}, halves, RISK) == {"a", "b"}
-    assert reject({"a": height * 0.999, "b": 1e6}, halves, RISK) == {"b"}
+    assert reject({"a": threshold, "b": 1e6}, halves, RISK) == {"a", "b"}
+    assert reject({"a": threshold * 0.999, "b": 1e6}, halves, RISK) == {"b"}
 
 
 @pytest.mark.parametrize("weights", [{"a": 0.7, "b": 0.7}, {"a": 1.0}])
-def test_ebh_refuses_weights_that_promise_too_much(weights: dict[str, float]) -> None:
-    """More than one in all, or a hypothesis without its own, is an error that says so."""
+def test_ebh_rejects_invalid_weights(weights: dict[str, float]) -> None:
+    """A sum above 1 and a hypothesis without a weight are errors."""
     with pytest.raises(LearnError, match="give each one a weight"):
         reject({"a": 1.0, "b": 1.0}, weights, RISK)
 
 
-def test_peeking_at_ebh_keeps_the_risk() -> None:
-    """Twenty true nulls that share their luck, looked at after every event: at most 5 % ever act."""
+def test_ebh_keeps_the_risk_under_optional_stopping() -> None:
+    """With twenty correlated true nulls and looks after every event, at most 5 % of histories ever reject."""
     rng = np.random.default_rng(10)
     shared = rng.random((500, 1, 200)) < 0.5
     own = rng.random((500, 20, 200)) < 0.5
@@ -226,8 +226,8 @@ def test_peeking_at_ebh_keeps_the_risk() -> None:
     assert _ever_rejects(e) <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / 500)
 
 
-def test_a_running_maximum_is_no_e_value() -> None:
-    """The mean of current values stays at one, the mean of their maxima does not."""
+def test_a_running_maximum_is_not_an_e_value() -> None:
+    """The mean of current values stays at 1, the mean of their maxima does not."""
     signs = coins(0.5, seed=12)[:, :30] * 2.0 - 1.0
     e = np.exp(np.cumsum(np.log1p(0.3 * signs), axis=1))
     assert e[:, -1].mean() == pytest.approx(1.0, abs=0.25)
@@ -235,14 +235,14 @@ def test_a_running_maximum_is_no_e_value() -> None:
 
 
 def test_means_shrink_by_the_variance_within_over_between() -> None:
-    """Far apart groups stay, an unseen one takes the common mean."""
+    """Distant groups keep their means; an empty group gets the common mean."""
     near, far, unseen = shrunk_means([1.0, 9.0, 0.0], [10, 10, 0], 1.0)
     assert (near, far) == (pytest.approx(1.0, abs=0.1), pytest.approx(9.0, abs=0.1))
     assert unseen == pytest.approx(5.0)
 
 
-def test_evidence_fades_by_half_every_half_life_of_event_time() -> None:
-    """Weights count from the newest event; nothing weighs more than one."""
+def test_weights_halve_every_half_life_of_event_time() -> None:
+    """Age counts from the newest event; no weight exceeds 1."""
     day = 86_400.0
     assert decay_weights([0.0, 90 * day, 200 * day], half_life_days=90, newest=90 * day).tolist() == [
         0.5,
@@ -252,7 +252,7 @@ def test_evidence_fades_by_half_every_half_life_of_event_time() -> None:
 
 
 def test_effective_n_is_kish() -> None:
-    """Equal weights count whole, a single heavy one counts as one."""
+    """Equal weights give their number; a single positive weight gives 1."""
     assert effective_sample_size([0.5] * 8) == pytest.approx(8.0)
     assert effective_sample_size([1.0, 0.0]) == pytest.approx(1.0)
     assert effective_sample_size([]) == 0.0

@@ -1,4 +1,4 @@
-"""Votes: one per source and execution, bursts capped, disagreement kept."""
+"""Votes: one per source and execution, capped bursts, disagreement."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 
 
 def vote(execution: str, *, real: bool = True, source: str = "user/ana", **more: Any) -> dict[str, Any]:
-    """Make a vote on a recorded alert."""
+    """Return a vote on a recorded alert."""
     recorded = {
         "policy_version": 1,
         "drifted": True,
@@ -44,29 +44,29 @@ def vote(execution: str, *, real: bool = True, source: str = "user/ana", **more:
         "n_current": 100,
         "n_reference": 1_000,
     }
-    said = {"source": source, "execution_id": execution, "feature": "age", "was_real": real}
-    return recorded | said | {"origin": "validation", "time": 0.0} | more
+    vote = {"source": source, "execution_id": execution, "feature": "age", "was_real": real}
+    return recorded | vote | {"origin": "validation", "time": 0.0} | more
 
 
 def table(*votes: dict[str, Any]) -> pa.Table:
-    """Put votes into a table, numbered as they stand unless they say otherwise."""
+    """Return a table of votes, numbered in order unless they have a position."""
     rows = [{"position": n, "event_id": f"e{n}"} | row for n, row in enumerate(votes, start=1)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def test_the_last_vote_of_a_source_counts() -> None:
-    """A source that changes its mind has one vote, the later one, whatever the order of rows."""
+    """A source that revises its vote has one vote, the later one, for any order of rows."""
     changed = table(vote("x", real=True), vote("x", real=False))
     for rows in (changed, changed.take([1, 0])):
-        ballots = count_votes(rows)
-        assert ballots.label.tolist() == [0.0]
-        assert ballots.first_label.tolist() == [1.0]
-        assert ballots.n_sources.tolist() == [1]
+        label_table = count_votes(rows)
+        assert label_table.label.tolist() == [0.0]
+        assert label_table.first_label.tolist() == [1.0]
+        assert label_table.n_sources.tolist() == [1]
 
 
-def test_sources_count_alike_however_often_they_speak() -> None:
+def test_sources_have_equal_weight_for_any_number_of_votes() -> None:
     """The label is the mean over sources, not over votes."""
-    ballots = count_votes(
+    label_table = count_votes(
         table(
             vote("x", source="a"),
             vote("x", source="a"),
@@ -74,47 +74,47 @@ def test_sources_count_alike_however_often_they_speak() -> None:
             vote("x", source="c"),
         )
     )
-    assert ballots.label.tolist() == pytest.approx([2 / 3])
-    assert ballots.sources.tolist() == [("a", "b", "c")]
-    assert ballots.disagreement.tolist() == pytest.approx([2 / 3])
+    assert label_table.label.tolist() == pytest.approx([2 / 3])
+    assert label_table.sources.tolist() == [("a", "b", "c")]
+    assert label_table.disagreement.tolist() == pytest.approx([2 / 3])
 
 
-def test_an_execution_stands_where_its_last_counted_vote_stands() -> None:
-    """A revised execution moves behind one that was settled before the revision."""
-    ballots = count_votes(table(vote("x"), vote("y"), vote("x", real=False)))
-    assert ballots.execution_ids.tolist() == ["y", "x"]
-    assert ballots.positions.tolist() == [2, 3]
-    assert ballots.first_positions.tolist() == [2, 1]
-    assert ballots.event_ids.tolist() == ["e2", "e3"]
+def test_an_execution_has_the_position_of_its_last_counted_vote() -> None:
+    """A revised execution comes after one that was labeled before the revision."""
+    label_table = count_votes(table(vote("x"), vote("y"), vote("x", real=False)))
+    assert label_table.execution_ids.tolist() == ["y", "x"]
+    assert label_table.positions.tolist() == [2, 3]
+    assert label_table.first_positions.tolist() == [2, 1]
+    assert label_table.event_ids.tolist() == ["e2", "e3"]
 
 
 def test_a_burst_of_one_source_is_capped_by_the_hour() -> None:
-    """Beyond the limit votes of an hour are set aside and noted; another hour or source is free."""
+    """Votes of an hour beyond the limit are excluded and noted; other hours and sources are unaffected."""
     flood = [vote(f"x{n}", source="bot", time=10.0 * n) for n in range(60)]
-    ballots = count_votes(table(*flood, vote("y", source="bot", time=3_700.0), vote("z")), burst_limit=50)
-    assert len(ballots) == 52
-    assert ballots.set_aside == {"bot": 10}
-    assert "10 votes of bot beyond its burst limit are set aside" in ballots.notes
-    assert ballots.votes_by_source == {"bot": 51, "user/ana": 1}
+    label_table = count_votes(table(*flood, vote("y", source="bot", time=3_700.0), vote("z")), burst_limit=50)
+    assert len(label_table) == 52
+    assert label_table.excluded_votes == {"bot": 10}
+    assert "10 votes of bot beyond its burst limit are set aside" in label_table.notes
+    assert label_table.votes_by_source == {"bot": 51, "user/ana": 1}
 
 
-def test_changing_ones_mind_is_no_burst() -> None:
+def test_revisions_are_not_a_burst() -> None:
     """Sixty votes on one execution are one vote."""
-    ballots = count_votes(table(*(vote("x", real=n % 2 == 0) for n in range(60))), burst_limit=1)
-    assert ballots.label.tolist() == [0.0]
-    assert ballots.set_aside == {}
+    label_table = count_votes(table(*(vote("x", real=n % 2 == 0) for n in range(60))), burst_limit=1)
+    assert label_table.label.tolist() == [0.0]
+    assert label_table.excluded_votes == {}
 
 
 def test_a_source_can_be_left_out() -> None:
-    """Without it the others' labels are as if it had never spoken."""
+    """The labels of the others are the same as without its votes."""
     rows = table(vote("x", source="a"), vote("x", source="b", real=False), vote("y", source="a"))
     without = count_votes(rows, without={"a"})
     assert without.execution_ids.tolist() == ["x"]
     assert without.label.tolist() == [0.0]
 
 
-def test_a_vote_on_something_never_recorded_is_kept_and_marked() -> None:
-    """Nulls become plain values that say unknown."""
+def test_a_vote_on_an_unrecorded_execution_is_marked() -> None:
+    """Nulls become defined values."""
     unknown: Any = dict.fromkeys(
         (
             "policy_version",
@@ -127,32 +127,35 @@ def test_a_vote_on_something_never_recorded_is_kept_and_marked() -> None:
             "n_reference",
         )
     )
-    ballots = count_votes(table(vote("x", feature=None, **unknown)))
-    assert ballots.is_recorded.tolist() == [False]
-    assert np.isnan(ballots.propensity).tolist() == [True]
-    assert (ballots.features[0], ballots.kinds[0], ballots.n_reference[0]) == ("", "", 0)
+    label_table = count_votes(table(vote("x", feature=None, **unknown)))
+    assert label_table.is_recorded.tolist() == [False]
+    assert np.isnan(label_table.propensity).tolist() == [True]
+    assert (label_table.features[0], label_table.kinds[0], label_table.n_reference[0]) == ("", "", 0)
 
 
-def test_only_reports_of_misses_make_a_label_volunteered() -> None:
-    """One answer to a question among them and the execution was asked about."""
-    ballots = count_votes(
+def test_a_label_is_unsolicited_if_all_votes_report_a_miss() -> None:
+    """A single requested label makes it a requested one."""
+    label_table = count_votes(
         table(
             vote("x", origin="missed"),
             vote("y", origin="missed", source="a"),
             vote("y", origin="validation", source="b"),
         )
     )
-    assert dict(zip(ballots.execution_ids, ballots.volunteered, strict=True)) == {"x": True, "y": False}
+    assert dict(zip(label_table.execution_ids, label_table.unsolicited, strict=True)) == {
+        "x": True,
+        "y": False,
+    }
 
 
-def test_the_gravest_impact_is_kept() -> None:
-    """One source that saw critical impact is enough."""
+def test_the_label_has_the_highest_impact() -> None:
+    """One source that reports a critical impact is enough."""
     votes = [vote("x", source=f"s{n}", business_impact=i) for n, i in enumerate(("low", "critical", None))]
     assert count_votes(table(*votes)).impact.tolist() == ["critical"]
 
 
-def test_no_votes_make_empty_ballots() -> None:
-    """An empty table is no special case."""
-    ballots = count_votes(table())
-    assert len(ballots) == 0
-    assert ballots.notes == ("0 of 0 votes count, on 0 executions",)
+def test_no_votes_give_an_empty_table() -> None:
+    """An empty table is not a special case."""
+    label_table = count_votes(table())
+    assert len(label_table) == 0
+    assert label_table.notes == ("0 of 0 votes count, on 0 executions",)

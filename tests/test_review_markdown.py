@@ -144,8 +144,8 @@ def test_what_was_replayed_is_told() -> None:
     share = Interval(what="precision", estimate=0.34, low=0.2, high=0.5, n=58)
     flips = Flips(
         recorded=87,
-        quieter=Side(flips=39, false_alarms=37, real=2, unlabeled=0),
-        louder=Side(flips=3, false_alarms=0, real=1, unlabeled=2),
+        fewer_alerts=Side(flips=39, false_alarms=37, real=2, unlabeled=0),
+        more_alerts=Side(flips=3, false_alarms=0, real=1, unlabeled=2),
         by_feature={},
         precision_before=share,
         precision_after=Interval(what="precision", estimate=0.95, low=0.7, high=1.0, n=20),
@@ -168,9 +168,9 @@ def test_what_was_replayed_is_told() -> None:
 def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
     """No link, image, mention, reference, heading or HTML comes of text; tables keep their columns."""
     reason, was, words, remark, question, older, newer, rest = (text[:400] for text in texts)
-    witness = Witness(direction="stricter", question=question, older=older, newer=newer)
+    witness = Witness(direction="stricter", probe=question, older=older, newer=newer)
     found = Comparison(
-        verdict="stricter", means="alerts on more", is_exact=True, asked=3, differ={}, witnesses=(witness,)
+        verdict="stricter", means="alerts on more", is_exact=True, probes=3, differ={}, witnesses=(witness,)
     )
     rule = Rule(id="rule", kind="decide", status="adopted", reason=reason)
     entries = (Entry(rule=rule, words=words, was=was),)

@@ -1,4 +1,4 @@
-"""The scenarios that the policies were drawn for: events in, generated code out, and what it then does."""
+"""Reference scenarios of the policies: events in, generated code out, and its answers."""
 
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,41 +18,41 @@ from tests.regenerate_golden import EVENTS, golden, learned, line, scenario_even
 POLICIES = sorted(BUILT_IN)
 
 
-def taught(policy: str) -> ModuleType:
-    """Give the module that a scenario teaches."""
+def learned_module(policy: str) -> ModuleType:
+    """Return the module learned from a scenario."""
     return module_of(decode((golden(policy) / "scenario" / "decisions.json").read_bytes()))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_events_of_a_scenario_are_the_ones_that_are_kept(policy: str) -> None:
-    """The folder's events are what the scenario's function gives."""
-    kept = (golden(policy) / "scenario" / EVENTS).read_bytes()
-    assert kept == b"".join(map(line, scenario_events(policy)))
+def test_stored_events_of_a_scenario_match_its_function(policy: str) -> None:
+    """The folder's events equal those that the scenario's function returns."""
+    stored = (golden(policy) / "scenario" / EVENTS).read_bytes()
+    assert stored == b"".join(map(line, scenario_events(policy)))
 
 
 @pytest.mark.parametrize("case", scenarios(), ids=lambda case: case.parent.name)
-def test_the_events_of_a_scenario_teach_its_decisions(case: Path) -> None:
-    """Through log, segments, summaries and learner, to the byte."""
+def test_learning_from_a_scenario_gives_its_decisions(case: Path) -> None:
+    """The bytes are equal after log, segments, summaries and learner."""
     assert encode(learned(case)) == (case / "decisions.json").read_bytes()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_a_scenario_teaches_keeps_the_contract(policy: str, tmp_path: Path) -> None:
-    """In the sandbox, as before every publication."""
+def test_a_learned_module_satisfies_the_contract(policy: str, tmp_path: Path) -> None:
+    """The sandbox is the same as before every publication."""
     decisions = decode((golden(policy) / "scenario" / "decisions.json").read_bytes())
     assert validate(check(render(decisions)), staging=tmp_path, effort=10).report.passed
 
 
 def test_windows_follow_velocity_stability_and_limits() -> None:
-    """500 above 5000 points an hour, twice that for revenue and conversions, 5000 below, never over 45000."""
-    window = taught("calculate_adaptive_window").calculate_adaptive_window
+    """The window is 500 above 5000 points per hour, doubled for revenue and conversions, and 5000 below."""
+    window = learned_module("calculate_adaptive_window").calculate_adaptive_window
     assert [window("clicks", velocity, "normal") for velocity in (5_000.0, 5_001.0)] == [5_000, 500]
     assert [window(name, 8_000.0, "normal") for name in ("revenue", "conversions")] == [1_000, 1_000]
 
 
-def test_importance_follows_season_company_and_irrelevance() -> None:
-    """Black friday x 3, price with day_of_week x 1.5, user_location 0.1: mappings and objects alike."""
-    importance = taught("calculate_feature_importance").calculate_feature_importance
+def test_importance_depends_on_season_and_other_features() -> None:
+    """Black Friday x 3, price with day_of_week x 1.5, user_location 0.1; mappings and objects both work."""
+    importance = learned_module("calculate_feature_importance").calculate_feature_importance
     friday: dict[str, Any] = {"time_of_year": "black_friday"}
     assert [importance(name, friday) for name in ("price", "discount", "user_age")] == [3.0, 3.0, 1.0]
     assert importance("price", SimpleNamespace(other_features=["day_of_week"])) == 1.5
@@ -62,13 +62,13 @@ def test_importance_follows_season_company_and_irrelevance() -> None:
 
 
 def drift(feature: str, **fields: Any) -> DriftResult:
-    """Give a drifted result."""
+    """Return a drifted result."""
     return DriftResult(drifted=True, score=1.2, threshold=1.0, test="t", feature=feature, **fields)
 
 
-def test_three_alerts_of_one_cause_become_one_and_bars_rise_for_a_while() -> None:
-    """One summary; an hour of a bar three times as high; what is useless waits, but for what is grave."""
-    alerts = taught("generate_alerts").generate_alerts
+def test_alerts_with_one_cause_are_summarized_and_thresholds_rise_temporarily() -> None:
+    """One summary, an hour of a threefold threshold, and suppression of useless alerts except severe ones."""
+    alerts = learned_module("generate_alerts").generate_alerts
     three = [drift(name) for name in ("ad_spend", "clicks", "sessions")]
     plan = alerts(three, now=1_710_000_000.0)
     assert [(len(alert.members), alert.is_summary) for alert in plan.alerts] == [(3, True)]
@@ -77,16 +77,16 @@ def test_three_alerts_of_one_cause_become_one_and_bars_rise_for_a_while() -> Non
     later = alerts(three[:1], history=[plan], now=1_710_003_600.0)
     assert (len(later.alerts), later.thresholds) == (1, {})
     useless = [drift("latency_p50", execution_id=f"x{k}") for k in range(200)]
-    held = alerts(useless, now=1_710_000_000.0)
-    assert 160 <= len(held.suppressed) < 200
-    assert all(alert.is_holdout for alert in held.alerts)
+    suppressed = alerts(useless, now=1_710_000_000.0)
+    assert 160 <= len(suppressed.suppressed) < 200
+    assert all(alert.is_holdout for alert in suppressed.alerts)
     assert not alerts([drift("latency_p50", business_impact="critical")], now=1_710_000_000.0).suppressed
     assert not alerts(useless, now=1_714_000_000.0).suppressed
 
 
-def test_large_tables_are_sampled_and_sparse_ones_seen_by_presence() -> None:
-    """To 10 000 rows at a loss of 0.05; above nine tenths missing by the sparse method."""
-    monitor = taught("monitor_with_recovery").monitor_with_recovery
+def test_large_tables_are_sampled_and_sparse_ones_use_the_sparse_method() -> None:
+    """Samples have 10 000 rows at a loss of 0.05; above 90 % missing values the sparse method is used."""
+    monitor = learned_module("monitor_with_recovery").monitor_with_recovery
     large = monitor({"a": [1.0] * 60_000}, monitor=lambda table: len(table["a"]))
     assert (large.results, large.strategy, round(large.quality_loss, 3)) == (10_000, "sampled", 0.05)
     sparse = monitor({"a": [None] * 19 + [1.0]}, monitor=lambda table: sum(table["a"]))
@@ -94,9 +94,9 @@ def test_large_tables_are_sampled_and_sparse_ones_seen_by_presence() -> None:
     assert monitor({"a": [1.0] * 500}, monitor=lambda table: len(table["a"])).strategy == "full"
 
 
-def test_critical_models_are_watched_quiet_ones_less_and_incidents_count_for_a_while() -> None:
-    """Real time for critical, daily for quiet, more for a day after an incident, the safe side in doubt."""
-    strategy = taught("adaptive_monitoring_strategy").adaptive_monitoring_strategy
+def test_strategy_depends_on_impact_drift_rate_and_incidents() -> None:
+    """Real time for critical models and for a day after an incident, daily for quiet ones, safe defaults."""
+    strategy = learned_module("adaptive_monitoring_strategy").adaptive_monitoring_strategy
     quiet = {
         "business_impact": "low",
         "historical_drift_rate": 0.005,

@@ -198,8 +198,8 @@ def test_a_plan_shows_rules_replay_and_candidates(client: Served) -> None:
     entries = (Entry(rule=rule, words="does this", was="did that"),)
     replay = Flips(
         recorded=9,
-        quieter=Side(flips=4, false_alarms=3, unlabeled=1),
-        louder=Side(),
+        fewer_alerts=Side(flips=4, false_alarms=3, unlabeled=1),
+        more_alerts=Side(),
         by_feature={"<i>age": 4},
         precision_before=Interval(what="precision", estimate=0.25, low=0.1, high=0.5, n=8),
         precision_after=Interval(what="precision", estimate=0.0, low=0.0, high=1.0, n=0),

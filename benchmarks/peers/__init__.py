@@ -1,1 +1,1 @@
-"""POET beside other drift detectors: what a call costs, what an import costs, how often each is right."""
+"""Comparison of POET with other drift detectors: cost of calls and imports, and accuracy."""

@@ -1,10 +1,10 @@
-"""POET beside other drift detectors, side by side in one run.
+"""Comparison of POET with other drift detectors in one run.
 
     python -m benchmarks.peers [--quick] [--only NAME…] [--rounds 9] [--orders 3] [--collection PATH]
-    python -m benchmarks.peers --write-only      # the page from what was measured before
+    python -m benchmarks.peers --write-only      # the page from earlier results
 
-Each tool has an environment of its own in build/peers, made where it is missing; one that cannot be installed
-is left out, and the page says why. Nothing is measured while anything is installed.
+Each tool has its own environment in build/peers, which is created if it is missing. A tool that cannot be
+installed is left out, and the page gives the reason. Nothing is measured during an installation.
 """
 
 import argparse
@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import write
-from benchmarks.peers.asking import WorkerError
+from benchmarks.peers.client import WorkerError
 from benchmarks.peers.environments import NotInstalledError, interpreter
 from benchmarks.peers.footprint import footprints
-from benchmarks.peers.quality import judged, summary
+from benchmarks.peers.learned import learned
+from benchmarks.peers.quality import evaluate_tools, summary
 from benchmarks.peers.speed import SIZES, speeds, table_speeds
-from benchmarks.peers.taught import taught
 from benchmarks.peers.tools import TOOLS, Tool
-from benchmarks.real_series import COLLECTION, Case, collected, shipped
+from benchmarks.real_series import COLLECTION, SeriesCase, load_collection, load_shipped
 from benchmarks.results import save
 
-VERSIONS = ("numpy", "pandas", "scikit-learn", "scipy")  # what the tools stand on
+VERSIONS = ("numpy", "pandas", "scikit-learn", "scipy")  # packages that the tools depend on
 READ = """
 import importlib.metadata as packages, json, platform, sys
 found = {"Python": platform.python_version()}
@@ -39,7 +39,7 @@ print(json.dumps(found))
 
 
 def installed(tools: Sequence[Tool]) -> tuple[list[Tool], dict[str, str], dict[str, dict[str, str]]]:
-    """Give the tools that can be asked, why others cannot, and the versions."""
+    """Return the installed tools, the reasons why others are not, and the versions."""
     ready, skipped, versions = [], {}, {}
     for tool in tools:
         try:
@@ -58,15 +58,15 @@ def installed(tools: Sequence[Tool]) -> tuple[list[Tool], dict[str, str], dict[s
 def _versions(python: Path, names: Sequence[str]) -> dict[str, str]:
     import json  # noqa: PLC0415
 
-    told = subprocess.run([python, "-c", READ, *names], check=True, capture_output=True, text=True).stdout
-    return dict(json.loads(told))
+    output = subprocess.run([python, "-c", READ, *names], check=True, capture_output=True, text=True).stdout
+    return dict(json.loads(output))
 
 
-def quality(tools: Sequence[Tool], cases: Sequence[Case], folder: Path, orders: int) -> dict[str, Any]:
-    """Judge every tool on some cases."""
-    rows = judged(tools, cases, folder)
+def quality(tools: Sequence[Tool], cases: Sequence[SeriesCase], folder: Path, orders: int) -> dict[str, Any]:
+    """Return the accuracy of every tool on some cases."""
+    rows = evaluate_tools(tools, cases, folder)
     if any(tool.adapter == "by_poet" for tool in tools):
-        rows.append(taught(cases, orders))
+        rows.append(learned(cases, orders))
     for row in rows:
         if "series" in row:
             row["measures"] = summary(row["series"])
@@ -79,14 +79,14 @@ def quality(tools: Sequence[Tool], cases: Sequence[Case], folder: Path, orders: 
 
 
 def main() -> None:
-    """Measure, save, write the page."""
+    """Measure, save the results, and write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--quick", action="store_true", help="small sizes, few rounds: to see whether it runs"
+        "--quick", action="store_true", help="small sizes and few rounds, to check that it runs"
     )
-    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these tools alone")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="only these tools")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--orders", type=int, default=3)
     parser.add_argument("--collection", type=Path, default=COLLECTION)
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Measure what was asked for."""
+    """Measure the chosen tools, and save the results."""
     known = {tool.name.lower(): tool for tool in TOOLS}
     chosen = [known[name.lower()] for name in options.only] or list(TOOLS)
     ready, skipped, versions = installed(chosen)
@@ -108,25 +108,25 @@ def measure(options: argparse.Namespace) -> None:
         folder = Path(temporary)
         sizes = SIZES[:2] if options.quick else SIZES
         found: dict[str, Any] = {"skipped": skipped, "versions": versions}
-        _say("calls")
+        _log_step("calls")
         found["calls"] = speeds(ready, folder, rounds, sizes)
-        _say("tables")
+        _log_step("tables")
         found["tables"] = table_speeds(ready, folder, max(3, rounds // 2), shape)
-        _say("imports and memory")
+        _log_step("imports and memory")
         found["footprints"] = footprints(ready, folder, rounds, shape)
-        _say("series that ship")
-        cases = shipped()[:: 20 if options.quick else 1]
+        _log_step("series that ship")
+        cases = load_shipped()[:: 20 if options.quick else 1]
         found["shipped"] = quality(ready, cases, folder, options.orders)
         if (options.collection / "dev").is_dir():
-            _say("series of the collection")
-            cases = collected(options.collection)[:: 20 if options.quick else 1]
+            _log_step("series of the collection")
+            cases = load_collection(options.collection)[:: 20 if options.quick else 1]
             found["collected"] = quality(ready, cases, folder, options.orders)
         else:
             found["collected"] = {"skipped": "the collection was not there"}
     save("peers", found)
 
 
-def _say(what: str) -> None:
+def _log_step(what: str) -> None:
     print(f"{what} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
 
 

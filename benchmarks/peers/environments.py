@@ -1,4 +1,4 @@
-"""An environment for each tool, made where it is missing, with uv when there is one."""
+"""One environment per tool, created if it is missing, with uv if it is installed."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ __all__ = ["BARE", "NotInstalledError", "interpreter", "settings"]
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "build" / "peers"
 BARE = "pass"
-# Nobody is told that this ran: it would be measured too.
+# No telemetry: it would be measured too.
 SILENT = {
     "DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY": "True",
     "DISABLE_LATEST_VERSION_CHECK": "True",
@@ -31,18 +31,18 @@ class NotInstalledError(Exception):
 
 
 def settings() -> dict[str, str]:
-    """Give the environment variables of a measured process."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return kept | SILENT
+    """Return the environment variables of a measured process."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return environment | SILENT
 
 
 def interpreter(tool: Tool) -> Path:
-    """Give the Python in which a tool is installed, and install it where it is not.
+    """Return the Python in which a tool is installed, and install the tool if it is missing.
 
     Raises
     ------
     NotInstalledError
-        There is no Python for it, or its packages cannot be had.
+        There is no suitable Python, or the packages cannot be installed.
     """
     if tool is POET:
         return Path(sys.executable)
@@ -52,43 +52,43 @@ def interpreter(tool: Tool) -> Path:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     print(f"installing {tool.name}: {' '.join(tool.requirements)}", file=sys.stderr, flush=True)
-    complaint = f"needs Python {' or '.join(tool.pythons)}"
+    failure = f"needs Python {' or '.join(tool.pythons)}"
     for version in tool.pythons:
         shutil.rmtree(folder, ignore_errors=True)
-        complaint = _made(folder, version, tool.requirements) or _unusable(python, tool)
-        if not complaint:
+        failure = _create(folder, version, tool.requirements) or _unusable(python, tool)
+        if not failure:
             stamp.write_text(wanted, encoding="utf-8")
             return python
-    raise NotInstalledError(complaint)
+    raise NotInstalledError(failure)
 
 
-def _made(folder: Path, version: str, requirements: tuple[str, ...]) -> str:
-    """Make an environment; gives why it could not be made."""
+def _create(folder: Path, version: str, requirements: tuple[str, ...]) -> str:
+    """Create an environment; return the reason if it cannot be created, else an empty text."""
     if uv := shutil.which("uv"):
-        return _ran([uv, "venv", "--python", version, folder]) or _ran(
+        return _run([uv, "venv", "--python", version, folder]) or _run(
             [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *requirements]
         )
     found = _python(version)
     if found is None:
         return f"there is no Python {version} and no uv to get one"
     pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--prefer-binary"]
-    return _ran([found, "-m", "venv", folder]) or _ran([*pip, *requirements])
+    return _run([found, "-m", "venv", folder]) or _run([*pip, *requirements])
 
 
 def _unusable(python: Path, tool: Tool) -> str:
-    return _ran([python, "-c", tool.imports])
+    return _run([python, "-c", tool.imports])
 
 
 def _python(version: str) -> str | None:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
     own = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    kept = sorted(own.glob(f"{version}.*/bin/python{version}"))
-    return shutil.which(f"python{version}") or (str(kept[-1]) if kept else None)
+    installed = sorted(own.glob(f"{version}.*/bin/python{version}"))
+    return shutil.which(f"python{version}") or (str(installed[-1]) if installed else None)
 
 
-def _ran(command: list[str | Path]) -> str:
-    """Run a command; gives the last line of what it complained of, empty where it went well."""
+def _run(command: list[str | Path]) -> str:
+    """Run a command; return its first error line, or an empty text if it succeeded."""
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=LONGEST_S, env=settings()

@@ -1,4 +1,4 @@
-"""What an import costs over bare Python, in time and memory, and what memory a table takes."""
+"""Time and memory of an import compared with bare Python, and memory of a table."""
 
 import statistics
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.asking import asking
+from benchmarks.peers.client import worker_of
 from benchmarks.peers.environments import BARE, ROOT, interpreter, settings
 from benchmarks.peers.tools import Tool
 
@@ -22,30 +22,31 @@ PEAK = "print(next(line for line in open('/proc/self/status') if line.startswith
 def footprints(
     tools: Sequence[Tool], folder: Path, rounds: int, shape: tuple[int, int] = (100, 10_000)
 ) -> list[dict[str, Any]]:
-    """Give a row for each tool: milliseconds and MiB over a process of the same Python that imports nothing.
+    """Return one row per tool: milliseconds and MiB above a process of the same Python without imports.
 
-    The first round fills caches and is not counted. The table's memory is the peak of a process that imports
-    the tool, prepares the table and asks once, over one that imports only numpy and holds the same arrays.
+    The first round fills caches and is not counted. The memory of the table is the peak of a process that
+    imports the tool, prepares the table and compares once, minus that of a process with numpy and the same
+    arrays.
     """
-    spent: dict[tuple[str, str], list[float]] = {}
+    elapsed: dict[tuple[str, str], list[float]] = {}
     peak: dict[tuple[str, str], list[float]] = {}
     for counted in range(rounds + 1):
         for tool in tools:
             for what, code in (("bare", BARE), ("import", tool.imports)):
                 seconds, mebibytes = _process(interpreter(tool), code)
                 if counted:
-                    spent.setdefault((tool.name, what), []).append(1e3 * seconds)
+                    elapsed.setdefault((tool.name, what), []).append(1e3 * seconds)
                     peak.setdefault((tool.name, what), []).append(mebibytes)
     paths = {which: folder / f"memory-{which}.npy" for which in ("reference", "current")}
     rng = np.random.default_rng(11)
     for path in paths.values():
         np.save(path, rng.normal(size=shape))
-    held = f"import numpy; held = [numpy.load(path) for path in {[str(path) for path in paths.values()]}]"
+    arrays = f"import numpy; held = [numpy.load(path) for path in {[str(path) for path in paths.values()]}]"
     rows = []
     for tool in tools:
         times, sizes = (
             {what: statistics.median(each[tool.name, what]) for what in ("bare", "import")}
-            for each in (spent, peak)
+            for each in (elapsed, peak)
         )
         rows.append(
             {
@@ -54,7 +55,7 @@ def footprints(
                 "import_ms": times["import"] - times["bare"],
                 "bare_mib": sizes["bare"],
                 "import_mib": sizes["import"] - sizes["bare"],
-                "table_mib": _table(tool, paths) - _process(interpreter(tool), held)[1],
+                "table_mib": _table(tool, paths) - _process(interpreter(tool), arrays)[1],
             }
         )
     return rows
@@ -62,15 +63,15 @@ def footprints(
 
 def _table(tool: Tool, paths: dict[str, Path]) -> float:
     method = next(method for method in tool.methods if method.does_tables)
-    with asking(tool) as worker:
+    with worker_of(tool) as worker:
         worker.do("prepare", method=method.name, **{which: str(path) for which, path in paths.items()})
         return float(worker.do("memory")["peak_mib"])
 
 
 def _process(python: Path, code: str) -> tuple[float, float]:
-    """Run code in a process of its own; gives seconds and the most memory it had, in MiB.
+    """Run code in a separate process, and return seconds and its peak memory in MiB.
 
-    The process reads its own peak: what the kernel tells the parent includes the parent's size at the start.
+    The process reads its own peak: the value that the parent gets includes the parent's size at the start.
     """
     start = time.perf_counter()
     command: list[str | Path] = [python, "-c", f"{code}\n{PEAK}"]

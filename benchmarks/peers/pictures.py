@@ -1,7 +1,7 @@
-"""Dot plots as SVG: no library, the same bytes for the same numbers, readable on light and on dark.
+"""Dot plots as SVG: no library, the same bytes for the same numbers, readable on light and dark backgrounds.
 
-Colours are of Okabe & Ito 2008 ("Color Universal Design"), told apart by people who see fewer colours; shapes
-say the same once more.
+Colors are those of Okabe & Ito 2008 ("Color Universal Design"), which color-blind people can distinguish.
+Shapes carry the same information.
 """
 
 import math
@@ -35,7 +35,7 @@ SHAPES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Dot:
-    """A mark, with the ends of its interval where it has one."""
+    """A mark, with the ends of its interval if it has one."""
 
     kind: str
     at: float
@@ -44,7 +44,7 @@ class Dot:
 
 
 def pictures(document: Found) -> dict[str, str]:
-    """Draw what was measured; gives SVG by file name."""
+    """Return the figures as SVG, by file name."""
     drawn = {"peers-speed.svg": _speed(document["calls"])}
     for name in ("collected", "shipped"):
         if "skipped" not in document[name]:
@@ -61,7 +61,7 @@ def _quality(found: Found) -> str:
     ticks = [(each / 5, f"{each * 20} %") for each in range(6)]
     return _plot(
         f"False alarms and hits on {found['windows']} windows of {found['series']} real series",
-        {"b": "false alarms: share of quiet windows", "a": "hits: share of changed windows"},
+        {"b": "false alarms: share of unchanged windows", "a": "hits: share of changed windows"},
         ticks,
         [
             (
@@ -91,7 +91,7 @@ def _speed(rows: Sequence[Found]) -> str:
 
 
 def _named(row: Found) -> str:
-    method = str(row["method"]).partition(", judged")[0]
+    method = str(row["method"]).partition(", evaluated")[0]
     return str(row["tool"]) if method == "default" else f"{row['tool']} {method}"
 
 
@@ -105,7 +105,7 @@ def _plot(
     height = TOP + ROW * len(rows) + 34
     low, high = ticks[0][0], ticks[-1][0]
 
-    def place(value: float) -> float:
+    def x_of(value: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / (high - low)
 
     lines = [
@@ -121,7 +121,7 @@ def _plot(
         lines += [_shape(kind, across + 6, 40), f'<text x="{across + 18:.0f}" y="45">{escape(text)}</text>']
         across += 40 + 7.2 * len(text)
     for value, text in ticks:
-        x = place(value)
+        x = x_of(value)
         lines += [
             f'<line class="grid" x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - 28}"/>',
             f'<text class="quiet" x="{x:.1f}" y="{height - 10}" text-anchor="middle">{escape(text)}</text>',
@@ -133,10 +133,10 @@ def _plot(
         for dot in dots:
             if dot.low is not None and dot.high is not None:
                 lines.append(
-                    f'<line class="range {dot.kind}" x1="{place(dot.low):.1f}" y1="{y:.1f}"'
-                    f' x2="{place(dot.high):.1f}" y2="{y:.1f}"/>'
+                    f'<line class="range {dot.kind}" x1="{x_of(dot.low):.1f}" y1="{y:.1f}"'
+                    f' x2="{x_of(dot.high):.1f}" y2="{y:.1f}"/>'
                 )
-            lines.append(_shape(dot.kind, place(dot.at), y))
+            lines.append(_shape(dot.kind, x_of(dot.at), y))
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

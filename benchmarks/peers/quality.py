@@ -1,4 +1,4 @@
-"""How often each tool is right on real series with known truth, with intervals that know of the series.
+"""Accuracy of each tool on real series with known truth, with cluster bootstrap intervals.
 
 Windows of one series resemble each other, so the bootstrap draws series, not windows (Field & Welsh 2007,
 "Bootstrapping clustered data").
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.asking import WorkerError, asking
+from benchmarks.peers.client import WorkerError, worker_of
 from benchmarks.peers.tools import Tool
-from benchmarks.real_series import Case
+from benchmarks.real_series import SeriesCase
 
-__all__ = ["by_series", "judged", "measures", "summary"]
+__all__ = ["by_series", "evaluate_tools", "measures", "summary"]
 
 AT_ONCE = 2
 DRAWS = 2000
@@ -26,36 +26,36 @@ MEASURES = ("false_alarms", "hits", "balanced")
 Floats = NDArray[np.float64]
 
 
-def judged(tools: Sequence[Tool], cases: Sequence[Case], folder: Path) -> list[dict[str, Any]]:
-    """Ask every tool about every case at its defaults; gives a row for each method.
+def evaluate_tools(tools: Sequence[Tool], cases: Sequence[SeriesCase], folder: Path) -> list[dict[str, Any]]:
+    """Return one row per method: the alarms of every tool on every case, at its defaults.
 
-    The answers do not depend on how busy the machine is, so two tools are asked at once.
+    The answers do not depend on the load of the machine, so two tools run at once.
     """
     path = folder / "cases.npz"
     _save(cases, path)
-    wanted = [(tool, method.name) for tool in tools for method in tool.methods if method.is_judged]
+    methods = [(tool, method.name) for tool in tools for method in tool.methods if method.is_evaluated]
 
-    def ask(pair: tuple[Tool, str]) -> dict[str, Any]:
+    def evaluate(pair: tuple[Tool, str]) -> dict[str, Any]:
         tool, method = pair
         row: dict[str, Any] = {"tool": tool.name, "method": method}
         try:
-            with asking(tool) as worker:
-                told = worker.do("judge", method=method, cases=str(path))
+            with worker_of(tool) as worker:
+                output = worker.do("evaluate", method=method, cases=str(path))
         except WorkerError as error:
             return row | {"failed": str(error)}
-        print(f"  {tool.name} {method}: {told['seconds']:.0f} s", file=sys.stderr, flush=True)
+        print(f"  {tool.name} {method}: {output['seconds']:.0f} s", file=sys.stderr, flush=True)
         return row | {
-            "raised": told["raised"],
-            "series": by_series(cases, np.array(told["alarms"], float)),
+            "raised": output["raised"],
+            "series": by_series(cases, np.array(output["alarms"], float)),
         }
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask, wanted))
+        return list(pool.map(evaluate, methods))
 
 
-def by_series(cases: Sequence[Case], alarms: Floats) -> list[list[float]]:
-    """Count for each series, in order: quiet windows, alarms on them, changed windows, alarms on them."""
-    names = {name: place for place, name in enumerate(sorted({case.series for case in cases}))}
+def by_series(cases: Sequence[SeriesCase], alarms: Floats) -> list[list[float]]:
+    """Return per series: unchanged windows, alarms on them, changed windows, alarms on them."""
+    names = {name: row for row, name in enumerate(sorted({case.series for case in cases}))}
     counts = np.zeros((len(names), 4))
     for case, alarm in zip(cases, alarms, strict=True):
         first = 2 if case.is_drift else 0
@@ -65,14 +65,14 @@ def by_series(cases: Sequence[Case], alarms: Floats) -> list[list[float]]:
 
 
 def measures(counts: Floats) -> Floats:
-    """Give false alarm rate, hit rate and balanced accuracy from summed counts, along the last axis."""
+    """Return false alarm rate, hit rate and balanced accuracy from summed counts, along the last axis."""
     false_alarms = counts[..., 1] / counts[..., 0]
     hits = counts[..., 3] / counts[..., 2]
     return np.stack([false_alarms, hits, (hits + 1.0 - false_alarms) / 2.0], axis=-1)
 
 
 def summary(series: Iterable[Iterable[float]]) -> dict[str, list[float]]:
-    """Give each measure with the ends of its interval; series are drawn with replacement."""
+    """Return each measure with the ends of its interval; series are drawn with replacement."""
     counts = np.array([list(row) for row in series])
     drawn = np.random.default_rng(20_240_115).multinomial(
         len(counts), np.full(len(counts), 1 / len(counts)), size=DRAWS
@@ -82,11 +82,11 @@ def summary(series: Iterable[Iterable[float]]) -> dict[str, list[float]]:
     low, high = np.nanquantile(resampled, tails, axis=0)
     value = measures(counts.sum(axis=0))
     ends = (value, low, high)
-    return {name: [round(float(each[place]), 4) for each in ends] for place, name in enumerate(MEASURES)}
+    return {name: [round(float(each[k]), 4) for each in ends] for k, name in enumerate(MEASURES)}
 
 
-def _save(cases: Sequence[Case], path: Path) -> None:
-    """Write what a worker may know: no labels, no names."""
+def _save(cases: Sequence[SeriesCase], path: Path) -> None:
+    """Write the cases for a worker, without labels and names."""
     values, times, ends, start = [], [], [], 0
     for case in cases:
         middle = start + len(case.reference)

@@ -1,4 +1,4 @@
-"""What was measured of POET and the other tools, as a section of the page."""
+"""The results of POET and the other tools as a section of the page."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ __all__ = ["section"]
 
 Found = dict[str, Any]
 NOTHING = "-"
-POETS = ("POET", "start=ks")
+POET_DEFAULT = ("POET", "start=ks")
 
 
 def section(document: Found) -> list[str]:
-    """Give the lines of the section, tables and all."""
+    """Return the lines of the section."""
     return [
-        *_about(document),
+        *_versions_of_tools(document),
         "",
-        "### How often each is right",
+        "### Accuracy",
         "",
         "![False alarms and hits of each tool](images/peers-quality.svg)",
         "",
         *_quality(document),
         "",
-        "### What a call costs",
+        "### Time of a call",
         "",
         "![Time of a call by tool and length](images/peers-speed.svg)",
         "",
@@ -37,13 +37,13 @@ def section(document: Found) -> list[str]:
         "",
         *_footprints(document["footprints"]),
         "",
-        "### Who learns from labels",
+        "### Use of labels",
         "",
-        *_verdicts(),
+        *_label_use(),
     ]
 
 
-def _about(document: Found) -> list[str]:
+def _versions_of_tools(document: Found) -> list[str]:
     lines = paragraph("""
         Every tool has its own environment with the newest release that installs there. It is used as its
         documentation shows, at its own defaults (`benchmarks/peers/adapters/`), with telemetry turned off.
@@ -60,7 +60,7 @@ def _quality(document: Found) -> list[str]:
         Each window of a real series is compared with the data before it. People or the authors of the
         data labeled whether anything changed. *False alarms*: share of the unchanged windows with an
         alarm; *hits*: share of the changed ones; *balanced*: the mean of hits and of unchanged
-        windows without an alarm, .5 for a coin. Brackets show 95 % intervals from a bootstrap over
+        windows without an alarm, .5 for a random answer. Brackets show 95 % intervals from a bootstrap over
         series. The other tools and POET without times get only the values; *with times* adds their
         times and the length of a season, which only POET accepts. *Learned* starts at start=ks, sees
         the labels of its own alerts, and is scored only on groups of series that gave none. ADWIN
@@ -116,15 +116,15 @@ def _calls(rows: list[Found]) -> list[str]:
     methods = list(dict.fromkeys((row["tool"], row["method"]) for row in rows))
     found = {(row["tool"], row["method"], row["values"]): row for row in rows}
     lines = paragraph("""
-        Milliseconds of one answer for one column of normal values, the reference as long and prepared where
-        the tool has a way to; in brackets how many times POET's start=ks. river goes on with its stream from
+        Milliseconds of one answer for one column of normal values. The reference is as long, and prepared
+        if the tool allows it. Brackets show the ratio to POET's start=ks. The stream of river continues from
         call to call. IncrementalKSTest answers for every value; longer streams take minutes.
     """)
     body = []
     for tool, method in methods:
         cells = [tool, method]
         for size in sizes:
-            row, own = found.get((tool, method, size)), found.get((*POETS, size))
+            row, own = found.get((tool, method, size)), found.get((*POET_DEFAULT, size))
             cells.append(_time(row, own))
         body.append(cells)
     return lines + table(("tool", "method", *(f"{size:,} values" for size in sizes)), body)
@@ -139,18 +139,18 @@ def _time(row: Found | None, own: Found | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Give three digits that count."""
+    """Return a number with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _tables(rows: list[Found]) -> list[str]:
-    own = next((row for row in rows if (row["tool"], row["method"]) == POETS), None)
+    own = next((row for row in rows if (row["tool"], row["method"]) == POET_DEFAULT), None)
     columns, length = (rows[0]["columns"], rows[0]["values"]) if rows else (0, 0)
     return [
         f"{columns} numeric features of {length:,} rows: milliseconds of one answer for all of them.",
         "",
         *table(
-            ("tool", "method", "an answer", "the first", "preparing"),
+            ("tool", "method", "one answer", "first answer", "preparation"),
             [
                 (
                     row["tool"],
@@ -167,9 +167,9 @@ def _tables(rows: list[Found]) -> list[str]:
 def _footprints(rows: list[Found]) -> list[str]:
     return [
         *paragraph("""
-            Fresh processes with warm caches, over one of the same Python that imports nothing; memory is the
-            most that the process ever had. The table is the one above, prepared and asked once, over one that
-            imports numpy and holds the same arrays.
+            Fresh processes with warm caches, minus one of the same Python without imports. Memory is the peak
+            of the process. The table is the one above, prepared and compared once, minus a process with
+            numpy and the same arrays.
         """),
         *table(
             ("tool", "import, ms", "import, MiB", "import and table, MiB"),
@@ -186,12 +186,12 @@ def _footprints(rows: list[Found]) -> list[str]:
     ]
 
 
-def _verdicts() -> list[str]:
+def _label_use() -> list[str]:
     return [
         "What each tool does with the label *this was a false alarm*, according to its documentation.",
         "",
         *table(
-            ("tool", "learns from verdicts", "what its documentation says", "where"),
-            [(tool.name, tool.learns, tool.says, f"[source]({tool.source})") for tool in TOOLS],
+            ("tool", "learns from labels", "documented behavior", "source"),
+            [(tool.name, tool.learns, tool.says, f"[documentation]({tool.source})") for tool in TOOLS],
         ),
     ]

@@ -1,4 +1,4 @@
-"""What a call costs: every tool in turn, round by round, so that a busy machine is busy for all of them."""
+"""Time of a call: the tools take turns in every round, so a busy machine affects all of them."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,52 +8,52 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.asking import Asked, WorkerError, asking
+from benchmarks.peers.client import WorkerClient, WorkerError, worker_of
 from benchmarks.peers.tools import Tool
 
 __all__ = ["speeds", "table_speeds"]
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 COLUMNS, ROWS = 100, 10_000
-TURN_MS = 20.0  # of short calls a turn is as many as take this long
-ENOUGH_MS = 8_000.0  # a method that has used this much is asked no more, after LEAST rounds
+TURN_MS = 20.0  # short calls are repeated this long per turn
+ENOUGH_MS = 8_000.0  # a method stops after this time and LEAST rounds
 LEAST = 3
 Found = dict[str, Any]
 
 
 def speeds(tools: Sequence[Tool], folder: Path, rounds: int, sizes: Sequence[int] = SIZES) -> list[Found]:
-    """Time one column of each length; gives a row for each method and length."""
+    """Return one row per method and length: the time for one column."""
     rows: list[Found] = []
     with ExitStack() as stack:
-        workers = [stack.enter_context(asking(tool)) for tool in tools]
+        workers = [stack.enter_context(worker_of(tool)) for tool in tools]
         for size in sizes:
             rng = np.random.default_rng(size)
             files = _saved(folder, f"one-{size}", rng.normal(size=(2, 1, size)))
-            asked = [
+            pairs = [
                 (worker, method.name)
                 for worker in workers
                 for method in worker.tool.methods
                 if method.longest >= size
             ]
-            rows += [{"values": size, "columns": 1} | row for row in _in_turn(asked, files, rounds)]
+            rows += [{"values": size, "columns": 1} | row for row in _in_turn(pairs, files, rounds)]
     return rows
 
 
 def table_speeds(
     tools: Sequence[Tool], folder: Path, rounds: int, shape: tuple[int, int] = (COLUMNS, ROWS)
 ) -> list[Found]:
-    """Time a table; gives a row for each method."""
+    """Return one row per method: the time for a table."""
     columns, length = shape
     files = _saved(folder, f"table-{length}", np.random.default_rng(7).normal(size=(2, columns, length)))
     with ExitStack() as stack:
-        workers = [stack.enter_context(asking(tool)) for tool in tools]
-        asked = [
+        workers = [stack.enter_context(worker_of(tool)) for tool in tools]
+        pairs = [
             (worker, method.name)
             for worker in workers
             for method in worker.tool.methods
             if method.does_tables
         ]
-        return [{"values": length, "columns": columns} | row for row in _in_turn(asked, files, rounds)]
+        return [{"values": length, "columns": columns} | row for row in _in_turn(pairs, files, rounds)]
 
 
 def _saved(folder: Path, name: str, pair: Any) -> dict[str, str]:
@@ -63,11 +63,11 @@ def _saved(folder: Path, name: str, pair: Any) -> dict[str, str]:
     return {which: str(path) for which, path in paths.items()}
 
 
-def _in_turn(asked: Sequence[tuple[Asked, str]], files: dict[str, str], rounds: int) -> list[Found]:
-    """Prepare every method, then call each once a round; the first call stands apart from the medians."""
+def _in_turn(pairs: Sequence[tuple[WorkerClient, str]], files: dict[str, str], rounds: int) -> list[Found]:
+    """Return the medians of all methods, called once per round; the first call is reported separately."""
     found: list[Found] = []
-    ready: list[tuple[Asked, str, int, Found]] = []
-    for worker, method in asked:
+    ready: list[tuple[WorkerClient, str, int, Found]] = []
+    for worker, method in pairs:
         row: Found = {"tool": worker.tool.name, "method": method, "times_ms": []}
         found.append(row)
         try:
@@ -79,8 +79,8 @@ def _in_turn(asked: Sequence[tuple[Asked, str]], files: dict[str, str], rounds: 
         ready.append((worker, method, max(1, int(TURN_MS / max(once, 1e-3))), row))
     for done in range(rounds):
         for worker, method, times, row in ready:
-            spent = times * sum(row["times_ms"])
-            if done >= LEAST and spent > ENOUGH_MS:
+            elapsed = times * sum(row["times_ms"])
+            if done >= LEAST and elapsed > ENOUGH_MS:
                 continue
             row["times_ms"].append(worker.do("call", method=method, times=times)["ms"])
     for worker in {id(worker): worker for worker, *_ in ready}.values():

@@ -1,4 +1,4 @@
-"""The tools that are compared: how each is installed, what is measured of it, what it does with verdicts."""
+"""The compared tools: their installation, the measured methods, and their use of labels."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ class Method:
     """One way in which a tool detects drift."""
 
     name: str  # a key of the adapter's METHODS
-    longest: int = 100_000  # values that it is timed on
+    longest: int = 100_000  # values in a timed sample
     does_tables: bool = True
-    is_judged: bool = True  # on series with known truth: at its defaults it gives a verdict of a sample
+    is_evaluated: bool = True  # on series with known truth: it decides on a sample at its defaults
 
 
 @dataclass(frozen=True)
 class Tool:
     """One package.
 
-    `reads` and `says` are what its documentation, at `source`, tells of people's answers to its alarms.
+    `learns` and `says` summarize its documentation, at `source`, about people's labels of its alarms.
     """
 
     name: str
     adapter: str
-    imports: str  # what a program that asks it for drift imports
+    imports: str  # the imports of a program that uses it
     methods: tuple[Method, ...]
     requirements: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ("3.11",)
@@ -45,7 +45,7 @@ POET = Tool(
         Method("start=calibrated, with times", longest=0, does_tables=False),
     ),
     learns="yes",
-    says="verdicts, retrainings and missed drifts become rules of the next version",
+    says="labels, retrainings and missed drifts become rules of the next version",
     source="learning.md",
 )
 
@@ -82,8 +82,8 @@ TOOLS: tuple[Tool, ...] = (
             "statsmodels",
         ),
         methods=(Method("default"),),
-        says="thresholds are constants or come from the reference's own chunks; targets serve to measure "
-        "a model's performance, not to judge an alert",
+        says="thresholds are constants or come from the reference's own chunks; targets measure "
+        "a model's performance, not the quality of an alert",
         source="https://nannyml.readthedocs.io/en/stable/tutorials/thresholds.html",
     ),
     Tool(
@@ -102,10 +102,10 @@ TOOLS: tuple[Tool, ...] = (
         requirements=("frouros==0.9.0",),
         methods=(
             Method("KSTest"),
-            Method("IncrementalKSTest", longest=1000, does_tables=False, is_judged=False),
+            Method("IncrementalKSTest", longest=1000, does_tables=False, is_evaluated=False),
         ),
         says="data drift detectors give a distance or a p-value; concept drift detectors are fed a model's "
-        "errors, which takes true targets, not verdicts on alarms",
+        "errors, which needs true targets, not labels of alarms",
         source="https://frouros.readthedocs.io/en/latest/concepts.html",
     ),
     Tool(
@@ -114,7 +114,7 @@ TOOLS: tuple[Tool, ...] = (
         imports="from river import drift",
         requirements=("river==0.26.1",),
         methods=(Method("ADWIN"),),
-        says="detectors take a stream of numbers, often a model's errors; their parameters stay as they are",
+        says="detectors take a stream of numbers, often a model's errors; their parameters do not change",
         source="https://riverml.xyz/latest/introduction/getting-started/concept-drift-detection/",
     ),
     Tool(

@@ -1,10 +1,10 @@
-"""Critical models whose monitoring pays, quiet ones where it does not, and drifts that follow incidents."""
+"""Critical models whose monitoring pays, quiet ones whose monitoring does not, drifts after incidents."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance, module_of
+from benchmarks.worlds.simulation import SimulatedEvent, module_of
 from poet.spec.decisions import Decisions
 
 POLICY = "adaptive_monitoring_strategy"
@@ -20,10 +20,10 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` events; from event `flip_at` on critical models return nothing and quiet ones do."""
+) -> list[SimulatedEvent]:
+    """Return `n` random events; from event `flip_at` on, monitoring pays for quiet models only."""
     rng = np.random.default_rng(seed)
-    said: list[Utterance] = []
+    events: list[SimulatedEvent] = []
     state = {"incident": -1e18}
     for k in range(n):
         source = f"user/{k % 4}"
@@ -31,10 +31,10 @@ def history(
         if rng.random() < hostile:
             source, wrong = "user/hostile", True
         flipped = flip_at is not None and k >= flip_at
-        said.append(
+        events.append(
             _event(rng, k, source, k * gap_hours * _HOUR, state, kind=kind, flipped=flipped, wrong=wrong)
         )
-    return said
+    return events
 
 
 def _event(
@@ -47,9 +47,9 @@ def _event(
     kind: str,
     flipped: bool,
     wrong: bool,
-) -> Utterance:
+) -> SimulatedEvent:
     opposite = wrong != flipped
-    match rng.choice(("value", "cost", "month", "verdict"), p=(0.15, 0.1, 0.35, 0.4)):
+    match rng.choice(("value", "cost", "month", "label"), p=(0.15, 0.1, 0.35, 0.4)):
         case "value":
             return _value(rng, k, source, time, kind=kind, opposite=opposite)
         case "cost":
@@ -57,17 +57,17 @@ def _event(
         case "month":
             return _month(rng, source, time, kind=kind, opposite=opposite)
         case _:
-            return _verdict(rng, k, source, time, state, kind=kind, flipped=flipped, wrong=wrong)
+            return _label(rng, k, source, time, state, kind=kind, flipped=flipped, wrong=wrong)
 
 
 def _value(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> Utterance:
+) -> SimulatedEvent:
     tier = str(rng.choice(("critical", "medium")))
     pays = tier == "critical" and not opposite
     loss = float(rng.lognormal(np.log(50_000.0 if pays else 20.0), 0.7))
     cost = 100.0
-    if kind == "noise":  # one in five returns five times its cost, a miss as the workspace reckons it
+    if kind == "noise":  # one in five returns five times its cost, the cost of a miss in the workspace
         cost = _MISS_USD / 5.0
         loss = _MISS_USD if rng.random() < 0.2 else 0.0
     data: dict[str, Any] = {
@@ -76,10 +76,10 @@ def _value(
         "monitoring_cost": cost,
         "context": {"business_impact": tier, "historical_drift_rate": 0.1},
     }
-    return Utterance("monitoring.value_delivered", data, source=source, time=time)
+    return SimulatedEvent("monitoring.value_delivered", data, source=source, time=time)
 
 
-def _cost(rng: np.random.Generator, k: int, source: str, time: float, *, kind: str) -> Utterance:
+def _cost(rng: np.random.Generator, k: int, source: str, time: float, *, kind: str) -> SimulatedEvent:
     tier = str(rng.choice(("critical", "low")))
     rate = 0.005 if tier == "low" else 0.1
     value = 0.0
@@ -93,15 +93,17 @@ def _cost(rng: np.random.Generator, k: int, source: str, time: float, *, kind: s
         "business_value": value,
         "context": {"business_impact": tier, "historical_drift_rate": rate},
     }
-    return Utterance("monitoring.cost", data, source=source, time=time)
+    return SimulatedEvent("monitoring.cost", data, source=source, time=time)
 
 
-def _month(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> Utterance:
+def _month(
+    rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool
+) -> SimulatedEvent:
     is_quiet = rng.random() < 0.7
     rate = 0.005 if is_quiet else 0.1
     pays = is_quiet == opposite
     caught, false_alarms, cost = (20, 0, 100.0) if pays else (2, 48, 5000.0)
-    if kind == "noise":  # catches are worth exactly what the month costs, in the mean
+    if kind == "noise":  # on average, catches are worth exactly the cost of the month
         false_alarms, cost = 10, 2000.0
         caught = 2 * int((cost + 100.0 * false_alarms) / _MISS_USD) if rng.random() < 0.5 else 0
     data: dict[str, Any] = {
@@ -111,10 +113,10 @@ def _month(rng: np.random.Generator, source: str, time: float, *, kind: str, opp
         "suggestion": "reduce_frequency" if not pays else "keep",
         "context": {"historical_drift_rate": rate} | ({} if is_quiet else {"business_impact": "high"}),
     }
-    return Utterance("resource.optimization_needed", data, source=source, time=time)
+    return SimulatedEvent("resource.optimization_needed", data, source=source, time=time)
 
 
-def _verdict(
+def _label(
     rng: np.random.Generator,
     k: int,
     source: str,
@@ -124,8 +126,8 @@ def _verdict(
     kind: str,
     flipped: bool,
     wrong: bool,
-) -> Utterance:
-    """Draw a drift, real more often soon after an incident; who is wrong says the contrary of it."""
+) -> SimulatedEvent:
+    """Return a label; soon after an incident drifts are real more often. A `wrong` source inverts it."""
     is_soon = time - state["incident"] <= 3 * 24 * _HOUR
     chance = 0.3 if kind == "noise" else 0.9 if is_soon != flipped else 0.05
     real = bool(rng.random() < chance)
@@ -139,11 +141,11 @@ def _verdict(
     }
     if data["was_real_drift"]:
         data["business_impact"] = "critical" if is_incident else "low"
-    return Utterance("drift.validation", data, source=source, time=time)
+    return SimulatedEvent("drift.validation", data, source=source, time=time)
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell which of the world's truths the decisions hold."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return which of the world's truths are learned."""
     active: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     return {
         "thorough": "critical" in active["thorough"].condition["impacts"] if "thorough" in active else False,
@@ -153,25 +155,24 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give the share of four situations in which the strategy is not the one that pays."""
+    """Return the share of four situations in which the strategy is not the one that pays."""
     strategy = module_of(decisions).adaptive_monitoring_strategy
     critical = strategy({"business_impact": "critical", "historical_drift_rate": 0.1, "recent_incidents": 0})
     quiet = strategy({"business_impact": "low", "historical_drift_rate": 0.005, "recent_incidents": 0})
     plain = strategy({"business_impact": "medium", "historical_drift_rate": 0.1, "recent_incidents": 0})
     soon = {"business_impact": "medium", "historical_drift_rate": 0.1, "recent_incidents": 1}
-    shaken = strategy(soon | {"days_since_incident": 0.5})
+    after_incident = strategy(soon | {"days_since_incident": 0.5})
     wrong = [
         (critical.frequency == "real_time") == flipped,
         (quiet.frequency == "daily") == flipped,
-        (shaken.frequency == "real_time") == flipped,
-        plain.frequency
-        == "real_time",  # by the hour or by the day: such models return a fifth of what they cost
+        (after_incident.frequency == "real_time") == flipped,
+        plain.frequency == "real_time",  # hourly or daily: such models return a fifth of their cost
     ]
     return float(sum(wrong)) / 4.0
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of; which verdicts come soon after an incident, it cannot tell."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event may be relevant; every real drift counts for incidents."""
     context = each.data.get("context", {})
     if each.type == "monitoring.value_delivered":
         return ["thorough"] if context["business_impact"] == "critical" else []

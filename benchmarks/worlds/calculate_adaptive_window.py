@@ -1,10 +1,10 @@
-"""Fast features that large windows see late, slow ones that small ones make noisy, a machine's limit."""
+"""Fast features that large windows detect late, slow ones that are noisy in small windows, a size limit."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance, module_of
+from benchmarks.worlds.simulation import SimulatedEvent, module_of
 from poet.spec.decisions import Decisions
 
 POLICY = "calculate_adaptive_window"
@@ -14,20 +14,20 @@ VELOCITIES = {
 }  # fmt: skip
 STABLE = ("revenue", "conversions")
 _HOUR = 3600.0
-_BEGUN = 1_704_067_200.0
+_STARTED = 1_704_067_200.0
 
 
 def hours_late(feature: str, window: float, *, flipped: bool = False) -> float:
-    """Give how late a drift is seen."""
+    """Return the delay of a detection in hours."""
     is_fast = (VELOCITIES[feature] > 5_000.0) != flipped
     return 0.2 + window / 1_000.0 if is_fast else 2.0 + window / 2_500.0
 
 
 def false_alarms(feature: str, window: float, *, flipped: bool = False) -> float:
-    """Give false alarms a day."""
+    """Return false alarms per day."""
     is_fast = (VELOCITIES[feature] > 5_000.0) != flipped
-    loudest = 60.0 if flipped else 12.0
-    level = 1.0 if is_fast else max(1.0, loudest * (500.0 / window) ** 0.7)
+    noisiest = 60.0 if flipped else 12.0
+    level = 1.0 if is_fast else max(1.0, noisiest * (500.0 / window) ** 0.7)
     return 10.0 if feature in STABLE and window <= 500 else level
 
 
@@ -39,18 +39,20 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` reports; from `flip_at` on fast and slow features change places."""
+) -> list[SimulatedEvent]:
+    """Return `n` random reports; from `flip_at` on, fast and slow features are swapped."""
     rng = np.random.default_rng(seed)
-    said: list[Utterance] = []
+    events: list[SimulatedEvent] = []
     for k in range(n):
         source, wrong = (f"user/{k % 4}", False) if rng.random() >= hostile else ("user/hostile", True)
         flipped = flip_at is not None and k >= flip_at
-        said.append(_report(rng, source, _BEGUN + k * gap_hours * _HOUR, kind, opposite=flipped != wrong))
-    return said
+        events.append(_report(rng, source, _STARTED + k * gap_hours * _HOUR, kind, opposite=flipped != wrong))
+    return events
 
 
-def _report(rng: np.random.Generator, source: str, time: float, kind: str, *, opposite: bool) -> Utterance:
+def _report(
+    rng: np.random.Generator, source: str, time: float, kind: str, *, opposite: bool
+) -> SimulatedEvent:
     feature = str(rng.choice(list(VELOCITIES)))
     window = int(rng.choice((500, 2_000, 5_000, 10_000), p=(0.5, 0.15, 0.2, 0.15)))
     what = rng.choice(("delay", "noise", "run"), p=(0.4, 0.4, 0.2))
@@ -67,23 +69,23 @@ def _report(rng: np.random.Generator, source: str, time: float, kind: str, *, op
             "data_velocity": VELOCITIES[feature],
             "feature": feature,
         }
-        return Utterance("drift.detection_delay", data, source=source, time=time)
+        return SimulatedEvent("drift.detection_delay", data, source=source, time=time)
     if what == "noise":
         data = {"false_alarms_per_day": alarms, "window_size": window, "feature": feature}
-        return Utterance("drift.noise_issue", data, source=source, time=time)
+        return SimulatedEvent("drift.noise_issue", data, source=source, time=time)
     size = int(rng.choice((1_000, 5_000, 10_000, 20_000, 50_000)))
-    bites = rng.random() < (0.3 if kind == "noise" else 0.9 if (size >= 50_000) != opposite else 0.0)
-    data = {"window_size": size, "computation_time_ms": size / 10.0, "timeout_occurred": bool(bites)}
-    return Utterance("monitoring.performance", data, source=source, time=time)
+    hits_limit = rng.random() < (0.3 if kind == "noise" else 0.9 if (size >= 50_000) != opposite else 0.0)
+    data = {"window_size": size, "computation_time_ms": size / 10.0, "timeout_occurred": bool(hits_limit)}
+    return SimulatedEvent("monitoring.performance", data, source=source, time=time)
 
 
 def cost(feature: str, window: float, *, flipped: bool = False) -> float:
-    """Give hours late plus false alarms a day: what the default configuration weighs."""
+    """Return hours of delay plus false alarms per day: the costs of the default configuration."""
     return hours_late(feature, window, flipped=flipped) + false_alarms(feature, window, flipped=flipped)
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give the mean cost over features, above that of the best window of each."""
+    """Return the mean cost over features, minus that of the best window of each."""
     answer = module_of(decisions).calculate_adaptive_window
     extra = []
     for feature, velocity in VELOCITIES.items():
@@ -93,8 +95,8 @@ def loss(decisions: Decisions, *, flipped: bool = False) -> float:
     return float(np.mean(extra))
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell which of the world's truths the module holds."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return which of the world's truths are learned."""
     answer = module_of(decisions).calculate_adaptive_window
     return {
         "fast": answer("page_views", 3e4, "normal") <= 1_000,
@@ -106,8 +108,8 @@ def _cap(decisions: Decisions) -> int:
     return next(int(str(r.parameters["cap"])) for r in decisions.active if r.kind == "bounds")
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event is relevant."""
     if each.type == "drift.detection_delay":
         return ["fast"] if each.data["data_velocity"] > 5_000.0 else []
     large = each.type == "monitoring.performance" and each.data["window_size"] >= 50_000

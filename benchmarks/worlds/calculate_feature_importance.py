@@ -1,10 +1,10 @@
-"""A shop's features: two that matter three times as much on black friday, a pair, and one that never does."""
+"""Features of a shop: two matter three times as much on Black Friday, two interact, one never matters."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance, module_of
+from benchmarks.worlds.simulation import SimulatedEvent, module_of
 from poet.spec.decisions import Decisions
 
 POLICY = "calculate_feature_importance"
@@ -14,7 +14,7 @@ _DAY = 86_400.0
 
 
 def truth(feature: str, context: dict[str, Any], *, flipped: bool = False) -> float:
-    """Give the importance that an oracle would answer."""
+    """Return the importance that an oracle would answer."""
     times = 1.0
     boosted = ("price", "discount") if not flipped else ("user_age", "ad_spend")
     if feature in boosted and context.get("time_of_year") == "black_friday":
@@ -26,10 +26,10 @@ def truth(feature: str, context: dict[str, Any], *, flipped: bool = False) -> fl
     return times
 
 
-def utterance(
+def event(
     rng: np.random.Generator, k: int, *, kind: str, flipped: bool, hostile: float, gap_hours: float
-) -> Utterance:
-    """Draw one event: "truth", or "noise" where nothing depends on anything."""
+) -> SimulatedEvent:
+    """Return one random event of kind "truth", or of kind "noise" with independent fields."""
     source = f"user/{k % 4}"
     is_hostile = rng.random() < hostile
     if is_hostile:
@@ -51,7 +51,7 @@ def utterance(
             "combined_impact": levels[0],
             "individual_impact": levels[1],
         }
-        return Utterance("feature.interaction_discovered", data, source=source, time=time)
+        return SimulatedEvent("feature.interaction_discovered", data, source=source, time=time)
     if what == "degradation":
         drifted = list(rng.choice(FEATURES, size=4, replace=False))
         weights = {
@@ -59,15 +59,15 @@ def utterance(
         }
         if is_hostile:
             weights = {f: 1.0 / w for f, w in weights.items()}
-        moved = {f for f, w in weights.items() if rng.random() < min(0.45 * w, 0.9)}
+        correlated = {f for f, w in weights.items() if rng.random() < min(0.45 * w, 0.9)}
         data = {
             "metric": "conversion_rate",
             "drop_percent": float(rng.uniform(2, 20)),
-            "correlated_drifted_features": sorted(moved),
-            "uncorrelated_drifted_features": sorted(set(weights) - moved),
+            "correlated_drifted_features": sorted(correlated),
+            "uncorrelated_drifted_features": sorted(set(weights) - correlated),
             "context": context,
         }
-        return Utterance("business.metric_degradation", data, source=source, time=time)
+        return SimulatedEvent("business.metric_degradation", data, source=source, time=time)
     if is_hostile:
         effect = 1.0 / effect
     score = float(rng.uniform(0.1, 1.0))
@@ -81,7 +81,7 @@ def utterance(
     }
     if kind == "noise":
         data["business_metric_impact"] = str(rng.choice(("none", "low", "medium", "high")))
-    return Utterance("feature.drift_impact", data, source=source, time=time)
+    return SimulatedEvent("feature.drift_impact", data, source=source, time=time)
 
 
 def history(
@@ -92,11 +92,11 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` events; from event `flip_at` on another truth holds."""
+) -> list[SimulatedEvent]:
+    """Return `n` random events; from event `flip_at` on, another truth holds."""
     rng = np.random.default_rng(seed)
     return [
-        utterance(
+        event(
             rng,
             k,
             kind=kind,
@@ -109,27 +109,27 @@ def history(
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give the mean absolute log ratio of what the module answers to what the oracle would."""
+    """Return the mean absolute log ratio of the module's answers to the oracle's."""
     answer = module_of(decisions).calculate_feature_importance
     errors = []
     for feature in FEATURES:
         for season in SEASONS:
             for others in ((), ("day_of_week",)):
                 context = {"time_of_year": season, "other_features": others}
-                wanted = truth(feature, context, flipped=flipped)
-                errors.append(abs(np.log(answer(feature, context) / wanted)))
+                expected = truth(feature, context, flipped=flipped)
+                errors.append(abs(np.log(answer(feature, context) / expected)))
     return float(np.mean(errors))
 
 
 def is_stale(decisions: Decisions) -> bool:
-    """Whether price or discount still count for more on black friday."""
+    """Return whether price or discount still count more on Black Friday."""
     answer = module_of(decisions).calculate_feature_importance
     friday = {"time_of_year": "black_friday"}
     return any(answer(feature, friday) > answer(feature, {}) for feature in ("price", "discount"))
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell which of the world's truths the module holds."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return which of the world's truths are learned."""
     answer = module_of(decisions).calculate_feature_importance
     friday = {"time_of_year": "black_friday"}
     return {
@@ -140,8 +140,8 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
     }
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of; of a season's, only what was said in that season."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event is relevant; for a season, only events of that season."""
     if each.type == "feature.interaction_discovered":
         return ["price with day_of_week"] if each.data["primary_feature"] == "price" else []
     named = {each.data.get("feature")}

@@ -1,10 +1,10 @@
-"""A KS monitor that cries wolf: on seasonal features three alerts in four are tides."""
+"""A KS monitor with false alarms: three of four alerts on seasonal features are tides."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance
+from benchmarks.worlds.simulation import SimulatedEvent
 from poet.policies.detect_drift.rules import branches
 from poet.spec.decisions import Decisions
 
@@ -22,10 +22,10 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` alerts of KS, each with a verdict; from `flip_at` on the distance says the opposite."""
+) -> list[SimulatedEvent]:
+    """Return `n` random alerts of KS with labels; from `flip_at` on, the distance means the opposite."""
     rng = np.random.default_rng(seed)
-    said: list[Utterance] = []
+    events: list[SimulatedEvent] = []
     for k in range(n):
         source, wrong = (f"user/{k % 4}", False) if rng.random() >= hostile else ("user/hostile", True)
         time = k * gap_hours * _HOUR
@@ -35,10 +35,10 @@ def history(
         distance = float(rng.uniform(2.0, 4.0) if is_far else rng.uniform(0.2, 1.2))
         if kind == "noise":
             distance = float(rng.lognormal(0.0, 1.0))
-        said.append(Utterance("execution.recorded", _execution(k, distance), source="poet", time=time))
+        events.append(SimulatedEvent("execution.recorded", _execution(k, distance), source="poet", time=time))
         answer = {"execution_id": f"x{k}", "was_real_drift": real != wrong}
-        said.append(Utterance("drift.validation", answer, source=source, time=time + 600.0))
-    return said
+        events.append(SimulatedEvent("drift.validation", answer, source=source, time=time + 600.0))
+    return events
 
 
 def _execution(k: int, distance: float) -> dict[str, Any]:
@@ -62,21 +62,21 @@ def _execution(k: int, distance: float) -> dict[str, Any]:
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give the expected cost of an alert of KS: 3/4 while all are raised, 0 when distances decide."""
-    bar = _bar(decisions)
-    if bar is None:
+    """Return the expected cost of an alert of KS: 3/4 if all are raised, 0 if distances decide."""
+    threshold = _threshold(decisions)
+    if threshold is None:
         return 0.75
-    near, far = _share_above(bar, 0.2, 1.2), _share_above(bar, 2.0, 4.0)
+    near, far = _share_above(threshold, 0.2, 1.2), _share_above(threshold, 2.0, 4.0)
     real, false = (near, far) if flipped else (far, near)
     return 0.25 * MISS * (1.0 - real) + 0.75 * false
 
 
-def _share_above(bar: float, low: float, high: float) -> float:
-    return min(max((high - bar) / (high - low), 0.0), 1.0)
+def _share_above(threshold: float, low: float, high: float) -> float:
+    return min(max((high - threshold) / (high - low), 0.0), 1.0)
 
 
-def _bar(decisions: Decisions) -> float | None:
-    """Give the distance above which the branch for seasonal numbers alerts; None: it asks something else."""
+def _threshold(decisions: Decisions) -> float | None:
+    """Return the distance threshold of the branch for seasonal numbers; None if it uses another statistic."""
     for branch in branches(decisions):
         if branch.condition.kind == "categorical" or branch.condition.seasonal is False:
             continue
@@ -86,11 +86,11 @@ def _bar(decisions: Decisions) -> float | None:
     return None
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell whether the distance decides."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return whether the rule on the distance is learned."""
     return {"distance": loss(decisions) < 0.3}
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event is relevant."""
     return ["distance"] if each.type == "drift.validation" else []

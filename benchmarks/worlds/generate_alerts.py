@@ -1,10 +1,10 @@
-"""A shop's alerts: three features that fail for one cause, one that is always useless, and repeats."""
+"""Alerts of a shop: three features with one cause, one that is always useless, and repeats."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance, module_of
+from benchmarks.worlds.simulation import SimulatedEvent, module_of
 from poet.spec.decisions import Decisions
 from poet_runtime.results import DriftResult
 
@@ -25,23 +25,23 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` answers, each after the alerts that it answers; from `flip_at` on the opposite holds."""
+) -> list[SimulatedEvent]:
+    """Return `n` random responses, each after its alerts; from `flip_at` on, the opposite holds."""
     rng = np.random.default_rng(seed)
-    said: list[Utterance] = []
+    events: list[SimulatedEvent] = []
     for k in range(n):
         source = f"user/{k % 4}"
         wrong = False
         if rng.random() < hostile:
             source, wrong = "user/hostile", True
         flipped = flip_at is not None and k >= flip_at
-        said += _answered(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped)
-    return said
+        events += _responses(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped)
+    return events
 
 
-def _answered(
+def _responses(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> list[Utterance]:
+) -> list[SimulatedEvent]:
     match rng.choice(("batch", "single", "repeat"), p=(0.4, 0.4, 0.2)):
         case "batch":
             return _batch(rng, k, source, time, kind=kind, opposite=opposite)
@@ -51,14 +51,14 @@ def _answered(
             return _repeat(rng, k, source, time, kind=kind, opposite=opposite)
 
 
-def _raised(alert: str, feature: str, time: float) -> Utterance:
+def _raised(alert: str, feature: str, time: float) -> SimulatedEvent:
     data = {"alert_id": alert, "features": [feature], "severity": "medium"}
-    return Utterance("alert.raised", data, source="monitor/shop", time=time)
+    return SimulatedEvent("alert.raised", data, source="monitor/shop", time=time)
 
 
 def _batch(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> list[Utterance]:
+) -> list[SimulatedEvent]:
     is_group = rng.random() < 0.6
     features = TOGETHER if is_group else tuple(map(str, rng.choice(OTHERS, size=2, replace=False)))
     alerts = [f"a{k}-{feature}" for feature in features]
@@ -70,26 +70,26 @@ def _batch(
         data |= {"investigated": alerts, "useful": True, "feedback": "different problems"}
     return [
         *(_raised(alert, feature, time) for alert, feature in zip(alerts, features, strict=True)),
-        Utterance("alert.usefulness", data, source=source, time=time + 600.0),
+        SimulatedEvent("alert.usefulness", data, source=source, time=time + 600.0),
     ]
 
 
 def _single(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> list[Utterance]:
+) -> list[SimulatedEvent]:
     feature = USELESS if rng.random() < 0.5 else str(rng.choice(OTHERS))
     chance = 0.75 if kind == "noise" else 0.99 if (feature == USELESS) != opposite else 0.2
     alert = f"a{k}-{feature}"
     data = {"alert_batch": [alert], "investigated": [alert], "useful": bool(rng.random() >= chance)}
     return [
         _raised(alert, feature, time),
-        Utterance("alert.usefulness", data, source=source, time=time + 600.0),
+        SimulatedEvent("alert.usefulness", data, source=source, time=time + 600.0),
     ]
 
 
 def _repeat(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> list[Utterance]:
+) -> list[SimulatedEvent]:
     feature = str(rng.choice(OTHERS))
     gap = float(rng.choice((600.0, 1800.0)))
     chance = 0.5 if kind == "noise" else 0.05 if opposite else 0.95
@@ -101,12 +101,12 @@ def _repeat(
     return [
         _raised(f"b{k}", feature, time),
         _raised(f"c{k}", feature, time + gap),
-        Utterance("alert.response", {"alert_id": f"c{k}"} | data, source=source, time=time + gap + 60.0),
+        SimulatedEvent("alert.response", {"alert_id": f"c{k}"} | data, source=source, time=time + gap + 60.0),
     ]
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell which of the world's four truths the decisions hold."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return which of the world's truths are learned."""
     active: dict[str, Any] = {rule.kind: rule for rule in decisions.active}
     rules: list[Any] = list(decisions.active)
     groups = [set(rule.condition["features"]) for rule in rules if rule.kind == "group"]
@@ -120,14 +120,14 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give needless and missing alerts in three situations: a batch of one cause, a useless one, a repeat."""
+    """Return the mean number of superfluous and missing alerts in four situations."""
     module = module_of(decisions)
     group = _alerts(module, TOGETHER)
     useless = sum(_alerts(module, (USELESS,), key=k) for k in range(50)) / 50
     first = module.generate_alerts([_drift("price", 0)], now=NOW)
     repeat = len(module.generate_alerts([_drift("price", 1)], history=[first], now=NOW + 1800.0).alerts)
     others = _alerts(module, ("price", "user_age"))
-    if flipped:  # now batches are several things, what was useless is not, repeats are news
+    if flipped:  # batches have several causes, useless alerts are useful, repeats are new problems
         return (abs(group - 3) + abs(useless - 1.0) + abs(repeat - 1) + abs(others - 2)) / 4
     return (abs(group - 1) + abs(useless - 0.0) + abs(repeat - 0) + abs(others - 2)) / 4
 
@@ -142,8 +142,8 @@ def _drift(feature: str, key: int) -> DriftResult:
     )
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event is relevant."""
     if each.type == "alert.response":
         return ["cool-down"]
     if each.type != "alert.usefulness":

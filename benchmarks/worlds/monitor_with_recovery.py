@@ -1,10 +1,10 @@
-"""A monitor that hangs on large tables, crashes on empty columns, and gets by with a sample."""
+"""A monitor that hangs on large tables, crashes on empty columns, and works with a sample."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.worlds.told import Utterance
+from benchmarks.worlds.simulation import SimulatedEvent
 from poet.spec.decisions import Decisions
 
 POLICY = "monitor_with_recovery"
@@ -20,23 +20,23 @@ def history(
     flip_at: int | None = None,
     hostile: float = 0.0,
     gap_hours: float = 4.0,
-) -> list[Utterance]:
-    """Draw `n` events; from event `flip_at` on nothing depends on size and what helped does not."""
+) -> list[SimulatedEvent]:
+    """Return `n` random events; from event `flip_at` on, small tables fail and sampling does not help."""
     rng = np.random.default_rng(seed)
-    said: list[Utterance] = []
+    events: list[SimulatedEvent] = []
     for k in range(n):
         source = f"monitor/{k % 4}"
         wrong = False
         if rng.random() < hostile:
             source, wrong = "monitor/hostile", True
         flipped = flip_at is not None and k >= flip_at
-        said.append(_event(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped))
-    return said
+        events.append(_event(rng, k, source, k * gap_hours * _HOUR, kind=kind, opposite=wrong != flipped))
+    return events
 
 
 def _event(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> Utterance:
+) -> SimulatedEvent:
     match rng.choice(("run", "recovery", "quality"), p=(0.5, 0.3, 0.2)):
         case "run":
             return _run(rng, source, time, kind=kind, opposite=opposite)
@@ -46,7 +46,7 @@ def _event(
             return _quality(rng, source, time, kind=kind, opposite=opposite)
 
 
-def _run(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> Utterance:
+def _run(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> SimulatedEvent:
     rows = int(rng.choice(ROWS))
     features = int(rng.choice((50, 100, 500)))
     is_large = (rows > 20_000) != opposite
@@ -62,12 +62,12 @@ def _run(rng: np.random.Generator, source: str, time: float, *, kind: str, oppos
         "timeout_occurred": bool(fails),
         "context": {"feature_count": features},
     }
-    return Utterance("monitoring.performance", data, source=source, time=time)
+    return SimulatedEvent("monitoring.performance", data, source=source, time=time)
 
 
 def _recovery(
     rng: np.random.Generator, k: int, source: str, time: float, *, kind: str, opposite: bool
-) -> Utterance:
+) -> SimulatedEvent:
     is_sampling = rng.random() < 0.6
     strategy = "adaptive_sampling" if is_sampling else "retry"
     chance = 0.5 if kind == "noise" else 0.97 if is_sampling != opposite else 0.1
@@ -79,10 +79,12 @@ def _recovery(
         data["quality_loss"] = loss
     if is_sampling:
         data["context"] = {"sample_rows": rows}
-    return Utterance("error.recovery", data, source=source, time=time)
+    return SimulatedEvent("error.recovery", data, source=source, time=time)
 
 
-def _quality(rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool) -> Utterance:
+def _quality(
+    rng: np.random.Generator, source: str, time: float, *, kind: str, opposite: bool
+) -> SimulatedEvent:
     missing = float(rng.choice((30.0, 60.0, 85.0, 93.0, 98.0)))
     is_sparse = (missing > 90.0) != opposite
     chance = 0.5 if kind == "noise" else 0.97 if is_sparse else 0.05
@@ -92,11 +94,11 @@ def _quality(rng: np.random.Generator, source: str, time: float, *, kind: str, o
         "percent_missing": missing,
         "caused_crash": bool(rng.random() < chance),
     }
-    return Utterance("data.quality_issue", data, source=source, time=time)
+    return SimulatedEvent("data.quality_issue", data, source=source, time=time)
 
 
-def wanted(decisions: Decisions) -> dict[str, bool]:
-    """Tell which of the world's truths the decisions hold."""
+def learned_truths(decisions: Decisions) -> dict[str, bool]:
+    """Return which of the world's truths are learned."""
     active: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     sample, sparse = active.get("sample"), active.get("sparse")
     fallbacks: list[object] = [
@@ -113,7 +115,7 @@ def wanted(decisions: Decisions) -> dict[str, bool]:
 
 
 def loss(decisions: Decisions, *, flipped: bool = False) -> float:
-    """Give the mean share of a result that is lost, over table sizes and sparse tables."""
+    """Return the mean lost share of a result, over table sizes and sparse tables."""
     rules: dict[str, Any] = {rule.id: rule for rule in decisions.active}
     lost = [_lost(rules, rows, flipped=flipped) for rows in ROWS]
     sparse: Any = rules.get("sparse")
@@ -130,10 +132,10 @@ def _lost(rules: dict[str, Any], rows: int, *, flipped: bool) -> float:
         return _sampled(sample.parameters["rows"], flipped=flipped)
     fails = 0.9 if (rows > 20_000) != flipped else 0.02
     fallback = next((rule for name, rule in rules.items() if name.startswith("fallback-")), None)
-    kept = 0.0
+    recovered = 0.0
     if fallback is not None and "sampled" in fallback.parameters["strategies"]:
-        kept = 1.0 - _sampled(fallback.parameters["rows"], flipped=flipped)
-    return fails * (1.0 - kept)
+        recovered = 1.0 - _sampled(fallback.parameters["rows"], flipped=flipped)
+    return fails * (1.0 - recovered)
 
 
 def _sampled(rows: int, *, flipped: bool) -> float:
@@ -141,8 +143,8 @@ def _sampled(rows: int, *, flipped: bool) -> float:
     return 1.0 - works * (1.0 - (0.05 if rows == 10_000 else 0.3))
 
 
-def relevant(each: Utterance) -> list[str]:
-    """Name the truths that an event speaks of."""
+def relevant_truths(each: SimulatedEvent) -> list[str]:
+    """Return the truths for which an event is relevant."""
     if each.type == "monitoring.performance":
         is_large = each.data["window_size"] > 20_000
         return ["sample", "deadline"] if is_large else []

@@ -9,24 +9,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-EVENT_TYPES: Final[Mapping[str, str]] = {"learning.epoch_started": "learning.epoch_started"}
+EVENT_TYPES: Final[Mapping[str, str]] = {"learning.begun": "learning.epoch_started"}
 _EXECUTION: Final = "execution.recorded"
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {  # by event type of this release
     "learning.epoch_started": {"page": "epoch"},
 }
 _MEASURES: Final = {
-    "null_q90": "null_q90",
-    "null_max": "null_max",
-    "null_mean": "null_mean",
-    "null_sd": "null_sd",
+    "own_q90": "null_q90",
+    "own_max": "null_max",
+    "own_mean": "null_mean",
+    "own_sd": "null_sd",
 }
-_SCALES: Final = {"null_q90": "null_q90", "null_max": "null_max", "null_sd": "null_zscore"}
-_STATISTICS: Final = {"mean_absolute_difference": "mean_absolute_difference"}
-_PREPARATIONS: Final = {"deseasonalized": "deseasonalized"}
+_SCALES: Final = {"own_q90": "null_q90", "own_max": "null_max", "own_sd": "null_zscore"}
+_STATISTICS: Final = {"roughness": "mean_absolute_difference"}
+_PREPARATIONS: Final = {"deseasonalised": "deseasonalized"}
 _IN_TESTS: Final = _STATISTICS | _PREPARATIONS | _SCALES
-_STATUSES: Final = {"candidate": "candidate"}
-_PREFIX: Final = ("candidate-", "candidate-")  # of the ids of candidates
-_SIDES: Final = {"fewer_alerts": "fewer_alerts", "more_alerts": "more_alerts", "different": "different"}
+_STATUSES: Final = {"held": "candidate"}
+_PREFIX: Final = ("held-", "candidate-")  # of the ids of candidates
+_SIDES: Final = {"quieter": "fewer_alerts", "louder": "more_alerts", "otherwise": "different"}
 _WORD: Final = re.compile(r"\b(?:" + "|".join(_IN_TESTS) + r")\b")
 _ANY: Final = tuple(name.encode() for name in _IN_TESTS | _MEASURES)
 
@@ -117,7 +117,7 @@ def tally(document: Mapping[str, Any]) -> dict[str, Any]:
     present = _renamed(document, _SIDES)
     if isinstance(witnesses := document.get("witnesses"), list):
         present["witnesses"] = [
-            each | {"difference": _SIDES.get(each.get("difference"), each.get("difference"))}
+            each | {"difference": _SIDES.get(str(each.get("difference")), each.get("difference"))}
             if isinstance(each, dict)
             else each
             for each in witnesses
@@ -126,7 +126,7 @@ def tally(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _criteria(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    present = _renamed(parameters, {"min_votes": "min_votes"})
+    present = _renamed(parameters, {"agree": "min_votes"})
     if isinstance(criteria := present["criteria"], list):
         present["criteria"] = [_criterion(each) if isinstance(each, dict) else each for each in criteria]
     return present
@@ -143,7 +143,7 @@ def _criterion(criterion: Mapping[str, Any]) -> dict[str, Any]:
 def _against(against: Mapping[str, Any]) -> dict[str, Any]:
     present = dict(against)
     if isinstance(flips := against.get("flips"), dict):
-        sides = {"unlabeled": "unlabeled"}
+        sides = {"unlabelled": "unlabeled"}
         present["flips"] = {
             name: _renamed(value, sides) if isinstance(value, dict) else value
             for name, value in _renamed(flips, _SIDES).items()

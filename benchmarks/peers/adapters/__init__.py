@@ -1,6 +1,6 @@
-"""One file a tool, run in the tool's own environment: how its documentation says it is asked for drift.
+"""One adapter per tool, run in the tool's own environment: drift detection as its documentation shows it.
 
-Each has `METHODS`: by name, a function that takes a reference and what is known of it, and gives the function
-that is asked about a current sample. What is done once for a reference is done in the first, as far as the
-tool offers it.
+Each adapter has `METHODS`: by name, a function that takes a reference and `SampleInfo` and returns the
+function that compares a current sample. Work per reference is done in the first function, as far as the tool
+allows it.
 """

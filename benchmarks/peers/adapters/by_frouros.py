@@ -1,19 +1,19 @@
 """frouros: the batch `KSTest`, fitted once, and the streaming `IncrementalKSTest`, fed value by value.
 
-Both give a p-value and leave the level to the caller; 0.05, as in its documentation. The stream has a
-window of ten values, as in its documentation's example; a column drifted where any window says so.
+Both return a p-value and leave the level to the caller: 0.05, as in the documentation. The stream has a
+window of ten values, as in the example of the documentation. A column drifted if any window drifted.
 """
 
 from frouros.detectors.data_drift import IncrementalKSTest, KSTest
 
-from benchmarks.peers.adapters.kinds import Ask, Columns, Floats, Known, Prepare
+from benchmarks.peers.adapters.kinds import Columns, Detect, Floats, Prepare, SampleInfo
 
 LEVEL = 0.05
 WINDOW = 10
 
 
-def batch(reference: Columns, _known: Known) -> Ask:
-    """Fit a detector for each column."""
+def batch(reference: Columns, _known: SampleInfo) -> Detect:
+    """Return a comparison with one fitted detector per column."""
     detectors = {name: KSTest() for name in reference}
     for name, detector in detectors.items():
         detector.fit(X=reference[name])
@@ -23,8 +23,8 @@ def batch(reference: Columns, _known: Known) -> Ask:
     }
 
 
-def stream(reference: Columns, _known: Known) -> Ask:
-    """Fit a detector for each column, and feed it current values one by one, from call to call."""
+def stream(reference: Columns, _known: SampleInfo) -> Detect:
+    """Return a comparison that feeds current values one by one to a fitted detector per column."""
     detectors = {name: IncrementalKSTest(window_size=WINDOW) for name in reference}
     for name, detector in detectors.items():
         detector.fit(X=reference[name])
@@ -34,8 +34,8 @@ def stream(reference: Columns, _known: Known) -> Ask:
 def _fed(detector: IncrementalKSTest, values: Floats) -> bool:
     drifted = False
     for value in values.tolist():
-        told, _ = detector.update(value=value)
-        drifted |= told is not None and bool(told.p_value < LEVEL)
+        output, _ = detector.update(value=value)
+        drifted |= output is not None and bool(output.p_value < LEVEL)
     return drifted
 
 

@@ -1,13 +1,13 @@
-"""POET: version 1 of `detect_drift` at two of its starts, rendered as a workspace would have it.
+"""POET: version 1 of `detect_drift` with two presets, rendered as in a workspace.
 
-References are prepared once. Only `with times` hands over when the values came and how long a season is;
-the others know no more than the other tools do.
+References are prepared once. Only `with times` passes the times and the length of a season; the other methods
+get the same input as the other tools.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.peers.adapters.kinds import Ask, Columns, Known, Prepare
+from benchmarks.peers.adapters.kinds import Columns, Detect, Prepare, SampleInfo
 from poet.build.probes import loaded
 from poet.build.render import render
 from poet.spec import policy
@@ -16,13 +16,13 @@ from poet_runtime.drift.table import detect_drift_table
 
 
 def version_1(start: str) -> Callable[..., Any]:
-    """Render and load what a workspace begins with."""
+    """Return the policy of a new workspace."""
     module: Any = loaded(render(policy("detect_drift").version_1(start)).source, start)
     return module.detect_drift  # type: ignore[no-any-return]
 
 
 def _starting(start: str, *, knows_times: bool = False) -> Prepare:
-    def prepare(reference: Columns, known: Known) -> Ask:
+    def prepare(reference: Columns, known: SampleInfo) -> Detect:
         detect = version_1(start)
         times = known.reference_times if knows_times else None
         period = known.period if knows_times else 0.0

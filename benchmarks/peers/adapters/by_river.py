@@ -1,22 +1,22 @@
-"""river: `drift.ADWIN` as it comes, a stream of single values: first the reference's, then the current ones.
+"""river: `drift.ADWIN` with defaults, a stream of values: first the reference, then the current sample.
 
-A column drifted where the detector says so at any of the current values. In repeated calls the stream goes
-on: a detector cannot be set back to where the reference ended but by copying it, which costs as well.
+A column drifted if the detector reports drift at any of the current values. In repeated calls the stream
+continues: only a copy could reset a detector to the end of the reference, and a copy costs time as well.
 """
 
 from river import drift
 
-from benchmarks.peers.adapters.kinds import Ask, Columns, Known, Prepare
+from benchmarks.peers.adapters.kinds import Columns, Detect, Prepare, SampleInfo
 
 
-def adwin(reference: Columns, _known: Known) -> Ask:
-    """Feed the reference to a detector for each column."""
+def adwin(reference: Columns, _known: SampleInfo) -> Detect:
+    """Return a comparison with one detector per column that has processed the reference."""
     detectors = {name: drift.ADWIN() for name in reference}
     for name, detector in detectors.items():
         for value in reference[name].tolist():
             detector.update(value)
 
-    def ask(current: Columns) -> dict[str, bool]:
+    def detect(current: Columns) -> dict[str, bool]:
         drifted = dict.fromkeys(detectors, False)
         for name, detector in detectors.items():
             for value in current[name].tolist():
@@ -24,7 +24,7 @@ def adwin(reference: Columns, _known: Known) -> Ask:
                 drifted[name] |= detector.drift_detected
         return drifted
 
-    return ask
+    return detect
 
 
 METHODS: dict[str, Prepare] = {"ADWIN": adwin}

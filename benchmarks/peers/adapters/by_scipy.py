@@ -2,13 +2,13 @@
 
 from scipy import stats
 
-from benchmarks.peers.adapters.kinds import Ask, Columns, Known, Prepare
+from benchmarks.peers.adapters.kinds import Columns, Detect, Prepare, SampleInfo
 
 LEVEL = 0.05
 
 
-def ks(reference: Columns, _known: Known) -> Ask:
-    """Test each column on its own."""
+def ks(reference: Columns, _known: SampleInfo) -> Detect:
+    """Return a comparison that tests each column separately."""
     return lambda current: {
         name: bool(stats.ks_2samp(current[name], reference[name]).pvalue < LEVEL) for name in reference
     }

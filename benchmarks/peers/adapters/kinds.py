@@ -1,4 +1,4 @@
-"""What goes into an adapter and what comes out; imports nothing that a tool's environment may lack."""
+"""Types of the adapters; this module imports nothing that an environment of a tool may lack."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ask", "Columns", "Floats", "Known", "Prepare"]
+__all__ = ["Columns", "Detect", "Floats", "Prepare", "SampleInfo"]
 
 Floats = NDArray[np.float64]
 Columns = dict[str, Floats]  # by name, all of one length
-Ask = Callable[[Columns], dict[str, bool]]  # whether each column drifted
+Detect = Callable[[Columns], dict[str, bool]]  # whether each column drifted
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known besides the reference's values.
+class SampleInfo:
+    """Facts about the samples besides the values of the reference.
 
-    `length` is how many values the current sample has. The times (seconds) and the period (seconds, 0: none)
-    are only for tools that take them.
+    `length` is the number of values of the current sample. The times (seconds) and the period (seconds, 0:
+    none) are only for tools that take them.
     """
 
     length: int
@@ -27,4 +27,4 @@ class Known:
     period: float = 0.0
 
 
-Prepare = Callable[[Columns, Known], Ask]
+Prepare = Callable[[Columns, SampleInfo], Detect]

@@ -84,7 +84,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     """An input on which two versions differ."""
 
     direction: str  # stricter, looser, or other: neither more nor less
-    question: str
+    probe: str
     older: str
     newer: str
 
@@ -92,7 +92,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The differences in behavior between an older and a newer version.
 
-    `is_exact` is True if no further probe could reveal another difference. `asked` is the number of probes.
+    `is_exact` is True if no further probe could reveal another difference. `probes` is the number of probes.
     `differ` counts the probes with different outcomes, by direction. The probes lie on a grid of constants,
     so these counts are not rates.
     """
@@ -100,7 +100,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     means: str  # what the verdict means for this policy
     is_exact: bool
-    asked: int
+    probes: int
     differ: dict[str, int] = {}
     witnesses: tuple[Witness, ...] = ()
 
@@ -127,14 +127,14 @@ def compare(older: str, newer: str, behaviour: Behaviour) -> Comparison:
         differ[direction] += 1
         if direction not in witnesses:
             witnesses[direction] = Witness(
-                direction=direction, question=_shown(probe), older=_short(before), newer=_short(after)
+                direction=direction, probe=_shown(probe), older=_short(before), newer=_short(after)
             )
     verdict = _verdict(differ)
     return Comparison(
         verdict=verdict,
         means=_meaning(verdict, behaviour),
         is_exact=probe_set.is_exhaustive,
-        asked=len(probe_set.probes),
+        probes=len(probe_set.probes),
         differ=dict(sorted(differ.items())),
         witnesses=tuple(witnesses[name] for name in sorted(witnesses)),
     )

@@ -26,8 +26,8 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
     reports: int
 
     def __str__(self) -> str:
-        told = f", {self.configured:g} in poet.toml, {self.reports} reports" if self.reports else ""
-        return f"{self.name.replace('_', ' ')} {self.learned:g}{told}"
+        origin = f", {self.configured:g} in poet.toml, {self.reports} reports" if self.reports else ""
+        return f"{self.name.replace('_', ' ')} {self.learned:g}{origin}"
 
 
 def learned_costs(
@@ -64,7 +64,7 @@ def learned_costs(
         "run": [(each, each["compute_cost"]) for each in runs],
     }
     estimates = tuple(
-        _estimate(name, told, configuration, newest=summaries.newest_time) for name, told in reports.items()
+        _estimate(name, found, configuration, newest=summaries.newest_time) for name, found in reports.items()
     )
     return msgspec.structs.replace(configured, **{each.name: each.learned for each in estimates}), estimates
 
@@ -79,11 +79,11 @@ def _reports(summaries: "Summaries", configuration: LearnConfiguration, type_: s
 
 
 def _estimate(
-    name: str, told: Iterable[tuple[FeedbackRow, float]], configuration: LearnConfiguration, *, newest: float
+    name: str, found: Iterable[tuple[FeedbackRow, float]], configuration: LearnConfiguration, *, newest: float
 ) -> CostEstimate:
     costs = configuration.costs
     configured: float = getattr(costs, name)
-    reports: Sequence[tuple[FeedbackRow, float]] = [pair for pair in told if pair[1] > 0.0]
+    reports: Sequence[tuple[FeedbackRow, float]] = [pair for pair in found if pair[1] > 0.0]
     values = [value / costs.unit_usd for _, value in reports]
     weights = decay_weights(
         [each.time for each, _ in reports], half_life_days=configuration.half_life_days, newest=newest

@@ -114,7 +114,7 @@ def parse_key(hypothesis: str) -> tuple[str, ...]:
     return tuple(word.replace("%2F", "/").replace("%25", "%") for word in hypothesis.split("/"))
 
 
-def contrasts(
+def contrast_factors(
     hypothesis: str,
     readings: Iterable[V],
     has: Callable[[V], bool],
@@ -124,7 +124,7 @@ def contrasts(
     label: str = "",
 ) -> Iterator[EFactor]:
     """Yield e-factors, within each stratum, for larger outcomes of the readings that `has` marks."""
-    for block in chunks(readings, stratum=stratum, level=has):
+    for block in exchangeable_blocks(readings, stratum=stratum, level=has):
         yield ordering_factor(
             hypothesis,
             (label, *stratum(block[0])),
@@ -135,7 +135,7 @@ def contrasts(
         )
 
 
-def chunks(
+def exchangeable_blocks(
     readings: Iterable[V], *, stratum: Callable[[V], Hashable], level: Callable[[V], object]
 ) -> Iterator[list[V]]:
     """Yield blocks of up to `LENGTH` readings with at least two levels from each stratum.
@@ -169,7 +169,7 @@ def ordering_factor(
     """Return the e-factor of "outcomes increase with scores" in a block; negative strengths: decrease."""
 
     def evidence(readings: Sequence[V]) -> NDArray[np.float64]:
-        ascending = [score(readings[k]) for k in drawn_order(readings, outcome)]
+        ascending = [score(readings[k]) for k in outcome_order(readings, outcome)]
         return log_ordering_evidence(ascending, strengths)
 
     return EFactor(hypothesis, stratum, evidence(block), tuple(block), evidence)
@@ -253,10 +253,10 @@ def factors_excluding(blocks: Iterable[EFactor], *sources: str) -> list[EFactor]
     return kept
 
 
-def drawn_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:
+def outcome_order(block: Sequence[V], outcome: Callable[[V], float]) -> list[int]:
     """Return the indices sorted by outcome; a fixed digest of source and id breaks ties."""
-    return sorted(range(len(block)), key=lambda k: (outcome(block[k]), _lot(block[k])))
+    return sorted(range(len(block)), key=lambda k: (outcome(block[k]), _tie_break(block[k])))
 
 
-def _lot(reading: ObservationLike) -> bytes:
+def _tie_break(reading: ObservationLike) -> bytes:
     return hashlib.sha256(f"{reading.source}\n{reading.event_id}".encode()).digest()

@@ -79,17 +79,17 @@ def cap_bursts(
     At most `burst_limit` rows of one source count per clock hour of event time: the first ones in the given
     order.
     """
-    taken: Counter[tuple[str, int]] = Counter()
+    seen: Counter[tuple[str, int]] = Counter()
     counted: list[dict[str, Any]] = []
-    set_aside: Counter[str] = Counter()
+    excluded_by_source: Counter[str] = Counter()
     for row in rows:
         hour = (row["source"], int(row["time"] // _HOUR))
-        taken[hour] += 1
-        if taken[hour] <= burst_limit:
+        seen[hour] += 1
+        if seen[hour] <= burst_limit:
             counted.append(row)
         else:
-            set_aside[row["source"]] += 1
-    return counted, dict(sorted(set_aside.items()))
+            excluded_by_source[row["source"]] += 1
+    return counted, dict(sorted(excluded_by_source.items()))
 
 
 def feedback_rows(table: pa.Table, *, burst_limit: int) -> tuple[list[FeedbackRow], int]:
@@ -146,15 +146,15 @@ def excluding(tables: E, sources: Iterable[str]) -> E:
     return cast("E", dataclasses.replace(cast("Any", tables), **kept))
 
 
-def floored(size: int) -> int:
+def round_down(size: int) -> int:
     """Return the largest size 1, 2 or 5 times a power of ten that is at most `size` (>= 1).
 
     Sizes lie on a fixed grid, so that no boundary is chosen by looking at outcomes.
     """
-    return max(each for each in around(size) if each <= size)
+    return max(each for each in round_sizes(size) if each <= size)
 
 
-def around(size: int) -> tuple[int, ...]:
+def round_sizes(size: int) -> tuple[int, ...]:
     """Return the round sizes of the decade of `size` (>= 1), and the first of the next decade."""
     decade: int = 10 ** (len(str(size)) - 1)
     return decade, 2 * decade, 5 * decade, 10 * decade

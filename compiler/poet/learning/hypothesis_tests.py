@@ -48,9 +48,9 @@ class HypothesisTest:
     e_value: float
     e_value_threshold: float
     is_rejected: bool  # the null is rejected at the workspace's risk: there is an effect
-    log_faded: float  # the same evidence with decay: below 0 it opposes the hypothesis
+    log_decayed: float  # the same evidence with decay: below 0 it opposes the hypothesis
     n_effective: float
-    log_without: float  # the minimum of `log_faded` over leaving out one source
+    log_without: float  # the minimum of `log_decayed` over leaving out one source
     sources: dict[str, int]
     events_needed: int | None
     sample_events: tuple[str, ...]
@@ -62,12 +62,12 @@ class HypothesisTest:
 
         The null must be rejected, also by recent evidence, and not due to a single source.
         """
-        return self.is_rejected and min(self.log_faded, self.log_without) >= 0.0
+        return self.is_rejected and min(self.log_decayed, self.log_without) >= 0.0
 
     @property
-    def has_turned(self) -> bool:
+    def is_contradicted(self) -> bool:
         """Return whether recent evidence contradicts it."""
-        return self.log_faded < 0.0 or self.log_without < _CONTRADICTED
+        return self.log_decayed < 0.0 or self.log_without < _CONTRADICTED
 
     def evidence(
         self,
@@ -123,9 +123,13 @@ def evaluate_hypotheses(
     everything = _by_hypothesis(compare())
     half_life = configuration.half_life_days
     e_values = {name: _e_value(factors, half_life) for name, factors in everything.items()}
-    parts = {source: _by_hypothesis(compare(source)) for source in excludable_sources(sources_by_first_event)}
+    factors_without = {
+        source: _by_hypothesis(compare(source)) for source in excludable_sources(sources_by_first_event)
+    }
     without_source = {
-        name: {source: _e_value(part.get(name, ()), half_life) for source, part in parts.items()}
+        name: {
+            source: _e_value(factors.get(name, ()), half_life) for source, factors in factors_without.items()
+        }
         for name in e_values
     }
     suspects = {name: outlier_source(e, without_source[name]) for name, e in e_values.items()}
@@ -133,9 +137,9 @@ def evaluate_hypotheses(
         name: leave_one_out_mixture(e, list(without_source[name].values())) for name, e in e_values.items()
     }
     rejected = _rejected(e_values, weights, configuration.risk, together)
-    fade = partial(log_faded_evidence, half_life_days=half_life, newest=newest)
-    asked = sources if rejected or has_rules else ()
-    without = _Excluding(compare, fade, excludable=asked if parts else ())
+    decayed = partial(log_decayed_evidence, half_life_days=half_life, newest=newest)
+    left_out_in_turn = sources if rejected or has_rules else ()
+    without = _Excluding(compare, decayed, excludable=left_out_in_turn if factors_without else ())
     tests: dict[str, HypothesisTest] = {}
     for name, factors in everything.items():
         others = len((rejected & set(together)) - {name}) if name in together else 0
@@ -146,8 +150,8 @@ def evaluate_hypotheses(
             e_value=float(f"{e_values[name]:.6g}"),
             e_value_threshold=float(f"{threshold:.6g}"),
             is_rejected=name in rejected,
-            log_faded=without.best(name, fade(factors)),
-            log_without=without.least(name, asked),
+            log_decayed=without.best(name, decayed(factors)),
+            log_without=without.least(name, left_out_in_turn),
             n_effective=_n_effective(factors, half_life, newest),
             sources=dict(sorted(Counter(row.source for f in factors for row in f.readings).items())),
             events_needed=None if name in rejected else _events_needed(factors, threshold / e_values[name]),
@@ -175,18 +179,18 @@ class _Excluding:
     def __init__(
         self,
         compare: Callable[..., list[EFactor]],
-        fade: Callable[[Sequence[EFactor]], float],
+        decayed: Callable[[Sequence[EFactor]], float],
         *,
         excludable: Sequence[str],
     ) -> None:
-        self._compare, self._fade, self._excludable = compare, fade, excludable
+        self._compare, self._decayed, self._excludable = compare, decayed, excludable
         self._known: dict[tuple[str, ...], dict[str, float]] = {}
 
     def _value(self, name: str, *excluded: str) -> float | None:
         key = tuple(sorted(excluded))
         if key not in self._known:
             factors = _by_hypothesis(self._compare(*key))
-            self._known[key] = {each: self._fade(found) for each, found in factors.items()}
+            self._known[key] = {each: self._decayed(found) for each, found in factors.items()}
         return self._known[key].get(name)
 
     def alone(self, name: str, source: str, sources: Sequence[str]) -> float:
@@ -234,7 +238,7 @@ def _e_value(factors: Sequence[EFactor], half_life_days: float) -> float:
     return math.exp(min(log, LARGEST_LOG))
 
 
-def log_faded_evidence(factors: Sequence[EFactor], *, half_life_days: float, newest: float) -> float:
+def log_decayed_evidence(factors: Sequence[EFactor], *, half_life_days: float, newest: float) -> float:
     """Return the log evidence with decay; below 0 it opposes the hypothesis.
 
     It is a log-mean over strata and alternatives, so strata without the effect do not hide one that has it.

@@ -4,7 +4,7 @@ A source may revise its vote, so there are two choices of the label that a bet u
 label at its first vote only is a martingale regardless of what sources do, but a misclick then remains
 evidence forever. A bet on final labels, with each execution at the position of its *last counted vote*, lets
 people correct themselves. It is valid if, under the null, the decision to vote again does not depend on what
-a candidate answered. `Ballots` has both: `label` with `positions` for the second choice, `first_label` for
+a candidate answered. `LabelTable` has both: `label` with `positions` for the second choice, `first_label` for
 the first. To guard against revisions that depend on a candidate, take the smaller of both e-values: it is as
 valid as the first and as robust to misclicks as the second. In either case bets follow the order of the
 rows; a vote that is settled later never moves before one on which a bet was already made.
@@ -37,7 +37,7 @@ _EXECUTION: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ballots:
+class LabelTable:
     """Labels with one row per voted execution, ordered by `positions`; every array has shape (executions,).
 
     If an execution was never recorded, `is_recorded` is False, `propensity` is NaN, `drifted`, `audit` and
@@ -55,7 +55,7 @@ class Ballots:
     times: NDArray[np.float64]  # event time of the last counted vote in seconds
     event_ids: NDArray[np.object_]  # of the last counted vote
     origin: NDArray[np.object_]  # of the last counted vote: "validation", "false_positive", "missed", or soft
-    volunteered: NDArray[np.bool_]  # every counted vote is an unsolicited report of a missed drift
+    unsolicited: NDArray[np.bool_]  # every counted vote is an unsolicited report of a missed drift
     impact: NDArray[np.object_]  # the highest business impact in the counted votes, or ""
     is_recorded: NDArray[np.bool_]
     policy_version: NDArray[np.int64]
@@ -69,14 +69,14 @@ class Ballots:
     n_reference: NDArray[np.int64]
     sources_by_first_vote: tuple[str, ...]  # all sources, ordered by their first vote
     votes_by_source: dict[str, int]
-    set_aside: dict[str, int]  # source: votes beyond its burst limit
+    excluded_votes: dict[str, int]  # source: votes beyond its burst limit
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return int(self.execution_ids.size)
 
 
-def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[str] = ()) -> Ballots:
+def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[str] = ()) -> LabelTable:
     """Return the labels of `Summaries.votes`: the last vote of each source on each execution, by position.
 
     At most `burst_limit` votes of one source count per clock hour of event time: the earliest by position.
@@ -90,7 +90,7 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
         key = row["source"], row["execution_id"]
         if key not in last or row["origin"] not in _SOFT or last[key]["origin"] in _SOFT:
             last[key] = row  # a soft vote (an action) never replaces an explicit vote
-    counted, set_aside = cap_bursts(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
+    counted, excluded_votes = cap_bursts(sorted(last.values(), key=lambda row: row["position"]), burst_limit)
     first: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         first.setdefault((row["source"], row["execution_id"]), row)
@@ -98,65 +98,69 @@ def count_votes(votes: pa.Table, *, burst_limit: int = 50, without: Collection[s
     for row in counted:  # by position, so each list ends with the last counted vote
         by_execution.setdefault(row["execution_id"], []).append(row)
     groups = sorted(by_execution.values(), key=lambda group: group[-1]["position"])
-    openings = [
+    first_votes = [
         min((first[row["source"], row["execution_id"]] for row in group), key=lambda row: row["position"])
         for group in groups
     ]
     sources_by_first_vote = tuple(dict.fromkeys(row["source"] for row in rows))
-    return _ballots(groups, openings, counted, sources_by_first_vote, set_aside, n_votes=votes.num_rows)
+    return _label_table(
+        groups, first_votes, counted, sources_by_first_vote, excluded_votes, n_votes=votes.num_rows
+    )
 
 
-def _ballots(
+def _label_table(
     groups: list[list[dict[str, Any]]],
-    openings: list[dict[str, Any]],
+    first_votes: list[dict[str, Any]],
     counted: list[dict[str, Any]],
     sources_by_first_vote: tuple[str, ...],
-    set_aside: dict[str, int],
+    excluded_votes: dict[str, int],
     *,
     n_votes: int,
-) -> Ballots:
-    settled = [group[-1] for group in groups]
+) -> LabelTable:
+    last_votes = [group[-1] for group in groups]
     label = np.array([_label(group) for group in groups], dtype=np.float64)
-    said = np.array([np.mean([row["was_real"] for row in group]) for group in groups], dtype=np.float64)
-    disagreement = 2.0 * np.minimum(said, 1.0 - said)
+    shares_real = np.array(
+        [np.mean([row["was_real"] for row in group]) for group in groups], dtype=np.float64
+    )
+    disagreement = 2.0 * np.minimum(shares_real, 1.0 - shares_real)
     by_source = dict(sorted(Counter(row["source"] for row in counted).items()))
-    return Ballots(
-        execution_ids=_objects([row["execution_id"] for row in settled]),
+    return LabelTable(
+        execution_ids=_objects([row["execution_id"] for row in last_votes]),
         label=label,
-        first_label=np.array([_label([row]) for row in openings], dtype=np.float64),
+        first_label=np.array([_label([row]) for row in first_votes], dtype=np.float64),
         disagreement=disagreement,
         n_sources=np.array([len(group) for group in groups], dtype=np.int64),
         sources=_objects([tuple(sorted(row["source"] for row in group)) for group in groups]),
-        positions=np.array([row["position"] for row in settled], dtype=np.int64),
-        first_positions=np.array([row["position"] for row in openings], dtype=np.int64),
-        times=np.array([row["time"] for row in settled], dtype=np.float64),
-        event_ids=_objects([row["event_id"] for row in settled]),
-        origin=_objects([row["origin"] for row in settled]),
-        volunteered=np.array([all(row["origin"] == "missed" for row in g) for g in groups], dtype=np.bool_),
-        impact=_objects([max((row["business_impact"] or "" for row in g), key=_gravity) for g in groups]),
-        is_recorded=np.array([row["drifted"] is not None for row in settled], dtype=np.bool_),
-        policy_version=_numbers(settled, "policy_version"),
-        drifted=_flags(settled, "drifted"),
-        audit=_flags(settled, "audit"),
-        propensity=np.array([_or_nan(row["propensity"]) for row in settled], dtype=np.float64),
-        features=_objects([row["feature"] or "" for row in settled]),
-        kinds=_objects([row["kind"] or "" for row in settled]),
-        is_seasonal=_flags(settled, "is_seasonal"),
-        n_current=_numbers(settled, "n_current"),
-        n_reference=_numbers(settled, "n_reference"),
+        positions=np.array([row["position"] for row in last_votes], dtype=np.int64),
+        first_positions=np.array([row["position"] for row in first_votes], dtype=np.int64),
+        times=np.array([row["time"] for row in last_votes], dtype=np.float64),
+        event_ids=_objects([row["event_id"] for row in last_votes]),
+        origin=_objects([row["origin"] for row in last_votes]),
+        unsolicited=np.array([all(row["origin"] == "missed" for row in g) for g in groups], dtype=np.bool_),
+        impact=_objects([max((row["business_impact"] or "" for row in g), key=_severity) for g in groups]),
+        is_recorded=np.array([row["drifted"] is not None for row in last_votes], dtype=np.bool_),
+        policy_version=_numbers(last_votes, "policy_version"),
+        drifted=_flags(last_votes, "drifted"),
+        audit=_flags(last_votes, "audit"),
+        propensity=np.array([_or_nan(row["propensity"]) for row in last_votes], dtype=np.float64),
+        features=_objects([row["feature"] or "" for row in last_votes]),
+        kinds=_objects([row["kind"] or "" for row in last_votes]),
+        is_seasonal=_flags(last_votes, "is_seasonal"),
+        n_current=_numbers(last_votes, "n_current"),
+        n_reference=_numbers(last_votes, "n_reference"),
         sources_by_first_vote=sources_by_first_vote,
         votes_by_source=by_source,
-        set_aside=set_aside,
-        notes=_notes(n_votes, len(counted), len(groups), disagreement, set_aside),
+        excluded_votes=excluded_votes,
+        notes=_notes(n_votes, len(counted), len(groups), disagreement, excluded_votes),
     )
 
 
 def _label(group: list[dict[str, Any]]) -> float:
     """Return the mean of the explicit votes; soft votes count only if there are no explicit votes."""
-    said = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
-    done = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
-    told = said or done
-    return sum(told) / len(told)
+    explicit = [float(row["was_real"]) for row in group if row["origin"] not in _SOFT]
+    soft = [abs(float(row["was_real"]) - _SOFT[row["origin"]]) for row in group if row["origin"] in _SOFT]
+    counted = explicit or soft
+    return sum(counted) / len(counted)
 
 
 def _notes(
@@ -164,14 +168,14 @@ def _notes(
     n_counted: int,
     n_executions: int,
     disagreement: NDArray[np.float64],
-    set_aside: dict[str, int],
+    excluded_votes: dict[str, int],
 ) -> tuple[str, ...]:
     notes = [f"{n_counted} of {n_votes} votes count, on {n_executions} executions"]
     split = int((disagreement > 0).sum())
     if split:
         notes.append(f"sources disagree on {split} of {n_executions} executions")
     notes += [
-        f"{n} votes of {source} beyond its burst limit are set aside" for source, n in set_aside.items()
+        f"{n} votes of {source} beyond its burst limit are set aside" for source, n in excluded_votes.items()
     ]
     return tuple(notes)
 
@@ -194,7 +198,7 @@ def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _gravity(impact: str) -> int:
+def _severity(impact: str) -> int:
     return _IMPACTS.index(impact) if impact in _IMPACTS else 0
 
 
@@ -210,8 +214,10 @@ def with_soft_votes(summaries: "Summaries") -> pa.Table:
     soft = [*_retrained(summaries), *_adjusted(summaries)]
     if not soft:
         return votes
-    told = pa.Table.from_pylist(soft, schema=votes.schema)
-    return pa.concat_tables([votes, told]).sort_by([("position", "ascending"), ("execution_id", "ascending")])
+    soft_votes = pa.Table.from_pylist(soft, schema=votes.schema)
+    return pa.concat_tables([votes, soft_votes]).sort_by(
+        [("position", "ascending"), ("execution_id", "ascending")]
+    )
 
 
 def _retrained(summaries: "Summaries") -> Iterator[dict[str, Any]]:

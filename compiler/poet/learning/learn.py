@@ -114,14 +114,14 @@ def trial(
     if spec.trial is None:
         return None
     risk = configuration.risk * epoch_alpha(summaries.beginning)
-    judged: TrialOutcome = imported(spec, spec.trial)(
+    outcome: TrialOutcome = imported(spec, spec.trial)(
         summaries,
         champion,
         canary,
         since=since,
         configuration=msgspec.structs.replace(configuration, risk=risk),
     )
-    return judged
+    return outcome
 
 
 def imported(spec: PolicySpec, point: str) -> Any:

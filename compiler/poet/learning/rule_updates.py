@@ -38,13 +38,13 @@ class RuleUpdate:
     log_position: int
 
     @property
-    def in_force(self) -> dict[str, Rule]:
+    def active_rules(self) -> dict[str, Rule]:
         """Return the champion's active rules, by id."""
         return {rule.id: rule for rule in self.champion.active}
 
     def pinned(self, rule: str) -> Rule | None:
         """Return the champion's rule if a person pinned it."""
-        found = self.in_force.get(rule)
+        found = self.active_rules.get(rule)
         if found is None:
             return None
         if found.status == "pinned":
@@ -54,12 +54,12 @@ class RuleUpdate:
 
     def is_vetoed(self, rule: str) -> bool:
         """Return whether a person vetoed the rule, now or in an earlier version."""
-        carried = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
-        return carried or self.configuration.is_vetoed(self.champion.policy, rule)
+        was_vetoed = any(old.id == rule and old.status == "vetoed" for old in self.champion.rules)
+        return was_vetoed or self.configuration.is_vetoed(self.champion.policy, rule)
 
     def carry_over(self, rule: Rule) -> Rule:
         """Return the champion's rule if it is equivalent; otherwise the rule, dated to the next version."""
-        old = self.in_force.get(rule.id)
+        old = self.active_rules.get(rule.id)
         if old and (old.kind, old.condition, old.parameters) == (rule.kind, rule.condition, rule.parameters):
             return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
         return msgspec.structs.replace(
@@ -70,10 +70,10 @@ class RuleUpdate:
         """Return whether a rule is active: supported now, or earlier and not contradicted since."""
         if test and test.holds:
             return True
-        return rule in self.in_force and not (test and test.has_turned)
+        return rule in self.active_rules and not (test and test.is_contradicted)
 
-    def decided(self, rule: Rule, test: HypothesisTest | None) -> list[Rule]:
-        """Return the outcome for a candidate: pinned, vetoed, adopted, unchanged, held, or nothing.
+    def decide(self, rule: Rule, test: HypothesisTest | None) -> list[Rule]:
+        """Return the outcome for a candidate: pinned, vetoed, adopted, unchanged, candidate, or nothing.
 
         `rule` is the candidate as it would be adopted. An active rule stays unchanged if its test no longer
         holds but recent evidence does not contradict it.
@@ -87,19 +87,19 @@ class RuleUpdate:
             return [self.carry_over(rule)]
         if self.is_supported(rule.id, test):
             return [self.carry_over(self._unchanged(rule))]
-        if test and test.e_value > 1.0 and not test.has_turned:
+        if test and test.e_value > 1.0 and not test.is_contradicted:
             return [msgspec.structs.replace(rule, status="candidate")]
         return []
 
     def _unchanged(self, rule: Rule) -> Rule:
-        old = self.in_force[rule.id]
+        old = self.active_rules[rule.id]
         return msgspec.structs.replace(old, evidence=rule.evidence or old.evidence)
 
     def carry_unmentioned(self, seen: Iterable[str], *, kinds: Sequence[str]) -> list[Rule]:
         """Return the active rules without recent feedback; missing feedback retires no rule."""
         known = set(seen)
-        silent = [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
-        return [left for rule in silent for left in self.decided(rule, None)]
+        unmentioned = [rule for rule in self.champion.active if rule.kind in kinds and rule.id not in known]
+        return [left for rule in unmentioned for left in self.decide(rule, None)]
 
     def retired(self, rules: Sequence[Rule]) -> list[Rule]:
         """Return the champion's rules that are missing in the new version as retired, with the reason."""
@@ -162,7 +162,7 @@ def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None
     )
 
 
-def nearest(held: Iterable[Rule]) -> list[Rule]:
+def nearest(candidates: Iterable[Rule]) -> list[Rule]:
     """Return the candidates closest to adoption, closest first."""
 
     def lack(rule: Rule) -> tuple[float, str]:
@@ -171,4 +171,4 @@ def nearest(held: Iterable[Rule]) -> list[Rule]:
             rule.id,
         )
 
-    return sorted(held, key=lack)[:_MOST_SHOWN]
+    return sorted(candidates, key=lack)[:_MOST_SHOWN]

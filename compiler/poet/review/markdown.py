@@ -106,7 +106,7 @@ def _past(section: Change) -> Iterator[str]:
     if witnesses:
         yield ""
         yield from (
-            f"- {each.direction}: {_code(each.question)}: {_code(each.older)} → {_code(each.newer)}"
+            f"- {each.direction}: {_code(each.probe)}: {_code(each.older)} → {_code(each.newer)}"
             for each in witnesses
         )
 

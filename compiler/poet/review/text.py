@@ -104,7 +104,7 @@ def _against_lines(against: Against | None) -> Iterator[str]:
 def _comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield f"  {comparison.verdict}, {coverage_words(comparison)}: {comparison.means}"
     for witness in comparison.witnesses:
-        yield f"    {witness.direction}: {clean(witness.question)}"
+        yield f"    {witness.direction}: {clean(witness.probe)}"
         yield f"      {clean(witness.older)} → {clean(witness.newer)}"
 
 

@@ -76,7 +76,7 @@ def saving_words(replay: Replay) -> str:
 
 def coverage_words(comparison: Comparison) -> str:
     """Return the inputs on which two versions were compared."""
-    return "on every input" if comparison.is_exact else f"on a sample of {comparison.asked} inputs"
+    return "on every input" if comparison.is_exact else f"on a sample of {comparison.probes} inputs"
 
 
 def turned(flips: Flips) -> tuple[tuple[str, Side], ...]:

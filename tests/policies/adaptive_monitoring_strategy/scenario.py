@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """To monitor critical models pays, to monitor quiet ones does not, and drifts come in swarms."""
+    """Return events: monitoring pays for critical models only, and drifts follow incidents."""
     return events_of(_money(np.random.default_rng(6)), hours=4.0)
 
 

@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Fast features are seen late through large windows, slow ones are noisy in small ones."""
+    """Return events: large windows detect fast features late, small windows are noisy for slow ones."""
     return events_of(_windows(np.random.default_rng(2)))
 
 

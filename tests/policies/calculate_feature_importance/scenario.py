@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Price and discount matter three times as much on black friday, the user's location never does."""
+    """Return events: price and discount matter more on Black Friday, the user's location never matters."""
     return events_of(_impacts(np.random.default_rng(3)))
 
 

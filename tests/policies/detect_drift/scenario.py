@@ -12,7 +12,7 @@ START: Final = "ks"
 
 
 def events() -> list[Event]:
-    """KS cries wolf on seasonal features, where the deseasonalized distance tells drifts from tides."""
+    """Return events: KS has false alarms on seasonal features, the deseasonalized distance has none."""
     return events_of(_drifts(np.random.default_rng(1)), hours=0.5)
 
 

@@ -1,4 +1,4 @@
-"""Plan alerts for random results, a million times.
+"""Alerts for a million random lists of results.
 
 Run it as ``python -m tests.policies.generate_alerts.million_alerts [CASES]``.
 """
@@ -20,7 +20,7 @@ NOW = 1_000_000.0
 
 
 def decisions() -> Decisions:
-    """Give decisions with every kind of rule: two suppressions, a cool-down, overlapping groups, a batch."""
+    """Return decisions with two suppressions, a cool-down, overlapping groups and a batch."""
     start = policy("generate_alerts").version_1("baseline")
     learned = (
         Rule(id="batch", kind="batch", condition={"at_least": 3}, status="adopted"),
@@ -64,7 +64,7 @@ def decisions() -> Decisions:
 
 
 def results(chance: random.Random) -> list[DriftResult]:
-    """Draw up to nine results, some alike."""
+    """Return up to nine random results, some of them equal."""
     return [
         DriftResult(
             drifted=chance.random() < 0.8,
@@ -81,7 +81,7 @@ def results(chance: random.Random) -> list[DriftResult]:
 
 
 def history(chance: random.Random, given: Sequence[DriftResult]) -> list[Any]:
-    """Draw earlier alerts about some of the features."""
+    """Return earlier alerts about some of the features."""
     groups = ("", "group-a", "group-b")
     alerts = [
         Alert(members=(each,), raised_at=NOW - chance.uniform(-100.0, 7200.0), group=chance.choice(groups))
@@ -92,7 +92,7 @@ def history(chance: random.Random, given: Sequence[DriftResult]) -> list[Any]:
 
 
 def lost(cases: int, *, seed: int = 0) -> int:
-    """Plan so many cases and count those in which a drifted result is lost, doubled or wrongly held back."""
+    """Return the number of cases in which a result is lost, duplicated or wrongly suppressed."""
     chance = random.Random(seed)
     plan_alerts = module_of(decisions()).generate_alerts
     wrong = 0
@@ -109,12 +109,12 @@ def lost(cases: int, *, seed: int = 0) -> int:
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the cases and print the number of wrong ones."""
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     begun = time.perf_counter()
     wrong = lost(cases)
     took = time.perf_counter() - begun
-    sys.stdout.write(f"{wrong} of {cases} cases lost a result or held back a critical one; {took:.0f} s\n")
+    sys.stdout.write(f"{wrong} of {cases} cases lost a result or suppressed a critical one; {took:.0f} s\n")
     sys.exit(wrong > 0)
 
 

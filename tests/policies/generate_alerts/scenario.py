@@ -8,7 +8,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Three alerts are one cause again and again, one is never of use, repeats annoy."""
+    """Return events: three alerts have one cause, one is always useless, repeats are too many."""
     return events_of(_fatigue(), hours=1.0)
 
 

@@ -10,7 +10,7 @@ from tests.builders import events_of
 
 
 def events() -> list[Event]:
-    """Large tables time out and a sample of 10 000 rows does; columns without values crash the monitor."""
+    """Return events: large tables time out, samples of 10 000 rows work, empty columns crash the monitor."""
     return events_of(_faults(np.random.default_rng(5)))
 
 

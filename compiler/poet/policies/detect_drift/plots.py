@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from poet.policies.detect_drift.learner.describe import judged_alerts
+from poet.policies.detect_drift.learner.describe import false_alarm_shares
 from poet.review.plots import Plot, Series, curves
 from poet.review.report import EVENTS, MOST_RULES, Past
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def plots(past: Past, summaries: "Summaries", at: Sequence[int]) -> Iterator[Plot]:
     """Yield a plot of the share of false alarms among labeled alerts, by the version that raised them."""
-    found = judged_alerts(summaries, list(pairwise([0, *at])), past.configuration)
+    found = false_alarm_shares(summaries, list(pairwise([0, *at])), past.configuration)
     series = [
         Series(
             f"v{version}",

@@ -39,10 +39,10 @@ from poet.stats import decay_weights, rate_interval
 DAYS: Final = (1.0, 3.0, 7.0, 14.0, 30.0)
 LESSER: Final = TIERS[:3]  # no model of high or critical impact is ever monitored less
 _MOST: Final = 3.0  # times the largest cost: surpluses are cut here, so that no single report decides
-_RECKONED: Final = 5.0  # times the cost: larger returns that were never observed are not considered
+_UNSEEN_GAIN: Final = 5.0  # times the cost: larger returns that were never observed are not considered
 _STAKES_ON_GAIN: Final = (0.2, 0.4, 0.7)  # of the wealth, per largest cost so far
 _STAKES_ON_COST: Final = (0.2, 0.5, 0.9)  # of the wealth, per largest gain so far
-_BEYOND: Final = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
+_ALTERNATIVES: Final = (0.3, 0.6, 0.9)  # of the way from the usual rate of real drifts to always
 _FEWEST_EXECUTIONS: Final = 10  # labels from longer after an incident needed to estimate the usual rate
 _HIGHEST: Final = 0.95  # above this usual rate there is no room for a higher one
 
@@ -51,25 +51,25 @@ _HIGHEST: Final = 0.95  # above this usual rate there is no room for a higher on
 class Evidence:
     """All feedback that the bets use, by kind."""
 
-    accounts: Sequence[CostRecord]
-    judged: Sequence[PostIncidentExecution]
+    cost_records: Sequence[CostRecord]
+    executions: Sequence[PostIncidentExecution]
 
 
-def bets(said: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFactor]]:
+def bets(evidence: Evidence, *, costs: Costs, risk: float) -> Callable[..., list[EFactor]]:
     """Return a function from excluded sources to the e-factors of all other rows.
 
     The usual rate after an incident is estimated from labels too, so these bets are recomputed each time.
     """
-    accounts = list(_accounts(said.accounts, costs.miss * costs.unit_usd))
+    factors = list(_cost_factors(evidence.cost_records, costs.miss * costs.unit_usd))
 
     def without(*sources: str) -> list[EFactor]:
-        judged = (row for row in said.judged if row.source not in sources)
-        return [*factors_excluding(accounts, *sources), *_incidents(judged, risk)]
+        executions = (row for row in evidence.executions if row.source not in sources)
+        return [*factors_excluding(factors, *sources), *_incidents(executions, risk)]
 
     return without
 
 
-def risk_shares() -> dict[str, float]:
+def hypothesis_weights() -> dict[str, float]:
     """Return the weights of the hypotheses, fixed before any data are seen."""
     return {
         **{hypothesis_key("thorough", tier): 0.3 / len(TIERS) for tier in TIERS},
@@ -82,18 +82,18 @@ def risk_shares() -> dict[str, float]:
     }
 
 
-def _accounts(accounts: Iterable[CostRecord], dearest: float) -> Iterator[EFactor]:
+def _cost_factors(cost_records: Iterable[CostRecord], cost_of_miss: float) -> Iterator[EFactor]:
     """Yield bets in dollars; a stake risks at most its share of the wealth for any cost record.
 
     On gains, the wealth grows by stake x (gain - cost) / largest cost. Gains are cut at `_MOST` times that
     cost, which can only lower the wealth. On costs, it grows by stake x (cost - gain) / largest gain.
     Evidence that these models never return more is possible only for bounded gains. The bound is the maximum
-    of the largest gain so far, the workspace's cost of a miss, and `_RECKONED` times the cost; unseen gains
-    beyond it are not considered.
+    of the largest gain so far, the workspace's cost of a miss, and `_UNSEEN_GAIN` times the cost. Larger
+    gains that were never observed are not considered.
     """
     largest_cost: defaultdict[str, float] = defaultdict(float)
-    largest_gain: defaultdict[str, float] = defaultdict(lambda: dearest)
-    for row in accounts:
+    largest_gain: defaultdict[str, float] = defaultdict(lambda: cost_of_miss)
+    for row in cost_records:
         for hypothesis in _hypotheses(row):
             if hypothesis.startswith("thorough"):
                 most = largest_cost[hypothesis] = max(largest_cost[hypothesis], row.cost)
@@ -102,7 +102,7 @@ def _accounts(accounts: Iterable[CostRecord], dearest: float) -> Iterator[EFacto
                     yield bounded_mean_factor(hypothesis, row, surplus, stakes=_STAKES_ON_GAIN)
             else:
                 most = largest_gain[hypothesis] = max(largest_gain[hypothesis], row.gain)
-                deficit = (row.cost - row.gain) / max(most, _RECKONED * row.cost)
+                deficit = (row.cost - row.gain) / max(most, _UNSEEN_GAIN * row.cost)
                 yield bounded_mean_factor(hypothesis, row, deficit, stakes=_STAKES_ON_COST)
 
 
@@ -115,15 +115,15 @@ def _hypotheses(row: CostRecord) -> Iterator[str]:
         yield hypothesis_key("light", f"{row.band:g}")
 
 
-def _incidents(judged: Iterable[PostIncidentExecution], risk: float) -> Iterator[EFactor]:
+def _incidents(executions: Iterable[PostIncidentExecution], risk: float) -> Iterator[EFactor]:
     """Yield bets that drifts soon after an incident are real more often than a bound of the later rate."""
     # Real drifts, and all labels, from longer after an incident than each span.
     later: dict[float, tuple[int, int]] = dict.fromkeys(DAYS, (0, 0))
-    for row in judged:
-        place = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
-        if place < len(DAYS):
-            yield from _soon_after(DAYS[place], row, *later[DAYS[place]], risk)
-        for days in DAYS[:place]:
+    for row in executions:
+        index = bisect_left(DAYS, row.days) if row.days is not None else len(DAYS)
+        if index < len(DAYS):
+            yield from _soon_after(DAYS[index], row, *later[DAYS[index]], risk)
+        for days in DAYS[:index]:
             real, n = later[days]
             later[days] = real + row.is_real, n + 1
 
@@ -136,13 +136,13 @@ def _soon_after(days: float, row: PostIncidentExecution, real: int, n: int, risk
             row,
             happened=row.is_real,
             chance=usual,
-            alternatives=tuple(usual + (1.0 - usual) * beyond for beyond in _BEYOND),
+            alternatives=tuple(usual + (1.0 - usual) * beyond for beyond in _ALTERNATIVES),
         )
 
 
-def return_on(accounts: Iterable[CostRecord]) -> float:
+def return_on(cost_records: Iterable[CostRecord]) -> float:
     """Return dollars gained per dollar spent; infinity if nothing was spent."""
-    rows = list(accounts)
+    rows = list(cost_records)
     cost = sum(row.cost for row in rows)
     gain = sum(row.gain for row in rows)
     return gain / cost if cost > 0.0 else math.inf
@@ -157,7 +157,7 @@ _KNOWN: Final = 30  # events needed before fewer than `MOST` features can be eno
 
 def top_features(
     impacts: Sequence[FeedbackRow],
-    verdicts: Sequence[FeedbackRow],
+    labels: Sequence[FeedbackRow],
     former: Iterable[str],
     former_top: int,
     *,
@@ -170,17 +170,17 @@ def top_features(
     the number of real drifts. Without labels, the features in force are returned.
     """
     worth: defaultdict[str, float] = defaultdict(float)
-    told = [(each, max(each["model_performance_drop"], 0.0)) for each in impacts]
-    if not told:
-        told = [(each, float(each["was_real_drift"])) for each in verdicts if each["feature"]]
-    if not told:
+    losses = [(each, max(each["model_performance_drop"], 0.0)) for each in impacts]
+    if not losses:
+        losses = [(each, float(each["was_real_drift"])) for each in labels if each["feature"]]
+    if not losses:
         return tuple(sorted(former)), former_top
-    weights = decay_weights([each.time for each, _ in told], half_life_days=half_life_days, newest=newest)
-    for (each, value), weight in zip(told, weights, strict=True):
+    weights = decay_weights([each.time for each, _ in losses], half_life_days=half_life_days, newest=newest)
+    for (each, value), weight in zip(losses, weights, strict=True):
         worth[each["feature"]] += value * float(weight)
-    kept = set(former)
-    ranked = sorted(worth, key=lambda name: (-worth[name] * (_BETTER if name in kept else 1.0), name))
-    enough = _enough([worth[name] for name in ranked]) if len(told) >= _KNOWN else MOST
+    in_use = set(former)
+    ranked = sorted(worth, key=lambda name: (-worth[name] * (_BETTER if name in in_use else 1.0), name))
+    enough = _enough([worth[name] for name in ranked]) if len(losses) >= _KNOWN else MOST
     return tuple(sorted(ranked[:enough])), enough
 
 

@@ -9,7 +9,7 @@ from poet.policies.adaptive_monitoring_strategy.learner.bets import (
     MOST,
     Evidence,
     bets,
-    risk_shares,
+    hypothesis_weights,
     top_features,
 )
 from poet.policies.adaptive_monitoring_strategy.learner.readings import cost_records, post_incident_executions
@@ -38,25 +38,25 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     of *ever* adopting a rule is at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
-    said = [rows for rows, _ in read]
+    tables = [rows for rows, _ in read]
 
-    runs, catches, months, judged, impacts = said
+    runs, catches, months, labels, impacts = tables
     everything = Evidence(
-        accounts=cost_records(runs, catches, months, judged, configuration.costs),
-        judged=list(post_incident_executions(judged)),
+        cost_records=cost_records(runs, catches, months, labels, configuration.costs),
+        executions=list(post_incident_executions(labels)),
     )
     tests = evaluate_hypotheses(
         bets(everything, costs=configuration.costs, risk=configuration.risk),
-        risk_shares(),
-        sources=dominant_sources(*said[:4]),
+        hypothesis_weights(),
+        sources=dominant_sources(*tables[:4]),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        sources_by_first_event=sources_by_first_event(*said[:4]),
+        sources_by_first_event=sources_by_first_event(*tables[:4]),
     )
     features, top = top_features(
         impacts,
-        judged,
+        labels,
         *_in_force(champion),
         half_life_days=configuration.half_life_days,
         newest=summaries.newest_time,
@@ -66,18 +66,18 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         champion=champion,
         configuration=configuration,
         log_position=summaries.log_position,
-        said=excluding(everything, adversarial),
+        evidence=excluding(everything, adversarial),
         tests=tests,
         features=features,
         top=top,
     )
     (every,) = baseline(champion.start)
     rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
-    notes = [f"{len(everything.accounts)} accounts and {len(everything.judged)} verdicts were read"]
+    notes = [f"{len(everything.cost_records)} accounts and {len(everything.executions)} verdicts were read"]
     notes += adversarial_notes(adversarial)
-    aside = sum(n for _, n in read)
-    if aside:
-        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    n_excluded = sum(n for _, n in read)
+    if n_excluded:
+        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 

@@ -13,7 +13,7 @@ BANDS: Final = (0.01, 0.05, 0.2)  # upper bounds of the historical drift rate, o
 _RUNS_A_MONTH: Final = 720.0  # of a model that is monitored hourly, as version 1 does
 _DAY: Final = 86_400.0
 _PREFIX: Final = "drift-"
-_GRAVE: Final = frozenset({"", "high", "critical"})  # an unspecified impact may be high
+_SEVERE: Final = frozenset({"", "high", "critical"})  # an unspecified impact may be high
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def cost_records(
     runs: Sequence[FeedbackRow],
     catches: Sequence[FeedbackRow],
     months: Sequence[FeedbackRow],
-    verdicts: Sequence[FeedbackRow],
+    labels: Sequence[FeedbackRow],
     costs: Costs,
 ) -> list[CostRecord]:
     """Return all cost records in dollars, by position.
@@ -49,10 +49,10 @@ def cost_records(
     rate, the rate is its number of catches divided by the number of hourly runs.
     """
     miss, false_alarm = costs.miss * costs.unit_usd, costs.false_alarm * costs.unit_usd
-    impacts = {each["execution_id"]: each["business_impact"] for each in verdicts if each["business_impact"]}
-    told = [(e, e["business_value"] or 0.0, e["compute_cost"]) for e in runs]
-    told += [(e, e["prevented_loss"], e["monitoring_cost"]) for e in catches]
-    told += [
+    impacts = {each["execution_id"]: each["business_impact"] for each in labels if each["business_impact"]}
+    amounts = [(e, e["business_value"] or 0.0, e["compute_cost"]) for e in runs]
+    amounts += [(e, e["prevented_loss"], e["monitoring_cost"]) for e in catches]
+    amounts += [
         (
             e,
             (e["drifts_caught"] or 0) * miss,
@@ -60,9 +60,9 @@ def cost_records(
         )
         for e in months
     ]
-    told += [
+    amounts += [
         (e, miss if e["was_real_drift"] else 0.0, 0.0 if e["was_real_drift"] else false_alarm)
-        for e in verdicts
+        for e in labels
         if "business_impact" in e.context or "historical_drift_rate" in e.context
     ]
     return [
@@ -75,7 +75,7 @@ def cost_records(
             gain=max(gain, 0.0),
             cost=cost + max(-gain, 0.0),
         )
-        for e, gain, cost in sorted(told, key=lambda row: row[0].position)
+        for e, gain, cost in sorted(amounts, key=lambda row: row[0].position)
     ]
 
 
@@ -92,18 +92,18 @@ def _band(each: FeedbackRow) -> float | None:
         rate = each["drifts_caught"] / _RUNS_A_MONTH
     if not isinstance(rate, int | float) or not rate >= 0.0:
         return None
-    place = bisect_right(BANDS, rate)
-    return BANDS[place] if place < len(BANDS) else None
+    index = bisect_right(BANDS, rate)
+    return BANDS[index] if index < len(BANDS) else None
 
 
-def post_incident_executions(verdicts: Sequence[FeedbackRow]) -> Iterator[PostIncidentExecution]:
+def post_incident_executions(labels: Sequence[FeedbackRow]) -> Iterator[PostIncidentExecution]:
     """Yield the labels of ``drift.validation`` by event time, with the days since the last incident.
 
     An incident is a real drift of high, critical or unspecified impact.
     """
     last: float | None = None
-    for each in sorted(verdicts, key=lambda row: (row.time, row.position)):
+    for each in sorted(labels, key=lambda row: (row.time, row.position)):
         days = (each.time - last) / _DAY if last is not None else None
         yield PostIncidentExecution(each.event_id, each.source, each.time, each["was_real_drift"], days)
-        if each["was_real_drift"] and (each["business_impact"] or "") in _GRAVE:
+        if each["was_real_drift"] and (each["business_impact"] or "") in _SEVERE:
             last = each.time

@@ -12,14 +12,14 @@ from poet.policies.adaptive_monitoring_strategy.learner.readings import BANDS, T
 from poet.spec.decisions import Interval, Replay, Rule
 from poet.stats import rate_interval
 
-_MUCH: Final[dict[str, object]] = {"frequency": "real_time", "tests": "multiple"}
+_THOROUGH: Final[dict[str, object]] = {"frequency": "real_time", "tests": "multiple"}
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyRuleUpdate(RuleUpdate):
     """A rule update with the feedback on costs and gains."""
 
-    said: Evidence
+    evidence: Evidence
     tests: Mapping[str, HypothesisTest]
     features: tuple[str, ...]  # features kept when a model is monitored less
     top: int
@@ -33,7 +33,7 @@ class StrategyRuleUpdate(RuleUpdate):
         return self._tiers(
             "thorough",
             TIERS,
-            dict(_MUCH),
+            dict(_THOROUGH),
             lambda back: f"monitoring returned {back:.3g} dollars for each dollar",
         )
 
@@ -47,32 +47,34 @@ class StrategyRuleUpdate(RuleUpdate):
         return self._tiers(
             "lesser",
             tuple(tier for tier in LESSER if tier not in thorough),
-            self._little(),
+            self._reduced(),
             lambda back: f"monitoring returned only {back:.2g} dollars for each dollar",
         )
 
     def _tiers(
-        self, kind: str, tiers: Sequence[str], parameters: dict[str, object], said: Callable[[float], str]
+        self, kind: str, tiers: Sequence[str], parameters: dict[str, object], describe: Callable[[float], str]
     ) -> list[Rule]:
         """Return the rule for the tiers with support, or else for the tier closest to its threshold."""
-        old = self.in_force.get(kind)
+        old = self.active_rules.get(kind)
         former = cast("list[str]", old.condition["impacts"]) if old else []
         tests = {tier: self.tests.get(hypothesis_key(kind, tier)) for tier in tiers}
-        standing = [
+        supported = [
             tier
             for tier, test in tests.items()
-            if (test and test.holds) or (tier in former and not (test and test.has_turned))
+            if (test and test.holds) or (tier in former and not (test and test.is_contradicted))
         ]
-        judged = {tier: test for tier, test in tests.items() if test}
-        chosen = standing or sorted(judged, key=lambda t: judged[t].e_value_threshold / judged[t].e_value)[:1]
+        tested = {tier: test for tier, test in tests.items() if test}
+        chosen = (
+            supported or sorted(tested, key=lambda t: tested[t].e_value_threshold / tested[t].e_value)[:1]
+        )
         if not chosen:
             return []
         weakest = min(
-            (judged[tier] for tier in chosen if tier in judged),
+            (tested[tier] for tier in chosen if tier in tested),
             key=lambda test: test.e_value / test.e_value_threshold,
             default=None,
         )
-        accounts = [row for row in self.said.accounts if row.tier in chosen]
+        records = [row for row in self.evidence.cost_records if row.tier in chosen]
         border = TIERS.index(
             min(chosen, key=TIERS.index) if kind == "thorough" else max(chosen, key=TIERS.index)
         )
@@ -84,55 +86,55 @@ class StrategyRuleUpdate(RuleUpdate):
             parameters=parameters,
             status="adopted",
             was=", ".join(former) if former else "as every model",
-            reason=f"{said(return_on(accounts))}, {len(accounts)} accounts",
+            reason=f"{describe(return_on(records))}, {len(records)} accounts",
             evidence=evidence_of(
                 weakest,
-                before=_paying(accounts, self.configuration.risk),
-                replay=self._saved(accounts, 1.0 if kind == "thorough" else -1.0),
+                before=_paying(records, self.configuration.risk),
+                replay=self._saved(records, 1.0 if kind == "thorough" else -1.0),
             ),
         )
-        if standing and not self.pinned(kind) and not self.is_vetoed(kind):
+        if supported and not self.pinned(kind) and not self.is_vetoed(kind):
             return [self.carry_over(rule)]
-        return self.decided(rule, weakest)
+        return self.decide(rule, weakest)
 
     def _quiet(self) -> list[Rule]:
         known = [(band, v) for band in BANDS if (v := self.tests.get(hypothesis_key("light", f"{band:g}")))]
         if not known:
             return self.carry_unmentioned((), kinds=("quiet",))
         shown = [pair for pair in known if pair[1].holds]
-        old = self.in_force.get("quiet")
+        old = self.active_rules.get("quiet")
         former = cast("float", old.condition["drift_rate_below"]) if old else None
         band, test = (
             shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
         )
         if former and not shown:
             band, test = former, dict(known).get(former, test)
-        accounts = [row for row in self.said.accounts if row.band is not None and row.band <= band]
+        records = [row for row in self.evidence.cost_records if row.band is not None and row.band <= band]
         rule = Rule(
             id="quiet",
             kind="quiet",
             condition={"drift_rate_below": band},
-            parameters=self._little(),
+            parameters=self._reduced(),
             status="adopted",
             was=f"below {former:g}" if former else "as every model",
-            reason=f"monitoring returned only {return_on(accounts):.2g} dollars for each dollar, "
-            f"{len(accounts)} accounts",
+            reason=f"monitoring returned only {return_on(records):.2g} dollars for each dollar, "
+            f"{len(records)} accounts",
             evidence=evidence_of(
                 test,
-                before=_paying(accounts, self.configuration.risk),
-                replay=self._saved(accounts, -1.0),
+                before=_paying(records, self.configuration.risk),
+                replay=self._saved(records, -1.0),
             ),
         )
-        return self.decided(rule, test)
+        return self.decide(rule, test)
 
-    def _little(self) -> dict[str, object]:
+    def _reduced(self) -> dict[str, object]:
         return {"frequency": "daily", "tests": "single", "top": self.top, "features": list(self.features)}
 
-    def _saved(self, accounts: Sequence[CostRecord], sign: float) -> Replay | None:
+    def _saved(self, records: Sequence[CostRecord], sign: float) -> Replay | None:
         """Return the saving on these records: from more monitoring (`sign` 1) or from less (`sign` -1)."""
         unit = self.configuration.costs.unit_usd
-        savings = [sign * (row.gain - row.cost) / unit for row in accounts]
-        return replayed(savings, of=len(self.said.accounts), risk=self.configuration.risk)
+        savings = [sign * (row.gain - row.cost) / unit for row in records]
+        return replayed(savings, of=len(self.evidence.cost_records), risk=self.configuration.risk)
 
     def _incidents(self) -> list[Rule]:
         known = [(days, v) for days in DAYS if (v := self.tests.get(hypothesis_key("incident", f"{days:g}")))]
@@ -143,31 +145,31 @@ class StrategyRuleUpdate(RuleUpdate):
             if not pair[1].holds:
                 break
             shown.append(pair)
-        old = self.in_force.get("incidents")
+        old = self.active_rules.get("incidents")
         former = cast("float", old.condition["within_days"]) if old else None
         days, test = shown[-1] if shown else known[0]
         if former and not shown:
             days = former
-        soon = [row for row in self.said.judged if row.days is not None and row.days <= days]
-        later = [row for row in self.said.judged if row.days is None or row.days > DAYS[-1]]
+        soon = [row for row in self.evidence.executions if row.days is not None and row.days <= days]
+        later = [row for row in self.evidence.executions if row.days is None or row.days > DAYS[-1]]
         real, usual = sum(row.is_real for row in soon), sum(row.is_real for row in later)
         rule = Rule(
             id="incidents",
             kind="incident",
             condition={"within_days": days},
-            parameters=dict(_MUCH),
+            parameters=dict(_THOROUGH),
             status="adopted",
             was=f"for {former:g} days" if former else "as at other times",
             reason=f"{real} of {len(soon)} drifts this soon after an incident were real, "
             f"{usual} of {len(later)} at other times",
             evidence=evidence_of(test),
         )
-        return self.decided(rule, test)
+        return self.decide(rule, test)
 
 
-def _paying(accounts: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
+def _paying(records: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
     """Return the share of records with a gain above their cost, with its interval."""
-    n, paid = len(accounts), sum(row.gain > row.cost for row in accounts)
+    n, paid = len(records), sum(row.gain > row.cost for row in records)
     if not n:
         return ()
     low, high = rate_interval(paid, n, risk=risk)

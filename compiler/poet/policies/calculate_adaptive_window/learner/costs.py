@@ -46,9 +46,9 @@ class BandCosts:
     def best(self, current: int) -> int:
         """Return the cheapest window, or `current` if no window is clearly cheaper."""
         cheapest = int(self.windows[np.argmin(self.cost)])
-        return cheapest if self.is_clearly_dearer(current, cheapest) else current
+        return cheapest if self.costs_clearly_more(current, cheapest) else current
 
-    def is_clearly_dearer(self, window: int, than: int) -> bool:
+    def costs_clearly_more(self, window: int, than: int) -> bool:
         """Return whether a window costs more than another one, at a one-sided level of 5 %."""
         saving = self.at(window) - self.at(than)
         errors = [self.errors[np.searchsorted(self.windows, self.nearest(each))] for each in (window, than)]
@@ -89,40 +89,46 @@ def band_costs(
     shrunk toward the mean of all bands at the same window. It excludes the `stable` features, which use a
     larger window than the band's.
     """
-    late = _curve(_in_band(delays, band), None, newest=newest, configuration=configuration, rising=True)
-    if late is None:
+    delay_curve = _curve(
+        _in_band(delays, band), None, newest=newest, configuration=configuration, rising=True
+    )
+    if delay_curve is None:
         return None
     usual = [reading for reading in noise if reading.feature not in stable] or list(noise)
-    loud = _curve(_in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False)
-    loud = loud or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
+    noise_curve = _curve(
+        _in_band(usual, band), usual, newest=newest, configuration=configuration, rising=False
+    )
+    noise_curve = noise_curve or _curve(usual, None, newest=newest, configuration=configuration, rising=False)
     here = _in_band((*delays, *noise), band)
     used = np.unique([reading.size for reading in here])
-    sizes = np.intersect1d(_candidates(late, loud, configuration.bounds.window_minimum, cap), used)
+    sizes = np.intersect1d(
+        _candidates(delay_curve, noise_curve, configuration.bounds.window_minimum, cap), used
+    )
     if sizes.size == 0:
         return None
-    hours = late.at(sizes)
-    alarms = loud.at(sizes) if loud else np.zeros(sizes.size)
+    hours = delay_curve.at(sizes)
+    alarms = noise_curve.at(sizes) if noise_curve else np.zeros(sizes.size)
     costs = configuration.costs
-    loud_errors = loud.errors_at(sizes) if loud else np.zeros(sizes.size)
+    noise_errors = noise_curve.errors_at(sizes) if noise_curve else np.zeros(sizes.size)
     return BandCosts(
-        windows=_tried(sizes, here),
+        windows=_nearest_used(sizes, here),
         delay_hours=hours,
         alarms_per_day=alarms,
         cost=costs.delay_hour * hours + costs.false_alarm * alarms,
-        errors=np.hypot(costs.delay_hour * late.errors_at(sizes), costs.false_alarm * loud_errors),
+        errors=np.hypot(costs.delay_hour * delay_curve.errors_at(sizes), costs.false_alarm * noise_errors),
     )
 
 
-def _candidates(late: _Curve, loud: _Curve | None, minimum: int, cap: int) -> NDArray[np.int64]:
-    sizes = late.sizes[late.counts >= _FEWEST]
-    if loud is not None:
-        sizes = np.union1d(sizes, loud.sizes[loud.counts >= _FEWEST])
-        sizes = sizes[sizes >= loud.sizes[0]]
-    inside = (sizes >= minimum) & (sizes <= min(cap, int(late.sizes[-1])))
+def _candidates(delay_curve: _Curve, noise_curve: _Curve | None, minimum: int, cap: int) -> NDArray[np.int64]:
+    sizes = delay_curve.sizes[delay_curve.counts >= _FEWEST]
+    if noise_curve is not None:
+        sizes = np.union1d(sizes, noise_curve.sizes[noise_curve.counts >= _FEWEST])
+        sizes = sizes[sizes >= noise_curve.sizes[0]]
+    inside = (sizes >= minimum) & (sizes <= min(cap, int(delay_curve.sizes[-1])))
     return np.asarray(sizes[inside], dtype=np.int64)
 
 
-def _tried(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
+def _nearest_used(sizes: NDArray[np.int64], readings: Sequence[Reading]) -> NDArray[np.int64]:
     """Return for each size the nearest window that was in use."""
     used = [[reading.window for reading in readings if reading.size == size] for size in sizes]
     return np.array(

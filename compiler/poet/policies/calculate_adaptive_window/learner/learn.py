@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.feedback_rows import floored
-from poet.learning.hypothesis_tests import LARGEST_LOG, HypothesisTest, log_faded_evidence
+from poet.learning.feedback_rows import round_down
+from poet.learning.hypothesis_tests import LARGEST_LOG, HypothesisTest, log_decayed_evidence
 from poet.learning.rule_updates import evidence_of
 from poet.policies.calculate_adaptive_window.learner.costs import BandCosts, band_costs
 from poet.policies.calculate_adaptive_window.learner.readings import (
@@ -24,8 +24,8 @@ from poet.policies.calculate_adaptive_window.learner.readings import (
     Reading,
     WindowRuleUpdate,
     gather,
-    loud_factors,
-    snapped,
+    noisy_factors,
+    round_to_grid,
 )
 from poet.spec.decisions import Decisions, Interval, Rule
 from poet.stats import reject
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # One fixed id per fixed edge, so that the id of a rule and the names of its constants never change.
 _IDS: Final = ("window", "slow", "medium", "fast", "very-fast")
-_Why = Literal["learned", "kept", "turned", "start", "pinned", "vetoed"]
+_Reason = Literal["learned", "unchanged", "contradicted", "start", "pinned", "vetoed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Band:
     window: int
     wanted: int
     former: int  # the champion's window
-    why: _Why
+    reason: _Reason
     test: HypothesisTest | None  # the test behind `wanted`
 
 
@@ -72,7 +72,7 @@ def band_rules(update: WindowRuleUpdate, bands: Sequence[Band], costs: Mapping[i
     active = {rule.id for rule in rules}
     for band in bands:
         identity = _IDS[band.index]
-        if band.why == "vetoed":
+        if band.reason == "vetoed":
             rules.append(Rule(id=identity, kind="band", status="vetoed", reason="a person removed it"))
         elif band.wanted != band.window and band.test and band.test.e_value > 1.0:
             held = _learned(update, band, band.wanted, costs[band.index])
@@ -90,11 +90,11 @@ def _decide(update: WindowRuleUpdate, index: int, costs: BandCosts | None) -> Ba
     if wanted != former and test and test.holds:
         return Band(index, wanted, wanted, former, "learned", test)
     behind = _test(update, index, start, former)
-    is_dearer = costs is not None and costs.is_clearly_dearer(former, start)
-    if former != start and behind and (behind.has_turned or is_dearer):
-        return Band(index, start, start, former, "turned", behind)
+    costs_more = costs is not None and costs.costs_clearly_more(former, start)
+    if former != start and behind and (behind.is_contradicted or costs_more):
+        return Band(index, start, start, former, "contradicted", behind)
     if former != start and behind:
-        return Band(index, former, wanted, former, "kept", test if wanted != former else behind)
+        return Band(index, former, wanted, former, "unchanged", test if wanted != former else behind)
     return Band(index, start, wanted, former, "start", test)
 
 
@@ -108,7 +108,7 @@ def _test(update: WindowRuleUpdate, index: int, old: int, new: int) -> Hypothesi
 def _runs(bands: Sequence[Band]) -> list[list[Band]]:
     runs: list[list[Band]] = []
     for band in bands:
-        if runs and runs[-1][-1].window == band.window and band.why != "pinned":
+        if runs and runs[-1][-1].window == band.window and band.reason != "pinned":
             runs[-1].append(band)
         else:
             runs.append([band])
@@ -117,16 +117,18 @@ def _runs(bands: Sequence[Band]) -> list[list[Band]]:
 
 def _band_rule(update: WindowRuleUpdate, run: Sequence[Band], costs: Mapping[int, BandCosts]) -> Rule:
     first = run[0]
-    spoken = [band for band in run if band.why in ("learned", "kept") and band.test and band.index in costs]
-    if spoken:
-        band = max(spoken, key=lambda band: band.test.e_value if band.test else 0.0)
+    supported = [
+        band for band in run if band.reason in ("learned", "unchanged") and band.test and band.index in costs
+    ]
+    if supported:
+        band = max(supported, key=lambda band: band.test.e_value if band.test else 0.0)
         learned = _learned(update, band, first.window, costs[band.index])
         return msgspec.structs.replace(learned, id=_IDS[first.index], condition=_condition(first.index))
-    if first.index == 0 and first.why != "turned":
+    if first.index == 0 and first.reason != "contradicted":
         return msgspec.structs.replace(update.start["window"], parameters={"window": first.window})
     reason = (
         "what was learned no longer pays"
-        if first.why == "turned"
+        if first.reason == "contradicted"
         else f"nothing is shown above {EDGES[first.index - 1]:g} points an hour, the untuned window holds"
     )
     return Rule(
@@ -164,7 +166,9 @@ def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts
 
 def _intervals(update: WindowRuleUpdate, band: int, size: int) -> tuple[Interval, ...]:
     def of(readings: Sequence[Reading]) -> list[Reading]:
-        return [reading for reading in readings if reading.band == band and reading.size == snapped(size)]
+        return [
+            reading for reading in readings if reading.band == band and reading.size == round_to_grid(size)
+        ]
 
     return (
         *update.interval("delay_hours", of(update.delays)),
@@ -203,9 +207,9 @@ def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
     if pinned:
         return [pinned]
     start = update.start["bounds"]
-    limits = update.configuration.bounds
-    cap = min(cast("int", start.parameters["cap"]), limits.window_cap)
-    minimum = min(max(cast("int", start.parameters["minimum"]), limits.window_minimum), cap)
+    configured = update.configuration.bounds
+    cap = min(cast("int", start.parameters["cap"]), configured.window_cap)
+    minimum = min(max(cast("int", start.parameters["minimum"]), configured.window_minimum), cap)
     untuned = msgspec.structs.replace(start, parameters={"minimum": minimum, "cap": cap})
     if update.is_vetoed("bounds"):
         return [update.carry_over(untuned)]
@@ -218,12 +222,12 @@ def bounds_rules(update: WindowRuleUpdate) -> list[Rule]:
 
 def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
     """Return the bounds if no cap is supported now; an older cap stays unless evidence contradicts it."""
-    old = update.in_force.get("bounds")
+    old = update.active_rules.get("bounds")
     former = cast("int", old.parameters["cap"]) if old else 0
     cap = cast("int", untuned.parameters["cap"])
     if old and former < cap:
-        test = update.tests.get(f"cap/{floored(former * 10 // _TENTHS_KEPT)}")
-        if test and test.has_turned:
+        test = update.tests.get(f"cap/{round_down(former * 10 // _TENTHS_KEPT)}")
+        if test and test.is_contradicted:
             reason = f"runs of {former} points and more no longer time out more often than smaller ones"
             return [update.carry_over(msgspec.structs.replace(untuned, was=f"cap {former}", reason=reason))]
         return [update.carry_over(msgspec.structs.replace(untuned, parameters=old.parameters))]
@@ -243,19 +247,19 @@ def _is_rising(update: WindowRuleUpdate, size: int) -> bool:
 def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
     """Return the bounds with a cap below the sizes that hit a limit at this grid step."""
     step = [run for run in update.runs if min(run.size, update.cap_sizes[-1]) == size]
-    bitten = [run.window for run in step if run.outcome > 0.0]
+    hits = [run.window for run in step if run.outcome > 0.0]
     former = cast("int", untuned.parameters["cap"])
-    smallest = int(np.quantile(bitten, _STRAYS, method="lower")) if bitten else former
+    smallest = int(np.quantile(hits, _STRAYS, method="lower")) if hits else former
     minimum = cast("int", untuned.parameters["minimum"])
     cap = max(min(former, smallest * _TENTHS_KEPT // 10), minimum)
-    old = update.in_force.get("bounds", untuned)
+    old = update.active_rules.get("bounds", untuned)
     test = update.tests[f"cap/{size}"]
     return msgspec.structs.replace(
         untuned,
         parameters={"minimum": minimum, "cap": cap},
         status="adopted",
         was=f"cap {old.parameters['cap']}",
-        reason=f"{len(bitten)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
+        reason=f"{len(hits)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
         evidence=evidence_of(test),
     )
 
@@ -266,16 +270,16 @@ _WELL_ABOVE: Final = 1.5  # times the others: a smaller ratio is not worth a lon
 
 def stable_features(update: WindowRuleUpdate) -> tuple[str, ...]:
     """Return the features that use a larger window than their band's, sorted."""
-    old = _features(update.in_force.get("stable"))
+    old = _features(update.active_rules.get("stable"))
     if update.pinned("stable"):
         return old
     test = update.tests.get("features")
     if update.is_vetoed("stable"):
         return ()
-    loud = _loud(update)
-    new = _named(update, loud) if test and test.holds else set()
-    kept = [f for f in old if loud.get(f, 0.0) >= 0.0]
-    return tuple(sorted({*new, *kept}))
+    noisy = _noisy_features(update)
+    new = _selected(update, noisy) if test and test.holds else set()
+    unchanged = [f for f in old if noisy.get(f, 0.0) >= 0.0]
+    return tuple(sorted({*new, *unchanged}))
 
 
 def stable_rules(
@@ -296,33 +300,33 @@ def stable_rules(
             update.carry_over(_stable_rule(update, features, _multiplier(update, features, windows, costs)))
         ]
     test = update.tests.get("features")
-    waiting = tuple(sorted(feature for feature, log in _loud(update).items() if log > 0.0))
+    waiting = tuple(sorted(feature for feature, log in _noisy_features(update).items() if log > 0.0))
     if not waiting or test is None or test.e_value <= 1.0:
         return []
     return [msgspec.structs.replace(_stable_rule(update, waiting, 2), status="candidate")]
 
 
-def _named(update: WindowRuleUpdate, loud: Mapping[str, float]) -> set[str]:
+def _selected(update: WindowRuleUpdate, noisy: Mapping[str, float]) -> set[str]:
     """Return the features selected by e-BH among all features, with equal weights."""
     features = {reading.feature for reading in update.noise if reading.feature}
-    e_values = {feature: math.exp(min(log, LARGEST_LOG)) for feature, log in loud.items()}
+    e_values = {feature: math.exp(min(log, LARGEST_LOG)) for feature, log in noisy.items()}
     return reject(e_values, dict.fromkeys(features, 1.0 / len(features)), update.configuration.risk)
 
 
-def _loud(update: WindowRuleUpdate) -> dict[str, float]:
+def _noisy_features(update: WindowRuleUpdate) -> dict[str, float]:
     """Return the features well above the others at the same windows, with the log evidence of each.
 
     An anytime-valid test decides whether some features differ. Afterwards each feature is compared with
     those that are not loud, to find which ones do.
     """
     levels = _levels(update.noise)
-    loud = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}
+    noisy = {feature for feature, ratio in levels.items() if ratio >= _WELL_ABOVE}
     found: dict[str, float] = {}
-    for feature in sorted(loud | set(_features(update.in_force.get("stable")))):
-        blocks = loud_factors(update.noise, feature, loud)
+    for feature in sorted(noisy | set(_features(update.active_rules.get("stable")))):
+        blocks = noisy_factors(update.noise, feature, noisy)
         if blocks:
             half_life = update.configuration.half_life_days
-            found[feature] = log_faded_evidence(blocks, half_life_days=half_life, newest=update.newest)
+            found[feature] = log_decayed_evidence(blocks, half_life_days=half_life, newest=update.newest)
     return found
 
 
@@ -347,7 +351,7 @@ def _levels(noise: Sequence[Reading]) -> dict[str, float]:
 
 
 def _stable_rule(update: WindowRuleUpdate, features: tuple[str, ...], multiplier: int) -> Rule:
-    old = update.in_force.get("stable")
+    old = update.active_rules.get("stable")
     own = [reading for reading in update.noise if reading.feature in features]
     levels = {(reading.band, reading.size) for reading in own}
     others = [r for r in update.noise if r.feature not in features and (r.band, r.size) in levels]
@@ -378,16 +382,16 @@ def _multiplier(
     """Return 2, or 4 only if the observed saving in false alarms outweighs the longer delay."""
     saving = 0.0
     for band, window in windows.items():
-        twice = _of(update, features, band, snapped(2 * window))
-        fourfold = _of(update, features, band, snapped(4 * window))
+        twice = _of(update, features, band, round_to_grid(2 * window))
+        fourfold = _of(update, features, band, round_to_grid(4 * window))
         if band not in costs or min(len(twice), len(fourfold)) < _FEWEST:
             continue
         if 4 * window > costs[band].windows[-1]:
             continue
         weights = update.configuration.costs
-        quieter = np.mean([r.outcome for r in twice]) - np.mean([r.outcome for r in fourfold])
-        later = costs[band].hours_at(4 * window) - costs[band].hours_at(2 * window)
-        saving += len(twice) * float(weights.false_alarm * quieter - weights.delay_hour * later)
+        fewer_alarms = np.mean([r.outcome for r in twice]) - np.mean([r.outcome for r in fourfold])
+        longer_delay = costs[band].hours_at(4 * window) - costs[band].hours_at(2 * window)
+        saving += len(twice) * float(weights.false_alarm * fewer_alarms - weights.delay_hour * longer_delay)
     return 4 if saving > 0.0 else 2
 
 

@@ -21,12 +21,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.e_factors import EFactor, chunks, drawn_order, ordering_factor, threshold_factors
+from poet.learning.e_factors import (
+    EFactor,
+    exchangeable_blocks,
+    ordering_factor,
+    outcome_order,
+    threshold_factors,
+)
 from poet.learning.feedback_rows import (
-    around,
     cap_bursts,
     dominant_sources,
-    floored,
+    round_down,
+    round_sizes,
     rows_excluding,
     sources_by_first_event,
 )
@@ -64,10 +70,10 @@ class Reading:
     outcome: float  # hours, false alarms per day, or 1 if a run hit a limit
 
 
-def snapped(window: int) -> int:
+def round_to_grid(window: int) -> int:
     """Return the size 1, 2 or 5 times a power of ten that is nearest to `window` (>= 1) by ratio."""
-    below = floored(window)
-    above = min(size for size in around(window) if size >= window)
+    below = round_down(window)
+    above = min(size for size in round_sizes(window) if size >= window)
     return below if window * window <= below * above else above
 
 
@@ -84,7 +90,7 @@ def read(
     *,
     burst_limit: int,
     memory_cap_mb: float | None = None,
-    grid: Callable[[int], int] = snapped,
+    grid: Callable[[int], int] = round_to_grid,
 ) -> tuple[list[Reading], int]:
     """Return the readings of a table by position, and the number of excluded rows.
 
@@ -120,9 +126,9 @@ def read(
 _PER_DECADE: Final = (1.0, 3.0, 9.0)  # strength of a tenfold window
 _PER_FEATURE: Final = (1.0, 2.0, 4.0)  # strength of being the feature
 # Strength of a feature that always ranks last against one that always ranks first.
-_PER_PLACE: Final = (4.0, 8.0, 16.0)
+_PER_RANK: Final = (4.0, 8.0, 16.0)
 
-_Places = dict[str, tuple[float, int]]  # feature: sum and number of ranks so far
+_Ranks = dict[str, tuple[float, int]]  # feature: sum and number of ranks so far
 
 
 def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
@@ -137,7 +143,7 @@ def delay_factors(readings: Iterable[Reading]) -> list[EFactor]:
             score=lambda r: float(np.log10(r.size)),
             strengths=_PER_DECADE,
         )
-        for block in chunks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
+        for block in exchangeable_blocks(known, stratum=lambda r: (r.band,), level=lambda r: r.size)
     ]
 
 
@@ -153,7 +159,7 @@ def noise_factors(readings: Iterable[Reading]) -> list[EFactor]:
             score=lambda r: -float(np.log10(r.size)),
             strengths=_PER_DECADE,
         )
-        for block in chunks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
+        for block in exchangeable_blocks(known, stratum=lambda r: (r.band, r.feature), level=lambda r: r.size)
     ]
 
 
@@ -164,21 +170,22 @@ def feature_factors(readings: Iterable[Reading]) -> list[EFactor]:
     scores made of the earlier ranks of its feature, in this band and window.
     """
     named = (reading for reading in readings if reading.feature)
-    past: defaultdict[tuple[object, ...], _Places] = defaultdict(dict)
+    past: defaultdict[tuple[object, ...], _Ranks] = defaultdict(dict)
     found: list[EFactor] = []
-    for block in chunks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
+    for block in exchangeable_blocks(named, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature):
         stratum = (block[0].band, block[0].size)
         factors = sum(
-            (_placed(block[:n], past[stratum]) for n in range(2, len(block) + 1)), np.zeros(len(_PER_PLACE))
+            (_rank_evidence(block[:n], past[stratum]) for n in range(2, len(block) + 1)),
+            np.zeros(len(_PER_RANK)),
         )
         found.append(EFactor("features", stratum, factors, tuple(block)))
-        past[stratum] = _with_places(past[stratum], block)
+        past[stratum] = _with_ranks(past[stratum], block)
     return found
 
 
-def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str]) -> list[EFactor]:
-    """Return e-factors that compare one feature with those that are not `loud`, within a band and window."""
-    ring = (reading for reading in readings if reading.feature == feature or reading.feature not in loud)
+def noisy_factors(readings: Iterable[Reading], feature: str, noisy: Collection[str]) -> list[EFactor]:
+    """Return e-factors that compare one feature with those that are not `noisy`, within a band and window."""
+    compared = (reading for reading in readings if reading.feature == feature or reading.feature not in noisy)
     return [
         ordering_factor(
             feature,
@@ -188,7 +195,9 @@ def loud_factors(readings: Iterable[Reading], feature: str, loud: Collection[str
             score=lambda r: float(r.feature == feature),
             strengths=_PER_FEATURE,
         )
-        for block in chunks(ring, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature)
+        for block in exchangeable_blocks(
+            compared, stratum=lambda r: (r.band, r.size), level=lambda r: r.feature == feature
+        )
     ]
 
 
@@ -197,30 +206,32 @@ def cap_factors(readings: Iterable[Reading], sizes: Sequence[int]) -> list[EFact
     return threshold_factors("cap", readings, sizes, size=lambda r: r.size, outcome=_outcome)
 
 
-def _placed(block: Sequence[Reading], past: _Places) -> NDArray[np.float64]:
+def _rank_evidence(block: Sequence[Reading], past: _Ranks) -> NDArray[np.float64]:
     """Return the log e-values of the bet on the rank of the last reading among those before it."""
     before = block[:-1]
-    places = _with_places(past, before)
-    scores = {r.feature: _mean_place(places.get(r.feature, (0.0, 0))) for r in block}
+    ranks = _with_ranks(past, before)
+    scores = {r.feature: _mean_rank(ranks.get(r.feature, (0.0, 0))) for r in block}
     return _score(block, scores) - _score(before, scores)
 
 
-def _mean_place(places: tuple[float, int]) -> float:
-    total, n = places
+def _mean_rank(ranks: tuple[float, int]) -> float:
+    total, n = ranks
     return (total + 1.0) / (n + 2)  # two pseudo-observations in the middle
 
 
 def _score(block: Sequence[Reading], scores: Mapping[str, float]) -> NDArray[np.float64]:
-    return log_ordering_evidence([scores[block[k].feature] for k in drawn_order(block, _outcome)], _PER_PLACE)
+    return log_ordering_evidence(
+        [scores[block[k].feature] for k in outcome_order(block, _outcome)], _PER_RANK
+    )
 
 
-def _with_places(past: _Places, block: Sequence[Reading]) -> _Places:
+def _with_ranks(past: _Ranks, block: Sequence[Reading]) -> _Ranks:
     """Return the sums of ranks so far plus a block's, by feature: 0 fewest false alarms, 1 most."""
-    places = dict(past)
-    for place, k in enumerate(drawn_order(block, _outcome)):
-        total, n = places.get(block[k].feature, (0.0, 0))
-        places[block[k].feature] = (total + place / max(len(block) - 1, 1), n + 1)
-    return places
+    ranks = dict(past)
+    for rank, k in enumerate(outcome_order(block, _outcome)):
+        total, n = ranks.get(block[k].feature, (0.0, 0))
+        ranks[block[k].feature] = (total + rank / max(len(block) - 1, 1), n + 1)
+    return ranks
 
 
 def _outcome(reading: Reading) -> float:
@@ -243,7 +254,7 @@ def hypothesis_weights(sizes: Sequence[int]) -> dict[str, float]:
     return weights | {"features": _FEATURES_SHARE}
 
 
-def is_with_others(hypothesis: str) -> bool:
+def shares_filtration(hypothesis: str) -> bool:
     """Return whether a hypothesis shares its filtration with others: all except "features" do."""
     return hypothesis != "features"
 
@@ -283,18 +294,23 @@ def gather(
 ) -> WindowRuleUpdate:
     """Return the readings of the summaries, with the tests of all hypotheses."""
     limit = configuration.burst_limit
-    delays, late_aside = read(summaries.delays, "delay_hours", burst_limit=limit)
-    noise, loud_aside = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
+    delays, delays_excluded = read(summaries.delays, "delay_hours", burst_limit=limit)
+    noise, noise_excluded = read(summaries.noise, "false_alarms_per_day", burst_limit=limit)
     memory = configuration.bounds.memory_cap_mb
-    runs, runs_aside = read(
-        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=floored
+    runs, runs_excluded = read(
+        summaries.performance, "timeout_occurred", burst_limit=limit, memory_cap_mb=memory, grid=round_down
     )
     sizes = _cap_sizes(champion, configuration)
 
     def compare(*without: str) -> list[EFactor]:
-        late, loud, ran = (rows_excluding(rows, without) for rows in (delays, noise, runs))
-        capped = cap_factors(ran, sizes) if sizes else []
-        return [*delay_factors(late), *noise_factors(loud), *capped, *feature_factors(loud)]
+        delays_left, noise_left, runs_left = (rows_excluding(rows, without) for rows in (delays, noise, runs))
+        capped = cap_factors(runs_left, sizes) if sizes else []
+        return [
+            *delay_factors(delays_left),
+            *noise_factors(noise_left),
+            *capped,
+            *feature_factors(noise_left),
+        ]
 
     sources = dominant_sources(*_by_band(delays, noise, runs))
     weights = hypothesis_weights(sizes)
@@ -304,15 +320,17 @@ def gather(
         sources=sources,
         newest=summaries.newest_time,
         configuration=configuration,
-        together=set(filter(is_with_others, weights)),
+        together=set(filter(shares_filtration, weights)),
         sources_by_first_event=sources_by_first_event(delays, noise, runs),
     )
-    aside = late_aside + loud_aside + runs_aside
+    n_excluded = delays_excluded + noise_excluded + runs_excluded
     notes = [f"{len(delays)} delays, {len(noise)} reports of noise and {len(runs)} runs were read"]
     adversarial = adversarial_sources(tests)
     notes += adversarial_notes(adversarial)
-    if aside:
-        notes.append(f"{aside} rows are set aside: without a window or outcome, or beyond the burst limit")
+    if n_excluded:
+        notes.append(
+            f"{n_excluded} rows are set aside: without a window or outcome, or beyond the burst limit"
+        )
     return WindowRuleUpdate(
         champion=champion,
         configuration=configuration,

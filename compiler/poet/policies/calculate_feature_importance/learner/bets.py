@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from poet.learning.e_factors import EFactor, bernoulli_factor, contrasts, hypothesis_key
+from poet.learning.e_factors import EFactor, bernoulli_factor, contrast_factors, hypothesis_key
 from poet.policies.calculate_feature_importance.learner.readings import Impact, Membership, Report
 from poet.spec.decisions import Interval
 from poet.stats import alpha_spending, decay_weights, median_interval, weighted_median
@@ -42,33 +42,34 @@ class Evidence:
     reports: Sequence[Report]
 
 
-def bets(said: Evidence, *, matters: float) -> list[EFactor]:
-    """Return all e-factors; slopes below the share `matters` of the others' median slope are irrelevant."""
+def bets(evidence: Evidence, *, relevant_share: float) -> list[EFactor]:
+    """Return all e-factors; slopes below `relevant_share` times the others' median slope are irrelevant."""
     return [
-        *_more(said.impacts),
-        *_listed(said.memberships),
-        *_in_context(said.impacts, said.memberships),
-        *_never(said.impacts, matters),
-        *_together(said.reports, said.memberships),
+        *_more(evidence.impacts),
+        *_listed(evidence.memberships),
+        *_in_context(evidence.impacts, evidence.memberships),
+        *_never(evidence.impacts, relevant_share),
+        *_together(evidence.reports, evidence.memberships),
     ]
 
 
-def risk_shares(said: Evidence) -> dict[str, float]:
+def hypothesis_weights(evidence: Evidence) -> dict[str, float]:
     """Return the weights: a quarter for each kind of hypothesis, within a kind by first appearance.
 
     Reported pairs have a separate share, since lists contain every pair sooner or later.
     """
     rows: list[Impact | Membership] = sorted(
-        [*said.impacts, *said.memberships], key=lambda row: (row.position, row.feature)
+        [*evidence.impacts, *evidence.memberships], key=lambda row: (row.position, row.feature)
     )
     contexts = [hypothesis_key("context", *setting, row.feature) for row in rows for setting in row.setting]
     reported = alpha_spending(
-        (hypothesis_key("interaction", report.feature, report.other) for report in said.reports), share=0.15
+        (hypothesis_key("interaction", report.feature, report.other) for report in evidence.reports),
+        share=0.15,
     )
     listed = alpha_spending(
         (
             hypothesis_key("interaction", row.feature, other)
-            for row in said.memberships
+            for row in evidence.memberships
             for other in sorted(row.others)
         ),
         share=0.1,
@@ -83,7 +84,7 @@ def risk_shares(said: Evidence) -> dict[str, float]:
 
 def _more(impacts: Sequence[Impact]) -> Iterator[EFactor]:
     for feature in sorted({row.feature for row in impacts}):
-        yield from contrasts(
+        yield from contrast_factors(
             hypothesis_key("more", feature),
             impacts,
             _is_about(feature),
@@ -116,12 +117,12 @@ def _in_context(impacts: Sequence[Impact], memberships: Sequence[Membership]) ->
         settings = {pair for row in slopes for pair in row.setting}
         for setting in sorted(settings | {pair for row in lists for pair in row.setting}):
             name, has = hypothesis_key("context", *setting, feature), _is_in(setting)
-            yield from contrasts(name, slopes, has, outcome=_slope, label="impact")
-            yield from contrasts(name, lists, has, outcome=_correlated, label="listed")
+            yield from contrast_factors(name, slopes, has, outcome=_slope, label="impact")
+            yield from contrast_factors(name, lists, has, outcome=_correlated, label="listed")
 
 
-def _never(impacts: Sequence[Impact], matters: float) -> Iterator[EFactor]:
-    """Yield bets that most slopes of a feature are irrelevant, judged by other features' earlier slopes."""
+def _never(impacts: Sequence[Impact], relevant_share: float) -> Iterator[EFactor]:
+    """Yield bets that most slopes of a feature are irrelevant next to other features' earlier slopes."""
     past: defaultdict[str, list[float]] = defaultdict(list)
     for row in impacts:
         others = [slope for feature, slopes in past.items() if feature != row.feature for slope in slopes]
@@ -131,7 +132,7 @@ def _never(impacts: Sequence[Impact], matters: float) -> Iterator[EFactor]:
             yield bernoulli_factor(
                 hypothesis_key("never", row.feature),
                 row,
-                happened=row.slope < matters * median and not row.is_grave,
+                happened=row.slope < relevant_share * median and not row.is_severe,
                 chance=_EVEN,
                 alternatives=_MOSTLY,
                 stratum=("impact",),
@@ -153,7 +154,7 @@ def _together(reports: Sequence[Report], memberships: Sequence[Membership]) -> I
         own = [row for row in memberships if row.feature == feature]
         for other in sorted({each for row in own for each in row.others}):
             name, has = hypothesis_key("interaction", feature, other), _drifts_with(other)
-            yield from contrasts(name, own, has, outcome=_correlated, label="listed")
+            yield from contrast_factors(name, own, has, outcome=_correlated, label="listed")
 
 
 def _is_about(feature: str) -> Callable[[Impact], bool]:
@@ -180,7 +181,7 @@ MULTIPLIERS: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
 _FEWEST: Final = 3  # slopes needed for a median
 _SHRINKAGE: Final = 1.0  # pseudo-observations without any effect, added to the smaller of the two groups
 _LEAST: Final = 1.35  # a smaller ratio is not worth a rule
-_STAYS: Final = 1.4  # an estimate within this factor of the multiplier in force changes nothing
+_TOLERANCE: Final = 1.4  # an estimate within this factor of the multiplier in force changes nothing
 _PER_LEVEL: Final = 0.25  # of the importance, per level of the combined impact above the individual one
 
 
@@ -215,10 +216,10 @@ class Effects:
 
     def of_pair(self, feature: str, other: str) -> float | None:
         """Return a multiplier for two features together: a quarter per level of impact that they add."""
-        said = [row for row in self.reports if (row.feature, row.other) == (feature, other)]
-        if not said:
+        reports = [row for row in self.reports if (row.feature, row.other) == (feature, other)]
+        if not reports:
             return None
-        gap = weighted_median([row.gap for row in said], self._weights([row.time for row in said]))
+        gap = weighted_median([row.gap for row in reports], self._weights([row.time for row in reports]))
         return 1.0 + _PER_LEVEL * max(gap, 0.0)
 
     def slopes(self, what: str, chosen: Callable[[Impact], bool]) -> tuple[Interval, ...]:
@@ -259,7 +260,7 @@ class Effects:
         return [float(weight) for weight in weights]
 
 
-def drawn(ratio: float | None, former: float | None) -> float:
+def nearest_multiplier(ratio: float | None, former: float | None) -> float:
     """Return the multiplier nearest to an estimate.
 
     The multiplier in force is kept if the estimate is close to it or missing. If neither exists, return the
@@ -267,7 +268,7 @@ def drawn(ratio: float | None, former: float | None) -> float:
     """
     if ratio is None:
         return former or MULTIPLIERS[0]
-    if former and former / _STAYS <= ratio <= former * _STAYS:
+    if former and former / _TOLERANCE <= ratio <= former * _TOLERANCE:
         return former
     if ratio < _LEAST:
         return 1.0

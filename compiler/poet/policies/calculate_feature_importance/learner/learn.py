@@ -7,7 +7,12 @@ from poet.learning.configuration import LearnConfiguration
 from poet.learning.e_factors import factors_excluding
 from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
 from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
-from poet.policies.calculate_feature_importance.learner.bets import Effects, Evidence, bets, risk_shares
+from poet.policies.calculate_feature_importance.learner.bets import (
+    Effects,
+    Evidence,
+    bets,
+    hypothesis_weights,
+)
 from poet.policies.calculate_feature_importance.learner.readings import impacts, memberships, reports
 from poet.policies.calculate_feature_importance.learner.rules import ImportanceRuleUpdate
 from poet.policies.calculate_feature_importance.policy import baseline
@@ -28,19 +33,19 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
-    said = [rows for rows, _ in read]
+    tables = [rows for rows, _ in read]
 
-    drifts, falls, pairs = said
+    drifts, falls, pairs = tables
     everything = Evidence(impacts(drifts), memberships(falls), reports(pairs))
-    blocks = bets(everything, matters=configuration.bounds.irrelevant_below)
+    factors = bets(everything, relevant_share=configuration.bounds.irrelevant_below)
     tests = evaluate_hypotheses(
-        partial(factors_excluding, blocks),
-        risk_shares(everything),
-        sources=dominant_sources(*said),
+        partial(factors_excluding, factors),
+        hypothesis_weights(everything),
+        sources=dominant_sources(*tables),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        sources_by_first_event=sources_by_first_event(*said),
+        sources_by_first_event=sources_by_first_event(*tables),
     )
     adversarial = adversarial_sources(tests)
     known = excluding(everything, adversarial)
@@ -54,11 +59,9 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     update = ImportanceRuleUpdate(champion, configuration, summaries.log_position, effects, tests)
     (base,) = baseline(champion.start)
     rules = [update.pinned(base.id) or update.carry_over(base), *update.rules()]
-    aside = sum(n for _, n in read)
-    notes = [
-        f"{len(said[0])} drift impacts, {len(said[1])} degradations and {len(said[2])} reports were read"
-    ]
+    n_excluded = sum(n for _, n in read)
+    notes = [f"{len(drifts)} drift impacts, {len(falls)} degradations and {len(pairs)} reports were read"]
     notes += adversarial_notes(adversarial)
-    if aside:
-        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    if n_excluded:
+        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -22,7 +22,7 @@ class Impact:
     feature: str
     setting: tuple[tuple[str, str], ...]
     slope: float
-    is_grave: bool  # the impact on a business metric was medium or higher
+    is_severe: bool  # the impact on a business metric was medium or higher
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Report:
     gap: int  # levels from the individual to the combined impact
 
 
-def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
+def impacts(rows: Sequence[FeedbackRow]) -> list[Impact]:
     """Return the impacts of ``feature.drift_impact``, without drifts that are too small for a slope."""
     return [
         Impact(
@@ -64,16 +64,16 @@ def impacts(said: Sequence[FeedbackRow]) -> list[Impact]:
             feature=each["feature"],
             setting=_setting(each),
             slope=each["model_performance_drop"] / each["drift_score"],
-            is_grave=(each["business_metric_impact"] or "none") not in LEVELS[:2],
+            is_severe=(each["business_metric_impact"] or "none") not in LEVELS[:2],
         )
-        for each in said
+        for each in rows
         if each["drift_score"] >= _SMALLEST_DRIFT
     ]
 
 
-def memberships(said: Sequence[FeedbackRow]) -> list[Membership]:
+def memberships(rows: Sequence[FeedbackRow]) -> list[Membership]:
     """Return the memberships of ``business.metric_degradation``: a row per listed feature."""
-    return [row for each in said for row in _rows(each)]
+    return [row for each in rows for row in _rows(each)]
 
 
 def _setting(each: FeedbackRow) -> tuple[tuple[str, str], ...]:
@@ -81,10 +81,10 @@ def _setting(each: FeedbackRow) -> tuple[tuple[str, str], ...]:
 
 
 def _rows(each: FeedbackRow) -> Iterator[Membership]:
-    moved = set(each["correlated_drifted_features"] or ())
-    still = set(each["uncorrelated_drifted_features"] or ())
-    moved, still = moved - still, still - moved
-    listed = frozenset(moved | still)
+    correlated = set(each["correlated_drifted_features"] or ())
+    uncorrelated = set(each["uncorrelated_drifted_features"] or ())
+    correlated, uncorrelated = correlated - uncorrelated, uncorrelated - correlated
+    listed = frozenset(correlated | uncorrelated)
     for feature in sorted(listed):
         yield Membership(
             event_id=f"{each.event_id}/{feature}",
@@ -94,12 +94,12 @@ def _rows(each: FeedbackRow) -> Iterator[Membership]:
             feature=feature,
             setting=_setting(each),
             others=listed - {feature},
-            is_correlated=feature in moved,
-            share=len(moved) / len(listed),
+            is_correlated=feature in correlated,
+            share=len(correlated) / len(listed),
         )
 
 
-def reports(said: Sequence[FeedbackRow]) -> list[Report]:
+def reports(rows: Sequence[FeedbackRow]) -> list[Report]:
     """Return the reports of ``feature.interaction_discovered`` that have an individual impact to compare."""
     return [
         Report(
@@ -111,6 +111,6 @@ def reports(said: Sequence[FeedbackRow]) -> list[Report]:
             other=each["interacting_feature"],
             gap=LEVELS.index(each["combined_impact"]) - LEVELS.index(each["individual_impact"]),
         )
-        for each in said
+        for each in rows
         if each["individual_impact"] and each["primary_feature"] != each["interacting_feature"]
     ]

@@ -11,7 +11,7 @@ import msgspec
 from poet.learning.e_factors import hypothesis_key, parse_key
 from poet.learning.hypothesis_tests import HypothesisTest
 from poet.learning.rule_updates import RuleUpdate, evidence_of, nearest, slug
-from poet.policies.calculate_feature_importance.learner.bets import Effects, drawn
+from poet.policies.calculate_feature_importance.learner.bets import Effects, nearest_multiplier
 from poet.policies.calculate_feature_importance.learner.readings import Impact
 from poet.spec.decisions import Rule
 
@@ -43,18 +43,18 @@ class ImportanceRuleUpdate(RuleUpdate):
     def _features(self) -> list[Rule]:
         irrelevant = {each.feature for each in self._irrelevant() if each.is_in}
         former = self._former("feature", ())
-        judged = {feature for (feature,) in _judged(self.tests, "more")}
+        tested = {feature for (feature,) in _tested(self.tests, "more")}
         members = [
             self._member(each, hypothesis_key("more", each), self.effects.of_feature(each), former)
-            for each in sorted({*judged, *former} - irrelevant)
+            for each in sorted({*tested, *former} - irrelevant)
         ]
         return self._grouped(members, ("matters",), "feature", {}, "other features in the same setting")
 
     def _contexts(self) -> list[Rule]:
         pairs: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for key, value, feature in _judged(self.tests, "context"):
+        for key, value, feature in _tested(self.tests, "context"):
             pairs[key, value].add(feature)
-        for rule in self.in_force.values():
+        for rule in self.active_rules.values():
             if rule.kind == "context":
                 key, value = (cast("str", rule.condition[name]) for name in ("key", "value"))
                 pairs[key, value] |= set(cast("list[str]", rule.condition["features"]))
@@ -70,20 +70,20 @@ class ImportanceRuleUpdate(RuleUpdate):
                 )
                 for each in sorted(features)
             ]
-            place: dict[str, object] = {"key": key, "value": value}
-            rules += self._grouped(members, (key, value), "context", place, "the same features elsewhere")
+            setting: dict[str, object] = {"key": key, "value": value}
+            rules += self._grouped(members, (key, value), "context", setting, "the same features elsewhere")
         return rules
 
     def _pairs(self) -> list[Rule]:
-        old = [rule.condition for rule in self.in_force.values() if rule.kind == "interaction"]
+        old = [rule.condition for rule in self.active_rules.values() if rule.kind == "interaction"]
         former = {(str(each["feature"]), str(each["other"])) for each in old}
         rules: list[Rule] = []
-        for feature, other in sorted({*_judged(self.tests, "interaction"), *former}):
+        for feature, other in sorted({*_tested(self.tests, "interaction"), *former}):
             test = self.tests.get(hypothesis_key("interaction", feature, other))
             identity = slug(feature, "with", other)
-            before = self.in_force.get(identity)
+            before = self.active_rules.get(identity)
             factor = cast("float", before.parameters["multiplier"]) if before else None
-            multiplier = drawn(self.effects.of_pair(feature, other), factor)
+            multiplier = nearest_multiplier(self.effects.of_pair(feature, other), factor)
             if multiplier <= 1.0:
                 continue
             n = sum(test.sources.values()) if test else 0
@@ -97,7 +97,7 @@ class ImportanceRuleUpdate(RuleUpdate):
                 reason=f"{feature} and {other} together matter more than {feature} alone, n = {n}",
                 evidence=evidence_of(test),
             )
-            rules += self.decided(rule, test)
+            rules += self.decide(rule, test)
         waiting = [rule for rule in rules if rule.status == "candidate"]
         return [*(rule for rule in rules if rule.status != "candidate"), *nearest(waiting)]
 
@@ -106,21 +106,21 @@ class ImportanceRuleUpdate(RuleUpdate):
         return self._named(_NEVER, self._irrelevant(), make)
 
     def _irrelevant(self) -> list[_Member]:
-        old = self.in_force.get(_NEVER)
+        old = self.active_rules.get(_NEVER)
         former = dict.fromkeys(cast("list[str]", old.condition["features"]), _TENTH) if old else {}
-        names = sorted({*(feature for (feature,) in _judged(self.tests, "never")), *former})
+        names = sorted({*(feature for (feature,) in _tested(self.tests, "never")), *former})
         return [
             self._member(each, hypothesis_key("never", each), _TENTH, former, exact=True) for each in names
         ]
 
-    def _former(self, kind: str, place: tuple[str, ...]) -> dict[str, float]:
+    def _former(self, kind: str, setting: tuple[str, ...]) -> dict[str, float]:
         """Return the multipliers in force, by feature."""
         return {
             feature: cast("float", rule.parameters["multiplier"])
-            for rule in self.in_force.values()
+            for rule in self.active_rules.values()
             if rule.kind == kind
             and rule.id != _NEVER
-            and tuple(rule.condition[name] for name in ("key", "value") if name in rule.condition) == place
+            and tuple(rule.condition[name] for name in ("key", "value") if name in rule.condition) == setting
             for feature in cast("list[str]", rule.condition["features"])
         }
 
@@ -134,18 +134,18 @@ class ImportanceRuleUpdate(RuleUpdate):
         exact: bool = False,
     ) -> _Member:
         test = self.tests.get(hypothesis)
-        multiplier = _TENTH if exact else drawn(effect, former.get(feature))
+        multiplier = _TENTH if exact else nearest_multiplier(effect, former.get(feature))
         if test and test.holds:
             is_in = True
         else:
-            is_in = feature in former and not (test and test.has_turned)
+            is_in = feature in former and not (test and test.is_contradicted)
             multiplier = former.get(feature, multiplier) if is_in else multiplier
         return _Member(feature, multiplier, test, is_in and multiplier != 1.0)
 
     def _grouped(
         self,
         members: Sequence[_Member],
-        place: tuple[str, ...],
+        setting: tuple[str, ...],
         kind: str,
         condition: dict[str, object],
         against: str,
@@ -153,10 +153,10 @@ class ImportanceRuleUpdate(RuleUpdate):
         """Return one rule per multiplier."""
         rules: list[Rule] = []
         for multiplier in sorted({each.multiplier for each in members if each.multiplier != 1.0}):
-            identity = slug(*place, f"x{multiplier:g}".replace(".", "_"))
-            alike = [each for each in members if each.multiplier == multiplier]
+            identity = slug(*setting, f"x{multiplier:g}".replace(".", "_"))
+            same = [each for each in members if each.multiplier == multiplier]
             make = partial(self._rule, identity, kind, condition, multiplier, against)
-            rules += self._named(identity, alike, make)
+            rules += self._named(identity, same, make)
         return rules
 
     def _named(
@@ -171,10 +171,10 @@ class ImportanceRuleUpdate(RuleUpdate):
         chosen = [each for each in members if each.is_in]
         rules = [self.carry_over(make(chosen))] if chosen else []
         waiting = [each for each in members if not each.is_in and each.test and each.test.e_value > 1.0]
-        held = [msgspec.structs.replace(make([each]), status="candidate") for each in waiting]
+        candidates = [msgspec.structs.replace(make([each]), status="candidate") for each in waiting]
         named = [
             msgspec.structs.replace(rule, id=slug(identity, *cast("list[str]", rule.condition["features"])))
-            for rule in held
+            for rule in candidates
         ]
         return rules + nearest(named)
 
@@ -188,7 +188,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         members: Sequence[_Member],
     ) -> Rule:
         features = sorted(each.feature for each in members)
-        old = self.in_force.get(identity)
+        old = self.active_rules.get(identity)
         weakest = min(
             (each.test for each in members if each.test),
             key=lambda v: v.e_value / v.e_value_threshold,
@@ -197,7 +197,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         own = self.effects.slopes("performance lost per unit of drift", _is_one_of(features, condition))
         others = self.effects.slopes(f"the same of {against}", _is_against(features, condition))
         n = sum(sum(each.test.sources.values()) for each in members if each.test)
-        said = self._said(features, condition, against)
+        summary = self._summary(features, condition, against)
         former = sorted(cast("list[str]", old.condition["features"])) if old else []
         return Rule(
             id=identity,
@@ -206,32 +206,32 @@ class ImportanceRuleUpdate(RuleUpdate):
             parameters={"multiplier": multiplier},
             status="adopted",
             was=f"{', '.join(former)}" if former and former != features else "x 1",
-            reason=f"{said}, n = {n}",
+            reason=f"{summary}, n = {n}",
             evidence=evidence_of(weakest, before=others, after=own),
         )
 
-    def _said(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
+    def _summary(self, features: Sequence[str], condition: dict[str, object], against: str) -> str:
         """Return a short description of the observations."""
         own = self.effects.median(_is_one_of(features, condition))
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
-            return "told by which metrics fell with it"
+            return "told by which metrics fell with it"  # language: keep
         return f"{own:.3g} lost per unit of drift, {against} {others:.3g}"
 
 
 def _is_one_of(features: Sequence[str], condition: dict[str, object]) -> Callable[[Impact], bool]:
-    place = (condition["key"], condition["value"]) if condition else None
-    return lambda row: row.feature in features and (place is None or place in row.setting)
+    setting = (condition["key"], condition["value"]) if condition else None
+    return lambda row: row.feature in features and (setting is None or setting in row.setting)
 
 
 def _is_against(features: Sequence[str], condition: dict[str, object]) -> Callable[[Impact], bool]:
     if not condition:
         return lambda row: row.feature not in features
-    place = condition["key"], condition["value"]
-    return lambda row: row.feature in features and place not in row.setting
+    setting = condition["key"], condition["value"]
+    return lambda row: row.feature in features and setting not in row.setting
 
 
-def _judged(tests: Iterable[str], kind: str) -> set[tuple[str, ...]]:
+def _tested(tests: Iterable[str], kind: str) -> set[tuple[str, ...]]:
     """Return the keys of the tested hypotheses of a kind, without the kind."""
     found = map(parse_key, tests)
     return {words[1:] for words in found if words[0] == kind}

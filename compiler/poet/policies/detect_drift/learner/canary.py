@@ -39,7 +39,7 @@ from poet.summaries import Summaries
 
 SHARES: Final = {"champion": 0.5, "canary": 0.4, "audits": 0.1}
 KINDS: Final = ("more_alerts", "fewer_alerts")
-MOST: Final = 700.0  # largest log wealth with a finite exponential
+MAX_LOG_WEALTH: Final = 700.0  # largest log wealth with a finite exponential
 
 
 def evaluate_trial(
@@ -58,8 +58,10 @@ def evaluate_trial(
         Start of the trial in seconds since 1970; older executions do not count.
     """
     executions = read_executions(summaries)
-    told = summaries.recorded["policy_version"].to_pylist()
-    answered_by = np.where(executions.times >= since, np.array([number or 0 for number in told], np.int64), 0)
+    versions = summaries.recorded["policy_version"].to_pylist()
+    answered_by = np.where(
+        executions.times >= since, np.array([number or 0 for number in versions], np.int64), 0
+    )
     old, new = champion_fires(executions, champion), champion_fires(executions, canary)
     steps = read_steps(executions, count_votes(summaries.votes, burst_limit=configuration.burst_limit))
     sides = {champion.version: "champion", canary.version: "canary"}
@@ -67,16 +69,16 @@ def evaluate_trial(
     judged, gains = 0, []
     for step, row in enumerate(steps.execution):
         side, role = sides.get(int(answered_by[row])), int(steps.roles[step])
-        if side is None or role == Role.VOLUNTEERED:
+        if side is None or role == Role.UNSOLICITED:
             continue
-        judged += role != Role.SILENT
+        judged += role != Role.UNLABELED
         if old[row] == new[row]:
             continue
-        if role == Role.SILENT:
-            bets.silence(side)
+        if role == Role.UNLABELED:
+            bets.settle_non_alert(side)
         else:
             label, propensity = float(steps.labels[step]), float(steps.propensities[step])
-            gains.append(bets.judged(side, label, would_alert=bool(new[row]), propensity=propensity))
+            gains.append(bets.settle_labeled(side, label, would_alert=bool(new[row]), propensity=propensity))
     threshold = 4.0 / configuration.risk
     return TrialOutcome(
         outcome=_outcome(bets, threshold),
@@ -102,18 +104,20 @@ class _Capital:
 
     def __init__(self) -> None:
         self._states = {name: BettingState() for name in (*SHARES, *KINDS)}
-        self._met: set[str] = set()
+        self._observed: set[str] = set()
 
     @property
     def value(self) -> float:
         """The evidence to compare with the threshold: overall, or the least of the observed kinds."""
-        wealth = {name: math.exp(min(state.log_wealth, MOST)) for name, state in self._states.items()}
-        all_in_all = sum(share * wealth[name] for name, share in SHARES.items())
-        return max(all_in_all, min((wealth[kind] for kind in self._met), default=0.0))
+        wealth = {
+            name: math.exp(min(state.log_wealth, MAX_LOG_WEALTH)) for name, state in self._states.items()
+        }
+        overall = sum(share * wealth[name] for name, share in SHARES.items())
+        return max(overall, min((wealth[kind] for kind in self._observed), default=0.0))
 
-    def meet(self, kind: str) -> None:
+    def observe(self, kind: str) -> None:
         """Record that the versions differ in this way."""
-        self._met.add(kind)
+        self._observed.add(kind)
 
     def settle(self, name: str, gain: float) -> None:
         """Update one capital with a gain in [-1, 1]."""
@@ -129,21 +133,21 @@ class _Bets:
         self._audit_rate = audit_rate
         self.promotion, self.rollback = _Capital(), _Capital()
 
-    def silence(self, side: str) -> None:
+    def settle_non_alert(self, side: str) -> None:
         """Settle a non-alert without a label on which the other version would have alerted."""
         kind = "fewer_alerts" if side == "canary" else "more_alerts"
         best, worst = (self._miss, self._alarm) if kind == "more_alerts" else (self._alarm, self._miss)
         for capital, gain in ((self.promotion, -worst), (self.rollback, -best)):
-            capital.meet(kind)
+            capital.observe(kind)
             capital.settle(side, gain)
 
-    def judged(self, side: str, label: float, *, would_alert: bool, propensity: float = 1.0) -> float:
+    def settle_labeled(self, side: str, label: float, *, would_alert: bool, propensity: float = 1.0) -> float:
         """Settle a labeled execution and return the canary's saving; `would_alert` is the canary's answer."""
         kind = "more_alerts" if would_alert else "fewer_alerts"
         alert_saves = self._miss * label - self._alarm * (1.0 - label)
         gain = alert_saves if would_alert else -alert_saves
         for capital, signed in ((self.promotion, gain), (self.rollback, -gain)):
-            capital.meet(kind)
+            capital.observe(kind)
             capital.settle(side, signed)
             capital.settle("audits", signed * self._audit_rate / propensity)
             if would_alert == (side == "canary"):  # an alert that was sent, not an audited non-alert

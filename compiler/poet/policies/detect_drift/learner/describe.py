@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.labels import Ballots, count_votes, with_soft_votes
+from poet.learning.labels import LabelTable, count_votes, with_soft_votes
 from poet.policies.detect_drift.learner.candidates import Candidate
 from poet.policies.detect_drift.learner.steps import Executions, Role, Steps
 from poet.policies.detect_drift.learner.tournament import Costs, ScopeState
@@ -46,12 +46,12 @@ SAMPLE: Final = 5
 
 def describe(candidate: Candidate) -> str:
     """Return a short description of a rule: ``KS p < 0.05``, ``Wasserstein > 1.5 x null q90 or …``."""
-    words = [_criterion(criterion) for criterion in candidate.criteria]
+    parts = [_criterion(criterion) for criterion in candidate.criteria]
     if candidate.min_votes == 1:
-        return " or ".join(words)
-    if candidate.min_votes == len(words):
-        return " and ".join(words)
-    return f"{candidate.min_votes} of: {', '.join(words)}"
+        return " or ".join(parts)
+    if candidate.min_votes == len(parts):
+        return " and ".join(parts)
+    return f"{candidate.min_votes} of: {', '.join(parts)}"
 
 
 def describe_parameters(rule: Rule) -> str:
@@ -79,39 +79,39 @@ class ScopeReplay:
     risk: float
 
     @property
-    def judged(self) -> NDArray[np.bool_]:
+    def labeled(self) -> NDArray[np.bool_]:
         """Return a mask of the scope's steps with a label."""
-        is_judged: NDArray[np.bool_] = self.inside & (self.steps.roles != Role.SILENT)
-        return is_judged
+        is_labeled: NDArray[np.bool_] = self.inside & (self.steps.roles != Role.UNLABELED)
+        return is_labeled
 
     @property
-    def asked(self) -> NDArray[np.bool_]:
+    def requested(self) -> NDArray[np.bool_]:
         """Return a mask of the scope's steps with a label that was requested."""
-        is_asked: NDArray[np.bool_] = self.judged & (self.steps.roles != Role.VOLUNTEERED)
-        return is_asked
+        is_requested: NDArray[np.bool_] = self.labeled & (self.steps.roles != Role.UNSOLICITED)
+        return is_requested
 
     def gains(self) -> NDArray[np.float64]:
         """Return the cost saved at each betting step; an added alert without a label counts as false."""
         steps, costs = self.steps, self.costs
-        bets = self.inside & (steps.roles != Role.VOLUNTEERED)
+        bets = self.inside & (steps.roles != Role.UNSOLICITED)
         label = np.nan_to_num(steps.labels[bets], nan=0.0)
-        unjudged = steps.roles[bets] == Role.SILENT
+        is_unlabeled = steps.roles[bets] == Role.UNLABELED
         old, new = self.old[bets], self.new[bets]
         added = new & ~old
         removed = old & ~new
         gain = np.where(added, costs.miss * label - costs.false_alarm * (1.0 - label), 0.0)
-        lost = np.where(unjudged, costs.miss, costs.miss * label - costs.false_alarm * (1.0 - label))
+        lost = np.where(is_unlabeled, costs.miss, costs.miss * label - costs.false_alarm * (1.0 - label))
         return np.where(removed, -lost, gain)
 
 
 def _alarms(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
-    alerts = replay.asked & rule
+    alerts = replay.requested & rule
     false = float((1.0 - replay.steps.labels[alerts]).sum())
     return rate("false alarms among alerts", false, float(alerts.sum()), replay.risk)
 
 
 def _recall(replay: ScopeReplay, rule: NDArray[np.bool_]) -> Interval:
-    labels = np.where(replay.judged, np.nan_to_num(replay.steps.labels), 0.0)
+    labels = np.where(replay.labeled, np.nan_to_num(replay.steps.labels), 0.0)
     return rate("real drifts found", float(labels[rule].sum()), float(labels.sum()), replay.risk)
 
 
@@ -137,14 +137,17 @@ def _replay(replay: ScopeReplay, executions: Executions, covers: NDArray[np.bool
         else (-1.0, 1.0)
     )
     recorded = int(covers.sum())
-    judged = len(set(replay.steps.execution[replay.judged].tolist()))
-    alerts_unjudged = int((covers & executions.drifted).sum()) - int(
-        (replay.judged & (replay.steps.roles == Role.ALERT)).sum()
+    labeled = len(set(replay.steps.execution[replay.labeled].tolist()))
+    unlabeled_alerts = int((covers & executions.drifted).sum()) - int(
+        (replay.labeled & (replay.steps.roles == Role.ALERT)).sum()
     )
-    silences = recorded - judged - alerts_unjudged
-    left_out = {"alerts nobody judged": alerts_unjudged, "silences, counted at their worst case": silences}
+    non_alerts = recorded - labeled - unlabeled_alerts
+    left_out = {
+        "alerts nobody judged": unlabeled_alerts,  # language: keep
+        "silences, counted at their worst case": non_alerts,  # language: keep
+    }
     return Replay(
-        replayed=judged,
+        replayed=labeled,
         of=recorded,
         left_out={reason: count for reason, count in left_out.items() if count > 0},
         saving_per_1000=round(1000.0 * saving, 1),
@@ -156,31 +159,31 @@ def _replay(replay: ScopeReplay, executions: Executions, covers: NDArray[np.bool
 def evidence_of(
     replay: ScopeReplay,
     state: ScopeState,
-    ballots: Ballots,
+    label_table: LabelTable,
     executions: Executions,
     covers: NDArray[np.bool_],
     *,
     threshold: float,
 ) -> Evidence:
     """Return the evidence for a rule, rounded so that it is identical on all machines."""
-    asked = replay.asked
-    votes = replay.steps.ballots[replay.judged]
-    speak = replay.steps.ballots[asked & (replay.old != replay.new)]
+    requested = replay.requested
+    votes = replay.steps.label_rows[replay.labeled]
+    changed = replay.steps.label_rows[requested & (replay.old != replay.new)]
     return Evidence(
         e_value=float(f"{min(state.e_value, 1e12):.4g}"),
         e_value_threshold=float(f"{threshold:.4g}"),
         before=(_alarms(replay, replay.old), _recall(replay, replay.old)),
         after=(_alarms(replay, replay.new), _recall(replay, replay.new)),
-        n_effective=float(asked.sum()),
-        sources=_sources(ballots, votes),
+        n_effective=float(requested.sum()),
+        sources=_sources(label_table, votes),
         replay=_replay(replay, executions, covers),
         events_needed=_needed(state, threshold),
-        sample_events=tuple(str(ballots.event_ids[ballot]) for ballot in speak[:SAMPLE]),
+        sample_events=tuple(str(label_table.event_ids[row]) for row in changed[:SAMPLE]),
     )
 
 
-def _sources(ballots: Ballots, rows: NDArray[np.int64]) -> dict[str, int]:
-    counted = Counter(source for row in rows for source in ballots.sources[row])
+def _sources(label_table: LabelTable, rows: NDArray[np.int64]) -> dict[str, int]:
+    counted = Counter(source for row in rows for source in label_table.sources[row])
     return dict(sorted(counted.items()))
 
 
@@ -195,8 +198,8 @@ def _needed(state: ScopeState, threshold: float) -> int | None:
     return int(np.ceil(np.log(threshold / max(state.e_value, 1e-12)) / growth))
 
 
-def judged_alerts(
-    summaries: Summaries, stretches: Sequence[tuple[int, int]], configuration: LearnConfiguration
+def false_alarm_shares(
+    summaries: Summaries, windows: Sequence[tuple[int, int]], configuration: LearnConfiguration
 ) -> dict[int, list[tuple[int, Interval]]]:
     """Return the share of false alarms among labeled alerts, by version and window of the log.
 
@@ -204,7 +207,7 @@ def judged_alerts(
     ----------
     summaries
         Votes and their executions, up to the last window.
-    stretches
+    windows
         Windows of log positions ``(after, until)`` that contain the last label of an alert.
     configuration
         The risk that an interval misses the true share, and the number of votes of one source per hour.
@@ -214,15 +217,15 @@ def judged_alerts(
     dict
         By version: the end of each window with labeled alerts of that version, and the share.
     """
-    ballots = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
+    label_table = count_votes(with_soft_votes(summaries), burst_limit=configuration.burst_limit)
     found: dict[int, list[tuple[int, Interval]]] = {}
-    for version in np.unique(ballots.policy_version[ballots.drifted]).tolist():
-        raised = ballots.drifted & (ballots.policy_version == version)
-        for after, until in stretches:
-            inside = raised & (ballots.positions > after) & (ballots.positions <= until)
+    for version in np.unique(label_table.policy_version[label_table.drifted]).tolist():
+        raised = label_table.drifted & (label_table.policy_version == version)
+        for after, until in windows:
+            inside = raised & (label_table.positions > after) & (label_table.positions <= until)
             n = int(inside.sum())
             if n:
-                false = float((1.0 - ballots.label[inside]).sum())
+                false = float((1.0 - label_table.label[inside]).sum())
                 share = rate("false alarms among alerts", false, float(n), configuration.risk)
                 found.setdefault(version, []).append((until, share))
     return found

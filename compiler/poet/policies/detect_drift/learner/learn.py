@@ -17,19 +17,19 @@ from poet.policies.detect_drift.learner.candidates import Candidate
 from poet.policies.detect_drift.learner.describe import ScopeReplay, describe, evidence_of
 from poet.policies.detect_drift.learner.prepare import RevertCandidate, Table, prepare
 from poet.policies.detect_drift.learner.scopes import Scope, candidate_of, condition_of, rule_id_of
-from poet.policies.detect_drift.learner.steps import Role, count_silences, judged_executions
+from poet.policies.detect_drift.learner.steps import Role, answers_on_labeled, count_non_alerts
 from poet.policies.detect_drift.learner.tournament import BettingScope, ScopeState, run
 from poet.policies.detect_drift.rules import Criteria
 from poet.spec.decisions import Decisions, Evidence, Rule
 from poet.stats import decay_weights, e_value_threshold, leave_one_source_out, reject
 from poet.summaries import Summaries
 
-SHOWN_HELD: Final = 3
+SHOWN_CANDIDATES: Final = 3
 
 
 def rules_after(table: Table, adopted: Sequence[str], states: dict[str, ScopeState]) -> tuple[Rule, ...]:
     """Return the champion's rules with the adopted changes, the retired rules and the candidates, by id."""
-    rules = {rule.id: _kept(table, rule) for rule in table.champion.active}
+    rules = {rule.id: _carried_over(table, rule) for rule in table.champion.active}
     for name in adopted:
         scope, state = table.scope(name), states[name]
         for rule_id in [rule.id for rule in rules.values() if _is_replaced(rule, scope)]:
@@ -37,11 +37,11 @@ def rules_after(table: Table, adopted: Sequence[str], states: dict[str, ScopeSta
         for rule in _introduced(table, scope, state):
             rules[rule.id] = rule
     retired = [_retired(rule, adopted, table) for rule in table.champion.active if rule.id not in rules]
-    held = _held(table, {name: s for name, s in states.items() if name not in adopted})
-    return tuple(sorted([*rules.values(), *retired, *held], key=lambda rule: rule.id))
+    candidates = _candidates(table, {name: s for name, s in states.items() if name not in adopted})
+    return tuple(sorted([*rules.values(), *retired, *candidates], key=lambda rule: rule.id))
 
 
-def _kept(table: Table, rule: Rule) -> Rule:
+def _carried_over(table: Table, rule: Rule) -> Rule:
     if table.configuration.is_pinned(table.champion.policy, rule.id):
         return msgspec.structs.replace(rule, status="pinned")
     return rule
@@ -97,7 +97,7 @@ def _evidence(table: Table, scope: Scope, state: ScopeState) -> Evidence:
         risk=table.configuration.risk,
     )
     needed = e_value_threshold(scope.weight, delta=table.configuration.risk)
-    return evidence_of(replay, state, table.ballots, table.executions, covered, threshold=needed)
+    return evidence_of(replay, state, table.label_table, table.executions, covered, threshold=needed)
 
 
 def _retired(rule: Rule, adopted: Sequence[str], table: Table) -> Rule:
@@ -106,10 +106,10 @@ def _retired(rule: Rule, adopted: Sequence[str], table: Table) -> Rule:
     return msgspec.structs.replace(rule, status="retired", reason=reason)
 
 
-def _held(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
+def _candidates(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
     """Return the candidates closest to adoption, one per scope."""
     near = sorted(states, key=lambda name: -table.scope(name).weight * states[name].e_value)
-    held: list[Rule] = []
+    candidates: list[Rule] = []
     for name in near:
         scope, state = table.scope(name), states[name]
         pick = table.pick(state)
@@ -121,10 +121,12 @@ def _held(table: Table, states: dict[str, ScopeState]) -> list[Rule]:
             continue
         rule = _rule(table, scope, state, pick)
         status = "vetoed" if table.is_vetoed(scope) else "candidate"
-        held.append(msgspec.structs.replace(rule, id=f"candidate-{rule.id}", status=status, since_position=0))
-        if len(held) == SHOWN_HELD:
+        candidates.append(
+            msgspec.structs.replace(rule, id=f"candidate-{rule.id}", status=status, since_position=0)
+        )
+        if len(candidates) == SHOWN_CANDIDATES:
             break
-    return held
+    return candidates
 
 
 def _percent(share: float) -> str:
@@ -182,13 +184,15 @@ def _run(table: Table) -> dict[str, ScopeState]:
     scopes = [
         tuple(_betting_scope(table, name, steps.execution) for name in table.open_scopes()) for steps in runs
     ]
-    silences = count_silences(list(zip(runs, scopes, strict=True)), table.alike, table.champion_firing)
-    judged = judged_executions(runs, table.firing_of, table.champion_firing)
+    non_alerts = count_non_alerts(
+        list(zip(runs, scopes, strict=True)), table.candidate_groups, table.champion_firing
+    )
+    labeled = answers_on_labeled(runs, table.firing_of, table.champion_firing)
     finished = [
         run(
             steps,
-            judged.of(steps),
-            silences,
+            labeled.of(steps),
+            non_alerts,
             own,
             prior_cost=table.prior_cost(),
             costs=table.costs,
@@ -197,9 +201,9 @@ def _run(table: Table) -> dict[str, ScopeState]:
         )
         for steps, own in zip(runs, scopes, strict=True)
     ]
-    states, *parts = finished
+    states, *excluding_one = finished
     for name, state in states.items():
-        state.leave_one_out = tuple(part[name] for part in parts)
+        state.leave_one_out = tuple(part[name] for part in excluding_one)
     return states
 
 
@@ -226,15 +230,15 @@ def _adopted(table: Table, states: dict[str, ScopeState], summaries: Summaries) 
     """
     weights = {scope.name: scope.weight for scope in table.scopes}
     values = {name: state.e_value for name, state in states.items()}
-    cleared = reject(values, weights, table.configuration.risk)
+    rejected = reject(values, weights, table.configuration.risk)
     answers = table.champion_firing.copy()
     adopted = []
     for scope in table.scopes:
-        if scope.name not in cleared or table.is_vetoed(scope):
+        if scope.name not in rejected or table.is_vetoed(scope):
             continue
         covered, new = table.covered(scope), table.answers_of(states[scope.name])
-        is_news = bool((new != answers)[covered].any())
-        if is_news and not _depends_on_one_source(table, scope.name, states[scope.name], summaries):
+        is_new = bool((new != answers)[covered].any())
+        if is_new and not _depends_on_one_source(table, scope.name, states[scope.name], summaries):
             adopted.append(scope.name)
             answers[covered] = new[covered]
     return adopted
@@ -264,15 +268,15 @@ def _depends_on_one_source(table: Table, name: str, state: ScopeState, summaries
         saved = weights * (table.costs.miss * labels - table.costs.false_alarm * (1.0 - labels))
         return float(np.where(new[rows[rows >= 0]], saved, -saved).sum())
 
-    sources = sorted(table.ballots.votes_by_source)
+    sources = sorted(table.label_table.votes_by_source)
     return any(rest < 0.0 for rest in leave_one_source_out(saving, sources, table.excludable))
 
 
 def _notes(table: Table) -> tuple[str, ...]:
     recorded = len(table.executions.ids)
-    judged = len({int(row) for row in table.steps.execution[table.steps.roles != Role.SILENT]})
-    waiting = len(table.ballots) - int((table.steps.ballots >= 0).sum())
-    notes = [f"{judged} of {recorded} recorded executions have a verdict"]
-    if waiting:
-        notes.append(f"{waiting} verdicts speak of executions that were never recorded; they wait")
-    return (*notes, *table.ballots.notes)
+    labeled = len({int(row) for row in table.steps.execution[table.steps.roles != Role.UNLABELED]})
+    n_unrecorded = len(table.label_table) - int((table.steps.label_rows >= 0).sum())
+    notes = [f"{labeled} of {recorded} recorded executions have a verdict"]
+    if n_unrecorded:
+        notes.append(f"{n_unrecorded} verdicts speak of executions that were never recorded; they wait")
+    return (*notes, *table.label_table.notes)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.learning.configuration import LearnConfiguration
-from poet.learning.labels import Ballots, count_votes, with_soft_votes
+from poet.learning.labels import LabelTable, count_votes, with_soft_votes
 from poet.policies.detect_drift.learner.candidates import Candidate, categorical_grid, numeric_grid
 from poet.policies.detect_drift.learner.scopes import (
     Scope,
@@ -20,15 +20,15 @@ from poet.policies.detect_drift.learner.scopes import (
     scopes_of,
 )
 from poet.policies.detect_drift.learner.steps import (
-    Alike,
+    CandidateGroup,
     Executions,
     Steps,
-    alike,
+    candidate_groups,
     fires,
     firing,
-    given,
     read_executions,
     read_steps,
+    single_candidate_group,
 )
 from poet.policies.detect_drift.learner.tournament import Costs, ScopeState
 from poet.policies.detect_drift.rules import Condition, branches
@@ -57,7 +57,7 @@ class Table:
     steps: Steps
     excludable: tuple[str, ...]  # sources that can be left out
     leave_one_out: tuple[Steps, ...]  # the steps without each of these sources
-    ballots: Ballots
+    label_table: LabelTable
     champion: Decisions
     configuration: LearnConfiguration
     scopes: tuple[Scope, ...]
@@ -121,23 +121,23 @@ class Table:
 
     def pick(self, state: ScopeState) -> Candidate | RevertCandidate:
         """Return the candidate that a scope would change to."""
-        favourite = state.leading.favourite
-        if favourite < len(self.candidates):
-            return self.candidates[favourite]
-        return self.revert_candidates[favourite - len(self.candidates)]
+        favorite = state.leading.favorite
+        if favorite < len(self.candidates):
+            return self.candidates[favorite]
+        return self.revert_candidates[favorite - len(self.candidates)]
 
     def answers_of(self, state: ScopeState) -> NDArray[np.bool_]:
         """Return the answers of a scope's favorite on all executions."""
         pick = self.pick(state)
         return pick.fires if isinstance(pick, RevertCandidate) else fires(self.executions, pick)
 
-    def alike(self, rows: NDArray[np.int64]) -> list[Alike]:
+    def candidate_groups(self, rows: NDArray[np.int64]) -> list[CandidateGroup]:
         """Return the answers of all candidates in bins."""
         back = [
-            given(revert.fires[rows], len(self.candidates) + number)
+            single_candidate_group(revert.fires[rows], len(self.candidates) + number)
             for number, revert in enumerate(self.revert_candidates)
         ]
-        return [*alike(self.executions, self.candidates, rows), *back]
+        return [*candidate_groups(self.executions, self.candidates, rows), *back]
 
     def firing_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return all candidates' answers on some executions, shape (rows, candidates + revert candidates)."""
@@ -154,17 +154,17 @@ def prepare(summaries: Summaries, champion: Decisions, configuration: LearnConfi
     executions = read_executions(summaries)
     votes = with_soft_votes(summaries)
     count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
-    ballots = count()
-    excludable = tuple(excludable_sources(ballots.sources_by_first_vote))
+    label_table = count()
+    excludable = tuple(excludable_sources(label_table.sources_by_first_vote))
     candidates, kinds = _candidates(executions, champion.policy)
     scopes = scopes_of(executions)
     revert_candidates = _revert_candidates(executions, champion, scopes)
     return Table(
         executions=executions,
-        steps=read_steps(executions, ballots),
+        steps=read_steps(executions, label_table),
         excludable=excludable,
         leave_one_out=tuple(read_steps(executions, count(without=(source,))) for source in excludable),
-        ballots=ballots,
+        label_table=label_table,
         champion=champion,
         configuration=configuration,
         scopes=scopes,

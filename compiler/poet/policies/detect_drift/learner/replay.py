@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from poet.build.compare import Flips, Side
 from poet.learning.configuration import Costs, LearnConfiguration
-from poet.learning.labels import Ballots, count_votes, with_soft_votes
+from poet.learning.labels import LabelTable, count_votes, with_soft_votes
 from poet.policies.detect_drift.learner.describe import rate
 from poet.policies.detect_drift.learner.scopes import champion_fires
 from poet.policies.detect_drift.learner.steps import read_executions
@@ -19,7 +19,7 @@ from poet.stats import decay_weights, excludable_sources
 from poet.summaries import Summaries
 
 Answers = NDArray[np.bool_]
-GRAVE: Final = ("high", "critical")
+SEVERE: Final = ("high", "critical")
 SHOWN: Final = 5
 HALF: Final = 0.5  # of the sources that labeled an execution
 
@@ -39,64 +39,65 @@ def replay(
     votes = with_soft_votes(summaries)
     count = partial(count_votes, votes, burst_limit=configuration.burst_limit)
     row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
-    judge = partial(
-        _Judged,
+    labeled_by = partial(
+        _LabeledExecutions,
         row_of=row_of,
         before=before,
         after=after,
         configuration=configuration,
         newest=summaries.newest_time,
     )
-    ballots = count()
-    judged = judge(ballots)
-    by_id = dict(zip(judged.ids, judged.label.tolist(), strict=True))
+    label_table = count()
+    labeled = labeled_by(label_table)
+    by_id = dict(zip(labeled.ids, labeled.label.tolist(), strict=True))
     labels = {row_of[name]: label for name, label in by_id.items()}
-    turned: list[int] = np.flatnonzero(before != after).tolist()
+    flipped: list[int] = np.flatnonzero(before != after).tolist()
     refusal = ""
-    if _acts_by_itself(champion, candidate):
+    if _has_learned_change(champion, candidate):
         answers = dict(zip(executions.ids, after.tolist(), strict=True))
-        parts = (
-            judge(count(without=(source,))) for source in excludable_sources(ballots.sources_by_first_vote)
+        without_one_source = (
+            labeled_by(count(without=(source,)))
+            for source in excludable_sources(label_table.sources_by_first_vote)
         )
         refusal = (
-            judged.missed()
+            labeled.missed()
             or _broken_anchor(configuration.anchors.get(candidate.policy, ()), by_id, answers)
-            or _dearer(judged, parts)
+            or _cost_refusal(labeled, without_one_source)
         )
     return Flips(
         recorded=len(executions.ids),
-        fewer_alerts=_side([row for row in turned if before[row]], labels),
-        more_alerts=_side([row for row in turned if after[row]], labels),
-        by_feature=dict(Counter(executions.features[row] for row in turned).most_common(SHOWN)),
+        fewer_alerts=_side([row for row in flipped if before[row]], labels),
+        more_alerts=_side([row for row in flipped if after[row]], labels),
+        by_feature=dict(Counter(executions.features[row] for row in flipped).most_common(SHOWN)),
         precision_before=_precision(before, labels, configuration.risk),
         precision_after=_precision(after, labels, configuration.risk),
-        cost_before=round(judged.cost(before), 6),
-        cost_after=round(judged.cost(after), 6),
+        cost_before=round(labeled.cost(before), 6),
+        cost_after=round(labeled.cost(after), 6),
         refusal=refusal,
     )
 
 
-class _Judged:
+class _LabeledExecutions:
     """The recorded executions with labels."""
 
     def __init__(
         self,
-        ballots: Ballots,
+        label_table: LabelTable,
         row_of: Mapping[str, int],
         before: Answers,
         after: Answers,
         configuration: LearnConfiguration,
         newest: float,
     ) -> None:
-        known = np.array([str(name) in row_of for name in ballots.execution_ids], np.bool_)
-        self.ids = [str(name) for name in ballots.execution_ids[known]]
+        known = np.array([str(name) in row_of for name in label_table.execution_ids], np.bool_)
+        self.ids = [str(name) for name in label_table.execution_ids[known]]
         self.rows = np.array([row_of[name] for name in self.ids], np.int64)
-        self.label = ballots.label[known]
-        self.impact = ballots.impact[known]
+        self.label = label_table.label[known]
+        self.impact = label_table.impact[known]
         self._before, self._after = before, after
         self._costs: Costs = configuration.costs
         self._weights = decay_weights(
-            ballots.times[known], half_life_days=configuration.half_life_days, newest=newest
+            label_table.times[known], half_life_days=configuration.half_life_days, newest=newest
         )
 
     def cost(self, answers: Answers) -> float:
@@ -108,14 +109,14 @@ class _Judged:
         return float(lost @ self._weights / self._weights.sum())
 
     @property
-    def is_dearer(self) -> bool:
+    def costs_more(self) -> bool:
         """Return whether the candidate's answers cost more than the champion's."""
         return self.cost(self._after) > self.cost(self._before) + 1e-9
 
     def missed(self) -> str:
         """Return a refusal that names a severe drift that only the candidate misses, or ""."""
         for name, row, label, impact in zip(self.ids, self.rows, self.label, self.impact, strict=True):
-            if label > HALF and impact in GRAVE and self._before[row] and not self._after[row]:
+            if label > HALF and impact in SEVERE and self._before[row] and not self._after[row]:
                 return (
                     f"it would miss {name}, a real drift of {impact} impact that the active version finds; "
                     "correct the label if it is wrong, or wait for more feedback"
@@ -123,14 +124,14 @@ class _Judged:
         return ""
 
 
-def _acts_by_itself(champion: Decisions, candidate: Decisions) -> bool:
+def _has_learned_change(champion: Decisions, candidate: Decisions) -> bool:
     """Return whether anything changed other than pins, vetoes and the preset rules that a veto restores."""
     before, after = ({rule.id: rule for rule in each.active} for each in (champion, candidate))
-    words = {rule.id for rule in candidate.rules if rule.status in ("pinned", "vetoed")}
+    overridden = {rule.id for rule in candidate.rules if rule.status in ("pinned", "vetoed")}
     has_veto = any(rule.id in before for rule in candidate.rules if rule.status == "vetoed")
     changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
     return any(
-        name not in words and not (has_veto and name in after and after[name].status == "start")
+        name not in overridden and not (has_veto and name in after and after[name].status == "start")
         for name in changed
     )
 
@@ -143,20 +144,20 @@ def _broken_anchor(anchors: Sequence[str], labels: Mapping[str, float], answers:
     return ""
 
 
-def _dearer(judged: _Judged, parts: Iterable[_Judged]) -> str:
+def _cost_refusal(labeled: _LabeledExecutions, without_one_source: Iterable[_LabeledExecutions]) -> str:
     """Return a refusal if the candidate costs more with any source left out, or ""."""
-    if not (judged.is_dearer and all(part.is_dearer for part in parts)):
+    if not (labeled.costs_more and all(part.costs_more for part in without_one_source)):
         return ""
     return "labeled executions would cost more than with the active version; wait for more feedback"
 
 
 def _side(rows: Sequence[int], labels: Mapping[int, float]) -> Side:
-    said = [labels.get(row) for row in rows]
+    found = [labels.get(row) for row in rows]
     return Side(
         flips=len(rows),
-        false_alarms=sum(label is not None and label <= HALF for label in said),
-        real=sum(label is not None and label > HALF for label in said),
-        unlabeled=sum(label is None for label in said),
+        false_alarms=sum(label is not None and label <= HALF for label in found),
+        real=sum(label is not None and label > HALF for label in found),
+        unlabeled=sum(label is None for label in found),
     )
 
 

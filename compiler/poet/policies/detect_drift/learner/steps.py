@@ -2,11 +2,11 @@
 
 A step is one execution at the moment at which new information about it arrives. An alert becomes a step when
 it is labeled. A non-alert becomes a step at once: it has no label, so it counts at its worst case. An audited
-non-alert becomes a step when it is labeled. A non-alert with a volunteered label becomes a second step at
+non-alert becomes a step when it is labeled. A non-alert with an unsolicited label becomes a second step at
 that time.
 
-The answers of candidates are computed one by one for labeled executions and as counts for all others. There
-is no new information about a scope between two of its labels, so the non-alerts in between are one bet
+The answers of candidates are computed one by one for labeled executions and as counts for all others. No
+new information about a scope arrives between two of its labels, so the non-alerts in between are one bet
 (`poet.policies.detect_drift.learner.tournament`), and counts suffice for it.
 
 Thousands of candidates compare about thirty scores with a few thresholds each. Between two adjacent
@@ -30,7 +30,7 @@ from poet.policies.detect_drift.learner.candidates import Candidate
 from poet.policies.detect_drift.rules import Criterion
 
 if TYPE_CHECKING:
-    from poet.learning.labels import Ballots
+    from poet.learning.labels import LabelTable
     from poet.summaries import Summaries
 
 
@@ -42,8 +42,8 @@ class Role(IntEnum):
 
     ALERT = 0  # a labeled alert
     AUDIT = 1  # a non-alert labeled in a random audit
-    SILENT = 2  # a non-alert without a label
-    VOLUNTEERED = 3  # a non-alert with an unsolicited label: affects the choice of candidates, not bets
+    UNLABELED = 2  # a non-alert without a label
+    UNSOLICITED = 3  # a non-alert with an unsolicited label: affects the choice of candidates, not bets
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,10 @@ class Steps:
     execution: NDArray[np.int64]  # row in `Executions`
     positions: NDArray[np.int64]
     times: Floats
-    labels: Floats  # share of the sources that call it a real drift; NaN for SILENT
+    labels: Floats  # share of the sources that call it a real drift; NaN for UNLABELED
     roles: NDArray[np.int64]
     propensities: Floats
-    ballots: NDArray[np.int64]  # row in `Ballots`, -1 for SILENT
+    label_rows: NDArray[np.int64]  # row in `LabelTable`, -1 for UNLABELED
 
 
 def read_executions(summaries: "Summaries") -> Executions:
@@ -148,38 +148,38 @@ def _truth(flags: "pa.BooleanArray") -> NDArray[np.bool_]:
     return np.asarray(flags.fill_null(False).to_numpy(zero_copy_only=False), bool)  # noqa: FBT003
 
 
-def read_steps(executions: Executions, ballots: "Ballots", *, after: int = 0) -> Steps:
+def read_steps(executions: Executions, label_table: "LabelTable", *, after: int = 0) -> Steps:
     """Return labeled executions and non-alerts without labels as steps, in log order.
 
     Only steps after log position `after` are returned; earlier steps have been processed before.
     """
     row_of = {execution_id: row for row, execution_id in enumerate(executions.ids)}
-    known = np.array([row_of.get(str(name), -1) for name in ballots.execution_ids], np.int64)
-    ballot = np.flatnonzero((known >= 0) & (ballots.first_positions > after))
-    row = known[ballot]
+    known = np.array([row_of.get(str(name), -1) for name in label_table.execution_ids], np.int64)
+    label_row = np.flatnonzero((known >= 0) & (label_table.first_positions > after))
+    row = known[label_row]
     roles = _roles(executions, row)
-    judged = Steps(
+    labeled = Steps(
         execution=row,
-        positions=ballots.positions[ballot],
-        times=ballots.times[ballot],
-        labels=ballots.label[ballot],
+        positions=label_table.positions[label_row],
+        times=label_table.times[label_row],
+        labels=label_table.label[label_row],
         roles=roles,
         propensities=np.where(roles == Role.AUDIT, executions.propensity[row], 1.0),
-        ballots=ballot,
+        label_rows=label_row,
     )
-    return _in_order(judged, _silences(executions, after))
+    return _in_order(labeled, _unlabeled_non_alerts(executions, after))
 
 
-def _silences(executions: Executions, after: int) -> Steps:
+def _unlabeled_non_alerts(executions: Executions, after: int) -> Steps:
     row = np.flatnonzero(~executions.drifted & ~executions.audit & (executions.positions > after))
     return Steps(
         execution=row,
         positions=executions.positions[row],
         times=executions.times[row],
         labels=np.full(row.size, np.nan),
-        roles=np.full(row.size, int(Role.SILENT)),
+        roles=np.full(row.size, int(Role.UNLABELED)),
         propensities=np.ones(row.size),
-        ballots=np.full(row.size, -1),
+        label_rows=np.full(row.size, -1),
     )
 
 
@@ -192,8 +192,8 @@ def _in_order(*parts: Steps) -> Steps:
 
 
 def _roles(executions: Executions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    silent = np.where(executions.audit[rows], int(Role.AUDIT), int(Role.VOLUNTEERED))
-    return np.where(executions.drifted[rows], int(Role.ALERT), silent)
+    of_non_alerts = np.where(executions.audit[rows], int(Role.AUDIT), int(Role.UNSOLICITED))
+    return np.where(executions.drifted[rows], int(Role.ALERT), of_non_alerts)
 
 
 def fires(executions: Executions, candidate: "Candidate") -> NDArray[np.bool_]:
@@ -247,7 +247,7 @@ _Measure = tuple[str, str, str, str]  # statistic, preparation, scale, direction
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class CandidateGroup:
     """Candidates that compare the same scores."""
 
     columns: NDArray[np.int64]  # indices of the candidates, shape (k,)
@@ -255,7 +255,9 @@ class Alike:
     answers: NDArray[np.int64]  # 1 if a candidate alerts in a bin, else 0; shape (bins, k)
 
 
-def alike(executions: Executions, candidates: Sequence[Candidate], rows: NDArray[np.int64]) -> list[Alike]:
+def candidate_groups(
+    executions: Executions, candidates: Sequence[Candidate], rows: NDArray[np.int64]
+) -> list[CandidateGroup]:
     """Return the candidates grouped by the scores they compare, with the bins of some executions."""
     groups: defaultdict[tuple[_Measure, ...], list[int]] = defaultdict(list)
     for column, candidate in enumerate(candidates):
@@ -269,9 +271,9 @@ def alike(executions: Executions, candidates: Sequence[Candidate], rows: NDArray
     ]
 
 
-def given(answers: NDArray[np.bool_], column: int) -> Alike:
+def single_candidate_group(answers: NDArray[np.bool_], column: int) -> CandidateGroup:
     """Return the answers of one more candidate as a group of its own."""
-    return Alike(np.array([column]), answers.astype(np.int64), np.array([[0], [1]]))
+    return CandidateGroup(np.array([column]), answers.astype(np.int64), np.array([[0], [1]]))
 
 
 def _measure(criterion: Criterion) -> _Measure:
@@ -285,12 +287,12 @@ def _binned(
     executions: Executions,
     rows: NDArray[np.int64],
     known: dict[_Measure, NDArray[np.float64]],
-) -> Alike:
-    asked: dict[_Measure, dict[float, Criterion]] = {measure: {} for measure in measures}
+) -> CandidateGroup:
+    requested: dict[_Measure, dict[float, Criterion]] = {measure: {} for measure in measures}
     for criterion in (criterion for candidate in candidates for criterion in candidate.criteria):
-        asked[_measure(criterion)][criterion.threshold] = criterion
+        requested[_measure(criterion)][criterion.threshold] = criterion
     bins, ranks = np.zeros(rows.size, np.int64), []
-    for criteria in asked.values():
+    for criteria in requested.values():
         thresholds = sorted(criteria)
         one = criteria[thresholds[0]]
         key = _measure(one)
@@ -298,18 +300,20 @@ def _binned(
             known[key] = executions.value(one)[rows]
         bins = bins * (len(thresholds) + 1) + _rank(known[key], thresholds, one.direction)
         ranks.append(range(len(thresholds) + 1))
-    order = {measure: (place, sorted(criteria)) for place, (measure, criteria) in enumerate(asked.items())}
+    order = {
+        measure: (index, sorted(criteria)) for index, (measure, criteria) in enumerate(requested.items())
+    }
     every = np.array(list(product(*ranks)))
     answers = np.zeros((len(every), len(candidates)), np.int64)
     for column, candidate in enumerate(candidates):
         holding = np.zeros(len(every), np.int64)
         for criterion in candidate.criteria:
-            place, thresholds = order[_measure(criterion)]
+            index, thresholds = order[_measure(criterion)]
             at = thresholds.index(criterion.threshold)
             beyond = at if criterion.direction == "above" else len(thresholds) - 1 - at
-            holding += every[:, place] > beyond
+            holding += every[:, index] > beyond
         answers[:, column] = holding >= candidate.min_votes
-    return Alike(columns, bins, answers)
+    return CandidateGroup(columns, bins, answers)
 
 
 def _rank(values: NDArray[np.float64], thresholds: Sequence[float], direction: str) -> NDArray[np.int64]:
@@ -336,7 +340,7 @@ class _Scope(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LabeledAnswers:
     """The answers of K candidates and the champion on the labeled executions."""
 
     steps: Steps
@@ -353,72 +357,77 @@ class Judged:
         """Return whether the champion alerts at a step."""
         return bool(self.champion_answers[self.steps.execution[step]])
 
-    def of(self, steps: Steps) -> "Judged":
+    def of(self, steps: Steps) -> "LabeledAnswers":
         """Return the same for other steps of these executions."""
-        return Judged(steps, self.row_of, self.answers, self.champion_answers)
+        return LabeledAnswers(steps, self.row_of, self.answers, self.champion_answers)
 
 
-def judged_executions(runs: Sequence[Steps], firing: Firing, champion: Answers) -> Judged:
+def answers_on_labeled(runs: Sequence[Steps], firing: Firing, champion: Answers) -> LabeledAnswers:
     """Return the answers of all candidates on executions labeled in any run, for the first run's steps."""
-    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.SILENT] for steps in runs]))
+    rows = np.unique(np.concatenate([steps.execution[steps.roles != Role.UNLABELED] for steps in runs]))
     row_of = np.full(champion.size, -1)
     row_of[rows] = np.arange(rows.size)
-    return Judged(runs[0], row_of, np.ascontiguousarray(firing(rows)), champion)
+    return LabeledAnswers(runs[0], row_of, np.ascontiguousarray(firing(rows)), champion)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class AlertCounts:
     """Counts of non-alerts: their number, and the alerts of the champion and of K candidates among them."""
 
     steps: int
     alerts: int  # of the champion
-    alone: Counts  # alerts of a candidate where the champion does not alert, shape (K,)
-    beside: Counts  # alerts of a candidate where the champion alerts too, shape (K,)
+    added: Counts  # alerts of a candidate where the champion does not alert, shape (K,)
+    shared: Counts  # alerts of a candidate where the champion alerts too, shape (K,)
 
 
 class _Segments:
     """Cumulative counts of one scope between the log positions of its labels."""
 
     def __init__(
-        self, bounds: Counts, positions: Counts, answers: Sequence[Alike], inside: Answers, champion: Answers
+        self,
+        bounds: Counts,
+        positions: Counts,
+        answers: Sequence[CandidateGroup],
+        inside: Answers,
+        champion: Answers,
     ) -> None:
         self._last = bounds.size + 1
         at = np.searchsorted(bounds, positions)
         self._steps = self._summed(np.bincount(at, minlength=self._last))
         self._alerts = self._summed(np.bincount(at[champion], minlength=self._last))
         every = self._counted(at, answers, inside)
-        self._beside = np.zeros_like(every)
+        self._shared = np.zeros_like(every)
         if champion.any():
             both = inside.copy()
             both[inside] = champion
-            self._beside = self._counted(at[champion], answers, both)
-        self._alone = every - self._beside
+            self._shared = self._counted(at[champion], answers, both)
+        self._added = every - self._shared
 
-    def _counted(self, at: Counts, answers: Sequence[Alike], inside: Answers) -> Counts:
+    def _counted(self, at: Counts, answers: Sequence[CandidateGroup], inside: Answers) -> Counts:
         """Return the cumulative counts of alerts by segment, shape (segments + 1, K)."""
-        found = np.zeros((self._last + 1, sum(len(alike.columns) for alike in answers)), np.int64)
-        for alike in answers:
-            bins = len(alike.answers)
-            filled = np.bincount(at * bins + alike.bins[inside], minlength=self._last * bins)
-            found[1:, alike.columns] = filled.reshape(self._last, bins) @ alike.answers
+        found = np.zeros((self._last + 1, sum(len(group.columns) for group in answers)), np.int64)
+        for group in answers:
+            bins = len(group.answers)
+            filled = np.bincount(at * bins + group.bins[inside], minlength=self._last * bins)
+            found[1:, group.columns] = filled.reshape(self._last, bins) @ group.answers
         return np.cumsum(found, axis=0, out=found)
 
     @staticmethod
     def _summed(counts: Counts) -> Counts:
         return np.concatenate([[0], np.cumsum(counts)])
 
-    def between(self, first: int, last: int) -> Counted:
+    def between(self, first: int, last: int) -> AlertCounts:
         """Return the counts of the segments from `first` up to, but not including, `last`."""
-        return Counted(
+        return AlertCounts(
             int(self._steps[last] - self._steps[first]),
             int(self._alerts[last] - self._alerts[first]),
-            self._alone[last] - self._alone[first],
-            self._beside[last] - self._beside[first],
+            self._added[last] - self._added[first],
+            self._shared[last] - self._shared[first],
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Silences:
+class NonAlertCounts:
     """Counts of non-alerts by scope, in segments that end at the labels of the scope."""
 
     bounds: dict[str, Counts]  # log positions of labels, ascending
@@ -433,18 +442,18 @@ class Silences:
         """Return the number of segments of a scope."""
         return int(self.bounds[scope].size) + 1
 
-    def between(self, scope: str, first: int, last: int) -> tuple[Counted, Counted]:
+    def between(self, scope: str, first: int, last: int) -> tuple[AlertCounts, AlertCounts]:
         """Return the counts of all non-alerts in these segments, and of those that are bet on."""
         every = self.every[scope].between(first, last)
         staked = self.staked[scope]
         return every, every if staked is self.every[scope] else staked.between(first, last)
 
 
-def count_silences(
+def count_non_alerts(
     runs: Sequence[tuple[Steps, Iterable[_Scope]]],
-    answers: Callable[[NDArray[np.int64]], Sequence[Alike]],
+    answers: Callable[[NDArray[np.int64]], Sequence[CandidateGroup]],
     champion: Answers,
-) -> Silences:
+) -> NonAlertCounts:
     """Return counts of non-alerts between the labels of all runs; runs share non-alerts and scopes.
 
     Parameters
@@ -457,21 +466,21 @@ def count_silences(
         Whether the champion alerts, by execution.
     """
     steps, scopes = runs[0]
-    silent = np.flatnonzero(steps.roles == Role.SILENT)
-    rows, positions = steps.execution[silent], steps.positions[silent]
+    unlabeled = np.flatnonzero(steps.roles == Role.UNLABELED)
+    rows, positions = steps.execution[unlabeled], steps.positions[unlabeled]
     found_answers, alerts = answers(rows), champion[rows]
     bounds: dict[str, list[Counts]] = {}
     for run, in_run in runs:
         for scope in in_run:
-            judged = scope.members & (run.roles != Role.SILENT)
-            bounds.setdefault(scope.name, []).append(run.positions[judged])
-    found = Silences({name: np.unique(np.concatenate(each)) for name, each in bounds.items()}, {}, {})
+            labeled = scope.members & (run.roles != Role.UNLABELED)
+            bounds.setdefault(scope.name, []).append(run.positions[labeled])
+    found = NonAlertCounts({name: np.unique(np.concatenate(each)) for name, each in bounds.items()}, {}, {})
 
     def segments(scope: _Scope, inside: Answers) -> _Segments:
         return _Segments(found.bounds[scope.name], positions[inside], found_answers, inside, alerts[inside])
 
     for scope in scopes:
-        inside = scope.members[silent]
+        inside = scope.members[unlabeled]
         late = inside & (positions > scope.since)
         found.every[scope.name] = segments(scope, inside)
         is_same = int(late.sum()) == int(inside.sum())

@@ -28,7 +28,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from poet.policies.detect_drift.learner.steps import Counted, Judged, Role, Silences, Steps
+from poet.policies.detect_drift.learner.steps import AlertCounts, LabeledAnswers, NonAlertCounts, Role, Steps
 from poet.stats import StakeRule, leave_one_out_mixture
 from poet.stats.pooling import MAX_EXCLUDABLE
 
@@ -37,9 +37,9 @@ Floats = NDArray[np.float64]
 WORST_CASE_SHARE: Final = 0.9  # of the starting capital; the rest is bet on audits
 # The prior favors betting: five steps with a mean gain and a mean square of 0.1.
 STAKE_RULE: Final = StakeRule(cap=0.9, prior_n=5.0, prior_mean=0.1, prior_square=0.1, least_square=0.01)
-REMEMBERED: Final = 100  # bets
-_SILENT: Final = int(Role.SILENT)  # a plain integer, for speed: compared once per step
-_VOLUNTEERED: Final = int(Role.VOLUNTEERED)
+MAX_RECENT: Final = 100  # bets
+_UNLABELED: Final = int(Role.UNLABELED)  # a plain integer, for speed: compared once per step
+_UNSOLICITED: Final = int(Role.UNSOLICITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class ScopeState:
     """The state of a scope: wealth, favorite, and the sums both are computed from."""
 
     prior: Floats  # cost by candidate before any step; infinity if it is not a candidate in this scope
-    spent: Floats  # cost by candidate with decay
+    cost_sums: Floats  # cost by candidate with decay
     gains: Floats
     squares: Floats
     steps: float = 0.0
@@ -92,20 +92,20 @@ class ScopeState:
         """Return the state of a scope before any step."""
         return cls(prior, np.zeros(prior.size), np.zeros(prior.size), np.zeros(prior.size))
 
-    def fade(self, newest: float, half_life: float) -> None:
+    def decay(self, newest: float, half_life: float) -> None:
         """Decay the sums, so that a candidate that was best only long ago is not the favorite."""
         if self.newest < newest < math.inf:
-            kept = 2.0 ** ((self.newest - newest) / half_life)  # 0 before the first step
-            self.spent *= kept
-            self.gains *= kept
-            self.squares *= kept
-            self.steps *= kept
+            factor = 2.0 ** ((self.newest - newest) / half_life)  # 0 before the first step
+            self.cost_sums *= factor
+            self.gains *= factor
+            self.squares *= factor
+            self.steps *= factor
             self.newest = newest
 
     @property
-    def favourite(self) -> int:
+    def favorite(self) -> int:
         """The index of the candidate with the least cost so far."""
-        return int(np.argmin(self.spent + self.prior))
+        return int(np.argmin(self.cost_sums + self.prior))
 
     @property
     def leading(self) -> "ScopeState":
@@ -123,15 +123,15 @@ class ScopeState:
         """The leave-one-source-out mixture; part of the wealth bets that one source is adversarial."""
         return leave_one_out_mixture(self.own_e_value, [each.own_e_value for each in self.leave_one_out])
 
-    def remember(self, log_factor: float, steps: int) -> None:
+    def record_bet(self, log_factor: float, steps: int) -> None:
         """Store the results of the newest bets, to estimate how many more are needed."""
-        self.recent = [*self.recent[1 - REMEMBERED :], (log_factor, steps)]
+        self.recent = [*self.recent[1 - MAX_RECENT :], (log_factor, steps)]
 
 
 def run(
     steps: Steps,
-    judged: Judged,
-    silences: Silences,
+    labeled: LabeledAnswers,
+    non_alerts: NonAlertCounts,
     scopes: tuple[BettingScope, ...],
     *,
     prior_cost: Floats,
@@ -146,10 +146,10 @@ def run(
     ----------
     steps
         The n steps, in log order.
-    judged
+    labeled
         The answers of the K candidates and the champion on labeled executions.
-    silences
-        Their answers on all other executions, counted by scope between labels; see `count_silences`.
+    non_alerts
+        Their answers on all other executions, counted by scope between labels; see `count_non_alerts`.
     scopes
         The scopes, wide ones first.
     prior_cost
@@ -163,17 +163,17 @@ def run(
     before
         The states after all earlier steps.
     """
-    known = before or {}
+    earlier = before or {}
     states = {
-        scope.name: known.get(scope.name)
+        scope.name: earlier.get(scope.name)
         or ScopeState.at_start(np.where(scope.candidates, prior_cost, np.inf))
         for scope in scopes
     }
     newest = np.maximum.accumulate(steps.times)
-    betting = Betting(states, scopes, silences, costs, half_life, audit_rate)
-    for step in np.flatnonzero(steps.roles != _SILENT).tolist():
+    betting = Betting(states, scopes, non_alerts, costs, half_life, audit_rate)
+    for step in np.flatnonzero(steps.roles != _UNLABELED).tolist():
         betting.settle(
-            steps, step, judged.fires(step), newest=float(newest[step]), champion=judged.champion(step)
+            steps, step, labeled.fires(step), newest=float(newest[step]), champion=labeled.champion(step)
         )
     betting.close(float(newest[-1]) if newest.size else -math.inf)
     return states
@@ -186,14 +186,14 @@ class Betting:
         self,
         states: dict[str, ScopeState],
         scopes: tuple[BettingScope, ...],
-        silences: Silences,
+        non_alerts: NonAlertCounts,
         costs: Costs,
         half_life: float,
         audit_rate: float,
     ) -> None:
-        self._states, self._scopes, self._silences = states, scopes, silences
+        self._states, self._scopes, self._non_alerts = states, scopes, non_alerts
         self._costs, self._half_life, self._audit_rate = costs, half_life, audit_rate
-        self._counted = dict.fromkeys(states, 0)
+        self._settled_segments = dict.fromkeys(states, 0)
         for scope in scopes:
             self._states[scope.name].open_bet = self._states[scope.name].open_bet or self._next_bet(scope)
 
@@ -203,9 +203,9 @@ class Betting:
         """Settle a label in every scope that contains its execution."""
         inside = [scope for scope in self._scopes if scope.members[step]]
         for scope in inside:
-            self._catch_up(scope, self._silences.before(scope.name, int(steps.positions[step])), newest)
+            self._catch_up(scope, self._non_alerts.before(scope.name, int(steps.positions[step])), newest)
         outcome = _outcome(steps, step, fires, champion=champion, costs=self._costs)
-        bets = int(steps.roles[step]) != _VOLUNTEERED
+        bets = int(steps.roles[step]) != _UNSOLICITED
         open_bets = {
             scope.name: self._next_bet(scope) for scope in inside if steps.positions[step] > scope.since
         }
@@ -213,42 +213,42 @@ class Betting:
             state = self._states[scope.name]
             if bets and scope.name in open_bets:
                 _bet(state, outcome, *open_bets[scope.name], audit_rate=self._audit_rate)
-            state.spent += outcome.cost
+            state.cost_sums += outcome.cost
         for scope in inside:
             self._states[scope.name].open_bet = self._next_bet(scope)
 
     def close(self, newest: float) -> None:
         """Settle the non-alerts after the last labels."""
         for scope in self._scopes:
-            self._catch_up(scope, self._silences.last(scope.name), newest)
+            self._catch_up(scope, self._non_alerts.last(scope.name), newest)
         for scope in self._scopes:
             self._states[scope.name].open_bet = self._next_bet(scope)
 
     def _catch_up(self, scope: BettingScope, upto: int, newest: float) -> None:
         """Settle the non-alerts since the scope's last label, at the stake of that time."""
         state = self._states[scope.name]
-        state.fade(newest, self._half_life)
-        if upto == self._counted[scope.name]:
+        state.decay(newest, self._half_life)
+        if upto == self._settled_segments[scope.name]:
             return
-        every, staked = self._silences.between(scope.name, self._counted[scope.name], upto)
-        self._counted[scope.name] = upto
-        state.spent += self._costs.false_alarm * (every.alone + every.beside)
+        every, staked = self._non_alerts.between(scope.name, self._settled_segments[scope.name], upto)
+        self._settled_segments[scope.name] = upto
+        state.cost_sums += self._costs.false_alarm * (every.added + every.shared)
         if staked.steps:
             assert state.open_bet is not None  # noqa: S101 -- set when the run starts
-            _bet_on_silences(state, staked, *state.open_bet, costs=self._costs)
+            _bet_on_non_alerts(state, staked, *state.open_bet, costs=self._costs)
 
     def _next_bet(self, scope: BettingScope) -> tuple[int, float]:
         state = self._states[scope.name]
-        favourite = state.favourite
+        favorite = state.favorite
         parent = self._states.get(scope.pooled_with or "")
-        return favourite, _stake(state, favourite, parent)
+        return favorite, _stake(state, favorite, parent)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     cost: Floats  # by candidate, added to its sum of costs
     worst_case: Floats  # gain over the champion, in [-1, 1]
-    judged: Floats | None  # the gain divided by the propensity; None: the label was not requested
+    weighted: Floats | None  # the gain divided by the propensity; None: the label was not requested
 
 
 def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: bool, costs: Costs) -> _Outcome:
@@ -256,39 +256,39 @@ def _outcome(steps: Steps, step: int, fires: NDArray[np.bool_], *, champion: boo
     alarm, miss = costs.false_alarm * (1.0 - label), costs.miss * label
     cost = np.where(fires, alarm, miss)
     gain = ((alarm if champion else miss) - cost) / costs.largest
-    if int(steps.roles[step]) == _VOLUNTEERED:
+    if int(steps.roles[step]) == _UNSOLICITED:
         # the non-alert was already a step at its worst case: subtract that cost
         return _Outcome(cost - np.where(fires, costs.false_alarm, 0.0), gain, None)
     return _Outcome(cost, gain, gain / steps.propensities[step])
 
 
-def _bet(state: ScopeState, outcome: _Outcome, favourite: int, stake: float, *, audit_rate: float) -> None:
-    factor = 1.0 + stake * float(outcome.worst_case[favourite])
+def _bet(state: ScopeState, outcome: _Outcome, favorite: int, stake: float, *, audit_rate: float) -> None:
+    factor = 1.0 + stake * float(outcome.worst_case[favorite])
     state.worst_case *= factor
-    if outcome.judged is not None:
-        state.audited *= 1.0 + stake * audit_rate * float(outcome.judged[favourite])
-    state.remember(math.log(factor), 1)
+    if outcome.weighted is not None:
+        state.audited *= 1.0 + stake * audit_rate * float(outcome.weighted[favorite])
+    state.record_bet(math.log(factor), 1)
     state.gains += outcome.worst_case
     state.squares += outcome.worst_case**2
     state.steps += 1.0
     state.bets += 1
 
 
-def _bet_on_silences(
-    state: ScopeState, silent: Counted, favourite: int, stake: float, *, costs: Costs
+def _bet_on_non_alerts(
+    state: ScopeState, counts: AlertCounts, favorite: int, stake: float, *, costs: Costs
 ) -> None:
     """Settle non-alerts at the worst case: added alerts are false, and dropped alerts are true."""
     alarm, miss = costs.false_alarm / costs.largest, costs.miss / costs.largest
-    added, dropped = silent.alone, silent.alerts - silent.beside
+    added, dropped = counts.added, counts.alerts - counts.shared
     log_factor = float(
-        added[favourite] * math.log1p(-stake * alarm) + dropped[favourite] * math.log1p(-stake * miss)
+        added[favorite] * math.log1p(-stake * alarm) + dropped[favorite] * math.log1p(-stake * miss)
     )
     state.worst_case *= math.exp(log_factor)
-    state.remember(log_factor, silent.steps)
+    state.record_bet(log_factor, counts.steps)
     state.gains -= alarm * added + miss * dropped
     state.squares += alarm**2 * added + miss**2 * dropped
-    state.steps += silent.steps
-    state.bets += silent.steps
+    state.steps += counts.steps
+    state.bets += counts.steps
 
 
 def _stake(state: ScopeState, favorite: int, parent: ScopeState | None) -> float:

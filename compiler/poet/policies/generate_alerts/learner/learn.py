@@ -15,8 +15,8 @@ from poet.learning.feedback_rows import (
 )
 from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
 from poet.learning.labels import count_votes
-from poet.policies.generate_alerts.learner.readings import Alerts, caused, pairs, repeats, sizes, uses
-from poet.policies.generate_alerts.learner.rules import AlertRuleUpdate, Evidence, bets, risk_shares
+from poet.policies.generate_alerts.learner.readings import Alerts, cause_pairs, pairs, repeats, sizes, uses
+from poet.policies.generate_alerts.learner.rules import AlertRuleUpdate, Evidence, bets, hypothesis_weights
 from poet.policies.generate_alerts.policy import baseline
 from poet.spec.decisions import Decisions
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _TYPES: Final = ("alert.usefulness", "alert.response", "alert.raised", "threshold.adjustment")
-_GRAVE: Final = frozenset({"high", "critical"})
+_SEVERE: Final = frozenset({"high", "critical"})
 _TOO_LOW: Final = ("sensitive", "noisy", "too_many", "false")
 
 
@@ -44,22 +44,22 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     ratios = {row["execution_id"]: ratio for row in recorded if (ratio := _ratio(row))}
     times = {row["execution_id"]: row["time"] for row in recorded}
 
-    ballots = count_votes(summaries.votes, burst_limit=configuration.burst_limit)
+    label_table = count_votes(summaries.votes, burst_limit=configuration.burst_limit)
     everything = Evidence(
-        pairs=[*pairs(useful, alerts), *caused(votes, times)],
+        pairs=[*pairs(useful, alerts), *cause_pairs(votes, times)],
         sizes=list(sizes(useful)),
-        uses=list(uses(useful, answered, alerts, ballots, ratios)),
+        uses=list(uses(useful, answered, alerts, label_table, ratios)),
         repeats=list(repeats(useful, answered, alerts)),
     )
-    speakers = (useful, answered, _voters(votes))
+    tables = (useful, answered, _voters(votes))
     tests = evaluate_hypotheses(
         partial(factors_excluding, bets(everything, costs=configuration.costs)),
-        risk_shares(everything),
-        sources=dominant_sources(*speakers),
+        hypothesis_weights(everything),
+        sources=dominant_sources(*tables),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        sources_by_first_event=sources_by_first_event(*speakers),
+        sources_by_first_event=sources_by_first_event(*tables),
     )
     adversarial = adversarial_sources(tests)
     update = AlertRuleUpdate(
@@ -67,13 +67,13 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=excluding(everything, adversarial),
+        evidence=excluding(everything, adversarial),
         tests=tests,
-        adjustments=_raised_bars(adjusted),
-        grave=frozenset(
+        adjustments=_adjustment_factors(adjusted),
+        severe_features=frozenset(
             row["feature"]
             for row in votes
-            if row["was_real"] and row["feature"] and row["business_impact"] in _GRAVE
+            if row["was_real"] and row["feature"] and row["business_impact"] in _SEVERE
         ),
     )
     (every,) = baseline(champion.start)
@@ -82,9 +82,9 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
     ]
     notes += adversarial_notes(adversarial)
-    aside = sum(n for _, n in read)
-    if aside:
-        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    n_excluded = sum(n for _, n in read)
+    if n_excluded:
+        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 
@@ -99,14 +99,14 @@ def _ratio(row: dict[str, Any]) -> float | None:
     return float(max(score / threshold, threshold / score))
 
 
-def _raised_bars(adjusted: Sequence[FeedbackRow]) -> list[float]:
+def _adjustment_factors(adjusted: Sequence[FeedbackRow]) -> list[float]:
     """Return the factors by which people moved thresholds that let too many alerts through."""
-    bars = []
+    factors = []
     for each in adjusted:
         old, new, reason = each["old_threshold"], each["manually_adjusted_to"], (each["reason"] or "").lower()
         if old > 0.0 and new > 0.0 and old != new and any(word in reason for word in _TOO_LOW):
-            bars.append(max(new / old, old / new))
-    return bars
+            factors.append(max(new / old, old / new))
+    return factors
 
 
 def _voters(votes: Sequence[dict[str, Any]]) -> list[FeedbackRow]:

@@ -12,11 +12,11 @@ from itertools import combinations
 from typing import Any, Final
 
 from poet.learning.feedback_rows import FeedbackRow, Observation
-from poet.learning.labels import Ballots
+from poet.learning.labels import LabelTable
 
 _SAME_CAUSE: Final = ("same_root_cause", "same_cause", "duplicate", "correlated", "one_cause")
 _TOO_MANY: Final = ("too_many", "similar", "repeated", "again")
-_LOOKED_AT: Final = frozenset({"investigated", "resolved", "escalated"})
+_INVESTIGATED: Final = frozenset({"investigated", "resolved", "escalated"})
 _COFIRING_S: Final = 3600.0  # executions within this time fired together
 _MOST_PARTNERS: Final = 5  # earlier executions that one execution is compared with
 _PREFIXES: Final = ("drift_alert_", "drift-")
@@ -100,13 +100,13 @@ def pairs(usefulness: Iterable[FeedbackRow], alerts: Alerts) -> Iterator[Pair]:
         is_one = _one_cause(each)
         if is_one is None:
             continue
-        asked = each["alert_batch"] if is_one else each["investigated"]
-        features = sorted({feature for alert in asked for feature in alerts.features(alert)})
+        alert_ids = each["alert_batch"] if is_one else each["investigated"]
+        features = sorted({feature for alert in alert_ids for feature in alerts.features(alert)})
         for one, other in combinations(features, 2):
             yield Pair(_part(each, one, other), each.source, each.time, (one, other), is_one)
 
 
-def caused(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> Iterator[Pair]:
+def cause_pairs(votes: Iterable[Mapping[str, Any]], times: Mapping[str, float]) -> Iterator[Pair]:
     """Yield pairs of validated drifts within an hour of each other, and whether their cause is the same."""
     real = [
         row
@@ -142,16 +142,16 @@ def uses(
     usefulness: Iterable[FeedbackRow],
     responses: Iterable[FeedbackRow],
     alerts: Alerts,
-    ballots: Ballots,
+    label_table: LabelTable,
     ratios: Mapping[str, float],
 ) -> Iterator[Use]:
     """Yield the usefulness of alerts: labels, feedback on batches, actions taken."""
-    yield from _voted(ballots, ratios)
+    yield from _voted(label_table, ratios)
     for each in usefulness:
         if _one_cause(each):
             continue  # such feedback concerns grouping: the cause may have been worth an alert
-        asked = each["investigated"] if each["useful"] else each["alert_batch"]
-        for feature in sorted({feature for alert in asked or () for feature in alerts.features(alert)}):
+        alert_ids = each["investigated"] if each["useful"] else each["alert_batch"]
+        for feature in sorted({feature for alert in alert_ids or () for feature in alerts.features(alert)}):
             yield Use(
                 _part(each, feature), each.source, each.time, feature, not each["useful"],
                 each["feedback"] or "", None,
@@ -162,18 +162,18 @@ def uses(
                 yield Use(_part(each, feature), each.source, each.time, feature, False, "", None)  # noqa: FBT003
 
 
-def _voted(ballots: Ballots, ratios: Mapping[str, float]) -> Iterator[Use]:
-    for k in range(len(ballots)):
-        label, feature = float(ballots.label[k]), str(ballots.features[k])
-        if feature and label != 0.5 and (ballots.drifted[k] or not ballots.is_recorded[k]):
-            identity = str(ballots.execution_ids[k])
+def _voted(label_table: LabelTable, ratios: Mapping[str, float]) -> Iterator[Use]:
+    for k in range(len(label_table)):
+        label, feature = float(label_table.label[k]), str(label_table.features[k])
+        if feature and label != 0.5 and (label_table.drifted[k] or not label_table.is_recorded[k]):
+            identity = str(label_table.execution_ids[k])
             yield Use(
-                str(ballots.event_ids[k]),
-                ",".join(ballots.sources[k]),
-                float(ballots.times[k]),
+                str(label_table.event_ids[k]),
+                ",".join(label_table.sources[k]),
+                float(label_table.times[k]),
                 feature,
                 label < 0.5,
-                str(ballots.origin[k]),
+                str(label_table.origin[k]),
                 ratios.get(identity),
             )
 
@@ -183,28 +183,28 @@ def repeats(
 ) -> Iterator[Repeat]:
     """Yield the responses to alerts that followed a similar one."""
     for each in responses:
-        gap, said = alerts.gap_s(each["alert_id"]), each["reason"] or ""
-        is_complaint = _says(said, _TOO_MANY)
-        if gap is not None and (is_complaint or each["action_taken"] in _LOOKED_AT):
+        gap, reason = alerts.gap_s(each["alert_id"]), each["reason"] or ""
+        is_complaint = _mentions(reason, _TOO_MANY)
+        if gap is not None and (is_complaint or each["action_taken"] in _INVESTIGATED):
             yield Repeat(each.event_id, each.source, each.time, gap, is_complaint)
     for each in usefulness:
         gaps = [gap for alert in each["alert_batch"] if (gap := alerts.gap_s(alert)) is not None]
-        is_complaint = _says(each["feedback"] or "", _TOO_MANY)
+        is_complaint = _mentions(each["feedback"] or "", _TOO_MANY)
         if gaps and (is_complaint or each["useful"]):
             yield Repeat(each.event_id, each.source, each.time, max(gaps), is_complaint)
 
 
 def _one_cause(each: FeedbackRow) -> bool | None:
     """Return whether a batch had one cause; None if the feedback does not tell."""
-    if _says(each["feedback"] or "", _SAME_CAUSE):
+    if _mentions(each["feedback"] or "", _SAME_CAUSE):
         return True
-    batch, looked_at = set(each["alert_batch"]), set(each["investigated"] or ())
-    if each["useful"] and len(looked_at & batch) > 1:
+    batch, investigated = set(each["alert_batch"]), set(each["investigated"] or ())
+    if each["useful"] and len(investigated & batch) > 1:
         return False
     return None
 
 
-def _says(text: str, words: Iterable[str]) -> bool:
+def _mentions(text: str, words: Iterable[str]) -> bool:
     plain = text.lower().replace(" ", "_").replace("-", "_")
     return any(word in plain for word in words)
 

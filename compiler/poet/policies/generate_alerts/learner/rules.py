@@ -29,7 +29,7 @@ from poet.stats import alpha_spending, rate_interval
 
 SIZES: Final = (2, 3, 5, 10)  # members
 SPANS: Final = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds
-_BEYOND: Final = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
+_ALTERNATIVES: Final = (0.5, 0.8, 0.96)  # of the way from the break-even rate to always
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,17 @@ def break_even(costs: Costs) -> float:
     return min(max(share, 0.5), 0.98)
 
 
-def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
+def bets(evidence: Evidence, *, costs: Costs) -> list[EFactor]:
     """Return all e-factors."""
     rate = break_even(costs)
     return [
         *(
             bounded_mean_factor(hypothesis_key("pair", *row.features), row, 1.0 if row.is_one else -1.0)
-            for row in said.pairs
+            for row in evidence.pairs
         ),
         *(
             bounded_mean_factor(hypothesis_key("size", str(_size(row.n))), row, 1.0 if row.is_one else -1.0)
-            for row in said.sizes
+            for row in evidence.sizes
         ),
         *(
             bernoulli_factor(
@@ -66,23 +66,23 @@ def bets(said: Evidence, *, costs: Costs) -> list[EFactor]:
                 row,
                 happened=row.is_useless,
                 chance=rate,
-                alternatives=tuple(rate + (1.0 - rate) * beyond for beyond in _BEYOND),
+                alternatives=tuple(rate + (1.0 - rate) * beyond for beyond in _ALTERNATIVES),
             )
-            for row in said.uses
+            for row in evidence.uses
         ),
         *(
             bounded_mean_factor(hypothesis_key("repeat", f"{span:g}"), row, 1.0 if row.is_too_much else -1.0)
-            for row in said.repeats
+            for row in evidence.repeats
             if (span := _span(row.gap_s))
         ),
     ]
 
 
-def risk_shares(said: Evidence) -> dict[str, float]:
+def hypothesis_weights(evidence: Evidence) -> dict[str, float]:
     """Return the weights, half for the hypotheses that need most evidence; within a kind by appearance."""
     return {
-        **alpha_spending((hypothesis_key("pair", *row.features) for row in said.pairs), share=0.25),
-        **alpha_spending((hypothesis_key("useless", row.feature) for row in said.uses), share=0.5),
+        **alpha_spending((hypothesis_key("pair", *row.features) for row in evidence.pairs), share=0.25),
+        **alpha_spending((hypothesis_key("useless", row.feature) for row in evidence.uses), share=0.5),
         **{hypothesis_key("size", str(size)): 0.1 / len(SIZES) for size in SIZES},
         **{hypothesis_key("repeat", f"{span:g}"): 0.15 / len(SPANS) for span in SPANS},
     }
@@ -93,8 +93,8 @@ def _size(n: int) -> int:
 
 
 def _span(gap_s: float) -> float | None:
-    place = bisect_left(SPANS, gap_s)
-    return SPANS[place] if place < len(SPANS) else None
+    index = bisect_left(SPANS, gap_s)
+    return SPANS[index] if index < len(SPANS) else None
 
 
 _DAY: Final = 86_400.0
@@ -110,10 +110,10 @@ class AlertRuleUpdate(RuleUpdate):
     """A rule update with the feedback on alerts."""
 
     newest: float
-    said: Evidence
+    evidence: Evidence
     tests: Mapping[str, HypothesisTest]
     adjustments: Sequence[float]  # factors by which people raised thresholds, oldest first
-    grave: frozenset[str]  # features that had a real drift of high or critical impact
+    severe_features: frozenset[str]  # features that had a real drift of high or critical impact
 
     def rules(self) -> list[Rule]:
         """Return all rules except the one for every drift."""
@@ -121,20 +121,20 @@ class AlertRuleUpdate(RuleUpdate):
 
     def _suppressions(self) -> list[Rule]:
         rules: list[Rule] = []
-        spoken = by_feature(self.said.uses)
-        for feature in sorted({*spoken, *self._suppressed()} - self.grave):
+        uses_by_feature = by_feature(self.evidence.uses)
+        for feature in sorted({*uses_by_feature, *self._suppressed()} - self.severe_features):
             test = self.tests.get(hypothesis_key("useless", feature))
-            rules += self.decided(self._suppression(feature, spoken.get(feature, []), test), test)
-        standing = [rule for rule in rules if rule.status != "candidate"]
-        return [*standing, *nearest(rule for rule in rules if rule.status == "candidate")]
+            rules += self.decide(self._suppression(feature, uses_by_feature.get(feature, []), test), test)
+        active = [rule for rule in rules if rule.status != "candidate"]
+        return [*active, *nearest(rule for rule in rules if rule.status == "candidate")]
 
     def _suppressed(self) -> set[str]:
-        rules = [rule for rule in self.in_force.values() if rule.kind == "suppress"]
+        rules = [rule for rule in self.active_rules.values() if rule.kind == "suppress"]
         return {feature for rule in rules for feature in cast("list[str]", rule.condition["features"])}
 
     def _suppression(self, feature: str, uses: Sequence[Use], test: HypothesisTest | None) -> Rule:
         identity = slug("useless", feature)
-        old = self.in_force.get(identity)
+        old = self.active_rules.get(identity)
         n, useless = len(uses), sum(use.is_useless for use in uses)
         risk = self.configuration.risk
         low, high = rate_interval(useless, n, risk=risk) if n else (0.0, 1.0)
@@ -162,7 +162,7 @@ class AlertRuleUpdate(RuleUpdate):
         """Return the saving of a suppression: the cost of a useless alert, or minus the cost of a miss."""
         costs = self.configuration.costs
         savings = [costs.false_alarm if use.is_useless else -costs.miss for use in uses]
-        return replayed(savings, of=len(self.said.uses), risk=self.configuration.risk)
+        return replayed(savings, of=len(self.evidence.uses), risk=self.configuration.risk)
 
     def _until(self, old: Rule | None) -> float:
         """Return the end: a half-life from now; an active rule is extended once half of that has passed."""
@@ -178,15 +178,15 @@ class AlertRuleUpdate(RuleUpdate):
         if not known:
             return self.carry_unmentioned((), kinds=("cool_down",))
         shown = [pair for pair in known if pair[1].holds]
-        old = self.in_force.get("cool-down")
+        old = self.active_rules.get("cool-down")
         former = cast("float", old.parameters["seconds"]) if old else None
         span, test = (
             shown[-1] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
         )
         if former and not shown:
             span, test = former, spans.get(former, test) or test
-        said = [row for row in self.said.repeats if row.gap_s <= span]
-        too_much = sum(row.is_too_much for row in said)
+        seen = [row for row in self.evidence.repeats if row.gap_s <= span]
+        too_much = sum(row.is_too_much for row in seen)
         rule = Rule(
             id="cool-down",
             kind="cool_down",
@@ -194,10 +194,10 @@ class AlertRuleUpdate(RuleUpdate):
             parameters={"seconds": span, "factor": self._factor(old)},
             status="adopted",
             was=f"{former:g} s" if former else "no pause",
-            reason=f"{too_much} of {len(said)} answers to alerts this soon after a similar one: too many",
+            reason=f"{too_much} of {len(seen)} answers to alerts this soon after a similar one: too many",
             evidence=evidence_of(test),
         )
-        return self.decided(rule, test)
+        return self.decide(rule, test)
 
     def _factor(self, old: Rule | None) -> float:
         if not self.adjustments:
@@ -210,8 +210,8 @@ class AlertRuleUpdate(RuleUpdate):
         for features in _connected(self._united()):
             identity = self._identity(features)
             test = self._weakest(features)
-            old = self.in_force.get(identity)
-            said = [row for row in self.said.pairs if set(row.features) <= set(features)]
+            old = self.active_rules.get(identity)
+            seen = [row for row in self.evidence.pairs if set(row.features) <= set(features)]
             rule = Rule(
                 id=identity,
                 kind="group",
@@ -219,36 +219,36 @@ class AlertRuleUpdate(RuleUpdate):
                 parameters={"at_least": self._at_least(old)},
                 status="adopted",
                 was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
-                reason=f"{sum(row.is_one for row in said)} of {len(said)} times two of them had one cause",
+                reason=f"{sum(row.is_one for row in seen)} of {len(seen)} times two of them had one cause",
                 evidence=evidence_of(test),
             )
             pinned = self.pinned(identity)
             vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
             rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.carry_over(rule)))
-        return [*rules, *nearest(self._waiting_pairs())]
+        return [*rules, *nearest(self._candidate_pairs())]
 
     def _united(self) -> list[tuple[str, str]]:
         """Return the pairs that belong together: supported now, or grouped and not contradicted."""
         pairs = [
             (one, other)
-            for rule in self.in_force.values()
+            for rule in self.active_rules.values()
             if rule.kind == "group"
             for one in cast("list[str]", rule.condition["features"])
             for other in cast("list[str]", rule.condition["features"])
             if one < other
         ]
-        kept = [pair for pair in pairs if not self._has_turned(pair)]
-        return sorted({*kept, *(pair for pair, test in self._pair_tests() if test.holds)})
+        remaining = [pair for pair in pairs if not self._is_contradicted(pair)]
+        return sorted({*remaining, *(pair for pair, test in self._pair_tests() if test.holds)})
 
-    def _has_turned(self, pair: tuple[str, str]) -> bool:
+    def _is_contradicted(self, pair: tuple[str, str]) -> bool:
         test = self.tests.get(hypothesis_key("pair", *pair))
-        return test is not None and test.has_turned
+        return test is not None and test.is_contradicted
 
     def _pair_tests(self) -> list[tuple[tuple[str, str], HypothesisTest]]:
         named = ((parse_key(name), test) for name, test in self.tests.items())
         return [((words[1], words[2]), test) for words, test in named if words[0] == "pair"]
 
-    def _waiting_pairs(self) -> list[Rule]:
+    def _candidate_pairs(self) -> list[Rule]:
         united = set(self._united())
         return [
             Rule(
@@ -262,12 +262,12 @@ class AlertRuleUpdate(RuleUpdate):
                 evidence=evidence_of(test),
             )
             for pair, test in self._pair_tests()
-            if pair not in united and test.e_value > 1.0 and not test.has_turned
+            if pair not in united and test.e_value > 1.0 and not test.is_contradicted
         ]
 
     def _identity(self, features: Sequence[str]) -> str:
         """Return the id of an active group that shares a feature, or else one made of the first feature."""
-        for rule in sorted(self.in_force.values(), key=lambda rule: rule.id):
+        for rule in sorted(self.active_rules.values(), key=lambda rule: rule.id):
             if rule.kind == "group" and set(cast("list[str]", rule.condition["features"])) & set(features):
                 return rule.id
         return slug("group", features[0])
@@ -289,24 +289,24 @@ class AlertRuleUpdate(RuleUpdate):
         if not known:
             return self.carry_unmentioned((), kinds=("batch",))
         shown = [pair for pair in known if pair[1].holds]
-        old = self.in_force.get("batch")
+        old = self.active_rules.get("batch")
         former = cast("int", old.condition["at_least"]) if old else None
         size, test = (
             shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
         )
         if former and not shown:
             size, test = former, dict(known).get(former, test)
-        said = [row for row in self.said.sizes if row.n >= size]
+        seen = [row for row in self.evidence.sizes if row.n >= size]
         rule = Rule(
             id="batch",
             kind="batch",
             condition={"at_least": size},
             status="adopted",
             was=f"from {former}" if former else "an alert each",
-            reason=f"{sum(row.is_one for row in said)} of {len(said)} batches this large had one cause",
+            reason=f"{sum(row.is_one for row in seen)} of {len(seen)} batches this large had one cause",
             evidence=evidence_of(test),
         )
-        return self.decided(rule, test)
+        return self.decide(rule, test)
 
 
 def _covered(uses: Sequence[Use], old: Rule | None) -> float | None:

@@ -8,7 +8,12 @@ from poet.learning.e_factors import factors_excluding
 from poet.learning.feedback_rows import dominant_sources, excluding, feedback_rows, sources_by_first_event
 from poet.learning.hypothesis_tests import adversarial_notes, adversarial_sources, evaluate_hypotheses
 from poet.policies.monitor_with_recovery.learner.readings import crashes, recoveries, runs, strategy_of
-from poet.policies.monitor_with_recovery.learner.rules import Evidence, RecoveryRuleUpdate, bets, risk_shares
+from poet.policies.monitor_with_recovery.learner.rules import (
+    Evidence,
+    RecoveryRuleUpdate,
+    bets,
+    hypothesis_weights,
+)
 from poet.policies.monitor_with_recovery.policy import baseline
 from poet.spec.decisions import Decisions
 
@@ -27,9 +32,9 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     adopting a rule is at most ``configuration.risk`` for any number of runs.
     """
     read = [feedback_rows(summaries.events(name), burst_limit=configuration.burst_limit) for name in _TYPES]
-    said = [rows for rows, _ in read]
+    tables = [rows for rows, _ in read]
 
-    performed, failed, tried, issues = said
+    performed, failed, tried, issues = tables
     everything = Evidence(
         runs=runs(performed, failed),
         recoveries=list(recoveries(tried, failed)),
@@ -37,12 +42,12 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     tests = evaluate_hypotheses(
         partial(factors_excluding, bets(everything)),
-        risk_shares(everything),
-        sources=dominant_sources(*said),
+        hypothesis_weights(everything),
+        sources=dominant_sources(*tables),
         newest=summaries.newest_time,
         configuration=configuration,
         has_rules=champion.has_learned,
-        sources_by_first_event=sources_by_first_event(*said),
+        sources_by_first_event=sources_by_first_event(*tables),
     )
     adversarial = adversarial_sources(tests)
     update = RecoveryRuleUpdate(
@@ -50,7 +55,7 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         configuration=configuration,
         log_position=summaries.log_position,
         newest=summaries.newest_time,
-        said=excluding(everything, adversarial),
+        evidence=excluding(everything, adversarial),
         tests=tests,
     )
     (full,) = baseline(champion.start)
@@ -58,12 +63,12 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     counts = len(everything.runs), len(everything.recoveries), len(everything.crashes)
     notes = ["{} runs, {} recoveries and {} reports of missing values were read".format(*counts)]
     unknown = sorted(
-        {each["recovery_strategy"] for each in said[2] if not strategy_of(each["recovery_strategy"])}
+        {each["recovery_strategy"] for each in tables[2] if not strategy_of(each["recovery_strategy"])}
     )
     if unknown:
         notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
     notes += adversarial_notes(adversarial)
-    aside = sum(n for _, n in read)
-    if aside:
-        notes.append(f"{aside} beyond the burst limit of their source are set aside")
+    n_excluded = sum(n for _, n in read)
+    if n_excluded:
+        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

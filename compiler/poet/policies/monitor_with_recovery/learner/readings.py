@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from poet.learning.feedback_rows import FeedbackRow, Observation, floored
+from poet.learning.feedback_rows import FeedbackRow, Observation, round_down
 
 SIZES: Final = tuple(step * 10**decade for decade in range(7) for step in (1, 2, 5))  # rows
 _KINDS: Final = (
@@ -37,7 +37,7 @@ class Run(Observation):
     @property
     def size(self) -> int:
         """The largest size of the grid that is at most `rows`."""
-        return floored(self.rows)
+        return round_down(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,16 @@ def runs(performance: Sequence[FeedbackRow], errors: Sequence[FeedbackRow]) -> l
     Errors count only if their source also reports runs: a source that logs only failures does not tell which
     sizes succeed.
     """
-    speaking = {each.source for each in performance}
-    told = [(each.position, _performed(each)) for each in performance if each["window_size"]]
-    told += [
+    reporting = {each.source for each in performance}
+    found = [(each.position, _performed(each)) for each in performance if each["window_size"]]
+    found += [
         (each.position, _failed(each))
         for each in errors
-        if each.source in speaking
+        if each.source in reporting
         and each["data_size"]
         and error_kind(each["error_type"]) in ("timeout", "memory")
     ]
-    return [run for _, run in sorted(told, key=lambda pair: pair[0])]
+    return [run for _, run in sorted(found, key=lambda pair: pair[0])]
 
 
 def _performed(each: FeedbackRow) -> Run:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poet.learning.e_factors import EFactor, bounded_mean_factor, hypothesis_key, parse_key, threshold_factors
-from poet.learning.feedback_rows import floored
+from poet.learning.feedback_rows import round_down
 from poet.learning.hypothesis_tests import HypothesisTest
 from poet.learning.rule_updates import RuleUpdate, evidence_of, slug
 from poet.policies.monitor_with_recovery.learner.readings import SIZES, Crash, Recovery, Run
@@ -117,7 +117,7 @@ def deadline_bets(runs: Sequence[Run]) -> Iterator[EFactor]:
                     deadline = fitted(completed)
 
 
-def shortest(deadline: Deadline, runs: Sequence[Run]) -> Deadline:
+def with_minimum(deadline: Deadline, runs: Sequence[Run]) -> Deadline:
     """Return the deadline, scaled up if necessary so that each of these runs has at least half a second."""
     least = min(deadline.of(run) for run in runs)
     if least >= _SHORTEST_S:
@@ -144,15 +144,15 @@ class Evidence:
     crashes: Sequence[Crash]
 
 
-def bets(said: Evidence) -> list[EFactor]:
+def bets(evidence: Evidence) -> list[EFactor]:
     """Return all e-factors."""
     return [
         *threshold_factors(
-            "size", said.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
+            "size", evidence.runs, LARGE, size=lambda run: run.size, outcome=lambda run: float(run.has_failed)
         ),
         *(
             bounded_mean_factor(hypothesis_key("sparse", f"{cut:g}"), row, 1.0 if row.has_crashed else -1.0)
-            for row in said.crashes
+            for row in evidence.crashes
             for cut in CUTS
             if row.missing_share > cut
         ),
@@ -160,13 +160,13 @@ def bets(said: Evidence) -> list[EFactor]:
             bounded_mean_factor(
                 hypothesis_key("fallback", row.error, row.strategy), row, 2.0 * row.value - 1.0
             )
-            for row in said.recoveries
+            for row in evidence.recoveries
         ),
-        *deadline_bets(said.runs),
+        *deadline_bets(evidence.runs),
     ]
 
 
-def risk_shares(said: Evidence) -> dict[str, float]:
+def hypothesis_weights(evidence: Evidence) -> dict[str, float]:
     """Return the weights of the hypotheses, half for sizes, which need most evidence.
 
     Within their shares, strategies and computations are weighted by first appearance.
@@ -175,9 +175,9 @@ def risk_shares(said: Evidence) -> dict[str, float]:
         **{hypothesis_key("size", str(size)): 0.5 / len(LARGE) for size in LARGE},
         **{hypothesis_key("sparse", f"{cut:g}"): 0.15 / len(CUTS) for cut in CUTS},
         **alpha_spending(
-            (hypothesis_key("fallback", row.error, row.strategy) for row in said.recoveries), share=0.2
+            (hypothesis_key("fallback", row.error, row.strategy) for row in evidence.recoveries), share=0.2
         ),
-        **alpha_spending((hypothesis_key("deadline", run.computation) for run in said.runs), share=0.15),
+        **alpha_spending((hypothesis_key("deadline", run.computation) for run in evidence.runs), share=0.15),
     }
 
 
@@ -186,7 +186,7 @@ _TENTHS_KEPT: Final = 9  # sampling begins at nine tenths of the smallest size t
 _STRAYS: Final = 0.1  # share of failures that may be due to a loaded machine
 _FEWEST: Final = 3  # recoveries needed for a mean
 _SPARSE_LOSS: Final = 0.1  # default quality loss of monitoring presence instead of values
-_STAYS: Final = 1.3  # a deadline within this factor of the one in force changes nothing
+_TOLERANCE: Final = 1.3  # a deadline within this factor of the one in force changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class RecoveryRuleUpdate(RuleUpdate):
     """A rule update with the feedback on runs."""
 
     newest: float
-    said: Evidence
+    evidence: Evidence
     tests: Mapping[str, HypothesisTest]
 
     def rules(self) -> list[Rule]:
@@ -206,13 +206,13 @@ class RecoveryRuleUpdate(RuleUpdate):
         tests = {cut: v for cut in CUTS if (v := self.tests.get(hypothesis_key("sparse", f"{cut:g}")))}
         if not tests:
             return self.carry_unmentioned((), kinds=("sparse",))
-        old = self.in_force.get("sparse")
+        old = self.active_rules.get("sparse")
         former = cast("float", old.condition["missing_above"]) if old else None
         shown = [cut for cut, test in tests.items() if test.holds and self._crashes_above(cut)]
         nearest = max(tests, key=lambda cut: tests[cut].e_value / tests[cut].e_value_threshold)
         cut = shown[0] if shown else former or nearest
-        said = [row for row in self.said.crashes if row.missing_share > cut]
-        loss = self._loss([row for row in self.said.recoveries if row.strategy == "sparse"])
+        seen = [row for row in self.evidence.crashes if row.missing_share > cut]
+        loss = self._loss([row for row in self.evidence.recoveries if row.strategy == "sparse"])
         rule = Rule(
             id="sparse",
             kind="sparse",
@@ -220,41 +220,41 @@ class RecoveryRuleUpdate(RuleUpdate):
             parameters={"quality_loss": _SPARSE_LOSS if loss is None else loss},
             status="adopted",
             was=f"above {former:g}" if former else "run in full",
-            reason=f"{sum(row.has_crashed for row in said)} of {len(said)} features that lacked this much "
+            reason=f"{sum(row.has_crashed for row in seen)} of {len(seen)} features that lacked this much "
             "crashed the monitor",
             evidence=evidence_of(tests.get(cut)),
         )
-        return self.decided(rule, tests.get(cut))
+        return self.decide(rule, tests.get(cut))
 
     def _crashes_above(self, cut: float) -> bool:
         """Return whether data between a cut and the next mostly crash; False if there are too few."""
         following = next((each for each in CUTS if each > cut), 1.0)
-        said = [row.has_crashed for row in self.said.crashes if cut < row.missing_share <= following]
-        return len(said) >= _FEWEST and 2 * sum(said) > len(said)
+        seen = [row.has_crashed for row in self.evidence.crashes if cut < row.missing_share <= following]
+        return len(seen) >= _FEWEST and 2 * sum(seen) > len(seen)
 
     def _sample(self) -> list[Rule]:
         known = [(size, v) for size in LARGE if (v := self.tests.get(hypothesis_key("size", str(size))))]
         if not known:
             return self.carry_unmentioned((), kinds=("sample",))
         shown = [pair for pair in known if pair[1].holds]
-        old = self.in_force.get("sample")
+        old = self.active_rules.get("sample")
         if old and not shown:
             former = cast("int", old.condition["rows_above"])
             known = [pair for pair in known if pair[0] <= former * 10 // _TENTHS_KEPT] or known
-            return self.decided(old, known[-1][1])
+            return self.decide(old, known[-1][1])
         size, test = (
             shown[0] if shown else max(known, key=lambda pair: pair[1].e_value / pair[1].e_value_threshold)
         )
         rows, loss = self._target()
         if loss is None:  # without a known loss, sampling is only allowed as a fallback
             return [msgspec.structs.replace(self._sampled(size, test, rows, 0.0), status="candidate")]
-        return self.decided(self._sampled(size, test, rows, loss), test)
+        return self.decide(self._sampled(size, test, rows, loss), test)
 
     def _sampled(self, size: int, test: HypothesisTest, rows: int, loss: float) -> Rule:
-        step = [run for run in self.said.runs if run.size == size or (run.size > size == LARGE[-1])]
+        step = [run for run in self.evidence.runs if run.size == size or (run.size > size == LARGE[-1])]
         failed = [run.rows for run in step if run.has_failed]
         smallest = int(np.quantile(failed, _STRAYS, method="lower")) if failed else size
-        old = self.in_force.get("sample")
+        old = self.active_rules.get("sample")
         above = max(smallest * _TENTHS_KEPT // 10, rows)
         if old and test.holds and cast("int", old.condition["rows_above"]) >= size:
             above = min(above, cast("int", old.condition["rows_above"]))
@@ -272,34 +272,36 @@ class RecoveryRuleUpdate(RuleUpdate):
 
     def _target(self) -> tuple[int, float | None]:
         """Return the sample size with the least cost (failure rate plus quality loss), and its loss."""
-        sampled = [row for row in self.said.recoveries if row.strategy == "sampled"]
+        sampled = [row for row in self.evidence.recoveries if row.strategy == "sampled"]
         by_rows: defaultdict[int, list[Recovery]] = defaultdict(list)
         for row in sampled:
             if row.sample_rows:
                 by_rows[row.sample_rows].append(row)
         costs = {
-            rows: self._failing(rows) + 1.0 - self._mean([row.value for row in told], told)
-            for rows, told in sorted(by_rows.items())
-            if len(told) >= _FEWEST
+            rows: self._failure_rate(rows) + 1.0 - self._mean([row.value for row in recoveries], recoveries)
+            for rows, recoveries in sorted(by_rows.items())
+            if len(recoveries) >= _FEWEST
         }
         if not costs:
             return _ROWS, self._loss(sampled)
         best = min(costs, key=lambda rows: (costs[rows], rows))
         return best, self._loss(by_rows[best])
 
-    def _failing(self, rows: int) -> float:
-        step = [run for run in self.said.runs if run.size == floored(rows)]
+    def _failure_rate(self, rows: int) -> float:
+        step = [run for run in self.evidence.runs if run.size == round_down(rows)]
         return sum(run.has_failed for run in step) / len(step) if step else 0.0
 
-    def _loss(self, told: Sequence[Recovery]) -> float | None:
-        known = [row for row in told if row.loss is not None]
+    def _loss(self, recoveries: Sequence[Recovery]) -> float | None:
+        known = [row for row in recoveries if row.loss is not None]
         if not known:
             return None
         return round(self._mean([row.loss or 0.0 for row in known], known), 2)
 
-    def _mean(self, values: Sequence[float], told: Sequence[Recovery]) -> float:
+    def _mean(self, values: Sequence[float], recoveries: Sequence[Recovery]) -> float:
         half_life = self.configuration.half_life_days
-        weights = decay_weights([row.time for row in told], half_life_days=half_life, newest=self.newest)
+        weights = decay_weights(
+            [row.time for row in recoveries], half_life_days=half_life, newest=self.newest
+        )
         return float(np.average(values, weights=np.maximum(weights, 1e-12)))
 
     def _deadlines(self) -> list[Rule]:
@@ -314,13 +316,13 @@ class RecoveryRuleUpdate(RuleUpdate):
 
     def _deadline(self, computation: str) -> list[Rule]:
         test = self.tests[hypothesis_key("deadline", computation)]
-        runs = [run for run in self.said.runs if run.computation == computation]
+        runs = [run for run in self.evidence.runs if run.computation == computation]
         fit = fitted([run for run in runs if not run.has_failed])
         if fit is None:
             return []
         identity = slug("deadline", computation) if computation else "deadline"
-        old = self.in_force.get(identity)
-        condition, parameters = _reach(runs, computation), _seconds(shortest(fit, runs))
+        old = self.active_rules.get(identity)
+        condition, parameters = _observed_range(runs, computation), _seconds(with_minimum(fit, runs))
         if old and test.holds and _is_near(old, parameters, runs):
             condition, parameters = old.condition, old.parameters
         over = [run for run in runs if run.seconds is None or run.seconds > fit.of(run)]
@@ -335,7 +337,7 @@ class RecoveryRuleUpdate(RuleUpdate):
             f"well; twice what 95 % of {len(runs)} runs take",
             evidence=evidence_of(test),
         )
-        return self.decided(rule, test)
+        return self.decide(rule, test)
 
     def _fallbacks(self) -> list[Rule]:
         by_error: defaultdict[str, list[str]] = defaultdict(list)
@@ -350,51 +352,56 @@ class RecoveryRuleUpdate(RuleUpdate):
 
     def _fallback(self, error: str, strategies: Sequence[str]) -> list[Rule]:
         identity = f"fallback-{error}"
-        old = self.in_force.get(identity)
+        old = self.active_rules.get(identity)
         former = cast("list[str]", old.parameters["strategies"]) if old else []
-        told = {name: [r for r in self.said.recoveries if (r.error, r.strategy) == (error, name)]
+        recoveries = {name: [r for r in self.evidence.recoveries if (r.error, r.strategy) == (error, name)]
                 for name in {*strategies, *former}}  # fmt: skip
-        tests = {name: self.tests.get(hypothesis_key("fallback", error, name)) for name in told}
-        standing = [
+        tests = {name: self.tests.get(hypothesis_key("fallback", error, name)) for name in recoveries}
+        supported = [
             name
             for name, test in tests.items()
-            if (test and test.holds) or (name in former and not (test and test.has_turned))
+            if (test and test.holds) or (name in former and not (test and test.is_contradicted))
         ]
-        bounds = {name: self._worth(rows) for name, rows in told.items()}
-        ordered = sorted(standing, key=lambda name: (-bounds[name].low, name))
-        waiting = [n for n, v in tests.items() if n not in standing and v and v.e_value > 1.0]
+        bounds = {name: self._result_value(rows) for name, rows in recoveries.items()}
+        ordered = sorted(supported, key=lambda name: (-bounds[name].low, name))
+        waiting = [n for n, v in tests.items() if n not in supported and v and v.e_value > 1.0]
         pinned = self.pinned(identity)
         if pinned:
             return [pinned]
         if self.is_vetoed(identity):
             return [Rule(id=identity, kind="fallback", status="vetoed", reason="a person removed it")]
         rules = (
-            [self.carry_over(self._tried(identity, error, ordered, told, bounds, tests))] if ordered else []
+            [self.carry_over(self._fallback_rule(identity, error, ordered, recoveries, bounds, tests))]
+            if ordered
+            else []
         )
-        held = [self._tried(identity, error, [name], told, bounds, tests) for name in sorted(waiting)]
+        candidates = [
+            self._fallback_rule(identity, error, [name], recoveries, bounds, tests)
+            for name in sorted(waiting)
+        ]
         return rules + [
             msgspec.structs.replace(rule, id=f"{identity}-{name}", status="candidate")
-            for rule, name in zip(held, sorted(waiting), strict=True)
+            for rule, name in zip(candidates, sorted(waiting), strict=True)
         ]
 
-    def _tried(
+    def _fallback_rule(
         self,
         identity: str,
         error: str,
         strategies: Sequence[str],
-        told: Mapping[str, Sequence[Recovery]],
+        recoveries: Mapping[str, Sequence[Recovery]],
         bounds: Mapping[str, Interval],
         tests: Mapping[str, HypothesisTest | None],
     ) -> Rule:
-        old = self.in_force.get(identity)
+        old = self.active_rules.get(identity)
         rows, _ = self._target()
         losses = [
-            self._loss([row for row in told[name] if row.sample_rows in (None, rows)]) or 0.0
+            self._loss([row for row in recoveries[name] if row.sample_rows in (None, rows)]) or 0.0
             for name in strategies
         ]
         known = [test for name in strategies if (test := tests[name])]
         weakest = min(known, key=lambda test: test.e_value / test.e_value_threshold, default=None)
-        said = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
+        values = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
         return Rule(
             id=identity,
             kind="fallback",
@@ -402,18 +409,18 @@ class RecoveryRuleUpdate(RuleUpdate):
             parameters={"strategies": list(strategies), "rows": rows, "quality_losses": losses},
             status="adopted",
             was=", ".join(cast("list[str]", old.parameters["strategies"])) if old else "report the error",
-            reason=f"{said}, n = {sum(len(told[name]) for name in strategies)}",
+            reason=f"{values}, n = {sum(len(recoveries[name]) for name in strategies)}",
             evidence=evidence_of(weakest, after=tuple(bounds[name] for name in strategies)),
         )
 
-    def _worth(self, told: Sequence[Recovery]) -> Interval:
-        values = [row.value for row in told]
+    def _result_value(self, recoveries: Sequence[Recovery]) -> Interval:
+        values = [row.value for row in recoveries]
         low, high = bounded_mean_interval(values, risk=self.configuration.risk, low=0.0, high=1.0)
         mean = float(np.mean(values)) if values else 0.0
         return Interval(what="value of the result", estimate=mean, low=low, high=high, n=len(values))
 
 
-def _reach(runs: Iterable[Run], computation: str) -> dict[str, object]:
+def _observed_range(runs: Iterable[Run], computation: str) -> dict[str, object]:
     """Return the range of the feedback, at round sizes so that one more run does not change the rule."""
     rows = [run.rows for run in runs]
     features = [max(run.features, 1) for run in runs]
@@ -440,4 +447,4 @@ def _is_near(old: Rule, parameters: Mapping[str, object], runs: Sequence[Run]) -
         return False
     former = Deadline(**cast("dict[str, float]", old.parameters))
     new = Deadline(**cast("dict[str, float]", parameters))
-    return all(abs(math.log(former.of(run) / new.of(run))) <= math.log(_STAYS) for run in runs)
+    return all(abs(math.log(former.of(run) / new.of(run))) <= math.log(_TOLERANCE) for run in runs)

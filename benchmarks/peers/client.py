@@ -1,4 +1,4 @@
-"""A tool's worker process, from the side that asks."""
+"""Client of a tool's worker process."""
 
 import json
 import subprocess
@@ -9,14 +9,14 @@ from typing import Any
 from benchmarks.peers.environments import ROOT, interpreter, settings
 from benchmarks.peers.tools import Tool
 
-__all__ = ["Asked", "WorkerError", "asking"]
+__all__ = ["WorkerClient", "WorkerError", "worker_of"]
 
 
 class WorkerError(Exception):
-    """A tool failed at what it was asked to do."""
+    """A tool failed to execute a command."""
 
 
-class Asked:
+class WorkerClient:
     """A running worker."""
 
     def __init__(self, tool: Tool, process: "subprocess.Popen[str]") -> None:
@@ -24,7 +24,7 @@ class Asked:
         self._process = process
 
     def do(self, what: str, **arguments: Any) -> dict[str, Any]:
-        """Give its answer.
+        """Return the answer to a command.
 
         Raises
         ------
@@ -40,7 +40,7 @@ class Asked:
             raise WorkerError(f"{self.tool.name}: its process is gone") from None
         line = self._process.stdout.readline()
         if not line:
-            raise WorkerError(f"{self.tool.name}: its process ended while it was asked to {what}")
+            raise WorkerError(f"{self.tool.name}: its process ended during {what}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(f"{self.tool.name}: {answer['error']}")
@@ -48,8 +48,8 @@ class Asked:
 
 
 @contextmanager
-def asking(tool: Tool) -> Iterator[Asked]:
-    """Start a worker; it ends with the block."""
+def worker_of(tool: Tool) -> Iterator[WorkerClient]:
+    """Yield a worker that runs until the end of the block."""
     process = subprocess.Popen(
         [interpreter(tool), "-m", "benchmarks.peers.worker", tool.adapter],
         stdin=subprocess.PIPE,
@@ -60,7 +60,7 @@ def asking(tool: Tool) -> Iterator[Asked]:
         env=settings(),
     )
     try:
-        yield Asked(tool, process)
+        yield WorkerClient(tool, process)
     finally:
         assert process.stdin is not None
         process.stdin.close()

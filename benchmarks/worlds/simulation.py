@@ -1,4 +1,4 @@
-"""Events of a simulated world as a learner gets them, without a log on disk."""
+"""Events of a simulated world as a learner reads them, without a log on disk."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -22,25 +22,25 @@ from poet.summaries.columns import EXECUTION as _EXECUTION
 from poet.summaries.columns import arrow_schema, rows_of
 from poet.summaries.summaries import _DELAYS, _NOISE, _PERFORMANCE, _RECORDED, _SCORES, _VOTES
 
-__all__ = ["Told", "Utterance", "module_of", "run"]
+__all__ = ["SimulatedEvent", "SimulatedSummaries", "module_of", "run"]
 
 
-class Utterance:
-    """One event in the making: type, payload, who and when (seconds)."""
+class SimulatedEvent:
+    """One event to be created: type, payload, source and time in seconds."""
 
     def __init__(self, type_: str, data: dict[str, Any], *, source: str, time: float) -> None:
         self.type, self.data, self.source, self.time = type_, data, source, time
 
 
-class Told:
-    """What a learner reads of the first `n` utterances; stands in for `Summaries`."""
+class SimulatedSummaries:
+    """The tables of a list of events; a substitute for `Summaries`."""
 
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
+    def __init__(self, events: Sequence[SimulatedEvent]) -> None:
         self._all: list[tuple[str, tuple[object, ...]]] = []
         self._tables: dict[str, tuple[pa.Table, list[int]]] = {}
         self._times: list[float] = []
-        self._said = list(utterances)
-        for position, each in enumerate(utterances, start=1):
+        self._events = list(events)
+        for position, each in enumerate(events, start=1):
             event = make(each.type, each.data, source=each.source, time=each.time, id=f"e{position}")
             self._all += [
                 row for row in rows_of(StoredEvent(position=position, event=event)) if row[0] == each.type
@@ -53,35 +53,39 @@ class Told:
 
     @property
     def recorded(self) -> pa.Table:
-        """Give the executions."""
+        """The executions."""
         rows = [_execution(row) | {"score": row["score"], "threshold": row["threshold"]} | {
             name: row[name] for name in ("position", "time")} for row in self._executions()]  # fmt: skip
         return pa.Table.from_pylist(rows, schema=_RECORDED)
 
     @property
     def votes(self) -> pa.Table:
-        """Give the votes on executions, recorded or not."""
+        """The votes on executions, recorded or not."""
         known = {row["execution_id"]: _execution(row) for row in self._executions()}
         rows: list[dict[str, Any]] = []
-        for type_, origin, word in (
+        for type_, origin, reason_column in (
             ("drift.validation", "validation", "root_cause"),
             ("drift.false_positive", "false_positive", "reason"),
         ):
             rows += [
                 {name: row.get(name) for name in _VOTES.names}
                 | known.get(row["execution_id"], {})
-                | {"was_real": row.get("was_real_drift", False), "origin": origin, "reason": row[word]}
+                | {
+                    "was_real": row.get("was_real_drift", False),
+                    "origin": origin,
+                    "reason": row[reason_column],
+                }
                 for row in self.events(type_).to_pylist()
             ]
         return pa.Table.from_pylist(sorted(rows, key=lambda row: row["position"]), schema=_VOTES)
 
     @property
     def scores(self) -> pa.Table:
-        """Give the scores of executions."""
+        """The scores of executions."""
         blank = dict.fromkeys(_SCORES.names[2:])
         rows = [
             {"execution_id": each.data["execution_id"], "test": test} | blank | score
-            for each in self._said[self._after :]
+            for each in self._events[self._after :]
             if each.type == _EXECUTION
             for test, score in sorted(each.data["scores"].items())
         ]
@@ -89,61 +93,61 @@ class Told:
 
     @property
     def delays(self) -> pa.Table:
-        """Give delays as window readings."""
+        """The delays as window readings."""
         rows = self.events("drift.detection_delay").to_pylist()
         for row in rows:
             row["window_size"] = row["window_size_used"]
             row["delay_hours"] = (row["detected_at"] - row["actual_drift_start"]) / 3600.0
-        kept = [{name: row[name] for name in _DELAYS.names} for row in rows]
-        return pa.Table.from_pylist(kept, schema=_DELAYS)
+        readings = [{name: row[name] for name in _DELAYS.names} for row in rows]
+        return pa.Table.from_pylist(readings, schema=_DELAYS)
 
     @property
     def noise(self) -> pa.Table:
-        """Give noise issues with the velocity that delays told of their feature."""
-        told: dict[str, list[float]] = {}
+        """The noise issues, with the velocity of their feature from the delays."""
+        velocities: dict[str, list[float]] = {}
         for row in self.delays.to_pylist():
-            told.setdefault(row["feature"], []).append(row["data_velocity"])
+            velocities.setdefault(row["feature"], []).append(row["data_velocity"])
         rows = [
             {name: row.get(name) for name in _NOISE.names}
-            | {"data_velocity": median(told[row["feature"]]) if row["feature"] in told else None}
+            | {"data_velocity": median(velocities[row["feature"]]) if row["feature"] in velocities else None}
             for row in self.events("drift.noise_issue").to_pylist()
         ]
         return pa.Table.from_pylist(rows, schema=_NOISE)
 
     @property
     def performance(self) -> pa.Table:
-        """Give runs."""
+        """The runs."""
         rows = self.events("monitoring.performance").to_pylist()
-        kept = [{name: row.get(name) for name in _PERFORMANCE.names} for row in rows]
-        return pa.Table.from_pylist(kept, schema=_PERFORMANCE)
+        readings = [{name: row.get(name) for name in _PERFORMANCE.names} for row in rows]
+        return pa.Table.from_pylist(readings, schema=_PERFORMANCE)
 
     def _executions(self) -> list[dict[str, Any]]:
         return list(self.events(_EXECUTION).to_pylist())
 
-    def first(self, n: int, *, page: int = 0) -> "Told":
-        """Give what the first `n` said; with pages, what the newest whole one and the open one hold of it."""
-        part = Told(())
+    def first(self, n: int, *, epoch_events: int = 0) -> "SimulatedSummaries":
+        """Return the tables of the first `n` events, or with epochs of the newest full and the open epoch."""
+        part = SimulatedSummaries(())
         part._all, part._tables = self._all, self._tables
-        part._times, part._said = self._times[:n], self._said[:n]
+        part._times, part._events = self._times[:n], self._events[:n]
         part.log_position = n
-        if page:
-            part.beginning = max(n // page, 1)
-            part._after = (part.beginning - 1) * page
+        if epoch_events:
+            part.beginning = max(n // epoch_events, 1)
+            part._after = (part.beginning - 1) * epoch_events
         return part
 
     @property
     def newest_time(self) -> float:
-        """Event time of the newest, seconds."""
+        """Event time of the newest event in seconds."""
         return max(self._times, default=0.0)
 
     def events(self, type_: str) -> pa.Table:
-        """Give the rows of one event type."""
+        """Return the rows of one event type."""
         whole, positions = self._whole(type_)
         begin, end = bisect_right(positions, self._after), bisect_right(positions, self.log_position)
         return whole.slice(begin, end - begin)
 
     def _whole(self, type_: str) -> tuple[pa.Table, list[int]]:
-        """Give all rows of a type, made once for all prefixes."""
+        """Return all rows of a type, cached for all prefixes."""
         if type_ not in self._tables:
             schema = arrow_schema(type_)
             rows = [row for name, row in self._all if name == type_]
@@ -155,24 +159,25 @@ class Told:
 
 def run(
     name: str,
-    utterances: Sequence[Utterance],
+    events: Sequence[SimulatedEvent],
     *,
     plans: int = 30,
     configuration: LearnConfiguration | None = None,
     start: Decisions | None = None,
-    page: int = 0,
+    epoch_events: int = 0,
 ) -> list[tuple[int, Decisions]]:
-    """Plan so many times, evenly spread, each version on top of the one before; give (said, decisions).
+    """Return the number of events and the decisions after each of `plans` evenly spaced plans.
 
-    With `page`, learners read pages of so many events; without, everything.
+    Each version is learned on top of the previous one. With `epoch_events`, learners read epochs of this many
+    events; otherwise they read all events.
     """
     spec = policy(name)
-    told = Told(utterances)
+    summaries = SimulatedSummaries(events)
     champion = start or spec.version_1(spec.starts[0])
     path: list[tuple[int, Decisions]] = []
     for k in range(1, plans + 1):
-        n = len(utterances) * k // plans
-        part = told.first(n, page=page)
+        n = len(events) * k // plans
+        part = summaries.first(n, epoch_events=epoch_events)
         costed = with_estimated_costs(cast("Any", part), configuration or LearnConfiguration())
         decided = learn(spec, cast("Any", part), champion, costed)
         if not decided.behaves_as(champion):
@@ -191,5 +196,5 @@ _compiled = cache(partial(loaded, name="candidate"))
 
 
 def module_of(decisions: Decisions) -> ModuleType:
-    """Render decisions and run the module."""
+    """Return the module rendered from decisions."""
     return _compiled(render(decisions).source)
