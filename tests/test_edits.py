@@ -10,7 +10,7 @@ import pytest
 from poet.build.render import render
 from poet.spec.decisions import Decisions, decode
 from poet.workspace.edits import Edit, find_edits
-from poet.workspace.overrides import Word, add_words, amend, last_words, read_words
+from poet.workspace.overrides import Override, amend, append, current_overrides, read_overrides
 from poet.workspace.workspace import Workspace
 from poet_runtime.errors import EditError, LearnError, ValidationError
 from tests.names import ALERTS, DRIFT, IMPORTANCE, RECOVERY, STRATEGY, WINDOW
@@ -76,8 +76,8 @@ def test_another_value_is_read_as_a_rule_with_it(tmp_path: Path, what: str) -> N
     (edit,) = read(tmp_path, policy, (old, new))
     assert edit.after is not None
     assert edit.before.id == rule
-    word = edit.word(policy, who="user/ana", when="2026-01-01T00:00:00Z", why="")
-    amended = amend(taught(policy), [word])
+    override = edit.as_override(policy, who="user/ana", when="2026-01-01T00:00:00Z", why="")
+    amended = amend(taught(policy), [override])
     assert next(each for each in amended.rules if each.id == rule).status == "pinned"
     source = (tmp_path / f"{policy}_v2.py").read_text(encoding="utf-8")
 
@@ -105,7 +105,7 @@ def test_a_deleted_rule_is_a_veto(tmp_path: Path) -> None:
     (edit,) = find_edits(path, published.encode(), taught(IMPORTANCE), lambda each: render(each).source)
     assert edit.after is None
     assert edit.before.id == "never-matters"
-    amended = amend(taught(IMPORTANCE), [edit.word(IMPORTANCE, who="user/ana", when="", why="")])
+    amended = amend(taught(IMPORTANCE), [edit.as_override(IMPORTANCE, who="user/ana", when="", why="")])
     assert "never-matters" not in [rule.id for rule in amended.active]
     assert "vetoed by user/ana" in next(rule.reason for rule in amended.rules if rule.id == "never-matters")
 
@@ -136,18 +136,20 @@ def test_what_is_no_word_on_a_rule_stops_with_the_place(tmp_path: Path, what: st
 def test_the_last_word_on_a_rule_counts(tmp_path: Path) -> None:
     """Words are only added; the same word twice is one."""
 
-    def word(what: Literal["pin", "release"], when: str) -> Word:
-        values: dict[str, object] | None = {"window": 700} if what == "pin" else None
-        return Word(policy=WINDOW, rule="fast", word=what, parameters=values, who="user/ana", when=when)
+    def override(action: Literal["pin", "release"], when: str) -> Override:
+        values: dict[str, object] | None = {"window": 700} if action == "pin" else None
+        return Override(
+            policy=WINDOW, rule="fast", action=action, parameters=values, who="user/ana", when=when
+        )
 
-    first = word("pin", "1")
-    add_words(tmp_path, [first, first])
-    add_words(tmp_path, [word("pin", "2")])
-    assert read_words(tmp_path) == (first,)
-    add_words(tmp_path, [word("release", "3")])
-    assert [each.word for each in read_words(tmp_path)] == ["pin", "release"]
-    assert last_words(read_words(tmp_path))[WINDOW, "fast"].word == "release"
-    amended = amend(amend(taught(WINDOW), [first]), read_words(tmp_path))
+    first = override("pin", "1")
+    append(tmp_path, [first, first])
+    append(tmp_path, [override("pin", "2")])
+    assert read_overrides(tmp_path) == (first,)
+    append(tmp_path, [override("release", "3")])
+    assert [each.action for each in read_overrides(tmp_path)] == ["pin", "release"]
+    assert current_overrides(read_overrides(tmp_path))[WINDOW, "fast"].action == "release"
+    amended = amend(amend(taught(WINDOW), [first]), read_overrides(tmp_path))
     assert next(rule for rule in amended.rules if rule.id == "fast").status == "adopted"
 
 
@@ -155,7 +157,7 @@ def test_a_broken_file_of_words_is_an_error(tmp_path: Path) -> None:
     """It names the file and what to do."""
     (tmp_path / "pins.json").write_text("[]", encoding="utf-8")
     with pytest.raises(EditError, match=r"pins\.json is not a file of pins and vetoes.*version control"):
-        read_words(tmp_path)
+        read_overrides(tmp_path)
 
 
 def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: Path) -> None:
@@ -179,8 +181,8 @@ def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: 
         workspace.flush()
         assert workspace.log.count_by_type()["threshold.adjustment"] == 1
         assert not workspace.plan(["detect_drift"]).changes
-        word = read_words(workspace.generated)[0]
-        assert (word.word, word.rule) == ("pin", "numeric")
+        override = read_overrides(workspace.generated)[0]
+        assert (override.action, override.rule) == ("pin", "numeric")
 
 
 def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> None:
@@ -208,11 +210,11 @@ def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> Non
         assert "our batches are small" in source
         assert not workspace.verify(WINDOW, 2)
         workspace.release_rule(WINDOW, "window")
-        assert not workspace.words()
+        assert not workspace.overrides()
         assert workspace.compile([WINDOW]).versions == {WINDOW: 3}  # evidence decides again: there is none
         assert "WINDOW = 5000" in (workspace.generated / f"{WINDOW}_v3.py").read_text(encoding="utf-8")
         workspace.veto_rule(WINDOW, "fast")
-        assert [word.word for word in workspace.words()] == ["veto"]
+        assert [each.action for each in workspace.overrides()] == ["veto"]
         with pytest.raises(EditError, match="has no rule 'no such'; it has bounds, window"):
             workspace.pin_rule(WINDOW, "no such")
         with pytest.raises(EditError, match="has no parameter 'size'; it has window"):

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from poet.events import Event
-from poet.log import Wanted, open_log
+from poet.log import EventFilter, open_log
 from poet.log.sqlite import Writer, commit_lock, connected
 from poet_runtime.errors import LogError
 from tests.builders import execution, filled_log, validation
@@ -51,13 +51,15 @@ def test_events_can_be_looked_for_as_they_are_written(tmp_path: Path) -> None:
     for begin in range(0, 5_000, 1_000):
         log.append([execution(number) for number in range(begin, begin + 1_000)], durable=True)
         log.append([validation(begin), validation(begin, source="user/bo")], durable=True)
-    votes = log.newest(Wanted(is_feedback=True), 3)
+    votes = log.newest(EventFilter(is_feedback=True), 3)
     assert [each.position for each in votes] == [5_010, 5_009, 4_008]
-    assert [each.source for each in log.newest(Wanted(source="user/b"), 9, before=4_008)] == ["user/bo"] * 3
-    assert [each.position for each in log.newest(Wanted(), 2, before=1_500)] == [1_499, 1_498]
-    assert log.newest(Wanted(is_feedback=True), 9, before=1_001, within=999) == []
-    assert len(log.newest(Wanted(type=execution(0).type), 9_000)) == 5_000
-    assert log.newest(Wanted(text="no such words"), 9) == []
+    assert [each.source for each in log.newest(EventFilter(source="user/b"), 9, before=4_008)] == [
+        "user/bo"
+    ] * 3
+    assert [each.position for each in log.newest(EventFilter(), 2, before=1_500)] == [1_499, 1_498]
+    assert log.newest(EventFilter(is_feedback=True), 9, before=1_001, within=999) == []
+    assert len(log.newest(EventFilter(type=execution(0).type), 9_000)) == 5_000
+    assert log.newest(EventFilter(text="no such words"), 9) == []
     other = validation(0, source="user/bo")
     found = log.at(1_002)
     assert found is not None

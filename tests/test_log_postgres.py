@@ -113,7 +113,7 @@ def test_an_append_waits_for_the_one_before_it(log: BufferedLog, tmp_path: Path)
 def test_a_commit_is_on_disk_whatever_the_role_says(tmp_path: Path) -> None:
     """A database that acknowledges before the disk does is told to wait."""
     address = postgres_at(tmp_path).replace("options=", "options=-csynchronous_commit%3Doff%20")
-    with module._Place(address).connected() as connection:
+    with module._Database(address).connected() as connection:
         assert connection.execute("SHOW synchronous_commit").fetchall() == [("on",)]
 
 

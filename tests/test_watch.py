@@ -15,7 +15,14 @@ from click.testing import CliRunner
 from poet import Workspace
 from poet.cli.app import app
 from poet.events import make
-from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, learned_until, remember, was_refused
+from poet.workspace.compile_lock import (
+    LOCK_FILE,
+    WATCH_LOCK_FILE,
+    NewFeedback,
+    last_refusal,
+    learned_until,
+    save_checkpoint,
+)
 from poet.workspace.pipeline import Plan
 from poet.workspace.watch import watch
 from poet.workspace.workspace import Report
@@ -35,7 +42,7 @@ class Watched:
         self.folder = folder
         self.now = 0.0
         self.compiled_at: list[float] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.script: list[tuple[float, Callable[[], None]]] = []
         self.failures: list[Exception] = []
         monkeypatch.setattr(Workspace, "compile", lambda workspace, **_: self._compile(workspace))
@@ -66,7 +73,7 @@ class Watched:
                 once=once,
                 interval_s=1.0,
                 debounce_s=5.0,
-                say=self.said.append,
+                echo=self.messages.append,
                 compiled=lambda _report: None,
                 sleep=sleep,
             )
@@ -75,7 +82,7 @@ class Watched:
         if self.failures:
             raise self.failures.pop(0)
         self.compiled_at.append(self.now)
-        remember(workspace.path, workspace.log.position())
+        save_checkpoint(workspace.path, workspace.log.position())
         return NOTHING
 
 
@@ -118,12 +125,12 @@ def test_once_looks_once(watched: Watched) -> None:
     """And says how far it is; with enough it compiles without waiting for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
-    assert watched.said == ["2 of 3 feedback events since the last compile: nothing to do"]
+    assert watched.messages == ["2 of 3 feedback events since the last compile: nothing to do"]
     watched.append(3)
     watched.run(60.0, once=True)
     watched.run(60.0, once=True)
     assert watched.compiled_at == [0.0]
-    assert watched.said[-1] == "0 of 3 feedback events since the last compile: nothing to do"
+    assert watched.messages[-1] == "0 of 3 feedback events since the last compile: nothing to do"
 
 
 def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
@@ -132,7 +139,7 @@ def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
     watched.failures = [LogError("the disk is full") for _ in range(3)]
     watched.run(60.0)
     assert len(watched.compiled_at) == 1
-    assert watched.said.count("poet: the disk is full") == 1
+    assert watched.messages.count("poet: the disk is full") == 1
 
 
 @pytest.mark.parametrize("failure", [ValidationError("detect_drift broke its contract"), KeyError("odd")])
@@ -144,7 +151,7 @@ def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Excep
     watched.emit(40.0, 6)
     watched.run(60.0)
     assert watched.compiled_at == [45.0]
-    assert str(failure) in " ".join(watched.said)
+    assert str(failure) in " ".join(watched.messages)
 
 
 def test_once_raises_what_was_refused(watched: Watched) -> None:
@@ -153,38 +160,38 @@ def test_once_raises_what_was_refused(watched: Watched) -> None:
     watched.failures = [ValidationError("detect_drift broke its contract")]
     with pytest.raises(ValidationError):
         watched.run(60.0, once=True)
-    assert was_refused(watched.folder) == "detect_drift broke its contract"
+    assert last_refusal(watched.folder) == "detect_drift broke its contract"
     assert learned_until(watched.folder, 3) == 3
 
 
 def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
-    """Who had the turn before us may have read all there is."""
+    """The previous holder of the lock may have compiled all the feedback."""
     watched.append(1, 2, 3)
-    turn = FileLock(watched.folder / TURN)
-    assert turn.try_acquire()
-    watched.script.append((7.0, lambda: remember(watched.folder, 3)))
-    watched.script.append((8.0, turn.close))
+    lock = FileLock(watched.folder / LOCK_FILE)
+    assert lock.try_acquire()
+    watched.script.append((7.0, lambda: save_checkpoint(watched.folder, 3)))
+    watched.script.append((8.0, lock.close))
     watched.run(30.0)
     assert watched.compiled_at == []
-    assert any("being compiled by process" in said for said in watched.said)
+    assert any("being compiled by process" in message for message in watched.messages)
 
 
 def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
     """Until that one ends, however it ends."""
     watched.append(1, 2, 3)
-    first = FileLock(watched.folder / WATCH)
+    first = FileLock(watched.folder / WATCH_LOCK_FILE)
     assert first.try_acquire()
     watched.script.append((3.0, first.close))
     watched.run(30.0)
-    assert watched.said[0].startswith("the workspace is being watched by process ")
-    assert watched.said[0].endswith("; waiting until that ends")
+    assert watched.messages[0].startswith("the workspace is being watched by process ")
+    assert watched.messages[0].endswith("; waiting until that ends")
     assert len(watched.compiled_at) == 1
 
 
 def test_without_a_workspace_there_is_nothing_to_watch(tmp_path: Path) -> None:
     """That is said at once."""
     with pytest.raises(WorkspaceError):
-        watch(tmp_path, say=print, compiled=lambda _report: None)
+        watch(tmp_path, echo=print, compiled=lambda _report: None)
 
 
 def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched: Watched) -> None:
@@ -194,11 +201,11 @@ def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched
     with Workspace.open(folder) as workspace:
         new = NewFeedback(folder, workspace.log)
         assert new.count() == 7
-        remember(folder, 5)
+        save_checkpoint(folder, 5)
         assert new.count() == 2
         watched.append(7, 8)
         assert (new.count(), NewFeedback(folder, workspace.log).count()) == (4, 4)
-        remember(folder, 1000)
+        save_checkpoint(folder, 1000)
         assert new.count() == 9
         (folder / "feedback_log" / "learned.json").write_bytes(b"{")
         assert new.count() == 9
@@ -232,8 +239,8 @@ def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
     assert f"watched by process {running.pid}" in second.stderr.readline()
     for process in (second, running):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert (process.returncode, said.splitlines()[-1]) == (0, "stopped watching")
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors.splitlines()[-1]) == (0, "stopped watching")
 
 
 def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:

@@ -48,7 +48,7 @@ class Told:
             self._times.append(each.time)
         self.log_position = len(self._all)
         self.log_prefix = ""
-        self.beginning = 1
+        self.epoch_index = 1
         self._after = 0
 
     @property
@@ -127,8 +127,8 @@ class Told:
         part._times, part._said = self._times[:n], self._said[:n]
         part.log_position = n
         if page:
-            part.beginning = max(n // page, 1)
-            part._after = (part.beginning - 1) * page
+            part.epoch_index = max(n // page, 1)
+            part._after = (part.epoch_index - 1) * page
         return part
 
     @property

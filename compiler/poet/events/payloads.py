@@ -335,7 +335,7 @@ class AlertRaised(Payload, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class LearningBegun(Payload, frozen=True, kw_only=True):
-    """The page of 65 536 log positions at which learners first started later than at the start of the log."""
+class LearningEpochStarted(Payload, frozen=True, kw_only=True):
+    """The epoch of 65 536 log positions at which learners first started after the start of the log."""
 
-    page: Annotated[int, Meta(ge=2)]
+    page: Annotated[int, Meta(ge=2)]  # number of the epoch

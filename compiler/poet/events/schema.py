@@ -16,7 +16,7 @@ _OWN: Final[dict[str, type[Payload]]] = {
     "execution.recorded": _telemetry.ExecutionRecorded,
     "policy.executed": _telemetry.PolicyExecuted,
     "alert.raised": _telemetry.AlertRaised,
-    "learning.begun": _telemetry.LearningBegun,
+    "learning.begun": _telemetry.LearningEpochStarted,
     "drift.validation": _accuracy.Validation,
     "model.retrained": _accuracy.ModelRetrained,
     "drift.false_positive": _accuracy.FalsePositive,

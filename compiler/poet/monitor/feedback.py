@@ -160,15 +160,15 @@ class Inbox(BackgroundWorker):
             self._start_thread()
 
     def _run(self) -> None:
-        said = ""
+        last_error = ""
         while not self._is_stopping:
             try:
                 with self._step():
                     self._read()
-                said = ""
+                last_error = ""
             except PoetError as error:
-                if str(error) != said:  # an unreadable log is reported once and retried
-                    said = str(error)
+                if str(error) != last_error:  # an unreadable log is reported once and retried
+                    last_error = str(error)
                     self._on_failure(error)
             self._sleep(POLL_S)
 

@@ -170,7 +170,7 @@ class Change:
             )
 
 
-def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
+def with_active_version(entry: PolicyEntry, number: int) -> PolicyEntry:
     """Return the entry with another active version, without trials and without its earlier slowness."""
     ended = msgspec.structs.replace(entry.without_slowness(number), shadow=None, canary=None)
     if entry.active == number:
@@ -218,7 +218,7 @@ def activate(
     with _changing(generated, who=who, why=why, at=at) as change:
         change.published(policy, number)
         entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
-        change.commit_one(policy, moved(entry, number))
+        change.commit_one(policy, with_active_version(entry, number))
 
 
 def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
@@ -244,7 +244,7 @@ def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> in
                 f"`poet activate {policy} N` activates any published version"
             )
         change.published(policy, number)
-        change.commit_one(policy, moved(_allowed(change, policy, number), number))
+        change.commit_one(policy, with_active_version(_allowed(change, policy, number), number))
     return number
 
 
@@ -350,7 +350,7 @@ def withdraw(
         after = change.mark_slow(entry, number) if is_slow else change.quarantine(entry, number)
         if entry.active == number:
             change.published(policy, to)
-            # not `moved`: the next rollback must not go to the version that was withdrawn
+            # not `with_active_version`: the next rollback must not go to the version that was withdrawn
             after = msgspec.structs.replace(
                 after, active=to, previous=_before(entry, to), shadow=None, canary=None
             )
