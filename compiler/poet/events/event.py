@@ -1,4 +1,4 @@
-"""The event envelope: parse bytes or build from fields an `Event`, or raise an error with place and reason.
+"""The event envelope: parse bytes or build from fields an `Event`, or raise an error with path and reason.
 
 Events without an id get a UUIDv7 (RFC 9562), which is sortable by time and otherwise random. Times are in
 seconds since 1970, rounded to microseconds, together with their ISO 8601 text.
@@ -125,7 +125,7 @@ def _decoder(kind: type[Payload]) -> Callable[[bytes], Payload] | None:
 
 LIMIT_BYTES: Final = 256 * 1024
 SHOWN: Final = 80  # characters of a value that a message quotes
-_SAYS: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
+_MESSAGE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
 _ENVELOPE_FIELDS: Final = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
@@ -360,8 +360,8 @@ def _unknown_type(type_: str, name: str) -> EventError:
 
 
 def _refusal(name: str, error: msgspec.ValidationError, document: bytes) -> EventError:
-    said = _SAYS.fullmatch(str(error))
-    what, path = (said["what"], said["path"] or "") if said else (str(error), "")
+    parsed = _MESSAGE.fullmatch(str(error))
+    what, path = (parsed["what"], parsed["path"] or "") if parsed else (str(error), "")
     if missing := _MISSING.fullmatch(what):
         field = missing["field"]
         return EventError(

@@ -170,8 +170,8 @@ def _parse(line: bytes) -> _Line:
 
 
 def _crashed(status: int, errors: Path) -> Outcome:
-    said = errors.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN:]
-    return Outcome(error=JobError(type="crash", message=said or f"{ENDED} (status {status})"))
+    text = errors.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN:]
+    return Outcome(error=JobError(type="crash", message=text or f"{ENDED} (status {status})"))
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ class Change:
 
     def quarantine(self, entry: PolicyEntry, number: int, *, is_release: bool = False) -> PolicyEntry:
         """Return the entry with a quarantine or a release of a version added."""
-        word = Quarantine(
+        added = Quarantine(
             sha256=entry.versions[str(number)].sha256,
             version=number,
             who=self.who,
@@ -126,7 +126,7 @@ class Change:
             when=self.at,
             is_release=is_release,
         )
-        return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, word))
+        return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, added))
 
     def mark_slow(self, entry: PolicyEntry, number: int) -> PolicyEntry:
         """Return the entry with a version marked as slow, for the reason of this change."""
@@ -191,8 +191,8 @@ def _changes(before: PolicyEntry | None, after: PolicyEntry) -> Iterator[tuple[M
             yield begins, new.version
         elif new is None and old is not None:
             yield ends, old.version
-    for word in after.quarantine[0 if before is None else len(before.quarantine) :]:
-        yield "release" if word.is_release else "quarantine", word.version
+    for each in after.quarantine[0 if before is None else len(before.quarantine) :]:
+        yield "release" if each.is_release else "quarantine", each.version
 
 
 PATIENCE_S: Final = 30.0
@@ -377,13 +377,14 @@ def _changing(generated: Path, *, who: str, why: str, at: str) -> Iterator[Chang
 
 def _allowed(change: Change, policy: str, number: int, *, despite_quarantine: bool = False) -> PolicyEntry:
     entry = change.entry(policy)
-    word = entry.quarantined(number)
-    if word is None:
+    quarantine = entry.quarantined(number)
+    if quarantine is None:
         return entry
     if despite_quarantine:
         return change.quarantine(entry, number, is_release=True)
     raise PublishError(
-        f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; "
+        f"{policy} version {number} is quarantined by {quarantine.who} since {quarantine.when}: "
+        f"{quarantine.why}; "
         "activate another version, or override the quarantine: "
         f"`poet activate {policy} {number} --despite-quarantine`"
     )

@@ -260,9 +260,9 @@ class Registry:
                 "shadow": msgspec.to_builtins(entry.shadow),
                 "canary": msgspec.to_builtins(entry.canary),
                 "quarantine": [
-                    msgspec.to_builtins(word)
+                    msgspec.to_builtins(quarantine)
                     for number in sorted(map(int, entry.versions))
-                    if (word := entry.quarantined(number)) is not None
+                    if (quarantine := entry.quarantined(number)) is not None
                 ],
                 "slow": [msgspec.to_builtins(each) for each in entry.slow],
             }
@@ -337,8 +337,8 @@ class Registry:
         return entry.quarantined(number) is not None or self._withdrawn.why(name, number, entry) is not None
 
     def _refuse_failed(self, name: str, entry: PolicyEntry, number: int) -> None:
-        word = entry.quarantined(number)
-        why = f"quarantined since {word.when}: {word.why}" if word else None
+        quarantine = entry.quarantined(number)
+        why = f"quarantined since {quarantine.when}: {quarantine.why}" if quarantine else None
         why = why or self._withdrawn.why(name, number, entry)
         if why is not None:
             raise RegistryError(f"version {number} is {why}")
@@ -416,7 +416,7 @@ class Registry:
     def _forked(self) -> None:
         self._following = threading.RLock()
         self._pinning = threading.Lock()
-        self._modes.forked()
+        self._modes.reset_after_fork()
 
 
 # In a forked child there is no thread to release a lock that another thread held.
