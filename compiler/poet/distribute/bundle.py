@@ -239,7 +239,7 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
     BundleError
         The file is not a bundle, is incomplete, was not signed by a trusted key, or is inconsistent.
     """
-    key_id, signature, length, body = _parted(content)
+    key_id, signature, length, body = _split(content)
     signers = [key for key in trust if key.id == key_id]
     if not signers:
         known = ", ".join(sorted(key.id.hex() for key in trust)) or "none"
@@ -256,11 +256,11 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
 
 def reopen(content: bytes) -> Opened:
     """Read a signed file that was verified on arrival, whichever keys are trusted now."""
-    key_id, _, _, body = _parted(content)
+    key_id, _, _, body = _split(content)
     return Opened(decode(body), identity_of(body), key_id.hex())
 
 
-def _parted(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+def _split(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     if len(content) > LARGEST:
         raise BundleError(f"the bundle has more than {LARGEST} bytes, the limit; it was not read")
     if not content.startswith(_MAGIC):

@@ -58,7 +58,7 @@ def fetch(source: str | Path, *, etag: str = "", timeout_s: float = TIMEOUT_S) -
         unsupported scheme.
     """
     if is_url(source):
-        return _asked(str(source), etag, timeout_s)
+        return _requested(str(source), etag, timeout_s)
     return Fetched(_read(Path(source)))
 
 
@@ -88,7 +88,7 @@ def _read(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read ({error.strerror}); check the path") from error
 
 
-def _asked(url: str, etag: str, timeout_s: float) -> Fetched:
+def _requested(url: str, etag: str, timeout_s: float) -> Fetched:
     end = time.monotonic() + timeout_s
     try:
         # The scheme is safe: the opener below supports only http and https.

@@ -241,7 +241,7 @@ class PolicyFunction(Generic[P, R]):
             if self._connection is None:
                 self._connection = connect(self.options.workspace)
                 if self.options.learning == "continuous":
-                    self._connection.learn_as_feedback_comes(self.options.learning_threshold)
+                    self._connection.follow_feedback(self.options.learning_threshold)
             self._callable = self._connection.workspace.policy(self.policy)
             if self._arguments is None:
                 self._arguments = Arguments(self.__wrapped__, self.policy, self._callable.__signature__)

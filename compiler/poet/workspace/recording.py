@@ -194,12 +194,12 @@ class Recorder(BackgroundWorker):
     def _record(self, runtime: RuntimePolicy, execution: Execution, when: float) -> None:
         type_, data = runtime.execution(execution)
         if runtime.sketched is not None and (data.get("drifted") or data.get("audit")):
-            data |= _drawn(execution.arguments, runtime.sketched)
+            data |= _sketch(execution.arguments, runtime.sketched)
         event = make(type_, data, source=self._source, id=execution.execution_id, time=when)
         self._log.append([event])
 
 
-def _drawn(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+def _sketch(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
     """Return both samples as shown to a reviewer, without values of single rows."""
     current, reference = names
     try:

@@ -73,7 +73,7 @@ class Modes:
                 canary=self._recorded(canary, champion),
             )
         if shadow is not None and entry.shadow is not None and shadow is not champion:
-            function = self._shadow(shadow, champion, entry.shadow.share).beside(function)
+            function = self._shadow(shadow, champion, entry.shadow.share).attach_to(function)
         return function
 
     def _recorded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:

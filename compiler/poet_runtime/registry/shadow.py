@@ -180,7 +180,7 @@ class Shadow(BackgroundWorker):
             witnesses=[],
         )
 
-    def beside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def attach_to(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with sampling for the shadow added."""
         fresh, share = self._fresh, self.share
 
