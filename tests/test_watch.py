@@ -1,4 +1,4 @@
-"""`poet watch`: enough feedback, a pause, one compile; whatever happens, it goes on."""
+"""`poet watch`: it compiles once after enough feedback and a pause, and survives errors."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ NOTHING = Report(Plan((), 0), {})
 
 
 class Watched:
-    """A watch whose time is simulated: what happens at each second is scripted."""
+    """A watch on a simulated clock, with a script of what happens at each second."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -48,16 +48,16 @@ class Watched:
         monkeypatch.setattr(Workspace, "compile", lambda workspace, **_: self._compile(workspace))
 
     def emit(self, at: float, *numbers: int) -> None:
-        """Let verdicts come at a time."""
+        """Schedule labels for a time."""
         self.script.append((at, lambda: self.append(*numbers)))
 
     def append(self, *numbers: int) -> None:
-        """Let verdicts come now."""
+        """Append labels now."""
         with Workspace.open(self.folder) as workspace:
             workspace.log.append([validation(number) for number in numbers], durable=True)
 
     def run(self, until: float, *, once: bool = False) -> None:
-        """Watch, looking every second, with a pause of five."""
+        """Watch with one check per second and a debounce of five seconds."""
 
         def sleep(seconds: float) -> None:
             self.now += seconds
@@ -88,12 +88,12 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
-    """Make a workspace whose threshold is 3, and a simulated watch on it."""
+    """Return a simulated watch on a workspace whose threshold is 3."""
     return Watched(first_workspace(tmp_path / "w", threshold=3), monkeypatch)
 
 
 def test_a_compile_waits_for_enough_feedback_and_for_a_pause(watched: Watched) -> None:
-    """Three events by second 12, the last news at 14: five quiet seconds later it compiles, once."""
+    """The third event arrives at second 12 and the last at 14. Five quiet seconds later it compiles once."""
     watched.emit(2.0, 1)
     watched.emit(4.0, 2)
     watched.emit(12.0, 3)
@@ -102,8 +102,8 @@ def test_a_compile_waits_for_enough_feedback_and_for_a_pause(watched: Watched) -
     assert watched.compiled_at == [22.0]
 
 
-def test_a_stream_that_never_pauses_is_compiled_all_the_same(watched: Watched) -> None:
-    """After ten times the pause."""
+def test_a_stream_without_pauses_is_compiled(watched: Watched) -> None:
+    """The compile starts after ten debounce periods."""
     watched.append(1, 2, 3)
     for second in range(200):
         watched.emit(float(second), 10 + second)
@@ -112,7 +112,7 @@ def test_a_stream_that_never_pauses_is_compiled_all_the_same(watched: Watched) -
 
 
 def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
-    """A monitor that nobody answers is not compiled."""
+    """Without feedback, executions start no compile."""
     with Workspace.open(watched.folder) as workspace:
         workspace.log.append([execution(number) for number in range(20)], durable=True)
         workspace.append(make("alert.raised", {"alert_id": "a"}), durable=True)
@@ -121,8 +121,8 @@ def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
     assert watched.compiled_at == []
 
 
-def test_once_looks_once(watched: Watched) -> None:
-    """And says how far it is; with enough it compiles without waiting for a pause."""
+def test_once_checks_once(watched: Watched) -> None:
+    """It reports the count, and with enough feedback it compiles without waiting for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
     assert watched.messages == ["2 of 3 feedback events since the last compile: nothing to do"]
@@ -133,8 +133,8 @@ def test_once_looks_once(watched: Watched) -> None:
     assert watched.messages[-1] == "0 of 3 feedback events since the last compile: nothing to do"
 
 
-def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
-    """A full disk, say."""
+def test_a_temporary_error_is_retried_and_reported_once(watched: Watched) -> None:
+    """A full disk is an example."""
     watched.append(1, 2, 3)
     watched.failures = [LogError("the disk is full") for _ in range(3)]
     watched.run(60.0)
@@ -143,7 +143,7 @@ def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("failure", [ValidationError("detect_drift broke its contract"), KeyError("odd")])
-def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Exception) -> None:
+def test_a_refused_compile_waits_for_new_feedback(watched: Watched, failure: Exception) -> None:
     """The same log would be refused again."""
     watched.append(1, 2, 3)
     watched.failures = [failure]
@@ -154,8 +154,8 @@ def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Excep
     assert str(failure) in " ".join(watched.messages)
 
 
-def test_once_raises_what_was_refused(watched: Watched) -> None:
-    """And leaves word for others, who need not try."""
+def test_once_raises_the_refusal(watched: Watched) -> None:
+    """The refusal is stored for other processes, which need not retry."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]
     with pytest.raises(ValidationError):
@@ -164,7 +164,7 @@ def test_once_raises_what_was_refused(watched: Watched) -> None:
     assert learned_until(watched.folder, 3) == 3
 
 
-def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
+def test_a_compile_of_another_process_counts(watched: Watched) -> None:
     """The previous holder of the lock may have compiled all the feedback."""
     watched.append(1, 2, 3)
     lock = FileLock(watched.folder / LOCK_FILE)
@@ -176,8 +176,8 @@ def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
     assert any("being compiled by process" in message for message in watched.messages)
 
 
-def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
-    """Until that one ends, however it ends."""
+def test_a_second_watcher_names_the_first_and_waits(watched: Watched) -> None:
+    """It continues when the first one ends for any reason."""
     watched.append(1, 2, 3)
     first = FileLock(watched.folder / WATCH_LOCK_FILE)
     assert first.try_acquire()
@@ -188,14 +188,17 @@ def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
     assert len(watched.compiled_at) == 1
 
 
-def test_without_a_workspace_there_is_nothing_to_watch(tmp_path: Path) -> None:
-    """That is said at once."""
+def test_watching_without_a_workspace_is_an_error(tmp_path: Path) -> None:
+    """The error is raised immediately."""
     with pytest.raises(WorkspaceError):
         watch(tmp_path, echo=print, compiled=lambda _report: None)
 
 
-def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched: Watched) -> None:
-    """A state that is lost, unreadable or of another log makes everything new."""
+def test_the_count_starts_at_the_last_compile(watched: Watched) -> None:
+    """With a lost, unreadable or foreign checkpoint, all feedback counts as new.
+
+    The cost of a count is constant.
+    """
     folder = watched.folder
     watched.append(*range(7))
     with Workspace.open(folder) as workspace:
@@ -211,8 +214,8 @@ def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched
         assert new.count() == 9
 
 
-def test_a_real_compile_resets_the_count(tmp_path: Path) -> None:
-    """By hand or by a watcher; of one policy only, the rest is due yet."""
+def test_a_compile_resets_the_count(tmp_path: Path) -> None:
+    """A compile of only one policy does not: the others are still due."""
     with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
         workspace.log.append([validation(number) for number in range(4)], durable=True)
         workspace.compile(["calculate_adaptive_window"])
@@ -222,7 +225,7 @@ def test_a_real_compile_resets_the_count(tmp_path: Path) -> None:
 
 
 def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
-    """One JSON line a compile on standard output, the rest beside it, and status 0 on Ctrl-C."""
+    """Each compile prints one JSON line to standard output, and Ctrl-C exits with status 0."""
     folder = first_workspace(tmp_path / "w", threshold=2)
     command = [*POET, "--workspace", str(folder), "--json", "watch", "--interval", "0.1", "--debounce", "0.1"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -244,7 +247,7 @@ def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
-    """To people: the plan's verdict first."""
+    """Without --json, the output starts with the plan's summary."""
     watched.append(1, 2, 3)
     ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])
     assert ended.stdout.startswith("No changes: no rule has the evidence yet; log read to position 0.")
@@ -252,8 +255,8 @@ def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
     assert ended.exit_code == 0
 
 
-def test_the_command_leaves_with_1_when_its_one_compile_is_refused(watched: Watched) -> None:
-    """And with 2 when it is used wrongly."""
+def test_once_exits_with_1_if_the_compile_is_refused(watched: Watched) -> None:
+    """Wrong usage exits with status 2."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]
     ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])
