@@ -1,4 +1,4 @@
-"""A person's edit of a generated module becomes a pin or a veto, or stops with the place."""
+"""Manual edits of generated modules become pins or vetoes, or are rejected with file and reason."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from poet.build.render import render
 from poet.spec.decisions import Decisions, decode
 from poet.workspace.edits import Edit, find_edits
-from poet.workspace.overrides import Word, add_words, amend, last_words, read_words
+from poet.workspace.overrides import Override, amend, append, current_overrides, read_overrides
 from poet.workspace.workspace import Workspace
 from poet_runtime.errors import EditError, LearnError, ValidationError
 from tests.names import ALERTS, DRIFT, IMPORTANCE, RECOVERY, STRATEGY, WINDOW
@@ -19,21 +19,21 @@ from tests.test_cli import run
 from tests.workspaces import first_workspace
 
 
-def taught(policy: str) -> Decisions:
-    """Give what the policy's scenario teaches."""
+def decisions_of(policy: str) -> Decisions:
+    """Return the decisions of a policy's scenario."""
     return decode((golden(policy) / "scenario" / "decisions.json").read_bytes())
 
 
-def read(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, ...]:
-    """Edit the module of a scenario and read the edit."""
-    published = render(taught(policy)).source
+def read_edits(tmp_path: Path, policy: str, *changes: tuple[str, str]) -> tuple[Edit, ...]:
+    """Edit the module of a scenario and return the edits found."""
+    published = render(decisions_of(policy)).source
     source = published
     for old, new in changes:
         assert source.count(old) == 1, old
         source = source.replace(old, new)
     path = tmp_path / f"{policy}_v2.py"
     path.write_text(source, encoding="utf-8")
-    return find_edits(path, published.encode(), taught(policy), lambda each: render(each).source)
+    return find_edits(path, published.encode(), decisions_of(policy), lambda each: render(each).source)
 
 
 NOISE = {"false_alarms_per_day": 15, "window_size": 100, "feature": "click_rate"}
@@ -70,14 +70,14 @@ VALUES = {
 
 
 @pytest.mark.parametrize("what", VALUES)
-def test_another_value_is_read_as_a_rule_with_it(tmp_path: Path, what: str) -> None:
-    """The compiler writes the module as the person left it."""
+def test_a_changed_value_becomes_a_pinned_rule(tmp_path: Path, what: str) -> None:
+    """Rendering the amended decisions reproduces the edited module."""
     policy, old, new, rule = VALUES[what]
-    (edit,) = read(tmp_path, policy, (old, new))
+    (edit,) = read_edits(tmp_path, policy, (old, new))
     assert edit.after is not None
     assert edit.before.id == rule
-    word = edit.word(policy, who="user/ana", when="2026-01-01T00:00:00Z", why="")
-    amended = amend(taught(policy), [word])
+    override = edit.as_override(policy, who="user/ana", when="2026-01-01T00:00:00Z", why="")
+    amended = amend(decisions_of(policy), [override])
     assert next(each for each in amended.rules if each.id == rule).status == "pinned"
     source = (tmp_path / f"{policy}_v2.py").read_text(encoding="utf-8")
 
@@ -89,7 +89,7 @@ def test_another_value_is_read_as_a_rule_with_it(tmp_path: Path, what: str) -> N
 
 
 def without_rule(source: str, prefix: str, comment: str) -> str:
-    """Delete a rule's constants and its branch, as a person would."""
+    """Return the source without a rule's constants and branch."""
     kept = [line for line in source.splitlines(keepends=True) if not line.startswith(prefix)]
     text = "".join(kept)
     start = text.index(comment)
@@ -97,15 +97,15 @@ def without_rule(source: str, prefix: str, comment: str) -> str:
     return text[:start] + text[end:]
 
 
-def test_a_deleted_rule_is_a_veto(tmp_path: Path) -> None:
-    """Constants and branch gone, the rest as it was."""
-    published = render(taught(IMPORTANCE)).source
+def test_a_deleted_rule_becomes_a_veto(tmp_path: Path) -> None:
+    """Deleting the constants and the branch of a rule vetoes it."""
+    published = render(decisions_of(IMPORTANCE)).source
     path = tmp_path / "x.py"
     path.write_text(without_rule(published, "NEVER_MATTERS", "    # never-matters\n"), encoding="utf-8")
-    (edit,) = find_edits(path, published.encode(), taught(IMPORTANCE), lambda each: render(each).source)
+    (edit,) = find_edits(path, published.encode(), decisions_of(IMPORTANCE), lambda each: render(each).source)
     assert edit.after is None
     assert edit.before.id == "never-matters"
-    amended = amend(taught(IMPORTANCE), [edit.word(IMPORTANCE, who="user/ana", when="", why="")])
+    amended = amend(decisions_of(IMPORTANCE), [edit.as_override(IMPORTANCE, who="user/ana", when="", why="")])
     assert "never-matters" not in [rule.id for rule in amended.active]
     assert "vetoed by user/ana" in next(rule.reason for rule in amended.rules if rule.id == "never-matters")
 
@@ -124,42 +124,44 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_word_on_a_rule_stops_with_the_place(tmp_path: Path, what: str) -> None:
-    """The file, what is wrong, and the ways out."""
+def test_an_edit_that_is_not_an_override_is_rejected(tmp_path: Path, what: str) -> None:
+    """The error names the file, the problem and the next step."""
     old, new, says = REFUSED[what]
     with pytest.raises(EditError, match=says) as raised:
-        read(tmp_path, WINDOW, (old, new))
+        read_edits(tmp_path, WINDOW, (old, new))
     assert "calculate_adaptive_window_v2.py" in str(raised.value)
     assert "git checkout" in str(raised.value)
 
 
-def test_the_last_word_on_a_rule_counts(tmp_path: Path) -> None:
-    """Words are only added; the same word twice is one."""
+def test_the_last_override_of_a_rule_counts(tmp_path: Path) -> None:
+    """Overrides are appended, and a repeated override is stored once."""
 
-    def word(what: Literal["pin", "release"], when: str) -> Word:
-        values: dict[str, object] | None = {"window": 700} if what == "pin" else None
-        return Word(policy=WINDOW, rule="fast", word=what, parameters=values, who="user/ana", when=when)
+    def override(action: Literal["pin", "release"], when: str) -> Override:
+        values: dict[str, object] | None = {"window": 700} if action == "pin" else None
+        return Override(
+            policy=WINDOW, rule="fast", action=action, parameters=values, who="user/ana", when=when
+        )
 
-    first = word("pin", "1")
-    add_words(tmp_path, [first, first])
-    add_words(tmp_path, [word("pin", "2")])
-    assert read_words(tmp_path) == (first,)
-    add_words(tmp_path, [word("release", "3")])
-    assert [each.word for each in read_words(tmp_path)] == ["pin", "release"]
-    assert last_words(read_words(tmp_path))[WINDOW, "fast"].word == "release"
-    amended = amend(amend(taught(WINDOW), [first]), read_words(tmp_path))
+    first = override("pin", "1")
+    append(tmp_path, [first, first])
+    append(tmp_path, [override("pin", "2")])
+    assert read_overrides(tmp_path) == (first,)
+    append(tmp_path, [override("release", "3")])
+    assert [each.action for each in read_overrides(tmp_path)] == ["pin", "release"]
+    assert current_overrides(read_overrides(tmp_path))[WINDOW, "fast"].action == "release"
+    amended = amend(amend(decisions_of(WINDOW), [first]), read_overrides(tmp_path))
     assert next(rule for rule in amended.rules if rule.id == "fast").status == "adopted"
 
 
-def test_a_broken_file_of_words_is_an_error(tmp_path: Path) -> None:
-    """It names the file and what to do."""
+def test_a_damaged_overrides_file_is_an_error(tmp_path: Path) -> None:
+    """The error names the file and the next step."""
     (tmp_path / "pins.json").write_text("[]", encoding="utf-8")
     with pytest.raises(EditError, match=r"pins\.json is not a file of pins and vetoes.*version control"):
-        read_words(tmp_path)
+        read_overrides(tmp_path)
 
 
-def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: Path) -> None:
-    """Until it is released; the edited file is again what was published, and the log tells of the change."""
+def test_an_edit_is_part_of_every_later_version(tmp_path: Path) -> None:
+    """The edited file is restored, and the log records the adjusted threshold."""
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         path = workspace.generated / "detect_drift_v1.py"
         published = path.read_bytes()
@@ -179,12 +181,12 @@ def test_an_edit_is_carried_into_the_next_version_and_every_later_one(tmp_path: 
         workspace.flush()
         assert workspace.log.count_by_type()["threshold.adjustment"] == 1
         assert not workspace.plan(["detect_drift"]).changes
-        word = read_words(workspace.generated)[0]
-        assert (word.word, word.rule) == ("pin", "numeric")
+        override = read_overrides(workspace.generated)[0]
+        assert (override.action, override.rule) == ("pin", "numeric")
 
 
-def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> None:
-    """Nothing is published, nothing is said, the file is as the person left it."""
+def test_an_edit_that_violates_the_contract_is_rejected(tmp_path: Path) -> None:
+    """Nothing is published, no override is stored, and the edited file is unchanged."""
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         path = workspace.generated / "detect_drift_v1.py"
         edited = path.read_bytes().replace(b"NUMERIC_KS_P_BELOW = 0.05", b"NUMERIC_KS_P_BELOW = 1e-300")
@@ -198,8 +200,11 @@ def test_an_edit_that_the_contract_refuses_stops_and_stays(tmp_path: Path) -> No
         assert list(kept.glob("*.json"))  # tried first on every later candidate
 
 
-def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> None:
-    """A pinned value is in the next version; after a release evidence decides; unknown names are told."""
+def test_rules_can_be_pinned_vetoed_and_released(tmp_path: Path) -> None:
+    """A pinned value is in the next version.
+
+    After a release, evidence decides again. Unknown names are errors.
+    """
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 3000}, why="our batches are small")
         assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
@@ -208,11 +213,13 @@ def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> Non
         assert "our batches are small" in source
         assert not workspace.verify(WINDOW, 2)
         workspace.release_rule(WINDOW, "window")
-        assert not workspace.words()
-        assert workspace.compile([WINDOW]).versions == {WINDOW: 3}  # evidence decides again: there is none
+        assert not workspace.overrides()
+        assert workspace.compile([WINDOW]).versions == {
+            WINDOW: 3
+        }  # evidence decides again, and there is none
         assert "WINDOW = 5000" in (workspace.generated / f"{WINDOW}_v3.py").read_text(encoding="utf-8")
         workspace.veto_rule(WINDOW, "fast")
-        assert [word.word for word in workspace.words()] == ["veto"]
+        assert [each.action for each in workspace.overrides()] == ["veto"]
         with pytest.raises(EditError, match="has no rule 'no such'; it has bounds, window"):
             workspace.pin_rule(WINDOW, "no such")
         with pytest.raises(EditError, match="has no parameter 'size'; it has window"):
@@ -227,7 +234,7 @@ def test_pins_vetoes_and_releases_go_through_the_commands(tmp_path: Path) -> Non
 
 
 def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
-    """The log, the versions, the templates and people's words must be those that were planned with."""
+    """A change of the log, the versions, the templates or the overrides makes the plan stale."""
     path = tmp_path / "plan.json"
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 3000})
@@ -252,8 +259,8 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
             workspace.compile(agreed=path)
 
 
-def test_verify_tells_of_another_log_and_of_another_module(tmp_path: Path) -> None:
-    """A version that was learned from this log and these templates is the same again to the byte."""
+def test_verify_reports_another_log_and_another_module(tmp_path: Path) -> None:
+    """Relearning a version from the same log and templates gives the same bytes."""
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         assert not workspace.verify(WINDOW, 1)
         workspace.pin_rule(WINDOW, "window", values={"window": 3000})
@@ -267,8 +274,8 @@ def test_verify_tells_of_another_log_and_of_another_module(tmp_path: Path) -> No
         assert "is not the one that version 2 was learned from" in workspace.verify(WINDOW, 2)
 
 
-def test_the_commands_of_the_page_on_reviews(tmp_path: Path) -> None:
-    """`docs/review.md`: pin with a value, plan, apply the plan, list, verify, veto, release."""
+def test_the_commands_of_the_review_page_run(tmp_path: Path) -> None:
+    """The commands are those of `docs/review.md`: pin, plan, compile, pins, verify, veto and release."""
     folder = first_workspace(tmp_path / "shop")
 
     def poet(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The feedback log: one event per (source, id), in order, durable when it says so."""
+"""The feedback log: ordered, one event per (source, id), and durable on request."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from poet.events import Event
-from poet.log import Wanted, open_log
+from poet.log import EventFilter, open_log
 from poet.log.sqlite import Writer, commit_lock, connected
 from poet_runtime.errors import LogError
 from tests.builders import execution, filled_log, validation
@@ -24,8 +24,8 @@ any_store = pytest.mark.usefixtures("each_store")
 
 
 @any_store
-def test_an_event_emitted_twice_is_there_once(tmp_path: Path) -> None:
-    """A retried emit changes nothing; the same id from another source is another event."""
+def test_an_event_emitted_twice_is_stored_once(tmp_path: Path) -> None:
+    """Repeating an emit has no effect. The same id from another source is another event."""
     log = opened(tmp_path)
     log.append([validation(1), validation(1), validation(1, source="user/bo")], durable=True)
     log.append([validation(1)], durable=True)
@@ -35,7 +35,7 @@ def test_an_event_emitted_twice_is_there_once(tmp_path: Path) -> None:
 
 @any_store
 def test_events_are_read_back_in_order(tmp_path: Path) -> None:
-    """What was put in comes out, equal, between any two positions."""
+    """Reading any range of positions returns equal events in order."""
     events = [validation(number) for number in range(50)]
     log = opened(tmp_path)
     log.append(events, durable=True)
@@ -45,19 +45,21 @@ def test_events_are_read_back_in_order(tmp_path: Path) -> None:
 
 
 @any_store
-def test_events_can_be_looked_for_as_they_are_written(tmp_path: Path) -> None:
-    """Newest first, by type, source, words, place and name; across commits and within them."""
+def test_events_can_be_searched(tmp_path: Path) -> None:
+    """The search returns the newest first, by type, source, text, position or id, across commits."""
     log = opened(tmp_path)
     for begin in range(0, 5_000, 1_000):
         log.append([execution(number) for number in range(begin, begin + 1_000)], durable=True)
         log.append([validation(begin), validation(begin, source="user/bo")], durable=True)
-    votes = log.newest(Wanted(is_feedback=True), 3)
+    votes = log.newest(EventFilter(is_feedback=True), 3)
     assert [each.position for each in votes] == [5_010, 5_009, 4_008]
-    assert [each.source for each in log.newest(Wanted(source="user/b"), 9, before=4_008)] == ["user/bo"] * 3
-    assert [each.position for each in log.newest(Wanted(), 2, before=1_500)] == [1_499, 1_498]
-    assert log.newest(Wanted(is_feedback=True), 9, before=1_001, within=999) == []
-    assert len(log.newest(Wanted(type=execution(0).type), 9_000)) == 5_000
-    assert log.newest(Wanted(text="no such words"), 9) == []
+    assert [each.source for each in log.newest(EventFilter(source="user/b"), 9, before=4_008)] == [
+        "user/bo"
+    ] * 3
+    assert [each.position for each in log.newest(EventFilter(), 2, before=1_500)] == [1_499, 1_498]
+    assert log.newest(EventFilter(is_feedback=True), 9, before=1_001, within=999) == []
+    assert len(log.newest(EventFilter(type=execution(0).type), 9_000)) == 5_000
+    assert log.newest(EventFilter(text="no such words"), 9) == []
     other = validation(0, source="user/bo")
     found = log.at(1_002)
     assert found is not None
@@ -71,7 +73,7 @@ def test_events_can_be_looked_for_as_they_are_written(tmp_path: Path) -> None:
 
 @any_store
 def test_the_prefix_digest_does_not_depend_on_grouping(tmp_path: Path) -> None:
-    """One by one or all at once: the same log has the same digest at each position."""
+    """A log has the same digest at each position, however its events were grouped into commits."""
     events = [validation(number) for number in range(20)]
     together, apart = opened(tmp_path / "a"), opened(tmp_path / "b")
     together.append(events, durable=True)
@@ -84,8 +86,8 @@ def test_the_prefix_digest_does_not_depend_on_grouping(tmp_path: Path) -> None:
 
 
 @any_store
-def test_the_prefix_digest_is_the_chain_that_is_promised(tmp_path: Path) -> None:
-    """d(n) = sha256(d(n-1), sha256(source), sha256(id)), from the digest of nothing."""
+def test_the_prefix_digest_is_the_documented_chain(tmp_path: Path) -> None:
+    """The chain is d(n) = sha256(d(n-1), sha256(source), sha256(id)), with d(0) the digest of nothing."""
     events = [validation(1), validation(2, source="user/bo"), validation(3)]
     log = opened(tmp_path)
     log.append([*events, events[0]], durable=True)
@@ -98,8 +100,8 @@ def test_the_prefix_digest_is_the_chain_that_is_promised(tmp_path: Path) -> None
 
 
 @any_store
-def test_duplicates_leave_no_gap_and_move_no_digest(tmp_path: Path) -> None:
-    """A group that holds old, new and doubled events gives what the new ones alone would give."""
+def test_duplicates_leave_no_gap_and_change_no_digest(tmp_path: Path) -> None:
+    """A commit of old, new and duplicate events stores only the new ones."""
     events = [validation(number) for number in range(6)]
     log, plain = opened(tmp_path / "a"), opened(tmp_path / "b")
     log.append(events[:3], durable=True)
@@ -114,7 +116,7 @@ def test_duplicates_leave_no_gap_and_move_no_digest(tmp_path: Path) -> None:
 
 @any_store
 def test_a_long_log_is_read_page_by_page(tmp_path: Path) -> None:
-    """No event is missed or doubled where one page ends and the next begins."""
+    """No event is missing or duplicated at the boundary between two pages."""
     log = opened(tmp_path)
     log.append((validation(number) for number in range(2500)), durable=True)
     assert [stored.position for stored in log.read()] == list(range(1, 2501))
@@ -124,7 +126,7 @@ def test_a_long_log_is_read_page_by_page(tmp_path: Path) -> None:
 
 @any_store
 def test_threads_share_a_log(tmp_path: Path) -> None:
-    """Each durable append returns with its own events on disk, whoever committed them."""
+    """A durable append returns when its own events are on disk, whichever thread committed them."""
     log = opened(tmp_path)
     missing: list[str] = []
 
@@ -145,8 +147,8 @@ def test_threads_share_a_log(tmp_path: Path) -> None:
 
 
 @any_store
-def test_events_that_raise_on_the_way_leave_the_log_usable(tmp_path: Path) -> None:
-    """What came before the error is taken; the log is not locked up."""
+def test_an_iterator_that_raises_leaves_the_log_usable(tmp_path: Path) -> None:
+    """Events before the error are accepted, and the log stays unlocked."""
 
     def broken() -> Iterator[Event]:
         yield validation(1)
@@ -162,8 +164,8 @@ def test_events_that_raise_on_the_way_leave_the_log_usable(tmp_path: Path) -> No
 
 
 @any_store
-def test_what_no_store_could_hold_is_refused_at_the_door(tmp_path: Path) -> None:
-    """It must not keep others from being written."""
+def test_an_event_that_no_store_can_hold_is_refused_on_append(tmp_path: Path) -> None:
+    """It must not prevent other events from being written."""
     log = opened(tmp_path)
     with pytest.raises(LogError, match="not Unicode"):
         log.append([msgspec.structs.replace(validation(1), source="user/\udcff")])
@@ -176,7 +178,7 @@ def test_what_no_store_could_hold_is_refused_at_the_door(tmp_path: Path) -> None
 
 @any_store
 def test_events_are_counted_by_type(tmp_path: Path) -> None:
-    """From the start, or after a position."""
+    """The count covers the whole log, or the events after a position."""
     log = opened(tmp_path)
     log.append([execution(1), validation(1), validation(2)], durable=True)
     assert log.count_by_type() == {"drift.validation": 2, "execution.recorded": 1}
@@ -186,7 +188,7 @@ def test_events_are_counted_by_type(tmp_path: Path) -> None:
 
 @any_store
 def test_a_flush_makes_everything_visible_to_others(tmp_path: Path) -> None:
-    """What was buffered before it is on disk after it."""
+    """Events buffered before the flush are on disk after it."""
     log, other = opened(tmp_path), opened(tmp_path)
     log.append(validation(number) for number in range(500))
     log.flush()
@@ -197,7 +199,7 @@ def test_a_flush_makes_everything_visible_to_others(tmp_path: Path) -> None:
 
 @any_store
 def test_closing_loses_nothing(tmp_path: Path) -> None:
-    """A clean end writes what was buffered; a closed log takes nothing more."""
+    """Closing writes the buffer, and a closed log accepts no events."""
     log = opened(tmp_path)
     log.append(validation(number) for number in range(300))
     log.close()
@@ -210,8 +212,8 @@ def test_closing_loses_nothing(tmp_path: Path) -> None:
 
 
 @any_store
-def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
-    """The caller never waits, and knows what it cost."""
+def test_a_full_buffer_can_drop_events_and_count_them(tmp_path: Path) -> None:
+    """The caller never waits, and `dropped` counts the lost events."""
     log = opened(tmp_path, capacity=10, on_full="drop")
     log.append(validation(number) for number in range(5000))
     log.flush()
@@ -220,8 +222,8 @@ def test_a_full_buffer_drops_and_counts_when_told_to(tmp_path: Path) -> None:
     log.close()
 
 
-def test_a_full_buffer_refuses_when_told_to(tmp_path: Path) -> None:
-    """The caller is told which event was not taken, and what to do; those before it are kept."""
+def test_a_full_buffer_can_refuse_events(tmp_path: Path) -> None:
+    """The error names the event and the next step. Earlier events are kept."""
     log = open_log(tmp_path, capacity=10, on_full="refuse")
     told = r"'v10-user/ana' was not accepted: 10 events wait .* flush"
     with contextlib.closing(commit_lock(tmp_path)) as other, other, pytest.raises(LogError, match=told):
@@ -233,7 +235,7 @@ def test_a_full_buffer_refuses_when_told_to(tmp_path: Path) -> None:
 
 @any_store
 def test_a_durable_event_is_never_dropped(tmp_path: Path) -> None:
-    """Who waits for the disk waits for room as well."""
+    """A caller that waits for the disk also waits for room in the buffer."""
     log = opened(tmp_path, capacity=10, on_full="drop")
     log.append((validation(number) for number in range(200)), durable=True)
     assert (log.position(), log.dropped) == (200, 0)
@@ -242,7 +244,7 @@ def test_a_durable_event_is_never_dropped(tmp_path: Path) -> None:
 
 @any_store
 def test_a_full_buffer_blocks_by_default(tmp_path: Path) -> None:
-    """Nothing is lost, however small the buffer."""
+    """No event is lost, however small the buffer is."""
     log = opened(tmp_path, capacity=3)
     log.append(validation(number) for number in range(200))
     log.flush()
@@ -251,15 +253,15 @@ def test_a_full_buffer_blocks_by_default(tmp_path: Path) -> None:
 
 
 def test_another_file_is_refused_with_a_next_step(tmp_path: Path) -> None:
-    """What is not a log is left as it is."""
+    """A file that is not a log is left unchanged."""
     (tmp_path / "log.sqlite3").write_bytes(b"a letter to my aunt, and nothing else" * 100)
     with pytest.raises(LogError, match="move it away"):
         open_log(tmp_path)
     assert (tmp_path / "log.sqlite3").read_bytes().startswith(b"a letter")
 
 
-def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    """Also when it is SQLite, with a table called events and a version of its own."""
+def test_the_database_of_another_program_is_refused_and_unchanged(tmp_path: Path) -> None:
+    """It may be an SQLite file with a table named events and its own schema version."""
     connection = sqlite3.connect(tmp_path / "log.sqlite3")
     connection.executescript("CREATE TABLE events (day TEXT); PRAGMA user_version = 2;")
     connection.close()
@@ -269,8 +271,8 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     assert (tmp_path / "log.sqlite3").read_bytes() == before
 
 
-def test_a_damaged_log_says_what_to_do(tmp_path: Path) -> None:
-    """Not an error of the store's library."""
+def test_the_error_of_a_damaged_log_has_a_next_step(tmp_path: Path) -> None:
+    """No error of the store's library reaches the caller."""
     filled_log(tmp_path, (validation(number) for number in range(500))).close()
     content = bytearray((tmp_path / "log.sqlite3").read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
@@ -279,8 +281,8 @@ def test_a_damaged_log_says_what_to_do(tmp_path: Path) -> None:
         list(log.read())
 
 
-def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
-    """A file is in the way."""
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
+    """A file has the folder's name."""
     (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(LogError, match="choose a writable folder"):
         open_log(tmp_path / "taken")
@@ -288,7 +290,7 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def no_room(folder: Path) -> Iterator[None]:
-    """Let no file of this process grow beyond what the log's files have."""
+    """Prevent files of this process from growing beyond the size of the log's files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(path.stat().st_size for path in folder.iterdir())
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
@@ -299,7 +301,10 @@ def no_room(folder: Path) -> Iterator[None]:
 
 
 def test_every_durable_caller_learns_that_the_disk_is_full(tmp_path: Path) -> None:
-    """None is told that its events are on disk; with room again, what was kept is written."""
+    """No caller is told that its events are on disk.
+
+    When there is room again, the kept events are written.
+    """
     log = filled_log(tmp_path, [validation(0)])
     with no_room(tmp_path):
         for number in (1, 2):
@@ -312,7 +317,7 @@ def test_every_durable_caller_learns_that_the_disk_is_full(tmp_path: Path) -> No
 
 
 def test_an_error_of_the_thread_is_raised_to_the_next_caller(tmp_path: Path) -> None:
-    """Once, with what is kept; the thread then tries again by itself."""
+    """It is raised once, with the number of kept events. The thread then retries."""
     log = filled_log(tmp_path, [validation(0)])
     with no_room(tmp_path):
         log.append(validation(number) for number in range(1, 400))
@@ -327,8 +332,8 @@ def test_an_error_of_the_thread_is_raised_to_the_next_caller(tmp_path: Path) -> 
     log.close()
 
 
-def test_closing_on_a_full_disk_says_that_events_are_lost(tmp_path: Path) -> None:
-    """The last chance to say so."""
+def test_closing_on_a_full_disk_reports_lost_events(tmp_path: Path) -> None:
+    """It is the last opportunity to report them."""
     log = filled_log(tmp_path, [validation(0)])
     with no_room(tmp_path):
         log.append(validation(number) for number in range(1, 400))
@@ -346,8 +351,8 @@ def test_a_log_of_a_later_release_is_refused(tmp_path: Path) -> None:
         open_log(tmp_path)
 
 
-def test_a_commit_that_fails_is_undone_whole(tmp_path: Path) -> None:
-    """And the next one finds no transaction half done."""
+def test_a_failed_commit_is_rolled_back(tmp_path: Path) -> None:
+    """The next commit finds no unfinished transaction."""
     filled_log(tmp_path, [validation(0)]).close()
     writer = Writer(tmp_path)
     with no_room(tmp_path), pytest.raises(LogError):
@@ -358,8 +363,8 @@ def test_a_commit_that_fails_is_undone_whole(tmp_path: Path) -> None:
         assert [stored.event.id for stored in log.read()] == [validation(0).id, validation(3).id]
 
 
-def test_a_commit_waits_for_the_disk_and_for_its_turn(tmp_path: Path) -> None:
-    """SQLite syncs at each commit (2: FULL), and no commit begins while another process has the lock."""
+def test_a_commit_waits_for_the_disk_and_for_the_lock(tmp_path: Path) -> None:
+    """SQLite syncs on each commit (2: FULL). No commit starts while another process holds the lock."""
     log = filled_log(tmp_path, [validation(0)])
     connection = connected(tmp_path)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)

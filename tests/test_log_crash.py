@@ -1,4 +1,4 @@
-"""Writers are killed at random moments; nothing that was acknowledged is lost."""
+"""Writers are killed at random times; no acknowledged event is lost."""
 
 import hashlib
 import random
@@ -46,7 +46,7 @@ PATIENCE_S = 20.0
 
 
 def started(folder: Path, names: list[str]) -> list[subprocess.Popen[bytes]]:
-    """Start writers and wait until each has acknowledged something."""
+    """Start writers and wait until each has acknowledged an event."""
     writers = [subprocess.Popen([sys.executable, "-c", DURABLE, str(folder), name]) for name in names]
     deadline = time.monotonic() + PATIENCE_S
     while not all(acknowledged(folder, name) for name in names) and time.monotonic() < deadline:
@@ -55,21 +55,21 @@ def started(folder: Path, names: list[str]) -> list[subprocess.Popen[bytes]]:
 
 
 def acknowledged(folder: Path, name: str) -> set[tuple[str, str]]:
-    """Give the source and id of all that a writer was told is on disk."""
+    """Return the source and id of every event that a writer acknowledged."""
     path = folder / f"acknowledged-{name}"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    # the last line may be cut: the writer was killed while it wrote it
+    # the last line may be incomplete, because the writer was killed while writing
     return {(name, line.partition(" ")[2]) for line in lines[:-1]}
 
 
 def kill(writer: subprocess.Popen[bytes]) -> None:
-    """End a process with no chance to say a word."""
+    """Kill a process without giving it time to clean up."""
     writer.kill()
     writer.wait()
 
 
 def check_sound(folder: Path, log: BufferedLog) -> None:
-    """Assert that the file is whole and that its digests chain from the first event to the last."""
+    """Check that the file is intact and that its digests chain from the first event to the last."""
     connection = sqlite3.connect(folder / "log.sqlite3")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
@@ -83,7 +83,7 @@ def check_sound(folder: Path, log: BufferedLog) -> None:
 
 
 def test_no_acknowledged_event_is_lost_when_all_writers_are_killed(tmp_path: Path) -> None:
-    """After each massacre the log is sound, holds all that was acknowledged, and takes more."""
+    """After each kill the log is intact, contains all acknowledged events, and accepts more."""
     chance = random.Random(7)
     said: set[tuple[str, str]] = set()
     for round_ in range(ROUNDS):
@@ -100,8 +100,8 @@ def test_no_acknowledged_event_is_lost_when_all_writers_are_killed(tmp_path: Pat
             log.append([validation(round_)], durable=True)
 
 
-def test_one_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
-    """The others' acknowledgements go on: a lock does not outlive who held it."""
+def test_a_killed_writer_does_not_block_the_others(tmp_path: Path) -> None:
+    """The others continue to acknowledge events: a lock ends with its holder."""
     first, *others = names = ["first", "second", "third"]
     writers = started(tmp_path, names)
     kill(writers[0])
@@ -121,8 +121,8 @@ def test_one_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
         assert acknowledged(tmp_path, first) <= there
 
 
-def test_a_kill_loses_only_what_was_emitted_just_before(tmp_path: Path) -> None:
-    """Events that nobody waited for reach the disk by themselves, in order, soon after."""
+def test_a_kill_loses_only_the_most_recent_events(tmp_path: Path) -> None:
+    """Events without a waiting caller are soon written in order."""
     command = [sys.executable, "-c", NOT_DURABLE, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
@@ -135,7 +135,7 @@ def test_a_kill_loses_only_what_was_emitted_just_before(tmp_path: Path) -> None:
     with open_log(tmp_path) as log:
         there = [stored.event.id for stored in log.read()]
     assert there[: len(emitted)] == emitted[: len(there)]
-    # 50 ms are promised of a machine that is not busy with other tests
+    # the documented 50 ms hold for a machine that is not busy with other tests
     old = {moment for moment in emitted if float(moment) < killed - 0.4}
     assert len(old) > 20
     assert old <= set(there)

@@ -1,4 +1,4 @@
-"""Bulk import and export: what is refused says why, and the rest lands."""
+"""Bulk import and export: rejected lines have reasons, and all others are imported."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ LAST = 10**9
 
 
 def test_the_seed_payloads_are_imported_verbatim(tmp_path: Path) -> None:
-    """Eighteen lines, eighteen events."""
+    """Eighteen lines become eighteen events."""
     lines = [json.dumps({"type": type_, "data": data}) for type_, data in SEED_PAYLOADS]
     (tmp_path / "seed.jsonl").write_text("\n".join(lines), encoding="utf-8")
     with opened(tmp_path / "log") as log:
@@ -34,8 +34,8 @@ def test_the_seed_payloads_are_imported_verbatim(tmp_path: Path) -> None:
     assert not (tmp_path / "dead.jsonl").exists()
 
 
-def test_refused_lines_are_buried_with_their_reasons_and_the_rest_lands(tmp_path: Path) -> None:
-    """Each bad line is kept as it came, with file, line and reason."""
+def test_rejected_lines_become_dead_letters(tmp_path: Path) -> None:
+    """Each is kept unchanged with file, line and reason, and all other lines are imported."""
     bad = [
         '{"type": "drift.validation", "data": {"execution_id": "x"}}',
         "not json",
@@ -51,8 +51,8 @@ def test_refused_lines_are_buried_with_their_reasons_and_the_rest_lands(tmp_path
     assert "was_real_drift" in letters[0]["reason"]
 
 
-def test_a_file_imported_twice_changes_nothing(tmp_path: Path) -> None:
-    """Lines without an id get one from their content; equal lines of one file stay two events."""
+def test_importing_a_file_twice_has_no_effect(tmp_path: Path) -> None:
+    """Lines without an id get one from their content. Equal lines of one file remain two events."""
     line = json.dumps({"type": "drift.validation", "data": {"execution_id": "x", "was_real_drift": True}})
     (tmp_path / "two.jsonl").write_text(f"{line}\n{line}\n", encoding="utf-8")
     with opened(tmp_path / "log") as log:
@@ -62,7 +62,7 @@ def test_a_file_imported_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_csv_columns_become_fields(tmp_path: Path) -> None:
-    """Flattened columns, or one column of JSON."""
+    """Fields come from flattened columns, or from one JSON column."""
     with (tmp_path / "flat.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
@@ -92,7 +92,7 @@ def test_parquet_rows_become_events(tmp_path: Path) -> None:
 
 
 def imported(tmp_path: Path, name: str, content: bytes) -> tuple[list[Event], list[dict[str, Any]]]:
-    """Import one file into a log of its own; give the events and the dead letters."""
+    """Import one file into a separate log; return the events and the dead letters."""
     (tmp_path / name).write_bytes(content)
     with opened(tmp_path / "log") as log:
         import_files([tmp_path / name], log, dead_letters=tmp_path / "dead.jsonl")
@@ -101,8 +101,8 @@ def imported(tmp_path: Path, name: str, content: bytes) -> tuple[list[Event], li
     return events, [json.loads(line) for line in dead.read_text().splitlines()] if dead.exists() else []
 
 
-def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
-    """An execution may be called 12345, a reason may be true; numbers elsewhere are numbers."""
+def test_texts_that_look_like_numbers_stay_texts(tmp_path: Path) -> None:
+    """An execution may be called 12345 and a reason may be "true". Numeric fields stay numbers."""
     content = (
         b"type,data.execution_id,data.reason,data.wasted_investigation_time,data.context.week\n"
         b"drift.false_positive,12345,true,90,7\n"
@@ -120,7 +120,7 @@ def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
 
 
 def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
-    """Byte order mark, carriage returns, a line break inside a cell, an empty row."""
+    """It has a byte order mark, carriage returns, a line break inside a cell, and an empty row."""
     content = (
         b"\xef\xbb\xbftype,data.execution_id,data.was_real_drift,data.root_cause\r\n"
         b'drift.validation,x1,TRUE,"a\r\nb"\r\n'
@@ -132,8 +132,8 @@ def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     assert dead == []
 
 
-def test_rows_that_are_no_rows_are_buried_as_they_came(tmp_path: Path) -> None:
-    """Too many cells, bytes that are not text, a quotation that is not one: the rows between land."""
+def test_malformed_rows_become_dead_letters(tmp_path: Path) -> None:
+    """They have too many cells, invalid bytes or unbalanced quotes. The rows between them are imported."""
     good = [b"drift.validation,x%d,true" % number for number in range(3)]
     bad = [b"drift.validation,x,true,and more", b"drift.validation,\xff,true", b'drift.validation,"x"y,true']
     rows = [b"type,data.execution_id,data.was_real_drift", good[0], bad[0], good[1], bad[1], bad[2], good[2]]
@@ -147,8 +147,8 @@ def test_rows_that_are_no_rows_are_buried_as_they_came(tmp_path: Path) -> None:
     assert "4 cells for 3 columns" in dead[0]["reason"]
 
 
-def test_columns_that_contradict_each_other_refuse_the_row(tmp_path: Path) -> None:
-    """A field cannot be a value and an object, nor stand in `data` and beside it."""
+def test_a_row_with_contradicting_columns_is_rejected(tmp_path: Path) -> None:
+    """A field cannot be a value and an object, or be both in `data` and in its own column."""
     data = json.dumps({"execution_id": "x", "was_real_drift": True}).replace('"', '""')
     content = f'type,data,data.feature,data.feature.name,extensions\ndrift.validation,"{data}",f,g,\n'
     content += f'drift.validation,"{data}",,,12\ndrift.validation,"{data}",f,,\n'
@@ -157,8 +157,8 @@ def test_columns_that_contradict_each_other_refuse_the_row(tmp_path: Path) -> No
     assert ["feature.name" in dead[0]["reason"], "extensions" in dead[1]["reason"]] == [True, True]
 
 
-def test_a_line_longer_than_an_event_may_be_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
-    """However long it is, the import holds no more of it than what an event may have."""
+def test_a_line_above_the_size_limit_is_rejected(tmp_path: Path) -> None:
+    """The import keeps no more of it in memory than an event may have, and reads the next line."""
     good = validation(1).raw
     long = b'{"type": "' + b"x" * 3_000_000 + b'"}'
     events, dead = imported(tmp_path, "long.jsonl", b"\n".join([b"\xef\xbb\xbf" + good, long, good]))
@@ -168,7 +168,7 @@ def test_a_line_longer_than_an_event_may_be_is_refused_and_the_next_one_read(tmp
 
 
 def test_a_cell_may_be_as_long_as_an_event(tmp_path: Path) -> None:
-    """The limit of Python's csv is lower, and is put back."""
+    """Python's csv module has a lower limit, which is restored afterwards."""
     data = json.dumps({"execution_id": "x", "was_real_drift": True, "root_cause": "y" * 200_000})
     content = 'type,data\ndrift.validation,"{}"\n'.format(data.replace('"', '""'))
     before = csv.field_size_limit()
@@ -184,16 +184,14 @@ def test_a_cell_may_be_as_long_as_an_event(tmp_path: Path) -> None:
         ("a.parquet", b"PAR1 and then nothing of the kind", "not a Parquet file"),
     ],
 )
-def test_a_file_that_holds_no_events_is_refused_whole(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    """One message instead of a dead letter a line."""
+def test_a_file_without_events_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """It causes one message instead of one dead letter per line."""
     with pytest.raises(LogError, match=message):
         imported(tmp_path, name, content)
 
 
-def test_parquet_values_that_json_lacks_are_refused(tmp_path: Path) -> None:
-    """A NaN is not null; times, decimals and whole numbers kept as floats are written out."""
+def test_parquet_values_are_converted_or_rejected(tmp_path: Path) -> None:
+    """NaN is not null. Times, decimals and whole numbers stored as floats are converted."""
     moment = datetime(2024, 1, 15, 10, tzinfo=UTC)
     rows = {"type": ["drift.noise_issue"] * 2, "data.feature": ["f", "g"], "time": [moment] * 2}
     rows |= {"data.window_size": [Decimal(100)] * 2, "data.false_alarms_per_day": [1.5, float("nan")]}
@@ -203,8 +201,8 @@ def test_parquet_values_that_json_lacks_are_refused(tmp_path: Path) -> None:
     assert "values that JSON can represent" in letter["reason"]
 
 
-def test_a_whole_log_goes_through_parquet_and_back(tmp_path: Path) -> None:
-    """Several types, units, extensions, an envelope that left all open: same order, same digest."""
+def test_a_log_survives_a_round_trip_through_parquet(tmp_path: Path) -> None:
+    """With several types, units, extensions and minimal envelopes, order and digest are equal."""
     open_envelope = (
         b'{"type": "drift.validation",\n "data": {"execution_id": "x", "was_real_drift": true,'
         b' "n": 1.10}, "traceparent": "00-1"}'
@@ -232,8 +230,8 @@ def test_a_whole_log_goes_through_parquet_and_back(tmp_path: Path) -> None:
     log.close()
 
 
-def test_importing_into_a_log_that_drops_drops_nothing(tmp_path: Path) -> None:
-    """An import waits for room."""
+def test_an_import_into_a_dropping_log_drops_nothing(tmp_path: Path) -> None:
+    """An import waits for room in the buffer."""
     lines = b"\n".join(validation(number).raw for number in range(1200))
     (tmp_path / "many.jsonl").write_bytes(lines)
     with opened(tmp_path / "log", capacity=20, on_full="drop") as log:
@@ -242,8 +240,8 @@ def test_importing_into_a_log_that_drops_drops_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["jsonl", "parquet"])
-def test_an_export_is_imported_to_the_same_log(tmp_path: Path, how: str) -> None:
-    """Of one type, so that the order is the log's own: the digests agree."""
+def test_importing_an_export_gives_the_same_log(tmp_path: Path, how: str) -> None:
+    """The events have one type, so the order is that of the log and the digests are equal."""
     log = filled_log(tmp_path / "log", [validation(number) for number in range(30)])
     if how == "jsonl":
         files = [tmp_path / "all.jsonl"]
@@ -258,7 +256,7 @@ def test_an_export_is_imported_to_the_same_log(tmp_path: Path, how: str) -> None
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_progress_grows_to_the_size_of_the_file(tmp_path: Path, suffix: str) -> None:
-    """Bytes done grow up to bytes in all, whatever the kind of file."""
+    """The bytes done increase to the total for every kind of file."""
     path = tmp_path / f"many{suffix}"
     rows = [{"type": "drift.validation", "data": validation(n).raw.decode()} for n in range(2500)]
     if suffix == ".jsonl":
@@ -277,8 +275,8 @@ def test_progress_grows_to_the_size_of_the_file(tmp_path: Path, suffix: str) -> 
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
 
 
-def test_a_file_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    """The error names the kinds that are known."""
+def test_a_file_of_an_unknown_type_is_refused(tmp_path: Path) -> None:
+    """The error names the known types."""
     (tmp_path / "a.xlsx").write_bytes(b"")
     with opened(tmp_path / "log") as log, pytest.raises(LogError, match=r"\.jsonl, \.csv or \.parquet"):
         import_files([tmp_path / "a.xlsx"], log, dead_letters=tmp_path / "dead.jsonl")

@@ -1,4 +1,4 @@
-"""The feedback log and the processes around it: forks, workers, exits, readers beside writers."""
+"""The feedback log and processes: forks, workers, exits, and readers during writes."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_writes_through_a_connection_of_its_own(tmp_path: Path) -> None:
-    """Parent and child both append; both are there."""
+def test_a_forked_child_uses_its_own_connection(tmp_path: Path) -> None:
+    """Parent and child both append, and both events are stored."""
     log = filled_log(tmp_path, [validation(1)])
     child = os.fork()
     if child == 0:
@@ -36,8 +36,8 @@ def test_a_forked_child_writes_through_a_connection_of_its_own(tmp_path: Path) -
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_forks_in_the_midst_of_writing_disturb_nobody(tmp_path: Path) -> None:
-    """A thread goes on emitting while children are forked that emit too; each event is there once."""
+def test_forks_during_writes_lose_no_event(tmp_path: Path) -> None:
+    """A thread emits while emitting children are forked. Each event is stored once."""
     log = filled_log(tmp_path, [validation(0)])
     enough = threading.Event()
     emitted = 0
@@ -80,13 +80,15 @@ def test_a_fork_leaves_the_parents_buffer_to_the_parent(tmp_path: Path) -> None:
 
 
 def emit_and_end(at: Path | str) -> None:
-    """Emit without waiting, and be done."""
+    """Emit without waiting, then return."""
     open_log(at).append(validation(number, source="worker") for number in range(50))
 
 
 @pytest.mark.parametrize("start", [get_context("fork").Process, get_context("spawn").Process])
-def test_a_worker_process_that_ends_loses_nothing(tmp_path: Path, start: Callable[..., BaseProcess]) -> None:
-    """Workers end past `atexit`; their buffer is written all the same."""
+def test_a_worker_process_writes_its_buffer_at_exit(
+    tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
+    """Worker processes skip `atexit`; their buffer is still written."""
     worker = start(target=emit_and_end, args=(place(tmp_path),))
     worker.start()
     worker.join()
@@ -95,7 +97,7 @@ def test_a_worker_process_that_ends_loses_nothing(tmp_path: Path, start: Callabl
 
 
 def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
-    """The end of the program closes what is open."""
+    """At exit, open logs are closed."""
     program = "import sys; from tests.test_log_processes import *; emit_and_end(sys.argv[1])"
     subprocess.run([sys.executable, "-c", program, str(place(tmp_path))], check=True, cwd=ROOT)
     with opened(tmp_path) as log:
@@ -112,8 +114,8 @@ with open_log(sys.argv[1]) as log:
 """
 
 
-def test_a_reader_never_finds_a_position_behind_it(tmp_path: Path) -> None:
-    """While three processes write: what comes next is always the next position."""
+def test_a_reader_sees_positions_in_order(tmp_path: Path) -> None:
+    """While three processes write, the next event always has the next position."""
     log = opened(tmp_path)
     command = [sys.executable, "-c", WRITER, str(place(tmp_path))]
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in "abc"]

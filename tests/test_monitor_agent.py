@@ -17,7 +17,7 @@ import pytest
 
 from poet import SmartMonitor, Workspace, poet
 from poet.events import Event, make
-from poet.workspace.compile_lock import TURN, remember
+from poet.workspace.compile_lock import LOCK_FILE, save_checkpoint
 from poet_runtime.errors import EventError, MonitorError, WorkspaceError
 from poet_runtime.files import FileLock
 from tests.workspaces import first_workspace
@@ -161,7 +161,7 @@ def test_the_threshold_starts_a_learning_and_empties_the_buffer(
     def compile_slowly(learner: Any, _turn: FileLock) -> None:
         learned.append(learner._workspace.log.position())
         assert go_on.wait(10.0)
-        remember(learner._workspace.path, learned[-1])
+        save_checkpoint(learner._workspace.path, learned[-1])
 
     monkeypatch.setattr(COMPILE, compile_slowly)
     for number in range(3):
@@ -223,13 +223,13 @@ def test_a_compile_process_that_fails_says_why(monitor: SmartMonitor) -> None:
 def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A monitor waits for another process's compile, and does not repeat what that has read."""
     monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("compiled what was covered"))
-    with contextlib.closing(FileLock(monitor.workspace.path / TURN)) as others:
+    with contextlib.closing(FileLock(monitor.workspace.path / LOCK_FILE)) as others:
         assert others.try_acquire()
         for number in range(3):
             monitor.collect_feedback(verdict(f"x{number}"))
         time.sleep(0.3)
         assert monitor._connection.learner.is_busy
-        remember(monitor.workspace.path, 3)
+        save_checkpoint(monitor.workspace.path, 3)
         monitor.flush()
 
 
@@ -237,7 +237,7 @@ def test_a_refusal_of_somebody_elses_compile_concerns_all_it_read(monitor: Smart
     """It is not tried again, and not hidden from the monitor whose feedback was in it."""
     for number in range(2):
         monitor.collect_feedback(verdict(f"x{number}"))
-    remember(monitor.workspace.path, 3, refused="detect_drift broke its contract")
+    save_checkpoint(monitor.workspace.path, 3, refused="detect_drift broke its contract")
     monitor.collect_feedback(verdict("x2"))
     with pytest.raises(MonitorError, match="failed: detect_drift broke its contract; the active versions"):
         monitor.flush()

@@ -25,12 +25,12 @@ from poet_runtime.registry import (
     VersionEntry,
     activate,
     is_on_canary,
-    moved,
     on_trial,
     read_document,
     read_journal,
     release,
     rollback,
+    with_active_version,
 )
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -133,7 +133,7 @@ class RegistryMachine(RuleBasedStateMachine):
                 after = PolicyEntry(active=number, previous=None, versions={str(number): entry})
             else:
                 added = msgspec.structs.replace(known, versions=known.versions | {str(number): entry})
-                after = moved(added, number)
+                after = with_active_version(added, number)
             change.commit_one("one", after)
         self.model.versions.append(number)
         self.model.move(number)

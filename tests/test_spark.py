@@ -20,8 +20,7 @@ from click.testing import CliRunner
 
 from poet.cli.app import app
 from poet.integrations.spark_tables import detect_drift_table, record, score_table, sketch_table
-from poet.summaries import Summaries, open_engine, seal, spark_session, summarise
-from poet.summaries import epochs as pages
+from poet.summaries import Summaries, epochs, open_engine, seal, spark_session, summarise
 from poet.workspace.workspace import Workspace
 from poet_runtime.drift.reference import Reference
 from poet_runtime.drift.sketch import Sketch
@@ -67,15 +66,15 @@ def plain(summaries: Summaries) -> dict[str, Any]:
 @pytest.mark.usefixtures("session")
 def test_spark_summarises_as_duckdb_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every row, type and number of summaries, from the middle of a log on."""
-    monkeypatch.setattr(pages, "PAGE", 40)
-    monkeypatch.setattr(pages, "FEWEST", 10)
+    monkeypatch.setattr(epochs, "EPOCH_SIZE", 40)
+    monkeypatch.setattr(epochs, "MIN_FEEDBACK", 10)
     with filled_log(tmp_path / "log", random_log(1)) as log:
         seal(log, tmp_path / "segments")
     folder = tmp_path / "segments"
     with open_engine(folder, "spark", "local[2]") as spark:
         found = summarise(folder, engine=spark)
     assert plain(found) == plain(summarise(folder))
-    assert found.first_page > 1
+    assert found.first_epoch > 1
 
 
 @pytest.mark.usefixtures("session")

@@ -69,7 +69,7 @@ def test_a_delay_that_names_a_silent_execution_is_a_vote(tmp_path: Path) -> None
 def said(summaries: Summaries) -> dict[str, Any]:
     """Give what summaries make of events, tables as lists of rows."""
     values = {field.name: getattr(summaries, field.name) for field in fields(summaries)}
-    for name in ("log_position", "log_prefix", "feedback", "first_page", "beginning", "has_begun"):
+    for name in ("log_position", "log_prefix", "feedback", "first_epoch", "epoch_index", "is_start_recorded"):
         del values[name]
     return {
         name: value.to_pylist() if hasattr(value, "to_pylist") else value for name, value in values.items()

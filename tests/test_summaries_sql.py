@@ -38,7 +38,7 @@ def table(name: str) -> ir.Table:
 def expressions() -> dict[str, ir.Table]:
     """Name every expression that a learner's summaries are made of."""
     executions, delays = table("execution.recorded"), table("drift.detection_delay")
-    cast_votes = _votes.ballots(table("drift.validation"), table("drift.false_positive"), delays)
+    cast_votes = _votes.all_votes(table("drift.validation"), table("drift.false_positive"), delays)
     return {
         "votes": _votes.votes(cast_votes, executions),
         "recorded": _votes.recorded(executions),

@@ -1,4 +1,4 @@
-"""`poet watch`: enough feedback, a pause, one compile; whatever happens, it goes on."""
+"""`poet watch`: it compiles once after enough feedback and a pause, and survives errors."""
 
 import json
 import signal
@@ -15,7 +15,14 @@ from click.testing import CliRunner
 from poet import Workspace
 from poet.cli.app import app
 from poet.events import make
-from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, learned_until, remember, was_refused
+from poet.workspace.compile_lock import (
+    LOCK_FILE,
+    WATCH_LOCK_FILE,
+    NewFeedback,
+    last_refusal,
+    learned_until,
+    save_checkpoint,
+)
 from poet.workspace.pipeline import Plan
 from poet.workspace.watch import watch
 from poet.workspace.workspace import Report
@@ -29,28 +36,28 @@ NOTHING = Report(Plan((), 0), {})
 
 
 class Watched:
-    """A watch whose time is simulated: what happens at each second is scripted."""
+    """A watch on a simulated clock, with a script of what happens at each second."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.now = 0.0
         self.compiled_at: list[float] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.script: list[tuple[float, Callable[[], None]]] = []
         self.failures: list[Exception] = []
         monkeypatch.setattr(Workspace, "compile", lambda workspace, **_: self._compile(workspace))
 
     def emit(self, at: float, *numbers: int) -> None:
-        """Let verdicts come at a time."""
+        """Schedule labels for a time."""
         self.script.append((at, lambda: self.append(*numbers)))
 
     def append(self, *numbers: int) -> None:
-        """Let verdicts come now."""
+        """Append labels now."""
         with Workspace.open(self.folder) as workspace:
             workspace.log.append([validation(number) for number in numbers], durable=True)
 
     def run(self, until: float, *, once: bool = False) -> None:
-        """Watch, looking every second, with a pause of five."""
+        """Watch with one check per second and a debounce of five seconds."""
 
         def sleep(seconds: float) -> None:
             self.now += seconds
@@ -66,7 +73,7 @@ class Watched:
                 once=once,
                 interval_s=1.0,
                 debounce_s=5.0,
-                say=self.said.append,
+                echo=self.messages.append,
                 compiled=lambda _report: None,
                 sleep=sleep,
             )
@@ -75,18 +82,18 @@ class Watched:
         if self.failures:
             raise self.failures.pop(0)
         self.compiled_at.append(self.now)
-        remember(workspace.path, workspace.log.position())
+        save_checkpoint(workspace.path, workspace.log.position())
         return NOTHING
 
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
-    """Make a workspace whose threshold is 3, and a simulated watch on it."""
+    """Return a simulated watch on a workspace whose threshold is 3."""
     return Watched(first_workspace(tmp_path / "w", threshold=3), monkeypatch)
 
 
 def test_a_compile_waits_for_enough_feedback_and_for_a_pause(watched: Watched) -> None:
-    """Three events by second 12, the last news at 14: five quiet seconds later it compiles, once."""
+    """The third event arrives at second 12 and the last at 14. Five quiet seconds later it compiles once."""
     watched.emit(2.0, 1)
     watched.emit(4.0, 2)
     watched.emit(12.0, 3)
@@ -95,8 +102,8 @@ def test_a_compile_waits_for_enough_feedback_and_for_a_pause(watched: Watched) -
     assert watched.compiled_at == [22.0]
 
 
-def test_a_stream_that_never_pauses_is_compiled_all_the_same(watched: Watched) -> None:
-    """After ten times the pause."""
+def test_a_stream_without_pauses_is_compiled(watched: Watched) -> None:
+    """The compile starts after ten debounce periods."""
     watched.append(1, 2, 3)
     for second in range(200):
         watched.emit(float(second), 10 + second)
@@ -105,7 +112,7 @@ def test_a_stream_that_never_pauses_is_compiled_all_the_same(watched: Watched) -
 
 
 def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
-    """A monitor that nobody answers is not compiled."""
+    """Without feedback, executions start no compile."""
     with Workspace.open(watched.folder) as workspace:
         workspace.log.append([execution(number) for number in range(20)], durable=True)
         workspace.append(make("alert.raised", {"alert_id": "a"}), durable=True)
@@ -114,29 +121,29 @@ def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
     assert watched.compiled_at == []
 
 
-def test_once_looks_once(watched: Watched) -> None:
-    """And says how far it is; with enough it compiles without waiting for a pause."""
+def test_once_checks_once(watched: Watched) -> None:
+    """It reports the count, and with enough feedback it compiles without waiting for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
-    assert watched.said == ["2 of 3 feedback events since the last compile: nothing to do"]
+    assert watched.messages == ["2 of 3 feedback events since the last compile: nothing to do"]
     watched.append(3)
     watched.run(60.0, once=True)
     watched.run(60.0, once=True)
     assert watched.compiled_at == [0.0]
-    assert watched.said[-1] == "0 of 3 feedback events since the last compile: nothing to do"
+    assert watched.messages[-1] == "0 of 3 feedback events since the last compile: nothing to do"
 
 
-def test_what_passes_is_tried_again_and_said_once(watched: Watched) -> None:
-    """A full disk, say."""
+def test_a_temporary_error_is_retried_and_reported_once(watched: Watched) -> None:
+    """A full disk is an example."""
     watched.append(1, 2, 3)
     watched.failures = [LogError("the disk is full") for _ in range(3)]
     watched.run(60.0)
     assert len(watched.compiled_at) == 1
-    assert watched.said.count("poet: the disk is full") == 1
+    assert watched.messages.count("poet: the disk is full") == 1
 
 
 @pytest.mark.parametrize("failure", [ValidationError("detect_drift broke its contract"), KeyError("odd")])
-def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Exception) -> None:
+def test_a_refused_compile_waits_for_new_feedback(watched: Watched, failure: Exception) -> None:
     """The same log would be refused again."""
     watched.append(1, 2, 3)
     watched.failures = [failure]
@@ -144,68 +151,71 @@ def test_what_is_refused_waits_for_new_feedback(watched: Watched, failure: Excep
     watched.emit(40.0, 6)
     watched.run(60.0)
     assert watched.compiled_at == [45.0]
-    assert str(failure) in " ".join(watched.said)
+    assert str(failure) in " ".join(watched.messages)
 
 
-def test_once_raises_what_was_refused(watched: Watched) -> None:
-    """And leaves word for others, who need not try."""
+def test_once_raises_the_refusal(watched: Watched) -> None:
+    """The refusal is stored for other processes, which need not retry."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]
     with pytest.raises(ValidationError):
         watched.run(60.0, once=True)
-    assert was_refused(watched.folder) == "detect_drift broke its contract"
+    assert last_refusal(watched.folder) == "detect_drift broke its contract"
     assert learned_until(watched.folder, 3) == 3
 
 
-def test_a_compile_by_somebody_else_counts(watched: Watched) -> None:
-    """Who had the turn before us may have read all there is."""
+def test_a_compile_of_another_process_counts(watched: Watched) -> None:
+    """The previous holder of the lock may have compiled all the feedback."""
     watched.append(1, 2, 3)
-    turn = FileLock(watched.folder / TURN)
-    assert turn.try_acquire()
-    watched.script.append((7.0, lambda: remember(watched.folder, 3)))
-    watched.script.append((8.0, turn.close))
+    lock = FileLock(watched.folder / LOCK_FILE)
+    assert lock.try_acquire()
+    watched.script.append((7.0, lambda: save_checkpoint(watched.folder, 3)))
+    watched.script.append((8.0, lock.close))
     watched.run(30.0)
     assert watched.compiled_at == []
-    assert any("being compiled by process" in said for said in watched.said)
+    assert any("being compiled by process" in message for message in watched.messages)
 
 
-def test_a_second_watcher_says_who_watches_and_waits(watched: Watched) -> None:
-    """Until that one ends, however it ends."""
+def test_a_second_watcher_names_the_first_and_waits(watched: Watched) -> None:
+    """It continues when the first one ends for any reason."""
     watched.append(1, 2, 3)
-    first = FileLock(watched.folder / WATCH)
+    first = FileLock(watched.folder / WATCH_LOCK_FILE)
     assert first.try_acquire()
     watched.script.append((3.0, first.close))
     watched.run(30.0)
-    assert watched.said[0].startswith("the workspace is being watched by process ")
-    assert watched.said[0].endswith("; waiting until that ends")
+    assert watched.messages[0].startswith("the workspace is being watched by process ")
+    assert watched.messages[0].endswith("; waiting until that ends")
     assert len(watched.compiled_at) == 1
 
 
-def test_without_a_workspace_there_is_nothing_to_watch(tmp_path: Path) -> None:
-    """That is said at once."""
+def test_watching_without_a_workspace_is_an_error(tmp_path: Path) -> None:
+    """The error is raised immediately."""
     with pytest.raises(WorkspaceError):
-        watch(tmp_path, say=print, compiled=lambda _report: None)
+        watch(tmp_path, echo=print, compiled=lambda _report: None)
 
 
-def test_the_count_starts_at_the_last_compile_and_costs_the_same_forever(watched: Watched) -> None:
-    """A state that is lost, unreadable or of another log makes everything new."""
+def test_the_count_starts_at_the_last_compile(watched: Watched) -> None:
+    """With a lost, unreadable or foreign checkpoint, all feedback counts as new.
+
+    The cost of a count is constant.
+    """
     folder = watched.folder
     watched.append(*range(7))
     with Workspace.open(folder) as workspace:
         new = NewFeedback(folder, workspace.log)
         assert new.count() == 7
-        remember(folder, 5)
+        save_checkpoint(folder, 5)
         assert new.count() == 2
         watched.append(7, 8)
         assert (new.count(), NewFeedback(folder, workspace.log).count()) == (4, 4)
-        remember(folder, 1000)
+        save_checkpoint(folder, 1000)
         assert new.count() == 9
         (folder / "feedback_log" / "learned.json").write_bytes(b"{")
         assert new.count() == 9
 
 
-def test_a_real_compile_resets_the_count(tmp_path: Path) -> None:
-    """By hand or by a watcher; of one policy only, the rest is due yet."""
+def test_a_compile_resets_the_count(tmp_path: Path) -> None:
+    """A compile of only one policy does not: the others are still due."""
     with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
         workspace.log.append([validation(number) for number in range(4)], durable=True)
         workspace.compile(["calculate_adaptive_window"])
@@ -215,7 +225,7 @@ def test_a_real_compile_resets_the_count(tmp_path: Path) -> None:
 
 
 def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
-    """One JSON line a compile on standard output, the rest beside it, and status 0 on Ctrl-C."""
+    """Each compile prints one JSON line to standard output, and Ctrl-C exits with status 0."""
     folder = first_workspace(tmp_path / "w", threshold=2)
     command = [*POET, "--workspace", str(folder), "--json", "watch", "--interval", "0.1", "--debounce", "0.1"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -232,12 +242,12 @@ def test_the_command_compiles_prints_and_ends_cleanly(tmp_path: Path) -> None:
     assert f"watched by process {running.pid}" in second.stderr.readline()
     for process in (second, running):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert (process.returncode, said.splitlines()[-1]) == (0, "stopped watching")
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors.splitlines()[-1]) == (0, "stopped watching")
 
 
 def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
-    """To people: the plan's verdict first."""
+    """Without --json, the output starts with the plan's summary."""
     watched.append(1, 2, 3)
     ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])
     assert ended.stdout.startswith("No changes: no rule has the evidence yet; log read to position 0.")
@@ -245,8 +255,8 @@ def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
     assert ended.exit_code == 0
 
 
-def test_the_command_leaves_with_1_when_its_one_compile_is_refused(watched: Watched) -> None:
-    """And with 2 when it is used wrongly."""
+def test_once_exits_with_1_if_the_compile_is_refused(watched: Watched) -> None:
+    """Wrong usage exits with status 2."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]
     ended = CliRunner().invoke(app, ["--workspace", str(watched.folder), "watch", "--once"])

@@ -48,7 +48,7 @@ class SimulatedSummaries:
             self._times.append(each.time)
         self.log_position = len(self._all)
         self.log_prefix = ""
-        self.beginning = 1
+        self.epoch_index = 1
         self._after = 0
 
     @property
@@ -131,8 +131,8 @@ class SimulatedSummaries:
         part._times, part._events = self._times[:n], self._events[:n]
         part.log_position = n
         if epoch_events:
-            part.beginning = max(n // epoch_events, 1)
-            part._after = (part.beginning - 1) * epoch_events
+            part.epoch_index = max(n // epoch_events, 1)
+            part._after = (part.epoch_index - 1) * epoch_events
         return part
 
     @property

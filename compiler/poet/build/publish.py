@@ -35,10 +35,10 @@ from poet_runtime.registry import (
     VersionEntry,
     as_published,
     changed_modules,
-    moved,
     read_document,
     read_published,
     refuse_share,
+    with_active_version,
 )
 
 ATTRIBUTES: Final = (
@@ -162,7 +162,7 @@ def _with(entry: PolicyEntry | None, new: _New, *, activate: bool) -> PolicyEntr
     if entry is None:
         return PolicyEntry(active=new.number, previous=None, versions={str(new.number): new.entry})
     added = msgspec.structs.replace(entry, versions=entry.versions | {str(new.number): new.entry})
-    return moved(added, new.number) if activate else added
+    return with_active_version(added, new.number) if activate else added
 
 
 OURS: Final = {

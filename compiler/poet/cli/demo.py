@@ -268,7 +268,7 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
         pipeline.apply(
             [pipeline.PolicyPlan(decisions, decisions)],
             Path(name),
-            overrides=None,
+            templates=None,
             who="demo",
             why="",
             at="",

@@ -22,7 +22,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from poet.build.kernel_sandbox import Kernel, capabilities, this_kernel
-from poet.log import FeedbackLog, Wanted, open_log
+from poet.log import EventFilter, FeedbackLog, open_log
 from poet.workspace.configuration import read_configuration
 from poet.workspace.upgrade import missing_import
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
@@ -181,7 +181,7 @@ def examine_log(folder: Path, address: str, *, now: float) -> Iterator[Finding]:
 
 def _content(log: FeedbackLog, now: float) -> Iterator[Finding]:
     yield ok("log", f"{sum(log.count_by_type().values())} events, position {log.position()}")
-    ahead = [each for each in log.newest(Wanted()) if each.time > now + AHEAD_S]
+    ahead = [each for each in log.newest(EventFilter()) if each.time > now + AHEAD_S]
     if ahead:
         hours = (ahead[0].time - now) / 3600.0
         says = f"{ahead[0].type} of {ahead[0].source} is dated {hours:.1f} hours ahead of this clock"

@@ -1,11 +1,14 @@
 """The commands `pin`, `veto`, `release`, `pins` and `verify`."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from poet.cli.output import show
+
+if TYPE_CHECKING:
+    from poet.workspace.overrides import Override
 
 
 @click.command()
@@ -27,8 +30,10 @@ def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...
     given = dict(map(_value, values))
     with Workspace.open(settings["folder"]) as workspace:
         workspace.pin_rule(policy, rule, values=given, why=why)
-    told = f" with {', '.join(values)}" if values else ""
-    _say(settings, policy, rule, "pin", f"{policy}: {rule} is pinned{told}; `poet compile` applies it")
+    given_values = f" with {', '.join(values)}" if values else ""
+    _show(
+        settings, policy, rule, "pin", f"{policy}: {rule} is pinned{given_values}; `poet compile` applies it"
+    )
 
 
 @click.command()
@@ -46,7 +51,7 @@ def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
 
     with Workspace.open(settings["folder"]) as workspace:
         workspace.veto_rule(policy, rule, why=why)
-    _say(settings, policy, rule, "veto", f"{policy}: {rule} is vetoed; `poet compile` removes it")
+    _show(settings, policy, rule, "veto", f"{policy}: {rule} is vetoed; `poet compile` removes it")
 
 
 @click.command()
@@ -75,7 +80,7 @@ def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
             show(as_json=settings["json"], document=document, lines=[f"{policy}: version {what} is released"])
             return
         workspace.release_rule(policy, what, why=why)
-    _say(settings, policy, what, "release", f"{policy}: {what} is released")
+    _show(settings, policy, what, "release", f"{policy}: {what} is released")
 
 
 @click.command()
@@ -89,12 +94,11 @@ def pins(settings: dict[str, Any]) -> None:
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
 
     with Workspace.open(settings["folder"]) as workspace:
-        words = workspace.words()
-    said = [(f"{each.policy} {each.rule}: {each.word}, {each.who}, {each.when}", each.why) for each in words]
-    lines = [f"{line}: {why}" if why else line for line, why in said]
+        overrides = workspace.overrides()
+    lines = [_override_line(each) for each in overrides]
     show(
         as_json=settings["json"],
-        document=msgspec.to_builtins(words),
+        document=msgspec.to_builtins(overrides),
         lines=lines or ["there are no pins or vetoes"],
     )
 
@@ -120,6 +124,11 @@ def verify(settings: dict[str, Any], policy: str, version: int) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _override_line(override: "Override") -> str:
+    line = f"{override.policy} {override.rule}: {override.action}, {override.who}, {override.when}"
+    return f"{line}: {override.why}" if override.why else line
+
+
 def _value(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -130,8 +139,8 @@ def _value(text: str) -> tuple[str, object]:
         return name, value  # a string without quotes
 
 
-def _say(settings: dict[str, Any], policy: str, rule: str, word: str, line: str) -> None:
-    show(as_json=settings["json"], document={"policy": policy, "rule": rule, "word": word}, lines=[line])
+def _show(settings: dict[str, Any], policy: str, rule: str, action: str, line: str) -> None:
+    show(as_json=settings["json"], document={"policy": policy, "rule": rule, "word": action}, lines=[line])
 
 
 COMMANDS: Final = (pin, veto, release, pins, verify)

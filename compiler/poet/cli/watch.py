@@ -35,7 +35,7 @@ def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: fl
             once=once,
             interval_s=interval,
             debounce_s=debounce,
-            say=note,
+            echo=note,
             compiled=lambda report: _show(settings, report),
         )
     except ValidationError as error:

@@ -55,8 +55,8 @@ def alertmanager(generated: Path, policy: str = POLICY, *, number: int | None = 
     number, decisions = _published(generated, number)
     lines = [
         f"# {POLICY} version {number}, exported by poet {release_of('poet-policy-compiler')}.",
-        "# Alerts need the labels feature and severity (low, medium, high, critical). Say how the receiver",
-        "# reaches people, or take the routes over into a configuration that you have.",
+        "# Alerts need the labels feature and severity (low, medium, high, critical). Define how the",
+        "# receiver notifies people, or copy the routes into your existing configuration.",
         *_configuration(decisions),
     ]
     return "\n".join(lines) + "\n"
@@ -84,11 +84,11 @@ def _configuration(decisions: Decisions) -> Iterator[str]:
     calm = next(iter(_of(decisions, "cool_down")), None)
     intervals: list[str] = []
     routes: list[str] = []
-    for place, rule in enumerate(_of(decisions, "suppress"), start=1):
-        routes += _suppression(rule, f"poet-held-back-{place}", intervals)
+    for index, rule in enumerate(_of(decisions, "suppress"), start=1):
+        routes += _suppression(rule, f"poet-suppressed-{index}", intervals)
     for rule in _of(decisions, "group"):
         routes += _group(rule, calm)
-    routes += _cool_down(calm, is_gathered=bool(_of(decisions, "batch"))) if calm else []
+    routes += _cool_down(calm, is_grouped=bool(_of(decisions, "batch"))) if calm else []
     yield "route:"
     yield f"  receiver: {_text(RECEIVER)}"
     yield from _root(decisions)
@@ -108,24 +108,25 @@ def _root(decisions: Decisions) -> Iterator[str]:
         yield '  group_by: ["feature"]'
         return
     many = read(batches[0], batches[0].condition, Many)
-    yield from _said(batches[0], "  ")
-    yield f"  # not said here: only from {many.at_least} at once; Alertmanager gathers any number"
+    yield from _rule_comment(batches[0], "  ")
+    yield f"  # not expressed: a batch has at least {many.at_least} alerts; Alertmanager groups any number"
     yield '  group_by: ["alertname"]'
 
 
 def _suppression(rule: Rule, name: str, intervals: list[str]) -> Iterator[str]:
     pattern, share = read(rule, rule.condition, Pattern), read(rule, rule.parameters, Share)
-    yield from _said(rule, "")
+    yield from _rule_comment(rule, "")
     features, notes = _features(pattern.features)
     yield from notes
     if pattern.ratio_at_most is not None:
-        yield f"# not written: it holds up to {pattern.ratio_at_most:g} times the threshold: no label tells"
+        limit = f"{pattern.ratio_at_most:g} times the threshold"
+        yield f"# not written: it applies up to {limit}, and no label contains this ratio"
         return
     ends = list(_until(pattern.until)) if math.isfinite(pattern.until) else []
     if not ends or not features:
-        yield "# not written: nothing of it can be said to Alertmanager"
+        yield "# not written: Alertmanager cannot express it"
         return
-    yield f"# not said here: {share.holdout:g} of them are let through and asked about"
+    yield f"# not expressed: a random share of {share.holdout:g} is sent anyway, to be labeled"
     yield "- matchers:"
     yield f"    - {_text(features)}"
     yield f"    - {_text(_severities(pattern.severity_below))}"
@@ -136,30 +137,30 @@ def _suppression(rule: Rule, name: str, intervals: list[str]) -> Iterator[str]:
 
 def _group(rule: Rule, calm: Rule | None) -> Iterator[str]:
     group, members = read(rule, rule.condition, Group), read(rule, rule.parameters, Members)
-    yield from _said(rule, "")
+    yield from _rule_comment(rule, "")
     features, notes = _features(group.features)
     yield from notes
     if not features:
-        yield "# not written: nothing of it can be said to Alertmanager"
+        yield "# not written: Alertmanager cannot express it"
         return
-    yield f"# not said here: only from {members.at_least} of them; Alertmanager gathers any number"
+    yield f"# not expressed: a group has at least {members.at_least} alerts; Alertmanager groups any number"
     yield "- matchers:"
     yield f"    - {_text(features)}"
     yield '  group_by: ["alertname"]'
     if calm is not None:
-        yield "  # a new member is told at once, what is known again after the cool-down"
+        yield "  # a new member is sent immediately, a known one again after the cool-down"
         yield f"  repeat_interval: {_text(_seconds(read(calm, calm.parameters, Calm).seconds))}"
 
 
-def _cool_down(rule: Rule, *, is_gathered: bool) -> Iterator[str]:
+def _cool_down(rule: Rule, *, is_grouped: bool) -> Iterator[str]:
     calm, floor = read(rule, rule.parameters, Calm), read(rule, rule.condition, Floor)
-    yield from _said(rule, "")
-    yield f"# not said here: what is {calm.factor:g} times beyond its threshold does not wait"
+    yield from _rule_comment(rule, "")
+    yield f"# not expressed: an alert {calm.factor:g} times beyond its threshold does not wait"
     yield "- matchers:"
     yield f"    - {_text(_severities(floor.severity_below))}"
-    if is_gathered:
+    if is_grouped:
         yield '  group_by: ["alertname"]'
-        yield "  # no group_interval, for it would let one feature wait for another"
+        yield "  # no group_interval, because one feature would wait for another"
     else:
         yield '  group_by: ["feature"]'
         yield f"  group_interval: {_text(_seconds(calm.seconds))}"
@@ -188,7 +189,7 @@ def _of(decisions: Decisions, kind: str) -> list[Rule]:
     return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
 
 
-def _said(rule: Rule, indent: str) -> Iterator[str]:
+def _rule_comment(rule: Rule, indent: str) -> Iterator[str]:
     """Yield a comment with a rule and its reason, as JSON strings so that no text can end the comment."""
     yield f"{indent}# rule {_text(rule.id)}: {_text(rule.reason)}"
 
@@ -198,7 +199,7 @@ def _features(names: Iterable[str]) -> tuple[str, list[str]]:
     kept, notes = [], []
     for name in sorted(set(names)):
         if not name:
-            notes.append('# left out: the feature "", which would be every alert without that label')
+            notes.append('# omitted: the feature "", which would match every alert without that label')
         else:
             kept.append("".join(map(_literal, name)))
     return (f'feature=~"{"|".join(kept)}"'.replace("\\", "\\\\") if kept else ""), notes

@@ -77,7 +77,7 @@ class BundleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return {name: entry.active for name, entry in sorted(self.registry.policies.items())}
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _ManifestHeader(msgspec.Struct, frozen=True):
     """The fields of a manifest that identify its module; the rest is for people and the compiler."""
 
     policy: str
@@ -147,10 +147,8 @@ def _refuse_broken(document: BundleDocument) -> None:
         for number, version in entry.versions.items():
             wanted |= {version.module, _manifest_name(version)}
             _refuse_another(document, policy, int(number), version)
-    if strangers := sorted(document.files.keys() - wanted):
-        raise BundleError(
-            f"the bundle has {strangers[0]!r}, which its registry does not name; create it again"
-        )
+    if unknown := sorted(document.files.keys() - wanted):
+        raise BundleError(f"the bundle has {unknown[0]!r}, which its registry does not name; create it again")
 
 
 def _refuse_names(document: BundleDocument) -> None:
@@ -172,12 +170,12 @@ def _refuse_another(document: BundleDocument, policy: str, number: int, entry: V
     manifest = _content(document, _manifest_name(entry), entry.manifest_sha256)
     module = _content(document, entry.module, entry.sha256)
     try:
-        told = msgspec.json.decode(manifest, type=_Told)
+        header = msgspec.json.decode(manifest, type=_ManifestHeader)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{_manifest_name(entry)} is not a manifest: {error}") from error
-    if (told.policy, told.version, told.source_sha256) != (policy, number, entry.sha256):
+    if (header.policy, header.version, header.source_sha256) != (policy, number, entry.sha256):
         raise BundleError(f"{_manifest_name(entry)} is the manifest of another module than {entry.module}")
-    if told.source is not None and told.source.encode("utf-8", "surrogatepass") != module:
+    if header.source is not None and header.source.encode("utf-8", "surrogatepass") != module:
         raise BundleError(
             f"{_manifest_name(entry)} and {entry.module} have different sources; create the bundle again"
         )
@@ -241,7 +239,7 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
     BundleError
         The file is not a bundle, is incomplete, was not signed by a trusted key, or is inconsistent.
     """
-    key_id, signature, length, body = _parted(content)
+    key_id, signature, length, body = _split(content)
     signers = [key for key in trust if key.id == key_id]
     if not signers:
         known = ", ".join(sorted(key.id.hex() for key in trust)) or "none"
@@ -258,11 +256,11 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
 
 def reopen(content: bytes) -> Opened:
     """Read a signed file that was verified on arrival, whichever keys are trusted now."""
-    key_id, _, _, body = _parted(content)
+    key_id, _, _, body = _split(content)
     return Opened(decode(body), identity_of(body), key_id.hex())
 
 
-def _parted(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+def _split(content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     if len(content) > LARGEST:
         raise BundleError(f"the bundle has more than {LARGEST} bytes, the limit; it was not read")
     if not content.startswith(_MAGIC):
@@ -300,11 +298,11 @@ def pack(generated: Path, policies: Iterable[str] = ()) -> BundleDocument:
         if policy not in document.policies:
             known = ", ".join(sorted(document.policies))
             raise BundleError(f"no policy {policy!r} is published; published are {known}")
-    kept = {policy: _acting(document.policies[policy]) for policy in named}
+    selected = {policy: _acting(document.policies[policy]) for policy in named}
     packed = BundleDocument(
         origin=_origin(generated),
-        registry=RegistryDocument(generation=document.generation, policies=kept),
-        files=dict(_files(generated, kept)),
+        registry=RegistryDocument(generation=document.generation, policies=selected),
+        files=dict(_files(generated, selected)),
     )
     encode(packed)  # rejects an inconsistent document before any runtime has to
     return packed

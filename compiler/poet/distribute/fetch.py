@@ -58,7 +58,7 @@ def fetch(source: str | Path, *, etag: str = "", timeout_s: float = TIMEOUT_S) -
         unsupported scheme.
     """
     if is_url(source):
-        return _asked(str(source), etag, timeout_s)
+        return _requested(str(source), etag, timeout_s)
     return Fetched(_read(Path(source)))
 
 
@@ -88,7 +88,7 @@ def _read(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read ({error.strerror}); check the path") from error
 
 
-def _asked(url: str, etag: str, timeout_s: float) -> Fetched:
+def _requested(url: str, etag: str, timeout_s: float) -> Fetched:
     end = time.monotonic() + timeout_s
     try:
         # The scheme is safe: the opener below supports only http and https.
@@ -317,26 +317,26 @@ def pull(
     keys = trusted(trust)
     is_url(source)
     _refuse_foreign(folder)
-    said = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
+    now = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
     try:
-        with _held(folder):
+        with _locked(folder):
             _settle(folder)
-        asked = _asked_before(folder, str(source), keys)
-        fetched = fetch(source, etag=asked.etag, timeout_s=timeout_s)
-        with _held(folder):
-            return _taken(folder, fetched, keys, require or {}, str(source), said, allow_older=allow_older)
+        known = _usable_notes(folder, str(source), keys)
+        fetched = fetch(source, etag=known.etag, timeout_s=timeout_s)
+        with _locked(folder):
+            return _installed(folder, fetched, keys, require or {}, str(source), now, allow_older=allow_older)
     except BundleError as error:
-        _note_refusal(folder, str(error), said)
+        _note_refusal(folder, str(error), now)
         raise
 
 
-def _taken(
+def _installed(
     folder: Path,
     fetched: Fetched,
     keys: tuple[TrustedKey, ...],
     require: Mapping[str, int],
     source: str,
-    said: str,
+    now: str,
     *,
     allow_older: bool,
 ) -> Pulled:
@@ -355,8 +355,8 @@ def _taken(
         identity=opened.identity,
         source=source,
         etag=fetched.etag,
-        pulled_at=said if is_new else notes.pulled_at,
-        checked_at=said,
+        pulled_at=now if is_new else notes.pulled_at,
+        checked_at=now,
     ))  # fmt: skip
     return Pulled(
         is_new=is_new,
@@ -455,7 +455,7 @@ def _settle(folder: Path) -> None:
         _write(folder, (folder / BUNDLE).read_bytes(), good.document)
 
 
-def _asked_before(folder: Path, source: str, keys: tuple[TrustedKey, ...]) -> Notes:
+def _usable_notes(folder: Path, source: str, keys: tuple[TrustedKey, ...]) -> Notes:
     """Return the notes if a "not modified" answer would be usable: same source, key still trusted."""
     notes = read_notes(folder)
     good = last_good(folder)
@@ -471,13 +471,13 @@ def _is_trusted(folder: Path, good: Opened, keys: tuple[TrustedKey, ...]) -> boo
         return False
 
 
-def _note_refusal(folder: Path, reason: str, said: str) -> None:
+def _note_refusal(folder: Path, reason: str, now: str) -> None:
     """Write the reason to the notes if the folder is writable; the error itself reports it anyway."""
     if len(reason) > _LONGEST_REASON:
         reason = reason[: _LONGEST_REASON - 1] + "…"
     try:
-        with _held(folder):
-            notes = msgspec.structs.replace(read_notes(folder), refused=reason, refused_at=said)
+        with _locked(folder):
+            notes = msgspec.structs.replace(read_notes(folder), refused=reason, refused_at=now)
             _write_notes(folder, notes)
     except BundleError as error:
         _log.warning("the reason for rejecting a bundle could not be saved: %s", error)
@@ -495,7 +495,7 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Lock the folder; turn `OSError` into a `BundleError` that names it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

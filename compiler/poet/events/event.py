@@ -1,13 +1,13 @@
-"""The event envelope: parse bytes or build from fields an `Event`, or raise an error with place and reason.
+"""The event envelope: parse bytes or build from fields an `Event`, or raise an error with path and reason.
 
 Events without an id get a UUIDv7 (RFC 9562), which is sortable by time and otherwise random. Times are in
 seconds since 1970, rounded to microseconds, together with their ISO 8601 text.
 
 Names of earlier releases are converted when an event is read; `raw` stays as it was written.
 
-`make` has a fast path (`quick`) for plain events. It leaves everything else to the general path, `parse`:
-former names, money as text, a null that may have been a NaN, a time outside the years 2001 to 2096, and
-every invalid event, because `parse` reports what is wrong. Both paths yield the same payload and the same
+`make` has a fast path (`make_plain`) for plain events. It leaves everything else to the general path,
+`parse`: former names, money as text, a null that may have been a NaN, a time outside the years 2001 to 2096,
+and every invalid event, because `parse` reports what is wrong. Both paths yield the same payload and the same
 bytes.
 """
 
@@ -30,7 +30,7 @@ from poet_runtime import former_names
 from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.errors import EventError
 
-DRAWN: Final = 256  # ids whose random parts are drawn from the operating system in one call
+IDS_PER_DRAW: Final = 256  # ids whose random parts are drawn from the operating system in one call
 _TAILS: Final[list[str]] = []  # formatted random parts; `pop` is atomic among threads
 _VARIANT: Final = str.maketrans("0123456789abcdef", "89ab89ab89ab89ab")
 
@@ -40,7 +40,7 @@ def new_id(now: float | None = None) -> str:
     try:
         tail = _TAILS.pop()
     except IndexError:
-        tail = _drawn()
+        tail = _random_tail()
     return _head(int((clock.time() if now is None else now) * 1000)) + tail
 
 
@@ -50,10 +50,10 @@ def _head(milliseconds: int) -> str:
     return f"{digits[:8]}-{digits[8:]}-"
 
 
-def _drawn() -> str:
+def _random_tail() -> str:
     """Draw random parts, store all but one and return that one."""
-    digits = os.urandom(10 * DRAWN).hex()
-    parts = [digits[start : start + 20] for start in range(0, 20 * DRAWN, 20)]
+    digits = os.urandom(10 * IDS_PER_DRAW).hex()
+    parts = [digits[start : start + 20] for start in range(0, 20 * IDS_PER_DRAW, 20)]
     tails = [f"7{part[:3]}-{part[3].translate(_VARIANT)}{part[4:7]}-{part[7:19]}" for part in parts]
     last = tails.pop()
     _TAILS.extend(tails)
@@ -69,7 +69,7 @@ PLAIN_S: Final = (
 )  # in this range a float's fraction has so few bits that its product with 1e6 is exact
 
 
-def spelled(time: float) -> tuple[float, bytes]:
+def rounded_time(time: float) -> tuple[float, bytes]:
     """Return a time rounded as by ``round(time, 6)``, and its text as by `datetime.isoformat`.
 
     The text is empty for times outside the years 2001 to 2096 (`PLAIN_S`).
@@ -91,15 +91,17 @@ def _second(second: int) -> bytes:
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _PLAIN: Final = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","time":"%b","type":%b}'
-_ABOUT: Final = b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%b,"time":"%b","type":%b}'
+_WITH_SUBJECT: Final = (
+    b'{"data":%b,"id":%b,"source":%b,"specversion":"1.0","subject":%b,"time":"%b","type":%b}'
+)
 
 
-def quick(
+def make_plain(
     type_: str, data: Mapping[str, object], source: str, time: bytes, identity: str, subject: str | None
 ) -> tuple[Payload, bytes] | None:
     """Return the payload and the envelope's bytes, or None if the event needs the general path.
 
-    `time` is the text from `spelled`; it may be empty.
+    `time` is the text from `rounded_time`; it may be empty.
     """
     if not (time and source and identity and type(type_) is type(source) is type(identity) is str):
         return None
@@ -118,7 +120,7 @@ def quick(
         names = encoded, _encode(identity), _encode(source)
         if subject is None:
             return payload, _PLAIN % (*names, time, _encode(type_))
-        return payload, _ABOUT % (*names, _encode(subject), time, _encode(type_))
+        return payload, _WITH_SUBJECT % (*names, _encode(subject), time, _encode(type_))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
@@ -131,7 +133,7 @@ def _decoder(kind: type[Payload]) -> Callable[[bytes], Payload] | None:
 
 LIMIT_BYTES: Final = 256 * 1024
 SHOWN: Final = 80  # characters of a value that a message quotes
-_SAYS: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
+_MESSAGE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected (?P<expected>.+?)(?:, got (?P<got>.+))?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
 _ENVELOPE_FIELDS: Final = frozenset(("specversion", "id", "source", "type", "time", "subject", "data"))
@@ -240,20 +242,20 @@ def make(
         As for `parse`, and for values that JSON cannot represent (NaN, infinity, lone surrogates).
     """
     try:
-        moment, text = spelled(now() if time is None else instant(time))
+        moment, text = rounded_time(now() if time is None else instant(time))
     except ValueError as error:
         name = f"{id or 'new event'} ({type})"
         raise _refused(name, path="time", expected=str(error), got=repr(time)) from error
     identity = new_id(moment) if id is None else id
-    found = quick(type, data, source, text, identity, subject)
+    found = make_plain(type, data, source, text, identity, subject)
     if found is None or len(found[1]) > LIMIT_BYTES:
-        raw = _spelled_out(type, data, source, moment, identity, subject, name=id or "new event")
+        raw = _canonical_envelope(type, data, source, moment, identity, subject, name=id or "new event")
         return parse(raw, source=source, now=now)
     payload, raw = found
     return Event(id=identity, source=source, type=type, time=moment, subject=subject, data=payload, raw=raw)
 
 
-def _spelled_out(
+def _canonical_envelope(
     type_: str,
     data: Mapping[str, object],
     source: str,
@@ -379,8 +381,8 @@ def _unknown_type(type_: str, name: str) -> EventError:
 
 
 def _refusal(name: str, error: msgspec.ValidationError, document: bytes) -> EventError:
-    said = _SAYS.fullmatch(str(error))
-    what, path = (said["what"], said["path"] or "") if said else (str(error), "")
+    parsed = _MESSAGE.fullmatch(str(error))
+    what, path = (parsed["what"], parsed["path"] or "") if parsed else (str(error), "")
     if missing := _MISSING.fullmatch(what):
         field = missing["field"]
         return EventError(

@@ -29,7 +29,7 @@ class KnownTypes(Mapping[str, type[Payload]]):
             return self._known[type_]
         if type_ not in plugins.entries(GROUP):
             raise KeyError(type_)
-        self._bring(type_)
+        self._load_once(type_)
         if refused := self._refused.get(type_):
             raise EventError(
                 event=type_, path="type", expected="a usable type", got=str(refused)
@@ -38,7 +38,7 @@ class KnownTypes(Mapping[str, type[Payload]]):
 
     def __iter__(self) -> Iterator[str]:
         for type_ in plugins.entries(GROUP):
-            self._bring(type_)
+            self._load_once(type_)
         return iter(tuple(self._known))
 
     def __len__(self) -> int:
@@ -61,25 +61,25 @@ class KnownTypes(Mapping[str, type[Payload]]):
             raise EventError(event=type_, path="type", expected="a name that is not in use", got=repr(type_))
 
     def _is_refused(self, type_: str) -> bool:
-        self._bring(type_)
+        self._load_once(type_)
         return type_ in self._refused
 
-    def _bring(self, type_: str) -> None:
+    def _load_once(self, type_: str) -> None:
         if type_ in self._refused or (type_ in self._known and type_ not in self._own):
             return
         if type_ in self._own:
-            brought = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
+            packages = " and ".join(map(plugins.described, plugins.entries(GROUP)[type_]))
             self._refused[type_] = PluginError(
-                f"{brought} uses the name of a built-in type; use another name"
+                f"{packages} uses the name of a built-in type; use another name"
             )
             return
         try:
-            self._known[type_] = _brought(type_)
+            self._known[type_] = _loaded(type_)
         except PluginError as error:
             self._refused[type_] = error
 
 
-def _brought(type_: str) -> type[Payload]:
+def _loaded(type_: str) -> type[Payload]:
     payload, point = plugins.load(GROUP, type_)
     if not (isinstance(payload, type) and issubclass(payload, Payload)):
         raise PluginError(

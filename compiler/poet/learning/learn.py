@@ -59,7 +59,7 @@ def learn(
     if spec.learner is None:
         return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
     learner: Learner = imported(spec, spec.learner)
-    risk = configuration.risk * epoch_alpha(summaries.beginning)
+    risk = configuration.risk * epoch_alpha(summaries.epoch_index)
     try:
         decided = learner(summaries, champion, msgspec.structs.replace(configuration, risk=risk))
     except PoetError:
@@ -113,7 +113,7 @@ def trial(
     """
     if spec.trial is None:
         return None
-    risk = configuration.risk * epoch_alpha(summaries.beginning)
+    risk = configuration.risk * epoch_alpha(summaries.epoch_index)
     outcome: TrialOutcome = imported(spec, spec.trial)(
         summaries,
         champion,

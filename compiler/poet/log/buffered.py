@@ -15,7 +15,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from poet.events import Event
 from poet.log import rows as _search
-from poet.log.interface import Reader, Store, StoredEvent, Wanted, Written
+from poet.log.interface import EventFilter, RawEvent, Reader, Store, StoredEvent
 from poet_runtime.background import EXIT_S, BackgroundWorker
 from poet_runtime.errors import LogError
 
@@ -108,18 +108,23 @@ class BufferedLog(BackgroundWorker):
             after = page[-1].position
 
     def newest(
-        self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = _search.SEARCHED
-    ) -> list[Written]:
+        self,
+        event_filter: EventFilter,
+        count: int = 100,
+        *,
+        before: int | None = None,
+        within: int = _search.SEARCHED,
+    ) -> list[RawEvent]:
         """Return the newest durable events that match a filter; see `FeedbackLog.newest`."""
         reader = self._open_reader()
         end = reader.position() + 1 if before is None else before
-        return _search.newest(reader, wanted, count, before=end, within=within)
+        return _search.newest(reader, event_filter, count, before=end, within=within)
 
-    def at(self, position: int) -> Written | None:
+    def at(self, position: int) -> RawEvent | None:
         """Return the durable event at a position, unparsed, or None if there is none."""
         return _search.at(self._open_reader(), position)
 
-    def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
+    def named(self, ids: Collection[str], *, until: int | None = None) -> list[RawEvent]:
         """Return the durable events with one of these ids up to a position, unparsed, in one pass."""
         reader = self._open_reader()
         return _search.named(reader, ids, until=reader.position() if until is None else until)

@@ -26,7 +26,7 @@ class StoredEvent(NamedTuple):
     event: Event
 
 
-class Written(NamedTuple):
+class RawEvent(NamedTuple):
     """An event as stored, unparsed, so that events of unknown types can be shown too."""
 
     position: int
@@ -39,11 +39,11 @@ class Written(NamedTuple):
     @property
     def subject(self) -> str:
         """Return the subject of the event, or "" if it has none."""
-        said = msgspec.json.decode(self.raw)
-        return str(said.get("subject") or "") if isinstance(said, dict) else ""
+        envelope = msgspec.json.decode(self.raw)
+        return str(envelope.get("subject") or "") if isinstance(envelope, dict) else ""
 
 
-class Wanted(NamedTuple):
+class EventFilter(NamedTuple):
     """A filter of events; an empty field matches all events."""
 
     type: str = ""
@@ -83,13 +83,13 @@ class FeedbackLog(Protocol):
         """Yield the durable events in order, at positions ``after + 1`` to `until`."""
 
     def newest(
-        self, wanted: Wanted, count: int = 100, *, before: int | None = None, within: int = 200_000
-    ) -> list[Written]:
+        self, event_filter: EventFilter, count: int = 100, *, before: int | None = None, within: int = 200_000
+    ) -> list[RawEvent]:
         """Return the newest durable events that match a filter, newest first, unparsed.
 
         Parameters
         ----------
-        wanted
+        event_filter
             The filter.
         count
             The maximum number of events.
@@ -99,10 +99,10 @@ class FeedbackLog(Protocol):
             The number of positions to search, which bounds the cost: rare events further back are not found.
         """
 
-    def at(self, position: int) -> Written | None:
+    def at(self, position: int) -> RawEvent | None:
         """Return the durable event at a position, unparsed, or None if there is none."""
 
-    def named(self, ids: Collection[str], *, until: int | None = None) -> list[Written]:
+    def named(self, ids: Collection[str], *, until: int | None = None) -> list[RawEvent]:
         """Return the durable events with one of these ids up to a position, unparsed, in one pass."""
 
     def position(self) -> int:
@@ -137,7 +137,7 @@ class Reader(Protocol):
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
         """Return the next events in order; empty at the end."""
 
-    def written(self, after: int, until: int) -> list[Written]:
+    def raw_events(self, after: int, until: int) -> list[RawEvent]:
         """Return the next events in order as stored; empty at the end."""
 
     def position(self) -> int:

@@ -11,12 +11,12 @@ from poet_runtime.errors import LogError
 POSTGRES: Final = ("postgresql://", "postgres://")
 
 
-def open_log(place: Path | str, *, capacity: int = 100_000, on_full: OnFull = "block") -> BufferedLog:
+def open_log(location: Path | str, *, capacity: int = 100_000, on_full: OnFull = "block") -> BufferedLog:
     """Return the open feedback log in a folder or at an address, created if missing.
 
     Parameters
     ----------
-    place
+    location
         A folder, usually a workspace's ``feedback_log``; or ``postgresql://user@host/database``.
     capacity
         The maximum number of events that wait in memory.
@@ -28,17 +28,17 @@ def open_log(place: Path | str, *, capacity: int = 100_000, on_full: OnFull = "b
     Raises
     ------
     LogError
-        The place contains something else or cannot be used.
+        The location contains something else or cannot be used.
     """
-    return BufferedLog(_store(place), capacity=capacity, on_full=on_full)
+    return BufferedLog(_store(location), capacity=capacity, on_full=on_full)
 
 
-def _store(place: Path | str) -> Store:
-    if isinstance(place, str) and place.startswith(POSTGRES):
+def _store(location: Path | str) -> Store:
+    if isinstance(location, str) and location.startswith(POSTGRES):
         from poet.log.postgres import PostgresStore  # noqa: PLC0415 -- psycopg is optional
 
-        return PostgresStore(place)
-    if isinstance(place, str) and "://" in place:
-        kind = place.partition("://")[0]
+        return PostgresStore(location)
+    if isinstance(location, str) and "://" in location:
+        kind = location.partition("://")[0]
         raise LogError(f"unknown store {kind}://; use a folder, or postgresql://user@host/database")
-    return EmbeddedStore(Path(place))
+    return EmbeddedStore(Path(location))

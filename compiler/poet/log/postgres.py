@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from poet.events import Event
-from poet.log.interface import EMPTY_DIGEST, StoredEvent, Written, chained, link, restored
+from poet.log.interface import EMPTY_DIGEST, RawEvent, StoredEvent, chained, link, restored
 from poet_runtime.errors import LogError
 
 try:
@@ -68,8 +68,8 @@ class PostgresStore:
     """The tables in the first schema of an address's search path."""
 
     def __init__(self, address: str) -> None:
-        self._place = _Place(address)
-        self.name = self._place.name
+        self._database = _Database(address)
+        self.name = self._database.name
 
     @staticmethod
     def check(event: Event) -> None:
@@ -82,19 +82,19 @@ class PostgresStore:
 
     def prepare(self) -> None:
         """Create the tables, or migrate them to this release."""
-        with self._place.telling(), self._place.connected() as connection:
+        with self._database.translate_errors(), self._database.connected() as connection:
             migrate(connection, self.name)
 
     def writer(self) -> "_Writer":
         """Return a new writer."""
-        return _Writer(self._place)
+        return _Writer(self._database)
 
     def reader(self) -> "_Reader":
         """Return a new reader."""
-        return _Reader(self._place)
+        return _Reader(self._database)
 
 
-class _Place:
+class _Database:
     """A database address; its password never appears in messages."""
 
     def __init__(self, address: str) -> None:
@@ -122,21 +122,21 @@ class _Place:
         return connection
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Translate errors of psycopg to a `LogError` with the next step."""
         try:
             yield
         except psycopg.Error as error:
-            said = str(error).strip() or type(error).__name__
+            message = str(error).strip() or type(error).__name__
             for secret in self._secrets:
-                said = said.replace(secret, "***")
+                message = message.replace(secret, "***")
             next_step = (
                 "check that the server runs and admits this user"
                 if isinstance(error, psycopg.OperationalError)
                 else "check the permissions of the user"
             )
             raise LogError(
-                f"{self.name} cannot be used ({said}); no batch was partially written: {next_step}, "
+                f"{self.name} cannot be used ({message}); no batch was partially written: {next_step}, "
                 "and try again"
             ) from None
 
@@ -144,8 +144,8 @@ class _Place:
 class _Writer:
     """The committing connection, for one thread at a time."""
 
-    def __init__(self, place: _Place) -> None:
-        self._place = place
+    def __init__(self, database: _Database) -> None:
+        self._database = database
         self._connection: _Connection | None = None
 
     def commit(self, events: Sequence[Event]) -> None:
@@ -155,7 +155,7 @@ class _Writer:
         harmless if the server has already stored the events, because it stores one event per source and id.
         """
         is_used = self._connection is not None
-        with self._place.telling():
+        with self._database.translate_errors():
             try:
                 self._commit(events)
             except psycopg.OperationalError:
@@ -166,7 +166,7 @@ class _Writer:
     def _commit(self, events: Sequence[Event]) -> None:
         try:
             if self._connection is None:
-                self._connection = self._place.connected()
+                self._connection = self._database.connected()
             with self._connection.transaction():
                 _append(self._connection, events)
         except BaseException:
@@ -183,9 +183,9 @@ class _Writer:
 class _Reader:
     """The reading connection, for any thread."""
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, database: _Database) -> None:
         self.in_use = threading.Lock()
-        self._place = place
+        self._database = database
         self._connection: _Connection | None = None
 
     def page(self, after: int, until: int | None) -> list[StoredEvent]:
@@ -193,10 +193,10 @@ class _Reader:
         rows = self._rows(PAGE, after, FARTHEST if until is None else until, ROWS_PER_READ)
         return [each for position, *row in rows for each in restored([tuple(row)], position)]
 
-    def written(self, after: int, until: int) -> list[Written]:
+    def raw_events(self, after: int, until: int) -> list[RawEvent]:
         """Return the next events in order as stored."""
         return [
-            Written(position, source, identity, type_, time, bytes(raw))
+            RawEvent(position, source, identity, type_, time, bytes(raw))
             for position, source, identity, type_, time, raw in self._rows(PAGE, after, until, ROWS_PER_READ)
         ]
 
@@ -222,19 +222,19 @@ class _Reader:
             self._connection = None
 
     def _rows(self, query: LiteralString, *values: int) -> list[Any]:
-        with self.in_use, self._place.telling():
+        with self.in_use, self._database.translate_errors():
             is_used = self._connection is not None
             try:
-                return self._asked(query, values)
+                return self._execute(query, values)
             except psycopg.OperationalError:  # the server may have closed an idle connection
                 if not is_used:
                     raise
-                return self._asked(query, values)
+                return self._execute(query, values)
 
-    def _asked(self, query: LiteralString, values: Sequence[int]) -> list[Any]:
+    def _execute(self, query: LiteralString, values: Sequence[int]) -> list[Any]:
         try:
             if self._connection is None:
-                self._connection = self._place.connected()
+                self._connection = self._database.connected()
             return self._connection.execute(query, values, binary=True).fetchall()
         except BaseException:
             self.close()

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from poet.events import PAYLOADS, TELEMETRY, Payload
-from poet.log.interface import Reader, Wanted, Written
+from poet.log.interface import EventFilter, RawEvent, Reader
 from poet_runtime import former_names
 from poet_runtime.errors import EventError
 
@@ -44,7 +44,7 @@ def document(cells: Mapping[str, object]) -> bytes:
     for name, cell in cells.items():
         if name.startswith("data."):
             path = name.removeprefix("data.")
-            _place(data, path, cell if path in texts else _value(cell), type_)
+            _set_field(data, path, cell if path in texts else _value(cell), type_)
     try:
         return canonical(envelope | {"data": data})
     except ValueError as error:
@@ -74,7 +74,7 @@ def _object(cells: Mapping[str, object], name: str, type_: str) -> dict[str, Any
     return value
 
 
-def _place(data: dict[str, Any], path: str, value: object, type_: str) -> None:
+def _set_field(data: dict[str, Any], path: str, value: object, type_: str) -> None:
     *outer, last = path.split(".")
     inner = data
     for step in outer:
@@ -119,41 +119,45 @@ SEARCHED: Final = 200_000  # default number of positions that one search goes ba
 STEP: Final = 2_000  # positions per read, going back
 
 
-def newest(reader: Reader, wanted: Wanted, count: int, *, before: int, within: int) -> list[Written]:
+def newest(
+    reader: Reader, event_filter: EventFilter, count: int, *, before: int, within: int
+) -> list[RawEvent]:
     """Return the newest events before a position that match a filter, newest first.
 
     `within` is the number of positions to search. It bounds the cost: rare events further back are not found.
     """
-    found: list[Written] = []
+    found: list[RawEvent] = []
     last = max(0, before - 1 - within)
     for end in range(before - 1, last, -STEP):
-        page = [each for each in _written(reader, max(end - STEP, last), end) if _is_wanted(each, wanted)]
+        page = [
+            each for each in _raw_events(reader, max(end - STEP, last), end) if _matches(each, event_filter)
+        ]
         found += reversed(page)
         if len(found) >= count:
             break
     return found[:count]
 
 
-def at(reader: Reader, position: int) -> Written | None:
+def at(reader: Reader, position: int) -> RawEvent | None:
     """Return the event at a position, or None if there is none."""
-    return next(_written(reader, position - 1, position), None) if position > 0 else None
+    return next(_raw_events(reader, position - 1, position), None) if position > 0 else None
 
 
-def named(reader: Reader, ids: Collection[str], *, until: int) -> list[Written]:
+def named(reader: Reader, ids: Collection[str], *, until: int) -> list[RawEvent]:
     """Return the events with one of these ids, from any source, up to a position, in one pass."""
-    return [each for each in _written(reader, 0, until) if each.id in ids] if ids else []
+    return [each for each in _raw_events(reader, 0, until) if each.id in ids] if ids else []
 
 
-def _written(reader: Reader, after: int, until: int) -> Iterator[Written]:
-    while after < until and (page := reader.written(after, until)):
+def _raw_events(reader: Reader, after: int, until: int) -> Iterator[RawEvent]:
+    while after < until and (page := reader.raw_events(after, until)):
         yield from page
         after = page[-1].position
 
 
-def _is_wanted(each: Written, wanted: Wanted) -> bool:
+def _matches(each: RawEvent, event_filter: EventFilter) -> bool:
     return (
-        wanted.type in ("", each.type, former_names.event_type(each.type))
-        and each.source.startswith(wanted.source)
-        and wanted.text.encode() in each.raw
-        and not (wanted.is_feedback and each.type in TELEMETRY)
+        event_filter.type in ("", each.type, former_names.event_type(each.type))
+        and each.source.startswith(event_filter.source)
+        and event_filter.text.encode() in each.raw
+        and not (event_filter.is_feedback and each.type in TELEMETRY)
     )

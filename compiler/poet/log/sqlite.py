@@ -18,8 +18,8 @@ from poet.events import Event
 from poet.log.interface import (
     EMPTY_DIGEST,
     Block,
+    RawEvent,
     StoredEvent,
-    Written,
     chained,
     content,
     counts,
@@ -66,7 +66,7 @@ def prepare(folder: Path) -> None:
         The folder cannot be used or contains something else.
     """
     path = folder / FILE
-    with telling(path):
+    with translate_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
         with closing(commit_lock(folder)) as lock, lock:
             connection = connected(folder)
@@ -99,7 +99,7 @@ def commit_lock(folder: Path) -> FileLock:
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Translate errors of SQLite and the file system to a `LogError` with the next step."""
     try:
         yield
@@ -188,7 +188,7 @@ class Writer:
     def commit(self, events: Sequence[Event]) -> None:
         """Write the new events in one transaction; they are on disk on return."""
         block = Block.of(events)  # encoded before the lock is held
-        with telling(self._folder / FILE):
+        with translate_errors(self._folder / FILE):
             try:
                 connection, lock = self._open()
                 with lock:
@@ -246,13 +246,13 @@ class Reader:
             page += restored(rows[skipped : end - before], before + skipped + 1)
         return page
 
-    def written(self, after: int, until: int) -> list[Written]:
+    def raw_events(self, after: int, until: int) -> list[RawEvent]:
         """Return the next events in order as stored."""
-        page: list[Written] = []
+        page: list[RawEvent] = []
         for before, rows in self._blocks(after, until):
             skipped = max(0, after - before)
             page += [
-                Written(position, *row)
+                RawEvent(position, *row)
                 for position, row in enumerate(rows[skipped : until - before], before + skipped + 1)
             ]
         return page
@@ -289,21 +289,21 @@ class Reader:
 
     def _blocks(self, after: int, end: int) -> list[tuple[int, list[Any]]]:
         """Return the blocks between two positions: the position before each block, and its content."""
-        found, held = [], 0
-        with self.in_use, telling(self._folder / FILE):
+        found, n_events = [], 0
+        with self.in_use, translate_errors(self._folder / FILE):
             cursor = self._open().execute(PAGE, (after,))
             for before, events, block in cursor:
                 if before >= end:
                     break
                 found.append((before, block))
-                held += events
-                if held >= EVENTS_PER_READ:
+                n_events += events
+                if n_events >= EVENTS_PER_READ:
                     break
             cursor.close()
         return [(before, content(block)) for before, block in found]
 
     def _rows(self, query: str, *values: int) -> list[Any]:
-        with self.in_use, telling(self._folder / FILE):
+        with self.in_use, translate_errors(self._folder / FILE):
             return self._open().execute(query, values).fetchall()
 
     def _open(self) -> sqlite3.Connection:

@@ -160,9 +160,9 @@ def _parquet_rows(path: Path) -> Iterator[Line]:
                     number += 1
                     cells = {name: value for name, value in row.items() if value is not None}
                     done = size * number // file.metadata.num_rows
-                    position = cells.get("position")
-                    place = position if isinstance(position, int) else 0
-                    yield Line(path, number, _shown(cells), done, cells, position=place)
+                    stored = cells.get("position")
+                    position = stored if isinstance(stored, int) else 0
+                    yield Line(path, number, _shown(cells), done, cells, position=position)
     except pa.ArrowException as error:
         raise LogError(f"{path} is not a Parquet file: {error}; write it again, or omit it") from error
 
@@ -250,24 +250,24 @@ def import_files(
     naming = _Naming(source, now)
     group: list[Event] = []
 
-    def land() -> None:
+    def commit() -> None:
         log.append(group, durable=True)
         report.accepted += len(group)
         group.clear()
         if progress is not None:
             progress(sum(done.values()), total)
 
-    with _DeadLetters(dead_letters, report) as letters:
+    with _DeadLetters(dead_letters, report) as rejected:
         for count, line in enumerate(lines(files), start=1):
             try:
                 group.append(naming.event(line))
             except EventError as refusal:
-                letters.bury(line, str(refusal))
+                rejected.write(line, str(refusal))
             done[line.file] = line.done_bytes
             if count % GROUP == 0:
-                land()
+                commit()
     done |= {path: path.stat().st_size for path in files}
-    land()
+    commit()
     return report
 
 
@@ -305,7 +305,7 @@ class _DeadLetters(AbstractContextManager["_DeadLetters"]):
         self._report = report
         self._file: IO[str] | None = None
 
-    def bury(self, line: Line, reason: str) -> None:
+    def write(self, line: Line, reason: str) -> None:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a", encoding="utf-8")

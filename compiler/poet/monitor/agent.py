@@ -184,7 +184,7 @@ class SmartMonitor(PolicyMethods):
             The event is invalid; nothing has changed.
         """
         if isinstance(event, str):
-            event = self._made(event, data or {}, source, time, id)
+            event = self._event(event, data or {}, source, time, id)
         self.workspace.append(event)
         self._buffer(event)
         return event
@@ -279,7 +279,7 @@ class SmartMonitor(PolicyMethods):
     ) -> None:
         self.close()
 
-    def _made(
+    def _event(
         self,
         type_: str,
         data: Mapping[str, object],

@@ -60,7 +60,7 @@ class Connection:
         if self._is_ours:
             self.workspace.close()
 
-    def learn_as_feedback_comes(self, threshold: int | None) -> None:
+    def follow_feedback(self, threshold: int | None) -> None:
         """Learn after `threshold` feedback events since the last compile; None uses poet.toml's value."""
         configured = self.workspace.configuration.learn.learning_threshold
         self.learner.follow(configured if threshold is None else threshold)

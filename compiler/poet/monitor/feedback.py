@@ -88,12 +88,12 @@ class Inbox(BackgroundWorker):
         self._log = workspace.log
         self._on_failure = on_failure
         self._read_upto = self._log.position()
-        self._told: Recent[tuple[str, str], None] = Recent(TRACKED)  # delivered events, by source and id
+        self._delivered: Recent[tuple[str, str], None] = Recent(TRACKED)  # delivered events, by source and id
         self._first: Recent[str, Event] = Recent(REMEMBERED)  # by the execution or alert they cite
         self._handlers: Recent[str, tuple[Handler, ...]] = Recent(TRACKED)
         self._is_closed = False
         self.reset_after_fork()
-        self._stop_listening = workspace.listen(self._tell)
+        self._stop_listening = workspace.listen(self._deliver)
         super().__init__()
 
     def reset_after_fork(self) -> None:
@@ -110,7 +110,7 @@ class Inbox(BackgroundWorker):
             event = self._first.get(identity)
             self._handlers.keep(identity, (*self._handlers.get(identity, ()), handler))
         if event is not None:
-            self._hand(event, (handler,))
+            self._call_handlers(event, (handler,))
 
     async def feedback(self, identities: tuple[str, ...], timeout_s: float | None) -> Event:
         """Return the first feedback on any of these executions, waiting up to `timeout_s` seconds.
@@ -160,34 +160,34 @@ class Inbox(BackgroundWorker):
             self._start_thread()
 
     def _run(self) -> None:
-        said = ""
+        last_error = ""
         while not self._is_stopping:
             try:
                 with self._step():
                     self._read()
-                said = ""
+                last_error = ""
             except PoetError as error:
-                if str(error) != said:  # an unreadable log is reported once and retried
-                    said = str(error)
+                if str(error) != last_error:  # an unreadable log is reported once and retried
+                    last_error = str(error)
                     self._on_failure(error)
             self._sleep(POLL_S)
 
     def _read(self) -> None:
         for stored in self._log.read(after=self._read_upto):
-            self._tell(stored.event)
+            self._deliver(stored.event)
             self._read_upto = stored.position
             if self._is_stopping:
                 return
 
-    def _tell(self, event: Event) -> None:
+    def _deliver(self, event: Event) -> None:
         names = cited(event)
         if not names:
             return
         with self._lock:
             key = event.source, event.id
-            if key in self._told:
+            if key in self._delivered:
                 return
-            self._told.keep(key, None)
+            self._delivered.keep(key, None)
             handlers: list[Handler] = []
             waiting: set[_Waiting] = set()
             for name in sorted(names):
@@ -198,9 +198,9 @@ class Inbox(BackgroundWorker):
         for each in waiting:
             each.end(event)
         with self._rest():  # handlers are user code: a fork does not wait for them
-            self._hand(event, tuple(dict.fromkeys(handlers)))
+            self._call_handlers(event, tuple(dict.fromkeys(handlers)))
 
-    def _hand(self, event: Event, handlers: tuple[Handler, ...]) -> None:
+    def _call_handlers(self, event: Event, handlers: tuple[Handler, ...]) -> None:
         for handler in handlers:
             try:
                 handler(event)

@@ -27,7 +27,7 @@ OF_A_METHOD: Final = ("self", "cls")
 FORMS: Final = 256  # cached call shapes of a function; analyzing a new one takes 30 µs
 
 
-class _Place(int):
+class _Index(int):
     """The index of a value among those of a call, positional values first."""
 
 
@@ -36,8 +36,8 @@ class _Form:
     """The mapping shared by all calls with the same number of positional arguments and the same keywords."""
 
     n_args: int
-    of_body: tuple[tuple[str, _Place], ...]
-    of_policy: tuple[tuple[str, _Place], ...]
+    of_body: tuple[tuple[str, _Index], ...]
+    of_policy: tuple[tuple[str, _Index], ...]
     defaults: Mapping[str, Any]  # the user's defaults of parameters that the policy also has
 
 
@@ -51,13 +51,13 @@ class Call:
     def of_policy(self) -> dict[str, Any]:
         """Return the policy's arguments, all by name."""
         found = dict(self.form.defaults)
-        for name, place in self.form.of_policy:
-            found[name] = self.values[place]
+        for name, index in self.form.of_policy:
+            found[name] = self.values[index]
         return found
 
     def of_body(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of the user's function as called, under its own parameter names."""
-        by_name = {name: self.values[place] for name, place in self.form.of_body}
+        by_name = {name: self.values[index] for name, index in self.form.of_body}
         return self.values[: self.form.n_args], by_name
 
 
@@ -92,10 +92,10 @@ class Arguments:
         found = {name: name for name in names if name in of_policy.parameters}
         required = [p.name for p in of_policy.parameters.values() if p.default is Parameter.empty]
         open_ = [name for name in required if name not in found]
-        strangers = [n for n in names if n not in found and self._own[n].kind in POSITIONAL]
-        found |= dict(zip(strangers, open_, strict=False))
+        unmatched = [n for n in names if n not in found and self._own[n].kind in POSITIONAL]
+        found |= dict(zip(unmatched, open_, strict=False))
         lost = [n for n in names if n not in found and self._own[n].default is Parameter.empty]
-        missing = open_[len(strangers) :]
+        missing = open_[len(unmatched) :]
         if lost or missing:
             problem = f"has no {', '.join(missing)}" if missing else f"requires {', '.join(lost)}"
             raise MonitorError(
@@ -120,23 +120,23 @@ class Arguments:
         return Call(form, (*args, *kwargs.values()))
 
     def _form(self, n_args: int, keywords: Iterable[str]) -> _Form:
-        own: dict[str, _Place] = {}
-        extra: dict[str, _Place] = {}
-        for place, given in enumerate(keywords, start=n_args):
+        own: dict[str, _Index] = {}
+        extra: dict[str, _Index] = {}
+        for index, given in enumerate(keywords, start=n_args):
             name = self._to_own.get(given, given)
             if name in own:
                 raise TypeError(f"{self._name}() got multiple values for argument {name!r}")
             if name in self._own or self._takes_any:
-                own[name] = _Place(place)
+                own[name] = _Index(index)
             elif name in self._known:
-                extra[name] = _Place(place)
+                extra[name] = _Index(index)
             else:
                 known = ", ".join(self._known)
                 raise TypeError(
                     f"{self._name}() got an unexpected keyword argument {name!r}; "
                     f"in addition to its own parameters it takes those of {self._policy}: {known}"
                 )
-        bound = self._signature.bind(*map(_Place, range(n_args)), **own)
+        bound = self._signature.bind(*map(_Index, range(n_args)), **own)
         bound.apply_defaults()
         values = bound.arguments
         of_policy = {name: values[own_name] for own_name, name in self._to_policy.items()} | extra
@@ -145,8 +145,8 @@ class Arguments:
         return _Form(
             n_args=n_args,
             of_body=tuple(own.items()),
-            of_policy=tuple((k, v) for k, v in of_policy.items() if isinstance(v, _Place)),
-            defaults={k: v for k, v in of_policy.items() if not isinstance(v, _Place)},
+            of_policy=tuple((k, v) for k, v in of_policy.items() if isinstance(v, _Index)),
+            defaults={k: v for k, v in of_policy.items() if not isinstance(v, _Index)},
         )
 
 
@@ -241,7 +241,7 @@ class PolicyFunction(Generic[P, R]):
             if self._connection is None:
                 self._connection = connect(self.options.workspace)
                 if self.options.learning == "continuous":
-                    self._connection.learn_as_feedback_comes(self.options.learning_threshold)
+                    self._connection.follow_feedback(self.options.learning_threshold)
             self._callable = self._connection.workspace.policy(self.policy)
             if self._arguments is None:
                 self._arguments = Arguments(self.__wrapped__, self.policy, self._callable.__signature__)

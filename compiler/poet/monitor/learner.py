@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from poet.workspace import jobs
-from poet.workspace.compile_lock import NewFeedback, learned_until, was_refused
+from poet.workspace.compile_lock import NewFeedback, last_refusal, learned_until
 from poet_runtime.background import BackgroundWorker, is_helper
 from poet_runtime.errors import MonitorError, PoetError
 from poet_runtime.files import FileLock
@@ -83,15 +83,15 @@ class Learner(BackgroundWorker):
         self._stop_thread()
 
     def _run(self) -> None:
-        new, said = NewFeedback(self._workspace.path, self._workspace.log), ""
+        new, last_error = NewFeedback(self._workspace.path, self._workspace.log), ""
         while not self._is_stopping:
             try:
                 if self._is_due(new):
                     self._work()
-                said = ""
+                last_error = ""
             except PoetError as error:
-                if str(error) != said:  # an unreadable log is reported once and retried
-                    said = str(error)
+                if str(error) != last_error:  # an unreadable log is reported once and retried
+                    last_error = str(error)
                     self._on_failure(error)
             if not self._is_wanted:
                 self._sleep(None if self._threshold is None else LOOK_S)
@@ -129,7 +129,7 @@ class Learner(BackgroundWorker):
                 return
             if is_ours and not self._is_covered(upto):  # another compile may have finished just before
                 self._compile(lock)
-            elif refused := was_refused(workspace.path):
+            elif refused := last_refusal(workspace.path):
                 raise self._failed(refused)
         with self._step():
             workspace.registry.refresh()

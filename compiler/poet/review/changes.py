@@ -16,7 +16,7 @@ from msgspec import UNSET
 from poet.build.compare import Against, compare
 from poet.build.manifest import module_name, read_manifest
 from poet.build.publish import published_manifest, published_source
-from poet.log import FeedbackLog, Written
+from poet.log import FeedbackLog, RawEvent
 from poet.review.document import (
     ChangedRule,
     DiffDocument,
@@ -198,12 +198,12 @@ def _found(decisions: Decisions, rule_id: str) -> Rule:
     )
 
 
-def _events(log: FeedbackLog, rule: Rule) -> tuple[tuple[str, Written | None], ...]:
+def _events(log: FeedbackLog, rule: Rule) -> tuple[tuple[str, RawEvent | None], ...]:
     """Return the events that the evidence names; None for one that this log does not hold."""
     if rule.evidence is None:
         return ()
     names = rule.evidence.sample_events
-    found: dict[str, Written] = {}
+    found: dict[str, RawEvent] = {}
     for each in log.named(frozenset(names), until=rule.since_position or None):
         found.setdefault(each.id, each)
     return tuple((name, found.get(name)) for name in names)

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from poet.build.compare import Against
 from poet.build.manifest import Manifest
 from poet.learning.costs import CostEstimate
-from poet.log import Written
+from poet.log import RawEvent
 from poet.review.words import SHARES, counted
 from poet.spec.decisions import Evidence, Interval, Rule
 from poet_runtime.registry import Move, Quarantine, Slowness, Trial
@@ -244,7 +244,7 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     version: int
     entry: Entry
-    events: tuple[tuple[str, Written | None], ...]  # id; None for an event that is not in this log
+    events: tuple[tuple[str, RawEvent | None], ...]  # id; None for an event that is not in this log
     notes: tuple[str, ...]
 
 

@@ -23,7 +23,7 @@ from poet.review.document import (
 )
 from poet.spec import PolicySpec
 from poet.spec import policy as spec_of
-from poet.workspace.compile_lock import NewFeedback, learned_until, was_refused
+from poet.workspace.compile_lock import NewFeedback, last_refusal, learned_until
 from poet.workspace.pipeline import Plan, summaries_of
 from poet.workspace.workspace import Workspace
 from poet_runtime.errors import PublishError, RegistryError
@@ -113,7 +113,7 @@ def standing_document(workspace: Workspace, feedback: NewFeedback) -> StandingDo
         feedback=feedback.count(),
         threshold=workspace.configuration.learn.learning_threshold,
         learned_until=learned_until(workspace.path, position),
-        refused=was_refused(workspace.path),
+        refused=last_refusal(workspace.path),
         policies=tuple(
             _standing(workspace, name, entry) for name, entry in sorted(document.policies.items())
         ),

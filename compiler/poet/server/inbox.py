@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from poet.events import ExecutionRecorded, parse
-from poet.log import Wanted, Written
+from poet.log import EventFilter, RawEvent
 from poet.server.auth import Caller
 from poet.server.ingest import take
 from poet.server.pages import number_of, told_of
@@ -106,7 +106,7 @@ def _card(state: State, position: int) -> dict[str, Any]:
     }
 
 
-def _execution(written: Written | None) -> ExecutionRecorded | None:
+def _execution(written: RawEvent | None) -> ExecutionRecorded | None:
     if written is None or written.type != "execution.recorded":
         return None
     try:
@@ -116,13 +116,13 @@ def _execution(written: Written | None) -> ExecutionRecorded | None:
     return data if isinstance(data, ExecutionRecorded) else None
 
 
-def _votes(state: State, execution_id: str) -> list[tuple[Written, str]]:
+def _votes(state: State, execution_id: str) -> list[tuple[RawEvent, str]]:
     """Return the labels of an execution, newest first."""
-    found = state.log.newest(Wanted(text=execution_id, is_feedback=True), LISTED)
+    found = state.log.newest(EventFilter(text=execution_id, is_feedback=True), LISTED)
     return [(each, told_of(each.raw)) for each in found if _cites(each, execution_id)]
 
 
-def _cites(written: Written, execution_id: str) -> bool:
+def _cites(written: RawEvent, execution_id: str) -> bool:
     data = msgspec.json.decode(written.raw, type=dict[str, Any]).get("data")
     return isinstance(data, dict) and data.get("execution_id") == execution_id
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from poet.events import PAYLOADS
-from poet.log import Wanted, Written
+from poet.log import EventFilter, RawEvent
 from poet.review.status import standing_document
 from poet.server.auth import Caller, address, caller_of, refuse_strangers
 from poet.server.handlers import keep_cookie, read_form, state_of
@@ -107,7 +107,7 @@ def told_of(raw: bytes) -> str:
 def _found(request: Request, state: State) -> dict[str, Any]:
     """Return the filters and the matching events."""
     asked = request.query_params
-    wanted = Wanted(
+    wanted = EventFilter(
         type=asked.get("type", "")[:100],
         source=asked.get("source", "")[:200],
         text=asked.get("text", "")[:200],
@@ -115,7 +115,7 @@ def _found(request: Request, state: State) -> dict[str, Any]:
     )
     before = _number(asked.get("before", ""))
     position = state.log.position()
-    rows: list[Written] = state.log.newest(wanted, ROWS, before=before)
+    rows: list[RawEvent] = state.log.newest(wanted, ROWS, before=before)
     return {
         "wanted": wanted,
         "before": before,

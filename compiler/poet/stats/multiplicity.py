@@ -64,6 +64,6 @@ def epoch_alpha(epoch_index: int) -> float:
     Parameters
     ----------
     epoch_index
-        `Summaries.beginning`: 1 is the start of the log, 2 the first later position from which learners read.
+        `Summaries.epoch_index`: 1 is the start of the log, 2 the first later epoch from which learners read.
     """
     return _FIRST_EPOCH if epoch_index == 1 else (1.0 - _FIRST_EPOCH) / (epoch_index * (epoch_index - 1))

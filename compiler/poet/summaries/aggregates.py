@@ -64,11 +64,11 @@ def aggregate(folder: Path, *, engine: Engine | None = None, until: int | None =
 
     index, known, whole = read_consistently(folder, read, has_own_engine=engine is not None)
     if until is None and index.position > known:
-        _keep(folder, index, whole)
+        _store(folder, index, whole)
     return whole
 
 
-def _keep(folder: Path, index: Index, whole: Aggregates) -> None:
+def _store(folder: Path, index: Index, whole: Aggregates) -> None:
     """Write the aggregates of an index for the next call, unless the folder was sealed again meanwhile."""
     with suppress(PermissionError), sealing_lock(folder):  # in a read-only folder, nothing is stored
         if read_index(folder) == index:

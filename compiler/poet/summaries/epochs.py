@@ -1,9 +1,9 @@
 """Epochs: the part of a long log that learners read, so that the cost of a compile depends on what is new.
 
-A page is `PAGE` log positions. Learners read the newest complete page, the open page after it, and earlier
-pages if these contain fewer than `FEWEST` feedback events. The first time that learners start later than at
-the start of the log, this is recorded in the log. Therefore the page at which reading starts, and its epoch
-index, depend only on the log.
+An epoch is `EPOCH_SIZE` log positions. Learners read the newest complete epoch, the open epoch after it, and
+earlier epochs if these contain fewer than `MIN_FEEDBACK` feedback events. The first time that learners start
+later than at the start of the log, this is recorded in the log. Therefore the epoch at which reading starts,
+and its index, depend only on the log.
 
 `count_events` counts the events per type and finds the time of the newest event.
 """
@@ -25,48 +25,48 @@ def count_events(tables: Bounded) -> tuple[dict[str, int], float]:
     return {type_: n for type_, n, _ in found}, max((newest for _, _, newest in found), default=0.0)
 
 
-PAGE: Final = 65_536  # log positions
-FEWEST: Final = 4_096  # feedback events
-BEGUN: Final = "learning.epoch_started"
+EPOCH_SIZE: Final = 65_536  # log positions
+MIN_FEEDBACK: Final = 4_096  # feedback events
+EPOCH_STARTED: Final = "learning.epoch_started"
 
 
-class Window(NamedTuple):
-    """The part of a log that is read, from the start of a page on.
+class LogWindow(NamedTuple):
+    """The part of a log that learners read: from the start of epoch `first_epoch` on.
 
-    `beginning` is the epoch index: 1 is the start of the log, 2 the page at which learners first started
-    elsewhere, 3 the page after that one. Once this first page is recorded, the index of every page is fixed.
+    `epoch_index` counts the possible starts: 1 is the start of the log, 2 the first later epoch at which
+    learners started, 3 the epoch after that one. Once epoch 2 is recorded, all later indices are fixed.
     """
 
     tables: Bounded
-    first_page: int = 1  # counted from 1
-    beginning: int = 1
-    has_begun: bool = True  # False: the log has no record of the first later start yet
+    first_epoch: int = 1  # counted from 1
+    epoch_index: int = 1
+    is_start_recorded: bool = True  # False: the log has no record of the first later start yet
 
 
-def window_of(engine: Engine, until: int) -> Window:
+def log_window(engine: Engine, until: int) -> LogWindow:
     """Return the part to read of a log that ends at position `until`."""
-    newest = max(until // PAGE - 1, 0)  # maximum number of skipped pages
-    first = _first_begun(Bounded(engine, until)) if newest else None
-    at_least = (
-        0 if first is None else min(first - 1, newest)
-    )  # an earlier compile found enough feedback from there on
-    passed, back = newest, 1
+    newest = max(until // EPOCH_SIZE - 1, 0)  # maximum number of skipped epochs
+    recorded = _recorded_start(Bounded(engine, until)) if newest else None
+    # an earlier compile found enough feedback from the recorded epoch on
+    least = 0 if recorded is None else min(recorded - 1, newest)
+    skipped, back = newest, 1
     while True:
-        tables = Bounded(engine, until, after=passed * PAGE)
-        if passed == 0:
-            return Window(tables)
-        if passed == at_least or _feedback(tables) >= FEWEST:
-            page = passed + 1
-            return Window(tables, page, 2 + page - (first or page), has_begun=first is not None)
-        passed, back = max(newest - back, at_least), 2 * back
+        tables = Bounded(engine, until, after=skipped * EPOCH_SIZE)
+        if skipped == 0:
+            return LogWindow(tables)
+        if skipped == least or _feedback(tables) >= MIN_FEEDBACK:
+            first = skipped + 1
+            index = 2 + first - (recorded or first)
+            return LogWindow(tables, first, index, is_start_recorded=recorded is not None)
+        skipped, back = max(newest - back, least), 2 * back
 
 
-def _first_begun(log: Bounded) -> int | None:
-    """Return the first recorded page; ignore records of pages after the record's own position."""
-    if not log.has(BEGUN):
+def _recorded_start(log: Bounded) -> int | None:
+    """Return the first recorded epoch; ignore records of epochs after the record's own position."""
+    if not log.has(EPOCH_STARTED):
         return None
-    rows = log.engine.run(log(BEGUN).order_by("position").select("position", "page")).to_pylist()
-    return next((row["page"] for row in rows if (row["page"] - 1) * PAGE < row["position"]), None)
+    rows = log.engine.run(log(EPOCH_STARTED).order_by("position").select("position", "epoch")).to_pylist()
+    return next((row["epoch"] for row in rows if (row["epoch"] - 1) * EPOCH_SIZE < row["position"]), None)
 
 
 def _feedback(tables: Bounded) -> int:

@@ -28,7 +28,7 @@ _EXECUTION: Final = (
 )
 
 
-def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) -> ir.Table:
+def all_votes(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) -> ir.Table:
     """Return the votes of all three event types in one table, one row per vote.
 
     A detection delay is a vote only if it names the execution without alert that missed the drift. `reason`
@@ -37,7 +37,7 @@ def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) 
     text = ibis.null("string")
     named = delays.filter(delays.execution_id.notnull())
     return ibis.union(
-        _ballot(
+        _votes_of(
             validations,
             feature=validations.feature,
             was_real=validations.was_real_drift,
@@ -45,7 +45,7 @@ def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) 
             reason=validations.root_cause,
             business_impact=validations.business_impact,
         ),
-        _ballot(
+        _votes_of(
             false_positives,
             feature=text,
             was_real=False,
@@ -53,7 +53,7 @@ def ballots(validations: ir.Table, false_positives: ir.Table, delays: ir.Table) 
             reason=false_positives.reason,
             business_impact=text,
         ),
-        _ballot(
+        _votes_of(
             named,
             feature=named.feature,
             was_real=True,
@@ -125,7 +125,7 @@ def scores(executions: ir.Table, recorded_scores: ir.Table) -> ir.Table:
     return recorded_scores.semi_join(first, "position").order_by("position", "ordinal")
 
 
-def _ballot(table: ir.Table, **columns: Any) -> ir.Table:
+def _votes_of(table: ir.Table, **columns: Any) -> ir.Table:
     values = {
         name: value if isinstance(value, ir.Value) else ibis.literal(value) for name, value in columns.items()
     }

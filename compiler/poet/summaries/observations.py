@@ -16,7 +16,7 @@ from typing import Final, cast
 import ibis
 import ibis.expr.types as ir
 
-from poet.summaries.labels import ballots, first_recordings
+from poet.summaries.labels import all_votes, first_recordings
 
 # pyright: reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportReturnType=false
@@ -162,12 +162,14 @@ def _executions(table: ir.Table) -> list[ir.Table]:
 
 def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
     """Return one observation per score, valid vote of a source, and scale that a rule can use."""
-    standing = _standing(
-        ballots(tables("drift.validation"), tables("drift.false_positive"), tables("drift.detection_delay")),
+    valid = _valid_votes(
+        all_votes(
+            tables("drift.validation"), tables("drift.false_positive"), tables("drift.detection_delay")
+        ),
         executions,
     )
     measured = tables("scores").drop("execution_id").rename(scored_at="position")
-    scored = standing.join(measured, standing.executed_at == measured.scored_at)
+    scored = valid.join(measured, valid.executed_at == measured.scored_at)
     scales = {
         "statistic": scored.statistic,
         "p_value": scored.p_value,
@@ -179,7 +181,7 @@ def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
     return [_observed(scored, name, of, **keys) for name, of in scales.items()]
 
 
-def _standing(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
+def _valid_votes(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
     """Return votes joined with executions: +1 at the later of the two, -1 where the vote is replaced.
 
     The last vote of a source on an execution is the valid one.

@@ -216,7 +216,7 @@ class SegmentWriter:
         self._schema = arrow_schema(table)
         self._rows: list[tuple[object, ...]] = []
         self._batches: list[pa.RecordBatch] = []
-        self._held = 0
+        self._n_batched = 0
         self._segments = list(sealed)
         if sealed and sealed[-1].rows < GROWS_BELOW:
             self._reopen(self._segments.pop())
@@ -226,13 +226,13 @@ class SegmentWriter:
         self._rows.append(row)
         if len(self._rows) >= ROWS_PER_BATCH:
             self._make_batch()
-            if self._held >= ROWS_PER_SEGMENT:
+            if self._n_batched >= ROWS_PER_SEGMENT:
                 self._write()
 
     def finish(self) -> tuple[Segment, ...]:
         """Write the remaining rows, and return all segments of the table, oldest first."""
         self._make_batch()
-        if self._held:
+        if self._n_batched:
             self._write()
         return tuple(self._segments)
 
@@ -241,7 +241,7 @@ class SegmentWriter:
         columns = [_column(old, column, self._schema) for column in self._columns]
         table = pa.Table.from_arrays(columns, schema=self._schema)
         self._batches = table.to_batches()
-        self._held = table.num_rows
+        self._n_batched = table.num_rows
 
     def _make_batch(self) -> None:
         if self._rows:
@@ -250,7 +250,7 @@ class SegmentWriter:
                 for values, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
             ]
             self._batches.append(pa.record_batch(arrays, schema=self._schema))
-            self._held += len(self._rows)
+            self._n_batched += len(self._rows)
             self._rows = []
 
     def _write(self) -> None:
@@ -260,7 +260,7 @@ class SegmentWriter:
         file = f"segments/{self._table}/{first:012d}-{last:012d}.parquet"
         replace_file(self._folder / file, lambda handle: pq.write_table(table, handle, compression="zstd"))
         self._segments.append(Segment(file=file, first=first, last=last, rows=table.num_rows))
-        self._batches, self._held = [], 0
+        self._batches, self._n_batched = [], 0
 
 
 def _column(table: pa.Table, column: Column, schema: pa.Schema) -> pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """Summaries: the part of the log that learners read, as tables.
 
-`answer` queries an engine for everything in `Summaries`. `prefix_digest` computes the digest of a log prefix
-from the segments; it is the same chain as the digest of the feedback log.
+`query_summaries` computes all fields of `Summaries` with an engine. `prefix_digest` computes the digest of a
+log prefix from the segments; it is the same chain as the digest of the feedback log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from poet.events import PAYLOADS
 from poet.summaries import labels
 from poet.summaries.columns import EXECUTION, SCORES, arrow_schema
 from poet.summaries.engines import Bounded
-from poet.summaries.epochs import Window, count_events
+from poet.summaries.epochs import LogWindow, count_events
 from poet.summaries.segments import Index, read_consistently, read_index
 from poet_runtime.errors import SummaryError
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 class Summaries:
     """The content of the log up to `log_position`, in tables ordered by log position.
 
-    The tables start with page `first_page`, counted from 1. A page is 65 536 log positions; of a long log,
-    only the newest pages are read, so that the cost of learning depends on what is new. `beginning` is the
-    epoch index: 1 if learners read from the start of the log, 2 for the first later page at which they
-    started, 3 for the page after that, and so on. `has_begun` is false while the log has no record of the
-    first later start.
+    The tables start with epoch `first_epoch`, counted from 1. An epoch is 65 536 log positions. Of a long
+    log, only the newest epochs are read, so that the cost of learning depends on what is new. `epoch_index`
+    counts the possible starts: 1 is the start of the log, 2 the first later epoch at which learners started,
+    3 the epoch after that, and so on. `is_start_recorded` is false while the log has no record of the first
+    later start.
 
     `votes`: one row per vote on an execution (``position, event_id, source, time, execution_id, feature,
     was_real, origin, reason, business_impact``, then ``policy_version, drifted, audit, propensity, kind,
@@ -66,9 +66,9 @@ class Summaries:
     noise: pa.Table
     performance: pa.Table
     feedback: Mapping[str, pa.Table] = field(default_factory=dict)
-    first_page: int = 1
-    beginning: int = 1
-    has_begun: bool = True
+    first_epoch: int = 1
+    epoch_index: int = 1
+    is_start_recorded: bool = True
 
     def events(self, type_: str) -> pa.Table:
         """Return every event of one feedback type, in the columns of its segment.
@@ -92,8 +92,8 @@ class Summaries:
 def summarise(folder: Path, *, engine: Engine | None = None, until: int | None = None) -> Summaries:
     """Return the summaries of the sealed events in a folder, up to log position `until` (default: all).
 
-    Of a long log only the newest pages are read: the last complete page, the open page after it, and earlier
-    pages until they contain 4096 feedback events.
+    Of a long log only the newest epochs are read: the last complete epoch, the open epoch after it, and
+    earlier epochs until they contain 4096 feedback events.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
     # pyarrow, ibis and DuckDB take a second to import; a command that does not learn must not wait for them
     from poet.summaries.backends import DuckDBEngine  # noqa: PLC0415
     from poet.summaries.engines import Bounded  # noqa: PLC0415
-    from poet.summaries.epochs import window_of  # noqa: PLC0415
+    from poet.summaries.epochs import log_window  # noqa: PLC0415
 
     def read() -> Summaries:
         index = sealed_index(folder, until)
@@ -113,7 +113,7 @@ def summarise(folder: Path, *, engine: Engine | None = None, until: int | None =
             position = index.position if until is None else until
             is_whole = position == index.position
             prefix = index.prefix if is_whole else prefix_digest(Bounded(used, position))
-            return answer(window_of(used, position), log_prefix=prefix)
+            return query_summaries(log_window(used, position), log_prefix=prefix)
 
     return read_consistently(folder, read, has_own_engine=engine is not None)
 
@@ -197,14 +197,14 @@ _PERFORMANCE: Final = pa.schema(
 )
 
 
-def answer(window: Window, *, log_prefix: str) -> Summaries:
+def query_summaries(window: LogWindow, *, log_prefix: str) -> Summaries:
     """Return the summaries of a part of the log."""
     tables = window.tables
     executions, delayed = tables("execution.recorded"), tables("drift.detection_delay")
-    cast_votes = labels.ballots(tables("drift.validation"), tables("drift.false_positive"), delayed)
+    cast_votes = labels.all_votes(tables("drift.validation"), tables("drift.false_positive"), delayed)
     counts, newest_time = count_events(tables)
 
-    def ask(expression: ir.Table, schema: pa.Schema, *needed: str) -> pa.Table:
+    def run(expression: ir.Table, schema: pa.Schema, *needed: str) -> pa.Table:
         if not tables.has(*needed):  # a query over empty tables takes as long to compile as any other
             return schema.empty_table()
         return tables.engine.run(expression).select(schema.names).cast(schema).combine_chunks()
@@ -212,25 +212,25 @@ def answer(window: Window, *, log_prefix: str) -> Summaries:
     denominators = tables.engine.run(labels.denominators(cast_votes, executions)).to_pylist()[0]
     return Summaries(
         log_position=tables.until,
-        first_page=window.first_page,
-        beginning=window.beginning,
-        has_begun=window.has_begun,
+        first_epoch=window.first_epoch,
+        epoch_index=window.epoch_index,
+        is_start_recorded=window.is_start_recorded,
         log_prefix=log_prefix,
         newest_time=newest_time,
         counts=counts,
         executions=denominators,
-        votes=ask(labels.votes(cast_votes, executions), _VOTES, *VOTES),
-        recorded=ask(labels.recorded(executions), _RECORDED, EXECUTION),
-        scores=ask(labels.scores(executions, tables(SCORES)), _SCORES, SCORES),
-        delays=ask(labels.delays(delayed), _DELAYS, "drift.detection_delay"),
-        noise=ask(
+        votes=run(labels.votes(cast_votes, executions), _VOTES, *VOTES),
+        recorded=run(labels.recorded(executions), _RECORDED, EXECUTION),
+        scores=run(labels.scores(executions, tables(SCORES)), _SCORES, SCORES),
+        delays=run(labels.delays(delayed), _DELAYS, "drift.detection_delay"),
+        noise=run(
             labels.noise(tables("drift.noise_issue"), delayed, executions), _NOISE, "drift.noise_issue"
         ),
-        performance=ask(
+        performance=run(
             labels.performance(tables("monitoring.performance")), _PERFORMANCE, "monitoring.performance"
         ),
         feedback={
-            name: ask(tables(name).order_by("position"), arrow_schema(name), name)
+            name: run(tables(name).order_by("position"), arrow_schema(name), name)
             for name in sorted(counts)
             if name != EXECUTION
         },

@@ -1,6 +1,6 @@
 """The compile lock of a workspace, and the log position up to which the last compile read.
 
-One process learns at a time: the holder of `TURN` compiles. The others wait until the feedback that they
+One process learns at a time: the holder of `LOCK_FILE` compiles. The others wait until the feedback that they
 want learned is covered, and read the new versions from the registry.
 
 The position where the last compile stopped is stored in a file next to the log it read. Manifests cannot
@@ -18,20 +18,20 @@ from poet.log import FeedbackLog
 from poet_runtime.errors import LogError
 from poet_runtime.files import JsonDocument, atomic_write, to_json
 
-TURN: Final = Path("feedback_log") / "learning.lock"
-WATCH: Final = Path("feedback_log") / "watch.lock"
-STATE: Final = Path("feedback_log") / "learned.json"
-PATIENCE: Final = 5  # counts of a log that keeps growing
+LOCK_FILE: Final = Path("feedback_log") / "learning.lock"
+WATCH_LOCK_FILE: Final = Path("feedback_log") / "watch.lock"
+CHECKPOINT_FILE: Final = Path("feedback_log") / "learned.json"
+MOST_COUNTS: Final = 5  # counts of a log that keeps growing
 
 
-class _State(msgspec.Struct, frozen=True, kw_only=True):
+class _Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     log_position: int
     refused: str = ""  # why that compile published nothing: it would be refused again
     format: int = 1
 
 
 _DOCUMENT: Final = JsonDocument(
-    type=_State,
+    type=_Checkpoint,
     name="a compile's checkpoint",
     next_step="delete it; this costs one more compile",
     error=LogError,
@@ -43,26 +43,28 @@ def learned_until(workspace: Path, newest: int) -> int:
 
     `newest` is the position of the log itself.
     """
-    position = _state(workspace).log_position
+    position = _checkpoint(workspace).log_position
     return position if position <= newest else 0
 
 
-def was_refused(workspace: Path) -> str:
+def last_refusal(workspace: Path) -> str:
     """Return why the last compile published nothing; empty if it was not refused."""
-    return _state(workspace).refused
+    return _checkpoint(workspace).refused
 
 
-def remember(workspace: Path, log_position: int, *, refused: str = "") -> None:
+def save_checkpoint(workspace: Path, log_position: int, *, refused: str = "") -> None:
     """Store the log position up to which a compile read."""
-    atomic_write(workspace / STATE, to_json(_State(log_position=log_position, refused=refused)))
+    atomic_write(
+        workspace / CHECKPOINT_FILE, to_json(_Checkpoint(log_position=log_position, refused=refused))
+    )
 
 
-def _state(workspace: Path) -> _State:
-    path = workspace / STATE
+def _checkpoint(workspace: Path) -> _Checkpoint:
+    path = workspace / CHECKPOINT_FILE
     try:
-        return _DOCUMENT.read_if_exists(path) or _State(log_position=0)
+        return _DOCUMENT.read_if_exists(path) or _Checkpoint(log_position=0)
     except LogError:
-        return _State(log_position=0)
+        return _Checkpoint(log_position=0)
 
 
 class NewFeedback:
@@ -85,14 +87,14 @@ class NewFeedback:
     def _feedback_before(self, position: int) -> int:
         if position == 0:
             return 0
-        total, looks = self._feedback(after=0), 1
+        total, counts = self._feedback(after=0), 1
         while True:
             since, again = self._feedback(after=position), self._feedback(after=0)
-            if again == total or looks == PATIENCE:
+            if again == total or counts == MOST_COUNTS:
                 # an event that arrives between the counts counts twice: a compile is early, never late
                 return total - since
-            total, looks = again, looks + 1
+            total, counts = again, counts + 1
 
     def _feedback(self, *, after: int) -> int:
-        counts = self._log.count_by_type(after=after)
-        return sum(count for type_, count in counts.items() if type_ not in TELEMETRY)
+        by_type = self._log.count_by_type(after=after)
+        return sum(count for type_, count in by_type.items() if type_ not in TELEMETRY)

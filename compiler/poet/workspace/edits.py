@@ -9,7 +9,7 @@ import ast
 import difflib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from poet.learning.configuration import LearnConfiguration
 from poet.spec import Constant, policy
 from poet.spec import policy as spec_of
 from poet.spec.decisions import Decisions, Rule
-from poet.workspace.overrides import Word, add_words, amend, author, last_words
+from poet.workspace.overrides import Override, amend, author, current_overrides
 from poet_runtime.errors import EditError, PoetError, RegistryError
 from poet_runtime.files import atomic_write, lock
 from poet_runtime.registry import (
@@ -47,12 +47,12 @@ class Edit:
     after: Rule | None
     changes: tuple[tuple[str, object, object], ...] = ()  # constant name, old and new value
 
-    def word(self, policy_name: str, *, who: str, when: str, why: str) -> Word:
+    def as_override(self, policy_name: str, *, who: str, when: str, why: str) -> Override:
         """Return the edit as an override of the rule."""
-        return Word(
+        return Override(
             policy=policy_name,
             rule=self.before.id,
-            word="pin" if self.after else "veto",
+            action="pin" if self.after else "veto",
             kind=self.before.kind,
             condition=self.after.condition if self.after else None,
             parameters=self.after.parameters if self.after else None,
@@ -64,8 +64,8 @@ class Edit:
     def __str__(self) -> str:
         if self.after is None:
             return f"{self.before.id} was deleted: it becomes a veto"
-        told = "; ".join(f"{name} {old!r} → {new!r}" for name, old, new in self.changes)
-        return f"{self.before.id} was edited, {told}: it becomes a pin"
+        changed = "; ".join(f"{name} {old!r} → {new!r}" for name, old, new in self.changes)
+        return f"{self.before.id} was edited, {changed}: it becomes a pin"
 
 
 def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rendering) -> tuple[Edit, ...]:
@@ -172,8 +172,8 @@ def _walk(document: Any, where: _Path) -> Iterator[tuple[_Path, object]]:
         for key, value in document.items():
             yield from _walk(value, (*where, str(key)))
     elif isinstance(document, list | tuple):
-        for place, value in enumerate(document):
-            yield from _walk(value, (*where, place))
+        for index, value in enumerate(document):
+            yield from _walk(value, (*where, index))
 
 
 def _replaced(decisions: Decisions, rule_id: str, field: str, where: _Path, new: object) -> Decisions:
@@ -182,7 +182,7 @@ def _replaced(decisions: Decisions, rule_id: str, field: str, where: _Path, new:
             return sorted(new) if isinstance(new, frozenset) else list(new) if isinstance(new, tuple) else new
         if isinstance(document, Mapping):
             return {key: put(value, rest[1:]) if key == rest[0] else value for key, value in document.items()}
-        return [put(value, rest[1:]) if place == rest[0] else value for place, value in enumerate(document)]
+        return [put(value, rest[1:]) if index == rest[0] else value for index, value in enumerate(document)]
 
     rules = tuple(
         msgspec.structs.replace(rule, **{field: put(getattr(rule, field), where)})
@@ -284,10 +284,10 @@ def _unread(path: Path, why: str) -> EditError:
     )
 
 
-PATIENCE_S: Final = 30.0
+LOCK_TIMEOUT_S: Final = 30.0
 
 
-def put_back(generated: Path) -> None:
+def restore_modules(generated: Path) -> None:
     """Restore modules that are missing or differ from the published ones only in line endings.
 
     A module that a person edited is left unchanged.
@@ -301,7 +301,7 @@ def put_back(generated: Path) -> None:
     ]
     if not lost:
         return
-    with lock(generated, timeout_s=PATIENCE_S):
+    with lock(generated, timeout_s=LOCK_TIMEOUT_S):
         for each in lost:
             atomic_write(each.path, each.source)
 
@@ -313,14 +313,14 @@ def _published(generated: Path, version: VersionEntry) -> PublishedVersion | Non
         return None  # the code that needs the version reports the problem
 
 
-def edited(
+def manual_edits(
     name: str,
     document: RegistryDocument,
     generated: Path,
     rendering: Callable[[Decisions], RenderedModule],
     who: str,
     at: str,
-) -> tuple[tuple[Edit, ...], tuple[Word, ...]]:
+) -> tuple[tuple[Edit, ...], tuple[Override, ...]]:
     """Return the manual edits of the active version's module, and the overrides that they express."""
     active = document.active(name)
     if active is None:
@@ -337,19 +337,21 @@ def edited(
             "first"
         )
     edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
-    who = author(path, otherwise=who)
-    return edits, tuple(each.word(name, who=who, when=at, why=f"edited version {active}") for each in edits)
+    who = author(path, default=who)
+    return edits, tuple(
+        each.as_override(name, who=who, when=at, why=f"edited version {active}") for each in edits
+    )
 
 
-def with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> LearnConfiguration:
+def with_overrides(configuration: LearnConfiguration, overrides: Iterable[Override]) -> LearnConfiguration:
     """Return the configuration with all pins and vetoes, from poet.toml and from pins.json."""
     pins, vetoes = (
         {name: set(rules) for name, rules in each.items()}
         for each in (configuration.pins, configuration.vetoes)
     )
-    for (name, rule), word in last_words(words).items():
-        if word.word != "release":
-            (pins if word.word == "pin" else vetoes).setdefault(name, set()).add(rule)
+    for (name, rule), override in current_overrides(overrides).items():
+        if override.action != "release":
+            (pins if override.action == "pin" else vetoes).setdefault(name, set()).add(rule)
     return msgspec.structs.replace(
         configuration,
         pins={name: tuple(sorted(rules)) for name, rules in sorted(pins.items())},
@@ -358,7 +360,7 @@ def with_words(configuration: LearnConfiguration, words: Iterable[Word]) -> Lear
 
 
 def adjustments(
-    champion: Decisions, edits: Iterable[Edit], words: Iterable[Word]
+    champion: Decisions, edits: Iterable[Edit], overrides: Iterable[Override]
 ) -> Iterator[tuple[str, dict[str, object], str, str]]:
     """Yield the events of manually edited thresholds: type, payload, source and a stable id.
 
@@ -366,31 +368,24 @@ def adjustments(
     """
     if not spec_of(champion.policy).emits_threshold_adjustments:
         return
-    who = {word.rule: word.who for word in words}
+    who = {override.rule: override.who for override in overrides}
     for edit in edits:
         features = edit.before.condition.get("features")
         named = features if isinstance(features, list | tuple) and features else ("*",)
-        moved = [change for change in edit.changes if isinstance(change[1], float)]
-        for (name, old, new), feature in itertools.product(moved, named):
-            told = f"{champion.version} {edit.before.id} {name} {feature} {new!r}"
+        thresholds = [change for change in edit.changes if isinstance(change[1], float)]
+        for (name, old, new), feature in itertools.product(thresholds, named):
+            key = f"{champion.version} {edit.before.id} {name} {feature} {new!r}"
             data = {
                 "feature": feature,
                 "old_threshold": old,
                 "manually_adjusted_to": new,
                 "reason": f"{name} edited in version {champion.version}",
             }
-            identity = f"edit-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
+            identity = f"edit-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
             yield "threshold.adjustment", data, who[edit.before.id], identity
 
 
-def say(generated: Path, words: Sequence[Word]) -> None:
-    """Store overrides of rules next to the versions."""
-    if words:
-        with lock(generated, timeout_s=PATIENCE_S):
-            add_words(generated, words)
-
-
-def pinned(
+def pin_override(
     generated: Path,
     name: str,
     rule: str,
@@ -400,7 +395,7 @@ def pinned(
     who: str,
     at: str,
     why: str,
-) -> Word:
+) -> Override:
     """Return the pin of a rule of the active version, with other parameters if given.
 
     Raises
@@ -418,10 +413,10 @@ def pinned(
         raise EditError(f"{name} version {active} has no rule {rule!r}; it has {known}")
     if unknown := sorted(values.keys() - found.parameters.keys()):
         raise EditError(f"{rule} has no parameter {unknown[0]!r}; it has {', '.join(found.parameters)}")
-    word = Word(
+    override = Override(
         policy=name,
         rule=rule,
-        word="pin",
+        action="pin",
         kind=found.kind,
         condition=found.condition,
         parameters={**found.parameters, **values},
@@ -432,7 +427,7 @@ def pinned(
     from poet.build.check import check  # noqa: PLC0415 -- see `poet.workspace.pipeline`
 
     try:
-        check(rendering(amend(champion, [word])))
+        check(rendering(amend(champion, [override])))
     except PoetError as error:
         raise EditError(f"{rule} cannot have these values: {error}") from error
-    return word
+    return override

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from poet.workspace.compile_lock import TURN
+from poet.workspace.compile_lock import LOCK_FILE
 from poet_runtime.errors import PoetError
 from poet_runtime.files import FileLock
 
@@ -100,7 +100,7 @@ def acquire_compile_lock(lock: FileLock, *, is_given_up: Callable[[], bool]) -> 
 
 def compile_lock(workspace: Path) -> AbstractContextManager[FileLock]:
     """Return the lock that is held by every process that compiles this workspace."""
-    return closing(FileLock(workspace / TURN))
+    return closing(FileLock(workspace / LOCK_FILE))
 
 
 def run(wanted: Job, lock: FileLock, control: Control = Control()) -> Outcome | None:  # noqa: B008 -- immutable
@@ -170,8 +170,8 @@ def _parse(line: bytes) -> _Line:
 
 
 def _crashed(status: int, errors: Path) -> Outcome:
-    said = errors.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN:]
-    return Outcome(error=JobError(type="crash", message=said or f"{ENDED} (status {status})"))
+    text = errors.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN:]
+    return Outcome(error=JobError(type="crash", message=text or f"{ENDED} (status {status})"))
 
 
 def main() -> None:

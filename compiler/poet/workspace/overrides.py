@@ -15,18 +15,22 @@ import msgspec
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.errors import EditError
-from poet_runtime.files import JsonDocument, atomic_write, to_json
+from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
 
 FILE: Final = "pins.json"
 FORMAT: Final = 1
+LOCK_TIMEOUT_S: Final = 30.0
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person's override of one rule. A pin without values keeps the values of the rule."""
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's override of one rule. A pin without values keeps the values of the rule.
+
+    The file and the JSON output call `action` ``word``.
+    """
 
     policy: str
     rule: str
-    word: Literal["pin", "veto", "release"]
+    action: Literal["pin", "veto", "release"] = msgspec.field(name="word")
     kind: str = ""
     condition: dict[str, object] | None = None
     parameters: dict[str, object] | None = None
@@ -37,7 +41,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: int = FORMAT
-    words: tuple[Word, ...] = ()
+    overrides: tuple[Override, ...] = msgspec.field(name="words", default=())
 
 
 _DOCUMENT: Final = JsonDocument(
@@ -49,7 +53,7 @@ _DOCUMENT: Final = JsonDocument(
 )
 
 
-def read_words(generated: Path) -> tuple[Word, ...]:
+def read_overrides(generated: Path) -> tuple[Override, ...]:
     """Read all overrides, oldest first; none if the file does not exist.
 
     Raises
@@ -58,83 +62,83 @@ def read_words(generated: Path) -> tuple[Word, ...]:
         The file was not written by POET.
     """
     document = _DOCUMENT.read_if_exists(generated / FILE)
-    return () if document is None else document.words
+    return () if document is None else document.overrides
 
 
-def add_words(generated: Path, words: Sequence[Word]) -> None:
-    """Append overrides; one that equals the last override of its rule is not repeated.
+def append(generated: Path, overrides: Sequence[Override]) -> None:
+    """Append overrides under the folder's lock; one that equals the last override of its rule is skipped."""
+    if not overrides:
+        return
+    with lock(generated, timeout_s=LOCK_TIMEOUT_S):
+        stored = list(read_overrides(generated))
+        for override in overrides:
+            last = current_overrides(stored).get((override.policy, override.rule))
+            if last is None or _content(last) != _content(override):
+                stored.append(override)
+        atomic_write(generated / FILE, to_json(_Document(overrides=tuple(stored))))
 
-    The caller must hold the folder's lock.
-    """
-    known = list(read_words(generated))
-    for word in words:
-        last = last_words(known).get((word.policy, word.rule))
-        if last is None or _says(last) != _says(word):
-            known.append(word)
-    atomic_write(generated / FILE, to_json(_Document(words=tuple(known))))
 
-
-def last_words(words: Iterable[Word]) -> Mapping[tuple[str, str], Word]:
+def current_overrides(overrides: Iterable[Override]) -> Mapping[tuple[str, str], Override]:
     """Return the last override of each rule, by policy and rule."""
-    return {(word.policy, word.rule): word for word in words}
+    return {(override.policy, override.rule): override for override in overrides}
 
 
-def _says(word: Word) -> tuple[object, ...]:
-    return word.word, word.kind, word.condition, word.parameters
+def _content(override: Override) -> tuple[object, ...]:
+    return override.action, override.kind, override.condition, override.parameters
 
 
-def amend(champion: Decisions, words: Iterable[Word]) -> Decisions:
+def amend(champion: Decisions, overrides: Iterable[Override]) -> Decisions:
     """Apply the last override of every rule of a policy.
 
     A pinned rule has the values that the person set and is kept regardless of the evidence. A vetoed rule is
     removed and the preset's rule in its place is restored. A released rule is decided by evidence again.
     """
     rules = {rule.id: rule for rule in champion.rules}
-    for (name, identity), word in last_words(words).items():
+    for (name, identity), override in current_overrides(overrides).items():
         if name != champion.policy:
             continue
-        if word.word == "pin":
-            rules[identity] = _pinned(rules.get(identity), word, champion.version)
-        elif word.word == "veto":
-            rules |= _vetoed(rules, word, champion)
+        if override.action == "pin":
+            rules[identity] = _pinned(rules.get(identity), override, champion.version)
+        elif override.action == "veto":
+            rules |= _vetoed(rules, override, champion)
         elif identity in rules:
             rules |= _released(rules, identity)
     kept = sorted(rules.values(), key=lambda rule: rule.id)
     return msgspec.structs.replace(champion, rules=tuple(kept))
 
 
-def _pinned(rule: Rule | None, word: Word, version: int) -> Rule:
-    before = rule or Rule(id=word.rule, kind=word.kind, since_version=version + 1)
+def _pinned(rule: Rule | None, override: Override, version: int) -> Rule:
+    before = rule or Rule(id=override.rule, kind=override.kind, since_version=version + 1)
     after = msgspec.structs.replace(
         before,
-        kind=word.kind or before.kind,
-        condition=before.condition if word.condition is None else word.condition,
-        parameters=before.parameters if word.parameters is None else word.parameters,
+        kind=override.kind or before.kind,
+        condition=before.condition if override.condition is None else override.condition,
+        parameters=before.parameters if override.parameters is None else override.parameters,
         status="pinned",
     )
-    if _acts(after) == _acts(before):
+    if _effect(after) == _effect(before):
         return after
-    why = f": {word.why}" if word.why else ""
+    why = f": {override.why}" if override.why else ""
     return msgspec.structs.replace(
-        after, reason=f"pinned by {word.who}{why}", was="", evidence=None, since_version=version + 1
+        after, reason=f"pinned by {override.who}{why}", was="", evidence=None, since_version=version + 1
     )
 
 
-def _vetoed(rules: dict[str, Rule], word: Word, champion: Decisions) -> dict[str, Rule]:
+def _vetoed(rules: dict[str, Rule], override: Override, champion: Decisions) -> dict[str, Rule]:
     baseline = policy(champion.policy).baseline(champion.start)
-    gone = rules.get(word.rule)
-    same = [rule for rule in baseline if rule.id == word.rule]
+    gone = rules.get(override.rule)
+    same = [rule for rule in baseline if rule.id == override.rule]
     if gone is not None and not same and "features" not in gone.condition and "kind" in gone.condition:
         # a rule for a whole kind of data: without it the preset's rules of that kind decide again
         same = [rule for rule in baseline if rule.condition.get("kind") == gone.condition["kind"]]
         same = [rule for rule in same if rule.id not in rules and _is_as_wide(rule, gone)]
     veto = Rule(
-        id=word.rule,
-        kind=word.kind or (gone.kind if gone else "decide"),
+        id=override.rule,
+        kind=override.kind or (gone.kind if gone else "decide"),
         status="vetoed",
-        reason=f"vetoed by {word.who}{f': {word.why}' if word.why else ''}",
+        reason=f"vetoed by {override.who}{f': {override.why}' if override.why else ''}",
     )
-    return {word.rule: veto, **{rule.id: rule for rule in same}}
+    return {override.rule: veto, **{rule.id: rule for rule in same}}
 
 
 def _is_as_wide(rule: Rule, gone: Rule) -> bool:
@@ -150,25 +154,25 @@ def _released(rules: dict[str, Rule], identity: str) -> dict[str, Rule]:
     return {}
 
 
-def _acts(rule: Rule) -> tuple[object, ...]:
+def _effect(rule: Rule) -> tuple[object, ...]:
     return rule.kind, rule.condition, rule.parameters
 
 
 _PLAIN: Final = re.compile(r"[^a-z0-9._-]+")
-_PATIENCE_S: Final = 5.0
+_GIT_TIMEOUT_S: Final = 5.0
 
 
-def author(path: Path, *, otherwise: str) -> str:
+def author(path: Path, *, default: str) -> str:
     """Return the git user of the work tree around a file as a source, such as ``user/ana``."""
     try:
         ended = subprocess.run(  # noqa: S603 -- fixed arguments and a folder, no shell
             ["git", "-C", str(path.parent), "config", "user.email"],  # noqa: S607 -- the git on the person's PATH
             capture_output=True,
-            timeout=_PATIENCE_S,
+            timeout=_GIT_TIMEOUT_S,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return otherwise
+        return default
     name = ended.stdout.decode(errors="replace").strip().partition("@")[0].lower()
     plain = _PLAIN.sub("-", name).strip("-")[:60]
-    return f"user/{plain}" if plain else otherwise
+    return f"user/{plain}" if plain else default

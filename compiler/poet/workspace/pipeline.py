@@ -26,8 +26,8 @@ from poet.learning.learn import learn, replay
 from poet.spec import PolicySpec, policies, policy
 from poet.spec.decisions import Decisions, Rule
 from poet.workspace.configuration import Engine
-from poet.workspace.edits import Edit, edited, say, with_words
-from poet.workspace.overrides import Word, amend, read_words
+from poet.workspace.edits import Edit, manual_edits, with_overrides
+from poet.workspace.overrides import Override, amend, append, read_overrides
 from poet.workspace.upgrade import require_current
 from poet_runtime.errors import EditError, LearnError, PluginError, PublishError, RenderError
 from poet_runtime.files import atomic_write, lock
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EMBEDDED: Final = Engine()
 WORKERS: Final = 2
-PATIENCE_S: Final = 30.0
+LOCK_TIMEOUT_S: Final = 30.0
 Progress = Callable[[str], None]
 Mode = Literal["shadow", "canary"]
 
@@ -58,7 +58,7 @@ class PolicyPlan:
     champion_source: str = ""
     source: str = ""  # of the new version
     edits: tuple[Edit, ...] = ()  # what a person changed in the champion's module
-    words: tuple[Word, ...] = ()  # the overrides that these edits express, to be added to the others
+    overrides: tuple[Override, ...] = ()  # the overrides that these edits express, to be added to the others
 
     @property
     def policy(self) -> str:
@@ -127,14 +127,14 @@ def summaries_of(
     seal(log, folder)
     with open_engine(folder, engine.name, engine.master) as opened:
         summaries = summarise(folder, until=until, engine=opened)
-    if not summaries.has_begun and until is None:
-        begun = make(
+    if not summaries.is_start_recorded and until is None:
+        started = make(
             "learning.epoch_started",
-            {"page": summaries.first_page},
+            {"epoch": summaries.first_epoch},
             source="poet",
             id="learning.epoch_started",
         )
-        log.append([begun], durable=True)
+        log.append([started], durable=True)
     return summaries
 
 
@@ -152,7 +152,7 @@ def plan(
     names: Iterable[str] = (),
     *,
     start: str = "",
-    overrides: Path | None = None,
+    templates: Path | None = None,
     who: str = "user/unknown",
     at: str = "",
 ) -> Plan:
@@ -165,7 +165,7 @@ def plan(
     costs, spent = learned_costs(summaries, configuration)
     costed = msgspec.structs.replace(configuration, costs=costs)
     document = read_document(generated)
-    rendering, words = render_in(overrides), read_words(generated)
+    rendering, overrides = render_in(templates), read_overrides(generated)
     named = sorted(names)
     found: list[PolicyPlan] = []
     left: dict[str, str] = {}
@@ -173,9 +173,9 @@ def plan(
         try:
             if (active := document.active(name)) is not None:
                 require_current(generated, name, active)
-            edits, said = edited(name, document, generated, rendering, who, at)
-            planned = _planned(name, document, generated, summaries, costed, start, (*words, *said))
-            planned = replace(planned, edits=edits, words=said)
+            edits, new = manual_edits(name, document, generated, rendering, who, at)
+            planned = _planned(name, document, generated, summaries, costed, start, (*overrides, *new))
+            planned = replace(planned, edits=edits, overrides=new)
             found.append(_compared(planned, generated, summaries, costed, rendering))
         except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
             if named:
@@ -191,14 +191,14 @@ def _planned(
     summaries: "Summaries",
     configuration: LearnConfiguration,
     start: str,
-    words: Sequence[Word] = (),
+    overrides: Sequence[Override] = (),
 ) -> PolicyPlan:
     spec, active = policy(name), document.active(name)
     if active is None:
         return first_versions(start, [spec])[0]
     entry = document.policies[name]
     champion = published_manifest(generated, name, active).decisions
-    decided = learn(spec, summaries, amend(champion, words), with_words(configuration, words))
+    decided = learn(spec, summaries, amend(champion, overrides), with_overrides(configuration, overrides))
     decided = _numbered(decided, champion, max(map(int, entry.versions)))
     refused = "" if decided.behaves_as(champion) else _refused(decided, entry, generated)
     return PolicyPlan(champion, decided, refused=refused)
@@ -207,10 +207,10 @@ def _planned(
 def _refused(decided: Decisions, entry: PolicyEntry, generated: Path) -> str:
     """Return which version with these decisions was withdrawn or is on trial; empty if none."""
     reasons = {
-        number: f"quarantined by {word.who} since {word.when}: {word.why}; "
+        number: f"quarantined by {quarantine.who} since {quarantine.when}: {quarantine.why}; "
         f"`poet release {decided.policy} {number}` lets it be offered again"
         for number in sorted(map(int, entry.versions))
-        if (word := entry.quarantined(number)) is not None
+        if (quarantine := entry.quarantined(number)) is not None
     }
     for number in sorted(map(int, entry.versions)):
         if (found := entry.slowness(number)) is not None:
@@ -274,10 +274,10 @@ def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions
     return msgspec.structs.replace(decided, version=newest + 1, revises=champion.version)
 
 
-def render_in(overrides: Path | None) -> Callable[[Decisions], RenderedModule]:
+def render_in(templates: Path | None) -> Callable[[Decisions], RenderedModule]:
     """Return the renderer of a workspace with these template overrides."""
-    has_any = overrides is not None and any(overrides.glob("*.jinja"))
-    return lambda decisions: render(decisions, overrides=overrides if has_any else None)
+    has_any = templates is not None and any(templates.glob("*.jinja"))
+    return lambda decisions: render(decisions, overrides=templates if has_any else None)
 
 
 def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[PolicyPlan, ...]:
@@ -292,7 +292,7 @@ def apply(
     changes: Sequence[PolicyPlan],
     generated: Path,
     *,
-    overrides: Path | None,
+    templates: Path | None,
     who: str,
     why: str,
     at: str,
@@ -312,7 +312,7 @@ def apply(
     PoetError
         The subclass of the stage that refused.
     """
-    rendering = render_in(overrides)
+    rendering = render_in(templates)
     checked = [_checked(rendering(each.decisions)) for each in changes]
     progress("rendered and checked")
     with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging, ThreadPoolExecutor(WORKERS) as pool:
@@ -330,9 +330,8 @@ def apply(
 
         validated = list(pool.map(prove, range(len(checked))))
     against = {each.policy: each.against for each in changes if each.against}
-    say(
-        generated, [word for each in changes for word in each.words]
-    )  # first, so that a kill loses no override
+    # before the versions, so that a kill loses no override
+    append(generated, [override for each in changes for override in each.overrides])
     versions = publish(
         validated,
         generated,
@@ -347,6 +346,6 @@ def apply(
     for each in changes:
         if each.edits:  # the new version contains the edit; the old one is restored as published
             name = f"{module_name(each.policy, each.champion.version)}.py"
-            with lock(generated, timeout_s=PATIENCE_S):
+            with lock(generated, timeout_s=LOCK_TIMEOUT_S):
                 atomic_write(generated / name, rendering(each.champion).source.encode())
     return versions

@@ -18,7 +18,7 @@ from poet.learning.learn import learn
 from poet.spec import decisions as documents
 from poet.spec import policy as spec_of
 from poet.spec.decisions import Decisions, Rule
-from poet.workspace.overrides import Word, amend
+from poet.workspace.overrides import Override, amend
 from poet.workspace.pipeline import Plan
 from poet_runtime.errors import LearnError
 from poet_runtime.files import JsonDocument, to_json
@@ -85,7 +85,7 @@ def read_plan(path: Path) -> SavedPlan:
     ).read(path)
 
 
-def moved(plan: SavedPlan, now: Plan, render: Rendering) -> Iterator[str]:
+def stale_reasons(plan: SavedPlan, now: Plan, render: Rendering) -> Iterator[str]:
     """Yield the reasons why a plan is out of date; none if it can be applied unchanged."""
     if plan.log_position != now.log_position:
         yield f"it was made for log position {plan.log_position}, the log is at {now.log_position}"
@@ -140,10 +140,10 @@ def verify(
             manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
         )
     rendered = render(again).source.encode()
-    kept = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
+    published = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
     return (
         _difference(documents.encode(manifest.decisions), documents.encode(again))
-        or _difference(kept, rendered)
+        or _difference(published, rendered)
         or _difference_on_disk(generated / f"{module_name(policy, number)}.py", manifest, rendered)
     )
 
@@ -160,19 +160,21 @@ def _learned(wanted: Decisions, champion: Decisions, summaries: "Summaries") -> 
     """Learn from the version's own starting point: pins and vetoes are inputs, not learned."""
     configuration = msgspec.convert(wanted.configuration, LearnConfiguration)
     vetoes = [_veto(rule, wanted.policy) for rule in wanted.rules if rule.status == "vetoed"]
-    said = {rule.id: rule for rule in wanted.rules if rule.status == "pinned" or rule.id in _ids(vetoes)}
-    begun = {rule.id: rule for rule in amend(champion, vetoes).rules} | said
-    amended = msgspec.structs.replace(champion, rules=tuple(sorted(begun.values(), key=lambda rule: rule.id)))
+    given = {rule.id: rule for rule in wanted.rules if rule.status == "pinned" or rule.id in _ids(vetoes)}
+    initial = {rule.id: rule for rule in amend(champion, vetoes).rules} | given
+    amended = msgspec.structs.replace(
+        champion, rules=tuple(sorted(initial.values(), key=lambda rule: rule.id))
+    )
     decided = learn(spec_of(wanted.policy), summaries, amended, configuration)
     return msgspec.structs.replace(decided, version=wanted.version, revises=wanted.revises)
 
 
-def _veto(rule: Rule, policy: str) -> Word:
-    return Word(policy=policy, rule=rule.id, word="veto", kind=rule.kind, who="", when="")
+def _veto(rule: Rule, policy: str) -> Override:
+    return Override(policy=policy, rule=rule.id, action="veto", kind=rule.kind, who="", when="")
 
 
-def _ids(words: list[Word]) -> set[str]:
-    return {word.rule for word in words}
+def _ids(overrides: list[Override]) -> set[str]:
+    return {override.rule for override in overrides}
 
 
 def _difference(was: bytes, now: bytes) -> str:

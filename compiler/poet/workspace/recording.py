@@ -84,20 +84,20 @@ class Recorder(BackgroundWorker):
         answer in seconds since 1970; the default is now.
         """
         recording = Recording(self._new_id(), self._new_id, self._is_audited)
-        asked, answer, held, told = self._identified(policy, arguments, result, recording)
+        runtime, answer, kept, consequences = self._identified(policy, arguments, result, recording)
         now = self._clock() if when is None else when
         execution = Execution(
             execution_id=recording.execution_id,
             policy=policy,
             version=version,
-            arguments=held,
+            arguments=kept,
             answer=answer,
             audit_rate=self._audit_rate,
         )
-        self._append(told, now)
+        self._append(consequences, now)
         if self._thread is None:
             self._start_thread()
-        self._waiting.put((asked, execution, now))
+        self._waiting.put((runtime, execution, now))
         self._last.set(recording.execution_id)
         return answer
 
@@ -105,10 +105,10 @@ class Recorder(BackgroundWorker):
         self, policy: str, arguments: Mapping[str, Any], result: Any, recording: Recording
     ) -> tuple[RuntimePolicy, Any, Mapping[str, Any], tuple[RecordedEvent, ...]]:
         """Convert the answer with the policy's code. If that code fails, the caller still gets the answer."""
-        asked = runtime_policy(policy).for_answer(result)
+        runtime = runtime_policy(policy).for_answer(result)
         try:
-            answer = asked.identify(result, recording)
-            return asked, answer, asked.hold(arguments), tuple(asked.consequences(answer, recording))
+            answer = runtime.identify(result, recording)
+            return runtime, answer, runtime.hold(arguments), tuple(runtime.consequences(answer, recording))
         except Exception as failure:  # noqa: BLE001 -- kept, and raised by the next flush
             self._failure = failure
             return RuntimePolicy(name=policy), result, {}, ()
@@ -120,8 +120,8 @@ class Recorder(BackgroundWorker):
     def _is_audited(self, execution_id: str) -> bool:
         return is_audited(execution_id, self._audit_rate)
 
-    def _append(self, told: Iterable[RecordedEvent], when: float) -> None:
-        if events := [make(type_, data, source=self._source, time=when) for type_, data in told]:
+    def _append(self, consequences: Iterable[RecordedEvent], when: float) -> None:
+        if events := [make(type_, data, source=self._source, time=when) for type_, data in consequences]:
             self._log.append(events)
 
     def flush(self) -> None:
@@ -135,9 +135,9 @@ class Recorder(BackgroundWorker):
             An execution could not be recorded.
         """
         if self._thread is not None:
-            turn = threading.Event()
-            self._waiting.put(turn)
-            turn.wait()
+            reached = threading.Event()
+            self._waiting.put(reached)
+            reached.wait()
         else:
             self._record_here()
         if self._failure is not None:
@@ -170,7 +170,7 @@ class Recorder(BackgroundWorker):
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
             with self._step():
-                self._take(item)
+                self._process(item)
             if self._is_late:
                 return
 
@@ -178,9 +178,9 @@ class Recorder(BackgroundWorker):
         """Record pending answers where no thread could be started."""
         with suppress(queue.Empty):
             while True:
-                self._take(self._waiting.get_nowait())
+                self._process(self._waiting.get_nowait())
 
-    def _take(self, item: "_Waiting | threading.Event | None") -> None:
+    def _process(self, item: "_Waiting | threading.Event | None") -> None:
         if item is None:
             return
         if isinstance(item, threading.Event):
@@ -191,15 +191,15 @@ class Recorder(BackgroundWorker):
         except BaseException as failure:  # noqa: BLE001 -- kept, and raised by the next flush
             self._failure = failure
 
-    def _record(self, asked: RuntimePolicy, execution: Execution, when: float) -> None:
-        type_, data = asked.execution(execution)
-        if asked.sketched is not None and (data.get("drifted") or data.get("audit")):
-            data |= _drawn(execution.arguments, asked.sketched)
+    def _record(self, runtime: RuntimePolicy, execution: Execution, when: float) -> None:
+        type_, data = runtime.execution(execution)
+        if runtime.sketched is not None and (data.get("drifted") or data.get("audit")):
+            data |= _sketch(execution.arguments, runtime.sketched)
         event = make(type_, data, source=self._source, id=execution.execution_id, time=when)
         self._log.append([event])
 
 
-def _drawn(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+def _sketch(arguments: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
     """Return both samples as shown to a reviewer, without values of single rows."""
     current, reference = names
     try:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from poet.workspace.compile_lock import TURN, WATCH, NewFeedback, remember
+from poet.workspace.compile_lock import LOCK_FILE, WATCH_LOCK_FILE, NewFeedback, save_checkpoint
 from poet.workspace.workspace import Report, Workspace
 from poet_runtime.errors import LogError, PoetError, PublishError, RegistryError, SummaryError, WorkspaceError
 from poet_runtime.files import FileLock
@@ -14,10 +14,10 @@ from poet_runtime.files import FileLock
 SETTLE_AT_MOST: Final = 10  # debounce periods: bounds the wait in a stream without pauses
 LOCK_POLL_S: Final = 0.2
 PASSING: Final = (LogError, SummaryError, PublishError, RegistryError, WorkspaceError, OSError)
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
-def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage: None) -> Report:
+def compile_with_checkpoint(workspace: Workspace, *, progress: Echo = lambda _stage: None) -> Report:
     """Compile; record a refusal, because the same feedback would be refused again.
 
     Raises
@@ -31,13 +31,13 @@ def compile_and_remember(workspace: Workspace, *, progress: Say = lambda _stage:
     except PASSING:
         raise
     except Exception as error:
-        remember(workspace.path, position, refused=str(error) or repr(error))
+        save_checkpoint(workspace.path, position, refused=str(error) or repr(error))
         raise
 
 
-def compile_job(workspace: Workspace, _arguments: Mapping[str, str], progress: Say) -> Mapping[str, int]:
+def compile_job(workspace: Workspace, _arguments: Mapping[str, str], progress: Echo) -> Mapping[str, int]:
     """Compile as a job in a separate process."""
-    return compile_and_remember(workspace, progress=progress).versions
+    return compile_with_checkpoint(workspace, progress=progress).versions
 
 
 def watch(
@@ -46,7 +46,7 @@ def watch(
     once: bool = False,
     interval_s: float = 2.0,
     debounce_s: float = 5.0,
-    say: Say,
+    echo: Echo,
     compiled: Callable[[Report], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -62,7 +62,7 @@ def watch(
         Seconds between two checks of the log.
     debounce_s
         A compile starts after so many seconds without new events, or at the latest after ten times that.
-    say, compiled
+    echo, compiled
         Called with messages and with the report of each compile.
 
     Raises
@@ -71,31 +71,38 @@ def watch(
         There is no workspace to watch.
     """
     Workspace.open(folder).close()
-    with closing(FileLock(folder / WATCH)) as lock:
-        _take(lock, "watched", say, sleep)
-        said = ""
+    with closing(FileLock(folder / WATCH_LOCK_FILE)) as lock:
+        _acquire(lock, "watched", echo, sleep)
+        last_error = ""
         while True:
             try:
                 with Workspace.open(folder) as workspace:
-                    _round(workspace, once=once, interval_s=interval_s, debounce_s=debounce_s,
-                           say=say, compiled=compiled, sleep=sleep)  # fmt: skip
-                said = ""
+                    _compile_when_due(
+                        workspace,
+                        once=once,
+                        interval_s=interval_s,
+                        debounce_s=debounce_s,
+                        echo=echo,
+                        compiled=compiled,
+                        sleep=sleep,
+                    )
+                last_error = ""
             except Exception as error:
                 if once:
                     raise
-                said = _told(error, said, say)
+                last_error = _echo_error(error, last_error, echo)
                 sleep(interval_s)
             if once:
                 return
 
 
-def _round(
+def _compile_when_due(
     workspace: Workspace,
     *,
     once: bool,
     interval_s: float,
     debounce_s: float,
-    say: Say,
+    echo: Echo,
     compiled: Callable[[Report], None],
     sleep: Callable[[float], None],
 ) -> None:
@@ -104,16 +111,16 @@ def _round(
     threshold = workspace.configuration.learn.learning_threshold
     while (count := new.count()) < threshold:
         if once:
-            say(f"{count} of {threshold} feedback events since the last compile: nothing to do")
+            echo(f"{count} of {threshold} feedback events since the last compile: nothing to do")
             return
         sleep(interval_s)
     if not once:
         count = _settled(new, count, debounce_s, sleep)
-    with closing(FileLock(workspace.path / TURN)) as turn:
-        _take(turn, "compiled", say, sleep)
+    with closing(FileLock(workspace.path / LOCK_FILE)) as lock:
+        _acquire(lock, "compiled", echo, sleep)
         if new.count() >= threshold:  # the previous holder of the lock may have compiled it
-            say(f"{count} feedback events since the last compile: compiling")
-            compiled(compile_and_remember(workspace, progress=lambda stage: say(f"  {stage}")))
+            echo(f"{count} feedback events since the last compile: compiling")
+            compiled(compile_with_checkpoint(workspace, progress=lambda stage: echo(f"  {stage}")))
 
 
 def _settled(new: NewFeedback, count: int, debounce_s: float, sleep: Callable[[float], None]) -> int:
@@ -125,18 +132,18 @@ def _settled(new: NewFeedback, count: int, debounce_s: float, sleep: Callable[[f
     return count
 
 
-def _take(lock: FileLock, what: str, say: Say, sleep: Callable[[float], None]) -> None:
-    is_said = False
+def _acquire(lock: FileLock, what: str, echo: Echo, sleep: Callable[[float], None]) -> None:
+    is_reported = False
     while not lock.try_acquire():
-        if not is_said:
-            say(f"the workspace is being {what} by {lock.holder()}; waiting until that ends")
-            is_said = True
+        if not is_reported:
+            echo(f"the workspace is being {what} by {lock.holder()}; waiting until that ends")
+            is_reported = True
         sleep(LOCK_POLL_S)
 
 
-def _told(error: Exception, said: str, say: Say) -> str:
+def _echo_error(error: Exception, last_error: str, echo: Echo) -> str:
     """Report an error unless it was the last message."""
     text = str(error) if isinstance(error, PoetError) else f"unexpected {error!r}; still watching"
-    if text != said:
-        say(f"poet: {text}")
+    if text != last_error:
+        echo(f"poet: {text}")
     return text

@@ -20,13 +20,11 @@ from poet.log import BufferedLog, open_log
 from poet.spec import policies
 from poet.spec import policy as spec_of
 from poet.spec.decisions import Decisions
-from poet.workspace import compile_lock as turns
-from poet.workspace import edits as by_hand
-from poet.workspace import pipeline
+from poet.workspace import compile_lock, edits, overrides, pipeline
 from poet.workspace import plan as saved_plan
 from poet.workspace import upgrade as upgrades
 from poet.workspace.configuration import Configuration, EngineName, initial_text, read_configuration
-from poet.workspace.overrides import Word, last_words, read_words
+from poet.workspace.overrides import Override
 from poet.workspace.pipeline import Plan
 from poet.workspace.plan import verify
 from poet.workspace.recording import Recorder
@@ -138,7 +136,7 @@ class Workspace:
         pipeline.apply(
             pipeline.first_versions(start),
             folder / "generated",
-            overrides=None,
+            templates=None,
             who=_who(),
             why=f"start = {start}",
             at=_at(clock),
@@ -242,7 +240,7 @@ class Workspace:
             self.configuration.learn,
             policies,
             start=self.configuration.start,
-            overrides=self.path / "templates",
+            templates=self.path / "templates",
             who=self.who,
             at=_at(self.clock),
         )
@@ -273,7 +271,7 @@ class Workspace:
         PoetError
             The subclass of the stage that refused; the active versions do not change.
         """
-        by_hand.put_back(self.generated)
+        edits.restore_modules(self.generated)
         planned = (
             self.plan(policies, engine=engine)
             if agreed is None
@@ -286,7 +284,7 @@ class Workspace:
             versions = pipeline.apply(
                 planned.changes,
                 self.generated,
-                overrides=self.path / "templates",
+                templates=self.path / "templates",
                 who=self.who,
                 why=f"learned from feedback up to log position {planned.log_position}",
                 at=_at(self.clock),
@@ -297,12 +295,12 @@ class Workspace:
                 progress=progress,
             )
             self.registry.refresh()
-            self._tell_of_edits(planned)
+            self._emit_adjustments(planned)
         covered = len(planned.policies) + len(planned.left)
         if covered == len(
             self.registry.names()
         ):  # not if only some policies were compiled: the others are still due
-            turns.remember(self.path, planned.log_position)
+            compile_lock.save_checkpoint(self.path, planned.log_position)
         return Report(planned, {version.policy: version.number for version in versions})
 
     def saved(self, plan: Plan) -> bytes:
@@ -313,7 +311,7 @@ class Workspace:
         agreed = saved_plan.read_plan(path)
         until = min(agreed.log_position, self.log.position()) if despite_news else None
         now = self.plan([each.policy for each in agreed.policies], until=until)
-        if reasons := list(saved_plan.moved(agreed, now, self._render())):
+        if reasons := list(saved_plan.stale_reasons(agreed, now, self._render())):
             raise LearnError(
                 f"{path} is out of date: {'; '.join(reasons)}. Run `poet plan` again and review the new plan"
             )
@@ -322,11 +320,10 @@ class Workspace:
     def _render(self) -> Callable[[Decisions], RenderedModule]:
         return pipeline.render_in(self.path / "templates")
 
-    def words(self) -> tuple[Word, ...]:
+    def overrides(self) -> tuple[Override, ...]:
         """Return the pins and vetoes in effect."""
-        return tuple(
-            each for each in last_words(read_words(self.generated)).values() if each.word != "release"
-        )
+        stored = overrides.current_overrides(overrides.read_overrides(self.generated))
+        return tuple(each for each in stored.values() if each.action != "release")
 
     def pin_rule(
         self, policy: str, rule: str, *, values: Mapping[str, object] | None = None, why: str = ""
@@ -338,7 +335,7 @@ class Workspace:
         EditError
             The active version has no such rule, or the values are not valid for it.
         """
-        word = by_hand.pinned(
+        override = edits.pin_override(
             self.generated,
             policy,
             rule,
@@ -348,12 +345,12 @@ class Workspace:
             at=_at(self.clock),
             why=why,
         )
-        by_hand.say(self.generated, [word])
+        overrides.append(self.generated, [override])
 
     def veto_rule(self, policy: str, rule: str, *, why: str = "") -> None:
         """Veto a rule until it is released; the next compile removes it."""
         spec_of(policy)
-        self._say(policy, rule, "veto", why)
+        self._append_override(policy, rule, "veto", why)
 
     def release_rule(self, policy: str, rule: str, *, why: str = "") -> None:
         """Remove a pin or a veto.
@@ -363,15 +360,17 @@ class Workspace:
         EditError
             The rule has neither a pin nor a veto.
         """
-        known = {(each.policy, each.rule) for each in self.words()}
+        known = {(each.policy, each.rule) for each in self.overrides()}
         if (policy, rule) not in known:
             named = ", ".join(f"{name} {each}" for name, each in sorted(known)) or "none"
             raise EditError(f"{rule} of {policy} is neither pinned nor vetoed; pinned or vetoed are: {named}")
-        self._say(policy, rule, "release", why)
+        self._append_override(policy, rule, "release", why)
 
-    def _say(self, policy: str, rule: str, word: Literal["veto", "release"], why: str) -> None:
-        said = Word(policy=policy, rule=rule, word=word, who=self.who, when=_at(self.clock), why=why)
-        by_hand.say(self.generated, [said])
+    def _append_override(self, policy: str, rule: str, action: Literal["veto", "release"], why: str) -> None:
+        override = Override(
+            policy=policy, rule=rule, action=action, who=self.who, when=_at(self.clock), why=why
+        )
+        overrides.append(self.generated, [override])
 
     def verify(self, policy: str, version: int) -> str:
         """Relearn a version from its log prefix; return the first difference, empty if there is none."""
@@ -379,9 +378,9 @@ class Workspace:
         pipeline.summaries_of(self.log, segments)
         return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())
 
-    def _tell_of_edits(self, plan: Plan) -> None:
+    def _emit_adjustments(self, plan: Plan) -> None:
         for each in plan.changes:
-            for type_, data, source, identity in by_hand.adjustments(each.champion, each.edits, each.words):
+            for type_, data, source, identity in edits.adjustments(each.champion, each.edits, each.overrides):
                 self.emit(type_, data, source=source, id=identity)
 
     def check(self) -> list[Difference]:

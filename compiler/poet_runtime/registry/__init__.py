@@ -1,7 +1,15 @@
 """The registry, which resolves a policy to its active version and swaps versions under running calls."""
 
 from poet_runtime.registry.canary import has_sides, is_on_canary
-from poet_runtime.registry.changes import Change, activate, moved, on_trial, refuse_share, release, rollback
+from poet_runtime.registry.changes import (
+    Change,
+    activate,
+    on_trial,
+    refuse_share,
+    release,
+    rollback,
+    with_active_version,
+)
 from poet_runtime.registry.load import (
     UPGRADE_FILE,
     ChangedModule,
@@ -54,7 +62,6 @@ __all__ = [
     "decode_document",
     "has_sides",
     "is_on_canary",
-    "moved",
     "on_trial",
     "published_bytes",
     "read_document",
@@ -63,4 +70,5 @@ __all__ = [
     "refuse_share",
     "release",
     "rollback",
+    "with_active_version",
 ]

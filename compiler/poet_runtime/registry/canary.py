@@ -38,7 +38,7 @@ def split(
     canary: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Return a function that passes each call to the champion or the canary, by feature and model."""
-    signature, asked = inspect.signature(champion), runtime_policy(policy)
+    signature, runtime = inspect.signature(champion), runtime_policy(policy)
 
     @wraps(champion)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ def split(
             arguments = signature.bind(*args, **kwargs).arguments
         except TypeError:
             return champion(*args, **kwargs)  # raises Python's own TypeError for the caller's mistake
-        feature, model = asked.feature_of(arguments), asked.model_of(arguments)
+        feature, model = runtime.feature_of(arguments), runtime.model_of(arguments)
         chosen = canary if is_on_canary(policy, version, feature, model, share) else champion
         return chosen(*args, **kwargs)
 

@@ -118,7 +118,7 @@ class Change:
 
     def quarantine(self, entry: PolicyEntry, number: int, *, is_release: bool = False) -> PolicyEntry:
         """Return the entry with a quarantine or a release of a version added."""
-        word = Quarantine(
+        added = Quarantine(
             sha256=entry.versions[str(number)].sha256,
             version=number,
             who=self.who,
@@ -126,7 +126,7 @@ class Change:
             when=self.at,
             is_release=is_release,
         )
-        return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, word))
+        return msgspec.structs.replace(entry, quarantine=(*entry.quarantine, added))
 
     def mark_slow(self, entry: PolicyEntry, number: int) -> PolicyEntry:
         """Return the entry with a version marked as slow, for the reason of this change."""
@@ -170,7 +170,7 @@ class Change:
             )
 
 
-def moved(entry: PolicyEntry, number: int) -> PolicyEntry:
+def with_active_version(entry: PolicyEntry, number: int) -> PolicyEntry:
     """Return the entry with another active version, without trials and without its earlier slowness."""
     ended = msgspec.structs.replace(entry.without_slowness(number), shadow=None, canary=None)
     if entry.active == number:
@@ -191,8 +191,8 @@ def _changes(before: PolicyEntry | None, after: PolicyEntry) -> Iterator[tuple[M
             yield begins, new.version
         elif new is None and old is not None:
             yield ends, old.version
-    for word in after.quarantine[0 if before is None else len(before.quarantine) :]:
-        yield "release" if word.is_release else "quarantine", word.version
+    for each in after.quarantine[0 if before is None else len(before.quarantine) :]:
+        yield "release" if each.is_release else "quarantine", each.version
 
 
 PATIENCE_S: Final = 30.0
@@ -218,7 +218,7 @@ def activate(
     with _changing(generated, who=who, why=why, at=at) as change:
         change.published(policy, number)
         entry = _allowed(change, policy, number, despite_quarantine=despite_quarantine)
-        change.commit_one(policy, moved(entry, number))
+        change.commit_one(policy, with_active_version(entry, number))
 
 
 def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> int:
@@ -244,7 +244,7 @@ def rollback(generated: Path, policy: str, *, who: str, why: str, at: str) -> in
                 f"`poet activate {policy} N` activates any published version"
             )
         change.published(policy, number)
-        change.commit_one(policy, moved(_allowed(change, policy, number), number))
+        change.commit_one(policy, with_active_version(_allowed(change, policy, number), number))
     return number
 
 
@@ -350,7 +350,7 @@ def withdraw(
         after = change.mark_slow(entry, number) if is_slow else change.quarantine(entry, number)
         if entry.active == number:
             change.published(policy, to)
-            # not `moved`: the next rollback must not go to the version that was withdrawn
+            # not `with_active_version`: the next rollback must not go to the version that was withdrawn
             after = msgspec.structs.replace(
                 after, active=to, previous=_before(entry, to), shadow=None, canary=None
             )
@@ -377,13 +377,14 @@ def _changing(generated: Path, *, who: str, why: str, at: str) -> Iterator[Chang
 
 def _allowed(change: Change, policy: str, number: int, *, despite_quarantine: bool = False) -> PolicyEntry:
     entry = change.entry(policy)
-    word = entry.quarantined(number)
-    if word is None:
+    quarantine = entry.quarantined(number)
+    if quarantine is None:
         return entry
     if despite_quarantine:
         return change.quarantine(entry, number, is_release=True)
     raise PublishError(
-        f"{policy} version {number} is quarantined by {word.who} since {word.when}: {word.why}; "
+        f"{policy} version {number} is quarantined by {quarantine.who} since {quarantine.when}: "
+        f"{quarantine.why}; "
         "activate another version, or override the quarantine: "
         f"`poet activate {policy} {number} --despite-quarantine`"
     )

@@ -150,12 +150,12 @@ class Guard:
         self.failures, self.slow_calls, self.slow_series = _Counted(), _Counted(), _Counted()
         self.is_broken = self.is_proven = False
         self._on_broken, self._on_slow, self._on_proven = on_broken, on_slow, on_proven
-        self._types: frozenset[type] = _said_types(previous)
+        self._types: frozenset[type] = _declared_types(previous)
         self._budget_s = SUSPICIOUS_S if runtime_policy(loaded.policy).is_timed else float("inf")
         self._timers = timers
         self._speed = SpeedWatch(loaded.function, previous.function, previous.number, timers)
         self._count = itertools.count(1)
-        self.forked()
+        self.reset_after_fork()
 
     def call(self, *, says_who: bool = False) -> Callable[..., Any]:
         """Return the version's function, with the previous version's answer if it fails.
@@ -170,7 +170,7 @@ class Guard:
             again: Arguments = (args, kwargs)
             if not (can_be_reread(map(type, args)) and can_be_reread(map(type, kwargs.values()))):
                 (args, kwargs), again = twice(args, kwargs)
-            begun = wall()
+            started = wall()
             try:
                 result = function(*args, **kwargs)
             except Exception as error:
@@ -178,7 +178,7 @@ class Guard:
                 if answer is _FAILED_TOO:
                     raise
                 return _given(answer, says_who=says_who)
-            took = wall() - begun
+            took = wall() - started
             if took > budget_s or type(result) not in self._types:
                 return _given(self._examined(result, took, again), says_who=says_who)
             if count() == PROVEN_AFTER:
@@ -257,10 +257,10 @@ class Guard:
         if is_news:
             (self._on_broken if counted is self.failures else self._on_slow)(counted.first)
 
-    def forked(self) -> None:
+    def reset_after_fork(self) -> None:
         """Replace the locks in a forked child, where the threads that held them do not exist."""
         self._failing = threading.Lock()
-        self._speed.forked()
+        self._speed.reset_after_fork()
 
     @property
     def slow_count(self) -> int:
@@ -285,15 +285,15 @@ def _given(answer: Any, *, says_who: bool) -> Any:
 
 def plain(text: str) -> str:
     """Return a text as one short line without control characters."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
-    line = " ".join(words)
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = " ".join(printable.split())
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
-def _said_types(version: LoadedVersion) -> frozenset[type]:
+def _declared_types(version: LoadedVersion) -> frozenset[type]:
     """Return the declared return type of a version's function, if it declares one."""
-    said = getattr(version.function, "__annotations__", {}).get("return")
-    return frozenset({said}) if isinstance(said, type) else frozenset()
+    declared = getattr(version.function, "__annotations__", {}).get("return")
+    return frozenset({declared}) if isinstance(declared, type) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +325,10 @@ class Withdrawn:
         if failure is None or version is None or version.sha256 != failure.sha256:
             return None
         kind = "set aside as slow" if failure.is_slow else "withdrawn"
-        said = f"{kind} by this process: {failure.why}"
-        return f"{said}; registry.json was not changed: {failure.unwritten}" if failure.unwritten else said
+        reason = f"{kind} by this process: {failure.why}"
+        return (
+            f"{reason}; registry.json was not changed: {failure.unwritten}" if failure.unwritten else reason
+        )
 
     def instead(self, policy: str, number: int) -> int | None:
         """Return the version that answers instead of one that failed."""

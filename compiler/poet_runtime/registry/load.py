@@ -26,7 +26,7 @@ State = Literal["published", "line ends", "edited", "missing", "unreadable"]
 
 _RUNS: Final = "the published source runs"
 _REWRITES: Final = "`poet compile` writes it again"
-_SAYS: Final[dict[State, str]] = {
+_STATE_MESSAGES: Final[dict[State, str]] = {
     "line ends": "differs from the published file only in its line endings",
     "edited": f"was edited after it was published; {_RUNS}",
     "missing": f"is missing; {_RUNS}",
@@ -43,7 +43,7 @@ _NEXT_OF_OLD: Final = (
 )
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _ManifestSource(msgspec.Struct, frozen=True):
     """The part of a manifest that contains the module; manifests of older releases have no source."""
 
     source: str | None = None
@@ -71,7 +71,7 @@ class ChangedModule:
     @property
     def says(self) -> str:
         """A description of the change, and of the source that runs."""
-        return _SAYS[self.state]
+        return _STATE_MESSAGES[self.state]
 
     @property
     def next_step(self) -> str:
@@ -113,13 +113,13 @@ def published_bytes(path: Path, sha256: str) -> bytes:
                 f"{path} is from an upgrade that did not finish; run `poet upgrade` again in its workspace"
             )
         digest = hashlib.sha256(content).hexdigest()
-        told = f"its sha256 is {digest[:12]}…, published was {sha256[:12]}…"
+        digests = f"its sha256 is {digest[:12]}…, published was {sha256[:12]}…"
         if path.suffix == ".json":
             raise RegistryError(
-                f"{path} is not the manifest that was published ({told}); restore it from version control"
+                f"{path} is not the manifest that was published ({digests}); restore it from version control"
             )
         raise RegistryError(
-            f"{path} is not the module that was published ({told}), and its manifest contains no source; "
+            f"{path} is not the module that was published ({digests}), and its manifest contains no source; "
             "an edited version never runs: restore it from version control"
         )
     return published
@@ -138,8 +138,8 @@ def read_published(generated: Path, entry: VersionEntry) -> PublishedVersion:
     manifest = published_bytes(path.with_suffix(".json"), entry.manifest_sha256)
     state, content = _on_disk(path, entry.sha256)
     if content is None:
-        kept = _kept(path.with_suffix(".json"), manifest, entry.sha256)
-        content = published_bytes(path, entry.sha256) if kept is None else kept
+        source = _manifest_source(path.with_suffix(".json"), manifest, entry.sha256)
+        content = published_bytes(path, entry.sha256) if source is None else source
     return PublishedVersion(path, content, manifest, state)
 
 
@@ -170,9 +170,9 @@ def _on_disk(path: Path, sha256: str) -> tuple[State, bytes | None]:
     return ("published" if published == content else "line ends"), published
 
 
-def _kept(path: Path, manifest: bytes, sha256: str) -> bytes | None:
+def _manifest_source(path: Path, manifest: bytes, sha256: str) -> bytes | None:
     try:
-        source = msgspec.json.decode(manifest, type=_Kept).source
+        source = msgspec.json.decode(manifest, type=_ManifestSource).source
     except msgspec.DecodeError as error:
         raise RegistryError(f"{path} is not a manifest: {error}; restore it from version control") from error
     if source is None:
@@ -218,12 +218,12 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
         changed = ChangedModule(number, path, published.state, is_active=False)
         _log.warning("%s %s", path, changed.says)
     module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, filename, source)
-    function, said = getattr(module, policy, None), getattr(module, "VERSION", None)
-    if not callable(function) or said != number:
+    function, declared = getattr(module, policy, None), getattr(module, "VERSION", None)
+    if not callable(function) or declared != number:
         del sys.modules[module.__name__]
         has = "a" if callable(function) else "no"
         raise RegistryError(
-            f"{path} has {has} function {policy} and VERSION = {said!r}, registry.json says {number}; "
+            f"{path} has {has} function {policy} and VERSION = {declared!r}, registry.json says {number}; "
             "restore both from version control"
         )
     # A traceback shows the source that ran, even if the file is edited afterwards.

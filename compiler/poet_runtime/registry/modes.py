@@ -73,7 +73,7 @@ class Modes:
                 canary=self._recorded(canary, champion),
             )
         if shadow is not None and entry.shadow is not None and shadow is not champion:
-            function = self._shadow(shadow, champion, entry.shadow.share).beside(function)
+            function = self._shadow(shadow, champion, entry.shadow.share).attach_to(function)
         return function
 
     def _recorded(self, loaded: LoadedVersion, previous: LoadedVersion | None) -> Callable[..., Any]:
@@ -124,16 +124,18 @@ class Modes:
 
     def tallies(self, document: RegistryDocument) -> list[Tally]:
         """Return the tallies of the shadows that are running."""
-        told = {} if self._log is None else read_tallies(self._log)
+        written = {} if self._log is None else read_tallies(self._log)
         found = []
         for policy, entry in sorted(document.policies.items()):
             if entry.shadow is None:
                 continue
             sha256 = entry.versions[str(entry.shadow.version)].sha256
             key = policy, entry.shadow.version, sha256, entry.active
-            total = told.get(key, Tally(policy=policy, version=key[1], sha256=sha256, champion=entry.active))
+            total = written.get(
+                key, Tally(policy=policy, version=key[1], sha256=sha256, champion=entry.active)
+            )
             for shadow in self._shadows.values():
-                new = shadow.untold()
+                new = shadow.unwritten()
                 if (new.policy, new.version, new.sha256, new.champion) == key:
                     total += new
             found.append(total)
@@ -144,7 +146,7 @@ class Modes:
         for shadow in list(self._shadows.values()):
             shadow.flush()
 
-    def forked(self) -> None:
+    def reset_after_fork(self) -> None:
         """Replace the locks of the guards in a forked child. Shadows reset themselves."""
         for guard in self._guards.values():
-            guard.forked()
+            guard.reset_after_fork()

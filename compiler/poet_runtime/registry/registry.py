@@ -260,9 +260,9 @@ class Registry:
                 "shadow": msgspec.to_builtins(entry.shadow),
                 "canary": msgspec.to_builtins(entry.canary),
                 "quarantine": [
-                    msgspec.to_builtins(word)
+                    msgspec.to_builtins(quarantine)
                     for number in sorted(map(int, entry.versions))
-                    if (word := entry.quarantined(number)) is not None
+                    if (quarantine := entry.quarantined(number)) is not None
                 ],
                 "slow": [msgspec.to_builtins(each) for each in entry.slow],
             }
@@ -337,8 +337,8 @@ class Registry:
         return entry.quarantined(number) is not None or self._withdrawn.why(name, number, entry) is not None
 
     def _refuse_failed(self, name: str, entry: PolicyEntry, number: int) -> None:
-        word = entry.quarantined(number)
-        why = f"quarantined since {word.when}: {word.why}" if word else None
+        quarantine = entry.quarantined(number)
+        why = f"quarantined since {quarantine.when}: {quarantine.why}" if quarantine else None
         why = why or self._withdrawn.why(name, number, entry)
         if why is not None:
             raise RegistryError(f"version {number} is {why}")
@@ -364,9 +364,9 @@ class Registry:
     def _previous(self, name: str, entry: PolicyEntry, refusals: dict[str, str]) -> LoadedVersion | None:
         """Return the last good version for a process that has none loaded, if that version is still good."""
         number = self._withdrawn.instead(name, entry.active) or entry.previous
-        return self._beside("previous", name, number, entry, refusals)
+        return self._load_role("previous", name, number, entry, refusals)
 
-    def _beside(
+    def _load_role(
         self, role: str, name: str, number: int | None, entry: PolicyEntry, refusals: dict[str, str]
     ) -> LoadedVersion | None:
         """Return the version in a role next to the active one; None if there is none or it is refused."""
@@ -400,23 +400,23 @@ class Registry:
             "canary": entry.canary.version if entry.canary else None,
             "shadow": entry.shadow.version if entry.shadow else None,
         }
-        beside = {
-            role: self._beside(role, champion.policy, number, entry, refusals)
+        loaded_roles = {
+            role: self._load_role(role, champion.policy, number, entry, refusals)
             for role, number in numbers.items()
             if number != champion.number
         }
         return self._modes.call(
             champion,
             entry,
-            previous=beside.get("previous"),
-            canary=beside.get("canary"),
-            shadow=beside.get("shadow"),
+            previous=loaded_roles.get("previous"),
+            canary=loaded_roles.get("canary"),
+            shadow=loaded_roles.get("shadow"),
         )
 
-    def _forked(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._following = threading.RLock()
         self._pinning = threading.Lock()
-        self._modes.forked()
+        self._modes.reset_after_fork()
 
 
 # In a forked child there is no thread to release a lock that another thread held.
@@ -425,7 +425,7 @@ _registries: "WeakSet[Registry]" = WeakSet()
 
 def _unlock_all() -> None:
     for registry in list(_registries):
-        registry._forked()  # noqa: SLF001 -- the same module
+        registry._reset_after_fork()  # noqa: SLF001 -- the same module
 
 
 call_after_fork_in_child(_unlock_all)

@@ -78,16 +78,16 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, **sums, witnesses=self.witnesses + other.witnesses)
 
     def __str__(self) -> str:
-        said = f"{_grouped(self.compared)} compared, {_grouped(self.differ)} differ"
+        text = f"{_grouped(self.compared)} compared, {_grouped(self.differ)} differ"
         kinds = (
             ("fewer_alerts", self.fewer_alerts),
             ("more_alerts", self.more_alerts),
             ("different", self.different),
         )
-        told = ", ".join(f"{_grouped(count)} {name}" for name, count in kinds if count)
-        said += f" ({told})" if told else ""
-        said += f", {_grouped(self.failed)} failed"
-        return said + (f", {_grouped(self.skipped)} skipped" if self.skipped else "")
+        details = ", ".join(f"{_grouped(count)} {name}" for name, count in kinds if count)
+        text += f" ({details})" if details else ""
+        text += f", {_grouped(self.failed)} failed"
+        return text + (f", {_grouped(self.skipped)} skipped" if self.skipped else "")
 
 
 def add_to_file(folder: Path, tallies: Iterable[Tally]) -> None:
@@ -126,7 +126,7 @@ MOST_MEMBERS: Final = 2_000  # of all lists and mappings together
 WAITING: Final = 64  # sampled calls
 REST: Final = 4.0  # length of the thread's pause after a call, relative to the duration of the call
 LONGEST_REST_S: Final = 1.0
-TOLD_S: Final = 5.0  # between two lines of the file
+WRITE_INTERVAL_S: Final = 5.0  # between two lines of the file
 WITNESSES: Final = 3  # per line
 _PLAIN: Final = (
     str,
@@ -172,7 +172,7 @@ class Shadow(BackgroundWorker):
         self._waiting: queue.Queue[tuple[inspect.BoundArguments, Any] | threading.Event | None]
         self._waiting = queue.Queue(WAITING)
         self._guarding = threading.Lock()
-        self._told_at = 0.0
+        self._written_at = 0.0
         self._new = self._nothing()
 
     def _nothing(self) -> Tally:
@@ -184,7 +184,7 @@ class Shadow(BackgroundWorker):
             witnesses=[],
         )
 
-    def beside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def attach_to(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with sampling for the shadow added."""
         fresh, share = self._fresh, self.share
 
@@ -200,9 +200,9 @@ class Shadow(BackgroundWorker):
     def _offer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> None:
         """Queue a call for comparison, or skip it. Errors do not matter to the caller, who has the answer."""
         try:
-            held = _Held()
+            copier = _ArgumentCopier()
             bound = self._signature.bind(
-                *map(held.value, args), **{name: held.value(value) for name, value in kwargs.items()}
+                *map(copier.value, args), **{name: copier.value(value) for name, value in kwargs.items()}
             )
             if self._thread is None:
                 self._start_thread()
@@ -214,7 +214,7 @@ class Shadow(BackgroundWorker):
     def close_at_exit(self, deadline: float) -> None:
         """Compare the queued calls until the deadline, without pauses, and write the counts."""
         if self._stop_thread(deadline):
-            self.tell()
+            self.write_counts()
 
     def _wake_thread(self) -> None:
         self._woken.set()
@@ -225,27 +225,27 @@ class Shadow(BackgroundWorker):
     def _run(self) -> None:
         while True:
             try:
-                item = self._waiting.get(timeout=TOLD_S)
+                item = self._waiting.get(timeout=WRITE_INTERVAL_S)
             except queue.Empty:
                 with self._step():
-                    self.tell()
+                    self.write_counts()
                 continue
             if item is None or self._is_late:
                 return
-            begun = time.perf_counter()
+            started = time.perf_counter()
             with self._step():
-                self._take(item)
+                self._process(item)
             if not isinstance(item, threading.Event):
-                self._woken.wait(min(REST * (time.perf_counter() - begun), LONGEST_REST_S))
+                self._woken.wait(min(REST * (time.perf_counter() - started), LONGEST_REST_S))
 
-    def _take(self, item: "tuple[inspect.BoundArguments, Any] | threading.Event") -> None:
+    def _process(self, item: "tuple[inspect.BoundArguments, Any] | threading.Event") -> None:
         if isinstance(item, threading.Event):
-            self.tell()
+            self.write_counts()
             item.set()
             return
         self._compare(*item)
-        if time.monotonic() - self._told_at >= TOLD_S:
-            self.tell()
+        if time.monotonic() - self._written_at >= WRITE_INTERVAL_S:
+            self.write_counts()
 
     def _compare(self, bound: inspect.BoundArguments, answer: Any) -> None:
         policy = runtime_policy(self.loaded.policy)
@@ -255,12 +255,12 @@ class Shadow(BackgroundWorker):
         try:
             was = policy.for_answer(answer).brief(answer)
             shadowed = self.loaded.function(*bound.args, **bound.kwargs)
-            found, said = (
+            found, shown = (
                 difference(policy.name, answer, shadowed),
                 policy.for_answer(shadowed).brief(shadowed),
             )
         except Exception as error:  # noqa: BLE001 -- counted; no caller waits for this answer
-            found, said = "failed", f"{type(error).__name__}: {error}"
+            found, shown = "failed", f"{type(error).__name__}: {error}"
         with self._guarding:
             new = self._new
             if found == "failed":
@@ -275,15 +275,15 @@ class Shadow(BackgroundWorker):
                         difference=found,
                         feature=plain(feature),
                         champion=plain(was),
-                        shadow=plain(said),
+                        shadow=plain(shown),
                     )
                 )
 
-    def tell(self) -> None:
+    def write_counts(self) -> None:
         """Append the new counts to the file. If that fails, keep them for the next attempt."""
         with self._guarding:
             new, self._new = self._new, self._nothing()
-        self._told_at = time.monotonic()
+        self._written_at = time.monotonic()
         if new.is_empty:
             return
         if self._folder is None:  # versions without a workspace: the counts stay in this process
@@ -292,30 +292,32 @@ class Shadow(BackgroundWorker):
         try:
             add_to_file(self._folder, [new])
         except OSError as error:
-            _log.debug("%s: what its shadow did is not written (%s)", self.loaded.policy, error.strerror)
+            _log.debug(
+                "%s: the counts of its shadow are not written (%s)", self.loaded.policy, error.strerror
+            )
             self._keep(new)
 
-    def _keep(self, untold: Tally) -> None:
+    def _keep(self, unwritten: Tally) -> None:
         with self._guarding:
-            self._new = untold + self._new
+            self._new = unwritten + self._new
             del self._new.witnesses[WITNESSES:]
 
     def flush(self) -> None:
         """Wait until all calls queued so far are compared and their counts are written."""
         if self._thread is None:
-            self.tell()
+            self.write_counts()
             return
-        turn = threading.Event()
-        self._waiting.put(turn)
-        turn.wait()
+        written = threading.Event()
+        self._waiting.put(written)
+        written.wait()
 
-    def untold(self) -> Tally:
+    def unwritten(self) -> Tally:
         """Return the counts that are not in the file yet."""
         with self._guarding:
             return msgspec.structs.replace(self._new, witnesses=list(self._new.witnesses))
 
 
-class _Held:
+class _ArgumentCopier:
     """Copier of the arguments of one call, which the caller may change immediately."""
 
     def __init__(self) -> None:

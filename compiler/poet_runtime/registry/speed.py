@@ -65,7 +65,7 @@ class _Spent(NamedTuple):
     def least(self, other: "_Spent") -> "_Spent":
         return _Spent(min(self.wall, other.wall), min(self.cpu, other.cpu))
 
-    def is_slow_beside(self, other: "_Spent") -> bool:
+    def is_far_slower_than(self, other: "_Spent") -> bool:
         return all(mine > max(SLOW_S, SLOWER * theirs) for mine, theirs in zip(self, other, strict=True))
 
     def __str__(self) -> str:
@@ -92,12 +92,12 @@ class SpeedWatch:
     ) -> None:
         self._new, self._previous, self._previous_number = new, previous, number
         self._timers = timers
-        self._lot = random.Random()  # noqa: S311 -- separate, so that the caller's seeded numbers do not change
+        self._random = random.Random()  # noqa: S311 -- separate, so that the caller's seeded numbers do not change
         self._slower_rounds = self._series = self._cleared = 0
         self._owed_s = 0.0
-        self.forked()
+        self.reset_after_fork()
 
-    def forked(self) -> None:
+    def reset_after_fork(self) -> None:
         """Replace the lock in a forked child, where the thread that held it does not exist."""
         self._repeating = threading.Lock()
 
@@ -114,15 +114,15 @@ class SpeedWatch:
                 return None
             if holds_code(arguments):
                 return None
-            begun = self._timers.wall()
-            judged = self._compared(took, arguments, begun)
+            started = self._timers.wall()
+            judged = self._compared(took, arguments, started)
             self._cleared = min(self._cleared + 1, MOST_LEFT_ALONE) if judged.is_cleared else 0
-            self._owed_s = (self._timers.wall() - begun) * min(2**self._cleared - 1, MOST_LEFT_ALONE)
+            self._owed_s = (self._timers.wall() - started) * min(2**self._cleared - 1, MOST_LEFT_ALONE)
             return judged.slowness
         finally:
             self._repeating.release()
 
-    def _compared(self, took: float, arguments: Arguments, begun: float) -> _Judged:
+    def _compared(self, took: float, arguments: Arguments, started: float) -> _Judged:
         """Run both versions in rounds until a round clears the new version or the evidence suffices."""
         old, arguments = self._warmed(arguments)
         if old is None or not _is_far_above(took, old.wall):
@@ -133,14 +133,14 @@ class SpeedWatch:
             if spent is None:
                 return _Judged(is_cleared=True)
             new, old = new.least(spent[0]), old.least(spent[1])
-            is_last = self._timers.wall() - begun > LONGEST_S
+            is_last = self._timers.wall() - started > LONGEST_S
             why = f"took {new} on data already read, version {self._previous_number} {old}"
-            if (rounds == ROUNDS or (is_last and rounds < ROUNDS)) and new.is_slow_beside(old):
+            if (rounds == ROUNDS or (is_last and rounds < ROUNDS)) and new.is_far_slower_than(old):
                 return _Judged(is_cleared=False, slowness=Slowness(why))
             if self._slower_rounds == SERIES:
                 self._slower_rounds = 0
-                told = Slowness(f"{why}, in each of {SERIES} rounds", self._series)
-                return _Judged(is_cleared=False, slowness=told)
+                slowness = Slowness(f"{why}, in each of {SERIES} rounds", self._series)
+                return _Judged(is_cleared=False, slowness=slowness)
             if is_last:
                 break
         return _Judged(is_cleared=False)
@@ -156,7 +156,7 @@ class SpeedWatch:
         """Run both versions in random order. If the new one is cleared, end the series and return None."""
         if self._slower_rounds == 0:
             self._series += 1
-        is_new_first = self._lot.random() < 0.5
+        is_new_first = self._random.random() < 0.5
         first, second = (self._new, self._previous)[:: 1 if is_new_first else -1]
         runs = self._timed(first, arguments), self._timed(second, arguments)
         new, old = runs if is_new_first else runs[::-1]
@@ -170,13 +170,13 @@ class SpeedWatch:
         """Run a call once more and return its time; None if it raises."""
         args, kwargs = unread(arguments)
         wall, cpu = self._timers
-        begun, cpu_begun = wall(), cpu()
+        started, cpu_started = wall(), cpu()
         try:
             function(*args, **kwargs)
         except Exception:  # noqa: BLE001 -- the caller has an answer; a failed repetition is not evidence
             return None
-        cpu_spent = cpu() - cpu_begun
-        return _Spent(wall() - begun, cpu_spent)
+        cpu_spent = cpu() - cpu_started
+        return _Spent(wall() - started, cpu_spent)
 
 
 def _is_far_above(mine: float, theirs: float) -> bool:

@@ -78,8 +78,8 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def quarantined(self, number: int) -> Quarantine | None:
         """Return the quarantine of a version; None if it may answer."""
         version = self.versions.get(str(number))
-        words = [each for each in self.quarantine if version is not None and each.sha256 == version.sha256]
-        return words[-1] if words and not words[-1].is_release else None
+        entries = [each for each in self.quarantine if version is not None and each.sha256 == version.sha256]
+        return entries[-1] if entries and not entries[-1].is_release else None
 
     def slowness(self, number: int) -> Slowness | None:
         """Return why a guard replaced this version; None if none did since its last activation."""

@@ -11,8 +11,7 @@ from poet.learning.configuration import LearnConfiguration
 from poet.learning.learn import learn
 from poet.spec import policy
 from poet.stats import epoch_alpha
-from poet.summaries import Summaries, seal, summarise
-from poet.summaries import epochs as pages
+from poet.summaries import Summaries, epochs, seal, summarise
 from poet.workspace import pipeline
 from tests.builders import execution, filled_log, summaries_of, validation
 from tests.policies.generate_alerts import scenario
@@ -23,8 +22,8 @@ SCORES = {"ks/raw": {"statistic": 0.2, "p_value": 0.01}}
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "PAGE", PAGE)
-    monkeypatch.setattr(pages, "FEWEST", 10)
+    monkeypatch.setattr(epochs, "EPOCH_SIZE", PAGE)
+    monkeypatch.setattr(epochs, "MIN_FEEDBACK", 10)
 
 
 def sealed(folder: Path, executions: int, *, answered: int) -> Path:
@@ -52,7 +51,7 @@ def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None
     folder = sealed(tmp_path, 55, answered=1)
     found = summarise(folder)
     assert found.log_position == 110
-    assert found.first_page == 5
+    assert found.first_epoch == 5
     for table in (found.recorded, found.votes, found.events("drift.validation")):
         assert min(table["position"].to_pylist()) in (81, 82)
     assert found.counts == {"drift.validation": 15, "execution.recorded": 15}
@@ -62,7 +61,7 @@ def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None
 def test_a_short_log_is_read_as_a_whole(tmp_path: Path) -> None:
     """Up to the end of its second page."""
     folder = sealed(tmp_path, 20, answered=1)
-    assert [summarise(folder, until=until).first_page for until in (1, 20, 39, 40)] == [1, 1, 1, 2]
+    assert [summarise(folder, until=until).first_epoch for until in (1, 20, 39, 40)] == [1, 1, 1, 2]
     assert summarise(folder, until=39).recorded.num_rows == 20
 
 
@@ -71,15 +70,15 @@ def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
     folder = sealed(tmp_path, 100, answered=4)
     found = summarise(folder)
     assert found.counts["drift.validation"] >= 10
-    assert 1 < found.first_page < 5
-    assert summarise(sealed(tmp_path / "thinner", 110, answered=30)).first_page == 1
+    assert 1 < found.first_epoch < 5
+    assert summarise(sealed(tmp_path / "thinner", 110, answered=30)).first_epoch == 1
 
 
 def test_what_poet_writes_itself_is_no_feedback(tmp_path: Path) -> None:
     """However many alerts were raised: feedback is sought further back all the same."""
     alerts = [make("alert.raised", {"alert_id": f"a{number}"}, source="poet") for number in range(60)]
     found = summaries_of(tmp_path, [*lot(0, 30), *alerts])
-    assert found.first_page < 5
+    assert found.first_epoch < 5
     assert found.counts["drift.validation"] >= 10
 
 
@@ -87,14 +86,14 @@ def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None
     """Not from how far it was sealed, or in which parts: a version can be learned again."""
     folder = sealed(tmp_path, 55, answered=1)
     early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", lot(0, 40))
-    assert early.first_page == other.first_page == 4
+    assert early.first_epoch == other.first_epoch == 4
     for name in ("votes", "recorded", "scores", "log_prefix", "counts", "newest_time"):
         assert _plain(early, name) == _plain(other, name)
 
 
 def test_the_shares_of_all_pages_are_the_risk() -> None:
-    """Each beginning has its own, the first the most."""
-    shares = [epoch_alpha(beginning) for beginning in range(1, 100_001)]
+    """Each epoch_index has its own, the first the most."""
+    shares = [epoch_alpha(epoch_index) for epoch_index in range(1, 100_001)]
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
     assert sum(shares) <= 1.0
     assert shares == sorted(shares, reverse=True)
@@ -103,15 +102,15 @@ def test_the_shares_of_all_pages_are_the_risk() -> None:
 def test_the_first_beginning_elsewhere_is_told_to_the_log_once(tmp_path: Path) -> None:
     """Its number is 2, whichever page it is, and the page after it is number 3."""
     with filled_log(tmp_path / "log", lot(0, 55)) as log:
-        assert [pipeline.summaries_of(log, tmp_path / "segments").beginning for _ in range(2)] == [2, 2]
+        assert [pipeline.summaries_of(log, tmp_path / "segments").epoch_index for _ in range(2)] == [2, 2]
         (begun,) = (each.event for each in log.read() if each.event.type == "learning.epoch_started")
-        assert (begun.source, json.loads(begun.raw)["data"]) == ("poet", {"page": 5})
+        assert (begun.source, json.loads(begun.raw)["data"]) == ("poet", {"epoch": 5})
         log.append(lot(55, 65), durable=True)
         later = pipeline.summaries_of(log, tmp_path / "segments")
-        assert (later.first_page, later.beginning, later.has_begun) == (6, 3, True)
+        assert (later.first_epoch, later.epoch_index, later.is_start_recorded) == (6, 3, True)
         assert log.position() == 131
-    assert summarise(tmp_path / "segments", until=110).beginning == 2
-    assert summarise(tmp_path / "segments", until=30).beginning == 1
+    assert summarise(tmp_path / "segments", until=110).epoch_index == 2
+    assert summarise(tmp_path / "segments", until=30).epoch_index == 1
 
 
 def test_reading_never_goes_back_behind_where_it_first_began(tmp_path: Path) -> None:
@@ -120,13 +119,13 @@ def test_reading_never_goes_back_behind_where_it_first_began(tmp_path: Path) -> 
         pipeline.summaries_of(log, tmp_path / "segments")
         log.append([execution(number) for number in range(100, 300)], durable=True)
         found = pipeline.summaries_of(log, tmp_path / "segments")
-        assert (found.first_page, found.beginning) == (5, 2)
+        assert (found.first_epoch, found.epoch_index) == (5, 2)
 
 
 def test_a_page_that_is_not_there_yet_is_not_heard_of(tmp_path: Path) -> None:
     """Nobody can say beforehand where learners began."""
-    lie = make("learning.epoch_started", {"page": 5}, source="user/anybody")
-    assert not summaries_of(tmp_path, [lie, *lot(0, 55)]).has_begun
+    lie = make("learning.epoch_started", {"epoch": 5}, source="user/anybody")
+    assert not summaries_of(tmp_path, [lie, *lot(0, 55)]).is_start_recorded
 
 
 def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
     found = summaries_of(tmp_path, scenario.events()[:30])
     spec, configuration = policy("generate_alerts"), LearnConfiguration()
     decided = [
-        learn(spec, replace(found, beginning=number), spec.version_1(spec.starts[0]), configuration)
+        learn(spec, replace(found, epoch_index=number), spec.version_1(spec.starts[0]), configuration)
         for number in (1, 3)
     ]
     assert {each.configuration["risk"] for each in decided} == {configuration.risk}
