@@ -85,7 +85,7 @@ class Plan:
     policies: tuple[PolicyPlan, ...]
     log_position: int
     costs: tuple[CostEstimate, ...] = ()  # the costs that the plan was made with
-    left: Mapping[str, str] = field(default_factory=dict)  # policies that are skipped, and why
+    skipped: Mapping[str, str] = field(default_factory=dict)  # policies, and why
 
     @property
     def changes(self) -> tuple[PolicyPlan, ...]:
@@ -161,7 +161,7 @@ def plan(
     rendering, words = render_in(overrides), read_words(generated)
     named = sorted(names)
     found: list[PolicyPlan] = []
-    left: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
             if (active := document.active(name)) is not None:
@@ -173,8 +173,8 @@ def plan(
         except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
             if named:
                 raise
-            left[name] = str(error)
-    return Plan(tuple(found), summaries.log_position, spent, left)
+            skipped[name] = str(error)
+    return Plan(tuple(found), summaries.log_position, spent, skipped)
 
 
 def _planned(
@@ -290,9 +290,9 @@ def apply(
     why: str,
     at: str,
     activate: bool = True,
-    trial: Mode | None = None,
+    rollout: Mode | None = None,
     share: float = 0.1,
-    effort: int = 100,
+    max_examples: int = 100,
     counterexamples: Path | None = None,
     progress: Progress = lambda _stage: None,
 ) -> tuple[Version, ...]:
@@ -314,7 +314,7 @@ def apply(
             validated = validate(
                 checked[index],
                 staging=Path(staging),
-                effort=effort,
+                effort=max_examples,
                 counterexamples=counterexamples,
                 champion=changes[index].champion_source,
             )
@@ -333,7 +333,7 @@ def apply(
         why=why,
         at=at,
         activate=activate,
-        trial=trial,
+        trial=rollout,
         share=share,
         against=against,
     )

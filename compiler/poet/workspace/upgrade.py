@@ -73,7 +73,7 @@ class Upgrade:
         The versions that were rendered again, as policy and number.
     files
         The other files that were rewritten, by name.
-    left
+    skipped
         What was skipped, by name, and why.
     was_interrupted
         Whether an earlier upgrade did not finish.
@@ -81,7 +81,7 @@ class Upgrade:
 
     versions: tuple[tuple[str, int], ...] = ()
     files: tuple[str, ...] = ()
-    left: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
     was_interrupted: bool = False
 
     @property
@@ -174,7 +174,7 @@ class _Work:
         self._generated, self._document = generated, document
         note = _NOTE.read_if_exists(generated / UPGRADE_FILE)
         self._digests = {} if note is None else note.digests
-        self._left: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
         self._was_interrupted = note is not None
         self._versions = self._rendered(rendering)
         self._files = dict(self._outdated_files()) if document.policies else {}
@@ -185,7 +185,7 @@ class _Work:
         return Upgrade(
             versions=tuple((each.policy, each.number) for each in self._versions),
             files=tuple(self._files),
-            left=dict(self._left),
+            skipped=dict(self._skipped),
             was_interrupted=self._was_interrupted,
         )
 
@@ -199,7 +199,7 @@ class _Work:
             try:
                 kept.append(_proved(each, counterexamples))
             except ValidationError as error:
-                self._left[_named(each.policy, each.number)] = str(error)
+                self._skipped[_named(each.policy, each.number)] = str(error)
         self._versions = kept
         return self
 
@@ -233,7 +233,7 @@ class _Work:
                 try:
                     each = self._version(policy, number, entry.versions[str(number)], rendering)
                 except _LEAVES as error:
-                    self._left[_named(policy, number)] = str(error)
+                    self._skipped[_named(policy, number)] = str(error)
                 except (PublishError, RegistryError) as error:
                     refused.append(str(error))
                 else:
@@ -314,7 +314,7 @@ class _Work:
             if there in EARLIER.get(name, ()) or (there is None and name in STANDING):
                 yield name, content
             elif there is not None and name == "__init__.py":
-                self._left[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
+                self._skipped[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
 
     def _entry(self, policy: str, entry: PolicyEntry) -> PolicyEntry:
         """Return the entry with the new digests, also where guards or people refer to a version."""
