@@ -241,22 +241,22 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(tmp_path: Path) -> None:
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         workspace.pin_rule(WINDOW, "window", values={"window": 4000})
         with pytest.raises(LearnError, match="the pins and vetoes, or the plan itself were changed"):
-            workspace.compile(agreed=path)
+            workspace.compile(plan_file=path)
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         workspace.emit("drift.noise_issue", NOISE, source="user/ana", durable=True)
         with pytest.raises(LearnError, match="it was made for log position 0, the log is at 1"):
-            workspace.compile(agreed=path)
+            workspace.compile(plan_file=path)
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
         path.write_bytes(path.read_bytes().replace(b'"window": 4000', b'"window": 9000'))
         with pytest.raises(LearnError, match="the plan itself"):
-            workspace.compile(agreed=path)
+            workspace.compile(plan_file=path)
         path.write_bytes(workspace.saved(workspace.plan([WINDOW])))
-        assert workspace.compile(agreed=path).versions == {WINDOW: 2}
+        assert workspace.compile(plan_file=path).versions == {WINDOW: 2}
         with pytest.raises(LearnError, match="version 1 was active, now 2 is"):
-            workspace.compile(agreed=path)
+            workspace.compile(plan_file=path)
         path.write_text("{}", encoding="utf-8")
         with pytest.raises(LearnError, match=r"plan\.json is not a saved plan.*poet plan --out"):
-            workspace.compile(agreed=path)
+            workspace.compile(plan_file=path)
 
 
 def test_verify_reports_another_log_and_another_module(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_workspace_that_was_there_before_gets_version_1_by_the_next_compile(tm
     document = json.loads(out)
     assert code == 0, errors
     assert "left out: package retry-policy (poet.policies: choose_retry_backoff =" in errors
-    assert "no_such_library" in document["left"]["choose_retry_backoff"]
+    assert "no_such_library" in document["skipped"]["choose_retry_backoff"]
     assert "detect_drift" in {each["policy"] for each in document["policies"]}
     code, out, errors = run("poet --workspace shop compile choose_retry_backoff", tmp_path, package)
     assert code == 2

@@ -103,7 +103,7 @@ def test_a_difference_is_a_page_too(folder: Path) -> None:
     rule = Rule(id="rule", kind="decide", status="candidate", reason="<script>alert(1)</script>\x1b")
     entries = (Entry(rule=rule, words="<b>", was="&amp;"),)
     section = planned("detect_drift", changes=entries, source=("+<i>",))
-    told = review_page(PlanDocument(verdict="<u>", policies=(section,), left={"x": "<s>"}))
+    told = review_page(PlanDocument(verdict="<u>", policies=(section,), skipped={"x": "<s>"}))
     assert not re.findall(r"<(?:script|u|i|s)>", told)
     assert "<b>&lt;b&gt;</b>" in told
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b" in told

@@ -114,7 +114,7 @@ def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three
         assert document.verdict in rendering
         assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in rendering
     plain = msgspec.to_builtins(document)
-    assert {"format_version", "log_position", "has_changes", "left", "costs", "policies"} <= set(plain)
+    assert {"format_version", "log_position", "has_changes", "skipped", "costs", "policies"} <= set(plain)
     fields = {"policy", "is_change", "refused", "edits", "active_version", "next_version", "is_learned"}
     assert fields | {"notes", "rules", "against", "source"} <= set(plain["policies"][0])
     assert "published" not in plain
@@ -183,7 +183,7 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
         notes=(remark,),
         source=("--- a", "+++ b", f"+# {reason}", f"+{words}"),
     )
-    found_plan = PlanDocument(verdict="verdict", policies=(section,), left={"monitor": rest})
+    found_plan = PlanDocument(verdict="verdict", policies=(section,), skipped={"monitor": rest})
     tokens = READER.parse(markdown(found_plan))
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each

@@ -222,7 +222,7 @@ def test_everything_works_afterwards(upgraded: Path) -> None:
     with Workspace.open(upgraded) as workspace:
         assert workspace.log.position() == 514
         plan = workspace.plan()
-        assert not plan.left
+        assert not plan.skipped
         assert len(plan.policies) == 6
         assert workspace.compile().versions == {}
         for name in NAMES:
@@ -247,7 +247,7 @@ def test_a_check_says_what_would_change_and_writes_nothing(old: Path) -> None:
     document = json.loads(done.stdout)
     assert [f"{each['policy']}_v{each['version']}" for each in document["versions"]] == list(NAMES)
     assert document["files"] == ["__init__.py", ".gitattributes"]
-    assert (document["check"], document["left"], document["was_interrupted"]) == (True, {}, False)
+    assert (document["check"], document["skipped"], document["was_interrupted"]) == (True, {}, False)
     spoken = run(old, "upgrade", "--check")
     assert spoken.exit_code == 1
     assert "+ detect_drift version 2 would be rendered again, decisions unchanged" in spoken.stdout
@@ -430,7 +430,7 @@ def test_files_that_a_person_changed_are_left(old: Path) -> None:
     mine = {name: (generated / name).read_bytes() for name in (".gitignore", ".gitattributes", "__init__.py")}
     found = upgrade_here(generated)
     assert (len(found.versions), found.files) == (7, ())
-    assert found.left.keys() == {"__init__.py"}
+    assert found.skipped.keys() == {"__init__.py"}
     assert {name: (generated / name).read_bytes() for name in mine} == mine
     (generated / "__init__.py").unlink()
     (generated / ".gitignore").unlink()

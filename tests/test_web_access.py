@@ -81,7 +81,7 @@ def test_a_token_counts_until_it_is_revoked(client: Served) -> None:
     Tokens(client.folder / "feedback_log").revoke("ci")
     assert client.post("/v1/events", json=envelope(), headers=shown).status_code == 401
     assert client.post("/v1/events", json=envelope()).status_code == 401
-    assert client.get("/", headers=PAGE).headers["location"] == "/login?then=%2F"
+    assert client.get("/", headers=PAGE).headers["location"] == "/login?next=%2F"
 
 
 def test_a_token_speaks_for_its_sources_alone(client: Served) -> None:
@@ -104,9 +104,9 @@ def test_a_browser_logs_in_and_out_with_a_token(client: Served) -> None:
     """The cookie is no token, no script can read it, and no other site can make a browser send it."""
     shown = client.token("ana", "review")
     secret = shown["authorization"].removeprefix("Bearer ")
-    wrong = client.post("/login", data={"token": "poet_00000000_" + "a" * 43, "then": "/log"})
+    wrong = client.post("/login", data={"token": "poet_00000000_" + "a" * 43, "next": "/log"})
     assert (wrong.status_code, client.get("/log", headers=PAGE).status_code) == (401, 303)
-    answered = client.post("/login", data={"token": secret, "then": "/log"})
+    answered = client.post("/login", data={"token": secret, "next": "/log"})
     cookie = answered.headers["set-cookie"]
     assert answered.headers["location"] == "/log"
     assert secret not in cookie
@@ -118,19 +118,19 @@ def test_a_browser_logs_in_and_out_with_a_token(client: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_a_login_leads_nowhere_else(client: Served, then: str) -> None:
+def test_a_login_leads_nowhere_else(client: Served, target: str) -> None:
     """What is no path of ours becomes the overview."""
     secret = client.token("ana", "review")["authorization"].removeprefix("Bearer ")
-    answered = client.post("/login", data={"token": secret, "then": then})
+    answered = client.post("/login", data={"token": secret, "next": target})
     assert answered.headers["location"] == "/"
 
 
 def test_a_form_is_taken_from_its_own_page_alone(client: Served) -> None:
     """With the session's token, from this origin, as a form."""
     client.post("/v1/events", json=execution(1))
-    token, answer = client.form_token(), {"verdict": "real"}
+    token, answer = client.form_token(), {"label": "real"}
     assert token
     for data, headers in (
         (answer, {}),
@@ -220,7 +220,7 @@ def test_what_is_not_there_is_told_of(client: Served, address: str) -> None:
 
 def test_who_asks_too_often_waits(tmp_path: Path) -> None:
     """Machines, people, and strangers who try tokens."""
-    slow = Settings(machines=Rate(0.001, 2), people=Rate(0.001, 2), strangers=Rate(0.001, 2))
+    slow = Settings(machines=Rate(0.001, 2), people=Rate(0.001, 2), failed_logins=Rate(0.001, 2))
     with served(tmp_path / "ws", slow) as client:
         emitted = [client.post("/v1/events", json=envelope(n)).status_code for n in range(3)]
         assert (emitted, len(client.held())) == ([200, 200, 429], 2)

@@ -131,5 +131,5 @@ def test_the_log_goes_on_by_itself(tmp_path: Path) -> None:
         emit(address, [execution(1)])
         page.get_by_role("link", name="1", exact=True).wait_for(timeout=10_000)
         page.keyboard.press("s")
-        page.get_by_text("Stopped: go on").wait_for()
+        page.get_by_text("Stopped: resume").wait_for()
         assert page.complaints == []

@@ -13,7 +13,7 @@ from poet.server.state import Rate, Settings
 from tests.served import HOOK, SLACK, Served, served
 
 ALL = Rate(1e9, 1e9)
-OPEN = Settings(slack_secret=SLACK, webhooks={"ci": HOOK}, machines=ALL, people=ALL, strangers=ALL)
+OPEN = Settings(slack_secret=SLACK, webhooks={"ci": HOOK}, machines=ALL, people=ALL, failed_logins=ALL)
 
 
 @pytest.fixture(scope="module")

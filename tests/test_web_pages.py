@@ -56,9 +56,9 @@ def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
         client.post("/v1/events", json=execution(number))
     token = client.form_token()
     assert "feature 2" in text_of(client, "/inbox")
-    data = {"form_token": token, "verdict": "false", "reason": "deployment", "following": "1"}
+    data = {"form_token": token, "label": "false", "reason": "deployment", "following": "1"}
     answered = client.post("/executions/2", data=data)
-    assert answered.headers["location"] == "/inbox?at=1&told=false"
+    assert answered.headers["location"] == "/inbox?at=1&noted=false"
     said = client.held()[-1]
     assert (said.type, said.data.execution_id, said.data.reason) == (
         "drift.false_positive",
@@ -66,12 +66,12 @@ def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
         "deployment",
     )
     assert said.source == client.state.workspace.who
-    client.post("/executions/1", data={"form_token": token, "verdict": "real"})
+    client.post("/executions/1", data={"form_token": token, "label": "real"})
     assert "Inbox is empty" in text_of(client, "/inbox")
     assert "drift.validation" in text_of(client, "/executions/1")
 
 
-@pytest.mark.parametrize("fields", [{}, {"verdict": "perhaps"}, {"verdict": "real", "reason": "x" * 201}])
+@pytest.mark.parametrize("fields", [{}, {"label": "perhaps"}, {"label": "real", "reason": "x" * 201}])
 def test_what_is_no_verdict_is_refused(client: Served, fields: dict[str, str]) -> None:
     """And nothing is written."""
     client.post("/v1/events", json=execution(1))
@@ -265,5 +265,5 @@ def test_who_reviews_judges_and_plans_but_does_not_decide(client: Served) -> Non
     token = {"form_token": client.form_token("/inbox"), "why": "x"}
     assert client.post("/versions/detect_drift/1/activate", data=token).status_code == 403
     assert "Activate v1" not in text_of(client, "/versions/detect_drift/1")
-    assert client.post("/executions/1", data=token | {"verdict": "real"}).status_code == 303
+    assert client.post("/executions/1", data=token | {"label": "real"}).status_code == 303
     assert client.held()[-1].source == "user/ana"

@@ -107,6 +107,16 @@ def rule(document: Mapping[str, Any]) -> dict[str, Any]:
     return present
 
 
+def overrides(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of a file of pins and vetoes with present names."""
+    present = _renamed(document, {"words": "overrides"})
+    if isinstance(found := present.get("overrides"), list):
+        present["overrides"] = [
+            rule(_renamed(each, {"word": "action"})) if isinstance(each, dict) else each for each in found
+        ]
+    return present | {"format": 2}
+
+
 def cost_names(costs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configured costs with present names."""
     return _renamed(costs, {"within": "max_adjustment_factor"})

@@ -105,7 +105,7 @@ def compile_(
 
     if shadow + no_activate + (canary is not None) > 1:
         raise click.UsageError("--shadow, --canary and --no-activate are mutually exclusive")
-    trial: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
+    rollout: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         if check:
@@ -114,9 +114,9 @@ def compile_(
         try:
             report = workspace.compile(
                 () if _saved(policies) else policies,
-                agreed=_saved(policies),
+                plan_file=_saved(policies),
                 activate=not no_activate,
-                trial=trial,
+                rollout=rollout,
                 share=0.1 if canary is None else canary,
                 engine=engine,
                 progress=lambda stage: note(f"  {stage}"),
@@ -125,9 +125,9 @@ def compile_(
             note(f"poet: {error}")
             raise click.exceptions.Exit(1) from error
     document = plan_document(report.plan, published=report.versions)
-    now = f", on trial as a {trial}" if trial else "" if no_activate else ", active now"
+    now = f", running as a {rollout}" if rollout else "" if no_activate else ", active now"
     show_review(document, compiled_lines(document, now), format_, as_json=settings["json"])
-    if report.plan.left:
+    if report.plan.skipped:
         raise click.exceptions.Exit(1)
 
 

@@ -272,7 +272,7 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
             who="demo",
             why="",
             at="",
-            effort=10,
+            max_examples=10,
         )
         untaught = Registry(Path(name)).version(PATTERN, 1)
         scores.append(_score("start = calibrated, no feedback", untaught, cases))

@@ -120,11 +120,11 @@ def upgrade(settings: dict[str, Any], *, check: bool) -> None:
         "check": check,
         "versions": [{"policy": policy, "version": number} for policy, number in found.versions],
         "files": list(found.files),
-        "left": dict(found.left),
+        "skipped": dict(found.skipped),
         "was_interrupted": found.was_interrupted,
     }
     show(as_json=settings["json"], document=document, lines=_upgrade_lines(found, is_check=check))
-    if found.left or (check and found.is_change):
+    if found.skipped or (check and found.is_change):
         raise click.exceptions.Exit(1)
 
 
@@ -134,11 +134,11 @@ def _upgrade_lines(found: "Upgrade", *, is_check: bool) -> Iterator[str]:
         yield f"+ {policy} version {number} {verb} rendered again, decisions unchanged"
     for name in found.files:
         yield f"+ generated/{name} {verb} rewritten"
-    for name, reason in sorted(found.left.items()):
+    for name, reason in sorted(found.skipped.items()):
         yield f"- {name} was skipped: {reason}"
     if found.was_interrupted and not found.versions:
         yield f"+ an interrupted upgrade {verb} finished"
-    if not found.is_change and not found.left:
+    if not found.is_change and not found.skipped:
         yield "every version is up to date with this release"
 
 

@@ -123,7 +123,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     log_position: int = 0
     has_changes: bool = False
-    left: dict[str, str] = {}  # policies that could not be learned, and why
+    skipped: dict[str, str] = {}  # policies that could not be learned, and why
     costs: tuple[CostEstimate, ...] = ()
     policies: tuple[PlannedPolicy, ...] = ()
     published: dict[str, int] | UnsetType = UNSET  # versions by policy, once the plan is compiled
@@ -160,7 +160,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
         groups = {"unchanged": same, "not learned yet": unlearned}
         return (
             *(f"{what}: {', '.join(names)}" for what, names in groups.items() if names),
-            *(f"left as it is: {policy}: {problem}" for policy, problem in self.left.items()),
+            *(f"skipped: {policy}: {problem}" for policy, problem in self.skipped.items()),
         )
 
 

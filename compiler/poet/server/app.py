@@ -25,9 +25,9 @@ from poet.server import pages as _login
 from poet.server import pages as _pages
 from poet.server import plans as _plans
 from poet.server import versions as _versions
-from poet.server.auth import Gate, caller_of
+from poet.server.auth import SecurityMiddleware, caller_of
 from poet.server.handlers import form, machine, page, state_of
-from poet.server.problem import Refusal, problem_response, refusal_of
+from poet.server.problem import Problem, problem_of, problem_response
 from poet.server.render import HERE, show
 from poet.server.state import Settings, State
 from poet.server.tokens import Tokens
@@ -55,11 +55,11 @@ def make_app(
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Gate, state=state)],
+        middleware=[Middleware(SecurityMiddleware, state=state)],
         exception_handlers={
-            Refusal: _refused,
-            PoetError: _refused,
-            HTTPException: _refused,
+            Problem: _problem,
+            PoetError: _problem,
+            HTTPException: _problem,
             Exception: _failed,
         },
         lifespan=lifespan,
@@ -88,9 +88,9 @@ def _routes() -> list[Route | Mount]:
         Route("/log/{position}", page(_pages.event)),
         Route("/inbox", page(_inbox.inbox)),
         Route("/executions/{position}", page(_inbox.execution)),
-        Route("/executions/{position}", form("judge", _inbox.answer), methods=["POST"]),
+        Route("/executions/{position}", form("review", _inbox.answer), methods=["POST"]),
         Route("/plans", page(_plans.plans)),
-        Route("/plans", form("judge", _plans.make), methods=["POST"]),
+        Route("/plans", form("review", _plans.make), methods=["POST"]),
         Route("/plans/work", page(_plans.work)),
         Route("/plans/{identity}", page(_plans.plan)),
         Route("/plans/{identity}/approve", form("operate", _plans.approve), methods=["POST"]),
@@ -115,44 +115,44 @@ class _Static(StaticFiles):
         return response
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     """Return an error as JSON to programs and as a page to people."""
-    if isinstance(error, Refusal):
-        refusal = error
+    if isinstance(error, Problem):
+        problem = error
     elif isinstance(error, HTTPException):
-        then = "GET /openapi.json lists the HTTP API" if error.status_code == 404 else ""
-        refusal = Refusal(
-            HTTPStatus(error.status_code), f"{error.detail}: {request.url.path!r:.80}", then=then
+        next_step = "GET /openapi.json lists the HTTP API" if error.status_code == 404 else ""
+        problem = Problem(
+            HTTPStatus(error.status_code), f"{error.detail}: {request.url.path!r:.80}", next_step=next_step
         )
-        refusal.headers |= dict(error.headers or {})
+        problem.headers |= dict(error.headers or {})
     else:
         assert isinstance(error, PoetError)  # noqa: S101 -- the handlers above say so
-        refusal = refusal_of(error)
-    return _said(request, refusal)
+        problem = problem_of(error)
+    return _respond(request, problem)
 
 
 async def _failed(request: Request, _error: Exception) -> Response:
     """Return an internal error without details; the log of the process contains them."""
-    return _said(
+    return _respond(
         request,
-        Refusal(
+        Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal server error",
-            then="see the output of the server; everything acknowledged with 200 is on disk",
+            next_step="see the output of the server; everything acknowledged with 200 is on disk",
         ),
     )
 
 
-def _said(request: Request, refusal: Refusal) -> Response:
+def _respond(request: Request, problem: Problem) -> Response:
     if request.url.path.startswith(MACHINES) or "text/html" not in request.headers.get("accept", ""):
-        return problem_response(refusal)
+        return problem_response(problem)
     state = state_of(request)
     try:
         caller = caller_of(request, state)
-    except (Refusal, PoetError):
+    except (Problem, PoetError):
         caller = None
-    response = show(request, state, caller, "problem.html", status=refusal.status, refusal=refusal)
-    response.headers.update(refusal.headers)
+    response = show(request, state, caller, "problem.html", status=problem.status, problem=problem)
+    response.headers.update(problem.headers)
     return response
 
 

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from poet.server.problem import Refusal, problem_response
+from poet.server.problem import Problem, problem_response
 from poet.server.state import COOKIE, State
 from poet.server.tokens import Right, Token
 from poet_runtime.errors import AccessError
@@ -48,7 +48,7 @@ def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Cal
 
     Raises
     ------
-    Refusal
+    Problem
         The token is unknown, or this address has sent too many unknown tokens.
     """
     _, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -56,11 +56,11 @@ def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Cal
     if not state.needs_tokens:
         return Caller(state.workspace.who, None, cookie)
     if secret:
-        refuse_strangers(request, state)
+        refuse_failed_logins(request, state)
         token = state.tokens.find(secret.strip())
         if token is None:
-            state.strangers.take(address(request))
-            raise Refusal(
+            state.failed_logins.take(address(request))
+            raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "the token is unknown or was revoked",
                 where="header authorization",
@@ -75,24 +75,24 @@ def caller_of(request: Request, state: State, *, is_browser: bool = True) -> Cal
     return None
 
 
-def refuse_strangers(request: Request, state: State) -> None:
+def refuse_failed_logins(request: Request, state: State) -> None:
     """Refuse an address that has sent too many unknown tokens.
 
     Raises
     ------
-    Refusal
+    Problem
         Until the address may try again.
     """
-    if wait := state.strangers.wait(address(request)):
+    if wait := state.failed_logins.wait(address(request)):
         raise too_many(wait, "this address has sent too many unknown tokens")
 
 
-def too_many(wait: float, what: str) -> Refusal:
-    """Return the refusal of a caller that must wait."""
-    return Refusal(
+def too_many(wait: float, what: str) -> Problem:
+    """Return the problem document for a caller that must wait."""
+    return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         what,
-        then=f"wait {wait:.1f} s, then send it again",
+        next_step=f"wait {wait:.1f} s, then send it again",
         headers={"retry-after": str(int(wait) + 1)},
     )
 
@@ -102,11 +102,11 @@ def require(caller: Caller | None, right: Right) -> Caller:
 
     Raises
     ------
-    Refusal
+    Problem
         The caller is unknown, or its role does not allow this.
     """
     if caller is None:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.UNAUTHORIZED,
             "this requires a token",
             where="header authorization",
@@ -115,11 +115,11 @@ def require(caller: Caller | None, right: Right) -> Caller:
         )
     if not caller.may(right):
         role = caller.token.role if caller.token else ""
-        raise Refusal(
+        raise Problem(
             HTTPStatus.FORBIDDEN,
             f"the role {role} does not allow this",
             expected=f"a role with the right to {right}",
-            then="ask the operator for another token (`poet token create NAME --role ROLE`)",
+            next_step="ask the operator for another token (`poet token create NAME --role ROLE`)",
         )
     return caller
 
@@ -129,16 +129,16 @@ def require_form(request: Request, state: State, caller: Caller, said: str) -> N
 
     Raises
     ------
-    Refusal
+    Problem
         The form comes from another site, or from a page loaded before a restart.
     """
     cookie = request.cookies.get(COOKIE, "")
     if not cookie or cookie != caller.cookie or not state.sessions.is_form_token(cookie, said):
-        raise Refusal(
+        raise Problem(
             HTTPStatus.FORBIDDEN,
             "the form does not come from a page of this session",
             where="field form_token",
-            then="reload the page and submit the form again",
+            next_step="reload the page and submit the form again",
         )
 
 
@@ -157,8 +157,8 @@ _HEADERS: Final = {
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Gate:
-    """The outermost middleware of the application."""
+class SecurityMiddleware:
+    """The outermost middleware: checks hosts and origins, sets headers and counts requests."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
@@ -185,45 +185,45 @@ class Gate:
                     headers["strict-transport-security"] = "max-age=31536000"
             await send(message)
 
-        refusal = self._refused(scope)
+        problem = self._problem(scope)
         try:
-            if refusal is None:
+            if problem is None:
                 await self._app(scope, receive, answer)
             else:
-                await problem_response(refusal)(scope, receive, answer)
+                await problem_response(problem)(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._state.traffic.count(method, route, status, time.perf_counter() - began)
+            self._state.request_metrics.count(method, route, status, time.perf_counter() - began)
 
-    def _refused(self, scope: Scope) -> Refusal | None:
+    def _problem(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         try:
             needs_tokens = self._state.needs_tokens
         except AccessError:
-            return Refusal(
+            return Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "the token file cannot be read, so no one can log in",
-                then="the operator can run `poet token list` to see the error",
+                next_step="the operator can run `poet token list` to see the error",
             )
         if not needs_tokens and _name(host) not in self._state.settings.hosts:
             # DNS rebinding: a foreign name that resolves here would give another site's pages full access
-            return Refusal(
+            return Problem(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "without tokens, the server answers only under the names of this machine",
                 where="header host",
                 expected=f"one of {', '.join(sorted(self._state.settings.hosts))}",
                 got=ascii(host[:80]),
-                then="create a token (`poet token create NAME --role operate`), or set `--public-url`",
+                next_step="create a token (`poet token create NAME --role operate`), or set `--public-url`",
             )
         if scope["method"] not in _SAFE and self._is_elsewhere(headers, host):
-            return Refusal(
+            return Problem(
                 HTTPStatus.FORBIDDEN,
                 "pages of other sites may not write here",
                 where="header origin",
                 got=ascii(headers.get("origin", "")[:80]),
-                then="use the pages of this server, or send a token",
+                next_step="use the pages of this server, or send a token",
             )
         return None
 

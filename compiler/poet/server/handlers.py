@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from poet.server.auth import Caller, address, caller_of, require, require_form, too_many
-from poet.server.problem import Refusal
+from poet.server.problem import Problem
 from poet.server.state import COOKIE, LASTS_S, Settings, State
 from poet.server.tokens import Right
 
@@ -28,7 +28,7 @@ async def read_body(request: Request, settings: Settings, *, limit: int | None =
 
     Raises
     ------
-    Refusal
+    Problem
         The body is too large, too slow, or incomplete.
     """
     most = settings.body_limit if limit is None else limit
@@ -45,14 +45,14 @@ async def read_body(request: Request, settings: Settings, *, limit: int | None =
                     raise _too_large(most)
                 parts.append(part)
     except TimeoutError as error:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.REQUEST_TIMEOUT,
             "the request body did not arrive",
             expected=f"all of it within {settings.body_patience_s:g} s",
             headers={"connection": "close"},
         ) from error
     except ClientDisconnect as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the connection ended before the end of the body") from error
+        raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the end of the body") from error
     return b"".join(parts)
 
 
@@ -61,12 +61,12 @@ async def read_form(request: Request, settings: Settings) -> dict[str, str]:
 
     Raises
     ------
-    Refusal
+    Problem
         The body is not a form.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise Refusal(
+        raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "this accepts only forms of this server's pages",
             where="header content-type",
@@ -77,19 +77,19 @@ async def read_form(request: Request, settings: Settings) -> dict[str, str]:
     try:
         found = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS, errors="strict")
     except ValueError as error:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.BAD_REQUEST, "the form cannot be read", where="body", got=str(error)[:80]
         ) from error
     return {name: values[-1] for name, values in found.items()}
 
 
-def _too_large(most: int) -> Refusal:
-    return Refusal(
+def _too_large(most: int) -> Problem:
+    return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "the body is too large",
         where="body",
         expected=f"at most {most} bytes",
-        then="send fewer events per request; import large files with `poet import`",
+        next_step="send fewer events per request; import large files with `poet import`",
         headers={"connection": "close"},
     )
 
@@ -126,7 +126,7 @@ def page(handler: Handler, right: Right = "read") -> Endpoint:
         caller = caller_of(request, state)
         if caller is None:
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/login?then={quote(path, safe='')}", status_code=303)
+            return RedirectResponse(f"/login?next={quote(path, safe='')}", status_code=303)
         require(caller, right)
         _limit(request, state, caller)
         if caller.cookie or caller.token:

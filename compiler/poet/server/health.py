@@ -51,15 +51,15 @@ def _look(state: State) -> None:
 
 
 def _exposition(state: State) -> str:
-    state.waiting.refresh()
+    state.inbox.refresh()
     return exposition(
         [
-            ("poet_http_requests_total", "counter", "Requests answered.", state.traffic.requests()),
+            ("poet_http_requests_total", "counter", "Requests answered.", state.request_metrics.requests()),
             (
                 "poet_http_request_duration_seconds",
                 "histogram",
                 "Time until the end of the response.",
-                state.traffic.durations(),
+                state.request_metrics.durations(),
             ),
             (
                 "poet_log_events_total",
@@ -74,10 +74,12 @@ def _exposition(state: State) -> str:
                 "poet_ingested_events_total",
                 "counter",
                 "Events acknowledged as durable.",
-                state.intake.accepted,
+                state.group_commit.accepted,
             ),
-            _one("poet_ingest_commits_total", "counter", "Commits of these events.", state.intake.commits),
-            _one("poet_inbox_waiting", "gauge", "Executions without a label.", len(state.waiting.all())),
+            _one(
+                "poet_ingest_commits_total", "counter", "Commits of these events.", state.group_commit.commits
+            ),
+            _one("poet_inbox_waiting", "gauge", "Executions without a label.", len(state.inbox.all())),
             _one(
                 "poet_feedback_since_compile",
                 "gauge",

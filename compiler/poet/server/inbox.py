@@ -12,17 +12,17 @@ from poet.events import ExecutionRecorded, parse
 from poet.log import EventFilter, RawEvent
 from poet.server.auth import Caller
 from poet.server.ingest import take
-from poet.server.pages import number_of, told_of
-from poet.server.problem import Refusal
+from poet.server.pages import number_of, summary_of
+from poet.server.problem import Problem
 from poet.server.render import show
 from poet.server.state import State
-from poet.workspace.inbox import Asked, verdict
+from poet.workspace.inbox import InboxItem, label_event
 from poet_runtime.drift.sample_sketch import read_sketch
 from poet_runtime.errors import EventError
 
 LISTED: Final = 30
 SCORES: Final = 12
-VERDICTS: Final = {"real": True, "false": False}
+LABELS: Final = {"real": True, "false": False}
 REASON: Final = 200  # characters
 
 
@@ -30,16 +30,16 @@ async def inbox(request: Request, state: State, caller: Caller) -> Response:
     """Show the unlabeled executions and the first of them."""
 
     def read() -> dict[str, Any]:
-        state.waiting.refresh()
-        waiting = state.waiting.all()
+        state.inbox.refresh()
+        items = state.inbox.all()
         at = request.query_params.get("at", "")
-        first = next((each for each in waiting if str(each.position) == at), waiting[0] if waiting else None)
+        first = next((each for each in items if str(each.position) == at), items[0] if items else None)
         return {
-            "waiting": waiting[:LISTED],
-            "total": len(waiting),
+            "listed": items[:LISTED],
+            "total": len(items),
             "chosen": first,
-            "following": _following(waiting, first),
-            "told": request.query_params.get("told", "")[:200],
+            "following": _following(items, first),
+            "noted": request.query_params.get("noted", "")[:200],
             **(_card(state, first.position) if first else {}),
         }
 
@@ -55,30 +55,30 @@ async def execution(request: Request, state: State, caller: Caller) -> Response:
 
 async def answer(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
     """Record a label and continue with the next execution."""
-    said, reason = fields.get("verdict", ""), fields.get("reason", "").strip()
-    if said not in VERDICTS or len(reason) > REASON:
-        raise Refusal(
+    said, reason = fields.get("label", ""), fields.get("reason", "").strip()
+    if said not in LABELS or len(reason) > REASON:
+        raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "this is not a label",
-            where="field verdict" if said not in VERDICTS else "field reason",
-            expected="real or false" if said not in VERDICTS else f"at most {REASON} characters",
-            got=ascii((said if said not in VERDICTS else reason)[:80]),
+            where="field label" if said not in LABELS else "field reason",
+            expected="real or false" if said not in LABELS else f"at most {REASON} characters",
+            got=ascii((said if said not in LABELS else reason)[:80]),
         )
     card = await run_in_threadpool(_card, state, number_of(request, "position"))
     data: ExecutionRecorded = card["data"]
-    event = verdict(
+    event = label_event(
         data.execution_id,
-        was_real=VERDICTS[said],
+        was_real=LABELS[said],
         reason=reason,
         feature=data.feature,
         who=caller.name,
         now=state.clock,
     )
     await take(state, [event])
-    await run_in_threadpool(state.waiting.refresh)
+    await run_in_threadpool(state.inbox.refresh)
     following = fields.get("following", "")
     at = f"at={following}&" if following.isascii() and following.isdigit() else ""
-    return RedirectResponse(f"/inbox?{at}told={said}", status_code=HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/inbox?{at}noted={said}", status_code=HTTPStatus.SEE_OTHER)
 
 
 def _card(state: State, position: int) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def _card(state: State, position: int) -> dict[str, Any]:
     written = state.log.at(position)
     data = _execution(written)
     if written is None or data is None:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             f"the log has no execution at position {position}",
-            then="open the inbox or the log",
+            next_step="open the inbox or the log",
         )
     document = msgspec.json.decode(written.raw, type=dict[str, Any])
     scores = sorted(
@@ -101,8 +101,8 @@ def _card(state: State, position: int) -> dict[str, Any]:
         "sketch": read_sketch(document["data"]),
         "scores": scores[:SCORES],
         "left_out": max(0, len(scores) - SCORES),
-        "votes": _votes(state, data.execution_id),
-        "reasons": state.waiting.reasons(),
+        "labels": _labels(state, data.execution_id),
+        "reasons": state.inbox.reasons(),
     }
 
 
@@ -116,10 +116,10 @@ def _execution(written: RawEvent | None) -> ExecutionRecorded | None:
     return data if isinstance(data, ExecutionRecorded) else None
 
 
-def _votes(state: State, execution_id: str) -> list[tuple[RawEvent, str]]:
+def _labels(state: State, execution_id: str) -> list[tuple[RawEvent, str]]:
     """Return the labels of an execution, newest first."""
     found = state.log.newest(EventFilter(text=execution_id, is_feedback=True), LISTED)
-    return [(each, told_of(each.raw)) for each in found if _cites(each, execution_id)]
+    return [(each, summary_of(each.raw)) for each in found if _cites(each, execution_id)]
 
 
 def _cites(written: RawEvent, execution_id: str) -> bool:
@@ -127,10 +127,10 @@ def _cites(written: RawEvent, execution_id: str) -> bool:
     return isinstance(data, dict) and data.get("execution_id") == execution_id
 
 
-def _following(waiting: list[Asked], chosen: Asked | None) -> int | None:
+def _following(items: list[InboxItem], chosen: InboxItem | None) -> int | None:
     """Return the position of the execution after the one that is shown."""
     if chosen is None:
         return None
-    places = [each.position for each in waiting]
-    rest = places[places.index(chosen.position) + 1 :]
+    positions = [each.position for each in items]
+    rest = positions[positions.index(chosen.position) + 1 :]
     return rest[0] if rest else None

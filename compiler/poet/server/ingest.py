@@ -12,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poet.events import Event
-from poet.server.auth import Caller, address, refuse_strangers, too_many
+from poet.server.auth import Caller, address, refuse_failed_logins, too_many
 from poet.server.handlers import read_body, state_of
-from poet.server.problem import Refusal, refusal_of
+from poet.server.problem import Problem, problem_of
 from poet.server.readers import Received, read_alertmanager, read_cloudevents
 from poet.server.slack import read_signature, read_slack, require_slack
-from poet.server.state import Full, State
+from poet.server.state import QueueFull, State
 from poet_runtime.errors import EventError, IngestError
 
-FULL_S: Final = 1.0
+QUEUE_FULL_RETRY_S: Final = 1.0
 
 
 async def emit(request: Request, state: State, caller: Caller) -> Response:
@@ -45,23 +45,23 @@ async def answer(
 
     Raises
     ------
-    Refusal
+    Problem
         Some events were refused. The problem lists them and the others, which are in the log.
     """
     accepted: list[Event] = []
     refused: list[dict[str, object]] = []
     for number, each in enumerate(received):
-        refusal = _refusal(each, caller)
-        if refusal is None and isinstance(each, Event):
+        problem = _problem(each, caller)
+        if problem is None and isinstance(each, Event):
             accepted.append(each)
-        elif refusal is not None:
-            refused.append({"index": number, **refusal.document()})
+        elif problem is not None:
+            refused.append({"index": number, **problem.document()})
     await take(state, accepted)
     ids = [event.id for event in accepted]
     if not refused:
         return Response(msgspec.json.encode({"accepted": ids, **counts}), media_type="application/json")
     only = refused[0] if len(received) == 1 else {}
-    raise Refusal(
+    raise Problem(
         HTTPStatus(int(str(refused[0]["status"]))) if only else HTTPStatus.UNPROCESSABLE_ENTITY,
         str(
             only.get(
@@ -71,7 +71,7 @@ async def answer(
         where=str(only.get("where", "")),
         expected=str(only.get("expected", "")),
         got=str(only.get("got", "")),
-        then=str(refused[0].get("next", "")),
+        next_step=str(refused[0].get("next_step", "")),
         accepted=ids,
         refused=refused,
     )
@@ -82,27 +82,27 @@ async def take(state: State, events: list[Event]) -> None:
 
     Raises
     ------
-    Refusal
+    Problem
         More events wait for the disk than the server buffers.
     """
     try:
-        await state.intake.append(events)
-    except Full as error:
-        raise too_many(FULL_S, "events arrive faster than the disk can write") from error
+        await state.group_commit.append(events)
+    except QueueFull as error:
+        raise too_many(QUEUE_FULL_RETRY_S, "events arrive faster than the disk can write") from error
 
 
-def _refusal(each: Received, caller: Caller | None) -> Refusal | None:
+def _problem(each: Received, caller: Caller | None) -> Problem | None:
     if isinstance(each, EventError):
-        return refusal_of(each)
+        return problem_of(each)
     token = caller.token if caller else None
     if token is None or token.speaks_for(each.source):
         return None
-    return Refusal(
+    return Problem(
         HTTPStatus.FORBIDDEN,
         f"the token may not use the source {each.source!r:.80}",
         where="source",
         expected=f"one of {', '.join(token.sources)}, or one that starts with it and a slash",
-        then="use another source, or ask for a token that allows it",
+        next_step="use another source, or ask for a token that allows it",
     )
 
 
@@ -110,19 +110,19 @@ async def slack(request: Request) -> Response:
     """Accept a button press or a command from Slack."""
     state = state_of(request)
     if not state.settings.slack_secret:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             "Slack is not configured on this server",
-            then="start it with `poet serve --slack-secret FILE`",
+            next_step="start it with `poet serve --slack-secret FILE`",
         )
     body = await _limited(request, state, "slack")
     try:
         require_slack(request.headers, body, state.settings.slack_secret, now=state.clock())
     except IngestError as error:
         raise _unsigned(request, state, error) from error
-    heard = read_slack(body, now=state.clock)
-    await take(state, [heard.event])
-    said = {"response_type": "ephemeral", "text": heard.answer}
+    label = read_slack(body, now=state.clock)
+    await take(state, [label.event])
+    said = {"response_type": "ephemeral", "text": label.answer}
     return Response(msgspec.json.encode(said), media_type="application/json")
 
 
@@ -132,12 +132,12 @@ async def signed(request: Request) -> Response:
     name = request.path_params["name"]
     secret = state.settings.webhooks.get(name)
     if secret is None:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             "no sender of this name is configured",
             where="path",
             got=ascii(name[:80]),
-            then="start it with `poet serve --webhook NAME=FILE`",
+            next_step="start it with `poet serve --webhook NAME=FILE`",
         )
     body = await _limited(request, state, f"webhook/{name}")
     try:
@@ -156,19 +156,19 @@ async def signed(request: Request) -> Response:
 
 
 async def _limited(request: Request, state: State, who: str) -> bytes:
-    refuse_strangers(request, state)
+    refuse_failed_logins(request, state)
     if wait := state.machines.take(who):
         raise too_many(wait, "this sender has sent too many requests")
     return await read_body(request, state.settings)
 
 
-def _unsigned(request: Request, state: State, error: IngestError) -> Refusal:
-    state.strangers.take(address(request))
-    return Refusal(
+def _unsigned(request: Request, state: State, error: IngestError) -> Problem:
+    state.failed_logins.take(address(request))
+    return Problem(
         HTTPStatus.UNAUTHORIZED,
         "the signature is not valid",
         where=error.where,
         expected=error.expected,
         got=error.got,
-        then="check that both sides have the same secret and the same time",
+        next_step="check that both sides have the same secret and the same time",
     )

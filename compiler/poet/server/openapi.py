@@ -34,7 +34,7 @@ def openapi() -> dict[str, Any]:
     )
     schemas["Problem"] = _object(
         {"title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "where": _TEXT, "expected": _TEXT}
-        | {"got": _TEXT, "next": _TEXT, "accepted": {"type": "array", "items": _TEXT}}
+        | {"got": _TEXT, "next_step": _TEXT, "accepted": {"type": "array", "items": _TEXT}}
         | {"refused": {"type": "array", "items": {"type": "object"}}},
         "title",
         "status",

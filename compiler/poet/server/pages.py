@@ -12,9 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from poet.events import PAYLOADS
 from poet.log import EventFilter, RawEvent
 from poet.review.status import standing_document
-from poet.server.auth import Caller, address, caller_of, refuse_strangers
+from poet.server.auth import Caller, address, caller_of, refuse_failed_logins
 from poet.server.handlers import keep_cookie, read_form, state_of
-from poet.server.problem import Refusal
+from poet.server.problem import Problem
 from poet.server.render import fragment, show
 from poet.server.state import COOKIE, State
 
@@ -25,7 +25,7 @@ _WORDS: Final = {
     ("was_real_drift", True): "real drift",
     ("was_real_drift", False): "false alarm",
     ("drifted", True): "alert",
-    ("drifted", False): "silent",
+    ("drifted", False): "non-alert",
 }
 
 
@@ -33,10 +33,10 @@ async def overview(request: Request, state: State, caller: Caller) -> Response:
     """Show the state of the workspace."""
 
     def read() -> dict[str, Any]:
-        state.waiting.refresh()
+        state.inbox.refresh()
         standing = standing_document(state.workspace, state.feedback)
         plans = [plan for plan in state.proposals.all() if plan.is_open]
-        return {"standing": standing, "plans": plans, "waiting": state.waiting.all()}
+        return {"standing": standing, "plans": plans, "unlabeled": len(state.inbox.all())}
 
     return show(request, state, caller, "overview.html", **await run_in_threadpool(read))
 
@@ -61,7 +61,7 @@ async def event(request: Request, state: State, caller: Caller) -> Response:
     position = number_of(request, "position")
     found = await run_in_threadpool(state.log.at, position)
     if found is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"the log has no event at position {position}")
+        raise Problem(HTTPStatus.NOT_FOUND, f"the log has no event at position {position}")
     return show(request, state, caller, "event.html", event=found)
 
 
@@ -70,7 +70,7 @@ async def event_named(request: Request, state: State, caller: Caller) -> Respons
     identity = request.query_params.get("id", "")
     found = await run_in_threadpool(state.log.named, identity)
     if not found:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"the log has no event with the id {identity!r:.80}")
+        raise Problem(HTTPStatus.NOT_FOUND, f"the log has no event with the id {identity!r:.80}")
     return show(request, state, caller, "event.html", event=found[0])
 
 
@@ -79,16 +79,16 @@ def number_of(request: Request, name: str) -> int:
 
     Raises
     ------
-    Refusal
+    Problem
         The path segment is not a number.
     """
     number = _number(request.path_params[name])
     if number is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing at {request.url.path!r:.80}")
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is nothing at {request.url.path!r:.80}")
     return number
 
 
-def told_of(raw: bytes) -> str:
+def summary_of(raw: bytes) -> str:
     """Return a one-line summary of an event's data."""
     try:
         data = msgspec.json.decode(raw, type=dict[str, object]).get("data")
@@ -121,7 +121,7 @@ def _found(request: Request, state: State) -> dict[str, Any]:
         "before": before,
         "is_live": before is None and asked.get("live") != "off",
         "position": position,
-        "rows": [(row, told_of(row.raw)) for row in rows],
+        "rows": [(row, summary_of(row.raw)) for row in rows],
         "is_full": len(rows) == ROWS,
     }
 
@@ -135,25 +135,27 @@ async def login_page(request: Request) -> Response:
     state = state_of(request)
     if caller_of(request, state) is not None:
         return RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
-    return _asked(request, state, then=request.query_params.get("then", "/"))
+    return _login_form(request, state, next_page=request.query_params.get("next", "/"))
 
 
 async def login(request: Request) -> Response:
     """Start a session for a token that allows access to pages."""
     state = state_of(request)
-    refuse_strangers(request, state)
+    refuse_failed_logins(request, state)
     fields = await read_form(request, state.settings)
     token = state.tokens.find(fields.get("token", "").strip())
-    then = fields.get("then", "/")
+    next_page = fields.get("next", "/")
     if token is None or not token.may("read"):
-        state.strangers.take(address(request))
+        state.failed_logins.take(address(request))
         problem = (
             "The token is unknown or was revoked."
             if token is None
             else "A token with the role emit does not give access to pages."
         )
-        return _asked(request, state, then=then, problem=problem, status=HTTPStatus.UNAUTHORIZED)
-    response = RedirectResponse(_inside(then), status_code=HTTPStatus.SEE_OTHER)
+        return _login_form(
+            request, state, next_page=next_page, problem=problem, status=HTTPStatus.UNAUTHORIZED
+        )
+    response = RedirectResponse(_inside(next_page), status_code=HTTPStatus.SEE_OTHER)
     return keep_cookie(response, state, state.sessions.begin(token.id))
 
 
@@ -165,10 +167,12 @@ async def leave(_request: Request, state: State, caller: Caller, _fields: dict[s
     return response
 
 
-def _asked(
-    request: Request, state: State, *, then: str, problem: str = "", status: int = HTTPStatus.OK
+def _login_form(
+    request: Request, state: State, *, next_page: str, problem: str = "", status: int = HTTPStatus.OK
 ) -> Response:
-    return show(request, state, None, "login.html", then=_inside(then), problem=problem, status=status)
+    return show(
+        request, state, None, "login.html", next_page=_inside(next_page), problem=problem, status=status
+    )
 
 
 def _inside(path: str) -> str:

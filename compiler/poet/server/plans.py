@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from poet.server.auth import Caller
-from poet.server.problem import Refusal
+from poet.server.problem import Problem
 from poet.server.render import fragment, show
 from poet.server.state import State
 
@@ -68,7 +68,7 @@ async def reject(request: Request, state: State, caller: Caller, fields: dict[st
     """Reject a plan with a reason."""
     identity, comment = request.path_params["identity"], _comment(fields)
     if not comment:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "rejecting a plan requires a comment",
             where="field comment",
@@ -87,7 +87,7 @@ async def reject(request: Request, state: State, caller: Caller, fields: dict[st
 def _comment(fields: dict[str, str]) -> str:
     comment = fields.get("comment", "").strip()
     if len(comment) > COMMENT:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "the comment is too long",
             where="field comment",

@@ -12,73 +12,78 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUS: Final = {"header content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "body": HTTPStatus.BAD_REQUEST}
 
 
-class Refusal(Exception):  # noqa: N818 -- it becomes an answer
-    """A refused request: 4xx, or 503 if the disk is the cause."""
+class Problem(Exception):  # noqa: N818 -- it becomes a response
+    """A request that is refused with a problem document: 4xx, or 503 if the disk is the cause."""
 
     def __init__(
         self,
         status: HTTPStatus,
-        what: str,
+        detail: str,
         *,
         where: str = "",
         expected: str = "",
         got: str = "",
-        then: str = "",
+        next_step: str = "",
         headers: dict[str, str] | None = None,
-        **more: object,
+        **extensions: object,
     ) -> None:
-        super().__init__(what)
+        super().__init__(detail)
         self.status = status
-        self.what = what
-        self.says = {
+        self.detail = detail
+        self.members = {
             name: value
-            for name, value in (("where", where), ("expected", expected), ("got", got), ("next", then))
+            for name, value in (
+                ("where", where),
+                ("expected", expected),
+                ("got", got),
+                ("next_step", next_step),
+            )
             if value
         }
         self.headers = headers or {}
-        self.more = more
+        self.extensions = extensions
 
     def document(self) -> dict[str, object]:
         """Return the problem as plain data."""
-        known = {"title": self.status.phrase, "status": int(self.status), "detail": self.what}
-        return known | self.says | self.more
+        known = {"title": self.status.phrase, "status": int(self.status), "detail": self.detail}
+        return known | self.members | self.extensions
 
 
-def refusal_of(error: PoetError) -> Refusal:
+def problem_of(error: PoetError) -> Problem:
     """Convert an error of POET into an HTTP problem."""
     if isinstance(error, EventError):
-        return Refusal(
+        return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"{error.event} was refused",
             where=error.path,
             expected=error.expected,
             got=error.got,
-            then="correct the event and send it again; GET /openapi.json describes every type",
+            next_step="correct the event and send it again; GET /openapi.json describes every type",
         )
     if isinstance(error, IngestError):
-        return Refusal(
+        return Problem(
             _STATUS.get(error.where, HTTPStatus.UNPROCESSABLE_ENTITY),
             "the request cannot be read",
             where=error.where,
             expected=error.expected,
             got=error.got,
-            then="correct the request and send it again; GET /openapi.json describes it",
+            next_step="correct the request and send it again; GET /openapi.json describes it",
         )
     if isinstance(error, LogError):
-        return Refusal(
+        return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             str(error),
-            then="send it again later with the same ids; events already in the log change nothing",
+            next_step="send it again later with the same ids; events already in the log change nothing",
             headers={"retry-after": "5"},
         )
-    return Refusal(HTTPStatus.CONFLICT, str(error))
+    return Problem(HTTPStatus.CONFLICT, str(error))
 
 
-def problem_response(refusal: Refusal) -> Response:
-    """Return a refusal as a JSON response."""
+def problem_response(problem: Problem) -> Response:
+    """Return a problem document as a response."""
     return Response(
-        msgspec.json.encode(refusal.document()),
-        status_code=refusal.status,
+        msgspec.json.encode(problem.document()),
+        status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers=refusal.headers,
+        headers=problem.headers,
     )

@@ -174,8 +174,8 @@ def apply(workspace: Workspace, arguments: Mapping[str, str], progress: Progress
     proposals, identity = Proposals(workspace.path), arguments["proposal"]
     try:
         report = workspace.compile(
-            agreed=proposals.plan_file(identity),
-            despite_news=True,
+            plan_file=proposals.plan_file(identity),
+            allow_new_events=True,
             progress=progress,
         )
     except PoetError as error:
@@ -239,12 +239,12 @@ class Worker(BackgroundWorker):
             There is no such plan, it was decided already, or a job is running.
         """
 
-        def agreed() -> Work:
+        def approved() -> Work:
             at = datetime.now(UTC).isoformat(timespec="seconds")
             self._proposals.move(identity, "applying", decided_by=who, decided_at=at, comment=comment)
             return Work("apply", identity, who)
 
-        return self._begin(agreed)
+        return self._begin(approved)
 
     def wait(self) -> None:
         """Block until no job is running."""

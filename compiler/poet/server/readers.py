@@ -37,7 +37,7 @@ def read_cloudevents(
     is_binary_allowed: bool = True,
     name_event: Callable[[int], str] | None = None,
 ) -> tuple[Received, ...]:
-    """Parse one request into events, with a refusal in the place of each invalid event.
+    """Parse one request into events, with a problem in the place of each invalid event.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def _read(
         event = parse(document, source=source, now=now)
         if name_event is not None and "id" not in msgspec.json.decode(event.raw, type=dict[str, msgspec.Raw]):
             return msgspec.structs.replace(event, id=name_event(number))
-    except EventError as refusal:
-        return refusal
+    except EventError as problem:
+        return problem
     except (
         msgspec.DecodeError,
         RecursionError,

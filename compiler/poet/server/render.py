@@ -46,7 +46,7 @@ def show(
         "navigation": NAVIGATION,
         "workspace_name": state.path.name,
         "form_token": state.sessions.form_token(caller.cookie) if caller and caller.cookie else "",
-        "waiting_count": len(state.waiting.all()) if caller else 0,
+        "unlabeled_count": len(state.inbox.all()) if caller else 0,
         "version_of": _fingerprint,
         "now": state.clock(),
     }

@@ -18,15 +18,15 @@ from urllib.parse import parse_qs
 import msgspec
 
 from poet.events import Event
-from poet.workspace.inbox import verdict
+from poet.workspace.inbox import label_event
 from poet_runtime.errors import EventError, IngestError
 
 ACTIONS: Final = {"poet_real": True, "poet_false_alarm": False}
-WORDS: Final = {"real": True, "false": False, "false_alarm": False}
+LABELS: Final = {"real": True, "false": False, "false_alarm": False}
 FIELDS: Final = 40
 
 
-class Heard(NamedTuple):
+class SlackLabel(NamedTuple):
     """A label, and the reply to the person who gave it."""
 
     event: Event
@@ -55,7 +55,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def read_slack(body: bytes, *, now: Callable[[], float]) -> Heard:
+def read_slack(body: bytes, *, now: Callable[[], float]) -> SlackLabel:
     """Parse a request with a verified signature.
 
     Raises
@@ -81,7 +81,7 @@ def _form(body: bytes) -> dict[str, str]:
     return {name: values[0] for name, values in found.items()}
 
 
-def _pressed(document: str, now: Callable[[], float]) -> Heard:
+def _pressed(document: str, now: Callable[[], float]) -> SlackLabel:
     try:
         payload = msgspec.json.decode(document.encode(), type=_Payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -90,7 +90,7 @@ def _pressed(document: str, now: Callable[[], float]) -> Heard:
         if action.action_id in ACTIONS:
             said = _value(action.value)
             who = payload.user.username or payload.user.name
-            return _heard(said, ACTIONS[action.action_id], who, action.action_ts, now)
+            return _label(said, ACTIONS[action.action_id], who, action.action_ts, now)
     got = ascii([action.action_id[:40] for action in payload.actions[:4]])
     raise IngestError(where="payload actions", expected=f"one of {', '.join(ACTIONS)}", got=got)
 
@@ -106,25 +106,25 @@ def _value(value: str) -> _Said:
         ) from error
 
 
-def _commanded(form: dict[str, str], now: Callable[[], float]) -> Heard:
+def _commanded(form: dict[str, str], now: Callable[[], float]) -> SlackLabel:
     word, _, rest = form.get("text", "").strip().partition(" ")
     execution_id, _, reason = rest.strip().partition(" ")
-    if word not in WORDS or not execution_id:
+    if word not in LABELS or not execution_id:
         raise IngestError(
             where="text", expected="'real ID [why]' or 'false ID [why]'", got=ascii(form.get("text", "")[:80])
         )
     said = _Said(execution_id=execution_id, reason=reason.strip())
-    return _heard(said, WORDS[word], form.get("user_name", ""), form.get("trigger_id", ""), now)
+    return _label(said, LABELS[word], form.get("user_name", ""), form.get("trigger_id", ""), now)
 
 
-def _heard(said: _Said, was_real: bool, who: str, moment: str, now: Callable[[], float]) -> Heard:  # noqa: FBT001
+def _label(said: _Said, was_real: bool, who: str, moment: str, now: Callable[[], float]) -> SlackLabel:  # noqa: FBT001
     if not who:
         raise IngestError(where="user", expected="the name of the user", got="nothing")
     content = "\0".join((who, said.execution_id, str(was_real), said.reason, moment))
     # sending the same press again changes nothing
     identity = f"slack-{hashlib.sha256(content.encode()).hexdigest()[:32]}" if moment else None
     try:
-        event = verdict(
+        event = label_event(
             said.execution_id,
             was_real=was_real,
             reason=said.reason,
@@ -135,7 +135,7 @@ def _heard(said: _Said, was_real: bool, who: str, moment: str, now: Callable[[],
     except EventError as error:
         raise IngestError(where=error.path, expected=error.expected, got=error.got) from error
     word = "a real drift" if was_real else "a false alarm"
-    return Heard(event, f"Noted: {said.execution_id} was {word}.")
+    return SlackLabel(event, f"Noted: {said.execution_id} was {word}.")
 
 
 WINDOW_S: Final = 300.0

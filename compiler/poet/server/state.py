@@ -28,7 +28,7 @@ from poet.log import FeedbackLog
 from poet.server.proposals import Proposals, Worker
 from poet.server.tokens import Tokens
 from poet.workspace.compile_lock import NewFeedback
-from poet.workspace.inbox import Waiting
+from poet.workspace.inbox import Inbox
 from poet.workspace.workspace import Workspace
 from poet_runtime.errors import ServeError
 
@@ -60,7 +60,7 @@ class Settings:
     body_patience_s: float = 10.0  # maximum time to receive a request body
     machines: Rate = Rate(500.0, 1000.0)  # per token, or per address if there are no tokens
     people: Rate = Rate(20.0, 60.0)
-    strangers: Rate = Rate(1.0, 10.0)  # per address: requests that failed authentication
+    failed_logins: Rate = Rate(1.0, 10.0)  # per address: requests that failed authentication
 
     @property
     def is_local(self) -> bool:
@@ -105,7 +105,7 @@ def read_secret(path: Path) -> bytes:
 REMEMBERED_CALLERS: Final = 10_000  # most recent callers; a dropped caller starts with a full bucket
 
 
-class Buckets:
+class RateLimiter:
     """One token bucket per caller."""
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -129,16 +129,16 @@ class Buckets:
         return max(0.0, (1.0 - self._left(who)) / self._rate.per_second)
 
     def _left(self, who: str) -> float:
-        left, then = self._buckets.get(who, (self._rate.burst, self._clock()))
-        return min(self._rate.burst, left + (self._clock() - then) * self._rate.per_second)
+        left, at = self._buckets.get(who, (self._rate.burst, self._clock()))
+        return min(self._rate.burst, left + (self._clock() - at) * self._rate.per_second)
 
 
 BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 Sample = tuple[str, Mapping[str, str], float]
 
 
-class Traffic:
-    """Request counts by route and status, and request durations."""
+class RequestMetrics:
+    """Counts of requests by route and status, and their durations."""
 
     def __init__(self) -> None:
         self._answered: Counter[tuple[str, str, int]] = Counter()
@@ -186,11 +186,11 @@ def _escaped(text: str) -> str:
 CAPACITY: Final = 20_000  # events that wait for a commit; requests above it must retry
 
 
-class Full(Exception):  # noqa: N818 -- not a fault: the sender comes again
+class QueueFull(Exception):  # noqa: N818 -- not a fault: the sender retries
     """The buffer of events that wait for the disk is full."""
 
 
-class Intake:
+class GroupCommit:
     """Group commit: events that arrive during a commit go into the next one."""
 
     def __init__(self, log: FeedbackLog) -> None:
@@ -198,7 +198,7 @@ class Intake:
         self._waiting: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
         self._size = 0
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="poet-intake")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="poet-group-commit")
         self.accepted = 0  # events acknowledged as durable
         self.commits = 0
 
@@ -209,13 +209,13 @@ class Intake:
         ------
         LogError
             They are not on disk. The log keeps them and retries; sending them again is harmless.
-        Full
+        QueueFull
             The buffer is full.
         """
         if not events:
             return
         if self._size + len(events) > CAPACITY:
-            raise Full
+            raise QueueFull
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((events, done))
         self._size += len(events)
@@ -237,7 +237,7 @@ class Intake:
             problem: Exception | None = None
             try:
                 await loop.run_in_executor(self._thread, self._commit, events)
-            except Exception as error:  # noqa: BLE001 -- raised to each who waits
+            except Exception as error:  # noqa: BLE001 -- raised in every waiting request
                 problem = error
             self._size -= len(events)
             self.commits += 1
@@ -314,15 +314,15 @@ class State:
         self.log = self.workspace.log
         self.tokens = Tokens(self.path / "feedback_log")
         self.sessions = Sessions(clock=clock)
-        self.intake = Intake(self.log)
-        self.waiting = Waiting(self.log)
+        self.group_commit = GroupCommit(self.log)
+        self.inbox = Inbox(self.log)
         self.feedback = NewFeedback(self.path, self.log)
         self.proposals = Proposals(self.path)
         self.worker = Worker(self.path)
-        self.machines = Buckets(settings.machines)
-        self.people = Buckets(settings.people)
-        self.strangers = Buckets(settings.strangers)
-        self.traffic = Traffic()
+        self.machines = RateLimiter(settings.machines)
+        self.people = RateLimiter(settings.people)
+        self.failed_logins = RateLimiter(settings.failed_logins)
+        self.request_metrics = RequestMetrics()
         self._had_tokens = not settings.is_local
 
     @property
@@ -333,6 +333,6 @@ class State:
 
     async def close(self) -> None:
         """Write pending events, terminate the running job and close the workspace."""
-        await self.intake.close()
+        await self.group_commit.close()
         self.worker.close()
         self.workspace.close()

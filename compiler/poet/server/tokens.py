@@ -18,14 +18,14 @@ from poet_runtime.errors import AccessError
 from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
 
 Role = Literal["emit", "review", "operate"]
-Right = Literal["emit", "read", "judge", "operate"]
+Right = Literal["emit", "read", "review", "operate"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 _RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     "emit": frozenset({"emit"}),  # a program: may write events, but not read
     "review": frozenset(
-        {"read", "judge"}
+        {"read", "review"}
     ),  # a person: may read everything, and labels in their own name only
-    "operate": frozenset({"emit", "read", "judge", "operate"}),  # may also change the active version
+    "operate": frozenset({"emit", "read", "review", "operate"}),  # may also change the active version
 }
 
 

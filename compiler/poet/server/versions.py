@@ -11,8 +11,8 @@ from poet.build.publish import published_manifest, published_source
 from poet.review.changes import diff_document, rule_document
 from poet.review.status import history_document, standing_document
 from poet.server.auth import Caller
-from poet.server.pages import number_of, told_of
-from poet.server.problem import Refusal
+from poet.server.pages import number_of, summary_of
+from poet.server.problem import Problem
 from poet.server.render import show
 from poet.server.state import State
 from poet.workspace.workspace import Workspace
@@ -69,7 +69,7 @@ async def rule(request: Request, state: State, caller: Caller) -> Response:
     name, number = _policy(request, state), number_of(request, "number")
     wanted = request.path_params["rule"]
     found = await run_in_threadpool(rule_document, state.workspace, name, number, wanted)
-    return show(request, state, caller, "rule.html", found=found, told_of=told_of)
+    return show(request, state, caller, "rule.html", found=found, summary_of=summary_of)
 
 
 async def rollback(request: Request, state: State, caller: Caller, fields: dict[str, str]) -> Response:
@@ -97,7 +97,7 @@ def _policy(request: Request, state: State) -> str:
     name: str = request.path_params["policy"]
     known = read_document(state.workspace.generated).policies
     if name not in known:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             f"there is no policy {name!r:.80}",
             expected=f"one of {', '.join(sorted(known)) or 'none'}",
@@ -108,7 +108,7 @@ def _policy(request: Request, state: State) -> str:
 def _why(fields: dict[str, str]) -> str:
     why = fields.get("why", "").strip()
     if not why or len(why) > WHY:
-        raise Refusal(
+        raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "changing the active version requires a reason",
             where="field why",

@@ -16,7 +16,7 @@ REMEMBERED: Final = 10_000  # executions, labeled or not; the oldest are dropped
 REASONS: Final = ("seasonal_pattern", "deployment", "data_quality", "known_event", "too_small_to_matter")
 
 
-class Asked(NamedTuple):
+class InboxItem(NamedTuple):
     """An execution without a label: an alert, or a randomly audited non-alert."""
 
     position: int
@@ -28,40 +28,40 @@ class Asked(NamedTuple):
     time: float
 
 
-class Waiting:
+class Inbox:
     """The unlabeled executions of a log; any thread may call `refresh` to read new events."""
 
     def __init__(self, log: FeedbackLog) -> None:
         self._log = log
-        self._reading = threading.Lock()
-        self._upto = max(0, log.position() - LOOK_BACK)
-        self._asked: OrderedDict[str, Asked] = OrderedDict()
-        self._answered: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._position = max(0, log.position() - LOOK_BACK)
+        self._unlabeled: OrderedDict[str, InboxItem] = OrderedDict()
+        self._labeled: OrderedDict[str, None] = OrderedDict()
         self._reasons: Counter[str] = Counter()
 
     def refresh(self) -> None:
         """Read the events since the last call."""
-        with self._reading:
-            for stored in self._log.read(after=self._upto):
-                self._take(stored.position, stored.event)
-                self._upto = stored.position
+        with self._lock:
+            for stored in self._log.read(after=self._position):
+                self._update(stored.position, stored.event)
+                self._position = stored.position
 
-    def all(self) -> list[Asked]:
+    def all(self) -> list[InboxItem]:
         """Return the unlabeled executions, newest first."""
-        with self._reading:
-            return list(reversed(self._asked.values()))
+        with self._lock:
+            return list(reversed(self._unlabeled.values()))
 
     def reasons(self, count: int = 5) -> tuple[str, ...]:
         """Return the most frequent reasons for false alarms, completed with common ones."""
-        with self._reading:
+        with self._lock:
             given = [reason for reason, _ in self._reasons.most_common(count)]
         return tuple(dict.fromkeys((*given, *REASONS)))[:count]
 
-    def _take(self, position: int, event: Event) -> None:
+    def _update(self, position: int, event: Event) -> None:
         data = event.data
         if isinstance(data, ExecutionRecorded):
-            if (data.drifted or data.audit) and data.execution_id not in self._answered:
-                self._asked[data.execution_id] = Asked(
+            if (data.drifted or data.audit) and data.execution_id not in self._labeled:
+                self._unlabeled[data.execution_id] = InboxItem(
                     position,
                     data.execution_id,
                     data.policy,
@@ -70,21 +70,21 @@ class Waiting:
                     data.drifted,
                     event.time,
                 )
-                _forget(self._asked)
+                _drop_oldest(self._unlabeled)
         elif isinstance(data, Validation | FalsePositive | DetectionDelay) and data.execution_id:
-            self._asked.pop(data.execution_id, None)
-            self._answered[data.execution_id] = None
-            _forget(self._answered)
+            self._unlabeled.pop(data.execution_id, None)
+            self._labeled[data.execution_id] = None
+            _drop_oldest(self._labeled)
             if isinstance(data, FalsePositive) and data.reason and len(data.reason) <= 40:
                 self._reasons[data.reason] += 1
 
 
-def _forget(remembered: OrderedDict[str, Asked] | OrderedDict[str, None]) -> None:
+def _drop_oldest(remembered: OrderedDict[str, InboxItem] | OrderedDict[str, None]) -> None:
     while len(remembered) > REMEMBERED:
         remembered.popitem(last=False)
 
 
-def verdict(
+def label_event(
     execution_id: str,
     *,
     was_real: bool,

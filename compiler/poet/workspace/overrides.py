@@ -14,23 +14,21 @@ import msgspec
 
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule
+from poet_runtime import former_names
 from poet_runtime.errors import EditError
 from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
 
 FILE: Final = "pins.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 LOCK_TIMEOUT_S: Final = 30.0
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person's override of one rule. A pin without values keeps the values of the rule.
-
-    The file and the JSON output call `action` ``word``.
-    """
+    """A person's override of one rule. A pin without values keeps the values of the rule."""
 
     policy: str
     rule: str
-    action: Literal["pin", "veto", "release"] = msgspec.field(name="word")
+    action: Literal["pin", "veto", "release"]
     kind: str = ""
     condition: dict[str, object] | None = None
     parameters: dict[str, object] | None = None
@@ -41,7 +39,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: int = FORMAT
-    overrides: tuple[Override, ...] = msgspec.field(name="words", default=())
+    overrides: tuple[Override, ...] = ()
 
 
 _DOCUMENT: Final = JsonDocument(
@@ -50,6 +48,7 @@ _DOCUMENT: Final = JsonDocument(
     next_step="restore it from version control",
     error=EditError,
     format=FORMAT,
+    former={1: former_names.overrides},
 )
 
 

@@ -85,7 +85,7 @@ class Plan:
     policies: tuple[PolicyPlan, ...]
     log_position: int
     costs: tuple[CostEstimate, ...] = ()  # the costs that the plan was made with
-    left: Mapping[str, str] = field(default_factory=dict)  # policies that are skipped, and why
+    skipped: Mapping[str, str] = field(default_factory=dict)  # policies, and why
 
     @property
     def changes(self) -> tuple[PolicyPlan, ...]:
@@ -168,7 +168,7 @@ def plan(
     rendering, overrides = render_in(templates), read_overrides(generated)
     named = sorted(names)
     found: list[PolicyPlan] = []
-    left: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for name in named or sorted({*document.policies, *(spec.name for spec in policies())}):
         try:
             if (active := document.active(name)) is not None:
@@ -180,8 +180,8 @@ def plan(
         except (EditError, LearnError, PluginError, PublishError, RenderError) as error:
             if named:
                 raise
-            left[name] = str(error)
-    return Plan(tuple(found), summaries.log_position, spent, left)
+            skipped[name] = str(error)
+    return Plan(tuple(found), summaries.log_position, spent, skipped)
 
 
 def _planned(
@@ -297,9 +297,9 @@ def apply(
     why: str,
     at: str,
     activate: bool = True,
-    trial: Mode | None = None,
+    rollout: Mode | None = None,
     share: float = 0.1,
-    effort: int = 100,
+    max_examples: int = 100,
     counterexamples: Path | None = None,
     progress: Progress = lambda _stage: None,
 ) -> tuple[Version, ...]:
@@ -321,7 +321,7 @@ def apply(
             validated = validate(
                 checked[index],
                 staging=Path(staging),
-                effort=effort,
+                effort=max_examples,
                 counterexamples=counterexamples,
                 champion=changes[index].champion_source,
             )
@@ -339,7 +339,7 @@ def apply(
         why=why,
         at=at,
         activate=activate,
-        trial=trial,
+        trial=rollout,
         share=share,
         against=against,
     )

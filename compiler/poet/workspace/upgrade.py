@@ -75,7 +75,7 @@ class Upgrade:
         The versions that were rendered again, as policy and number.
     files
         The other files that were rewritten, by name.
-    left
+    skipped
         What was skipped, by name, and why.
     was_interrupted
         Whether an earlier upgrade did not finish.
@@ -83,7 +83,7 @@ class Upgrade:
 
     versions: tuple[tuple[str, int], ...] = ()
     files: tuple[str, ...] = ()
-    left: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
     was_interrupted: bool = False
 
     @property
@@ -176,7 +176,7 @@ class _Work:
         self._generated, self._document = generated, document
         note = _NOTE.read_if_exists(generated / UPGRADE_FILE)
         self._digests = {} if note is None else note.digests
-        self._left: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
         self._was_interrupted = note is not None
         self._versions = self._rendered(rendering)
         self._files = dict(self._outdated_files()) if document.policies else {}
@@ -187,7 +187,7 @@ class _Work:
         return Upgrade(
             versions=tuple((each.policy, each.number) for each in self._versions),
             files=tuple(self._files),
-            left=dict(self._left),
+            skipped=dict(self._skipped),
             was_interrupted=self._was_interrupted,
         )
 
@@ -201,7 +201,7 @@ class _Work:
             try:
                 kept.append(_proved(each, counterexamples))
             except ValidationError as error:
-                self._left[_named(each.policy, each.number)] = str(error)
+                self._skipped[_named(each.policy, each.number)] = str(error)
         self._versions = kept
         return self
 
@@ -235,7 +235,7 @@ class _Work:
                 try:
                     each = self._version(policy, number, entry.versions[str(number)], rendering)
                 except _LEAVES as error:
-                    self._left[_named(policy, number)] = str(error)
+                    self._skipped[_named(policy, number)] = str(error)
                 except (PublishError, RegistryError) as error:
                     refused.append(str(error))
                 else:
@@ -317,7 +317,7 @@ class _Work:
             if there in EARLIER.get(name, ()) or (there is None and name in STANDING):
                 yield name, content
             elif there is not None and name == "__init__.py":
-                self._left[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
+                self._skipped[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
 
     def _entry(self, policy: str, entry: PolicyEntry) -> PolicyEntry:
         """Return the entry with the new digests, also where guards or people refer to a version."""
@@ -428,8 +428,8 @@ def require_current(generated: Path, policy: str, number: int) -> None:
         source = published_source(generated, policy, number).encode()
     except PublishError:
         return  # it cannot run in any release
+    path = generated / f"{policy}_v{number}.py"
     if missing := missing_import(source):
-        path = generated / f"{policy}_v{number}.py"
         raise PublishError(
             f"{path} imports {missing}, which this release does not have: another release wrote it; "
             "run `poet upgrade`"

@@ -32,7 +32,7 @@ from poet_runtime.errors import EditError, LearnError, WorkspaceError
 from poet_runtime.registry import Policy, Registry, activate, on_trial, release, rollback
 from poet_runtime.results import DriftResult
 
-FIRST_EFFORT: Final = (
+FIRST_MAX_EXAMPLES: Final = (
     25  # examples per property for version 1, which the package's own tests check with many more
 )
 IGNORED: Final = "*\n!.gitignore\n"
@@ -140,7 +140,7 @@ class Workspace:
             who=_who(),
             why=f"start = {start}",
             at=_at(clock),
-            effort=FIRST_EFFORT,
+            max_examples=FIRST_MAX_EXAMPLES,
             progress=progress,
         )
         (folder / "poet.toml").write_text(initial_text(start=start), encoding="utf-8", newline="\n")
@@ -249,10 +249,10 @@ class Workspace:
         self,
         policies: Iterable[str] = (),
         *,
-        agreed: Path | None = None,
-        despite_news: bool = False,
+        plan_file: Path | None = None,
+        allow_new_events: bool = False,
         activate: bool = True,
-        trial: pipeline.Mode | None = None,
+        rollout: pipeline.Mode | None = None,
         share: float = 0.1,
         engine: EngineName | None = None,
         progress: pipeline.Progress = lambda _stage: None,
@@ -261,10 +261,10 @@ class Workspace:
 
         Modules that are missing, or that have other line endings after a checkout, are restored as published.
 
-        `agreed` is a saved plan: it is applied exactly, or refused if anything has changed since. With
-        `despite_news` the log may have grown: the plan is made again at its own log position.
+        `plan_file` is a saved plan: it is applied exactly, or refused if anything has changed since. With
+        `allow_new_events` the log may have grown: the plan is made again at its own log position.
 
-        With `trial` the new versions run as a shadow or a canary on this share instead of being activated.
+        With `rollout` the new versions run as a shadow or a canary on this share instead of being activated.
 
         Raises
         ------
@@ -274,12 +274,12 @@ class Workspace:
         edits.restore_modules(self.generated)
         planned = (
             self.plan(policies, engine=engine)
-            if agreed is None
-            else self._as_agreed(agreed, despite_news=despite_news)
+            if plan_file is None
+            else self._saved_plan(plan_file, allow_new_events=allow_new_events)
         )
         versions: tuple[Version, ...] = ()
         if planned.changes:
-            for each in planned.changes if trial == "canary" else ():
+            for each in planned.changes if rollout == "canary" else ():
                 self.registry.require_sides(each.policy)
             versions = pipeline.apply(
                 planned.changes,
@@ -290,13 +290,13 @@ class Workspace:
                 at=_at(self.clock),
                 activate=activate,
                 counterexamples=self.path / "feedback_log" / "counterexamples",
-                trial=trial,
+                rollout=rollout,
                 share=share,
                 progress=progress,
             )
             self.registry.refresh()
             self._emit_adjustments(planned)
-        covered = len(planned.policies) + len(planned.left)
+        covered = len(planned.policies) + len(planned.skipped)
         if covered == len(
             self.registry.names()
         ):  # not if only some policies were compiled: the others are still due
@@ -307,11 +307,11 @@ class Workspace:
         """Return a plan as the content of a file for `compile`."""
         return saved_plan.encode(saved_plan.saved(plan, self._render()))
 
-    def _as_agreed(self, path: Path, *, despite_news: bool) -> Plan:
-        agreed = saved_plan.read_plan(path)
-        until = min(agreed.log_position, self.log.position()) if despite_news else None
-        now = self.plan([each.policy for each in agreed.policies], until=until)
-        if reasons := list(saved_plan.stale_reasons(agreed, now, self._render())):
+    def _saved_plan(self, path: Path, *, allow_new_events: bool) -> Plan:
+        saved = saved_plan.read_plan(path)
+        until = min(saved.log_position, self.log.position()) if allow_new_events else None
+        now = self.plan([each.policy for each in saved.policies], until=until)
+        if reasons := list(saved_plan.stale_reasons(saved, now, self._render())):
             raise LearnError(
                 f"{path} is out of date: {'; '.join(reasons)}. Run `poet plan` again and review the new plan"
             )

@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from poet_runtime.background import BackgroundWorker
+from poet_runtime import former_names
 from poet_runtime.errors import RegistryError
 from poet_runtime.files import append
 from poet_runtime.policies.policy import difference, runtime_policy
@@ -84,7 +85,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
             ("more_alerts", self.more_alerts),
             ("different", self.different),
         )
-        details = ", ".join(f"{_grouped(count)} {name}" for name, count in kinds if count)
+        details = ", ".join(f"{_grouped(count)} {name.replace('_', ' ')}" for name, count in kinds if count)
         text += f" ({details})" if details else ""
         text += f", {_grouped(self.failed)} failed"
         return text + (f", {_grouped(self.skipped)} skipped" if self.skipped else "")
@@ -109,7 +110,7 @@ def read_tallies(folder: Path) -> dict[tuple[str, int, str, int], Tally]:
     found: dict[tuple[str, int, str, int], Tally] = {}
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            new = msgspec.json.decode(line, type=Tally)
+            new = msgspec.convert(former_names.tally(msgspec.json.decode(line, type=dict[str, Any])), Tally)
         except msgspec.DecodeError as error:
             raise RegistryError(f"{path}, line {number}: {error}; move the file away") from error
         key = new.policy, new.version, new.sha256, new.champion
