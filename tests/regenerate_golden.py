@@ -28,7 +28,7 @@ def golden(name: str) -> Path:
 
 
 def cases() -> list[Path]:
-    """List the golden folders."""
+    """Return the golden folders."""
     return sorted(path.parent for path in POLICIES.glob("*/golden/*/decisions.json"))
 
 
@@ -46,18 +46,18 @@ def scenario_start(name: str) -> str:
 
 
 def scenarios() -> list[Path]:
-    """List the golden folders that begin with events."""
+    """Return the golden folders that begin with events."""
     return sorted(path.parent for path in POLICIES.glob(f"*/golden/*/{EVENTS}"))
 
 
 def expected(case: Path) -> tuple[str, bytes]:
-    """Give name and bytes of the module that belongs into a folder."""
+    """Return name and bytes of the module of a folder."""
     decisions = decode((case / "decisions.json").read_bytes())
     return f"{decisions.policy}_v{decisions.version}.py", render(decisions).source.encode()
 
 
 def learned(case: Path) -> Decisions:
-    """Learn a folder's events, as a compile would."""
+    """Return the decisions learned from a folder's events, as a compile does."""
     lines = (case / EVENTS).read_bytes().splitlines()
     spec = policy(case.parents[1].name)
     champion = spec.version_1(scenario_start(spec.name))
@@ -67,12 +67,12 @@ def learned(case: Path) -> Decisions:
 
 
 def line(event: Event) -> bytes:
-    """Give an event as a line of its envelope."""
+    """Return an event as a line of its envelope."""
     return msgspec.json.encode(msgspec.json.decode(event.raw), order="sorted") + b"\n"
 
 
 def main() -> None:
-    """Write everything again."""
+    """Write all folders again."""
     for name in [spec.name for spec in policies()]:
         case = golden(name) / "scenario"
         case.mkdir(parents=True, exist_ok=True)
