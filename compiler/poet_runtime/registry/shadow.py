@@ -26,8 +26,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from poet_runtime.background import BackgroundWorker
 from poet_runtime import former_names
+from poet_runtime.background import BackgroundWorker
 from poet_runtime.errors import RegistryError
 from poet_runtime.files import append
 from poet_runtime.policies.policy import difference, runtime_policy
