@@ -25,7 +25,8 @@ from poet_runtime.errors import CheckError
 SYNTAX: Final = (
     cst.Module, cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.IndentedBlock, cst.Import,
     cst.ImportFrom, cst.ImportAlias, cst.ImportStar, cst.AsName, cst.FunctionDef, cst.Parameters,
-    cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator, cst.Expr, cst.Assign, cst.AssignTarget,
+    cst.Param, cst.ParamStar, cst.Annotation, cst.Decorator, cst.Expr, cst.Assign, cst.AnnAssign,
+    cst.AssignTarget,
     cst.AssignEqual, cst.AugAssign, cst.BaseAugOp, cst.Return, cst.Pass, cst.If, cst.Else, cst.For,
     cst.Break, cst.Continue, cst.Try, cst.ExceptHandler, cst.Finally, cst.Raise, cst.From, cst.Name,
     cst.Attribute, cst.Dot, cst.Call, cst.Arg, cst.Subscript, cst.SubscriptElement, cst.Index, cst.Slice,
@@ -36,7 +37,7 @@ SYNTAX: Final = (
     cst.BinaryOperation, cst.UnaryOperation, cst.Comparison, cst.ComparisonTarget, cst.BaseBooleanOp,
     cst.BaseBinaryOp, cst.BaseCompOp, cst.BaseUnaryOp, cst.LeftParen, cst.RightParen,
     cst.LeftSquareBracket, cst.RightSquareBracket, cst.LeftCurlyBrace, cst.RightCurlyBrace, cst.Comma,
-    cst.Semicolon,
+    cst.Semicolon, cst.Ellipsis,
 )
 BUILT_IN: Final = frozenset({
     "ArithmeticError", "AttributeError", "Exception", "False", "IndexError", "KeyError", "LookupError",
@@ -138,17 +139,12 @@ class Tree:
     @property
     def constants(self) -> tuple[tuple[str, cst.BaseExpression, int], ...]:
         """The name, value and line of each assignment to a plain name at the module's top level."""
-        found: list[tuple[str, cst.BaseExpression, int]] = []
-        for line in self.module.body:
-            if isinstance(line, cst.SimpleStatementLine):
-                found.extend(
-                    (target.target.value, statement.value, self.line(statement))
-                    for statement in line.body
-                    if isinstance(statement, cst.Assign)
-                    for target in statement.targets
-                    if isinstance(target.target, cst.Name)
-                )
-        return tuple(found)
+        return tuple(
+            (name, value, self.line(statement))
+            for statement in _top(self.module)
+            if isinstance(statement, cst.Assign | cst.AnnAssign) and statement.value is not None
+            for name, value in _assigned(statement)
+        )
 
 
 def parse(source: str, policy: str, *, imports: tuple[str, ...] = ()) -> Tree:
@@ -229,7 +225,7 @@ def targets(tree: Tree) -> Iterator[Refusal]:
     step = "assign to a new name"
     fixed = tree.parameters | {name for name, _, _ in tree.constants}
     for node, line in tree.nodes:
-        if not isinstance(node, cst.AssignTarget | cst.AugAssign | cst.For | cst.CompFor):
+        if not isinstance(node, cst.AssignTarget | cst.AnnAssign | cst.AugAssign | cst.For | cst.CompFor):
             continue
         held: list[cst.BaseExpression] = [node.target]
         while held:
@@ -307,7 +303,7 @@ def _bound(tree: Tree) -> frozenset[str]:
     for alias, _ in tree.of(cst.ImportAlias):
         found.add(alias.evaluated_alias or alias.evaluated_name.split(".")[0])
     for node, _ in tree.nodes:
-        if not isinstance(node, cst.AssignTarget | cst.For | cst.CompFor):
+        if not isinstance(node, cst.AssignTarget | cst.AnnAssign | cst.For | cst.CompFor):
             continue
         found |= {each.value for each in _all(node.target) if isinstance(each, cst.Name)}
     for handler, _ in tree.of(cst.ExceptHandler):
@@ -341,6 +337,7 @@ BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets
 
 
 _PACKAGES: Final = ("numpy", "scipy", "statsmodels")
+_STANDARD: Final = {"datetime": frozenset({"UTC", "datetime"}), "typing": frozenset({"Final"})}
 _RUNTIME: Final = "poet_runtime"
 _RUNTIME_MODULES: Final = tuple(
     f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")
@@ -384,7 +381,7 @@ def imports(tree: Tree) -> Iterator[Refusal]:
         for alias in statement.names:
             imported = get_full_name_for_node(alias.name) or ""
             is_open = _is_open(name, packages) and _is_open(f"{name}.{imported}", packages)
-            if not is_open and imported not in _runtime_names(name):
+            if not is_open and imported not in _STANDARD.get(name, _runtime_names(name)):
                 yield Refusal(line, f"imports {imported} from {name}", step)
 
 
@@ -417,7 +414,7 @@ def top_level(tree: Tree) -> Iterator[Refusal]:
         is_docstring = place == 0 and isinstance(statement, cst.Expr)
         if is_docstring or isinstance(statement, cst.Import | cst.ImportFrom | cst.FunctionDef):
             continue
-        if not (isinstance(statement, cst.Assign) and _is_constant(statement)):
+        if not (isinstance(statement, cst.Assign | cst.AnnAssign) and _is_constant(statement)):
             yield Refusal(tree.line(statement), f"has a {type(statement).__name__} that runs at import", step)
 
 
@@ -429,14 +426,40 @@ def _top(module: cst.Module) -> Iterator[cst.CSTNode]:
             yield each
 
 
-def _is_constant(statement: cst.Assign) -> bool:
-    if len(statement.targets) != 1 or not isinstance(target := statement.targets[0].target, cst.Name):
+def _assigned(statement: cst.Assign | cst.AnnAssign) -> Iterator[tuple[str, cst.BaseExpression]]:
+    """Yield the plain names to which a statement assigns, each with the value."""
+    targets = (
+        [statement.target]
+        if isinstance(statement, cst.AnnAssign)
+        else [each.target for each in statement.targets]
+    )
+    for target in targets:
+        if isinstance(target, cst.Name) and statement.value is not None:
+            yield target.value, statement.value
+
+
+def _is_constant(statement: cst.Assign | cst.AnnAssign) -> bool:
+    assigned = list(_assigned(statement))
+    if len(assigned) != 1 or (isinstance(statement, cst.Assign) and len(statement.targets) != 1):
         return False
-    if target.value == "__all__":
-        return isinstance(statement.value, cst.List) and all(
-            isinstance(element.value, cst.SimpleString) for element in statement.value.elements
+    name, value = assigned[0]
+    if name == "__all__":
+        return isinstance(value, cst.List) and all(
+            isinstance(element.value, cst.SimpleString) for element in value.elements
         )
-    return bool(_CONSTANT.fullmatch(target.value)) and is_literal(statement.value)
+    return bool(_CONSTANT.fullmatch(name)) and (is_literal(value) or _is_date(value))
+
+
+def _is_date(node: cst.BaseExpression) -> bool:
+    """Return whether an expression is a date in UTC, such as ``datetime(2026, 4, 15, tzinfo=UTC)``."""
+    if not (isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value == "datetime"):
+        return False
+    *numbers, zone = node.args or [cst.Arg(cst.Name("None"))]
+    return (
+        isinstance(zone.value, cst.Name)
+        and (zone.value.value, zone.keyword and zone.keyword.value) == ("UTC", "tzinfo")
+        and all(isinstance(arg.value, cst.Integer) and not arg.star for arg in numbers)
+    )
 
 
 def is_literal(node: cst.BaseExpression) -> bool:
@@ -512,8 +535,20 @@ def defaults(tree: Tree) -> Iterator[Refusal]:
 def annotations(tree: Tree) -> Iterator[Refusal]:
     """Refuse annotations that compute, because they run at import."""
     for node, line in tree.of(cst.Annotation):
-        if not isinstance(node.annotation, cst.Name | cst.Attribute | cst.SimpleString):
+        if not _is_type(node.annotation):
             yield Refusal(line, "has an annotation that computes", "name a type")
+
+
+def _is_type(node: cst.BaseExpression) -> bool:
+    """Return whether an annotation is a type, a union of types or a type with parameters."""
+    if isinstance(node, cst.BinaryOperation):
+        return isinstance(node.operator, cst.BitOr) and _is_type(node.left) and _is_type(node.right)
+    if isinstance(node, cst.Subscript):
+        parts = [each.slice for each in node.slice]
+        return _is_type(node.value) and all(
+            isinstance(part, cst.Index) and part.star is None and _is_type(part.value) for part in parts
+        )
+    return isinstance(node, cst.Name | cst.Attribute | cst.SimpleString | cst.Ellipsis)
 
 
 MODULE_RULES: Final = (

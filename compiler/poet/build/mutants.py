@@ -187,7 +187,9 @@ def _other_blocks(block: cst.IndentedBlock) -> Changes:
 
 
 def _may_go(statement: cst.SimpleStatementLine) -> bool:
-    return all(_is_call(each) or isinstance(each, cst.Assign | cst.Return) for each in statement.body)
+    return all(
+        _is_call(each) or isinstance(each, cst.Assign | cst.AnnAssign | cst.Return) for each in statement.body
+    )
 
 
 def _other_calls(call: cst.Call) -> Changes:

@@ -96,8 +96,12 @@ def _handed_on(tree: ast.Module) -> Iterator[str]:
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
-    return {each.id: node.value for node in assigned for each in node.targets if isinstance(each, ast.Name)}
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {each.id: node.value for each in targets if isinstance(each, ast.Name)}
+    return found
 
 
 def _used_name(node: ast.AST) -> str:

@@ -46,7 +46,14 @@ def environment(overrides: Path | None) -> jinja2.Environment:
     )
     made.globals.clear()
     made.filters.clear()
-    for ours in (_source.literal, _source.identifier, _source.constant, _source.comment, _source.fit):
+    for ours in (
+        _source.literal,
+        _source.identifier,
+        _source.constant,
+        _source.in_order_of_use,
+        _source.comment,
+        _source.fit,
+    ):
         made.filters[ours.__name__] = ours
     return made
 
@@ -138,9 +145,11 @@ def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedMo
 def _render_source(spec: PolicySpec, template: jinja2.Template, decisions: Decisions) -> str:
     header = {
         "policy": spec.name,
+        "template_name": spec.template.rpartition(":")[2],
         "version": decisions.version,
         "revises": decisions.revises,
         "start": decisions.start if decisions.start in spec.starts else spec.starts[0],
+        "log_position": decisions.log_position,
     }
     return template.render(header | spec.outline(decisions))
 

@@ -10,15 +10,18 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import jinja2
 
 from poet.spec import Constant
+from poet.spec.outline import in_order_of_use as by_use
 from poet_runtime.errors import RenderError
 
 LINE_LENGTH: Final = 110
 _COMMENT_LENGTH: Final = 300
+_DATE_PARTS: Final = 3  # year, month and day are always written
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
 
@@ -48,7 +51,8 @@ def only_source(value: object) -> Source:
 def literal(value: object) -> Source:
     """Return a value as a Python literal: ASCII only, with equal bytes for equal values.
 
-    Supported are str, bool, int, finite float, None, and tuples, lists and (sorted) frozensets of them.
+    Supported are str, bool, int, finite float, None, dates in UTC, and tuples, lists and (sorted) frozensets
+    of them.
 
     Raises
     ------
@@ -63,6 +67,8 @@ def literal(value: object) -> Source:
         return Source(_whole(value))
     if isinstance(value, float):
         return Source(_float(value))
+    if isinstance(value, datetime):
+        return Source(_date(value))
     opening, closing = _brackets(value)
     items = _items(value)
     comma = "," if isinstance(value, tuple) and len(items) == 1 else ""
@@ -104,10 +110,9 @@ def comment(value: object) -> Source:
 
 
 def constant(value: object) -> Source:
-    """Return a `Constant` as ``NAME = literal  # comment``, formatted as ruff would.
+    """Return a `Constant` as ``NAME: Final = literal  # unit`` below its comment, formatted as ruff would.
 
-    A comment that does not fit the line is placed above it. A collection that does not fit has one item per
-    line.
+    A collection that does not fit has one item per line.
 
     Raises
     ------
@@ -116,19 +121,34 @@ def constant(value: object) -> Source:
     """
     if not isinstance(value, Constant):
         raise RenderError(f"{_shortened(value)} is not a Constant of the policy's outline")
-    head = f"{identifier(value.name)} = "
-    note = f"  # {comment(value.comment)}" if value.comment else ""
+    head = f"{identifier(value.name)}: Final = "
+    unit = f"  # {comment(value.unit)}" if value.unit else ""
     written = literal(value.value)
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
-    elif len(head) + len(written) + len(note) <= LINE_LENGTH:
-        return Source(head + written + note)
-    above = textwrap.wrap(note.removeprefix("  # "), LINE_LENGTH - 2, break_on_hyphens=False)
-    return Source("".join(f"# {line}\n" for line in above) + head + written)
+    above = textwrap.wrap(comment(value.comment), LINE_LENGTH - 2, break_on_hyphens=False)
+    return Source("".join(f"# {line}\n" for line in above) + head + written + unit)
+
+
+def in_order_of_use(constants: object, code: object) -> tuple[tuple[Constant, ...], ...]:
+    """Return the constants by rule, in the order in which the rendered function uses them.
+
+    Raises
+    ------
+    RenderError
+        The values are not constants, or the function does not use one of them.
+    """
+    found = constants if isinstance(constants, tuple) else ()
+    if any(not isinstance(each, Constant) for each in found):
+        raise RenderError(f"{_shortened(constants)} is not a tuple of Constant; correct the policy's outline")
+    return by_use(found, str(code))
 
 
 def fit(text: str) -> Source:
-    """Return a function body with overlong lines broken: conditions at terms, calls at arguments."""
+    """Return a function body with overlong lines broken: conditions at terms, calls at arguments.
+
+    A comparison with a constant is broken before its operator.
+    """
     return Source("\n".join(_fitted(line) for line in text.split("\n")))
 
 
@@ -139,6 +159,9 @@ def _fitted(line: str) -> str:
         indent, condition, word = found.groups()
         terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
         return f"{indent}if (\n{indent}    {terms}\n{indent}):"
+    if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
+        indent, left, right = found.groups()
+        return f"{indent}{left}\n{indent}{right}"
     if found := re.fullmatch(r"( *)([\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))
@@ -174,6 +197,15 @@ def _float(value: float) -> str:
     if not math.isfinite(value):
         raise RenderError(f"{value!r} has no literal; a learned number is finite, hold the rule instead")
     return repr(float(value)).replace("e+", "e")
+
+
+def _date(value: datetime) -> str:
+    if value.utcoffset() != timedelta(0):
+        raise RenderError(f"{value!r} is not a date in UTC; convert it in the policy's outline")
+    numbers = [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
+    while len(numbers) > _DATE_PARTS and not numbers[-1]:
+        numbers.pop()
+    return f"datetime({', '.join(map(str, numbers))}, tzinfo=UTC)"
 
 
 def _brackets(value: object) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Policy specifications: names, presets, and the conversion of decisions to template outlines."""
 
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet.spec.registration import broken_policies, domains, policies, policy
 
@@ -11,11 +11,11 @@ __all__ = [
     "constant_name",
     "domains",
     "finite",
-    "in_rule_order",
     "only_kinds",
     "policies",
     "policy",
     "read",
     "single",
+    "unique",
     "why",
 ]

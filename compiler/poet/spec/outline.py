@@ -7,8 +7,9 @@ comments, and `poet.build` refuses anything else.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import msgspec
@@ -23,12 +24,27 @@ _RULE_ID: Final = re.compile(r"[a-z0-9_-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One line at the top of a generated module: ``NAME = value  # comment``, and the id of its rule."""
+    """A named value at the top of a generated module.
+
+    Parameters
+    ----------
+    rule
+        The id of the rule that the value belongs to.
+    name
+        The name, in capitals.
+    value
+        A scalar, or a tuple or frozenset of scalars.
+    comment
+        Why the value is what it is, printed on the lines above. The constants of one rule need it only once.
+    unit
+        What the number counts or is multiplied with, printed after the value: "points per hour".
+    """
 
     rule: str
     name: str
     value: object
     comment: str
+    unit: str = ""
 
 
 def constant_name(rule: Rule, *parts: str) -> str:
@@ -51,8 +67,8 @@ def why(rule: Rule) -> str:
     The first word is never text from feedback, so that no such text can act as a pragma of a tool.
     """
     if rule.was:
-        return f"was {rule.was}: {rule.reason}" if rule.reason else f"was {rule.was}"
-    word = {"start": "start", "pinned": "pinned"}.get(rule.status, "new")
+        return f"Was {rule.was}: {rule.reason}" if rule.reason else f"Was {rule.was}"
+    word = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned")
     return f"{word}: {rule.reason}" if rule.reason else word
 
 
@@ -108,11 +124,36 @@ def single(decisions: Decisions, kind: str) -> Rule:
     return found[0]
 
 
-def in_rule_order(constants: Iterable[Constant]) -> tuple[Constant, ...]:
-    """Return constants sorted by rule, stable within a rule; raise `RenderError` for duplicate names."""
-    ordered = sorted(constants, key=lambda constant: constant.rule)
-    names = [constant.name for constant in ordered]
-    for name in names:
-        if names.count(name) > 1:
+def unique(constants: Iterable[Constant]) -> tuple[Constant, ...]:
+    """Return the constants; raise `RenderError` for duplicate names."""
+    found = tuple(constants)
+    for name, count in Counter(constant.name for constant in found).items():
+        if count > 1:
             raise RenderError(f"two rules would both name a constant {name}; rename one of the rules")
-    return tuple(ordered)
+    return found
+
+
+def in_order_of_use(constants: Sequence[Constant], code: str) -> tuple[tuple[Constant, ...], ...]:
+    """Return the constants by rule, both the rules and their constants in the order in which code uses them.
+
+    Raises
+    ------
+    RenderError
+        The code does not use a constant.
+    """
+    first = {word: place for place, word in reversed(list(enumerate(re.findall(r"\w+", code))))}
+    for constant in constants:
+        if constant.name not in first:
+            raise RenderError(f"the constant {constant.name} of rule {constant.rule} is not used; remove it")
+    ordered = sorted(constants, key=lambda constant: first[constant.name])
+    rules: dict[str, list[Constant]] = {}
+    for constant in ordered:
+        rules.setdefault(constant.rule, []).append(constant)
+    return tuple(tuple(_commented_once(group)) for group in rules.values())
+
+
+def _commented_once(group: Sequence[Constant]) -> Iterator[Constant]:
+    """Yield the constants of a rule; the first one has the comments of all, each once."""
+    comments = dict.fromkeys(constant.comment for constant in group if constant.comment)
+    for place, constant in enumerate(group):
+        yield replace(constant, comment=" ".join(comments) if place == 0 else "")

@@ -12,14 +12,27 @@ power of two.
 
 import math
 import numbers
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from poet_runtime.errors import SampleError
+
+
+class SupportsArray(Protocol):
+    """A column that numpy can read: an array, or a column of pandas, polars or pyarrow."""
+
+    def __array__(self) -> npt.NDArray[Any]:
+        """Return the values as an array."""
+        ...
+
+
+Column: TypeAlias = SupportsArray | Sequence[Any]  # a value per row; None, NaN, NaT and pandas.NA are missing
+Times: TypeAlias = SupportsArray | Sequence[Any]  # datetime64, or seconds since 1970, one per row
+Context: TypeAlias = Mapping[str, Any]  # scalars by name, such as "business_impact" and "period" (seconds)
 
 _ACCEPTED: Final = "a 1-D numpy array, a list, or a pandas, polars or pyarrow column"
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from poet_runtime.drift.columns import Sample, as_single, read
-from poet_runtime.drift.criteria import Criterion, Reading, read_score
+from poet_runtime.drift.columns import Column, Context, Sample, Times, as_single, read
+from poet_runtime.drift.criteria import Criterion, Measure, Reading, read_score
 from poet_runtime.drift.reference import Reference, known
 from poet_runtime.drift.statistics import COUNTS, NUMERIC, ORDERED, p_value
 from poet_runtime.drift.statistics.baseline import Counts, Rows
@@ -32,6 +32,7 @@ class Samples:
     business_impact: str = ""
     _scores: dict[str, Score] = field(default_factory=dict, repr=False)
     _rows: dict[str, Rows | Counts] = field(default_factory=dict, repr=False)
+    _readings: list[Reading] = field(default_factory=list, repr=False)
 
     @cached_property
     def reason(self) -> str:
@@ -90,28 +91,64 @@ class Samples:
             self._scores[key] = known = self._score(statistic, preparation, calibrated=calibrated)
         return known
 
-    def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> DriftResult:
-        """Return a result with drift if at least `min_votes` of the criteria hold.
+    @property
+    def comparable(self) -> bool:
+        """Whether the samples can be compared; `reason` says why not."""
+        return not self.reason
 
-        Score, threshold and test are those of the deciding criterion, the `min_votes`-th best.
+    def statistic(self, name: str, *, preparation: str = "raw") -> Measure:
+        """Return a statistic in its own unit, to be compared with a threshold."""
+        return Measure(self._read, name, preparation, "absolute")
+
+    def p_value(self, name: str, *, preparation: str = "raw") -> Measure:
+        """Return the p-value of a statistic, to be compared with a threshold."""
+        return Measure(self._read, name, preparation, "p_value")
+
+    def ratio(self, name: str, *, preparation: str = "raw") -> Measure:
+        """Return a statistic divided by the 90 % quantile of its self-distances.
+
+        The self-distances are the same statistic for windows of the reference that are as long as the current
+        sample.
+        """
+        return Measure(self._read, name, preparation, "null_q90")
+
+    def ratio_to_max(self, name: str, *, preparation: str = "raw") -> Measure:
+        """Return a statistic divided by the largest of its self-distances; see `ratio`."""
+        return Measure(self._read, name, preparation, "null_max")
+
+    def zscore(self, name: str, *, preparation: str = "raw") -> Measure:
+        """Return how many standard deviations a statistic lies above its mean self-distance; see `ratio`."""
+        return Measure(self._read, name, preparation, "null_zscore")
+
+    def result(self, decision: Reading, *, rule: str) -> DriftResult:
+        """Return the result of a rule: drift if `decision` is true.
+
+        `decision` is a comparison such as ``samples.ratio("wasserstein") > 1.5``, several of them connected
+        by ``or`` or ``and``, or the value of `at_least`. Score, threshold and test of the result are those of
+        the comparison that decided: for drift, the one that holds with the smallest margin; otherwise the one
+        that fails with the smallest.
 
         Raises
         ------
         SampleError
-            `min_votes` is not between 1 and the number of criteria.
+            `decision` is not a comparison of these samples.
         """
-        if not 1 <= min_votes <= len(criteria):
-            raise SampleError(f"rule {rule_id}: min_votes must be 1 to {len(criteria)}, got {min_votes}")
-        if self.reason:
-            return self.undecided()
-        asked = [criterion for criterion in criteria if not self._is_beyond(criterion)]
-        if len(asked) < min_votes:
-            return self._unordered(rule_id, criteria)
-        readings = sorted(map(self._read, asked), key=lambda reading: reading.margin, reverse=True)
-        decisive = readings[min_votes - 1]
-        unknown = [reading.criterion.test for reading in readings if math.isnan(reading.value)]
+        if not isinstance(decision, Reading):
+            raise SampleError(
+                f"rule {rule}: the decision is {decision!r}, expected a comparison such as "
+                'samples.ratio("wasserstein") > 1.5'
+            )
+        if not self.comparable:
+            return self.not_compared()
+        decisive = decision if decision.is_combined else self._decisive(drifted=decision.holds)
+        if decisive is None or not decisive.is_defined:
+            unordered = dict.fromkeys(each.criterion.test for each in self._readings if not each.is_defined)
+            return self._silent(rule, f"not defined without times: {', '.join(unordered)}")
+        unknown = dict.fromkeys(
+            each.criterion.test for each in self._readings if each.is_defined and math.isnan(each.value)
+        )
         return DriftResult(
-            drifted=decisive.holds,
+            drifted=decision.holds,
             score=decisive.value,
             threshold=decisive.criterion.threshold,
             test=decisive.criterion.test,
@@ -119,29 +156,40 @@ class Samples:
             p_value=decisive.score.p_value,
             scores=self._computed(),
             profile=self.profile,
-            rule=rule_id,
+            rule=rule,
             reason=f"not defined for these samples: {', '.join(unknown)}"
-            if unknown and not decisive.holds
+            if unknown and not decision.holds
             else "",
             feature=self.feature,
             policy_version=self.version,
             business_impact=self.business_impact,
         )
 
-    def undecided(self) -> DriftResult:
+    def not_compared(self) -> DriftResult:
         """Return a result without drift, with the reason why the samples cannot be compared."""
         return self._silent("", self.reason)
 
-    def _is_beyond(self, criterion: Criterion) -> bool:
-        """Return whether a criterion depends on an order that the samples do not define.
+    def _decisive(self, *, drifted: bool) -> Reading | None:
+        """Return the reading that decided; None if no defined reading agrees with the decision."""
+        agreeing = [each for each in self._readings if each.is_defined and each.holds is drifted]
+        if not agreeing:
+            return None
+        return (min if drifted else max)(agreeing, key=lambda reading: reading.margin)
 
-        Without times the rows may be in any order, so a statistic that depends on it must not decide.
+    def _read(self, criterion: Criterion) -> Reading:
+        """Return the value of a criterion's statistic, and remember it for the result.
+
+        Without times the rows may be in any order, so a statistic that depends on it is not defined.
         """
-        return not self.is_categorical and self.current.times is None and not criterion.is_order_free
-
-    def _unordered(self, rule_id: str, criteria: tuple[Criterion, ...]) -> DriftResult:
-        beyond = ", ".join(criterion.test for criterion in criteria if self._is_beyond(criterion))
-        return self._silent(rule_id, f"not defined without times: {beyond}")
+        if self.reason:
+            reading = Reading(criterion, math.nan, Score(statistic=math.nan))
+        elif not self.is_categorical and self.current.times is None and not criterion.is_order_free:
+            reading = Reading(criterion, math.nan, Score(statistic=math.nan), is_defined=False)
+        else:
+            score = self.score(criterion.statistic, criterion.preparation, calibrated=criterion.is_calibrated)
+            reading = Reading(criterion, read_score(score, criterion.scale), score)
+        self._readings.append(reading)
+        return reading
 
     def _silent(self, rule_id: str, reason: str) -> DriftResult:
         return DriftResult(
@@ -160,10 +208,6 @@ class Samples:
 
     def _computed(self) -> Mapping[str, Score]:
         return MappingProxyType(dict(self._scores))
-
-    def _read(self, criterion: Criterion) -> Reading:
-        score = self.score(criterion.statistic, criterion.preparation, calibrated=criterion.is_calibrated)
-        return Reading(criterion, read_score(score, criterion.scale), score)
 
     def _score(self, statistic: str, preparation: str, *, calibrated: bool) -> Score:
         value, p = self._measure(statistic, preparation)
@@ -204,14 +248,14 @@ def _count(current: Sample, reference: Reference) -> Counts:
 
 
 def compare(
-    current: Any,
-    reference: Any,
+    current: Column,
+    reference: Column | Reference,
     *,
     version: int = 0,
     feature: str = "",
-    current_times: Any = None,
-    reference_times: Any = None,
-    context: Mapping[str, Any] | None = None,
+    current_times: Times | None = None,
+    reference_times: Times | None = None,
+    context: Context | None = None,
 ) -> Samples:
     """Return the comparison of a current column with a reference column or a prepared `Reference`.
 

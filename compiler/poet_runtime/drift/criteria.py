@@ -1,7 +1,8 @@
 """Criteria, each a statistic after a preparation, on a scale, above or below a threshold."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from poet_runtime.drift.reference import PREPARATIONS
@@ -45,16 +46,25 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A criterion with the value of its statistic."""
+    """A criterion with the value of its statistic. It is true if the criterion is met.
+
+    `is_defined` is false if the criterion depends on an order of rows that the samples do not have;
+    `is_combined` is true for the result of `at_least`.
+    """
 
     criterion: Criterion
     value: float
     score: Score
+    is_defined: bool = True
+    is_combined: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the criterion is met."""
-        return self.criterion.holds(self.value)
+        return self.is_defined and self.criterion.holds(self.value)
+
+    def __bool__(self) -> bool:
+        return self.holds
 
     @property
     def margin(self) -> tuple[bool, float]:
@@ -67,26 +77,42 @@ class Reading:
         return self.holds, excess / (abs(self.criterion.threshold) or 1.0)
 
 
-def above(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
-    """Return a criterion that holds for a value above a threshold.
+@dataclass(frozen=True, slots=True, eq=False)
+class Measure:
+    """A statistic of two samples. Compared with a threshold by ``>`` or ``<``, it gives a `Reading`."""
+
+    read: Callable[[Criterion], Reading]
+    statistic: str
+    preparation: str
+    scale: Scale
+
+    def __gt__(self, threshold: float) -> Reading:
+        return self.read(criterion_of(self.statistic, self.preparation, self.scale, threshold, "above"))
+
+    def __lt__(self, threshold: float) -> Reading:
+        return self.read(criterion_of(self.statistic, self.preparation, self.scale, threshold, "below"))
+
+
+def at_least(votes: int, *readings: Reading) -> Reading:
+    """Return a reading that is true if at least `votes` of the readings are true.
+
+    It is the reading with the `votes`-th largest margin, which decides.
 
     Raises
     ------
     SampleError
-        One of the names is unknown, or the threshold is not a finite number.
+        `votes` is not between 1 and the number of readings.
     """
-    return _criterion(statistic, preparation, scale, threshold, "above")
-
-
-def below(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
-    """Return a criterion that holds for a value below a threshold, for example a p-value.
-
-    Raises
-    ------
-    SampleError
-        One of the names is unknown, or the threshold is not a finite number.
-    """
-    return _criterion(statistic, preparation, scale, threshold, "below")
+    if not 1 <= votes <= len(readings):
+        raise SampleError(f"at_least needs 1 to {len(readings)} votes, got {votes}")
+    defined = sorted(
+        (each for each in readings if each.is_defined), key=lambda reading: reading.margin, reverse=True
+    )
+    if len(defined) < votes:
+        decisive = next(each for each in readings if not each.is_defined)
+    else:
+        decisive = defined[votes - 1]
+    return replace(decisive, is_combined=True)
 
 
 def read_score(score: Score, scale: str) -> float:
@@ -102,13 +128,20 @@ def read_score(score: Score, scale: str) -> float:
     return score.statistic / (score.null_q90 if scale == "null_q90" else score.null_max)
 
 
-def _criterion(
+def criterion_of(
     statistic: str, preparation: str, scale: str, threshold: float, direction: Literal["above", "below"]
 ) -> Criterion:
+    """Return a criterion.
+
+    Raises
+    ------
+    SampleError
+        One of the names is unknown, or the threshold is not a finite number.
+    """
     _demand("statistic", statistic, sorted(NAMES))
     _demand("preparation", preparation, list(PREPARATIONS))
     _demand("scale", scale, list(SCALES))
-    if not math.isfinite(threshold):
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not math.isfinite(threshold):
         raise SampleError(f"the threshold of {statistic} must be a finite number, got {threshold!r}")
     return Criterion(statistic, preparation, scale, float(threshold), direction)
 

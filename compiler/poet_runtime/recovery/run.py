@@ -338,18 +338,17 @@ def drift_monitor(context: Any) -> Callable[[Any], dict[str, DriftResult]]:
 def _calibrated() -> Callable[..., DriftResult]:
     """Return the best untuned rule, which compares the distance with the reference's self-distances."""
     from poet_runtime.drift.comparison import compare  # noqa: PLC0415 -- as above
-    from poet_runtime.drift.criteria import above  # noqa: PLC0415 -- as above
 
     def detect(current: Any, reference: Any, **told: Any) -> DriftResult:
         samples = compare(current, reference, **told)
-        if samples.reason:
-            return samples.undecided()
+        if not samples.comparable:
+            return samples.not_compared()
         if samples.is_categorical:
-            return samples.decide("categorical", above("chi_square", "raw", "null_q90", _NULL_Q90_TIMES))
-        return samples.decide(
-            "numeric",
-            above("wasserstein", "deseasonalized", "null_q90", _NULL_Q90_TIMES),
-            above("mean_absolute_difference", "raw", "null_q90", _NULL_Q90_TIMES),
+            return samples.result(samples.ratio("chi_square") > _NULL_Q90_TIMES, rule="categorical")
+        return samples.result(
+            samples.ratio("wasserstein", preparation="deseasonalized") > _NULL_Q90_TIMES
+            or samples.ratio("mean_absolute_difference") > _NULL_Q90_TIMES,
+            rule="numeric",
         )
 
     return detect

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
@@ -79,8 +79,8 @@ def outline(decisions: Decisions) -> dict[str, object]:
     strategy = read(rule, rule.parameters, Strategy)
     constants = [
         Constant(rule.id, "FREQUENCY", strategy.frequency, why(rule)),
-        Constant(rule.id, "FEATURES", strategy.features, "as above"),
-        Constant(rule.id, "TESTS", strategy.tests, "as above"),
+        Constant(rule.id, "FEATURES", strategy.features, ""),
+        Constant(rule.id, "TESTS", strategy.tests, ""),
     ]
     branches = [_branch(each, constants) for each in decisions.active if each.kind != "strategy"]
     branches.sort(key=lambda branch: (bool(branch["top"]), branch["kind"] != "tier", branch["rule"]))
@@ -99,7 +99,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         ),
         "has_branches": bool(branches),
         "asks_impact": bool(kinds & {"tier", "quiet"}),
-        "constants": in_rule_order(constants),
+        "constants": unique(constants),
     }
 
 
@@ -110,13 +110,11 @@ def _branch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     answer: Less | More = read(rule, rule.parameters, Less) if is_less else read(rule, rule.parameters, More)
     for name, value in (("frequency", answer.frequency), ("tests", answer.tests)):
         printed[name] = constant_name(rule, name)
-        constants.append(Constant(rule.id, constant_name(rule, name), value, "as above"))
+        constants.append(Constant(rule.id, constant_name(rule, name), value, ""))
     if isinstance(answer, Less):
         printed["top"], printed["features"] = constant_name(rule, "top"), constant_name(rule, "features")
-        constants.append(Constant(rule.id, constant_name(rule, "top"), answer.top, "as above"))
-        constants.append(
-            Constant(rule.id, constant_name(rule, "features"), frozenset(answer.features), "as above")
-        )
+        constants.append(Constant(rule.id, constant_name(rule, "top"), answer.top, ""))
+        constants.append(Constant(rule.id, constant_name(rule, "features"), frozenset(answer.features), ""))
     return printed
 
 

@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
@@ -65,7 +65,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "bands": _bands(decisions, constants),
         "stability": _stability(decisions, constants),
         "bounds": _bounds(decisions, constants),
-        "constants": in_rule_order(constants),
+        "constants": unique(constants),
     }
 
 
@@ -115,7 +115,7 @@ def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[st
         is_whole = multiplier.is_integer()
         features, factor = constant_name(rule, "features"), constant_name(rule, "multiplier")
         constants.append(Constant(rule.id, features, frozenset(stability.features), why(rule)))
-        constants.append(Constant(rule.id, factor, int(multiplier) if is_whole else multiplier, "as above"))
+        constants.append(Constant(rule.id, factor, int(multiplier) if is_whole else multiplier, ""))
         printed.append({"rule": rule.id, "features": features, "multiplier": factor, "is_whole": is_whole})
     return tuple(printed)
 
@@ -128,7 +128,7 @@ def _bounds(decisions: Decisions, constants: list[Constant]) -> dict[str, object
             f"rule {rule.id!r}: minimum {bounds.minimum}, cap {bounds.cap}; expected 1 <= minimum <= cap"
         )
     constants.append(Constant(rule.id, "CAP", bounds.cap, why(rule)))
-    constants.append(Constant(rule.id, "MINIMUM", bounds.minimum, "as above"))
+    constants.append(Constant(rule.id, "MINIMUM", bounds.minimum, ""))
     return {"rule": rule.id, "minimum": "MINIMUM", "cap": "CAP"}
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
@@ -73,7 +73,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "factors": tuple(each for each in printed if each["kind"] != "base"),
         "has_contexts": any(each["kind"] == "context" for each in printed),
         "has_interactions": any(each["kind"] == "interaction" for each in printed),
-        "constants": in_rule_order(constants),
+        "constants": unique(constants),
     }
 
 
@@ -95,7 +95,7 @@ def _context(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     condition = read(rule, rule.condition, Setting)
     features = _features(rule, condition.features, constants)
     value = constant_name(rule, "value")
-    constants.append(Constant(rule.id, value, condition.value, "as above"))
+    constants.append(Constant(rule.id, value, condition.value, ""))
     return {
         "kind": "context",
         "rule": rule.id,
@@ -110,7 +110,7 @@ def _interaction(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     condition = read(rule, rule.condition, Together)
     feature, other = constant_name(rule, "feature"), constant_name(rule, "other")
     constants.append(Constant(rule.id, feature, condition.feature, why(rule)))
-    constants.append(Constant(rule.id, other, condition.other, "as above"))
+    constants.append(Constant(rule.id, other, condition.other, ""))
     return {
         "kind": "interaction",
         "rule": rule.id,
@@ -135,7 +135,7 @@ def _times(rule: Rule, constants: list[Constant]) -> str:
             f"rule {rule.id!r}: multiplier is {multiplier!r}, expected {_SMALLEST:g} to {_LARGEST:g}"
         )
     name = constant_name(rule, "multiplier")
-    constants.append(Constant(rule.id, name, multiplier, "as above"))
+    constants.append(Constant(rule.id, name, multiplier, ""))
     return name
 
 

@@ -3,23 +3,28 @@
 A version uses only a few facts and scores of two samples. Both versions get the same facts and scores from a
 stub instead of real samples. Scores are varied independently of each other, so a comparison may report a
 difference that no two real samples show, but it never misses one.
+
+Boolean operators evaluate only as many comparisons as they need. To find all comparisons that a version can
+make, it is run with every combination of their truth values.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
 from poet.build.compare import Behaviour, Probe, ProbeSet, around, binder, product, whole_around
 from poet.build.probes import Literals
+from poet_runtime.drift.comparison import Samples
 from poet_runtime.drift.comparison import compare as real_compare
-from poet_runtime.drift.criteria import Criterion
-from poet_runtime.errors import SampleError
+from poet_runtime.drift.criteria import Criterion, Reading
+from poet_runtime.results import DriftResult, Score
 
 STRANGER: Final = "no such feature"
 MOST_ROWS: Final = 2**40
 LARGEST: Final = 1e9  # upper bound of all scores in criteria
 MOST_SCORES: Final = 5_000  # combinations of scores under one condition
+MOST_RUNS: Final = 256  # combinations of truth values to find the comparisons under one condition
 REASON: Final = "current is empty"
 _bound = binder(real_compare)
 
@@ -35,23 +40,45 @@ def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int
         "is_seasonal": (False, True),
     }, most=most)  # fmt: skip
     found.extend({**condition, "scores": {}, "reason": REASON} for condition in conditions)
-    known: dict[tuple[Criterion, ...], tuple[list[Mapping[str, float]], bool]] = {}
+    known: dict[frozenset[Criterion], tuple[list[Mapping[str, float]], bool]] = {}
     for condition in conditions:
-        criteria = tuple(dict.fromkeys(each for module in modules for each in _criteria(module, condition)))
-        if criteria not in known:
-            known[criteria] = _scores(criteria)
-        scores, is_whole = known[criteria]
+        criteria: set[Criterion] = set()
+        for module in modules:
+            used, is_whole = criteria_of(module, condition)
+            criteria |= used
+            is_complete = is_complete and is_whole
+        key = frozenset(criteria)
+        if key not in known:
+            known[key] = _scores(key)
+        scores, is_whole = known[key]
         is_complete = is_complete and is_whole
         found.extend({**condition, "scores": each, "reason": ""} for each in scores)
     return ProbeSet(found, is_complete and literals.are_only_compared("feature", "n_reference"))
 
 
-def _criteria(module: ModuleType, condition: Probe) -> Iterator[Criterion]:
-    samples = _run(module, {**condition, "scores": {}, "reason": ""})
-    yield from (each for _, criteria, _ in samples.decide_calls for each in criteria)
+def criteria_of(module: ModuleType, condition: Probe) -> tuple[frozenset[Criterion], bool]:
+    """Return the comparisons that a version can make under a condition, and whether these are all.
+
+    The version is first run with every comparison false. Whenever a comparison is made for the first time, the
+    run in which it is true and the earlier ones are as before is added.
+    """
+    waiting: list[dict[Criterion, bool]] = [{}]
+    found: set[Criterion] = set()
+    for _ in range(MOST_RUNS):
+        if not waiting:
+            break
+        known = waiting.pop()
+        samples = StubSamples(**condition, truth=known)
+        run(module, samples)
+        found.update(samples.criteria)
+        for criterion in samples.criteria:
+            if criterion not in known:
+                waiting.append({**known, criterion: True})
+                known = {**known, criterion: False}
+    return frozenset(found), not waiting
 
 
-def _scores(criteria: tuple[Criterion, ...]) -> tuple[list[Mapping[str, float]], bool]:
+def _scores(criteria: frozenset[Criterion]) -> tuple[list[Mapping[str, float]], bool]:
     thresholds: dict[str, set[float]] = {}
     for each in criteria:
         thresholds.setdefault(each.test, set()).add(each.threshold)
@@ -70,58 +97,99 @@ def _range(test: str) -> tuple[float, float]:
     return (-LARGEST if is_two_sided else 0.0), LARGEST
 
 
-@dataclass
-class _StubSamples:
-    """A stub of samples with given facts and scores."""
+class StubSamples(Samples):
+    """Samples with given facts and scores, by test; a score that is not given is NaN.
 
-    feature: str
-    n_reference: int
-    is_categorical: bool
-    is_seasonal: bool
-    scores: Mapping[str, float]
-    reason: str
-    decide_calls: list[tuple[str, tuple[Criterion, ...], int]] = field(default_factory=list)
-    given: Mapping[str, Any] = field(default_factory=dict)
+    `criteria` are the comparisons that were made, and `given` are the arguments of `compare`. The result is
+    computed as for real samples.
+    """
 
-    def compare(self, *arguments: Any, **keywords: Any) -> "_StubSamples":
+    criteria: list[Criterion]
+    given: dict[str, Any]
+
+    def __init__(
+        self,
+        *,
+        feature: str,
+        n_reference: int,
+        is_categorical: bool,
+        is_seasonal: bool,
+        scores: Mapping[str, float] | None = None,
+        reason: str = "",
+        truth: Mapping[Criterion, bool] | None = None,
+    ) -> None:
+        facts = {"n_reference": n_reference, "is_categorical": is_categorical, "is_seasonal": is_seasonal}
+        self.__dict__.update(
+            feature=feature,
+            reason=reason,
+            facts=facts,
+            scores=scores or {},
+            truth=truth,
+            criteria=[],
+            given={},
+            version=0,
+            business_impact="",
+            profile=None,
+            _scores={},
+            _readings=[],
+        )
+
+    def compare(self, *arguments: Any, **keywords: Any) -> "StubSamples":
         """Record the arguments of `compare` and return this stub."""
-        self.given = _bound(*arguments, **keywords)
+        self.given.update(_bound(*arguments, **keywords))
         return self
 
-    def decide(self, rule_id: str, *criteria: Criterion, min_votes: int = 1) -> tuple[Any, ...]:
-        """Return the decision as samples do: drift if at least `min_votes` criteria hold."""
-        self.decide_calls.append((rule_id, criteria, min_votes))
-        if self.reason:
-            return self.undecided()
-        if not 1 <= min_votes <= len(criteria):
-            raise SampleError(f"rule {rule_id}: min_votes must be 1 to {len(criteria)}, got {min_votes}")
-        held = [each.holds(self.scores.get(each.test, float("nan"))) for each in criteria]
-        return sum(held) >= min_votes, rule_id, criteria, min_votes, self.given
+    @property
+    def is_categorical(self) -> bool:
+        return bool(self.__dict__["facts"]["is_categorical"])
 
-    def undecided(self) -> tuple[Any, ...]:
-        """Return an undecided result with its reason."""
-        return False, self.reason, (), 0, self.given
+    @property
+    def is_seasonal(self) -> bool:
+        return bool(self.__dict__["facts"]["is_seasonal"])
+
+    @property
+    def n_reference(self) -> int:
+        return int(self.__dict__["facts"]["n_reference"])
+
+    def _read(self, criterion: Criterion) -> Reading:
+        self.criteria.append(criterion)
+        truth = self.__dict__["truth"]
+        if truth is None:
+            value = float(self.__dict__["scores"].get(criterion.test, math.nan))
+        elif truth.get(criterion, False):
+            value = math.nextafter(
+                criterion.threshold, math.inf if criterion.direction == "above" else -math.inf
+            )
+        else:
+            value = math.nan
+        reading = Reading(criterion, value, Score(statistic=value))
+        self._readings.append(reading)
+        return reading
 
 
-def _run(module: ModuleType, probe: Probe) -> _StubSamples:
-    samples = _StubSamples(**probe)
+def run(module: ModuleType, samples: StubSamples, **arguments: Any) -> DriftResult:
+    """Return the answer of a version whose `compare` returns these samples."""
     vars(module)["compare"] = samples.compare
-    module.detect_drift("current", "reference", feature=samples.feature)
-    return samples
+    given: dict[str, Any] = {"current": "current", "reference": "reference"} | arguments
+    answer = module.detect_drift(
+        given.pop("current"), given.pop("reference"), feature=samples.feature, **given
+    )
+    return answer  # type: ignore[no-any-return]
 
 
 def evaluate(module: ModuleType, probe: Probe) -> object:
-    """Return the decision, its rule, criteria and number of votes, and the arguments of `compare`."""
-    samples = _StubSamples(**probe)
-    vars(module)["compare"] = samples.compare
-    return module.detect_drift(
-        "current",
-        "reference",
-        feature=samples.feature,
+    """Return the decision, the rule and the comparison behind it, and the arguments of `compare`."""
+    samples = StubSamples(**probe)
+    result = run(
+        module,
+        samples,
         current_times="current times",
         reference_times="reference times",
         context="context",
     )
+    if not isinstance(result, DriftResult):
+        return result
+    return result.drifted, result.rule, result.test, repr(result.threshold), result.reason, samples.given
 
 
 def _outcome(given: Any) -> Any:

@@ -1,7 +1,7 @@
 """`detect_drift`: the specification of the policy and the variables of its template."""
 
 from collections.abc import Callable
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from poet.policies.detect_drift.presets import STARTS, baseline
 from poet.policies.detect_drift.rules import (
@@ -17,52 +17,68 @@ from poet.policies.detect_drift.rules import (
     branches,
 )
 from poet.spec.decisions import Decisions
-from poet.spec.outline import Constant, constant_name, in_rule_order, why
+from poet.spec.outline import Constant, constant_name, unique, why
 from poet.spec.policy_spec import PolicySpec
 
-_SCALE_IN_NAME: Final = {
-    "absolute": (),
-    "p_value": ("p",),
-    "null_q90": ("null_q90",),
-    "null_max": ("null_max",),
-    "null_zscore": ("null_zscore",),
+
+class _Scale(NamedTuple):
+    """How generated code reads a statistic on a scale: the method, the constant's name, and its unit."""
+
+    method: str
+    name: tuple[str, ...]
+    unit: str
+
+
+_SCALES: Final = {
+    "absolute": _Scale("statistic", (), ""),
+    "p_value": _Scale("p_value", ("p",), ""),
+    "null_q90": _Scale("ratio", ("ratio",), "times the 90 % quantile of the self-distances"),
+    "null_max": _Scale("ratio_to_max", ("ratio_to_max",), "times the largest self-distance"),
+    "null_zscore": _Scale("zscore", ("zscore",), "standard deviations above the mean self-distance"),
 }
+_IN_STANDARD_DEVIATIONS: Final = frozenset(
+    {"wasserstein", "mean_shift", "median_shift", "mean_absolute_difference"}
+)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
     """Return the template's variables."""
     constants: list[Constant] = []
-    found = branches(decisions)
-    printed = [_print(branch, constants) for branch in found]
-    directions = {criterion.direction for branch in found for criterion in branch.criteria.criteria}
+    printed = [_print(branch, constants) for branch in branches(decisions)]
+    votes = ("at_least",) if any(each["min_votes"] for each in printed) else ()
     return {
-        "constants": in_rule_order(constants),
-        "imports": (*sorted(directions), "compare"),
+        "constants": unique(constants),
+        "imports": ("Column", "Context", "Reference", "Times", *votes, "compare"),
         "branches": tuple(printed),
     }
 
 
 def _print(branch: Branch, constants: list[Constant]) -> dict[str, object]:
     rule, criteria = branch.rule, branch.criteria
-    comments = iter([why(rule)])
 
-    def constant(value: object, *parts: str) -> str:
+    def constant(value: object, *parts: str, unit: str = "") -> str:
         name = constant_name(rule, *parts)
-        constants.append(Constant(rule.id, name, value, next(comments, "as above")))
+        constants.append(Constant(rule.id, name, value, why(rule), unit))
         return name
 
+    count = len(criteria.criteria)
     return {
         "rule": rule.id,
+        "tests": _tests(branch, constant),
         "criteria": [
             {
-                "direction": criterion.direction,
-                "words": (criterion.statistic, criterion.preparation, criterion.scale),
-                "threshold": constant(criterion.threshold, *_name_of(criterion, criteria)),
+                "method": _SCALES[criterion.scale].method,
+                "statistic": criterion.statistic,
+                "preparation": "" if criterion.preparation == "raw" else criterion.preparation,
+                "is_above": criterion.direction == "above",
+                "threshold": constant(
+                    criterion.threshold, *_name_of(criterion, criteria), unit=_unit_of(criterion)
+                ),
             }
             for criterion in criteria.criteria
         ],
-        "min_votes": constant(criteria.min_votes, "min_votes") if len(criteria.criteria) > 1 else None,
-        "tests": _tests(branch, constant),
+        "needs_all": criteria.min_votes == count,
+        "min_votes": criteria.min_votes if 1 < criteria.min_votes < count else 0,
     }
 
 
@@ -70,10 +86,13 @@ def _tests(branch: Branch, constant: Callable[..., str]) -> tuple[dict[str, obje
     """Return the tests of the branch, the narrowest first; the last branch needs no test of its kind."""
     condition = branch.condition
     tests: list[dict[str, object]] = []
-    if condition.features:
+    if len(condition.features) == 1:
+        tests.append({"of": "feature", "value": condition.features[0]})
+    elif condition.features:
         tests.append({"of": "features", "name": constant(frozenset(condition.features), "features")})
     if condition.reference_at_most is not None:
-        tests.append({"of": "reference", "name": constant(condition.reference_at_most, "reference_at_most")})
+        name = constant(condition.reference_at_most, "reference_at_most", unit="values")
+        tests.append({"of": "reference", "name": name})
     if condition.seasonal is not None and not branch.is_last:
         tests.append({"of": "seasonal", "holds": condition.seasonal})
     if condition.kind is not None and not branch.is_last:
@@ -89,7 +108,13 @@ def _name_of(criterion: Criterion, among: Criteria) -> tuple[str, ...]:
         if (other.statistic, other.scale) == (criterion.statistic, criterion.scale)
     ]
     preparation = (criterion.preparation,) if len(twins) > 1 else ()
-    return (criterion.statistic, *preparation, *_SCALE_IN_NAME[criterion.scale], criterion.direction)
+    return (criterion.statistic, *preparation, *_SCALES[criterion.scale].name)
+
+
+def _unit_of(criterion: Criterion) -> str:
+    if criterion.scale == "absolute" and criterion.statistic in _IN_STANDARD_DEVIATIONS:
+        return "standard deviations of the reference"
+    return _SCALES[criterion.scale].unit
 
 
 _FIELDS: Final = (*Condition.__struct_fields__, *Criterion.__struct_fields__, *Criteria.__struct_fields__)

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
@@ -103,7 +103,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "groups": tuple(groups),
         "batch": batch,
         "names": tuple(sorted(name for name, is_used in used.items() if is_used)),
-        "constants": in_rule_order(constants),
+        "constants": unique(constants),
     }
 
 
@@ -167,7 +167,7 @@ def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) 
 
 def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
     name = constant_name(rule, part)
-    constants.append(Constant(rule.id, name, value, "as above"))
+    constants.append(Constant(rule.id, name, value, ""))
     return name
 
 

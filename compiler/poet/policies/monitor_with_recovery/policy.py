@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 
 from poet.spec.decisions import Decisions, Rule
-from poet.spec.outline import Constant, constant_name, finite, in_rule_order, only_kinds, read, single, why
+from poet.spec.outline import Constant, constant_name, finite, only_kinds, read, single, unique, why
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
@@ -100,7 +100,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
         "fallbacks": fallbacks,
         "is_isolated": any(each["error"] in _OF_A_PROCESS for each in fallbacks),
         "spare": next((each for each in fallbacks if each["error"] == "timeout"), None),
-        "constants": in_rule_order(constants),
+        "constants": unique(constants),
     }
 
 
@@ -218,7 +218,7 @@ def _fallback(rule: Rule, constants: list[Constant]) -> dict[str, object]:
 
 def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
     name = constant_name(rule, part)
-    constants.append(Constant(rule.id, name, value, "as above"))
+    constants.append(Constant(rule.id, name, value, ""))
     return name
 
 
