@@ -37,6 +37,7 @@ CHECKED: Final = (
     "compiler/poet/workspace",
     "feedback_log/README.md",
     "tests/policies/README.md",
+    "tests/policies/*/*.py",
 )
 SUFFIXES: Final = {".md", ".py", ".jinja", ".html"}
 KEEP: Final = "language: keep"
