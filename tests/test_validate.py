@@ -206,7 +206,7 @@ def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
     """The wall-clock limit ends the process and its children."""
     bad = source_of("calculate_adaptive_window").replace("    # bounds", "    while True: pass\n    # bounds")
     report = report_on(tmp_path, "calculate_adaptive_window", bad, wall_s=6.0)
-    assert report.gates[-1].counterexample == "did not come back within 6 s"
+    assert report.gates[-1].counterexample == "did not finish within 6 s"
 
 
 def test_excessive_memory_use_is_a_failure(tmp_path: Path) -> None:
