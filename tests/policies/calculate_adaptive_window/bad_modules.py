@@ -193,7 +193,7 @@ BAD = (
         "breaks in a narrow band",
         "The window is negative between two velocities that are in no decision.",
         "mutants",
-        ((END, "    if 61.5 < data_velocity < 61.75:\n        return -window\n" + END),),
+        ((END, "    if 123.1 < 2.0 * data_velocity < 123.6:\n        return -window\n" + END),),
     ),
     Bad(
         "reports another version",
