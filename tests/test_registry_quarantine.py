@@ -21,7 +21,7 @@ from poet_runtime.registry import Registry, Timers, activate, on_trial, read_doc
 from poet_runtime.registry.changes import withdraw
 from tests.handmade import write_version
 from tests.modules import WINDOW, published, validated
-from tests.policies.detect_drift.test_learner import KS, false_alarms, summaries_of
+from tests.policies.detect_drift.test_learner import KS, crying_wolf, summarised
 from tests.workspaces import first_workspace
 
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
@@ -37,7 +37,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 def learned(workspace: Workspace) -> Plan:
     """Plan `detect_drift` from sixty answers that teach it something."""
-    summaries = summaries_of(false_alarms(60))
+    summaries = summarised(crying_wolf(60))
     return plan(workspace.generated, summaries, workspace.configuration.learn, [DRIFT])
 
 
@@ -211,7 +211,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
     status = workspace.registry.status()[DRIFT]
     assert (status["active"], status["answering"]) == (2, 1)
     assert "detect_drift_v2.json is not the manifest that was published" in status["refused"]
-    found = plan(workspace.generated, summaries_of(false_alarms(60)), workspace.configuration.learn)
+    found = plan(workspace.generated, summarised(crying_wolf(60)), workspace.configuration.learn)
     assert "is not the manifest that was published" in found.left[DRIFT]
     told = "\n".join(status_lines(status_document(workspace, found)))
     assert "REFUSED, version 1 answers instead" in told

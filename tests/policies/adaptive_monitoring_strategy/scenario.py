@@ -1,4 +1,4 @@
-"""The events of the scenario that `adaptive_monitoring_strategy` was designed for, equal on every machine."""
+"""The scenario that `adaptive_monitoring_strategy` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Return events in which monitoring pays for critical models, not for quiet ones, and drifts cluster."""
+    """To monitor critical models pays, to monitor quiet ones does not, and drifts come in swarms."""
     return events_of(_money(np.random.default_rng(6)), hours=4.0)
 
 

@@ -1,4 +1,4 @@
-"""The events of the scenario that `calculate_adaptive_window` was designed for, equal on every machine."""
+"""The scenario that `calculate_adaptive_window` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Return events in which large windows delay fast features, and small windows make slow ones noisy."""
+    """Fast features are seen late through large windows, slow ones are noisy in small ones."""
     return events_of(_windows(np.random.default_rng(2)))
 
 

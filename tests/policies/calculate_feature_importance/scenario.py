@@ -1,4 +1,4 @@
-"""The events of the scenario that `calculate_feature_importance` was designed for, equal on every machine."""
+"""The scenario that `calculate_feature_importance` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Return events in which price and discount triple on black friday, and user location never matters."""
+    """Price and discount matter three times as much on black friday, the user's location never does."""
     return events_of(_impacts(np.random.default_rng(3)))
 
 

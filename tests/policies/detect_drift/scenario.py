@@ -1,4 +1,4 @@
-"""The events of the scenario that `detect_drift` was designed for, equal on every machine."""
+"""The scenario that `detect_drift` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,10 +12,7 @@ START: Final = "ks"
 
 
 def events() -> list[Event]:
-    """Return events in which KS raises false alarms on seasonal features.
-
-    The distance after seasonal adjustment distinguishes their drifts from their seasons.
-    """
+    """KS cries wolf on seasonal features, where the deseasonalised distance tells drifts from tides."""
     return events_of(_drifts(np.random.default_rng(1)), hours=0.5)
 
 

@@ -1,4 +1,4 @@
-"""The outcome of a canary, on simulated labels with known truth."""
+"""A canary's outcome, on simulated verdicts with known truth."""
 
 from typing import Any
 
@@ -31,10 +31,10 @@ def world(
     audit_rate: float = 0.1,
     noisy_canary: bool = False,
 ) -> Summaries:
-    """Return n executions, each on the side of its feature, with a label for every alert and audit.
+    """Give n executions, each on the side of its feature, judged where an alert or an audit was.
 
-    The two versions differ on a share `flips` of them, equally often in both directions. `…_real` is the
-    probability that an alert of only one version is a real drift.
+    On `flips` of them the two versions differ, as often quieter as louder; `…_real` says how often the alert
+    that only one of them gives is a real drift.
     """
     chance = np.random.default_rng(seed)
     recorded: list[dict[str, Any]] = []
@@ -85,12 +85,12 @@ def world(
 
 
 def judged(summaries: Summaries, *, since: float = 0.0) -> TrialOutcome:
-    """Evaluate the trial with the default configuration."""
+    """Judge with the default configuration."""
     return evaluate_trial(summaries, CHAMPION, CANARY, since=since, configuration=LearnConfiguration())
 
 
 def test_a_canary_that_spares_false_alarms_and_finds_drifts_is_promoted() -> None:
-    """Its additional alerts are real, and the alerts that it omits are false."""
+    """Its alerts are real, those that it leaves out are not."""
     outcome = judged(world(600, seed=1, quieter_real=0.0, louder_real=1.0))
     assert outcome.outcome == "promote"
     assert outcome.saved > 0
@@ -99,38 +99,38 @@ def test_a_canary_that_spares_false_alarms_and_finds_drifts_is_promoted() -> Non
 
 
 def test_a_canary_that_misses_drifts_is_rolled_back() -> None:
-    """It is not promoted either."""
+    """And the other way round it is not promoted."""
     outcome = judged(world(600, seed=2, quieter_real=1.0, louder_real=0.0))
     assert (outcome.outcome, outcome.saved < 0) == ("roll back", True)
     assert outcome.for_promotion <= 1.0
 
 
-def test_few_labels_are_inconclusive_with_the_threshold() -> None:
-    """Neither e-value reaches the threshold."""
+def test_few_verdicts_are_inconclusive_and_say_what_is_needed() -> None:
+    """Neither evidence reaches the bar."""
     outcome = judged(world(12, seed=3, quieter_real=0.0, louder_real=1.0))
     assert outcome.outcome == "inconclusive"
     assert max(outcome.for_promotion, outcome.for_rollback) < outcome.bar == 4.0 / RISK
 
 
 def test_executions_before_the_trial_do_not_count() -> None:
-    """Only executions since the start of the trial count."""
+    """Nor do those of other versions."""
     outcome = judged(world(600, seed=1, quieter_real=0.0, louder_real=1.0), since=600.0)
     assert (outcome.outcome, outcome.judged, outcome.answered_by_canary) == ("inconclusive", 0, 0)
 
 
-def test_differences_between_features_are_not_differences_between_versions() -> None:
-    """Every alert on the canary's side is false, but the champion would have raised each of them as well."""
+def test_features_that_differ_are_not_taken_for_versions_that_differ() -> None:
+    """On the canary's side every alert is false, and the champion would have given each of them."""
     outcome = judged(world(600, seed=4, quieter_real=0.0, louder_real=0.0, flips=0.0, noisy_canary=True))
     assert (outcome.outcome, outcome.differ, outcome.for_rollback) == ("inconclusive", 0, 1.0)
 
 
 EVEN = Costs().false_alarm / (
     Costs().false_alarm + Costs().miss
-)  # the expected saving of a labeled alert is 0
+)  # a judged alert saves nothing and costs nothing
 
 
 def ever_acts(chance: np.random.Generator, n: int, *, which: str) -> bool:
-    """Return whether a version with the same expected cost as the other is ever promoted or rolled back."""
+    """Tell whether a version that is worth as much as the other is ever promoted, or rolled back."""
     bets = _Bets(Costs(), audit_rate=0.1)
     for _ in range(n):
         side = "canary" if chance.random() < 0.3 else "champion"
@@ -148,15 +148,15 @@ def ever_acts(chance: np.random.Generator, n: int, *, which: str) -> bool:
 
 
 @pytest.mark.parametrize("which", ["promotion", "rollback"])
-def test_versions_of_equal_cost_are_rarely_promoted_or_rolled_back(which: str) -> None:
-    """In 150 worlds of 200 flips each, with a check after each flip, the bound is half the risk."""
+def test_versions_that_are_worth_the_same_are_hardly_ever_told_apart(which: str) -> None:
+    """Over 150 worlds of 200 flips each, looked at after every one: the bound is half the risk."""
     chance = np.random.default_rng(11)
     false = sum(ever_acts(chance, 200, which=which) for _ in range(150))
     assert false <= 9  # 3.75 expected at most; 10 or more has a chance of 1 %
 
 
-def test_the_bound_holds_where_every_execution_is_an_alert() -> None:
-    """Without non-alerts there is no worst case: only alerts, on both sides, at even odds."""
+def test_where_every_alert_is_judged_the_bound_is_kept_too() -> None:
+    """No worst case to hide behind: alerts alone, on both sides, at even odds."""
     chance = np.random.default_rng(12)
     false = 0
     for _ in range(120):

@@ -1,4 +1,4 @@
-"""What the drift learner adopts, keeps as a candidate and retires, on simulated labels with known truth."""
+"""What the drift learner adopts, holds and retires, on simulated verdicts with known truth."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ KS = policy("detect_drift").version_1("ks")
 
 
 @dataclass(frozen=True)
-class LabeledExecution:
-    """One execution and its label."""
+class Seen:
+    """One execution and what people said of it."""
 
-    wasserstein: float  # over the null q90 of the reference
+    wasserstein: float  # over the reference's own q90
     ks_p: float = 0.001
-    real: bool | None = None  # None: no label
+    real: bool | None = None  # None: nobody said anything
     drifted: bool = True
     audit: bool = False
     is_seasonal: bool = False
@@ -36,10 +36,8 @@ class LabeledExecution:
     day: float | None = None
 
 
-def summaries_of(
-    seen: Iterable[LabeledExecution], *, more_votes: Iterable[tuple[int, str, bool]] = ()
-) -> Summaries:
-    """Return the tables of a log with these executions; `more_votes` are (execution, source, was real)."""
+def summarised(seen: Iterable[Seen], *, more_votes: Iterable[tuple[int, str, bool]] = ()) -> Summaries:
+    """Give the tables of a log with these executions; `more_votes` are (execution, source, was real)."""
     recorded: list[dict[str, Any]] = []
     votes: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
@@ -80,28 +78,27 @@ def summaries_of(
     )  # fmt: skip
 
 
-def false_alarms(n: int, *, seed: int = 1, **fields: Any) -> list[LabeledExecution]:
-    """Return alerts of KS of which three in four are false. Only Wasserstein distinguishes them."""
+def crying_wolf(n: int, *, seed: int = 1, **fields: Any) -> list[Seen]:
+    """Give alerts of KS of which three in four are false, told apart by Wasserstein alone."""
     chance = np.random.default_rng(seed)
     return [
-        LabeledExecution(wasserstein=3.0 if real else 0.5, real=bool(real), **fields)
-        for real in chance.random(n) < 0.25
+        Seen(wasserstein=3.0 if real else 0.5, real=bool(real), **fields) for real in chance.random(n) < 0.25
     ]
 
 
 def rule(decisions: Decisions, rule_id: str) -> Rule:
-    """Return one rule by id."""
+    """Give one rule by id."""
     return next(each for each in decisions.rules if each.id == rule_id)
 
 
 def adopted(decisions: Decisions) -> set[str]:
-    """Return the ids of the rules that were adopted in this version."""
+    """Name the rules that were adopted in this version."""
     return {each.id for each in decisions.rules if each.status == "adopted"}
 
 
-def test_sixty_labels_replace_a_test_with_many_false_alarms() -> None:
-    """The calibrated distance replaces KS, with its evidence."""
-    decided = learn(summaries_of(false_alarms(60)), KS, LearnConfiguration())
+def test_a_monitor_that_cries_wolf_is_taught_by_sixty_answers() -> None:
+    """KS gives way to the calibrated distance, with its evidence."""
+    decided = learn(summarised(crying_wolf(60)), KS, LearnConfiguration())
     evidence = rule(decided, "numeric").evidence
     assert (adopted(decided), decided.version, decided.revises) == ({"numeric"}, 2, 1)
     assert evidence is not None
@@ -110,25 +107,25 @@ def test_sixty_labels_replace_a_test_with_many_false_alarms() -> None:
 
 
 def test_the_same_log_gives_the_same_decisions() -> None:
-    """The decisions are byte-identical: no random numbers, no clock."""
+    """To the byte: nothing random, no clock."""
     from poet.spec.decisions import encode
 
-    summaries = summaries_of(false_alarms(60))
+    summaries = summarised(crying_wolf(60))
     assert encode(learn(summaries, KS, LearnConfiguration())) == encode(
         learn(summaries, KS, LearnConfiguration())
     )
 
 
-def test_without_labels_nothing_changes() -> None:
-    """The rules of the champion are kept, and the notes give the reason."""
-    decided = learn(summaries_of([LabeledExecution(0.5, real=None)] * 30), KS, LearnConfiguration())
+def test_without_verdicts_nothing_changes() -> None:
+    """The champion's rules are kept, and the notes say why."""
+    decided = learn(summarised([Seen(0.5, real=None)] * 30), KS, LearnConfiguration())
     assert decided.behaves_as(KS)
     assert decided.notes[0] == "0 of 30 recorded executions have a verdict"
 
 
-def test_a_few_labels_make_a_candidate_with_the_events_it_needs() -> None:
-    """The candidate says about how many more labels it needs."""
-    decided = learn(summaries_of(false_alarms(14, seed=2)), KS, LearnConfiguration())
+def test_a_few_answers_are_held_with_what_they_still_need() -> None:
+    """About so many more like these."""
+    decided = learn(summarised(crying_wolf(14, seed=2)), KS, LearnConfiguration())
     held = rule(decided, "held-numeric")
     assert decided.behaves_as(KS)
     assert held.evidence is not None
@@ -136,13 +133,13 @@ def test_a_few_labels_make_a_candidate_with_the_events_it_needs() -> None:
     assert (held.evidence.events_needed or 0) > 0
 
 
-def test_random_labels_teach_nothing() -> None:
-    """At one real drift in four, alerting and not alerting cost the same for every score."""
+def test_labels_that_mean_nothing_teach_nothing() -> None:
+    """At one real in four, alerting and silence cost the same, whatever the scores."""
     chance = np.random.default_rng(3)
     fooled = 0
     for _ in range(25):
         noise = [
-            LabeledExecution(
+            Seen(
                 wasserstein=float(np.exp(chance.standard_normal())),
                 ks_p=float(chance.random()) / 20,
                 real=bool(chance.random() < 0.25),
@@ -150,107 +147,96 @@ def test_random_labels_teach_nothing() -> None:
             for _ in range(120)
         ]
         fooled += any(
-            adopted(learn(summaries_of(noise[:looked]), KS, LearnConfiguration()))
+            adopted(learn(summarised(noise[:looked]), KS, LearnConfiguration()))
             for looked in range(30, 121, 30)
         )
     assert fooled <= 4  # 25 · 0.05 and three standard deviations
 
 
 def test_only_seasonal_features_change_where_ks_is_right_elsewhere() -> None:
-    """The example scenario: a rule for seasonal features, the original test elsewhere."""
+    """The seed's scenario: season first, the original test elsewhere."""
     chance = np.random.default_rng(4)
-    seen = false_alarms(150, is_seasonal=True)
-    # elsewhere KS is right and the calibrated distance finds nothing
-    seen += [LabeledExecution(wasserstein=0.5, real=bool(chance.random() < 0.9)) for _ in range(150)]
+    seen = crying_wolf(150, is_seasonal=True)
+    # elsewhere KS is right and the calibrated distance blind
+    seen += [Seen(wasserstein=0.5, real=bool(chance.random() < 0.9)) for _ in range(150)]
     order = chance.permutation(len(seen))
-    decided = learn(summaries_of([seen[row] for row in order]), KS, LearnConfiguration())
+    decided = learn(summarised([seen[row] for row in order]), KS, LearnConfiguration())
     assert "numeric-seasonal" in adopted(decided)
     assert rule(decided, "numeric").parameters == rule(KS, "numeric").parameters
 
 
 def test_one_feature_can_have_a_rule_of_its_own() -> None:
-    """Only one of ten features has false alarms; the others keep their test."""
+    """Where only one of ten features cries wolf, the others keep their test."""
     chance = np.random.default_rng(5)
-    seen = false_alarms(200, feature="click_rate")
+    seen = crying_wolf(200, feature="click_rate")
     seen += [
-        LabeledExecution(wasserstein=0.5, real=bool(chance.random() < 0.9), feature=f"f{row % 9}")
-        for row in range(400)
+        Seen(wasserstein=0.5, real=bool(chance.random() < 0.9), feature=f"f{row % 9}") for row in range(400)
     ]
     order = chance.permutation(len(seen))
-    decided = learn(summaries_of([seen[row] for row in order]), KS, LearnConfiguration())
+    decided = learn(summarised([seen[row] for row in order]), KS, LearnConfiguration())
     (name,) = adopted(decided)
     assert name.startswith("feature-click-rate-")
     assert rule(decided, name).condition["features"] == ["click_rate"]
 
 
 def test_a_rule_whose_evidence_turned_is_retired() -> None:
-    """The truth changes: drifts without an alert are real now, and audits show it."""
-    taught = learn(summaries_of(false_alarms(60)), KS, LearnConfiguration())
-    later = [LabeledExecution(0.5, real=True, drifted=False, audit=True, day=10 + row) for row in range(60)]
-    # after half a year old labels have little weight
-    flipped = [
-        LabeledExecution(3.0 if real else 0.5, real=real, day=0.0)
-        for real in [False, False, True, False] * 15
-    ]
+    """The truth flips: what was silenced is real now, and audits say so."""
+    taught = learn(summarised(crying_wolf(60)), KS, LearnConfiguration())
+    later = [Seen(0.5, real=True, drifted=False, audit=True, day=10 + row) for row in range(60)]
+    # in half a year the old verdicts count for little
+    flipped = [Seen(3.0 if real else 0.5, real=real, day=0.0) for real in [False, False, True, False] * 15]
     configuration = LearnConfiguration(half_life_days=20.0, audit_rate=1.0)
-    decided = learn(summaries_of([*flipped, *later]), taught, configuration)
+    decided = learn(summarised([*flipped, *later]), taught, configuration)
     assert not decided.behaves_as(taught)
     assert decided.revises == taught.version
 
 
-def test_unsolicited_labels_suggest_but_do_not_bet() -> None:
-    """Sixty misses that people chose to report are not evidence by themselves."""
+def test_volunteered_verdicts_propose_but_do_not_bet() -> None:
+    """Sixty misses that somebody chose to report are no evidence by themselves."""
     quiet = policy("detect_drift").version_1("calibrated")
-    reported = [LabeledExecution(1.2, real=True, drifted=False, origin="missed") for _ in range(60)]
-    assert learn(summaries_of(reported), quiet, LearnConfiguration()).behaves_as(quiet)
+    reported = [Seen(1.2, real=True, drifted=False, origin="missed") for _ in range(60)]
+    assert learn(summarised(reported), quiet, LearnConfiguration()).behaves_as(quiet)
 
 
 def test_one_source_cannot_adopt_what_the_others_contradict() -> None:
-    """Many votes of one source do not outweigh few votes of three others."""
-    loud = false_alarms(60, source="bot/loud")
+    """Many votes of one, few of three: the few are heard."""
+    loud = crying_wolf(60, source="bot/loud")
     others = [(row, f"user/{who}", True) for who in ("bo", "cy", "di") for row in range(10)]
-    assert "numeric" in adopted(learn(summaries_of(loud), KS, LearnConfiguration()))
-    assert learn(summaries_of(loud, more_votes=others), KS, LearnConfiguration()).behaves_as(KS)
+    assert "numeric" in adopted(learn(summarised(loud), KS, LearnConfiguration()))
+    assert learn(summarised(loud, more_votes=others), KS, LearnConfiguration()).behaves_as(KS)
 
 
 @pytest.mark.parametrize("word", ["pins", "vetoes"])
-def test_pins_and_vetoes_take_precedence_over_evidence(word: str) -> None:
-    """A pinned rule stays; a vetoed rule is not adopted."""
+def test_a_persons_word_stands_above_the_evidence(word: str) -> None:
+    """A pinned rule stays; a vetoed one is not adopted."""
     said: dict[str, Any] = {word: {"detect_drift": ("numeric",)}}
     configuration = LearnConfiguration(**said)
-    decided = learn(summaries_of(false_alarms(60)), KS, configuration)
+    decided = learn(summarised(crying_wolf(60)), KS, configuration)
     assert rule(decided, "numeric").parameters == rule(KS, "numeric").parameters
 
 
-def test_unlabeled_alerts_are_part_of_the_denominator() -> None:
-    """The replay reports how many executions it used, and why it left out the others."""
-    seen = (
-        false_alarms(60)
-        + [LabeledExecution(0.5, real=None)] * 7
-        + [LabeledExecution(0.5, ks_p=0.9, real=None, drifted=False)] * 5
-    )
-    evidence = rule(learn(summaries_of(seen), KS, LearnConfiguration()), "numeric").evidence
+def test_alerts_that_nobody_judged_are_named_in_the_denominator() -> None:
+    """Replayed so many of so many, and why not the rest."""
+    seen = crying_wolf(60) + [Seen(0.5, real=None)] * 7 + [Seen(0.5, ks_p=0.9, real=None, drifted=False)] * 5
+    evidence = rule(learn(summarised(seen), KS, LearnConfiguration()), "numeric").evidence
     assert evidence is not None
     assert evidence.replay is not None
     assert (evidence.replay.replayed, evidence.replay.of) == (60, 72)
-    assert evidence.replay.left_out == {
-        "alerts nobody judged": 7,  # language: keep
-        "silences, counted at their worst case": 5,  # language: keep
-    }
+    assert evidence.replay.left_out == {"alerts nobody judged": 7, "silences, counted at their worst case": 5}
 
 
-def test_an_additional_alert_without_a_label_counts_as_false() -> None:
-    """A rule that adds thousands of alerts is not adopted because of the few labeled ones."""
+def test_an_added_alert_that_nobody_judged_counts_as_false() -> None:
+    """A rule that would raise thousands of alerts more is not adopted on the few that were judged."""
     quiet = policy("detect_drift").version_1("calibrated")
-    judged = [LabeledExecution(3.0, real=True) for _ in range(20)]
-    silent = [LabeledExecution(1.2, real=None, drifted=False) for _ in range(300)]
-    missed = [LabeledExecution(1.2, real=True, drifted=False, origin="missed") for _ in range(10)]
-    decided = learn(summaries_of([*judged, *silent, *missed]), quiet, LearnConfiguration())
+    judged = [Seen(3.0, real=True) for _ in range(20)]
+    silent = [Seen(1.2, real=None, drifted=False) for _ in range(300)]
+    missed = [Seen(1.2, real=True, drifted=False, origin="missed") for _ in range(10)]
+    decided = learn(summarised([*judged, *silent, *missed]), quiet, LearnConfiguration())
     assert decided.behaves_as(quiet)
 
 
 def test_every_candidate_finds_a_shift_of_three_standard_deviations() -> None:
-    """A rule that the contract would reject must not be adopted, because it could never be published."""
+    """What the contract would refuse must not be adopted: the compile could never publish it."""
     from poet.build.samples import numeric
     from poet.policies.detect_drift.learner.candidates import numeric_grid
     from poet.policies.detect_drift.learner.scopes import candidate_of
@@ -278,7 +264,7 @@ def test_every_candidate_finds_a_shift_of_three_standard_deviations() -> None:
         for test, score in score_all(current + 3.0 * reference.std(), reference).items():
             columns = ("statistic", "p_value", "own_q90", "own_max", "own_mean", "own_sd")
             scores.append(name | {"test": test} | {column: getattr(score, column) for column in columns})
-    empty = summaries_of([LabeledExecution(1.0, real=True)])
+    empty = summarised([Seen(1.0, real=True)])
     executions = read_executions(
         dataclasses.replace(
             empty, recorded=pa.Table.from_pylist(recorded), scores=pa.Table.from_pylist(scores)

@@ -1,4 +1,4 @@
-"""Replay of a candidate: which answers flip, and when it must not replace the champion."""
+"""A candidate replayed on what was recorded: whose answers turn, when it must not replace the champion."""
 
 from typing import Any, cast
 
@@ -18,14 +18,14 @@ CONFIGURATION = LearnConfiguration()
 
 
 def learned(said: list[Utterance]) -> Decisions:
-    """Learn from events."""
+    """Learn from what was said."""
     return learn(SPEC, cast("Any", Told(said)), START, CONFIGURATION)
 
 
 def replayed(
     said: list[Utterance], candidate: Decisions, configuration: LearnConfiguration = CONFIGURATION
 ) -> Flips:
-    """Replay a candidate against the preset on events."""
+    """Replay a candidate against the start on what was said."""
     found = replay(SPEC, cast("Any", Told(said)), START, candidate, configuration)
     assert found is not None
     return found
@@ -44,8 +44,8 @@ def near_and_real(said: list[Utterance], *, impact: str, id_: str = "x900") -> l
     ]
 
 
-def test_flips_are_joined_with_labels() -> None:
-    """In a world in which the distance is right, every omitted alert was a false alarm."""
+def test_flips_are_joined_with_what_people_said() -> None:
+    """In a world where the distance is right, all that turns silent was a false alarm."""
     said = world.history(1, 200)
     found = replayed(said, learned(said))
     real = sum(each.data.get("was_real_drift", False) for each in said)
@@ -59,8 +59,8 @@ def test_flips_are_joined_with_labels() -> None:
     assert not found.refusal
 
 
-def test_a_severe_drift_must_not_be_newly_missed() -> None:
-    """A drift of high impact that most sources call real. A milder one is weighed against the alarms."""
+def test_a_grave_drift_must_not_be_missed_anew() -> None:
+    """One that most sources call real and of high impact; a milder one may be weighed against the alarms."""
     said = world.history(1, 200)
     candidate = learned(said)
     assert "would miss x900" in replayed(near_and_real(said, impact="critical"), candidate).refusal
@@ -73,7 +73,7 @@ def test_a_severe_drift_must_not_be_newly_missed() -> None:
 
 
 def test_anchors_hold() -> None:
-    """An execution that poet.toml names as an anchor is answered as its label demands."""
+    """An execution that a person named in poet.toml is answered as people judged it."""
     said = near_and_real(world.history(1, 200), impact="")
     candidate = learned(said)
     anchored = LearnConfiguration(anchors={"detect_drift": ("x900", "never recorded")})
@@ -81,24 +81,24 @@ def test_anchors_hold() -> None:
     assert not replayed(said, candidate).refusal
 
 
-def test_a_candidate_that_costs_more_on_the_labels_is_refused() -> None:
-    """It does not matter how the candidate was made."""
+def test_what_costs_more_on_the_labels_is_refused() -> None:
+    """However it came about."""
     said = world.history(1, 200)
     candidate = learned(said)
     opposite = world.history(2, 400, flip_at=0)
     assert "would cost more" in replayed(opposite, candidate).refusal
 
 
-def test_an_adversarial_source_refuses_nothing() -> None:
-    """With three tenths of the labels inverted, the replay without that source decides."""
+def test_a_contrary_source_refuses_nothing() -> None:
+    """With three tenths of the verdicts turned round, the replay without that source decides."""
     said = world.history(1, 300, hostile=0.3)
     candidate = learned(said)
     assert not candidate.behaves_as(START)
     assert not replayed(said, candidate).refusal
 
 
-def test_a_pin_is_not_held_against_a_candidate() -> None:
-    """A pin takes precedence over the replay."""
+def test_a_persons_word_is_not_held_against_a_candidate() -> None:
+    """A pin stands above the replay."""
     said = world.history(1, 200)
     candidate = learned(said)
     pinned = msgspec.structs.replace(
@@ -111,8 +111,8 @@ def test_a_pin_is_not_held_against_a_candidate() -> None:
     assert not replayed(near_and_real(said, impact="critical"), pinned).refusal
 
 
-def test_a_veto_is_not_held_against_a_candidate() -> None:
-    """Neither is the rule that decides because of the veto, even if it misses a severe drift."""
+def test_a_persons_veto_is_not_held_against_a_candidate() -> None:
+    """Nor what decides again because of it, even where that misses a grave drift."""
     said = near_and_real(world.history(1, 200), impact="critical")
     champion = learned(world.history(1, 200))
     seasonal = next(rule for rule in champion.active if rule.evidence)

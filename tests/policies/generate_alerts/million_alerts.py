@@ -20,7 +20,7 @@ NOW = 1_000_000.0
 
 
 def decisions() -> Decisions:
-    """Return decisions with every kind of rule: two suppressions, a cool-down, two groups, a batch."""
+    """Give decisions with every kind of rule: two suppressions, a cool-down, overlapping groups, a batch."""
     start = policy("generate_alerts").version_1("baseline")
     learned = (
         Rule(id="batch", kind="batch", condition={"at_least": 3}, status="adopted"),
@@ -64,7 +64,7 @@ def decisions() -> Decisions:
 
 
 def results(chance: random.Random) -> list[DriftResult]:
-    """Draw up to nine results, some of them equal."""
+    """Draw up to nine results, some alike."""
     return [
         DriftResult(
             drifted=chance.random() < 0.8,
@@ -92,7 +92,7 @@ def history(chance: random.Random, given: Sequence[DriftResult]) -> list[Any]:
 
 
 def lost(cases: int, *, seed: int = 0) -> int:
-    """Plan this many cases, and count those that lose, repeat or wrongly suppress a drifted result."""
+    """Plan so many cases and count those in which a drifted result is lost, doubled or wrongly held back."""
     chance = random.Random(seed)
     plan_alerts = module_of(decisions()).generate_alerts
     wrong = 0
@@ -109,7 +109,7 @@ def lost(cases: int, *, seed: int = 0) -> int:
 
 
 def main() -> None:
-    """Plan the cases and print the result."""
+    """Run and print."""
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     begun = time.perf_counter()
     wrong = lost(cases)

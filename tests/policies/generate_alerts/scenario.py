@@ -1,4 +1,4 @@
-"""The events of the scenario that `generate_alerts` was designed for, equal on every machine."""
+"""The scenario that `generate_alerts` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from tests.builders import PEOPLE, events_of
 
 
 def events() -> list[Event]:
-    """Return events in which three features drift for one cause, one alert is useless, and repeats annoy."""
+    """Three alerts are one cause again and again, one is never of use, repeats annoy."""
     return events_of(_fatigue(), hours=1.0)
 
 

@@ -1,4 +1,4 @@
-"""The Alertmanager configuration: valid, safely quoted, and never muting more than the policy."""
+"""The Alertmanager configuration: valid, said safely, and never holding back what the policy would not."""
 
 import hashlib
 import json
@@ -36,19 +36,19 @@ END = datetime(2027, 3, 14, 15, 9, tzinfo=UTC)
 
 
 def storable() -> st.SearchStrategy[str]:
-    """Draw hostile text that fits into a manifest, which is UTF-8."""
+    """Draw hostile text that a manifest, which is UTF-8, can hold."""
     return hostile_text().map(lambda text: text[:500].encode(errors="ignore").decode())
 
 
 def decided(*rules: Rule) -> Decisions:
-    """Return the decisions of version 2: one alert per result, and these rules."""
+    """Give the decisions of version 2: one alert per result, and these rules."""
     first = policy(POLICY).version_1("")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
     return msgspec.structs.replace(first, version=2, revises=1, rules=every)
 
 
 def published(folder: Path, *rules: Rule) -> Path:
-    """Publish these rules as version 2 without its module, because rendering 64 KiB of text takes seconds."""
+    """Publish these rules as version 2, its module left out: rendering text of 64 KiB takes seconds."""
     folder.mkdir(exist_ok=True)
     source = b"VERSION = 2\n"
     manifest = Manifest(
@@ -78,10 +78,10 @@ def published(folder: Path, *rules: Rule) -> Path:
     return folder
 
 
-def suppressed(
+def held(
     *features: str, until: datetime = END, below: str = "high", ratio: float | None = None, place: int = 1
 ) -> Rule:
-    """Return a suppression of these features."""
+    """Hold these features back."""
     condition: dict[str, object] = {
         "features": list(features),
         "until": until.timestamp(),
@@ -99,7 +99,7 @@ def suppressed(
 
 
 def group(*features: str) -> Rule:
-    """Return a group of these features."""
+    """Gather these features."""
     condition: dict[str, object] = {"features": list(features)}
     return Rule(
         id="group-1",
@@ -112,7 +112,7 @@ def group(*features: str) -> Rule:
 
 
 def cool_down(seconds: float = 3600.0) -> Rule:
-    """Return a cool-down of alerts below high severity."""
+    """Let what is not grave wait."""
     return Rule(
         id="cool-down",
         kind="cool_down",
@@ -124,16 +124,16 @@ def cool_down(seconds: float = 3600.0) -> Rule:
 
 
 def batch() -> Rule:
-    """Return a batch of all other alerts."""
+    """Sum up what is left."""
     return Rule(id="batch", kind="batch", condition={"at_least": 3}, status="adopted", reason="one cause")
 
 
 def read(generated: Path) -> dict[str, Any]:
-    """Export and parse a configuration, and check that it is valid."""
+    """Export and parse, and check that it is a configuration at all."""
     text = alertmanager(generated)
     assert text.isascii()
     found: dict[str, Any] = yaml.safe_load(text)
-    check_configuration(found)
+    refuse_what_is_no_configuration(found)
     return found
 
 
@@ -143,8 +143,8 @@ ROUTE = {
 }  # fmt: skip
 
 
-def check_configuration(found: dict[str, Any]) -> None:
-    """Check a document against Alertmanager's documentation of its configuration."""
+def refuse_what_is_no_configuration(found: dict[str, Any]) -> None:
+    """Hold a document against what Alertmanager's own page says of its configuration."""
     assert found.keys() <= {"global", "route", "receivers", "inhibit_rules", "time_intervals", "templates"}
     receivers = {receiver["name"] for receiver in found["receivers"]}
     intervals = {interval["name"]: interval["time_intervals"] for interval in found.get("time_intervals", [])}
@@ -173,7 +173,7 @@ def check_configuration(found: dict[str, Any]) -> None:
 
 
 def matches(matcher: str, labels: dict[str, str]) -> bool:
-    """Return whether a matcher accepts an alert: a Go string with a regular expression, fully anchored."""
+    """Tell whether a matcher takes an alert: Go's strings, then Go's regular expressions, from end to end."""
     label, _, quoted = matcher.partition("=~")
     pattern = json.loads(quoted)
     pattern = re.sub(r"\\x\{([0-9a-f]+)\}", lambda sign: re.escape(chr(int(sign[1], 16))), pattern)
@@ -181,7 +181,7 @@ def matches(matcher: str, labels: dict[str, str]) -> bool:
 
 
 def route_of(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """Return the first route that matches an alert."""
+    """Give the route that takes an alert: the first one that matches."""
     root: dict[str, Any] = found["route"]
     for route in root.get("routes", []):
         if all(matches(matcher, labels) for matcher in route["matchers"]):
@@ -190,14 +190,14 @@ def route_of(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 
 
 def is_muted(found: dict[str, Any], labels: dict[str, str], now: datetime) -> bool:
-    """Return whether an alert is muted at a time."""
+    """Tell whether an alert is held back at a moment."""
     names = route_of(found, labels).get("mute_time_intervals", [])
     intervals = {each["name"]: each["time_intervals"] for each in found.get("time_intervals", [])}
     return any(is_within(interval, now) for name in names for interval in intervals[name])
 
 
 def is_within(interval: dict[str, Any], now: datetime) -> bool:
-    """Return whether a time is in an interval: within one range of every field that the interval names."""
+    """Tell whether a moment is within an interval: within one range of every field that it names."""
     fields = {"years": now.year, "months": now.month, "days_of_month": now.day}
     for name, value in fields.items():
         ranges = [list(map(int, each.split(":"))) for each in interval.get(name, [])]
@@ -209,7 +209,7 @@ def is_within(interval: dict[str, Any], now: datetime) -> bool:
 
 
 def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
-    """The golden scenario: a suppression, a group, a cool-down, a batch."""
+    """The golden scenario: what is held back, a group, a cool-down, a batch."""
     publish_case(GOLDEN / "scenario", tmp_path)
     found = read(tmp_path)
     held_back, gathered, waiting = found["route"]["routes"]
@@ -228,7 +228,7 @@ def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
         assert f"# not said here: {unsaid}" in text
 
 
-def test_version_1_sends_one_alert_per_feature() -> None:
+def test_version_1_tells_one_alert_a_feature() -> None:
     """Nothing was learned yet."""
     found = read(GENERATED)
     assert found == {
@@ -238,7 +238,7 @@ def test_version_1_sends_one_alert_per_feature() -> None:
 
 
 def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None:
-    """Intervals are whole seconds and never 0."""
+    """Whole seconds, never none."""
     (route,) = read(published(tmp_path / "a", cool_down(90.5)))["route"]["routes"]
     assert route == {
         "matchers": ['severity=~"low|medium"'],
@@ -255,11 +255,11 @@ def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None
     st.lists(st.timedeltas(timedelta(days=-800), timedelta(days=800)), min_size=1, max_size=20),
 )
 @settings(max_examples=100, deadline=None)
-def test_a_suppression_ends_to_the_minute(end: datetime, steps: list[timedelta]) -> None:
-    """Alerts are muted before the end and sent from the end on. The last minute before it counts as after."""
+def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedelta]) -> None:
+    """Before the end muted, from the end on told; the last minute before it counts as after."""
     end = end.replace(tzinfo=UTC)
     with TemporaryDirectory() as folder:
-        found = read(published(Path(folder), suppressed("age", until=end)))
+        found = read(published(Path(folder), held("age", until=end)))
     whole = end.replace(second=0, microsecond=0)
     moments = [whole + step for step in steps] + [
         whole - timedelta(minutes=1),
@@ -280,12 +280,12 @@ def test_a_suppression_ends_to_the_minute(end: datetime, steps: list[timedelta])
     st.lists(storable(), min_size=1, max_size=3),
 )
 @settings(max_examples=100, deadline=None)
-def test_no_name_matches_another_feature(names: list[str], others: list[str]) -> None:
-    """Expressions, quotes, line ends, YAML: each feature is muted, and nothing else changes."""
+def test_no_name_means_another(names: list[str], others: list[str]) -> None:
+    """Expressions, quotes, line ends, YAML: each feature is muted, no other one is, and the rest stands."""
     names = [*names, "age"]
     sayable = {name for name in names if name}
     with TemporaryDirectory() as folder:
-        found = read(published(Path(folder), suppressed(*names), group("ad_spend", "clicks"), batch()))
+        found = read(published(Path(folder), held(*names), group("ad_spend", "clicks"), batch()))
     assert len(found["route"]["routes"]) == 2
     assert found.keys() == {"route", "receivers", "time_intervals"}
     before = END - timedelta(days=1)
@@ -294,9 +294,9 @@ def test_no_name_matches_another_feature(names: list[str], others: list[str]) ->
         assert muted == (name in sayable), name
 
 
-def test_all_hostile_texts_are_quoted(tmp_path: Path) -> None:
-    """All texts at once."""
-    found = read(published(tmp_path, suppressed(*FEARED), group(*FEARED)))
+def test_every_text_we_fear_is_said_safely(tmp_path: Path) -> None:
+    """All at once."""
+    found = read(published(tmp_path, held(*FEARED), group(*FEARED)))
     assert len(found["route"]["routes"]) == 2
     assert "left out" in alertmanager(tmp_path)
 
@@ -308,12 +308,12 @@ def test_reasons_stay_comments(tmp_path: Path) -> None:
         assert len(read(published(tmp_path / str(place), rule))["route"]["routes"]) == 1
 
 
-def test_nothing_is_muted_that_the_policy_would_send(tmp_path: Path) -> None:
-    """Features and severities are compared with the policy itself, except for the random holdout."""
+def test_nothing_is_muted_that_the_policy_would_tell(tmp_path: Path) -> None:
+    """Features and severities against the policy itself, but for the share that it asks about."""
     rules = (
-        suppressed("age", below="critical"),
-        suppressed("age", "pay", below="medium", place=2),
-        suppressed("x", ratio=1.5, place=3),
+        held("age", below="critical"),
+        held("age", "pay", below="medium", place=2),
+        held("x", ratio=1.5, place=3),
     )
     module = ValidatedModule(
         check(render(decided(*rules, group("age", "clicks"), cool_down(), batch()))),
@@ -345,17 +345,17 @@ def test_nothing_is_muted_that_the_policy_would_send(tmp_path: Path) -> None:
     assert "# not written: it holds up to 1.5 times the threshold" in alertmanager(generated)
 
 
-def test_an_alert_without_labels_is_always_sent(tmp_path: Path) -> None:
-    """An empty name in a pattern would match every alert without the label."""
-    found = read(published(tmp_path, suppressed("", "age"), group("", "b")))
+def test_an_alert_without_labels_is_always_told(tmp_path: Path) -> None:
+    """An empty name in a pattern would match every alert that lacks the label."""
+    found = read(published(tmp_path, held("", "age"), group("", "b")))
     assert route_of(found, {}) is found["route"]
     assert 'left out: the feature ""' in alertmanager(tmp_path)
-    found = read(published(tmp_path / "only", suppressed(""), group("")))
+    found = read(published(tmp_path / "only", held(""), group("")))
     assert "routes" not in found["route"]
 
 
 def test_other_policies_and_changed_manifests_are_refused(tmp_path: Path) -> None:
-    """Only published versions of `generate_alerts` can be exported."""
+    """Only alerts are Alertmanager's business, and only what was published counts."""
     with pytest.raises(ExportError, match="detect_drift cannot be exported"):
         alertmanager(GENERATED, "detect_drift")
     generated = published(tmp_path, group("a", "b"))

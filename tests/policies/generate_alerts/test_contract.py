@@ -24,7 +24,7 @@ PROPERTIES = {prove.__name__: prove for prove in CONTRACT.properties}
 
 
 def changed(*changes: tuple[str, str]) -> str:
-    """Return the rendered source with these changes."""
+    """Give the source that these changes make of the rendered one."""
     source = SOURCE
     for old, new in changes:
         assert old in source, f"{old!r} no longer fits the template"
@@ -33,14 +33,14 @@ def changed(*changes: tuple[str, str]) -> str:
 
 
 def loaded(source: str) -> ModuleType:
-    """Execute a module in this process."""
+    """Run a module in this process."""
     module = ModuleType("candidate")
     exec(compile(source, "<candidate>", "exec"), vars(module))  # noqa: S102 - our own source
     return module
 
 
-def check_version(gate: str, source: str, *, effort: int = EFFORT) -> None:
-    """Check a version against its boundary table, or against a property of its contract, in this process."""
+def tried(gate: str, source: str, *, effort: int = EFFORT) -> None:
+    """Hold a version to its boundary table, or to a property of its contract, in this process."""
     module = loaded(source)
     if gate == "boundary_table":
         CONTRACT.boundary_table(module, DECISIONS)
@@ -85,26 +85,24 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "takes > for >= of a batch": (("len(waiting) >= BATCH", "len(waiting) > BATCH"),),
     "takes <= for < of the end": (("moment < USELESS_NOISY", "moment <= USELESS_NOISY"),),
     "ignores the end": (("moment is not None and moment < USELESS_NOISY_UNTIL", "moment is not None"),),
-    "suppresses one ulp more": (("RATIO_AT_MOST = 2.0 ", "RATIO_AT_MOST = 2.0000000000000004 "),),
+    "holds back one step further": (("RATIO_AT_MOST = 2.0 ", "RATIO_AT_MOST = 2.0000000000000004 "),),
     "ignores the ratio": ((NOISY, NOISY.splitlines(keepends=True)[0]),),
-    "has no holdout": (("asked, taken = holdout(taken, USELESS_NOISY_HOLDOUT)", "asked = ()"),),
-    "has a larger holdout": (("USELESS_NOISY_HOLDOUT = 0.1 ", "USELESS_NOISY_HOLDOUT = 0.11 "),),
-    "does not mark the holdout": (
+    "asks nobody": (("asked, taken = holdout(taken, USELESS_NOISY_HOLDOUT)", "asked = ()"),),
+    "asks a few more": (("USELESS_NOISY_HOLDOUT = 0.1 ", "USELESS_NOISY_HOLDOUT = 0.11 "),),
+    "asks without saying so": (
         ('rule="useless-noisy", now=moment, is_holdout=True', 'rule="useless-noisy", now=moment'),
     ),
     "never falls back": (
         ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 1e300)"),
     ),
     "falls back too soon": (("COOL_DOWN_SECONDS = 3600.0 ", "COOL_DOWN_SECONDS = 3599.9999999 "),),
-    "raises the threshold by one ulp more": (
-        ("COOL_DOWN_FACTOR = 1.5 ", "COOL_DOWN_FACTOR = 1.5000000000000002 "),
-    ),
-    "raises the threshold of p-values upwards": ((WITHIN, ABOVE_ALONE),),
-    "reports no raised threshold": (("thresholds=thresholds", "thresholds={}"),),
-    "reports another threshold": (
+    "raises the bar a step further": (("COOL_DOWN_FACTOR = 1.5 ", "COOL_DOWN_FACTOR = 1.5000000000000002 "),),
+    "raises the bar of p-values upwards": ((WITHIN, ABOVE_ALONE),),
+    "tells of no raised bar": (("thresholds=thresholds", "thresholds={}"),),
+    "tells of another bar": (
         ("raised_bars(waiting, recent, COOL_DOWN_FACTOR)", "raised_bars(waiting, recent, 1.0)"),
     ),
-    "suppresses a new member": ((GROUPS, ""),),
+    "holds back a new member": ((GROUPS, ""),),
     "forgets a member": (
         ('GROUP_B_FEATURES = frozenset({"b", "c"})', 'GROUP_B_FEATURES = frozenset({"b"})'),
     ),
@@ -122,10 +120,10 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 @pytest.mark.parametrize("fault", TABLE)
-def test_a_version_that_differs_from_its_decisions_is_rejected(fault: str) -> None:
-    """The boundary table tests both sides of every constant."""
+def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
+    """By the boundary table, which asks on both sides of every constant."""
     with pytest.raises(ContractViolation, match=r", expected "):
-        check_version("boundary_table", changed(*TABLE[fault]))
+        tried("boundary_table", changed(*TABLE[fault]))
 
 
 DISTINCT = """found = drifted(drift_results)
@@ -172,12 +170,12 @@ IMPORTS = (
 
 
 @pytest.mark.parametrize("fault", CONTRACTS)
-def test_a_contract_violation_is_found_by_the_right_property(fault: str) -> None:
-    """The property does not depend on the decisions."""
+def test_a_version_that_breaks_its_contract_is_rejected_by_the_property_that_should(fault: str) -> None:
+    """Whatever its decisions are."""
     gate, change = CONTRACTS[fault]
     source = changed(("from poet_runtime.results import AlertPlan\n", IMPORTS), change)
     with pytest.raises(ContractViolation):
-        check_version(gate, source)
+        tried(gate, source)
 
 
 COMPREHENSION = """        taken = tuple(
@@ -225,13 +223,13 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
 
 @pytest.mark.parametrize("gate", ["boundary_table", "does_what_its_decisions_say"])
 @pytest.mark.parametrize("variant", GOOD)
-def test_an_equivalent_version_is_accepted(variant: str, gate: str) -> None:
-    """Only its behavior counts."""
-    check_version(gate, changed(*GOOD[variant]), effort=40)
+def test_a_version_that_says_the_same_in_other_words_is_accepted(variant: str, gate: str) -> None:
+    """It is held to what it does."""
+    tried(gate, changed(*GOOD[variant]), effort=40)
 
 
 def test_a_version_with_every_kind_of_rule_passes_in_the_sandbox(tmp_path: Path) -> None:
-    """The gates run as before a publication."""
+    """As before every publication."""
     report = validate(check(render(DECISIONS)), staging=tmp_path, effort=5).report
     assert report.passed
     assert report.gates[2].examples > 1000

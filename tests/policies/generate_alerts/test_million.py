@@ -1,6 +1,6 @@
-"""No drifted result is lost in a million generated cases, and nothing critical is suppressed.
+"""No drifted result is ever lost in a million generated cases, and nothing critical is suppressed.
 
-The suite plans a part of the million. With ``POET_FULL=1`` it plans all cases, and so does
+The suite plans a share of the million; with ``POET_FULL=1`` it plans all of them, and so does
 ``python -m tests.policies.generate_alerts.million_alerts``.
 """
 
@@ -16,5 +16,5 @@ SEEDS = 4
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_drifted_result_is_lost_and_nothing_critical_is_suppressed(seed: int) -> None:
-    """Each result is in the plan exactly once, with overlapping rules of every kind."""
+    """Two suppressions, a cool-down, overlapping groups, a batch: each result exactly once."""
     assert lost(CASES // SEEDS, seed=seed) == 0

@@ -1,4 +1,4 @@
-"""How decisions of `generate_alerts` are rendered, and which are refused."""
+"""What the decisions of `generate_alerts` become, and which are refused."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from poet_runtime.errors import RenderError
 
 
 def decisions_of(*rules: Rule) -> Decisions:
-    """Return the decisions of version 2: one alert per result, and these rules."""
+    """Give the decisions of version 2: an alert each, and these rules."""
     first = policy("generate_alerts").version_1("")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
     return msgspec.structs.replace(first, version=2, revises=1, rules=every)
 
 
 def source_of(*rules: Rule) -> str:
-    """Render version 2 with these rules, and check it."""
+    """Render version 2 with these rules, checked."""
     return check(render(decisions_of(*rules))).rendered.source
 
 
 def rule(identity: str, kind: str, condition: dict[str, Any], **parameters: Any) -> Rule:
-    """Return an adopted rule."""
+    """Give an adopted rule."""
     return Rule(
         id=identity, kind=kind, condition=condition, parameters=parameters, status="adopted",
         was="an alert each", reason="one cause",
@@ -33,37 +33,37 @@ def rule(identity: str, kind: str, condition: dict[str, Any], **parameters: Any)
 
 
 def useless(*features: str, **condition: Any) -> Rule:
-    """Return a suppression of these features."""
+    """Give a suppression of these features."""
     stated = {"features": list(features), "until": 1e6, "severity_below": "high", "ratio_at_most": 2.0}
     return rule("useless-p50", "suppress", stated | condition, holdout=0.1)
 
 
 def cool_down(**changes: Any) -> Rule:
-    """Return a cool-down."""
+    """Give a cool-down."""
     numbers = {"seconds": 3600.0, "factor": 1.5} | changes
     return rule("cool-down", "cool_down", {"severity_below": "high"}, **numbers)
 
 
 def group(identity: str, *features: str, at_least: int = 2) -> Rule:
-    """Return a group."""
+    """Give a group."""
     return rule(identity, "group", {"features": list(features)}, at_least=at_least)
 
 
 def batch(at_least: int = 3) -> Rule:
-    """Return a batch."""
+    """Give a batch."""
     return rule("batch", "batch", {"at_least": at_least})
 
 
-def test_the_first_version_sends_one_alert_per_result() -> None:
-    """There is no learned number yet, and there are no unused imports."""
+def test_the_first_version_makes_an_alert_of_each() -> None:
+    """No number is learned yet, and nothing is imported that is not used."""
     source = source_of()
     assert "(\n    drifted,\n    individual,\n    seconds,\n)" in source
     assert "suppressed" not in source
     assert "history, moment" not in source
 
 
-def test_rules_are_rendered_in_the_order_of_evaluation() -> None:
-    """Suppressions, the cool-down, groups, the batch, single alerts."""
+def test_rules_stand_in_the_order_in_which_they_act() -> None:
+    """Suppressions, the cool-down, groups, the batch, an alert each."""
     source = source_of(
         batch(), group("group-b", "b", "c"), group("group-a", "a"), cool_down(), useless("p50")
     )
@@ -72,21 +72,21 @@ def test_rules_are_rendered_in_the_order_of_evaluation() -> None:
 
 
 def test_every_number_is_a_constant_with_its_reason() -> None:
-    """The first constant of a rule has the reason, and the others refer to it."""
+    """The first one of a rule tells, the others point to it."""
     source = source_of(cool_down(), useless("b", "a"))
     assert "COOL_DOWN_SECONDS = 3600.0  # was an alert each: one cause\n" in source
     assert 'COOL_DOWN_FACTOR = 1.5  # as above\nCOOL_DOWN_SEVERITY_BELOW = "high"  # as above\n' in source
     assert 'USELESS_P50_FEATURES = frozenset({"a", "b"})  # was' in source
 
 
-def test_an_unknown_ratio_is_not_rendered() -> None:
-    """Without a ratio, every distance is covered."""
+def test_a_ratio_that_nobody_knows_is_not_asked() -> None:
+    """Without one, any distance is covered."""
     assert "ratio_at_most" in source_of(useless("a"))
     assert "ratio_at_most" not in source_of(useless("a", ratio_at_most=None))
 
 
-def test_summaries_reopen_only_with_a_cool_down() -> None:
-    """Without a cool-down nothing is suppressed, so there is nothing to reopen."""
+def test_summaries_reopen_only_where_there_is_a_pause() -> None:
+    """Nothing is held back without one, so there is nothing to reopen."""
     assert "is_open" not in source_of(group("group-a", "a", "b"))
     assert "is_open" in source_of(group("group-a", "a", "b"), cool_down())
     assert "groups=" not in source_of(cool_down())
@@ -97,13 +97,13 @@ REFUSED = {
     "no end": (useless("a", until=float("inf")), "until is inf"),
     "a ratio of NaN": (useless("a", ratio_at_most=float("nan")), "ratio_at_most is nan"),
     "no features": (useless(), "no features"),
-    "a feature that is not a text": (useless(5), "Expected `str`"),  # type: ignore[arg-type]
-    "no holdout": (rule("useless-a", "suppress", useless("a").condition, holdout=0.0), "> 0.0"),
-    "a holdout above 1": (rule("useless-a", "suppress", useless("a").condition, holdout=1.1), "<= 1.0"),
+    "a feature that is no text": (useless(5), "Expected `str`"),  # type: ignore[arg-type]
+    "nobody asked": (rule("useless-a", "suppress", useless("a").condition, holdout=0.0), "> 0.0"),
+    "all asked and more": (rule("useless-a", "suppress", useless("a").condition, holdout=1.1), "<= 1.0"),
     "an unknown field": (useless("a", since=1.0), "unknown field"),
-    "a lower threshold": (cool_down(factor=0.5), ">= 1.0"),
+    "a lower bar": (cool_down(factor=0.5), ">= 1.0"),
     "no time": (cool_down(seconds=0.0), "> 0.0"),
-    "an infinite cool-down": (cool_down(seconds=float("inf")), "seconds is inf"),
+    "an endless pause": (cool_down(seconds=float("inf")), "seconds is inf"),
     "a group of no features": (group("group-a"), "no features"),
     "a group of none": (group("group-a", "a", at_least=0), ">= 1"),
     "a batch of none": (batch(0), ">= 1"),
@@ -114,14 +114,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("fault", REFUSED)
 def test_malformed_rules_are_refused(fault: str) -> None:
-    """The message names the rule or the error in it."""
+    """The message names the rule or what is wrong with it."""
     bad, says = REFUSED[fault]
     with pytest.raises(RenderError, match=says):
         source_of(bad)
 
 
 @pytest.mark.parametrize("twice", [cool_down(), batch()], ids=lambda each: each.kind)
-def test_two_cool_downs_or_batches_are_refused(twice: Rule) -> None:
-    """Two of them would contradict each other."""
+def test_one_pause_and_one_batch_are_all_there_is(twice: Rule) -> None:
+    """Two would contradict each other."""
     with pytest.raises(RenderError, match="exactly one"):
         source_of(twice, msgspec.structs.replace(twice, id="another"))

@@ -1,4 +1,4 @@
-"""Rules of `monitor_with_recovery`, as a learner returns them."""
+"""Rules of `monitor_with_recovery`, as a learner would give them."""
 
 import msgspec
 
@@ -9,19 +9,19 @@ __all__ = ["deadline", "decisions_of", "fallback", "sample", "sparse"]
 
 
 def decisions_of(*rules: Rule) -> Decisions:
-    """Return the decisions of version 2: the run and these rules."""
+    """Give the decisions of version 2: the run and these rules."""
     first = policy("monitor_with_recovery").version_1("")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
     return msgspec.structs.replace(first, version=2, revises=1, rules=every)
 
 
 def sparse(*, above: float = 0.9, loss: float = 0.1) -> Rule:
-    """Return a rule that monitors presence above this share of missing values."""
+    """Monitor by presence what lacks more than this share."""
     return _rule("sparse", "sparse", {"missing_above": above}, {"quality_loss": loss})
 
 
 def sample(*, above: int = 5000, rows: int = 1000, loss: float = 0.05) -> Rule:
-    """Return a rule that samples tables with more rows than this."""
+    """Sample tables of more rows than this."""
     return _rule("sample", "sample", {"rows_above": above}, {"rows": rows, "quality_loss": loss})
 
 
@@ -34,7 +34,7 @@ def deadline(
     per_rows: float = 0.5,
     per_features: float = 0.25,
 ) -> Rule:
-    """Return a deadline for this computation, or for all others."""
+    """Let a run of this computation, or of all others, take so long."""
     return _rule(
         f"deadline-{computation}" if computation else "deadline",
         "deadline",
@@ -57,7 +57,7 @@ def fallback(
     rows: int = 300,
     rows_above: int | None = None,
 ) -> Rule:
-    """Return a fallback to these strategies after an error."""
+    """Try these strategies after an error."""
     losses = tuple(0.05 * (place + 1) for place in range(len(strategies))) if losses is None else losses
     return _rule(
         f"fallback-{error}",

@@ -1,4 +1,4 @@
-"""The events of the scenario that `monitor_with_recovery` was designed for, equal on every machine."""
+"""The scenario that `monitor_with_recovery` was designed for, as events: the same on every machine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.builders import events_of
 
 
 def events() -> list[Event]:
-    """Return events in which large tables time out, samples do not, and columns without values crash."""
+    """Large tables time out and a sample of 10 000 rows does; columns without values crash the monitor."""
     return events_of(_faults(np.random.default_rng(5)))
 
 

@@ -36,7 +36,7 @@ SMALL = decisions_of(sample(), fallback("crash", strategies=("by_feature",)))
 
 
 def changed(decisions: Decisions, *changes: tuple[str, str]) -> str:
-    """Return the rendered source with these changes."""
+    """Give the source that these changes make of the rendered one."""
     source = render(decisions).source
     for old, new in changes:
         assert old in source, f"{old!r} no longer fits the template"
@@ -44,8 +44,8 @@ def changed(decisions: Decisions, *changes: tuple[str, str]) -> str:
     return source
 
 
-def check_version(*changes: tuple[str, str]) -> int:
-    """Check a version against the boundary table of the decisions that these changes fit, in this process."""
+def tried(*changes: tuple[str, str]) -> int:
+    """Hold a version to its boundary table, in this process: of the decisions that these changes fit."""
     decisions = FALLBACKS if changes[0][0] in render(FALLBACKS).source else DEADLINES
     module = ModuleType("candidate")
     exec(compile(changed(decisions, *changes), "<candidate>", "exec"), vars(module))  # noqa: S102 - our own source
@@ -61,8 +61,8 @@ def report_on(tmp_path: Path, *changes: tuple[str, str]) -> ValidationReport:
         return broken.report
 
 
-def with_outcome(**fields: str) -> tuple[str, str]:
-    """Return a version that changes fields of the outcome of a full run."""
+def answer(**fields: str) -> tuple[str, str]:
+    """Change fields of the outcome of a full run."""
     given = ", ".join(f"{name}={value}" for name, value in fields.items())
     full = "outcome = run.full(spares_time=run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE)\n"
     return full, f"{full}    import dataclasses\n    outcome = dataclasses.replace(outcome, {given})\n"
@@ -76,14 +76,14 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "takes >= for > of the rows": ((("run.rows > SAMPLE", "run.rows >= SAMPLE"),), "not (5000,"),
     "has a sample of other rows": ((("SAMPLE_ROWS = 1000 ", "SAMPLE_ROWS = 1001 "),), "1000"),
     "forgets to say sampled": (
-        (with_outcome(strategy="'full' if outcome.strategy == 'sampled' else outcome.strategy"),),
+        (answer(strategy="'full' if outcome.strategy == 'sampled' else outcome.strategy"),),
         "sampled",
     ),
-    "loses a warning": ((with_outcome(warnings="outcome.warnings[1:]"),), "warnings are due"),
-    "adds a warning": ((with_outcome(warnings="(*outcome.warnings, 'all is well')"),), "warnings are due"),
-    "knows no loss": ((with_outcome(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
-    "loses the rows": ((with_outcome(rows="0"),), "rows, features"),
-    "loses the version": ((with_outcome(policy_version="1"),), "version"),
+    "loses a warning": ((answer(warnings="outcome.warnings[1:]"),), "warnings are due"),
+    "adds a warning": ((answer(warnings="(*outcome.warnings, 'all is well')"),), "warnings are due"),
+    "knows no loss": ((answer(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
+    "loses the rows": ((answer(rows="0"),), "rows, features"),
+    "loses the version": ((answer(policy_version="1"),), "version"),
     "has no deadline": ((("run = run.within(", "run.within("),), "the deadline was None"),
     "has a deadline by rows alone": (
         (("per_features=DEADLINE_PER_FEATURES", "per_features=0.0"),),
@@ -101,7 +101,7 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         (("if run.computation == DEADLINE_KL_COMPUTATION:", 'if run.computation == "none of these":'),),
         "the deadline was",
     ),
-    "swallows that time ran out": ((with_outcome(timed_out="False"),), "timed out False"),
+    "swallows that time ran out": ((answer(timed_out="False"),), "timed out False"),
     "tries in another order": (
         (('("sampled", "by_feature", "retry")', '("by_feature", "sampled", "retry")'),),
         "expected sampled",
@@ -133,11 +133,11 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_version_that_differs_from_its_decisions_is_rejected(fault: str) -> None:
-    """The counterexample says what is wrong."""
+def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
+    """By a counterexample that tells what is wrong."""
     changes, says = BAD[fault]
     with pytest.raises(ContractViolation, match=f"{re.escape(says)}|, expected "):
-        check_version(*changes)
+        tried(*changes)
 
 
 GOOD: dict[str, tuple[tuple[str, str], ...]] = {
@@ -161,13 +161,13 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 @pytest.mark.parametrize("variant", GOOD)
-def test_an_equivalent_version_is_accepted(variant: str) -> None:
-    """Only its behavior counts."""
-    assert check_version(*GOOD[variant]) > 10
+def test_a_version_that_says_the_same_in_other_words_is_accepted(variant: str) -> None:
+    """It is held to what it does."""
+    assert tried(*GOOD[variant]) > 10
 
 
 def test_a_learned_version_keeps_its_contract_in_the_sandbox(tmp_path: Path) -> None:
-    """The sandbox enforces deadlines and allows the runtime to start processes."""
+    """With deadlines kept and processes started in it."""
     report = validate(check(render(EVERYTHING)), staging=tmp_path, effort=EFFORT).report
     assert report.gates[2].examples > 20
 
@@ -197,8 +197,8 @@ def test_a_version_that_leaves_something_behind_is_rejected(tmp_path: Path, harm
     assert says in "".join(gate.counterexample for gate in report.gates)
 
 
-def test_a_module_without_decisions_is_checked_against_the_contract(tmp_path: Path) -> None:
-    """A learned version passes as well."""
+def test_a_module_of_no_decisions_is_held_to_the_contract_alone(tmp_path: Path) -> None:
+    """A learned version passes, too."""
     path = tmp_path / "candidate.py"
     path.write_text(changed(EVERYTHING), encoding="utf-8")
     report = validate_file("monitor_with_recovery", path, staging=tmp_path / "staging", effort=EFFORT)
@@ -207,7 +207,7 @@ def test_a_module_without_decisions_is_checked_against_the_contract(tmp_path: Pa
 
 
 def test_only_the_runtime_may_fork(tmp_path: Path) -> None:
-    """A candidate may not fork, unlike the runtime's process module."""
+    """What its module for it may do, a candidate may not."""
     harms = ("os.kill(os.getppid(), 0)", "os.fork()", "open('/proc/thread-self/children')")
     attempts = "".join(f"try:\n    {harm}\nexcept Exception:\n    pass\n" for harm in harms)
     told = (
@@ -225,8 +225,8 @@ for found in gc.get_objects():
 """
 
 
-def test_the_kernel_blocks_signals_to_other_processes(tmp_path: Path) -> None:
-    """With the hook disabled, the candidate cannot signal the parent process."""
+def test_the_kernel_lets_signals_reach_nobody_outside(tmp_path: Path) -> None:
+    """With the hook blinded, the validator's own parent is out of reach."""
     report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}\nos.kill(os.getppid(), 0)\n"))
     assert "PermissionError: [Errno 1]" in report.gates[0].counterexample
 
@@ -241,7 +241,7 @@ raise ValueError(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_the_kernel_blocks_programs(tmp_path: Path) -> None:
-    """The policy may fork, but a forked process cannot run another program."""
+def test_the_kernel_lets_no_program_start(tmp_path: Path) -> None:
+    """A process of the policy's may be forked, and run nothing but the policy."""
     report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}{START}"))
     assert report.gates[0].counterexample == "ValueError: 7"

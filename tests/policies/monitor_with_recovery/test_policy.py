@@ -1,4 +1,4 @@
-"""How decisions of `monitor_with_recovery` are rendered, and which are refused."""
+"""What the decisions of `monitor_with_recovery` become, and which are refused."""
 
 from typing import Any
 
@@ -20,19 +20,19 @@ from tests.policies.monitor_with_recovery.recovery_rules import (
 
 
 def source_of(*rules: Rule) -> str:
-    """Render version 2 with these rules, and check it."""
+    """Render version 2 with these rules, checked."""
     return check(render(decisions_of(*rules))).rendered.source
 
 
-def test_the_first_version_only_runs_the_monitor() -> None:
-    """There is no learned number yet."""
+def test_the_first_version_runs_the_monitor_and_no_more() -> None:
+    """No number is learned yet."""
     source = source_of()
     assert source.endswith("    # full\n    return run.full()\n")
     assert ".within(" not in source
 
 
-def test_rules_are_rendered_in_the_order_of_evaluation() -> None:
-    """Smaller and simpler data first, then the deadline, the run, and the recovery from an error."""
+def test_rules_stand_in_the_order_in_which_they_act() -> None:
+    """Smaller and plainer data first, then the deadline, the run, what follows an error."""
     rules = (sparse(), sample(), deadline(), deadline("psi"), fallback("value"), fallback("io"))
     comments = [line.strip() for line in source_of(*rules).splitlines() if line.startswith("    # ")]
     assert comments == [
@@ -47,14 +47,14 @@ def test_rules_are_rendered_in_the_order_of_evaluation() -> None:
 
 
 def test_every_number_is_a_constant_with_its_reason() -> None:
-    """The first constant of a rule has the reason, and the others refer to it."""
+    """The first one of a rule tells, the others point to it."""
     source = source_of(sample(above=50_000, rows=10_000, loss=0.05))
     assert "SAMPLE_ROWS_ABOVE = 50000  # was run in full: a sample is enough\n" in source
     assert "SAMPLE_ROWS = 10000  # as above\nSAMPLE_QUALITY_LOSS = 0.05  # as above\n" in source
 
 
-def test_the_deadline_of_a_computation_precedes_the_general_one() -> None:
-    """A computation with its own deadline does not use the general one."""
+def test_a_deadline_of_one_computation_comes_before_the_one_for_all_others() -> None:
+    """Where the computation is its own, the general one is not asked."""
     source = source_of(deadline(), deadline("kl"), deadline("psi"))
     assert "    if run.computation == DEADLINE_KL_COMPUTATION:\n        if (\n" in source
     assert "    elif run.computation == DEADLINE_PSI_COMPUTATION:\n" in source
@@ -75,19 +75,19 @@ def test_the_deadline_of_a_computation_precedes_the_general_one() -> None:
         ((fallback("memory"),), "    run = run.isolated()\n    outcome = run.full()\n"),
     ],
 )
-def test_the_run_leaves_time_for_the_recovery(rules: tuple[Rule, ...], runs: str) -> None:
-    """It reserves time after a possible timeout, and a separate process where it may be killed."""
+def test_the_run_leaves_room_for_what_follows_it(rules: tuple[Rule, ...], runs: str) -> None:
+    """Time where time may run out, a process of its own where it may be killed."""
     assert runs in source_of(*rules)
 
 
-def test_candidates_are_not_rendered() -> None:
-    """A candidate has its own id next to the active rule."""
+def test_held_rules_are_not_printed() -> None:
+    """A strategy that waits for evidence has an id of its own beside the rule in force."""
     waiting = msgspec.structs.replace(fallback("value"), id="fallback-value-retry", status="held")
     assert source_of(fallback("value"), waiting) == source_of(fallback("value"))
 
 
 def test_a_long_name_of_a_computation_keeps_its_lines_short() -> None:
-    """Lines are as the formatter would write them."""
+    """As the formatter would have them."""
     name = "a_computation_with_a_name_that_goes_on_and_on_and_o"
     body = source_of(deadline(name), deadline()).partition("def ")[2]
     assert max(map(len, body.splitlines())) <= 110
@@ -95,7 +95,7 @@ def test_a_long_name_of_a_computation_keeps_its_lines_short() -> None:
 
 @pytest.mark.parametrize("text", ['"""\nimport os\n', "{{ 7 }}", "\u202e", "kl divergence", "x" * 10_000])
 def test_a_computation_of_any_name_stays_text(text: str) -> None:
-    """Feedback cannot become code."""
+    """Feedback cannot write code."""
     named = msgspec.structs.replace(
         deadline("psi"), condition=deadline("psi").condition | {"computation": text}
     )
@@ -119,38 +119,38 @@ REFUSED: dict[str, tuple[tuple[Rule, ...], str]] = {
     "a range from nothing": ((deadline(features=(0, 5)),), "1 <= from <= to"),
     "no time at all": ((deadline(seconds=0.0),), "expected seconds above 0"),
     "less time for more work": ((deadline(per_rows=-0.5),), "exponents of at least 0"),
-    "an overflow": ((deadline(per_rows=400.0),), "keep the rule as a candidate"),
+    "no end": ((deadline(per_rows=400.0),), "keep the rule as a candidate"),
     "an infinite time": ((deadline(seconds=float("inf")),), "expected a finite number"),
     "two fallbacks for one error": (
         (fallback("value"), msgspec.structs.replace(fallback("value"), id="fallback-x")),
         "expected one for each error",
     ),
-    "an unknown error": ((fallback("bad_luck"),), "is not a Failed"),
-    "an unknown strategy": ((fallback("value", strategies=("pray",)),), "is not a Tried"),
+    "an error of no kind": ((fallback("bad_luck"),), "is not a Failed"),
+    "a strategy nobody knows": ((fallback("value", strategies=("pray",)),), "is not a Tried"),
     "nothing to try": ((fallback("value", strategies=()),), "at least one strategy"),
     "the same twice": ((fallback("value", strategies=("retry", "retry")),), "each once"),
     "a loss too few": ((fallback("value", losses=(0.1,)),), "a loss for each"),
-    "an unknown kind": ((Rule(id="x", kind="prayer", status="adopted"),), "has kind 'prayer'"),
+    "a kind nobody knows": ((Rule(id="x", kind="prayer", status="adopted"),), "has kind 'prayer'"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_invalid_decisions_are_refused(what: str) -> None:
-    """The message has the rule and the value."""
+def test_decisions_that_make_no_sense_are_refused(what: str) -> None:
+    """With the rule and the value."""
     rules, says = REFUSED[what]
     with pytest.raises(RenderError, match=says):
         render(decisions_of(*rules))
 
 
 def test_the_run_itself_cannot_be_removed() -> None:
-    """A policy that never runs the monitor is invalid."""
+    """A policy that runs no monitor is none."""
     nothing: Decisions = msgspec.structs.replace(policy("monitor_with_recovery").version_1(""), rules=())
     with pytest.raises(RenderError, match="exactly one active rule of kind 'run'"):
         render(nothing)
 
 
-def test_the_words_of_the_policy_are_declared() -> None:
-    """No word of the policy is mistaken for text from feedback when the shape is proved."""
+def test_the_words_of_the_policy_are_its_own() -> None:
+    """So that none of them is taken for text from feedback when the shape is proved."""
     words: Any = policy("monitor_with_recovery").words
     for rule in (sparse(), sample(), deadline("psi"), fallback("value")):
         assert {*rule.condition, *rule.parameters} <= words
