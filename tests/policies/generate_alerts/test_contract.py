@@ -1,4 +1,4 @@
-"""Versions of `generate_alerts` that differ from their decisions are rejected; others are not."""
+"""Versions of `generate_alerts` are rejected only if they differ from their decisions."""
 
 import inspect
 from pathlib import Path
@@ -24,7 +24,7 @@ PROPERTIES = {prove.__name__: prove for prove in CONTRACT.properties}
 
 
 def changed(*changes: tuple[str, str]) -> str:
-    """Give the source that these changes make of the rendered one."""
+    """Return the rendered source with these changes."""
     source = SOURCE
     for old, new in changes:
         assert old in source, f"{old!r} no longer fits the template"
@@ -33,14 +33,14 @@ def changed(*changes: tuple[str, str]) -> str:
 
 
 def loaded(source: str) -> ModuleType:
-    """Run a module in this process."""
+    """Return a module run in this process."""
     module = ModuleType("candidate")
     exec(compile(source, "<candidate>", "exec"), vars(module))  # noqa: S102 - our own source
     return module
 
 
-def tried(gate: str, source: str, *, effort: int = EFFORT) -> None:
-    """Hold a version to its boundary table, or to a property of its contract, in this process."""
+def run_gate(gate: str, source: str, *, effort: int = EFFORT) -> None:
+    """Check a version with its boundary table, or a property of its contract, in this process."""
     module = loaded(source)
     if gate == "boundary_table":
         CONTRACT.boundary_table(module, DECISIONS)
@@ -81,28 +81,30 @@ GROUP_A, GROUP_B = (SOURCE[SOURCE.index(f"    # group-{each}") :] for each in "a
 GROUP_A, GROUP_B = GROUP_A[: GROUP_A.index("    # group-b")], GROUP_B[: GROUP_B.index("    # batch")]
 
 TABLE: dict[str, tuple[tuple[str, str], ...]] = {
-    "takes > for >= of a group": (("len(members) >= GROUP_A", "len(members) > GROUP_A"),),
-    "takes > for >= of a batch": (("len(waiting) >= BATCH", "len(waiting) > BATCH"),),
-    "takes <= for < of the end": (("moment < USELESS_NOISY", "moment <= USELESS_NOISY"),),
+    "uses > instead of >= for a group": (("len(members) >= GROUP_A", "len(members) > GROUP_A"),),
+    "uses > instead of >= for a batch": (("len(waiting) >= BATCH", "len(waiting) > BATCH"),),
+    "uses <= instead of < for the end": (("moment < USELESS_NOISY", "moment <= USELESS_NOISY"),),
     "ignores the end": (("moment is not None and moment < USELESS_NOISY_UNTIL", "moment is not None"),),
-    "holds back one step further": (("RATIO_AT_MOST = 2.0 ", "RATIO_AT_MOST = 2.0000000000000004 "),),
+    "suppresses one ulp further": (("RATIO_AT_MOST = 2.0 ", "RATIO_AT_MOST = 2.0000000000000004 "),),
     "ignores the ratio": ((NOISY, NOISY.splitlines(keepends=True)[0]),),
-    "asks nobody": (("asked, taken = holdout(taken, USELESS_NOISY_HOLDOUT)", "asked = ()"),),
-    "asks a few more": (("USELESS_NOISY_HOLDOUT = 0.1 ", "USELESS_NOISY_HOLDOUT = 0.11 "),),
-    "asks without saying so": (
+    "has no holdout": (("asked, taken = holdout(taken, USELESS_NOISY_HOLDOUT)", "asked = ()"),),
+    "has a larger holdout": (("USELESS_NOISY_HOLDOUT = 0.1 ", "USELESS_NOISY_HOLDOUT = 0.11 "),),
+    "does not mark the holdout": (
         ('rule="useless-noisy", now=moment, is_holdout=True', 'rule="useless-noisy", now=moment'),
     ),
-    "never falls back": (
+    "never ends the cool-down": (
         ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 1e300)"),
     ),
-    "falls back too soon": (("COOL_DOWN_SECONDS = 3600.0 ", "COOL_DOWN_SECONDS = 3599.9999999 "),),
-    "raises the bar a step further": (("COOL_DOWN_FACTOR = 1.5 ", "COOL_DOWN_FACTOR = 1.5000000000000002 "),),
-    "raises the bar of p-values upwards": ((WITHIN, ABOVE_ALONE),),
-    "tells of no raised bar": (("thresholds=thresholds", "thresholds={}"),),
-    "tells of another bar": (
+    "ends the cool-down too soon": (("COOL_DOWN_SECONDS = 3600.0 ", "COOL_DOWN_SECONDS = 3599.9999999 "),),
+    "raises the threshold one ulp further": (
+        ("COOL_DOWN_FACTOR = 1.5 ", "COOL_DOWN_FACTOR = 1.5000000000000002 "),
+    ),
+    "raises the threshold of p-values upwards": ((WITHIN, ABOVE_ALONE),),
+    "reports no raised threshold": (("thresholds=thresholds", "thresholds={}"),),
+    "reports another threshold": (
         ("raised_bars(waiting, recent, COOL_DOWN_FACTOR)", "raised_bars(waiting, recent, 1.0)"),
     ),
-    "holds back a new member": ((GROUPS, ""),),
+    "suppresses a new member": ((GROUPS, ""),),
     "forgets a member": (
         ('GROUP_B_FEATURES = frozenset({"b", "c"})', 'GROUP_B_FEATURES = frozenset({"b"})'),
     ),
@@ -115,51 +117,57 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "forgets the group of a summary": (
         ('summary(members, rule="group-a"', 'summary(members, rule="group-b"'),
     ),
-    "says another version": (("policy_version=VERSION", "policy_version=1"),),
+    "reports another version": (("policy_version=VERSION", "policy_version=1"),),
 }
 
 
 @pytest.mark.parametrize("fault", TABLE)
-def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
-    """By the boundary table, which asks on both sides of every constant."""
+def test_a_version_that_differs_from_its_decisions_is_rejected(fault: str) -> None:
+    """The boundary table has inputs on both sides of every constant."""
     with pytest.raises(ContractViolation, match=r", expected "):
-        tried("boundary_table", changed(*TABLE[fault]))
+        run_gate("boundary_table", changed(*TABLE[fault]))
 
 
 DISTINCT = """found = drifted(drift_results)
     waiting = tuple(each for place, each in enumerate(found) if each not in found[:place])"""
 AS_GIVEN = "waiting = tuple(each for each in drift_results if each.drifted)"
 LAST_ALERT = ("alerts=tuple(alerts),", "alerts=tuple(alerts[:-1]),")
-WITH_CALM = ("alerts=tuple(alerts),", "alerts=tuple(replace(each, severity='low') for each in alerts),")
-ALL_BARS = ("thresholds=thresholds", "thresholds={each.feature: each.threshold for each in drift_results}")
+LOW_SEVERITY = ("alerts=tuple(alerts),", "alerts=tuple(replace(each, severity='low') for each in alerts),")
+ALL_THRESHOLDS = (
+    "thresholds=thresholds",
+    "thresholds={each.feature: each.threshold for each in drift_results}",
+)
 
 CONTRACTS: dict[str, tuple[str, tuple[str, str]]] = {
     "drops the last alert": ("loses_no_drifted_result", LAST_ALERT),
     "loses duplicates": ("loses_no_drifted_result", (FOUND, DISTINCT)),
-    "swallows what has no score": (
+    "loses results without a score": (
         "loses_no_drifted_result",
         (FOUND, "waiting = tuple(each for each in drifted(drift_results) if each.score == each.score)"),
     ),
-    "alerts what did not drift": ("loses_no_drifted_result", (FOUND, "waiting = tuple(drift_results)")),
+    "alerts on results without drift": ("loses_no_drifted_result", (FOUND, "waiting = tuple(drift_results)")),
     "suppresses without a rule": ("loses_no_drifted_result", ('held(taken, "cool-down")', 'held(taken, "")')),
-    "alerts about nothing": (
+    "raises an empty alert": (
         "loses_no_drifted_result",
         ("    # batch\n", '    alerts.append(AlertPlan and Alert(members=(), rule="batch"))\n    # batch\n'),
     ),
-    "suppresses the critical": ("suppresses_nothing_critical", (NOISY, "")),
-    "suppresses without a moment": (
+    "suppresses critical results": ("suppresses_nothing_critical", (NOISY, "")),
+    "suppresses without a time": (
         "holds_nothing_back_without_a_moment",
         ("if moment is not None and moment < USELESS_NOISY_UNTIL", "if moment is None or moment < 0"),
     ),
-    "groups in the order that came": ("forgets_the_order", (FOUND, AS_GIVEN)),
-    "remembers": (
+    "depends on the order of results": ("forgets_the_order", (FOUND, AS_GIVEN)),
+    "keeps state": (
         "forgets_the_order",
         ("alerts = []", "SEEN.append(1)\n    alerts = []\n    moment = len(SEEN)"),
     ),
-    "plays down": ("is_as_grave_as_its_members", WITH_CALM),
-    "forgets when": ("is_as_grave_as_its_members", ('"every-drift", now=moment', '"every-drift", now=None')),
-    "raises bars of its own accord": ("raises_bars_only_after_alerts", ALL_BARS),
-    "has a summary of its own": (
+    "lowers the severity": ("is_as_grave_as_its_members", LOW_SEVERITY),
+    "forgets the time": (
+        "is_as_grave_as_its_members",
+        ('"every-drift", now=moment', '"every-drift", now=None'),
+    ),
+    "raises thresholds without alerts": ("raises_bars_only_after_alerts", ALL_THRESHOLDS),
+    "has another group size": (
         "does_what_its_decisions_say",
         ("GROUP_A_AT_LEAST = 2 ", "GROUP_A_AT_LEAST = 3 "),
     ),
@@ -170,12 +178,12 @@ IMPORTS = (
 
 
 @pytest.mark.parametrize("fault", CONTRACTS)
-def test_a_version_that_breaks_its_contract_is_rejected_by_the_property_that_should(fault: str) -> None:
-    """Whatever its decisions are."""
+def test_a_version_is_rejected_by_the_property_that_it_violates(fault: str) -> None:
+    """The property does not depend on the decisions."""
     gate, change = CONTRACTS[fault]
     source = changed(("from poet_runtime.results import AlertPlan\n", IMPORTS), change)
     with pytest.raises(ContractViolation):
-        tried(gate, source)
+        run_gate(gate, source)
 
 
 COMPREHENSION = """        taken = tuple(
@@ -185,24 +193,24 @@ COMPREHENSION = """        taken = tuple(
         )
         waiting = tuple(each for each in waiting if all(each is not other for other in taken))
 """
-APART = """        taken, waiting = apart(
+PARTITION = """        taken, waiting = apart(
             waiting,
             USELESS_USELESS_FEATURES,
             severity_below=USELESS_USELESS_SEVERITY_BELOW,
         )
 """
-BY_HAND = """    for each in waiting:
+WRITTEN_OUT = """    for each in waiting:
         alerts.append(
             Alert(members=(each,), severity=severity(each), rule="every-drift", raised_at=moment)
         )
 """
 GOOD: dict[str, tuple[tuple[str, str], ...]] = {
-    "with its numbers in place": (
+    "with literal numbers": (
         ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 3600.0)"),
         ("len(waiting) >= BATCH_AT_LEAST", "len(waiting) >= 3"),
         ("holdout(taken, USELESS_NOISY_HOLDOUT)", "holdout(taken, 0.1)"),
     ),
-    "with conditions the other way round": (
+    "with negated conditions": (
         (
             "len(members) >= GROUP_A_AT_LEAST or (members and is_reopened)",
             "members and (is_reopened or not len(members) < 2)",
@@ -213,8 +221,8 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "with its steps written out": (
-        (APART, COMPREHENSION),
-        ('    alerts.extend(individual(waiting, rule="every-drift", now=moment))\n', BY_HAND),
+        (PARTITION, COMPREHENSION),
+        ('    alerts.extend(individual(waiting, rule="every-drift", now=moment))\n', WRITTEN_OUT),
         ("    seconds,\n", "    seconds,\n    severity,\n"),
         ("results import AlertPlan", "results import Alert, AlertPlan"),
     ),
@@ -223,13 +231,13 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
 
 @pytest.mark.parametrize("gate", ["boundary_table", "does_what_its_decisions_say"])
 @pytest.mark.parametrize("variant", GOOD)
-def test_a_version_that_says_the_same_in_other_words_is_accepted(variant: str, gate: str) -> None:
-    """It is held to what it does."""
-    tried(gate, changed(*GOOD[variant]), effort=40)
+def test_an_equivalent_version_is_accepted(variant: str, gate: str) -> None:
+    """The gates check behavior, not source text."""
+    run_gate(gate, changed(*GOOD[variant]), effort=40)
 
 
 def test_a_version_with_every_kind_of_rule_passes_in_the_sandbox(tmp_path: Path) -> None:
-    """As before every publication."""
+    """The sandbox is the same as before every publication."""
     report = validate(check(render(DECISIONS)), staging=tmp_path, effort=5).report
     assert report.passed
     assert report.gates[2].examples > 1000

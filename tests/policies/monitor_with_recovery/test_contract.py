@@ -1,4 +1,4 @@
-"""Versions of `monitor_with_recovery` that differ from their decisions are rejected; others are not."""
+"""Versions of `monitor_with_recovery` are rejected only if they differ from their decisions."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ SMALL = decisions_of(sample(), fallback("crash", strategies=("by_feature",)))
 
 
 def changed(decisions: Decisions, *changes: tuple[str, str]) -> str:
-    """Give the source that these changes make of the rendered one."""
+    """Return the rendered source with these changes."""
     source = render(decisions).source
     for old, new in changes:
         assert old in source, f"{old!r} no longer fits the template"
@@ -44,8 +44,8 @@ def changed(decisions: Decisions, *changes: tuple[str, str]) -> str:
     return source
 
 
-def tried(*changes: tuple[str, str]) -> int:
-    """Hold a version to its boundary table, in this process: of the decisions that these changes fit."""
+def run_boundary_table(*changes: tuple[str, str]) -> int:
+    """Check a version with the boundary table of the decisions that these changes fit."""
     decisions = FALLBACKS if changes[0][0] in render(FALLBACKS).source else DEADLINES
     module = ModuleType("candidate")
     exec(compile(changed(decisions, *changes), "<candidate>", "exec"), vars(module))  # noqa: S102 - our own source
@@ -53,7 +53,7 @@ def tried(*changes: tuple[str, str]) -> int:
 
 
 def report_on(tmp_path: Path, *changes: tuple[str, str]) -> ValidationReport:
-    """Validate a small version in the sandbox."""
+    """Return the report on a small version in the sandbox."""
     module = RenderedModule(SMALL, changed(SMALL, *changes), "", "")
     try:
         return validate(CheckedModule(module, ""), staging=tmp_path, effort=EFFORT).report
@@ -62,26 +62,26 @@ def report_on(tmp_path: Path, *changes: tuple[str, str]) -> ValidationReport:
 
 
 def answer(**fields: str) -> tuple[str, str]:
-    """Change fields of the outcome of a full run."""
+    """Return a change of fields of the outcome of a full run."""
     given = ", ".join(f"{name}={value}" for name, value in fields.items())
     full = "outcome = run.full(spares_time=run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE)\n"
     return full, f"{full}    import dataclasses\n    outcome = dataclasses.replace(outcome, {given})\n"
 
 
 BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
-    "takes >= for > of the missing share": (
+    "uses >= instead of > for the missing share": (
         (("run.missing_share > SPARSE", "run.missing_share >= SPARSE"),),
         "expected Expected(strategy='full'",
     ),
-    "takes >= for > of the rows": ((("run.rows > SAMPLE", "run.rows >= SAMPLE"),), "not (5000,"),
-    "has a sample of other rows": ((("SAMPLE_ROWS = 1000 ", "SAMPLE_ROWS = 1001 "),), "1000"),
-    "forgets to say sampled": (
+    "uses >= instead of > for the rows": ((("run.rows > SAMPLE", "run.rows >= SAMPLE"),), "not (5000,"),
+    "has another sample size": ((("SAMPLE_ROWS = 1000 ", "SAMPLE_ROWS = 1001 "),), "1000"),
+    "does not report sampling": (
         (answer(strategy="'full' if outcome.strategy == 'sampled' else outcome.strategy"),),
         "sampled",
     ),
     "loses a warning": ((answer(warnings="outcome.warnings[1:]"),), "warnings are due"),
     "adds a warning": ((answer(warnings="(*outcome.warnings, 'all is well')"),), "warnings are due"),
-    "knows no loss": ((answer(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
+    "reports no loss": ((answer(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
     "loses the rows": ((answer(rows="0"),), "rows, features"),
     "loses the version": ((answer(policy_version="1"),), "version"),
     "has no deadline": ((("run = run.within(", "run.within("),), "the deadline was None"),
@@ -89,11 +89,11 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         (("per_features=DEADLINE_PER_FEATURES", "per_features=0.0"),),
         "the deadline was",
     ),
-    "reaches beyond what feedback covered": (
+    "exceeds the observed range": (
         (("run.rows <= DEADLINE_ROWS_TO", "run.rows <= DEADLINE_ROWS_TO + 1"),),
         "the deadline was",
     ),
-    "begins a row late": (
+    "begins one feature late": (
         (("run.features >= DEADLINE_KL_FEATURES_FROM", "run.features > DEADLINE_KL_FEATURES_FROM"),),
         "the deadline was None",
     ),
@@ -101,12 +101,12 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         (("if run.computation == DEADLINE_KL_COMPUTATION:", 'if run.computation == "none of these":'),),
         "the deadline was",
     ),
-    "swallows that time ran out": ((answer(timed_out="False"),), "timed out False"),
+    "hides the timeout": ((answer(timed_out="False"),), "timed out False"),
     "tries in another order": (
         (('("sampled", "by_feature", "retry")', '("by_feature", "sampled", "retry")'),),
         "expected sampled",
     ),
-    "mixes up two losses": (
+    "swaps two losses": (
         (("QUALITY_LOSSES = (0.05, 0.1, 0.15000000000000002)", "QUALITY_LOSSES = (0.1, 0.05, 0.15)"),),
         "its quality loss is",
     ),
@@ -114,7 +114,7 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         (('"timeout" and run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE', '"timeout"'),),
         "it failed",
     ),
-    "follows one error as another": (
+    "treats one error as another": (
         (('outcome.error == "value"', 'outcome.error == "io"'),),
         "it failed",
     ),
@@ -133,22 +133,22 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_version_that_is_not_what_its_decisions_say_is_rejected(fault: str) -> None:
-    """By a counterexample that tells what is wrong."""
+def test_a_version_that_differs_from_its_decisions_is_rejected(fault: str) -> None:
+    """The counterexample names the difference."""
     changes, says = BAD[fault]
     with pytest.raises(ContractViolation, match=f"{re.escape(says)}|, expected "):
-        tried(*changes)
+        run_boundary_table(*changes)
 
 
 GOOD: dict[str, tuple[tuple[str, str], ...]] = {
-    "with its numbers in place": (
+    "with literal numbers": (
         ("run.missing_share > SPARSE_MISSING_ABOVE", "run.missing_share > 0.9"),
         (
             "run.sampled(SAMPLE_ROWS, quality_loss=SAMPLE_QUALITY_LOSS)",
             "run.sampled(1000, quality_loss=0.05)",
         ),
     ),
-    "with a condition the other way round": (
+    "with a negated condition": (
         ("if run.rows > SAMPLE_ROWS_ABOVE:", "if not run.rows <= SAMPLE_ROWS_ABOVE:"),
     ),
     "with its formula written out": (
@@ -161,13 +161,13 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 @pytest.mark.parametrize("variant", GOOD)
-def test_a_version_that_says_the_same_in_other_words_is_accepted(variant: str) -> None:
-    """It is held to what it does."""
-    assert tried(*GOOD[variant]) > 10
+def test_an_equivalent_version_is_accepted(variant: str) -> None:
+    """The gates check behavior, not source text."""
+    assert run_boundary_table(*GOOD[variant]) > 10
 
 
-def test_a_learned_version_keeps_its_contract_in_the_sandbox(tmp_path: Path) -> None:
-    """With deadlines kept and processes started in it."""
+def test_a_learned_version_satisfies_its_contract_in_the_sandbox(tmp_path: Path) -> None:
+    """The version enforces deadlines and starts processes."""
     report = validate(check(render(EVERYTHING)), staging=tmp_path, effort=EFFORT).report
     assert report.gates[2].examples > 20
 
@@ -189,16 +189,16 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-def test_a_version_that_leaves_something_behind_is_rejected(tmp_path: Path, harm: str) -> None:
-    """A crash, a thread, a process, a program."""
+def test_a_version_that_leaves_resources_behind_is_rejected(tmp_path: Path, harm: str) -> None:
+    """Resources are threads, processes and programs."""
     old, new, says = HARMFUL[harm]
     report = report_on(tmp_path, (old, new))
     assert not report.passed
     assert says in "".join(gate.counterexample for gate in report.gates)
 
 
-def test_a_module_of_no_decisions_is_held_to_the_contract_alone(tmp_path: Path) -> None:
-    """A learned version passes, too."""
+def test_a_module_without_decisions_is_checked_by_the_contract_alone(tmp_path: Path) -> None:
+    """A learned version passes as well."""
     path = tmp_path / "candidate.py"
     path.write_text(changed(EVERYTHING), encoding="utf-8")
     report = validate_file("monitor_with_recovery", path, staging=tmp_path / "staging", effort=EFFORT)
@@ -207,14 +207,14 @@ def test_a_module_of_no_decisions_is_held_to_the_contract_alone(tmp_path: Path) 
 
 
 def test_only_the_runtime_may_fork(tmp_path: Path) -> None:
-    """What its module for it may do, a candidate may not."""
+    """A candidate may not do what the runtime may."""
     harms = ("os.kill(os.getppid(), 0)", "os.fork()", "open('/proc/thread-self/children')")
     attempts = "".join(f"try:\n    {harm}\nexcept Exception:\n    pass\n" for harm in harms)
-    told = (
+    counterexample = (
         report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\nimport os\n{attempts}")).gates[-1].counterexample
     )
-    assert told.startswith("it tried: os.kill(")
-    assert "; os.fork(); open '/proc/thread-self/children' to read" in told
+    assert counterexample.startswith("it tried: os.kill(")
+    assert "; os.fork(); open '/proc/thread-self/children' to read" in counterexample
 
 
 BLIND = """
@@ -225,8 +225,8 @@ for found in gc.get_objects():
 """
 
 
-def test_the_kernel_lets_signals_reach_nobody_outside(tmp_path: Path) -> None:
-    """With the hook blinded, the validator's own parent is out of reach."""
+def test_the_kernel_blocks_signals_to_other_processes(tmp_path: Path) -> None:
+    """Without the audit hook, the validator's parent is still protected."""
     report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}\nos.kill(os.getppid(), 0)\n"))
     assert "PermissionError: [Errno 1]" in report.gates[0].counterexample
 
@@ -241,7 +241,7 @@ raise ValueError(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_the_kernel_lets_no_program_start(tmp_path: Path) -> None:
-    """A process of the policy's may be forked, and run nothing but the policy."""
+def test_the_kernel_blocks_new_programs(tmp_path: Path) -> None:
+    """The policy may fork a process, but not run another program in it."""
     report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}{START}"))
     assert report.gates[0].counterexample == "ValueError: 7"
