@@ -27,7 +27,7 @@ def poet(folder: Path, *arguments: str) -> Any:
 
 def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
     """It is printed once, on standard output; the list shows no digest."""
-    made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--source", "monitor/shop")
+    made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--allow-source", "monitor/shop")
     secret = json.loads(made.stdout)["token"]
     found = Tokens(folder / "feedback_log").find(secret)
     assert found is not None
