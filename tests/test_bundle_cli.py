@@ -27,9 +27,9 @@ def trust(home: Path) -> str:
 
 def test_a_key_is_printed_once_and_never_overwritten(home: Path) -> None:
     """One short line; a second key by that name is bad input."""
-    code, out, _ = run(home, "key", "other")
+    code, out, _ = run(home, "keygen", "other")
     assert (code, out.count("\n"), len(out) < 60) == (0, 1, True)
-    code, _, errors = run(home, "key", "other")
+    code, _, errors = run(home, "keygen", "other")
     assert code == 2
     assert "never overwritten" in errors
 
@@ -70,7 +70,7 @@ def test_a_refused_pull_leaves_with_1_and_wrong_usage_with_2(home: Path) -> None
     for words in (
         ("pull", "b", "--trust", key, "--into", "here", "--require-version", "detect_drift=2"),
         ("pull", "nothing", "--trust", key, "--into", "here"),
-        ("pull", "b", "--trust", run(home, "key", "another")[1].strip(), "--into", "here"),
+        ("pull", "b", "--trust", run(home, "keygen", "another")[1].strip(), "--into", "here"),
     ):
         code, out, errors = run(home, *words)
         assert (code, out) == (1, "")
