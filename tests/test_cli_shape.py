@@ -75,7 +75,7 @@ def test_the_first_sentence_of_every_help_is_a_short_summary(name: str) -> None:
 def examples(name: str) -> list[list[str]]:
     """Return the words of every command among the examples of a help, without redirections."""
     found: list[list[str]] = []
-    for line in (ALL[name].help or "").partition("\b\n")[2].splitlines():
+    for line in (ALL[name].help or "").partition("\b\nExamples:\n")[2].splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         words: list[list[str]] = [[]]
@@ -122,6 +122,24 @@ def test_an_option_of_several_commands_is_the_same_everywhere() -> None:
     assert {flag: described for flag, described in seen.items() if len(described) > 1} == {}
     shared = {flag for flag, described in seen.items() if any(len(names) > 1 for names in described.values())}
     assert shared >= {"--out", "--why", "--share", "--source", "--format", "--engine", "--check", "--json"}
+
+
+def test_a_printed_command_names_the_program_as_a_shell_finds_it(tmp_path: Path) -> None:
+    """By its name if PATH leads to it, by its path otherwise; words with spaces are quoted."""
+    code = "from poet.cli.output import command_line; print(command_line('--workspace', 'my demo', 'diff'))"
+    other = tmp_path / "poet"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    for path, program in (
+        (os.defpath, str(PROGRAM)),
+        (f"{tmp_path}{os.pathsep}{PROGRAM.parent}", str(PROGRAM)),
+        (f"{PROGRAM.parent}{os.pathsep}{tmp_path}", "poet"),
+    ):
+        environment = os.environ | {"PATH": path}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+        )
+        assert done.stdout == f"{shlex.quote(program)} --workspace 'my demo' diff\n"
 
 
 def test_the_demo_is_quiet_in_a_script_and_its_last_command_works_as_printed(tmp_path: Path) -> None:

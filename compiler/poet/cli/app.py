@@ -1,8 +1,10 @@
 """`poet COMMAND`: the command group, error handling and exit statuses."""
 
+import inspect
 import itertools
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -102,11 +104,13 @@ def _note_json(context: click.Context, _option: click.Parameter, as_json: Any) -
 
 
 def _finished(command: click.Command) -> click.Command:
-    r"""Accept --workspace and --json after the command too, and preserve the lines of its examples.
+    r"""Accept --workspace and --json after the command too, and set off the examples of its help.
 
-    Click expects a backspace character before an example; a raw docstring contains ``\b`` as two characters.
+    Click keeps the lines of a paragraph that begins with a backspace character; a raw docstring contains
+    ``\b`` as two characters.
     """
-    command.help = (command.help or "").replace("\\b", "\b")
+    text, _, examples = inspect.cleandoc(command.help or "").partition("\\b\n")
+    command.help = f"{text}\b\nExamples:\n{textwrap.indent(examples, '  ')}"
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         _finished(each)
     if not isinstance(command, click.Group):
