@@ -334,7 +334,7 @@ def document(demo: Demo) -> dict[str, object]:
 def lines(demo: Demo) -> Iterator[str]:
     """Yield the outcome as lines of text."""
     first = demo.scores[0]
-    yield f"The demo monitored {demo.series} real series, at first with a common baseline: KS, p < 0.05."
+    yield f"The demo monitored {demo.series} real series, first with a common baseline: KS, p < 0.05."
     yield ""
     for each in demo.versions:
         yield from _learned_lines(each)
