@@ -439,7 +439,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    with pytest.raises(BundleError, match=r"cannot be read.*`poet key"):
+    with pytest.raises(BundleError, match=r"cannot be read.*`poet keygen"):
         read_key(tmp_path / "none")
     path = tmp_path / "key"
     path.touch(0o600)
@@ -467,7 +467,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_public_key_is_refused(line: str) -> None:
     """Too short, not in its one spelling, without its name; no key at all is refused too."""
-    with pytest.raises(BundleError, match="the line that `poet key` printed"):
+    with pytest.raises(BundleError, match="the line that `poet keygen` printed"):
         trusted([line])
     with pytest.raises(BundleError, match="no key is trusted"):
         trusted([])

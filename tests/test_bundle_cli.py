@@ -1,4 +1,4 @@
-"""`poet key`, `bundle`, `pull` and `export` as people type them: what they print, and the exit status."""
+"""`poet keygen`, `bundle`, `pull` and `export` as people type them: what they print, and the exit status."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.workspaces import first_workspace
 def home(tmp_path: Path) -> Path:
     """Make a workspace, a key and a bundle."""
     first_workspace(tmp_path / "checkout")
-    assert run(tmp_path, "key", "key")[0] == 0
+    assert run(tmp_path, "keygen", "key")[0] == 0
     assert run(tmp_path, "--workspace", "checkout", "bundle", "--key", "key", "--out", "b")[0] == 0
     return tmp_path
 
@@ -27,9 +27,9 @@ def trust(home: Path) -> str:
 
 def test_a_key_is_printed_once_and_never_overwritten(home: Path) -> None:
     """One short line; a second key by that name is bad input."""
-    code, out, _ = run(home, "key", "other")
+    code, out, _ = run(home, "keygen", "other")
     assert (code, out.count("\n"), len(out) < 60) == (0, 1, True)
-    code, _, errors = run(home, "key", "other")
+    code, _, errors = run(home, "keygen", "other")
     assert code == 2
     assert "never overwritten" in errors
 
@@ -70,7 +70,7 @@ def test_a_refused_pull_leaves_with_1_and_wrong_usage_with_2(home: Path) -> None
     for words in (
         ("pull", "b", "--trust", key, "--into", "here", "--require-version", "detect_drift=2"),
         ("pull", "nothing", "--trust", key, "--into", "here"),
-        ("pull", "b", "--trust", run(home, "key", "another")[1].strip(), "--into", "here"),
+        ("pull", "b", "--trust", run(home, "keygen", "another")[1].strip(), "--into", "here"),
     ):
         code, out, errors = run(home, *words)
         assert (code, out) == (1, "")
@@ -95,7 +95,7 @@ def test_export_writes_to_a_file_or_to_standard_output(home: Path) -> None:
     assert run(home, *words, "--alertmanager", "--out", "alertmanager.yml")[0] == 0
     assert (home / "alertmanager.yml").read_text(encoding="utf-8") == out
     assert run(home, *words)[0] == 2
-    assert run(home, *words, "--alertmanager", "--version", "7")[0] == 2
+    assert run(home, *words, "--alertmanager", "7")[0] == 2
     code, _, errors = run(home, "--workspace", "checkout", "export", "detect_drift", "--alertmanager")
     assert code == 2
     assert "export generate_alerts" in errors

@@ -286,8 +286,8 @@ def test_the_commands_of_the_review_page_run(tmp_path: Path) -> None:
     poet("pin", WINDOW, "window", "window=3000", "--why", "our batches are small")
     assert f"{WINDOW} window: pin, user/" in poet("pins")
     assert "window 3000" in poet("plan", WINDOW, "--out", "plan.json")
-    assert f"published {WINDOW} version 2, active now" in poet("compile", "plan.json")
-    code, _, errors = run(folder, "compile", "plan.json")
+    assert f"published {WINDOW} version 2, active now" in poet("compile", "--plan-file", "plan.json")
+    code, _, errors = run(folder, "compile", "--plan-file", "plan.json")
     assert code == 2
     assert "version 1 was active, now 2 is" in errors
     assert "relearned and rendered to the same bytes" in poet("verify", WINDOW, "2")

@@ -80,5 +80,10 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
 
 def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
     """Said before anything is learned."""
-    ended = run(folder, "compile", "--shadow", "--canary", "0.1")
-    assert (ended.exit_code, "mutually exclusive" in ended.output) == (2, True)
+    for words, says in (
+        (("--rollout", "shadow", "--no-activate"), "mutually exclusive"),
+        ((WINDOW, "--plan-file", "plan.json"), "either a saved plan or policy names"),
+        (("plan.json",), "--plan-file plan.json"),
+    ):
+        ended = run(folder, "compile", *words)
+        assert (ended.exit_code, says in ended.output) == (2, True)

@@ -134,10 +134,10 @@ def test_an_old_workspace_asks_for_the_upgrade(old: Path) -> None:
     assert "run `poet upgrade`" in status.output
     doctor = json.loads(run(old, "doctor", "--json").stdout)
     assert not doctor["healthy"]
-    ill = {each["check"]: each for each in doctor["findings"] if "`poet upgrade`" in each["next_step"]}
+    unhealthy = {each["check"]: each for each in doctor["findings"] if "`poet upgrade`" in each["next_step"]}
     policies = {name.rpartition("_v")[0] for name in NAMES} - {WINDOW}  # whose module imports nothing
-    assert ill.keys() == {"generated/__init__.py", *policies}
-    assert {each["severity"] for each in ill.values()} == {"problem"}
+    assert unhealthy.keys() == {"generated/__init__.py", *policies}
+    assert {each["severity"] for each in unhealthy.values()} == {"problem"}
     for command in ("plan", "compile"):
         done = run(old, command, DRIFT)
         assert isinstance(done.exception, PublishError)
