@@ -261,7 +261,7 @@ def add_manifest_of_another(held: dict[str, Any]) -> None:
 
 
 def add_another_source(held: dict[str, Any]) -> None:
-    """Put another source into a manifest than its module has."""
+    """Store another source into a manifest than its module has."""
     name = f"{WINDOW}_v1.json"
     told = msgspec.json.decode(held["files"][name])
     held["files"][name] = msgspec.json.encode(told | {"source": "evil"}).decode()
@@ -304,7 +304,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
                   "no published version"),
     "no generation": (lambda held: held["registry"].update(generation=0), "no published version"),
     "a later format": (lambda held: held.update(format=2), "has format 2, this release reads 1"),
-    "a field nobody knows": (lambda held: held.update(evil=1), "unknown field `evil`"),
+    "an unknown field": (lambda held: held.update(evil=1), "unknown field `evil`"),
     "a hidden field": (lambda held: held["registry"].update(evil=1), "not in its canonical form"),
 }  # fmt: skip
 

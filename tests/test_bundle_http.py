@@ -272,7 +272,7 @@ def test_redirects_lead_only_to_http(tmp_path: Path, serving: Server, there: Pub
     serving.answer = says(302, Location=serving.url)
     fails(tmp_path, serving.url, "infinite loop|answers 302")
     content, moved = there.bundle(), iter([says(302, Location=serving.url + "?moved")])
-    serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- anew each time
+    serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- `next` per request
     assert pull(serving.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
 
 

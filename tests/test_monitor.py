@@ -402,7 +402,7 @@ def test_the_policy_of_a_plug_in_has_the_signature_of_its_version(
 
 
 def test_feedback_from_any_source_starts_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threshold counts the feedback in the log, whoever wrote it, and no executions."""
+    """The threshold counts the feedback in the log from every writer, and no executions."""
     compiled = threading.Event()
     monkeypatch.setattr("poet.monitor.learner.LOOK_S", 0.02)
     monkeypatch.setattr("poet.monitor.learner.Learner._compile", lambda *_: compiled.set())

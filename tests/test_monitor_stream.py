@@ -35,7 +35,7 @@ class Monitor:
         self._reader.start()
 
     def resume(self) -> None:
-        """Let it continue with its next step."""
+        """Start its next step."""
         assert self.process.stdin is not None
         self.process.stdin.write("go on\n")
         self.process.stdin.flush()

@@ -1,4 +1,4 @@
-"""The Alertmanager configuration: valid, said safely, and never holding back what the policy would not."""
+"""The Alertmanager configuration: valid, safely quoted, and never muting an alert that the policy sends."""
 
 import hashlib
 import json
@@ -36,19 +36,19 @@ END = datetime(2027, 3, 14, 15, 9, tzinfo=UTC)
 
 
 def storable() -> st.SearchStrategy[str]:
-    """Draw hostile text that a manifest, which is UTF-8, can hold."""
+    """Draw hostile text that a manifest, which is UTF-8, can contain."""
     return hostile_text().map(lambda text: text[:500].encode(errors="ignore").decode())
 
 
 def decided(*rules: Rule) -> Decisions:
-    """Give the decisions of version 2: one alert per result, and these rules."""
+    """Return the decisions of version 2 with these rules; otherwise one alert per result."""
     first = policy(POLICY).version_1("")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
     return msgspec.structs.replace(first, version=2, revises=1, rules=every)
 
 
 def published(folder: Path, *rules: Rule) -> Path:
-    """Publish these rules as version 2, its module left out: rendering text of 64 KiB takes seconds."""
+    """Publish these rules as version 2 without its module, because rendering 64 KiB takes seconds."""
     folder.mkdir(exist_ok=True)
     source = b"VERSION = 2\n"
     manifest = Manifest(
@@ -78,10 +78,10 @@ def published(folder: Path, *rules: Rule) -> Path:
     return folder
 
 
-def held(
-    *features: str, until: datetime = END, below: str = "high", ratio: float | None = None, place: int = 1
+def suppression(
+    *features: str, until: datetime = END, below: str = "high", ratio: float | None = None, number: int = 1
 ) -> Rule:
-    """Hold these features back."""
+    """Return a rule that suppresses alerts about these features."""
     condition: dict[str, object] = {
         "features": list(features),
         "until": until.timestamp(),
@@ -89,7 +89,7 @@ def held(
         "ratio_at_most": ratio,
     }
     return Rule(
-        id=f"useless-{place}",
+        id=f"useless-{number}",
         kind="suppress",
         condition=condition,
         parameters={"holdout": 0.1},
@@ -99,7 +99,7 @@ def held(
 
 
 def group(*features: str) -> Rule:
-    """Gather these features."""
+    """Return a rule that groups these features."""
     condition: dict[str, object] = {"features": list(features)}
     return Rule(
         id="group-1",
@@ -112,7 +112,7 @@ def group(*features: str) -> Rule:
 
 
 def cool_down(seconds: float = 3600.0) -> Rule:
-    """Let what is not grave wait."""
+    """Return a rule that delays alerts below a severity."""
     return Rule(
         id="cool-down",
         kind="cool_down",
@@ -124,16 +124,16 @@ def cool_down(seconds: float = 3600.0) -> Rule:
 
 
 def batch() -> Rule:
-    """Sum up what is left."""
+    """Return a rule that groups the remaining alerts."""
     return Rule(id="batch", kind="batch", condition={"at_least": 3}, status="adopted", reason="one cause")
 
 
 def read(generated: Path) -> dict[str, Any]:
-    """Export and parse, and check that it is a configuration at all."""
+    """Export and parse a configuration, and check that it is valid."""
     text = alertmanager(generated)
     assert text.isascii()
     found: dict[str, Any] = yaml.safe_load(text)
-    refuse_what_is_no_configuration(found)
+    check_configuration(found)
     return found
 
 
@@ -143,8 +143,8 @@ ROUTE = {
 }  # fmt: skip
 
 
-def refuse_what_is_no_configuration(found: dict[str, Any]) -> None:
-    """Hold a document against what Alertmanager's own page says of its configuration."""
+def check_configuration(found: dict[str, Any]) -> None:
+    """Check a document against Alertmanager's documentation of its configuration."""
     assert found.keys() <= {"global", "route", "receivers", "inhibit_rules", "time_intervals", "templates"}
     receivers = {receiver["name"] for receiver in found["receivers"]}
     intervals = {interval["name"]: interval["time_intervals"] for interval in found.get("time_intervals", [])}
@@ -173,7 +173,7 @@ def refuse_what_is_no_configuration(found: dict[str, Any]) -> None:
 
 
 def matches(matcher: str, labels: dict[str, str]) -> bool:
-    """Tell whether a matcher takes an alert: Go's strings, then Go's regular expressions, from end to end."""
+    """Return whether a matcher accepts an alert: Go string syntax, then an anchored Go expression."""
     label, _, quoted = matcher.partition("=~")
     pattern = json.loads(quoted)
     pattern = re.sub(r"\\x\{([0-9a-f]+)\}", lambda sign: re.escape(chr(int(sign[1], 16))), pattern)
@@ -181,7 +181,7 @@ def matches(matcher: str, labels: dict[str, str]) -> bool:
 
 
 def route_of(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """Give the route that takes an alert: the first one that matches."""
+    """Return the first route that matches an alert."""
     root: dict[str, Any] = found["route"]
     for route in root.get("routes", []):
         if all(matches(matcher, labels) for matcher in route["matchers"]):
@@ -190,14 +190,14 @@ def route_of(found: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 
 
 def is_muted(found: dict[str, Any], labels: dict[str, str], now: datetime) -> bool:
-    """Tell whether an alert is held back at a moment."""
+    """Return whether an alert is muted at a time."""
     names = route_of(found, labels).get("mute_time_intervals", [])
     intervals = {each["name"]: each["time_intervals"] for each in found.get("time_intervals", [])}
     return any(is_within(interval, now) for name in names for interval in intervals[name])
 
 
 def is_within(interval: dict[str, Any], now: datetime) -> bool:
-    """Tell whether a moment is within an interval: within one range of every field that it names."""
+    """Return whether a time is in an interval: in one range of every field that it has."""
     fields = {"years": now.year, "months": now.month, "days_of_month": now.day}
     for name, value in fields.items():
         ranges = [list(map(int, each.split(":"))) for each in interval.get(name, [])]
@@ -208,16 +208,16 @@ def is_within(interval: dict[str, Any], now: datetime) -> bool:
     return not times or any(each["start_time"] <= clock < each["end_time"] for each in times)
 
 
-def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
-    """The golden scenario: what is held back, a group, a cool-down, a batch."""
+def test_the_learned_policy_is_exported(tmp_path: Path) -> None:
+    """The golden scenario has a suppression, a group, a cool-down and a batch."""
     publish_case(GOLDEN / "scenario", tmp_path)
     found = read(tmp_path)
-    held_back, gathered, waiting = found["route"]["routes"]
+    suppressed, grouped, waiting = found["route"]["routes"]
     assert found["route"]["group_by"] == ["alertname"]
-    assert held_back["matchers"] == ['feature=~"latency_p50"', 'severity=~"low|medium"']
-    assert gathered["matchers"] == ['feature=~"ad_spend|clicks|sessions"']
-    assert gathered["group_by"] == ["alertname"]
-    assert waiting["repeat_interval"] == gathered["repeat_interval"] == "3600s"
+    assert suppressed["matchers"] == ['feature=~"latency_p50"', 'severity=~"low|medium"']
+    assert grouped["matchers"] == ['feature=~"ad_spend|clicks|sessions"']
+    assert grouped["group_by"] == ["alertname"]
+    assert waiting["repeat_interval"] == grouped["repeat_interval"] == "3600s"
     assert "group_interval" not in waiting
     text = alertmanager(tmp_path)
     for omitted in (
@@ -228,7 +228,7 @@ def test_the_learned_policy_is_a_configuration(tmp_path: Path) -> None:
         assert f"# not expressed: {omitted}" in text
 
 
-def test_version_1_tells_one_alert_a_feature() -> None:
+def test_version_1_sends_one_alert_per_feature() -> None:
     """Nothing was learned yet."""
     found = read(GENERATED)
     assert found == {
@@ -237,8 +237,8 @@ def test_version_1_tells_one_alert_a_feature() -> None:
     }
 
 
-def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None:
-    """Whole seconds, never none."""
+def test_a_cool_down_without_a_batch_applies_to_each_feature(tmp_path: Path) -> None:
+    """Intervals are whole seconds, at least one."""
     (route,) = read(published(tmp_path / "a", cool_down(90.5)))["route"]["routes"]
     assert route == {
         "matchers": ['severity=~"low|medium"'],
@@ -255,11 +255,11 @@ def test_a_cool_down_without_a_batch_is_for_each_feature(tmp_path: Path) -> None
     st.lists(st.timedeltas(timedelta(days=-800), timedelta(days=800)), min_size=1, max_size=20),
 )
 @settings(max_examples=100, deadline=None)
-def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedelta]) -> None:
-    """Before the end muted, from the end on told; the last minute before it counts as after."""
+def test_a_suppression_ends_at_its_minute(end: datetime, steps: list[timedelta]) -> None:
+    """Alerts are muted before the end and sent from then on. The minute of the end counts as after it."""
     end = end.replace(tzinfo=UTC)
     with TemporaryDirectory() as folder:
-        found = read(published(Path(folder), held("age", until=end)))
+        found = read(published(Path(folder), suppression("age", until=end)))
     whole = end.replace(second=0, microsecond=0)
     moments = [whole + step for step in steps] + [
         whole - timedelta(minutes=1),
@@ -280,12 +280,15 @@ def test_what_is_held_back_ends_to_the_minute(end: datetime, steps: list[timedel
     st.lists(storable(), min_size=1, max_size=3),
 )
 @settings(max_examples=100, deadline=None)
-def test_no_name_means_another(names: list[str], others: list[str]) -> None:
-    """Expressions, quotes, line ends, YAML: each feature is muted, no other one is, and the rest stands."""
+def test_a_name_matches_no_other_feature(names: list[str], others: list[str]) -> None:
+    """Names contain regular expressions, quotes, line breaks or YAML.
+
+    Only the suppressed features are muted.
+    """
     names = [*names, "age"]
     sayable = {name for name in names if name}
     with TemporaryDirectory() as folder:
-        found = read(published(Path(folder), held(*names), group("ad_spend", "clicks"), batch()))
+        found = read(published(Path(folder), suppression(*names), group("ad_spend", "clicks"), batch()))
     assert len(found["route"]["routes"]) == 2
     assert found.keys() == {"route", "receivers", "time_intervals"}
     before = END - timedelta(days=1)
@@ -294,26 +297,26 @@ def test_no_name_means_another(names: list[str], others: list[str]) -> None:
         assert muted == (name in sayable), name
 
 
-def test_every_text_we_fear_is_said_safely(tmp_path: Path) -> None:
-    """All at once."""
-    found = read(published(tmp_path, held(*FEARED), group(*FEARED)))
+def test_all_hostile_texts_are_exported_safely(tmp_path: Path) -> None:
+    """One configuration has all of them."""
+    found = read(published(tmp_path, suppression(*FEARED), group(*FEARED)))
     assert len(found["route"]["routes"]) == 2
     assert "omitted" in alertmanager(tmp_path)
 
 
 def test_reasons_stay_comments(tmp_path: Path) -> None:
-    """A reason with line ends cannot add a route."""
-    for place, reason in enumerate(FEARED):
+    """A reason with line breaks cannot add a route."""
+    for number, reason in enumerate(FEARED):
         rule = msgspec.structs.replace(group("a", "b"), reason=reason + "\n  routes: []\n\x7f\x85")
-        assert len(read(published(tmp_path / str(place), rule))["route"]["routes"]) == 1
+        assert len(read(published(tmp_path / str(number), rule))["route"]["routes"]) == 1
 
 
-def test_nothing_is_muted_that_the_policy_would_tell(tmp_path: Path) -> None:
-    """Features and severities against the policy itself, but for the share that it asks about."""
+def test_no_alert_is_muted_that_the_policy_sends(tmp_path: Path) -> None:
+    """Features and severities are compared with the policy itself, except for its random holdout."""
     rules = (
-        held("age", below="critical"),
-        held("age", "pay", below="medium", place=2),
-        held("x", ratio=1.5, place=3),
+        suppression("age", below="critical"),
+        suppression("age", "pay", below="medium", number=2),
+        suppression("x", ratio=1.5, number=3),
     )
     module = ValidatedModule(
         check(render(decided(*rules, group("age", "clicks"), cool_down(), batch()))),
@@ -337,25 +340,25 @@ def test_nothing_is_muted_that_the_policy_would_tell(tmp_path: Path) -> None:
                 execution_id="told",
             )
             plan = generate_alerts([result], now=now)
-            is_told = bool(plan.alerts) and not plan.alerts[0].is_holdout
-            is_silent = is_muted(found, {"feature": feature, "severity": severity}, now)
-            assert not (is_told and is_silent), (feature, severity)
-            muted += is_silent
+            is_sent = bool(plan.alerts) and not plan.alerts[0].is_holdout
+            is_muted_there = is_muted(found, {"feature": feature, "severity": severity}, now)
+            assert not (is_sent and is_muted_there), (feature, severity)
+            muted += is_muted_there
     assert muted == 4
     assert "# not written: it applies up to 1.5 times the threshold" in alertmanager(generated)
 
 
-def test_an_alert_without_labels_is_always_told(tmp_path: Path) -> None:
+def test_an_alert_without_labels_is_always_sent(tmp_path: Path) -> None:
     """An empty name in a pattern would match every alert that lacks the label."""
-    found = read(published(tmp_path, held("", "age"), group("", "b")))
+    found = read(published(tmp_path, suppression("", "age"), group("", "b")))
     assert route_of(found, {}) is found["route"]
     assert 'omitted: the feature ""' in alertmanager(tmp_path)
-    found = read(published(tmp_path / "only", held(""), group("")))
+    found = read(published(tmp_path / "only", suppression(""), group("")))
     assert "routes" not in found["route"]
 
 
 def test_other_policies_and_changed_manifests_are_refused(tmp_path: Path) -> None:
-    """Only alerts are Alertmanager's business, and only what was published counts."""
+    """Only `generate_alerts` and published decisions can be exported."""
     with pytest.raises(ExportError, match="detect_drift cannot be exported"):
         alertmanager(GENERATED, "detect_drift")
     generated = published(tmp_path, group("a", "b"))
