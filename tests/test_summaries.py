@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from poet.events import Event, make
@@ -207,6 +208,20 @@ def test_stored_aggregates_agree_with_a_plain_count(tmp_path: Path) -> None:
         "delay_hours": sum(round(1_000_000 * row["delay_hours"]) for row in counted["delays"]),
         "false_alarms_per_day": sum(round(1_000_000 * r["false_alarms_per_day"]) for r in counted["noise"]),
     }
+
+
+def test_stored_aggregates_of_an_earlier_format_are_counted_again(tmp_path: Path) -> None:
+    """The stored columns had other names."""
+    folder = tmp_path / "segments"
+    with filled_log(tmp_path / "log", random_log(6)) as log:
+        seal(log, folder)
+    cells = aggregate(folder).cells
+    path = folder / "aggregates.parquet"
+    stored = pq.read_table(path)
+    earlier = stored.rename_columns(["asked" if name == "occasion" else name for name in stored.column_names])
+    pq.write_table(earlier.replace_schema_metadata(stored.schema.metadata | {b"poet.format": b"1"}), path)
+    assert aggregate(folder).cells.equals(cells)
+    assert pq.read_table(path).equals(stored)
 
 
 def test_reading_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
