@@ -127,6 +127,8 @@ def constant(value: object) -> Source:
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
     above = textwrap.wrap(comment(value.comment), LINE_LENGTH - 2, break_on_hyphens=False)
+    if unit and len(head) + len(written.rpartition("\n")[2]) + len(unit) > LINE_LENGTH:
+        above, unit = [*above, comment(value.unit)], ""
     return Source("".join(f"# {line}\n" for line in above) + head + written + unit)
 
 

@@ -244,9 +244,10 @@ class Trial:
             yield prove.__name__, lambda prove=prove: self._search(policy, prove, effort)  # type: ignore[misc]
 
     def _has_its_signature(self, module: ModuleType) -> int:
-        """Check the signature of the candidate and the version that it declares."""
+        """Check the signature of the candidate, without types, and the version that it declares."""
         signature = inspect.signature(getattr(module, self._job.policy))
-        bare = signature.replace(return_annotation=inspect.Signature.empty)
+        parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+        bare = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
         required = self._contract.signature
         if required and str(bare) != required:
             raise ContractViolation(f"it is called as {self._job.policy}{bare}, expected {required}")

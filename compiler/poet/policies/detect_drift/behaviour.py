@@ -59,8 +59,8 @@ def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int
 def criteria_of(module: ModuleType, condition: Probe) -> tuple[frozenset[Criterion], bool]:
     """Return the comparisons that a version can make under a condition, and whether these are all.
 
-    The version is first run with every comparison false. Whenever a comparison is made for the first time, the
-    run in which it is true and the earlier ones are as before is added.
+    The version is first run with every comparison false. For each comparison that is made for the first time,
+    the run in which it is true and the earlier ones are unchanged is added.
     """
     waiting: list[dict[Criterion, bool]] = [{}]
     found: set[Criterion] = set()
@@ -141,14 +141,17 @@ class StubSamples(Samples):
 
     @property
     def is_categorical(self) -> bool:
+        """The given fact."""
         return bool(self.__dict__["facts"]["is_categorical"])
 
     @property
     def is_seasonal(self) -> bool:
+        """The given fact."""
         return bool(self.__dict__["facts"]["is_seasonal"])
 
     @property
     def n_reference(self) -> int:
+        """The given fact."""
         return int(self.__dict__["facts"]["n_reference"])
 
     def _read(self, criterion: Criterion) -> Reading:
@@ -171,10 +174,8 @@ def run(module: ModuleType, samples: StubSamples, **arguments: Any) -> DriftResu
     """Return the answer of a version whose `compare` returns these samples."""
     vars(module)["compare"] = samples.compare
     given: dict[str, Any] = {"current": "current", "reference": "reference"} | arguments
-    answer = module.detect_drift(
-        given.pop("current"), given.pop("reference"), feature=samples.feature, **given
-    )
-    return answer  # type: ignore[no-any-return]
+    current, reference = given.pop("current"), given.pop("reference")
+    return module.detect_drift(current, reference, feature=samples.feature, **given)  # type: ignore[no-any-return]
 
 
 def evaluate(module: ModuleType, probe: Probe) -> object:

@@ -42,7 +42,7 @@ class SampleFacts(NamedTuple):
 def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     """Check a module with every score at its threshold and one ulp on either side, under every condition.
 
-    The module's `compare` is replaced by one that returns samples with given scores. The answer, the rule, and
+    The module's `compare` is replaced by one that returns samples with given scores. The answer, the rule and
     the comparison that decided must match the decisions. Return the number of rows.
     """
     original, count = vars(module).get("compare"), 0
