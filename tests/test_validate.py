@@ -92,26 +92,26 @@ BAD = {
         "detect_drift",
         "    if samples.reason:",
         "    if current[0] is samples.reason:",
-        "says what it decides by",
+        "reports the deciding statistic",
     ),
     "ignores its own threshold": (
         "detect_drift",
         'return samples.decide(\n        "numeric"',
         ALWAYS + 'return samples.decide(\n        "numeric"',
-        "says what it decides by",
+        "reports the deciding statistic",
     ),
-    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "loses no drifted"),
+    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "includes every drifted"),
     "alerts twice": (
         "generate_alerts",
         "individual(waiting,",
         "individual((*waiting, *waiting),",
-        "loses no drifted",
+        "includes every drifted",
     ),
     "depends on the order": (
         "generate_alerts",
         "drifted(drift_results)",
         "tuple(each for each in drift_results if each in drifted(drift_results))",
-        "forgets the order",
+        "ignores the order",
     ),
     "raises for a fault": (
         "monitor_with_recovery",
@@ -129,7 +129,7 @@ BAD = {
         "monitor_with_recovery",
         "return run.full()",
         "import dataclasses\n    return dataclasses.replace(run.full(), results=None)",
-        "hands over",
+        "returns the results of the monitor",
     ),
     "is not finite": (
         "calculate_feature_importance",
@@ -159,13 +159,13 @@ BAD = {
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
         RESTS + "    return MonitoringStrategy(",
-        "never watches less",
+        "never monitors less after",
     ),
     "trusts what it does not know": (
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
         TRUSTS + "    return MonitoringStrategy(",
-        "takes the safer side",
+        "never monitors less when",
     ),
 }
 

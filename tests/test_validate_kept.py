@@ -30,7 +30,7 @@ def report_on(tmp_path: Path, source: str, *, effort: int = 50) -> ValidationRep
 def test_a_counterexample_is_tried_before_the_contract(tmp_path: Path) -> None:
     """An effort of 1 alone would not find it."""
     first = report_on(tmp_path, BROKEN)
-    assert first.gates[-1].name == "gives a positive whole number"
+    assert first.gates[-1].name == "returns a positive integer"
     again = report_on(tmp_path, BROKEN, effort=1)
     assert [gate.name for gate in again.gates] == ["import", "signature", "kept counterexamples"]
     assert "velocity=73512.0" in again.gates[-1].counterexample

@@ -95,7 +95,7 @@ def test_a_call_that_takes_too_long_is_named_with_its_arguments(tmp_path: Path) 
     path = tmp_path / "candidate.py"
     path.write_text(endless, encoding="utf-8")
     report = validate_file(WINDOW, path, staging=tmp_path / "staging", limits=Limits(call_cpu_s=0.5))
-    assert report.gates[-1].name == "gives a positive whole number"
+    assert report.gates[-1].name == "returns a positive integer"
     assert "used more than 0.5 s of CPU time" in last(report)
     assert f"{WINDOW}('" in last(report)
 

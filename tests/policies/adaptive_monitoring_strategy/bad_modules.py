@@ -32,8 +32,8 @@ THOROUGH = """\
 
 BAD = (
     Bad(
-        "takes an unknown rate for a quiet one",
-        "NaN is not at least anything: a model whose history is lost is watched the least.",
+        "treats an unknown drift rate as low",
+        "A comparison with NaN is always false, so a model whose history is lost would be monitored least.",
         TABLE,
         (
             (
@@ -43,38 +43,38 @@ BAD = (
         ),
     ),
     Bad(
-        "counts a rate at the border as quiet",
-        "The border itself was never shown to be quiet.",
+        "treats a rate at the threshold as low",
+        "No evidence covers the threshold itself.",
         TABLE,
         (("rate(model_context) < QUIET", "rate(model_context) <= QUIET"),),
     ),
     Bad(
-        "reads a rate as it comes",
-        "A rate of -1, by which some stores say unknown, is the quietest of all.",
+        "uses an invalid rate without a check",
+        "Some stores use a rate of -1 for unknown, which would count as the lowest rate of all.",
         TABLE,
         (("if rate(model_context) <", 'if field(model_context, "historical_drift_rate", 1.0) <'),),
     ),
     Bad(
-        "is quiet before it asks for incidents",
-        "Two rules in the wrong order: a quiet model stays quiet right after an incident.",
+        "checks for quiet models before incidents",
+        "The rules are in the wrong order: a quiet model stays quiet right after an incident.",
         TABLE,
         ((RECENT, f"if {RECENT[3:-1]} and not rate(model_context) < QUIET_DRIFT_RATE_BELOW:"),),
     ),
     Bad(
-        "lets incidents count an hour longer",
-        "An hour beside what was learned; nobody sees it but the bill.",
+        "extends the incident period by one hour",
+        "The period is an hour longer than the learned one, which only shows in the bill.",
         TABLE,
         ((RECENT, "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS + 1.0 / 24.0):"),),
     ),
     Bad(
-        "takes hours for days",
+        "confuses hours with days",
         "An incident is forgotten after an hour.",
         TABLE,
         (("INCIDENTS_WITHIN_DAYS = 1.0", "INCIDENTS_WITHIN_DAYS = 0.041666666666666664"),),
     ),
     Bad(
-        "forgets incidents of an unknown age",
-        "Without days_since_incident the incident may be a minute old.",
+        "ignores incidents of unknown age",
+        "Without days_since_incident, the incident may be a minute old.",
         TABLE,
         (
             (
@@ -87,8 +87,8 @@ BAD = (
         ),
     ),
     Bad(
-        "takes any count for an incident",
-        "A count of -1, which says unknown, or a text makes every model a critical one.",
+        "counts invalid values as incidents",
+        "A count of -1, which means unknown, or a text would make every model critical.",
         TABLE,
         (
             (
@@ -101,63 +101,63 @@ BAD = (
         ),
     ),
     Bad(
-        "rests on models of high impact",
-        "One of two words left out.",
+        "monitors high-impact models less",
+        "One of two impact levels is missing from the condition.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact != "critical"'),),
     ),
     Bad(
-        "rests on models of an impact that nobody knows",
-        "A word misspelt upstream and a critical model is looked at once a day.",
+        "monitors models of unknown impact less",
+        "A typo upstream, and a critical model is monitored only once a day.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact not in ("high", "critical")'),),
     ),
     Bad(
-        "reads impacts in any case",
-        "Critical is a word that no rule was learned of; the answer differs from every replay.",
+        "ignores the case of impact levels",
+        'No rule was learned for "Critical", so the answer would differ from every replay.',
         TABLE,
         (("if impact in THOROUGH_IMPACTS:", "if str(impact).lower() in THOROUGH_IMPACTS:"),),
     ),
     Bad(
-        "trusts a model that names no impact",
-        "What is left out must count on the safe side.",
+        "assumes medium impact if none is given",
+        "A missing value must count on the safe side.",
         TABLE,
         (('"business_impact", "critical")', '"business_impact", "medium")'),),
     ),
     Bad(
         "keeps one feature too many",
-        "The fourth feature is what the learned budget has no room for.",
+        "The learned budget has no room for the fourth feature.",
         TABLE,
         ((TOP, "top_features(model_context, QUIET_FEATURES, QUIET_TOP + 1)"),),
     ),
     Bad(
-        "keeps the features that come first",
-        "Which features are watched depends on the order in which a caller lists them.",
+        "keeps the first features of the context",
+        "The monitored features would depend on the order in which a caller lists them.",
         TABLE,
         ((TOP, 'tuple(field(model_context, "features", ("discount", "price")))[:QUIET_TOP]'),),
     ),
     Bad(
-        "answers with a list",
-        "A caller may change a list, and with it what the recorder has yet to write down.",
+        "returns a list of features",
+        "A caller can modify a list before the recorder has written it.",
         TABLE,
         ((TOP, f"[*{TOP}]"),),
     ),
     Bad(
-        "names the wrong rule",
-        "What feedback says of this answer is learned by another rule.",
+        "reports the wrong rule",
+        "Feedback on this answer would be credited to another rule.",
         TABLE,
         ((EVERY, 'reason="quiet")'),),
     ),
     Bad(
-        "gives the reason of the rule below",
-        "The answer is right and the blame is not: a critical model's incidents are counted elsewhere.",
+        "reports the rule with lower priority",
+        "The answer is right but the attribution is wrong: incidents of critical models count for another rule.",
         TABLE,
         ((THOROUGH, ""), (INCIDENTS, INCIDENTS + THOROUGH)),
     ),
     Bad(
-        "draws lots",
-        "One model of a thousand is watched by other tests, another one each time.",
-        "answers the same again",
+        "answers at random",
+        "One model in a thousand gets other tests, and a different one each time.",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -172,9 +172,9 @@ BAD = (
         ),
     ),
     Bad(
-        "compares every two features",
-        "Models of many features are those that are asked about the most.",
-        "answers in time for many features",
+        "compares all pairs of features",
+        "Models with many features are called most often.",
+        "handles many features within the time limit",
         (
             (
                 "    # quiet\n",
@@ -189,8 +189,8 @@ BAD = (
         ),
     ),
     Bad(
-        "looks at the clock",
-        "At night every model is watched less, and the same log gives other answers by day.",
+        "reads the clock",
+        "Every model is monitored less at night, so a replay of the same log gives other answers by day.",
         "dialect",
         (
             (HEAD, f"from datetime import datetime\n\n{HEAD}"),
@@ -199,8 +199,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "reads an attribute by its name",
-        "With getattr and a text from the context every attribute of every object is in reach.",
+        "reads an attribute by a computed name",
+        "getattr with a text from the context reaches every attribute of every object.",
         "dialect",
         (
             (
@@ -211,8 +211,8 @@ BAD = (
         ),
     ),
     Bad(
-        "starts a process by way of scipy's tests",
-        "scipy.conftest holds multiprocessing; a process of its own outlives every limit on a call.",
+        "starts a process through scipy's tests",
+        "scipy.conftest exposes multiprocessing, and a separate process escapes every limit on a call.",
         "dialect",
         (
             (HEAD, f"from scipy.conftest import multiprocessing\n\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `adaptive_monitoring_strategy` that say the same in other words."""
+"""Versions of `adaptive_monitoring_strategy` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -15,7 +15,7 @@ TOP = "features=top_features(model_context, QUIET_FEATURES, QUIET_TOP),"
 
 GOOD = (
     Good(
-        "asks for every model before quiet ones",
+        "returns the default strategy first",
         (
             (
                 QUIET,
@@ -31,7 +31,7 @@ GOOD = (
         ),
     ),
     Good(
-        "turns its comparison round",
+        "reverses a comparison",
         (
             (
                 "rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in",
@@ -40,7 +40,7 @@ GOOD = (
         ),
     ),
     Good(
-        "uses another name and its values in place",
+        "renames a variable and inlines its values",
         (
             (IMPACT, IMPACT + "    gravity = impact\n"),
             ("if impact in THOROUGH_IMPACTS:", 'if gravity == "critical":'),
@@ -49,7 +49,7 @@ GOOD = (
         ),
     ),
     Good(
-        "reads incidents itself",
+        "reads incidents directly",
         (
             (
                 RECENT,
@@ -63,7 +63,7 @@ GOOD = (
         ),
     ),
     Good(
-        "keeps its features in a loop",
+        "selects its features in a loop",
         (
             (
                 "            frequency=QUIET_FREQUENCY,\n",
@@ -78,7 +78,7 @@ GOOD = (
         ),
     ),
     Good(
-        "asks for the impact apart from the drift rate",
+        "checks the impact before the drift rate",
         (
             (
                 QUIET,

@@ -14,26 +14,26 @@ END = "    # bounds\n"
 
 BAD = (
     Bad(
-        "counts the border as fast",
-        "A feed at exactly 5000 points an hour gets a tenth of its window.",
+        "counts the threshold as fast",
+        "A feed at exactly 5000 points per hour gets a tenth of its window.",
         TABLE,
         ((FAST, "    if data_velocity >= FAST_ABOVE:\n"),),
     ),
     Bad(
-        "takes an unknown velocity for the fastest",
-        "NaN is not at most anything, so the inverted comparison shrinks the window of a feed that is down.",
+        "treats an unknown velocity as the fastest",
+        "A comparison with NaN is always false, so the inverted test shrinks the window of a feed that is down.",
         TABLE,
         ((FAST, "    if not data_velocity <= FAST_ABOVE:\n"),),
     ),
     Bad(
         "divides by the velocity",
-        "A velocity of 0, while a feed pauses, divides by zero in place of giving the widest window.",
+        "While a feed pauses, its velocity is 0, and the policy raises instead of returning the widest window.",
         TABLE,
         ((FAST, "    if 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
     ),
     Bad(
-        "asks about slow after fast",
-        "The rules in the wrong order: very fast feeds get the window of fast ones.",
+        "checks for very fast feeds before fast ones",
+        "The rules are in the wrong order: very fast feeds get the window of fast ones.",
         TABLE,
         (
             ("    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n", ""),
@@ -44,22 +44,22 @@ BAD = (
         ),
     ),
     Bad(
-        "allows one point more than the cap",
-        "The cap is where runs began to hit a limit of memory.",
+        "exceeds the cap by one point",
+        "At the cap, runs began to hit a memory limit.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window, CAP + 1))"),),
         case=TIGHT,
     ),
     Bad(
-        "allows one point less than the minimum",
-        "A window below the minimum decides by chance.",
+        "falls below the minimum by one point",
+        "A window below the minimum is too small for a reliable decision.",
         TABLE,
         (("MINIMUM = 600 ", "MINIMUM = 599 "),),
         case=TIGHT,
     ),
     Bad(
-        "multiplies after the cap",
-        "The stability multiplier carries the window beyond what memory holds.",
+        "multiplies after applying the cap",
+        "The stability multiplier raises the window above what fits in memory.",
         TABLE,
         (
             ("        window = window * STABLE_MULTIPLIER\n", "        pass\n"),
@@ -74,32 +74,32 @@ BAD = (
         case=TIGHT,
     ),
     Bad(
-        "swaps smallest and largest",
-        "Every window becomes the cap: days of delay, and nothing looks wrong.",
+        "swaps minimum and maximum",
+        "Every window becomes the cap: days of delay, without any visible error.",
         TABLE,
         ((BOUNDS, "return min(MINIMUM, max(window, CAP))"),),
     ),
     Bad(
-        "forgets a stable feature",
-        "One name less in a set of a diff that nobody reads to the end.",
+        "omits a stable feature",
+        "A name is missing from a set, in a diff that is too long to review carefully.",
         TABLE,
         (('frozenset({"conversions", "revenue"})', 'frozenset({"revenue"})'),),
     ),
     Bad(
-        "takes parts of a name for the name",
-        "revenue_test is no revenue: features that merely sound alike get twice the delay.",
+        "matches parts of feature names",
+        "revenue_test is not revenue, but similar names would get twice the delay.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "any(each in feature_name for each in STABLE_FEATURES)"),),
     ),
     Bad(
-        "reads names in any case",
-        "Revenue and revenue are two columns; the rule was learned of one.",
+        "ignores the case of feature names",
+        "Revenue and revenue are two columns, and the rule was learned for one.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "feature_name.lower() in STABLE_FEATURES"),),
     ),
     Bad(
-        "takes a requirement it does not know for a high one",
-        "A typing error in a configuration doubles the delay without a word.",
+        "treats an unknown requirement as high",
+        "A typo in a configuration silently doubles the delay.",
         TABLE,
         (
             (
@@ -109,20 +109,20 @@ BAD = (
         ),
     ),
     Bad(
-        "compares requirements as texts",
-        "As text, low comes after high: the laxest requirement gets the widest window.",
+        "compares requirements as text",
+        "In alphabetical order, low comes after high, so the weakest requirement gets the widest window.",
         TABLE,
         (('stability_requirement in ("high", "critical")', 'stability_requirement >= "high"'),),
     ),
     Bad(
-        "answers with half a point",
-        "A float is equal to the int that was expected, until somebody slices with it.",
+        "returns a float",
+        "A float equals the expected int until it is used in a slice.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window / 1, CAP))"),),
     ),
     Bad(
-        "answers with a number of numpy",
-        "An int64 overflows where Python's int grows, and JSON refuses it.",
+        "returns a numpy integer",
+        "An int64 overflows where Python's int grows, and JSON cannot encode it.",
         TABLE,
         (
             (HEAD, f"from numpy import int64\n\n{HEAD}"),
@@ -130,9 +130,9 @@ BAD = (
         ),
     ),
     Bad(
-        "draws lots",
-        "A window that differs by chance cannot be replayed, and no alarm can be explained.",
-        "answers the same again",
+        "answers at random",
+        "A random window cannot be replayed, and no alert can be explained.",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -143,8 +143,8 @@ BAD = (
         ),
     ),
     Bad(
-        "remembers in a default",
-        "What a call leaves behind decides the next one.",
+        "keeps state in a default argument",
+        "One call influences the next one.",
         "dialect",
         (
             ("stability_requirement) -> int", "stability_requirement, seen=[]) -> int"),
@@ -154,7 +154,7 @@ BAD = (
     ),
     Bad(
         "keeps a cache",
-        "The answer to the first question about a feature answers all later ones.",
+        "The first answer for a feature is returned for all later calls.",
         "dialect",
         (
             ("VERSION = 2\n", "VERSION = 2\nCACHE = {}\n"),
@@ -163,15 +163,15 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "reads the name of the machine",
-        "An answer that depends on a file differs from host to host.",
+        "reads the name of the host",
+        "An answer that depends on a file differs between hosts.",
         "dialect",
         ((END, '    if open("/etc/hostname").read() == "":\n        window = 0\n' + END),),
         behind=TABLE,
     ),
     Bad(
-        "finds the system by way of a class",
-        "From an empty tuple it is four steps to every class of the interpreter, and from there to os.",
+        "reaches os through a class",
+        "An empty tuple leads in four steps to every class of the interpreter, and from there to os.",
         "dialect",
         (
             (
@@ -184,20 +184,20 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "knows one feature by name",
-        "A feature that no decision speaks of gets a window of one point.",
-        "does what its decisions say",
+        "special-cases one feature",
+        "A feature that no decision mentions gets a window of one point.",
+        "follows its decisions",
         ((END, '    if feature_name == "latency":\n        window = 1\n' + END),),
     ),
     Bad(
-        "breaks in a narrow band",
-        "Between two velocities that no decision names its window is negative.",
+        "fails in a narrow band",
+        "Between two velocities that no decision mentions, the window is negative.",
         "mutants",
         ((END, "    if 61.5 < data_velocity < 61.75:\n        return -window\n" + END),),
     ),
     Bad(
-        "says another version",
-        "Executions are booked to the version before it, and so are their verdicts.",
+        "reports another version",
+        "Executions and their labels would be attributed to the previous version.",
         "signature",
         (("VERSION = 2\n", "VERSION = 1\n"),),
     ),

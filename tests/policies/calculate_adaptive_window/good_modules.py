@@ -1,4 +1,4 @@
-"""Versions of `calculate_adaptive_window` that say the same in other words."""
+"""Versions of `calculate_adaptive_window` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -23,7 +23,7 @@ BOUNDS = "    # bounds\n    return max(MINIMUM, min(window, CAP))\n"
 
 GOOD = (
     Good(
-        "asks for the fastest first",
+        "checks for the fastest feeds first",
         (
             (
                 BODY,
@@ -36,7 +36,7 @@ GOOD = (
         ),
     ),
     Good(
-        "compares the other way round",
+        "swaps the sides of comparisons",
         (
             ("if data_velocity > FAST_ABOVE:", "if FAST_ABOVE < data_velocity:"),
             (
@@ -50,7 +50,7 @@ GOOD = (
         ),
     ),
     Good(
-        "returns early where nothing is stable",
+        "returns early for features that are not stable",
         (
             (
                 STABLE,
@@ -64,7 +64,7 @@ GOOD = (
         ),
     ),
     Good(
-        "has its numbers in place",
+        "inlines its constants",
         (
             ("window = FAST_WINDOW\n    # very", "window = 500\n    # very"),
             ("window = window * STABLE_MULTIPLIER", "window += window"),
@@ -72,7 +72,7 @@ GOOD = (
         ),
     ),
     Good(
-        "writes its bounds out",
+        "spells out the bounds",
         (
             (
                 BOUNDS,
@@ -85,7 +85,7 @@ GOOD = (
         case="tight_bounds",
     ),
     Good(
-        "sums up borders in a comprehension",
+        "counts exceeded thresholds in a comprehension",
         (
             (
                 BODY,

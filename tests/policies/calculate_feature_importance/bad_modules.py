@@ -14,32 +14,32 @@ HEAD = "from poet_runtime.context import field, names\n"
 
 BAD = (
     Bad(
-        "takes a text of company letter by letter",
-        "One other feature given as a text counts where its letters hold the name that a rule asks for.",
+        "iterates over the letters of a text",
+        "If one other feature is given as a text, the rule matches its letters instead of its name.",
         TABLE,
         ((COMPANY, 'company = field(context, "other_features", ())'),),
     ),
     Bad(
-        "fails where nothing is said of company",
-        "Without other_features the policy raises, and the alert of the most important feature is lost.",
+        "fails without other features",
+        "Without other_features the policy raises, and the alert on the most important feature is lost.",
         TABLE,
         ((COMPANY, 'company = frozenset(field(context, "other_features"))'),),
     ),
     Bad(
         "fails without a context",
-        "None is what a caller passes who knows nothing.",
+        "A caller without any information passes None.",
         TABLE,
         ((BASE, '    base = float(context.get("base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "takes no importance for the usual one",
-        "Zero is false: what somebody set to 0 is back at 1.",
+        "treats a base of zero as missing",
+        "Zero is falsy, so a base that was set to 0 becomes 1 again.",
         TABLE,
         ((BASE, '    base = float(field(context, "base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "gives back a whole number",
-        "An int from the caller comes back as an int, and what stores floats breaks on the tenth row.",
+        "returns an int",
+        "A caller's int is returned unchanged, and a consumer that stores floats fails on it.",
         TABLE,
         (
             (BASE, '    base = field(context, "base_importance", BASE_IMPORTANCE)\n'),
@@ -47,20 +47,20 @@ BAD = (
         ),
     ),
     Bad(
-        "divides by its base",
-        "A base of 0 raises in place of giving 0.",
+        "divides by the base",
+        "A base of 0 raises instead of returning 0.",
         TABLE,
         ((RETURN, "return min(max(importance / base, 0.1), 10.0) * base"),),
     ),
     Bad(
         "swaps the limits",
-        "Every importance becomes ten times its base, or a tenth.",
+        "Every importance becomes ten times its base, or a tenth of it.",
         TABLE,
         ((RETURN, "return max(min(importance, 0.1 * base), 10.0 * base)"),),
     ),
     Bad(
-        "takes eves for the day",
-        "black_friday_eve begins like black_friday; three times the importance, for a week.",
+        "matches prefixes of the season",
+        "black_friday_eve starts with black_friday, so the importance triples for a week.",
         TABLE,
         (
             (
@@ -70,8 +70,8 @@ BAD = (
         ),
     ),
     Bad(
-        "asks for the season of company",
-        "One `in` for another: the season counts for whatever is monitored beside price.",
+        "applies the season to other features",
+        "One `in` is wrong: the season applies to every feature that is monitored together with price.",
         TABLE,
         (
             (
@@ -81,8 +81,8 @@ BAD = (
         ),
     ),
     Bad(
-        "lets company work both ways",
-        "price with day_of_week says nothing of day_of_week with price.",
+        "applies an interaction in both directions",
+        "Evidence on price with day_of_week is not evidence on day_of_week with price.",
         TABLE,
         (
             (
@@ -98,8 +98,8 @@ BAD = (
         ),
     ),
     Bad(
-        "stops at the first rule that holds",
-        "Rules of importance multiply; as a chain of elif the second is dropped.",
+        "stops at the first matching rule",
+        "Importance rules multiply; in a chain of elif, the second one is skipped.",
         TABLE,
         (
             (
@@ -110,14 +110,14 @@ BAD = (
         ),
     ),
     Bad(
-        "reads names in any case",
+        "ignores the case of feature names",
         "Price and price are two columns.",
         TABLE,
         ((NEVER, "if feature_name.lower() in NEVER_MATTERS_FEATURES:"),),
     ),
     Bad(
-        "cares about the order of company",
-        "Only the first of the other features is asked, and which that is depends on who called.",
+        "depends on the order of other features",
+        "Only the first of the other features counts, and the caller decides which one that is.",
         TABLE,
         (
             (
@@ -132,9 +132,9 @@ BAD = (
         ),
     ),
     Bad(
-        "takes a wrong base for none",
-        "A base that is no number is the caller's error; answering 1 hides it for ever.",
-        "refuses a base that is no number",
+        "replaces an invalid base",
+        "A base that is not a number is the caller's error, and returning 1 would hide it.",
+        "rejects a base that is not a number",
         (
             (
                 BASE,
@@ -148,8 +148,8 @@ BAD = (
         ),
     ),
     Bad(
-        "knows mappings alone",
-        "A caller with an object in place of a dict is told the importance of nothing in particular.",
+        "supports only mappings",
+        "A caller that passes an object instead of a dict gets the importance without any rule.",
         TABLE,
         (
             (
@@ -159,18 +159,18 @@ BAD = (
         ),
     ),
     Bad(
-        "shakes a little",
-        "Noise in the twelfth digit, drawn anew each time: no replay gives the same bytes.",
-        "gives the base of what it does not know",
+        "adds noise",
+        "Random noise in the twelfth digit differs in each run, so no replay gives the same bytes.",
+        "returns the base for unknown features",
         (
             (HEAD, f"from scipy.stats import norm\n\n{HEAD}"),
             ("    importance = base\n", "    importance = base * (1.0 + 1e-14 * float(norm.rvs()))\n"),
         ),
     ),
     Bad(
-        "compares every two of a long list",
-        "A thousand other features answer at once, ten thousand not before the alert is stale.",
-        "answers in time in a large company",
+        "compares all pairs of other features",
+        "With a thousand other features it is fast; with ten thousand, the answer arrives after the alert is stale.",
+        "handles many other features within the time limit",
         (
             (
                 COMPANY,
@@ -182,8 +182,8 @@ BAD = (
         ),
     ),
     Bad(
-        "asks the environment",
-        "A variable of one shell moves the importance of one process, and nobody finds out which.",
+        "reads the environment",
+        "A variable in one shell changes the importance in one process, and the cause is hard to find.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -192,8 +192,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "finds the system behind numpy",
-        "numpy keeps ctypes for its own use, and from there it is one step to any program.",
+        "reaches the system through numpy",
+        "numpy imports ctypes for its own use, and from there every program is one step away.",
         "dialect",
         (
             (HEAD, f"from numpy import ctypeslib\n\n{HEAD}"),
@@ -202,8 +202,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "loads a table that lies about",
-        "A loader that the dialect does not know of reads a file; what it raises is caught.",
+        "loads a file from disk",
+        "A loader that the dialect does not know reads a file and catches the error.",
         "sandbox",
         (
             (HEAD, f"from scipy.sparse import load_npz\n\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `calculate_feature_importance` that say the same in other words."""
+"""Versions of `calculate_feature_importance` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -25,7 +25,7 @@ SEASON = """\
 RETURN = "return min(max(importance, 0.1 * base), 10.0 * base)"
 
 GOOD = (
-    Good("asks in another order", ((NEVER, ""), (PAIR, ""), (SEASON, SEASON + PAIR + NEVER))),
+    Good("changes the order of the rules", ((NEVER, ""), (PAIR, ""), (SEASON, SEASON + PAIR + NEVER))),
     Good(
         "multiplies factors",
         (
@@ -40,7 +40,7 @@ GOOD = (
         ),
     ),
     Good(
-        "asks in nested steps",
+        "nests its conditions",
         (
             (
                 PAIR,
@@ -53,7 +53,7 @@ GOOD = (
         ),
     ),
     Good(
-        "names its season first",
+        "reads the season first",
         (
             (
                 SEASON,
@@ -67,7 +67,7 @@ GOOD = (
         ),
     ),
     Good(
-        "writes its limits out",
+        "spells out the limits",
         (
             (
                 RETURN,
@@ -80,7 +80,7 @@ GOOD = (
         ),
     ),
     Good(
-        "has its numbers and names in place",
+        "inlines its constants and names",
         (
             ('field(context, "base_importance", BASE_IMPORTANCE)', 'field(context, "base_importance", 1)'),
             ("if feature_name in NEVER_MATTERS_FEATURES:", 'if feature_name == "user_location":'),

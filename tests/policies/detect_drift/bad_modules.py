@@ -32,8 +32,8 @@ RESULT = NUMERIC.replace("return samples", "result = samples")
 
 BAD = (
     Bad(
-        "asks for a p-value from above",
-        "Above for below: every quiet feature alarms, and no drift does.",
+        "reverses the direction of a p-value",
+        "With above instead of below, every stable feature alerts and no drift does.",
         TABLE,
         (
             (
@@ -43,26 +43,26 @@ BAD = (
         ),
     ),
     Bad(
-        "has a threshold one step lower",
-        "A p-value of exactly the threshold decides otherwise than the decisions say.",
+        "lowers a threshold by one float",
+        "A p-value of exactly the threshold gives another answer than the decisions.",
         TABLE,
         (("NUMERIC_KS_P_BELOW = 0.05 ", "NUMERIC_KS_P_BELOW = 0.049999999999999996 "),),
     ),
     Bad(
-        "asks for both where one is enough",
-        "A seasonal drift that shows in one statistic alone is never found.",
+        "requires both criteria instead of one",
+        "A seasonal drift that only one statistic shows is never found.",
         TABLE,
         (("NUMERIC_SEASONAL_MIN_VOTES = 1 ", "NUMERIC_SEASONAL_MIN_VOTES = 2 "),),
     ),
     Bad(
-        "forgets to take the season out",
+        "omits the seasonal adjustment",
         "Every night drifts from every day.",
         TABLE,
         (('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),),
     ),
     Bad(
-        "measures seasonal features by two the other way round",
-        "Two thresholds that are equal today are two names; the next version moves one of them.",
+        "swaps the preparations of two criteria",
+        "The two thresholds are equal today but separate constants, and the next version may change only one.",
         TABLE,
         (
             (
@@ -87,14 +87,14 @@ BAD = (
         ),
     ),
     Bad(
-        "takes seasonal categories for numbers",
-        "Roughness of letters: the rule of numbers is asked first.",
+        "treats seasonal categories as numbers",
+        "The rule for numbers comes first, so order statistics are computed on categories.",
         TABLE,
         (("if samples.is_seasonal and not samples.is_categorical:", "if samples.is_seasonal:"),),
     ),
     Bad(
         "swaps the samples",
-        "The season and the own windows are those of the sample under suspicion.",
+        "Season and self-distances are computed from the sample under test.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        reference,\n        current,\n"),),
     ),
@@ -108,44 +108,44 @@ BAD = (
         ),
     ),
     Bad(
-        "looks at the beginning alone",
-        "What drifts at the end of a long sample is not seen.",
+        "uses only the first values",
+        "A drift at the end of a long sample is not seen.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        current[:1000],\n        reference,\n"),),
     ),
     Bad(
-        "loses the context",
-        "Without it the season that the caller knows is guessed, and the impact of an alert is lost.",
+        "drops the context",
+        "Without it, the season that the caller knows is estimated, and the impact of an alert is lost.",
         TABLE,
         (("        context=context,\n", ""),),
     ),
     Bad(
-        "loses the name of the feature",
-        "The answer is right and belongs to nobody: feedback on it teaches nothing.",
+        "drops the feature name",
+        "The answer is right but not attributed to a feature, so no rule learns from feedback on it.",
         TABLE,
         (("        feature=feature,\n", ""),),
     ),
     Bad(
-        "says another version",
-        "Feedback on this version is counted against the one before.",
+        "reports another version",
+        "Feedback on this version counts for the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
-        "says another rule",
-        "The right answer under the wrong id: evidence goes to a rule that never decided.",
+        "reports another rule",
+        "The answer is right under the wrong id, so evidence goes to a rule that did not decide.",
         TABLE,
         (('        "numeric",\n', '        "categorical",\n'),),
     ),
     Bad(
-        "goes on where nothing can be compared",
-        "Of an empty sample every statistic is NaN, and NaN is below no threshold: no drift.",
+        "decides without comparable samples",
+        "Every statistic of an empty sample is NaN, and NaN is below no threshold: no drift.",
         TABLE,
         ((UNDECIDED, "    if not samples.reason:\n        pass\n"),),
     ),
     Bad(
-        "is quiet about missing data",
-        "A pipeline that delivers nothing at all reads as: no drift.",
+        "hides missing data",
+        "A pipeline that delivers no data at all is reported as no drift.",
         TABLE,
         (
             (
@@ -155,9 +155,9 @@ BAD = (
         ),
     ),
     Bad(
-        "takes an error for no drift",
+        "treats an error as no drift",
         "A column of the wrong type is monitored for months and never drifts.",
-        "refuses wrong types",
+        "rejects wrong types",
         (
             (
                 COMPARE,
@@ -168,8 +168,8 @@ BAD = (
         ),
     ),
     Bad(
-        "answers with a truth of numpy",
-        "numpy's False is not False: `is False`, JSON and isinstance all say otherwise.",
+        "returns a numpy boolean",
+        "numpy's False is not False: `is False`, JSON and isinstance all treat it differently.",
         TABLE,
         (
             (HEAD, f"from numpy import bool_\n\n{HEAD}"),
@@ -183,8 +183,8 @@ BAD = (
         ),
     ),
     Bad(
-        "tells another threshold",
-        "The threshold in the answer is not the one that decided; nobody can check the alarm.",
+        "reports another threshold",
+        "The reported threshold is not the one that decided, so no one can verify the alert.",
         TABLE,
         (
             (
@@ -198,15 +198,15 @@ BAD = (
         ),
     ),
     Bad(
-        "needs more points than there are",
-        "A new feature has few; the monitor is silent in its first weeks without saying so.",
+        "requires too many points",
+        "A new feature has few points, so the monitor silently ignores its first weeks.",
         TABLE,
         ((UNDECIDED, UNDECIDED.replace("samples.reason:", "samples.reason or len(current) < 30:")),),
     ),
     Bad(
         "gives up on large samples",
-        "The busiest feature is the one that is no longer watched.",
-        "finds a shift in large samples in time",
+        "The feature with the most traffic is no longer monitored.",
+        "detects a shift in large samples within the time limit",
         (
             (
                 NUMERIC,
@@ -220,9 +220,9 @@ BAD = (
         ),
     ),
     Bad(
-        "compares every two points",
-        "A hundred thousand points are a minute's work for the policy of a feature that comes every second.",
-        "finds a shift in large samples in time",
+        "compares all pairs of points",
+        "A hundred thousand points take a minute, for a feature that is checked every second.",
+        "detects a shift in large samples within the time limit",
         (
             (
                 COMPARE,
@@ -234,9 +234,9 @@ BAD = (
         ),
     ),
     Bad(
-        "sorts what it was given",
-        "The caller's array is in another order when the policy has answered.",
-        "leaves its arguments alone",
+        "sorts its arguments",
+        "The call changes the order of the caller's array.",
+        "does not modify its arguments",
         (
             (HEAD, f"from numpy import asarray, ndarray\n\n{HEAD}"),
             (
@@ -247,8 +247,8 @@ BAD = (
         ),
     ),
     Bad(
-        "fills what is missing with zeros",
-        "Where a sensor fails, its column of NaN becomes a column of zeros, in the caller's own array.",
+        "fills missing values with zeros",
+        "Where a sensor fails, its NaN become zeros in the caller's own array.",
         "reports missing data",
         (
             (HEAD, f"from numpy import nan_to_num, ndarray\n\n{HEAD}"),
@@ -260,9 +260,9 @@ BAD = (
         ),
     ),
     Bad(
-        "lets the first value decide",
-        "What comes first in a sample without times says nothing.",
-        "forgets the order of current",
+        "depends on the first value",
+        "The first value of a sample without times carries no information.",
+        "ignores the order of current",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
@@ -273,9 +273,9 @@ BAD = (
         ),
     ),
     Bad(
-        "asks by the unit of a number",
-        "In millimetres it drifts, in metres it does not.",
-        "is blind to unit and origin",
+        "depends on the unit",
+        "The feature drifts in millimeters but not in meters.",
+        "is invariant to unit and origin",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
@@ -287,14 +287,14 @@ BAD = (
         ),
     ),
     Bad(
-        "writes a note to a file",
-        "What a policy leaves on a disk fills it, and is read by nobody's leave.",
+        "writes to a file",
+        "A policy that writes to a disk fills it and bypasses access control.",
         "dialect",
         ((UNDECIDED, '    print(feature, file=open("/tmp/drifts", "a"))\n' + UNDECIDED),),
         behind=TABLE,
     ),
     Bad(
-        "opens a socket of the interpreter",
+        "opens a socket",
         "A sample that is sent elsewhere is a leak of customer data.",
         "dialect",
         (
@@ -308,8 +308,8 @@ BAD = (
         behind="sandbox",
     ),
     Bad(
-        "leaves a thread behind",
-        "Each call leaves one more, until the program has no memory.",
+        "leaves a thread running",
+        "Each call leaves one more thread, until the program runs out of memory.",
         "dialect",
         (
             (HEAD, f"import threading\n\n{HEAD}"),
@@ -322,8 +322,8 @@ BAD = (
         behind="sandbox",
     ),
     Bad(
-        "is called otherwise",
-        "Who leaves the feature out is answered by the rules of a feature named all.",
+        "changes its signature",
+        'Callers that omit the feature get the rules of a feature named "all".',
         "signature",
         (('feature="", current_times', 'feature="all", current_times'),),
     ),

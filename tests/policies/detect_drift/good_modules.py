@@ -1,4 +1,4 @@
-"""Versions of `detect_drift` that say the same in other words."""
+"""Versions of `detect_drift` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -35,11 +35,11 @@ HEAD = "    # numeric-seasonal\n"
 
 GOOD = (
     Good(
-        "asks for categories first",
+        "checks for categories first",
         ((CATEGORICAL, ""), (HEAD, CATEGORICAL + HEAD), (SEASONAL, "if samples.is_seasonal:")),
     ),
     Good(
-        "names its arguments and its numbers",
+        "names its arguments and constants",
         (
             (
                 COMPARE,
@@ -64,7 +64,7 @@ GOOD = (
         ),
     ),
     Good(
-        "asks whether it can decide",
+        "checks whether it can decide",
         (
             (
                 UNDECIDED,
@@ -74,7 +74,7 @@ GOOD = (
         ),
     ),
     Good(
-        "gives its criteria from a tuple",
+        "reads its criteria from a tuple",
         (
             (
                 NUMERIC,
@@ -86,7 +86,7 @@ GOOD = (
         ),
     ),
     Good(
-        "has branches the other way round",
+        "swaps its branches",
         (
             (CATEGORICAL, ""),
             (

@@ -80,7 +80,7 @@ def test_a_statistic_that_may_be_negative_satisfies_the_contract(tmp_path: Path)
 @pytest.mark.parametrize("statistic", ["scale_shift", "mean_absolute_difference", "levene"])
 def test_a_rule_that_ignores_the_level_violates_the_contract(tmp_path: Path, statistic: str) -> None:
     """A shift of 3 sd must be detected, so such a statistic needs another one with it."""
-    with pytest.raises(ContractBrokenError, match="finds a shift of three standard deviations"):
+    with pytest.raises(ContractBrokenError, match="detects a shift of three standard deviations"):
         validate(check(render(with_numeric(statistic, "null_q90", 1.7))), staging=tmp_path, effort=30)
 
 

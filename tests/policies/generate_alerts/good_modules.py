@@ -1,4 +1,4 @@
-"""Versions of `generate_alerts` that say the same in other words."""
+"""Versions of `generate_alerts` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -25,7 +25,7 @@ BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 GOOD = (
     Good(
-        "has its numbers in place",
+        "inlines its constants",
         (
             ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 3600.0)"),
             ("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > 2:"),
@@ -33,7 +33,7 @@ GOOD = (
         ),
     ),
     Good(
-        "asks for the end the other way round",
+        "swaps the sides of a time comparison",
         (
             (
                 "if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:",
@@ -42,7 +42,7 @@ GOOD = (
         ),
     ),
     Good(
-        "takes the useless out by hand",
+        "suppresses useless results in a loop",
         (
             (
                 APART,
@@ -58,7 +58,7 @@ GOOD = (
         ),
     ),
     Good(
-        "makes its alerts one by one",
+        "creates its alerts one by one",
         (
             (
                 EVERY,
@@ -72,7 +72,7 @@ GOOD = (
         ),
     ),
     Good(
-        "either sums up or tells each",
+        "chooses between a summary and individual alerts",
         (
             (
                 BATCH,
@@ -87,7 +87,7 @@ GOOD = (
         ),
     ),
     Good(
-        "holds back by hand",
+        "applies the cool-down in a loop",
         (
             (
                 HELD,

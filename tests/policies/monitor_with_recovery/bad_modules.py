@@ -24,80 +24,80 @@ END = "    return outcome\n"
 
 BAD = (
     Bad(
-        "samples at the border",
-        "A table of exactly the largest size that works in full is monitored on a fifth of it.",
+        "samples a table at the threshold",
+        "A table of exactly the largest size that works in full is monitored on a fifth of its rows.",
         TABLE,
         (("if run.rows > SAMPLE_ROWS_ABOVE:", "if run.rows >= SAMPLE_ROWS_ABOVE:"),),
     ),
     Bad(
-        "samples before it looks for gaps",
-        "Two rules in the wrong order: what is reported as sparse was a sample, and the losses add up askew.",
+        "samples before checking for missing values",
+        "The rules are in the wrong order: a sample is reported as sparse, and the losses add up wrongly.",
         TABLE,
         ((SPARSE, ""), (SAMPLE, SAMPLE + SPARSE)),
     ),
     Bad(
-        "mixes up size and sample",
-        "The sample is as large as what was too large.",
+        "confuses size and sample size",
+        "The sample is as large as the table that was too large.",
         TABLE,
         (("run.sampled(SAMPLE_ROWS, ", "run.sampled(SAMPLE_ROWS_ABOVE, "),),
     ),
     Bad(
-        "knows no loss of a sample",
-        "A fifth of the data passes for all of it.",
+        "omits the quality loss of a sample",
+        "A fifth of the data is reported as all of it.",
         TABLE,
         (("SAMPLE_QUALITY_LOSS = 0.05 ", "SAMPLE_QUALITY_LOSS = 0.0 "),),
     ),
     Bad(
-        "gives every work the deadline of one",
-        "What takes longer by its nature is killed each time.",
+        "applies one deadline to all computations",
+        "A computation that takes longer by nature is always stopped.",
         TABLE,
         ((COMPUTATION, "    if run.computation or DEADLINE_KL_DIVERGENCE_COMPUTATION:\n"),),
     ),
     Bad(
-        "takes the beginning of a name for the name",
-        "kl_divergence_2 is another work, of which nobody has measured anything.",
+        "matches prefixes of computations",
+        "kl_divergence_2 is another computation, for which there are no measurements.",
         TABLE,
         ((COMPUTATION, "    if run.computation.startswith(DEADLINE_KL_DIVERGENCE_COMPUTATION):\n"),),
     ),
     Bad(
-        "begins its deadline a row late",
+        "starts the deadline one row late",
         "The smallest table that was measured has no deadline.",
         TABLE,
         (("            run.rows >= DEADLINE_KL", "            run.rows > DEADLINE_KL"),),
     ),
     Bad(
-        "takes milliseconds for seconds",
-        "A deadline a thousand times as long is no deadline.",
+        "confuses milliseconds with seconds",
+        "A deadline that is a thousand times too long has no effect.",
         TABLE,
         (("SECONDS = 5.06e-05", "SECONDS = 5.06e-02"),),
     ),
     Bad(
-        "forgets how time grows with rows",
-        "Fifty microseconds for every table: each run is killed before it begins.",
+        "ignores the number of rows",
+        "Fifty microseconds for every table would stop each run before it starts.",
         TABLE,
         (("                per_rows=DEADLINE_KL_DIVERGENCE_PER_ROWS,\n", ""),),
     ),
     Bad(
         "ignores the deadline",
-        "It is computed, and a run that hangs takes the program with it all the same.",
+        "The deadline is computed but not enforced, so a hanging run blocks the program.",
         TABLE,
         (("            run = run.within(", "            late = run.within("),),
     ),
     Bad(
-        "keeps no time for a second try",
-        "When time is up there is none left for the sample: the fallback is there and never works.",
+        "reserves no time for a fallback",
+        "At the deadline there is no time left for the sample, so the fallback never works.",
         TABLE,
         ((FULL, "    outcome = run.full()\n"),),
     ),
     Bad(
-        "recovers from everything",
-        "A wrong column is tried again on a sample, and the error is told an hour later.",
+        "recovers from every error",
+        "A wrong column is retried on a sample, and the error is reported an hour later.",
         TABLE,
         ((FAILED, "    if outcome.error:\n"),),
     ),
     Bad(
         "never recovers",
-        "As text, errors are told with a capital letter; the rule is there and holds for nothing.",
+        "Error names are lower case, so a capitalized name never matches and the rule has no effect.",
         TABLE,
         ((FAILED, '    if outcome.error == "Timeout":\n'),),
     ),
@@ -115,14 +115,14 @@ BAD = (
         ),
     ),
     Bad(
-        "runs once to warm up",
-        "Every monitor runs twice, and the bill is twice as high.",
+        "runs the monitor once to warm up",
+        "Every monitor runs twice, which doubles the cost.",
         TABLE,
         ((FULL, f"    run.full(spares_time=True)\n{FULL}"),),
     ),
     Bad(
-        "makes an outcome of its own",
-        "Warnings, rows and duration are lost on the way; nothing can be learned of the run.",
+        "builds its own outcome",
+        "Warnings, rows and duration are lost, so no rule can be learned from the run.",
         TABLE,
         (
             (
@@ -136,15 +136,15 @@ BAD = (
         ),
     ),
     Bad(
-        "says another version",
-        "What people say of this version is counted against the one before.",
+        "reports another version",
+        "Labels of this version count for the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
-        "takes an error of the caller for a run",
-        "A monitor that is no function is an error in the program, and is told as a full run of nothing.",
-        "refuses what is no monitor",
+        "treats a caller's error as a run",
+        "A monitor that is not callable is a programming error, but is reported as a full run without results.",
+        "rejects a monitor that is not callable",
         (
             (
                 PREPARE,
@@ -156,8 +156,8 @@ BAD = (
         ),
     ),
     Bad(
-        "monitors nothing without a monitor",
-        "Without a monitor drift is to be detected; the length of a table is no drift.",
+        "detects no drift without a monitor",
+        "Without a monitor the policy must detect drift; the number of rows is not a drift result.",
         "detects drift without a monitor",
         (
             (
@@ -168,9 +168,9 @@ BAD = (
         ),
     ),
     Bad(
-        "sorts the columns that it is given",
-        "The caller's rows no longer belong together, after a call that was to look at them.",
-        "leaves its data alone",
+        "sorts the caller's columns",
+        "A call that should only read the rows destroys their alignment.",
+        "does not modify its data",
         (
             (
                 PREPARE,
@@ -182,8 +182,8 @@ BAD = (
         ),
     ),
     Bad(
-        "answers for a monitor that failed",
-        "A fault is told as a full run that found nothing.",
+        "hides the failure of a monitor",
+        "A failure is reported as a full run without results.",
         "boundary table",
         (
             (
@@ -195,14 +195,14 @@ BAD = (
         ),
     ),
     Bad(
-        "tries for ever",
-        "A service that is down is asked without a pause until somebody kills the program.",
+        "retries forever",
+        "A service that is down is called without a pause until the program is stopped.",
         "dialect",
         ((FULL, f"{FULL}    while outcome.error:\n        outcome = run.full(spares_time=True)\n"),),
     ),
     Bad(
-        "leaves a process behind",
-        "One more for every call, in the name of a program that has long gone on.",
+        "leaves a process running",
+        "Each call leaves one more process, which outlives the program.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -216,7 +216,7 @@ BAD = (
     ),
     Bad(
         "reads a setting from the environment",
-        "A variable of one shell switches deadlines off, and every test is made without it.",
+        "A variable in one shell disables deadlines, and no test runs with it.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -224,8 +224,8 @@ BAD = (
         ),
     ),
     Bad(
-        "reads the host's name by way of the runtime",
-        "What the runtime imports for itself is no word of policies; os is behind it.",
+        "reads the host name through the runtime",
+        "Imports of the runtime are not part of its public API, and os is one of them.",
         "dialect",
         (
             (HEAD, f"from poet_runtime.recovery.process import os\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `monitor_with_recovery` that say the same in other words."""
+"""Versions of `monitor_with_recovery` that are equivalent to the golden ones but written differently."""
 
 from tests.variants import Good
 
@@ -32,7 +32,7 @@ FULL = "    outcome = run.full(spares_time=True)\n"
 
 GOOD = (
     Good(
-        "returns what needs no second try",
+        "returns early without a fallback",
         (
             (
                 FAILED,
@@ -45,7 +45,7 @@ GOOD = (
         ),
     ),
     Good(
-        "compares in chains",
+        "chains its comparisons",
         (
             (
                 REACH,
@@ -59,7 +59,7 @@ GOOD = (
         ),
     ),
     Good(
-        "has its numbers in place",
+        "inlines its constants",
         (
             (SAMPLE, "    if run.rows >= 54001:\n        run = run.sampled(10000, quality_loss=0.05)\n"),
             ("run.features >= DEADLINE_KL_DIVERGENCE_FEATURES_FROM", "run.features == 500"),
@@ -67,7 +67,7 @@ GOOD = (
         ),
     ),
     Good(
-        "names what it has prepared",
+        "names the prepared run",
         (
             (
                 PREPARE,
@@ -80,11 +80,11 @@ GOOD = (
         ),
     ),
     Good(
-        "says that it keeps time before it does",
+        "reserves time first",
         ((FULL, "    keeps_time = True\n    outcome = run.full(spares_time=keeps_time)\n"),),
     ),
     Good(
-        "samples by a conditional expression",
+        "samples in a conditional expression",
         (
             (
                 SAMPLE,
