@@ -80,7 +80,7 @@ def test_the_kernel_refuses_what_the_hook_is_blind_to(tmp_path: Path) -> None:
 def test_a_thread_left_behind_is_reported(tmp_path: Path) -> None:
     """And does not keep the validator waiting."""
     left = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()"
-    assert last(report_on(tmp_path, left)) == "it tried: to leave a thread behind"
+    assert last(report_on(tmp_path, left)) == "it tried: to leave a thread running"
 
 
 def test_the_environment_is_empty_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

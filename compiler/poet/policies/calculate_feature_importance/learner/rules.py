@@ -196,9 +196,9 @@ class ImportanceRuleUpdate(RuleUpdate):
             key=lambda v: v.e_value / v.e_value_threshold,
             default=None,
         )
-        own = self.effects.slopes("performance loss per unit of drift", _is_one_of(features, condition))
+        own = self.effects.slopes("performance lost per unit of drift", _is_one_of(features, condition))
         others = self.effects.slopes(
-            f"performance loss per unit of drift of {against}", _is_against(features, condition)
+            f"performance lost per unit of drift of {against}", _is_against(features, condition)
         )
         n = sum(sum(each.test.sources.values()) for each in members if each.test)
         summary = self._summary(features, condition, against)
@@ -220,7 +220,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
             return "inferred from the metrics that fell at the same time"
-        return f"performance loss of {own:.3g} per unit of drift, {others:.3g} for {against}"
+        return f"{own:.3g} of performance lost per unit of drift, {others:.3g} for {against}"
 
 
 def _is_one_of(features: Sequence[str], condition: dict[str, object]) -> Callable[[Impact], bool]:

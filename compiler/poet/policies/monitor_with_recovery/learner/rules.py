@@ -421,9 +421,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         values = [row.value for row in recoveries]
         low, high = bounded_mean_interval(values, risk=self.configuration.risk, low=0.0, high=1.0)
         mean = float(np.mean(values)) if values else 0.0
-        return Interval(
-            what="value relative to a full result", estimate=mean, low=low, high=high, n=len(values)
-        )
+        return Interval(what="value of the result", estimate=mean, low=low, high=high, n=len(values))
 
 
 def _observed_range(runs: Iterable[Run], computation: str) -> dict[str, object]:

@@ -10,14 +10,14 @@ __all__ = ["calculate_feature_importance"]
 
 VERSION = 2
 BASE_IMPORTANCE = 1.0  # start: all features are equally important
-# was multiplier 1: performance loss of 0.0152 per unit of drift, 0.159 for other features, n = 47
+# was multiplier 1: 0.0152 of performance lost per unit of drift, 0.159 for other features, n = 47
 NEVER_MATTERS_FEATURES = frozenset({"user_location"})
 NEVER_MATTERS_MULTIPLIER = 0.1  # as above
 # was multiplier 1: price and day_of_week together matter more than price alone, n = 24
 PRICE_WITH_DAY_OF_WEEK_FEATURE = "price"
 PRICE_WITH_DAY_OF_WEEK_OTHER = "day_of_week"  # as above
 PRICE_WITH_DAY_OF_WEEK_MULTIPLIER = 1.5  # as above
-# was multiplier 1: performance loss of 0.442 per unit of drift, 0.153 for the same features in other
+# was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in other
 # contexts, n = 96
 TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES = frozenset({"discount", "price"})
 TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE = "black_friday"  # as above
