@@ -19,7 +19,7 @@ PASSED = "none"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Good:
-    """A module that is equivalent to the golden one but written differently."""
+    """A module that is written differently from the golden one but equivalent to it."""
 
     what: str
     edits: tuple[tuple[str, str], ...]

@@ -7,8 +7,8 @@ and near misses: values that almost equal the constant of a rule.
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType, ModuleType
+from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -45,18 +45,18 @@ class Contract:
     """The boundary table of a policy, and its properties as functions from the policy to a Hypothesis test.
 
     `may_fork` is True if the runtime of the policy starts processes. No other module may, in particular not
-    the candidate. `former_names` maps old names of properties, under which counterexamples may be stored, to the
-    present ones. `signature` is the required signature of every version, defaults included; if empty, each
+    the candidate. `signature` is the required signature of every version, defaults included; if empty, each
     version may choose its own. `workloads` lists calls whose time and memory are compared with the active
-    version.
+    version. `former_names` maps earlier names of properties to the present ones, so that counterexamples
+    stored under an earlier name are still replayed.
     """
 
     properties: tuple[Callable[..., Callable[[], None]], ...]
     boundary_table: Callable[[ModuleType, Decisions], int]
     may_fork: bool = False
-    former_names: Mapping[str, str] = MappingProxyType({})
     signature: str = ""
     workloads: tuple[WorkloadCase, ...] = ()
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:

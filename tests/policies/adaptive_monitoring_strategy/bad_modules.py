@@ -150,7 +150,7 @@ BAD = (
     ),
     Bad(
         "reports the rule with lower priority",
-        "The answer is right but the attribution is wrong: incidents of critical models count for another rule.",
+        "The answer is right but attributed wrongly: incidents of critical models count for another rule.",
         TABLE,
         ((THOROUGH, ""), (INCIDENTS, INCIDENTS + THOROUGH)),
     ),

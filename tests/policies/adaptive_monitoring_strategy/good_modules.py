@@ -1,4 +1,4 @@
-"""Versions of `adaptive_monitoring_strategy` that are equivalent to the golden ones but written differently."""
+"""Versions of `adaptive_monitoring_strategy` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

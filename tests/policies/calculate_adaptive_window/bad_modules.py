@@ -21,13 +21,13 @@ BAD = (
     ),
     Bad(
         "treats an unknown velocity as the fastest",
-        "A comparison with NaN is always false, so the inverted test shrinks the window of a feed that is down.",
+        "A comparison with NaN is always false, so the inverted test shrinks the window of a failed feed.",
         TABLE,
         ((FAST, "    if not data_velocity <= FAST_ABOVE:\n"),),
     ),
     Bad(
         "divides by the velocity",
-        "While a feed pauses, its velocity is 0, and the policy raises instead of returning the widest window.",
+        "A feed that pauses has a velocity of 0: the policy raises instead of returning the widest window.",
         TABLE,
         ((FAST, "    if 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
     ),

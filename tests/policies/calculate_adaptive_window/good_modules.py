@@ -1,4 +1,4 @@
-"""Versions of `calculate_adaptive_window` that are equivalent to the golden ones but written differently."""
+"""Versions of `calculate_adaptive_window` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

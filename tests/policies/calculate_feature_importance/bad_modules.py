@@ -169,7 +169,7 @@ BAD = (
     ),
     Bad(
         "compares all pairs of other features",
-        "With a thousand other features it is fast; with ten thousand, the answer arrives after the alert is stale.",
+        "A thousand other features are fast; ten thousand take until the alert is stale.",
         "handles many other features within the time limit",
         (
             (

@@ -1,4 +1,4 @@
-"""Versions of `calculate_feature_importance` that are equivalent to the golden ones but written differently."""
+"""Versions of `calculate_feature_importance` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

@@ -62,7 +62,7 @@ BAD = (
     ),
     Bad(
         "swaps the preparations of two criteria",
-        "The two thresholds are equal today but separate constants, and the next version may change only one.",
+        "The two thresholds are equal today, but the next version may change only one of them.",
         TABLE,
         (
             (

@@ -1,4 +1,4 @@
-"""Versions of `detect_drift` that are equivalent to the golden ones but written differently."""
+"""Versions of `detect_drift` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

@@ -1,4 +1,4 @@
-"""Versions of `generate_alerts` that are equivalent to the golden ones but written differently."""
+"""Versions of `generate_alerts` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

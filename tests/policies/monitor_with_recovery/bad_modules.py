@@ -143,7 +143,7 @@ BAD = (
     ),
     Bad(
         "treats a caller's error as a run",
-        "A monitor that is not callable is a programming error, but is reported as a full run without results.",
+        "A monitor that is not callable is a programming error, but looks like a full run without results.",
         "rejects a monitor that is not callable",
         (
             (

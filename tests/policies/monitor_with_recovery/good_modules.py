@@ -1,4 +1,4 @@
-"""Versions of `monitor_with_recovery` that are equivalent to the golden ones but written differently."""
+"""Versions of `monitor_with_recovery` that are equivalent to the golden ones."""
 
 from tests.variants import Good
 

@@ -364,7 +364,8 @@ def _stable_rule(update: WindowRuleUpdate, features: tuple[str, ...], multiplier
         was=f"multiplier {old.parameters['multiplier']} for {len(_features(old))} features"
         if old
         else "the window of the velocity band",
-        reason=f"{_level(own)} false alarms per day, {_level(others)} for other features at the same windows, n = {n}",
+        reason=f"{_level(own)} false alarms per day, {_level(others)} for other features "
+        f"at the same windows, n = {n}",
         evidence=evidence_of(
             update.tests.get("features"),
             before=update.interval("false alarms per day", own),

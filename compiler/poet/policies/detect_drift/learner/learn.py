@@ -279,6 +279,7 @@ def _notes(table: Table) -> tuple[str, ...]:
     notes = [f"{labeled} of {recorded} recorded executions have a label"]
     if n_unrecorded:
         notes.append(
-            f"{n_unrecorded} labels refer to executions that are not recorded; they count once these are recorded"
+            f"{n_unrecorded} labels refer to executions that are not recorded; "
+            "they count once these are recorded"
         )
     return (*notes, *table.label_table.notes)

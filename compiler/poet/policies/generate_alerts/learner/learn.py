@@ -79,7 +79,8 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     (every,) = baseline(champion.start)
     rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
     notes = [
-        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} labels of alerts were read"
+        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} labels of alerts "
+        "were read"
     ]
     notes += adversarial_notes(adversarial)
     n_excluded = sum(n for _, n in read)

@@ -220,7 +220,8 @@ class AlertRuleUpdate(RuleUpdate):
                 parameters={"at_least": self._at_least(old)},
                 status="adopted",
                 was=", ".join(cast("list[str]", old.condition["features"])) if old else "individual alerts",
-                reason=f"{sum(row.is_one for row in seen)} of {len(seen)} joint alerts on two of these features had the same cause",
+                reason=f"{sum(row.is_one for row in seen)} of {len(seen)} joint alerts "
+                "on two of these features had the same cause",
                 evidence=evidence_of(test),
             )
             pinned = self.pinned(identity)
@@ -304,7 +305,8 @@ class AlertRuleUpdate(RuleUpdate):
             condition={"at_least": size},
             status="adopted",
             was=f"from {former} alerts on" if former else "individual alerts",
-            reason=f"{sum(row.is_one for row in seen)} of {len(seen)} batches of at least {size} alerts had the same cause",
+            reason=f"{sum(row.is_one for row in seen)} of {len(seen)} batches "
+            f"of at least {size} alerts had the same cause",
             evidence=evidence_of(test),
         )
         return self.decide(rule, test)

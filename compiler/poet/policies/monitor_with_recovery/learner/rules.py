@@ -220,8 +220,8 @@ class RecoveryRuleUpdate(RuleUpdate):
             parameters={"quality_loss": _SPARSE_LOSS if loss is None else loss},
             status="adopted",
             was=f"missing share above {former:g}" if former else "a full run",
-            reason=f"{sum(row.has_crashed for row in seen)} of {len(seen)} features with a missing share above {cut:g} "
-            "crashed the monitor",
+            reason=f"{sum(row.has_crashed for row in seen)} of {len(seen)} features "
+            f"with a missing share above {cut:g} crashed the monitor",
             evidence=evidence_of(tests.get(cut)),
         )
         return self.decide(rule, tests.get(cut))
