@@ -78,10 +78,8 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     (every,) = baseline(champion.start)
     rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
-    notes = [
-        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} labels of alerts "
-        "were read"
-    ]
+    counts = len(useful), len(answered), len(everything.uses)
+    notes = ["{} batches, {} responses and {} labels of alerts were read".format(*counts)]
     notes += adversarial_notes(adversarial)
     n_excluded = sum(n for _, n in read)
     if n_excluded:
