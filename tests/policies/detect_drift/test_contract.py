@@ -90,7 +90,7 @@ def test_a_declared_false_alarm_rate_is_checked(tmp_path: Path) -> None:
     rates = {"numeric": 0.05, "categorical": 0.05}
     decisions = msgspec.structs.replace(first, configuration={"declared_false_alarm_rate": rates})
     report = validate(check(render(decisions)), staging=tmp_path, effort=5).report
-    assert [gate.examples for gate in report.gates if gate.name.startswith("keeps")] == [400]
+    assert [gate.examples for gate in report.gates if gate.name.startswith("stays below")] == [400]
 
 
 @pytest.mark.parametrize("rates", [{"numeric": 0.001}, {"seasonal": 0.05}, {"categorical": 0.001}])
