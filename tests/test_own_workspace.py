@@ -1,4 +1,4 @@
-"""The repository's own versions follow from its own feedback log, to the byte."""
+"""The versions of this repository follow from its feedback log, with equal bytes."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ LEARNED = [
 
 @pytest.fixture(scope="module", params=STORES)
 def segments(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Import and seal the log that ships with the repository, in each store."""
+    """Import and seal the log of this repository, in each store."""
     folder = tmp_path_factory.mktemp("own")
     with in_store(request.param), opened(folder / "log") as log:
         import_files([ROOT / "feedback_log" / "demo.jsonl"], log, dead_letters=folder / "dead.jsonl")
@@ -61,7 +61,7 @@ def _evidence_with_texts(found: Evidence | None, recorded: Evidence | None) -> E
 
 
 def test_every_generated_file_follows_from_its_manifest() -> None:
-    """What `poet compile --check` says of this repository."""
+    """The check is that of `poet compile --check`."""
     assert check_generated(GENERATED, render_in(ROOT / "templates")) == []
 
 
@@ -71,10 +71,10 @@ def test_something_was_learned() -> None:
 
 
 @pytest.mark.parametrize(("name", "number"), LEARNED)
-def test_a_version_is_learned_again_from_the_log_prefix_in_its_manifest(
+def test_a_version_is_relearned_from_the_log_prefix_in_its_manifest(
     segments: Path, name: str, number: int
 ) -> None:
-    """Same prefix, same decisions, same bytes.
+    """The same prefix gives the same decisions and the same bytes.
 
     The texts are those of the release that published the version. Later releases may word them differently.
     """

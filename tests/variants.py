@@ -1,4 +1,4 @@
-"""Hand-written modules: each a few edits of a golden one, and the gate that rejects it, if any."""
+"""Variants of golden modules, each made by a few edits, and the gate that refuses them."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ PASSED = "none"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Good:
-    """A module that is written differently from the golden one but equivalent to it."""
+    """An equivalent module."""
 
     what: str
     edits: tuple[tuple[str, str], ...]
@@ -28,9 +28,9 @@ class Good:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bad:
-    """A module that must never answer a call, with the harm it would do.
+    """A module that must never be published.
 
-    `gate` is the first gate that rejects it; `behind` is the first one without the dialect.
+    `gate` is the first gate that refuses it, and `behind` the one that refuses it without the dialect.
     """
 
     what: str
@@ -42,13 +42,13 @@ class Bad:
 
 
 def edited(name: str, variant: Bad | Good) -> RenderedModule:
-    """Return the golden module of a policy with the edits; each must match exactly once."""
+    """Return the golden module of a policy with the edits, each of which must match exactly once."""
     folder = POLICIES / name / "golden" / variant.case
     decisions = decode((folder / "decisions.json").read_bytes())
     source = (folder / f"{name}_v{decisions.version}.py").read_text(encoding="utf-8")
     for old, new in variant.edits:
         count = source.count(old)
-        assert count == 1, f"{variant.what!r}: {old!r} occurs {count} times, expected once; correct the edit"
+        assert count == 1, f"{variant.what!r}: {old!r} is there {count} times, expected once; edit the table"
         source = source.replace(old, new)
     return RenderedModule(decisions, source, "", "")
 
@@ -61,7 +61,7 @@ def gate_of(
     limits: Limits | None = None,
     has_dialect: bool = True,
 ) -> tuple[str, str]:
-    """Return the gate that rejects a module and its message, or `PASSED`."""
+    """Return the gate that refuses a module and its message, or `PASSED`."""
     name = module.decisions.policy
     if has_dialect:
         try:

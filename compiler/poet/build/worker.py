@@ -74,7 +74,7 @@ def within_budget(
 
     Raises
     ------
-    Broken
+    ContractViolation
         The candidate takes more than ten times as long as the champion, or four times its memory.
     """
     calls = 0

@@ -32,8 +32,8 @@ THOROUGH = """\
 
 BAD = (
     Bad(
-        "treats an unknown drift rate as low",
-        "A comparison with NaN is always false, so a model whose history is lost would be monitored least.",
+        "takes an unknown rate for a low one",
+        "NaN compares as not large: a model without history gets the least monitoring.",
         TABLE,
         (
             (
@@ -43,38 +43,38 @@ BAD = (
         ),
     ),
     Bad(
-        "treats a rate at the threshold as low",
-        "No evidence covers the threshold itself.",
+        "counts a rate at the border as low",
+        "No evidence says that a model exactly at the border needs less monitoring.",
         TABLE,
         (("rate(model_context) < QUIET", "rate(model_context) <= QUIET"),),
     ),
     Bad(
-        "uses an invalid rate without a check",
-        "Some stores use a rate of -1 for unknown, which would count as the lowest rate of all.",
+        "does not validate the rate",
+        "Some stores write -1 for an unknown rate, which would be the lowest of all.",
         TABLE,
         (("if rate(model_context) <", 'if field(model_context, "historical_drift_rate", 1.0) <'),),
     ),
     Bad(
-        "checks for quiet models before incidents",
-        "The rules are in the wrong order: a quiet model stays quiet right after an incident.",
+        "checks the rate before incidents",
+        "Two rules in the wrong order: a model with a low rate is monitored less right after an incident.",
         TABLE,
         ((RECENT, f"if {RECENT[3:-1]} and not rate(model_context) < QUIET_DRIFT_RATE_BELOW:"),),
     ),
     Bad(
-        "extends the incident period by one hour",
-        "The period is an hour longer than the learned one, which only shows in the bill.",
+        "counts incidents an hour longer",
+        "An hour more than was learned, which only shows in the costs.",
         TABLE,
         ((RECENT, "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS + 1.0 / 24.0):"),),
     ),
     Bad(
-        "confuses hours with days",
+        "takes hours for days",
         "An incident is forgotten after an hour.",
         TABLE,
         (("INCIDENTS_WITHIN_DAYS = 1.0", "INCIDENTS_WITHIN_DAYS = 0.041666666666666664"),),
     ),
     Bad(
-        "ignores incidents of unknown age",
-        "Without days_since_incident, the incident may be a minute old.",
+        "forgets incidents of an unknown age",
+        "Without days_since_incident the incident may be a minute old.",
         TABLE,
         (
             (
@@ -87,8 +87,8 @@ BAD = (
         ),
     ),
     Bad(
-        "counts invalid values as incidents",
-        "A count of -1, which means unknown, or a text would make every model critical.",
+        "takes any count for an incident",
+        "A count of -1, which says unknown, or a text makes every model a critical one.",
         TABLE,
         (
             (
@@ -101,62 +101,62 @@ BAD = (
         ),
     ),
     Bad(
-        "monitors high-impact models less",
-        "One of two impact levels is missing from the condition.",
+        "monitors models of high impact less",
+        "One of two values is missing from the condition.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact != "critical"'),),
     ),
     Bad(
         "monitors models of unknown impact less",
-        "A typo upstream, and a critical model is monitored only once a day.",
+        "A misspelled impact upstream reduces the monitoring of a critical model to once a day.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact not in ("high", "critical")'),),
     ),
     Bad(
-        "ignores the case of impact levels",
-        'No rule was learned for "Critical", so the answer would differ from every replay.',
+        "ignores the case of impacts",
+        "No rule was learned for 'Critical', so the answer differs from every replay.",
         TABLE,
         (("if impact in THOROUGH_IMPACTS:", "if str(impact).lower() in THOROUGH_IMPACTS:"),),
     ),
     Bad(
-        "assumes medium impact if none is given",
-        "A missing value must count on the safe side.",
+        "trusts a model without an impact",
+        "A missing field must be resolved to the safe side.",
         TABLE,
         (('"business_impact", "critical")', '"business_impact", "medium")'),),
     ),
     Bad(
         "keeps one feature too many",
-        "The learned budget has no room for the fourth feature.",
+        "The learned budget does not cover a fourth feature.",
         TABLE,
         ((TOP, "top_features(model_context, QUIET_FEATURES, QUIET_TOP + 1)"),),
     ),
     Bad(
-        "keeps the first features of the context",
-        "The monitored features would depend on the order in which a caller lists them.",
+        "keeps the features that come first",
+        "The monitored features depend on the order in which the caller lists them.",
         TABLE,
         ((TOP, 'tuple(field(model_context, "features", ("discount", "price")))[:QUIET_TOP]'),),
     ),
     Bad(
-        "returns a list of features",
-        "A caller can modify a list before the recorder has written it.",
+        "answers with a list",
+        "A caller may change a list before the recorder has written it.",
         TABLE,
         ((TOP, f"[*{TOP}]"),),
     ),
     Bad(
-        "reports the wrong rule",
-        "Feedback on this answer would be credited to another rule.",
+        "names the wrong rule",
+        "Feedback on this answer trains another rule.",
         TABLE,
         ((EVERY, 'reason="quiet")'),),
     ),
     Bad(
-        "reports the rule with lower priority",
-        "The answer is right but attributed wrongly: incidents of critical models count for another rule.",
+        "has the reason of another rule",
+        "The answer is right, but incidents of a critical model are counted for another rule.",
         TABLE,
         ((THOROUGH, ""), (INCIDENTS, INCIDENTS + THOROUGH)),
     ),
     Bad(
-        "answers at random",
-        "One model in a thousand gets other tests, and a different one each time.",
+        "uses random numbers",
+        "One model in a thousand is monitored with other tests, a different one each time.",
         "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
@@ -173,7 +173,7 @@ BAD = (
     ),
     Bad(
         "compares all pairs of features",
-        "Models with many features are called most often.",
+        "Models with many features are monitored most often.",
         "handles many features within the time limit",
         (
             (
@@ -190,7 +190,7 @@ BAD = (
     ),
     Bad(
         "reads the clock",
-        "Every model is monitored less at night, so a replay of the same log gives other answers by day.",
+        "At night every model is monitored less, and the same input has another answer by day.",
         "dialect",
         (
             (HEAD, f"from datetime import datetime\n\n{HEAD}"),
@@ -199,7 +199,7 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "reads an attribute by a computed name",
+        "reads an attribute by its name",
         "getattr with a text from the context reaches every attribute of every object.",
         "dialect",
         (
@@ -212,7 +212,7 @@ BAD = (
     ),
     Bad(
         "starts a process through scipy's tests",
-        "scipy.conftest exposes multiprocessing, and a separate process escapes every limit on a call.",
+        "scipy.conftest imports multiprocessing; another process outlives every limit on a call.",
         "dialect",
         (
             (HEAD, f"from scipy.conftest import multiprocessing\n\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `adaptive_monitoring_strategy` that are equivalent to the golden ones."""
+"""Versions of `adaptive_monitoring_strategy` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -15,7 +15,7 @@ TOP = "features=top_features(model_context, QUIET_FEATURES, QUIET_TOP),"
 
 GOOD = (
     Good(
-        "returns the default strategy first",
+        "asks for every model before quiet ones",
         (
             (
                 QUIET,
@@ -31,7 +31,7 @@ GOOD = (
         ),
     ),
     Good(
-        "reverses a comparison",
+        "turns its comparison round",
         (
             (
                 "rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in",
@@ -40,7 +40,7 @@ GOOD = (
         ),
     ),
     Good(
-        "renames a variable and inlines its values",
+        "uses another name and its values in place",
         (
             (IMPACT, IMPACT + "    gravity = impact\n"),
             ("if impact in THOROUGH_IMPACTS:", 'if gravity == "critical":'),
@@ -49,7 +49,7 @@ GOOD = (
         ),
     ),
     Good(
-        "reads incidents directly",
+        "reads incidents itself",
         (
             (
                 RECENT,
@@ -63,7 +63,7 @@ GOOD = (
         ),
     ),
     Good(
-        "selects its features in a loop",
+        "keeps its features in a loop",
         (
             (
                 "            frequency=QUIET_FREQUENCY,\n",
@@ -78,7 +78,7 @@ GOOD = (
         ),
     ),
     Good(
-        "checks the impact before the drift rate",
+        "asks for the impact apart from the drift rate",
         (
             (
                 QUIET,

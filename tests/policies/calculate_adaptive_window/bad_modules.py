@@ -14,26 +14,26 @@ END = "    # bounds\n"
 
 BAD = (
     Bad(
-        "counts the threshold as fast",
-        "A feed at exactly 5000 points per hour gets a tenth of its window.",
+        "counts the border as fast",
+        "A feed at exactly 5000 points an hour gets a tenth of its window.",
         TABLE,
         ((FAST, "    if data_velocity >= FAST_ABOVE:\n"),),
     ),
     Bad(
-        "treats an unknown velocity as the fastest",
-        "A comparison with NaN is always false, so the inverted test shrinks the window of a failed feed.",
+        "takes an unknown velocity for the fastest",
+        "NaN compares as not small, so the inverted comparison shrinks the window of a feed that is down.",
         TABLE,
         ((FAST, "    if not data_velocity <= FAST_ABOVE:\n"),),
     ),
     Bad(
         "divides by the velocity",
-        "A feed that pauses has a velocity of 0: the policy raises instead of returning the widest window.",
+        "A velocity of 0, while a feed pauses, raises an error instead of returning the largest window.",
         TABLE,
         ((FAST, "    if 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
     ),
     Bad(
-        "checks for very fast feeds before fast ones",
-        "The rules are in the wrong order: very fast feeds get the window of fast ones.",
+        "checks the bands in the wrong order",
+        "Very fast feeds get the window of fast ones.",
         TABLE,
         (
             ("    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n", ""),
@@ -44,22 +44,22 @@ BAD = (
         ),
     ),
     Bad(
-        "exceeds the cap by one point",
-        "At the cap, runs began to hit a memory limit.",
+        "allows one point more than the cap",
+        "The cap is the size at which runs began to exceed the memory limit.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window, CAP + 1))"),),
         case=TIGHT,
     ),
     Bad(
-        "falls below the minimum by one point",
-        "A window below the minimum is too small for a reliable decision.",
+        "allows one point less than the minimum",
+        "A window below the minimum decides by chance.",
         TABLE,
         (("MINIMUM = 600 ", "MINIMUM = 599 "),),
         case=TIGHT,
     ),
     Bad(
-        "multiplies after applying the cap",
-        "The stability multiplier raises the window above what fits in memory.",
+        "multiplies after the cap",
+        "The stability multiplier increases the window beyond the memory limit.",
         TABLE,
         (
             ("        window = window * STABLE_MULTIPLIER\n", "        pass\n"),
@@ -74,32 +74,32 @@ BAD = (
         case=TIGHT,
     ),
     Bad(
-        "swaps minimum and maximum",
-        "Every window becomes the cap: days of delay, without any visible error.",
+        "swaps smallest and largest",
+        "Every window becomes the cap, which delays alerts by days without an error.",
         TABLE,
         ((BOUNDS, "return min(MINIMUM, max(window, CAP))"),),
     ),
     Bad(
-        "omits a stable feature",
-        "A name is missing from a set, in a diff that is too long to review carefully.",
+        "forgets a stable feature",
+        "A missing name in a set is easily overlooked in a diff.",
         TABLE,
         (('frozenset({"conversions", "revenue"})', 'frozenset({"revenue"})'),),
     ),
     Bad(
-        "matches parts of feature names",
-        "revenue_test is not revenue, but similar names would get twice the delay.",
+        "matches parts of a name",
+        "Features with a similar name, such as revenue_test, get twice the delay.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "any(each in feature_name for each in STABLE_FEATURES)"),),
     ),
     Bad(
-        "ignores the case of feature names",
-        "Revenue and revenue are two columns, and the rule was learned for one.",
+        "ignores the case of names",
+        "Revenue and revenue are two columns, and the rule was learned for one of them.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "feature_name.lower() in STABLE_FEATURES"),),
     ),
     Bad(
         "treats an unknown requirement as high",
-        "A typo in a configuration silently doubles the delay.",
+        "A typing error in a configuration silently doubles the delay.",
         TABLE,
         (
             (
@@ -109,20 +109,20 @@ BAD = (
         ),
     ),
     Bad(
-        "compares requirements as text",
-        "In alphabetical order, low comes after high, so the weakest requirement gets the widest window.",
+        "compares requirements as texts",
+        "As text, low comes after high: the laxest requirement gets the widest window.",
         TABLE,
         (('stability_requirement in ("high", "critical")', 'stability_requirement >= "high"'),),
     ),
     Bad(
-        "returns a float",
-        "A float equals the expected int until it is used in a slice.",
+        "answers with a float",
+        "A float equals the expected int, but a caller cannot slice with it.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window / 1, CAP))"),),
     ),
     Bad(
-        "returns a numpy integer",
-        "An int64 overflows where Python's int grows, and JSON cannot encode it.",
+        "answers with a numpy integer",
+        "An int64 overflows where Python's int grows, and the json module rejects it.",
         TABLE,
         (
             (HEAD, f"from numpy import int64\n\n{HEAD}"),
@@ -130,8 +130,8 @@ BAD = (
         ),
     ),
     Bad(
-        "answers at random",
-        "A random window cannot be replayed, and no alert can be explained.",
+        "uses random numbers",
+        "A random window cannot be replayed, and no alarm can be explained.",
         "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
@@ -143,8 +143,8 @@ BAD = (
         ),
     ),
     Bad(
-        "keeps state in a default argument",
-        "One call influences the next one.",
+        "keeps state in a default",
+        "A call changes the answer to the next one.",
         "dialect",
         (
             ("stability_requirement) -> int", "stability_requirement, seen=[]) -> int"),
@@ -163,15 +163,15 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "reads the name of the host",
+        "reads the name of the machine",
         "An answer that depends on a file differs between hosts.",
         "dialect",
         ((END, '    if open("/etc/hostname").read() == "":\n        window = 0\n' + END),),
         behind=TABLE,
     ),
     Bad(
-        "reaches os through a class",
-        "An empty tuple leads in four steps to every class of the interpreter, and from there to os.",
+        "reaches the operating system through a class",
+        "Four attributes lead from an empty tuple to every class of the interpreter, and from there to os.",
         "dialect",
         (
             (
@@ -184,20 +184,20 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "special-cases one feature",
-        "A feature that no decision mentions gets a window of one point.",
+        "has a special case for one feature",
+        "A feature without a decision gets a window of one point.",
         "follows its decisions",
         ((END, '    if feature_name == "latency":\n        window = 1\n' + END),),
     ),
     Bad(
-        "fails in a narrow band",
-        "Between two velocities that no decision mentions, the window is negative.",
+        "breaks in a narrow band",
+        "The window is negative between two velocities that are in no decision.",
         "mutants",
-        ((END, "    if 61.5 < data_velocity < 61.75:\n        return -window\n" + END),),
+        ((END, "    if 123.1 < 2.0 * data_velocity < 123.6:\n        return -window\n" + END),),
     ),
     Bad(
         "reports another version",
-        "Executions and their labels would be attributed to the previous version.",
+        "Executions and their labels are attributed to the previous version.",
         "signature",
         (("VERSION = 2\n", "VERSION = 1\n"),),
     ),

@@ -1,4 +1,4 @@
-"""Versions of `calculate_adaptive_window` that are equivalent to the golden ones."""
+"""Versions of `calculate_adaptive_window` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -23,7 +23,7 @@ BOUNDS = "    # bounds\n    return max(MINIMUM, min(window, CAP))\n"
 
 GOOD = (
     Good(
-        "checks for the fastest feeds first",
+        "asks for the fastest first",
         (
             (
                 BODY,
@@ -36,7 +36,7 @@ GOOD = (
         ),
     ),
     Good(
-        "swaps the sides of comparisons",
+        "compares the other way round",
         (
             ("if data_velocity > FAST_ABOVE:", "if FAST_ABOVE < data_velocity:"),
             (
@@ -50,7 +50,7 @@ GOOD = (
         ),
     ),
     Good(
-        "returns early for features that are not stable",
+        "returns early where nothing is stable",
         (
             (
                 STABLE,
@@ -64,7 +64,7 @@ GOOD = (
         ),
     ),
     Good(
-        "inlines its constants",
+        "has its numbers in place",
         (
             ("window = FAST_WINDOW\n    # very", "window = 500\n    # very"),
             ("window = window * STABLE_MULTIPLIER", "window += window"),
@@ -72,7 +72,7 @@ GOOD = (
         ),
     ),
     Good(
-        "spells out the bounds",
+        "writes its bounds out",
         (
             (
                 BOUNDS,
@@ -85,7 +85,7 @@ GOOD = (
         case="tight_bounds",
     ),
     Good(
-        "counts exceeded thresholds in a comprehension",
+        "sums up borders in a comprehension",
         (
             (
                 BODY,

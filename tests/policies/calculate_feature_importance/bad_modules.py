@@ -14,32 +14,32 @@ HEAD = "from poet_runtime.context import field, names\n"
 
 BAD = (
     Bad(
-        "iterates over the letters of a text",
-        "If one other feature is given as a text, the rule matches its letters instead of its name.",
+        "iterates over a text of other features",
+        "One other feature, passed as a text, counts if the text contains the name in a rule.",
         TABLE,
         ((COMPANY, 'company = field(context, "other_features", ())'),),
     ),
     Bad(
         "fails without other features",
-        "Without other_features the policy raises, and the alert on the most important feature is lost.",
+        "The policy raises without other_features, and the alert of the most important feature is lost.",
         TABLE,
         ((COMPANY, 'company = frozenset(field(context, "other_features"))'),),
     ),
     Bad(
         "fails without a context",
-        "A caller without any information passes None.",
+        "A caller without information passes None.",
         TABLE,
         ((BASE, '    base = float(context.get("base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "treats a base of zero as missing",
-        "Zero is falsy, so a base that was set to 0 becomes 1 again.",
+        "replaces an importance of 0",
+        "Zero is false: an importance that was set to 0 becomes 1.",
         TABLE,
         ((BASE, '    base = float(field(context, "base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "returns an int",
-        "A caller's int is returned unchanged, and a consumer that stores floats fails on it.",
+        "returns an integer",
+        "An int from the caller is returned as an int, and a column of floats breaks.",
         TABLE,
         (
             (BASE, '    base = field(context, "base_importance", BASE_IMPORTANCE)\n'),
@@ -47,20 +47,20 @@ BAD = (
         ),
     ),
     Bad(
-        "divides by the base",
-        "A base of 0 raises instead of returning 0.",
+        "divides by its base",
+        "A base of 0 raises an error instead of returning 0.",
         TABLE,
         ((RETURN, "return min(max(importance / base, 0.1), 10.0) * base"),),
     ),
     Bad(
         "swaps the limits",
-        "Every importance becomes ten times its base, or a tenth of it.",
+        "Every importance becomes ten times its base, or a tenth.",
         TABLE,
         ((RETURN, "return max(min(importance, 0.1 * base), 10.0 * base)"),),
     ),
     Bad(
-        "matches prefixes of the season",
-        "black_friday_eve starts with black_friday, so the importance triples for a week.",
+        "matches the beginning of a season",
+        "black_friday_eve begins like black_friday, so the importance is tripled for a week.",
         TABLE,
         (
             (
@@ -71,7 +71,7 @@ BAD = (
     ),
     Bad(
         "applies the season to other features",
-        "One `in` is wrong: the season applies to every feature that is monitored together with price.",
+        "With the wrong `in`, the season counts for every feature that is monitored next to price.",
         TABLE,
         (
             (
@@ -82,7 +82,7 @@ BAD = (
     ),
     Bad(
         "applies an interaction in both directions",
-        "Evidence on price with day_of_week is not evidence on day_of_week with price.",
+        "A rule for price with day_of_week is not one for day_of_week with price.",
         TABLE,
         (
             (
@@ -98,8 +98,8 @@ BAD = (
         ),
     ),
     Bad(
-        "stops at the first matching rule",
-        "Importance rules multiply; in a chain of elif, the second one is skipped.",
+        "stops at the first rule that holds",
+        "Rules of importance multiply; as a chain of elif the second is dropped.",
         TABLE,
         (
             (
@@ -110,14 +110,14 @@ BAD = (
         ),
     ),
     Bad(
-        "ignores the case of feature names",
-        "Price and price are two columns.",
+        "ignores the case of names",
+        "Price and price are two different columns.",
         TABLE,
         ((NEVER, "if feature_name.lower() in NEVER_MATTERS_FEATURES:"),),
     ),
     Bad(
         "depends on the order of other features",
-        "Only the first of the other features counts, and the caller decides which one that is.",
+        "Only the first of the other features counts, and their order depends on the caller.",
         TABLE,
         (
             (
@@ -132,9 +132,9 @@ BAD = (
         ),
     ),
     Bad(
-        "replaces an invalid base",
-        "A base that is not a number is the caller's error, and returning 1 would hide it.",
-        "rejects a base that is not a number",
+        "ignores an invalid base",
+        "A base that is not a number is the caller's error, and an answer of 1 hides it.",
+        "rejects a base that is not a number",  # language: keep
         (
             (
                 BASE,
@@ -149,7 +149,7 @@ BAD = (
     ),
     Bad(
         "supports only mappings",
-        "A caller that passes an object instead of a dict gets the importance without any rule.",
+        "A caller with an object instead of a dict gets the importance without its context.",
         TABLE,
         (
             (
@@ -160,7 +160,7 @@ BAD = (
     ),
     Bad(
         "adds noise",
-        "Random noise in the twelfth digit differs in each run, so no replay gives the same bytes.",
+        "Random noise in the twelfth digit: no replay gives the same bytes.",
         "returns the base for unknown features",
         (
             (HEAD, f"from scipy.stats import norm\n\n{HEAD}"),
@@ -168,8 +168,8 @@ BAD = (
         ),
     ),
     Bad(
-        "compares all pairs of other features",
-        "A thousand other features are fast; ten thousand take until the alert is stale.",
+        "compares all pairs of a long list",
+        "With a thousand other features the answer is immediate, with ten thousand the alert is stale.",
         "handles many other features within the time limit",
         (
             (
@@ -183,7 +183,7 @@ BAD = (
     ),
     Bad(
         "reads the environment",
-        "A variable in one shell changes the importance in one process, and the cause is hard to find.",
+        "A variable of one shell changes the importance in one process, which is hard to find.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -192,8 +192,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "reaches the system through numpy",
-        "numpy imports ctypes for its own use, and from there every program is one step away.",
+        "reaches the operating system through numpy",
+        "numpy imports ctypes, from which any program can be started.",
         "dialect",
         (
             (HEAD, f"from numpy import ctypeslib\n\n{HEAD}"),
@@ -202,8 +202,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "loads a file from disk",
-        "A loader that the dialect does not know reads a file and catches the error.",
+        "loads a file",
+        "A loader that the dialect does not list reads a file, and its error is caught.",
         "sandbox",
         (
             (HEAD, f"from scipy.sparse import load_npz\n\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `calculate_feature_importance` that are equivalent to the golden ones."""
+"""Versions of `calculate_feature_importance` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -25,7 +25,7 @@ SEASON = """\
 RETURN = "return min(max(importance, 0.1 * base), 10.0 * base)"
 
 GOOD = (
-    Good("changes the order of the rules", ((NEVER, ""), (PAIR, ""), (SEASON, SEASON + PAIR + NEVER))),
+    Good("asks in another order", ((NEVER, ""), (PAIR, ""), (SEASON, SEASON + PAIR + NEVER))),
     Good(
         "multiplies factors",
         (
@@ -40,7 +40,7 @@ GOOD = (
         ),
     ),
     Good(
-        "nests its conditions",
+        "asks in nested steps",
         (
             (
                 PAIR,
@@ -53,7 +53,7 @@ GOOD = (
         ),
     ),
     Good(
-        "reads the season first",
+        "names its season first",
         (
             (
                 SEASON,
@@ -67,7 +67,7 @@ GOOD = (
         ),
     ),
     Good(
-        "spells out the limits",
+        "writes its limits out",
         (
             (
                 RETURN,
@@ -80,7 +80,7 @@ GOOD = (
         ),
     ),
     Good(
-        "inlines its constants and names",
+        "has its numbers and names in place",
         (
             ('field(context, "base_importance", BASE_IMPORTANCE)', 'field(context, "base_importance", 1)'),
             ("if feature_name in NEVER_MATTERS_FEATURES:", 'if feature_name == "user_location":'),

@@ -32,8 +32,8 @@ RESULT = NUMERIC.replace("return samples", "result = samples")
 
 BAD = (
     Bad(
-        "reverses the direction of a p-value",
-        "With above instead of below, every stable feature alerts and no drift does.",
+        "compares a p-value in the wrong direction",
+        "Every feature without a drift alerts, and no drift does.",
         TABLE,
         (
             (
@@ -43,26 +43,26 @@ BAD = (
         ),
     ),
     Bad(
-        "lowers a threshold by one float",
-        "A p-value of exactly the threshold gives another answer than the decisions.",
+        "has a threshold one step lower",
+        "A p-value of exactly the threshold has the wrong decision.",
         TABLE,
         (("NUMERIC_KS_P_BELOW = 0.05 ", "NUMERIC_KS_P_BELOW = 0.049999999999999996 "),),
     ),
     Bad(
-        "requires both criteria instead of one",
-        "A seasonal drift that only one statistic shows is never found.",
+        "requires two criteria instead of one",
+        "A seasonal drift that only one statistic detects is never found.",
         TABLE,
         (("NUMERIC_SEASONAL_MIN_VOTES = 1 ", "NUMERIC_SEASONAL_MIN_VOTES = 2 "),),
     ),
     Bad(
         "omits the seasonal adjustment",
-        "Every night drifts from every day.",
+        "Every night differs from every day, so all of them alert.",
         TABLE,
         (('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),),
     ),
     Bad(
-        "swaps the preparations of two criteria",
-        "The two thresholds are equal today, but the next version may change only one of them.",
+        "swaps the preparations of two statistics",
+        "The two thresholds are equal today, but the next version may change one of them.",
         TABLE,
         (
             (
@@ -87,14 +87,14 @@ BAD = (
         ),
     ),
     Bad(
-        "treats seasonal categories as numbers",
-        "The rule for numbers comes first, so order statistics are computed on categories.",
+        "takes seasonal categories for numbers",
+        "A statistic of numbers is applied to categories.",
         TABLE,
         (("if samples.is_seasonal and not samples.is_categorical:", "if samples.is_seasonal:"),),
     ),
     Bad(
         "swaps the samples",
-        "Season and self-distances are computed from the sample under test.",
+        "The season and the null quantiles are computed from the current sample.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        reference,\n        current,\n"),),
     ),
@@ -108,44 +108,44 @@ BAD = (
         ),
     ),
     Bad(
-        "uses only the first values",
-        "A drift at the end of a long sample is not seen.",
+        "uses only the beginning of a sample",
+        "A drift at the end of a long sample is not found.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        current[:1000],\n        reference,\n"),),
     ),
     Bad(
-        "drops the context",
-        "Without it, the season that the caller knows is estimated, and the impact of an alert is lost.",
+        "loses the context",
+        "Without it the known season is estimated, and the impact of an alert is lost.",
         TABLE,
         (("        context=context,\n", ""),),
     ),
     Bad(
-        "drops the feature name",
-        "The answer is right but not attributed to a feature, so no rule learns from feedback on it.",
+        "loses the name of the feature",
+        "The answer is right, but feedback on it cannot be assigned to a feature.",
         TABLE,
         (("        feature=feature,\n", ""),),
     ),
     Bad(
         "reports another version",
-        "Feedback on this version counts for the previous one.",
+        "Feedback on this version is attributed to the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
         "reports another rule",
-        "The answer is right under the wrong id, so evidence goes to a rule that did not decide.",
+        "The answer is right, but its evidence is attributed to a rule that did not decide.",
         TABLE,
         (('        "numeric",\n', '        "categorical",\n'),),
     ),
     Bad(
-        "decides without comparable samples",
-        "Every statistic of an empty sample is NaN, and NaN is below no threshold: no drift.",
+        "continues with an empty sample",
+        "Every statistic of an empty sample is NaN, which never exceeds a threshold.",
         TABLE,
         ((UNDECIDED, "    if not samples.reason:\n        pass\n"),),
     ),
     Bad(
-        "hides missing data",
-        "A pipeline that delivers no data at all is reported as no drift.",
+        "does not report missing data",
+        "A pipeline that delivers no data is reported as 'no drift'.",
         TABLE,
         (
             (
@@ -155,7 +155,7 @@ BAD = (
         ),
     ),
     Bad(
-        "treats an error as no drift",
+        "reports an error as no drift",
         "A column of the wrong type is monitored for months and never drifts.",
         "rejects wrong types",
         (
@@ -168,8 +168,8 @@ BAD = (
         ),
     ),
     Bad(
-        "returns a numpy boolean",
-        "numpy's False is not False: `is False`, JSON and isinstance all treat it differently.",
+        "answers with a numpy boolean",
+        "numpy's False differs from False for `is`, for JSON and for isinstance.",
         TABLE,
         (
             (HEAD, f"from numpy import bool_\n\n{HEAD}"),
@@ -184,7 +184,7 @@ BAD = (
     ),
     Bad(
         "reports another threshold",
-        "The reported threshold is not the one that decided, so no one can verify the alert.",
+        "The threshold in the answer is not the one that decided, so the alert cannot be verified.",
         TABLE,
         (
             (
@@ -198,14 +198,14 @@ BAD = (
         ),
     ),
     Bad(
-        "requires too many points",
-        "A new feature has few points, so the monitor silently ignores its first weeks.",
+        "requires more points than available",
+        "A new feature has few points, and is not monitored in its first weeks.",
         TABLE,
         ((UNDECIDED, UNDECIDED.replace("samples.reason:", "samples.reason or len(current) < 30:")),),
     ),
     Bad(
         "gives up on large samples",
-        "The feature with the most traffic is no longer monitored.",
+        "The feature with the most data is no longer monitored.",
         "detects a shift in large samples within the time limit",
         (
             (
@@ -235,7 +235,7 @@ BAD = (
     ),
     Bad(
         "sorts its arguments",
-        "The call changes the order of the caller's array.",
+        "The caller's array is in another order after the call.",
         "does not modify its arguments",
         (
             (HEAD, f"from numpy import asarray, ndarray\n\n{HEAD}"),
@@ -247,8 +247,8 @@ BAD = (
         ),
     ),
     Bad(
-        "fills missing values with zeros",
-        "Where a sensor fails, its NaN become zeros in the caller's own array.",
+        "replaces missing values with zeros",
+        "The NaN values of a failed sensor become zeros, in the caller's array.",
         "reports missing data",
         (
             (HEAD, f"from numpy import nan_to_num, ndarray\n\n{HEAD}"),
@@ -260,8 +260,8 @@ BAD = (
         ),
     ),
     Bad(
-        "depends on the first value",
-        "The first value of a sample without times carries no information.",
+        "lets the first value decide",
+        "The first value of a sample without times has no meaning.",
         "ignores the order of current",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
@@ -274,7 +274,7 @@ BAD = (
     ),
     Bad(
         "depends on the unit",
-        "The feature drifts in millimeters but not in meters.",
+        "It alerts for millimeters but not for meters.",
         "is invariant to unit and origin",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
@@ -287,15 +287,15 @@ BAD = (
         ),
     ),
     Bad(
-        "writes to a file",
-        "A policy that writes to a disk fills it and bypasses access control.",
+        "writes a file",
+        "Files of a policy fill the disk, and may leak data.",
         "dialect",
         ((UNDECIDED, '    print(feature, file=open("/tmp/drifts", "a"))\n' + UNDECIDED),),
         behind=TABLE,
     ),
     Bad(
         "opens a socket",
-        "A sample that is sent elsewhere is a leak of customer data.",
+        "Sending a sample elsewhere leaks customer data.",
         "dialect",
         (
             (HEAD, f"import socket\n\n{HEAD}"),
@@ -308,8 +308,8 @@ BAD = (
         behind="sandbox",
     ),
     Bad(
-        "leaves a thread running",
-        "Each call leaves one more thread, until the program runs out of memory.",
+        "leaves a thread behind",
+        "Each call leaves one more thread, until memory is exhausted.",
         "dialect",
         (
             (HEAD, f"import threading\n\n{HEAD}"),
@@ -322,8 +322,8 @@ BAD = (
         behind="sandbox",
     ),
     Bad(
-        "changes its signature",
-        'Callers that omit the feature get the rules of a feature named "all".',
+        "has another signature",
+        "A call without a feature uses the rules of a feature named 'all'.",
         "signature",
         (('feature="", current_times', 'feature="all", current_times'),),
     ),

@@ -1,4 +1,4 @@
-"""Versions of `detect_drift` that are equivalent to the golden ones."""
+"""Versions of `detect_drift` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -35,11 +35,11 @@ HEAD = "    # numeric-seasonal\n"
 
 GOOD = (
     Good(
-        "checks for categories first",
+        "asks for categories first",
         ((CATEGORICAL, ""), (HEAD, CATEGORICAL + HEAD), (SEASONAL, "if samples.is_seasonal:")),
     ),
     Good(
-        "names its arguments and constants",
+        "names its arguments and its numbers",
         (
             (
                 COMPARE,
@@ -64,7 +64,7 @@ GOOD = (
         ),
     ),
     Good(
-        "checks whether it can decide",
+        "asks whether it can decide",
         (
             (
                 UNDECIDED,
@@ -74,7 +74,7 @@ GOOD = (
         ),
     ),
     Good(
-        "reads its criteria from a tuple",
+        "gives its criteria from a tuple",
         (
             (
                 NUMERIC,
@@ -86,7 +86,7 @@ GOOD = (
         ),
     ),
     Good(
-        "swaps its branches",
+        "has branches the other way round",
         (
             (CATEGORICAL, ""),
             (

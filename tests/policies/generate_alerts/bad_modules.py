@@ -34,8 +34,8 @@ BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 BAD = (
     Bad(
-        "drops one of two alerts of equal severity",
-        "In a dict keyed by severity, the second alert of a severity replaces the first.",
+        "drops one of two alerts of the same severity",
+        "In a dict by severity, the second alert replaces the first.",
         TABLE,
         (
             (
@@ -49,8 +49,8 @@ BAD = (
         ),
     ),
     Bad(
-        "compares severities as text",
-        "In alphabetical order, critical comes first, so the most severe drifts are suppressed.",
+        "compares severities as texts",
+        "As text, 'critical' sorts first, so the most severe drifts are suppressed first.",
         TABLE,
         (
             (
@@ -65,32 +65,32 @@ BAD = (
         ),
     ),
     Bad(
-        "extends a suppression by one hour",
-        "Alerts are missed for an hour without evidence.",
+        "ends a suppression an hour late",
+        "Alerts are suppressed for an hour longer than people agreed to.",
         TABLE,
         (("USELESS_LATENCY_P50_UNTIL = 1713139200.0", "USELESS_LATENCY_P50_UNTIL = 1713142800.0"),),
     ),
     Bad(
-        "extends the cool-down by one second",
-        "For hourly runs, that second decides whether the next run alerts.",
+        "cools down for a second too long",
+        "With hourly runs, this second decides whether the next alert is sent.",
         TABLE,
         (("COOL_DOWN_SECONDS = 3600.0", "COOL_DOWN_SECONDS = 3601.0"),),
     ),
     Bad(
-        "treats time 0 as no time",
-        "Zero is falsy: for a clock that starts at 0, as in every simulation, nothing is suppressed.",
+        "treats time 0 as unknown",
+        "Zero is false: with a clock that starts at 0, as in simulations, nothing is suppressed.",
         TABLE,
         (("if moment is not None and moment <", "if moment and moment <"),),
     ),
     Bad(
         "supports only times in seconds",
-        "A datetime, which most callers pass, raises.",
+        "A datetime, which most callers pass, raises an error.",
         TABLE,
         ((MOMENT, "    moment = now\n"), ("    to_timestamp,\n", "")),
     ),
     Bad(
         "ignores the holdout",
-        "Suppressed alerts are never labeled again, so the suppression never ends.",
+        "Suppressed alerts are never labeled again, so a suppression never ends.",
         TABLE,
         ((HOLDOUT, "asked = ()"), ("    holdout,\n", "")),
     ),
@@ -101,8 +101,8 @@ BAD = (
         ((HOLDOUT, "taken, asked = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)"),),
     ),
     Bad(
-        "draws the holdout at random",
-        "The share differs in every call, so a repeated plan holds out other alerts.",
+        "draws the holdout at random instead of by id",
+        "Each call draws another holdout, so a repeated plan differs.",
         TABLE,
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
@@ -117,32 +117,32 @@ BAD = (
         ),
     ),
     Bad(
-        "summarizes a batch before groups",
-        "The rules are in the wrong order: three drifts with a known cause are summarized without it.",
+        "applies the batch before groups",
+        "Two rules in the wrong order: three drifts with a known cause are reported without it.",
         TABLE,
         ((GROUP, ""), (BATCH, BATCH + GROUP)),
     ),
     Bad(
-        "summarizes one alert too early",
-        "A comparison is off by one from the decisions' at_least.",
+        "uses the wrong size of a batch",
+        "The comparison is strict, but the decisions say 'at least'.",
         TABLE,
         (("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > BATCH_AT_LEAST:"),),
     ),
     Bad(
-        "raises thresholds for suppressed features",
-        "Thresholds are raised for waiting results only; a suppressed feature has none.",
+        "raises thresholds of suppressed alerts",
+        "Only remaining alerts have raised thresholds; a suppressed feature has none.",
         TABLE,
         ((BARS, BARS.replace("waiting", "drifted(drift_results)")),),
     ),
     Bad(
-        "omits a feature of a group",
-        "One name is missing from a set.",
+        "leaves out a feature of a group",
+        "A name is missing from a set.",
         TABLE,
         (('frozenset({"ad_spend", "clicks", "sessions"})', 'frozenset({"ad_spend", "clicks"})'),),
     ),
     Bad(
-        "ignores the case of feature names",
-        "Latency_P50 and latency_p50 are two columns, and only one has labels.",
+        "ignores the case of names",
+        "Latency_P50 and latency_p50 are two columns, and only one of them was labeled useless.",
         TABLE,
         (
             (
@@ -160,13 +160,13 @@ BAD = (
     ),
     Bad(
         "reports the wrong rule",
-        "Feedback on this alert would be credited to another rule.",
+        "Labels of this alert train another rule.",
         TABLE,
         (('suppress(taken, "useless-latency_p50")', 'suppress(taken, "cool-down")'),),
     ),
     Bad(
-        "lowers the severity of a summary",
-        "A summary of a critical drift that is marked as medium waits until Monday.",
+        "reduces the severity of a summary",
+        "A critical drift in a summary of medium severity waits until Monday.",
         TABLE,
         (
             (RESULTS, "from poet_runtime.results import Alert, AlertPlan\n"),
@@ -181,15 +181,15 @@ BAD = (
         ),
     ),
     Bad(
-        "drops equal results",
-        "Two equal results are two drifts: the same feature of two models looks like a duplicate.",
+        "drops repeated results",
+        "Equal results are separate: the same feature of two models looks like a repetition.",
         "includes every drifted result once",
         ((FOUND, FOUND + "    waiting = tuple({repr(each): each for each in waiting}.values())\n"),),
     ),
     Bad(
-        "ignores arguments that are not results",
-        "A caller's error is hidden, together with the drift that should have been passed.",
-        "rejects arguments that are not results",
+        "ignores invalid results",
+        "The caller's error is hidden, and the drift is lost.",
+        "rejects arguments that are not results",  # language: keep
         (
             (RESULTS, "from poet_runtime.results import AlertPlan, DriftResult\n"),
             (
@@ -199,14 +199,14 @@ BAD = (
         ),
     ),
     Bad(
-        "exhausts an iterator",
-        "After counting, an iterator is empty, so the plan reports no drift.",
+        "counts before it iterates",
+        "An iterator is exhausted after counting, so the plan is empty.",
         "accepts results in any iterable",
         ((FOUND, f"    count = len(tuple(drift_results))\n{FOUND}    waiting = waiting if count else ()\n"),),
     ),
     Bad(
-        "searches a list for every result",
-        "A hundred models that drift together are planned in a second, a hundred thousand not in a day.",
+        "compares all pairs of results",
+        "A hundred drifts are planned in a second, a hundred thousand not in a day.",
         "plans many results within the time limit",
         (
             (
@@ -218,8 +218,8 @@ BAD = (
         ),
     ),
     Bad(
-        "depends on the order of results",
-        "The order of results depends on a race between callers.",
+        "plans in the order of arrival",
+        "The order of alerts depends on a race between results.",
         "ignores the order",
         (
             (
@@ -230,8 +230,8 @@ BAD = (
         ),
     ),
     Bad(
-        "keeps state in a global list",
-        "A list at module level is shared by all callers and grows forever.",
+        "keeps state at module level",
+        "A list at module level is shared by all callers and grows without bound.",
         "dialect",
         (
             ("VERSION = 2\n", "VERSION = 2\nSEEN = []\n"),
@@ -240,8 +240,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "keeps state in a default argument",
-        "The history of one caller influences the alerts of the next.",
+        "keeps state in a default",
+        "The history of one caller decides the alerts of the next.",
         "dialect",
         (
             ("drift_results, *, history=(), now=None", "drift_results, *, history=(), now=None, known=[]"),
@@ -254,7 +254,7 @@ BAD = (
     ),
     Bad(
         "runs another program",
-        "The alert is sent directly, and a thousand times during validation.",
+        "The program runs a thousand times while the candidate is validated.",
         "dialect",
         (
             (HEAD, f"import subprocess\n\n{HEAD}"),

@@ -1,4 +1,4 @@
-"""Versions of `generate_alerts` that are equivalent to the golden ones."""
+"""Versions of `generate_alerts` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -25,7 +25,7 @@ BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 GOOD = (
     Good(
-        "inlines its constants",
+        "has its numbers in place",
         (
             ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 3600.0)"),
             ("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > 2:"),
@@ -33,7 +33,7 @@ GOOD = (
         ),
     ),
     Good(
-        "swaps the sides of a time comparison",
+        "asks for the end the other way round",
         (
             (
                 "if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:",
@@ -42,7 +42,7 @@ GOOD = (
         ),
     ),
     Good(
-        "suppresses useless results in a loop",
+        "takes the useless out by hand",
         (
             (
                 APART,
@@ -58,7 +58,7 @@ GOOD = (
         ),
     ),
     Good(
-        "creates its alerts one by one",
+        "makes its alerts one by one",
         (
             (
                 EVERY,
@@ -72,7 +72,7 @@ GOOD = (
         ),
     ),
     Good(
-        "chooses between a summary and individual alerts",
+        "either sums up or tells each",
         (
             (
                 BATCH,
@@ -87,7 +87,7 @@ GOOD = (
         ),
     ),
     Good(
-        "applies the cool-down in a loop",
+        "holds back by hand",
         (
             (
                 HELD,

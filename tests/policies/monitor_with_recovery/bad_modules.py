@@ -24,86 +24,86 @@ END = "    return outcome\n"
 
 BAD = (
     Bad(
-        "samples a table at the threshold",
-        "A table of exactly the largest size that works in full is monitored on a fifth of its rows.",
+        "samples at the border",
+        "A table of exactly the largest size that works in full is sampled.",
         TABLE,
         (("if run.rows > SAMPLE_ROWS_ABOVE:", "if run.rows >= SAMPLE_ROWS_ABOVE:"),),
     ),
     Bad(
-        "samples before checking for missing values",
-        "The rules are in the wrong order: a sample is reported as sparse, and the losses add up wrongly.",
+        "samples before the check for missing values",
+        "Two rules in the wrong order: a sample is reported as sparse, and the losses are wrong.",
         TABLE,
         ((SPARSE, ""), (SAMPLE, SAMPLE + SPARSE)),
     ),
     Bad(
-        "confuses size and sample size",
+        "confuses the threshold and the sample size",
         "The sample is as large as the table that was too large.",
         TABLE,
         (("run.sampled(SAMPLE_ROWS, ", "run.sampled(SAMPLE_ROWS_ABOVE, "),),
     ),
     Bad(
-        "omits the quality loss of a sample",
-        "A fifth of the data is reported as all of it.",
+        "reports no loss for a sample",
+        "A fifth of the data is reported as a full run.",
         TABLE,
         (("SAMPLE_QUALITY_LOSS = 0.05 ", "SAMPLE_QUALITY_LOSS = 0.0 "),),
     ),
     Bad(
-        "applies one deadline to all computations",
-        "A computation that takes longer by nature is always stopped.",
+        "applies a deadline to all computations",
+        "Computations that need more time are always killed.",
         TABLE,
         ((COMPUTATION, "    if run.computation or DEADLINE_KL_DIVERGENCE_COMPUTATION:\n"),),
     ),
     Bad(
-        "matches prefixes of computations",
-        "kl_divergence_2 is another computation, for which there are no measurements.",
+        "matches the beginning of a name",
+        "kl_divergence_2 is another computation without any measurements.",
         TABLE,
         ((COMPUTATION, "    if run.computation.startswith(DEADLINE_KL_DIVERGENCE_COMPUTATION):\n"),),
     ),
     Bad(
-        "starts the deadline one row late",
+        "starts its deadline one row late",
         "The smallest table that was measured has no deadline.",
         TABLE,
         (("            run.rows >= DEADLINE_KL", "            run.rows > DEADLINE_KL"),),
     ),
     Bad(
-        "confuses milliseconds with seconds",
-        "A deadline that is a thousand times too long has no effect.",
+        "confuses milliseconds and seconds",
+        "A deadline that is a thousand times as long has no effect.",
         TABLE,
         (("SECONDS = 5.06e-05", "SECONDS = 5.06e-02"),),
     ),
     Bad(
-        "ignores the number of rows",
-        "Fifty microseconds for every table would stop each run before it starts.",
+        "forgets how time grows with rows",
+        "Fifty microseconds for every table: each run is killed before it begins.",
         TABLE,
         (("                per_rows=DEADLINE_KL_DIVERGENCE_PER_ROWS,\n", ""),),
     ),
     Bad(
         "ignores the deadline",
-        "The deadline is computed but not enforced, so a hanging run blocks the program.",
+        "The deadline is computed but not used, so a run that hangs blocks the program.",
         TABLE,
         (("            run = run.within(", "            late = run.within("),),
     ),
     Bad(
         "reserves no time for a fallback",
-        "At the deadline there is no time left for the sample, so the fallback never works.",
+        "After a timeout there is no time left for the sample, so the fallback never works.",
         TABLE,
         ((FULL, "    outcome = run.full()\n"),),
     ),
     Bad(
         "recovers from every error",
-        "A wrong column is retried on a sample, and the error is reported an hour later.",
+        "A wrong column is tried again on a sample, and the error is reported an hour later.",
         TABLE,
         ((FAILED, "    if outcome.error:\n"),),
     ),
     Bad(
         "never recovers",
-        "Error names are lower case, so a capitalized name never matches and the rule has no effect.",
+        "Kinds of errors are lower case, so the rule never applies.",
         TABLE,
         ((FAILED, '    if outcome.error == "Timeout":\n'),),
     ),
     Bad(
         "tries three times",
-        "A monitor that writes, or that calls a service, does so three times.",
+        "A monitor that writes or calls a service does so three times.",
         TABLE,
         (
             (
@@ -115,14 +115,14 @@ BAD = (
         ),
     ),
     Bad(
-        "runs the monitor once to warm up",
-        "Every monitor runs twice, which doubles the cost.",
+        "runs once to warm up",
+        "Every monitor runs twice and costs twice as much.",
         TABLE,
         ((FULL, f"    run.full(spares_time=True)\n{FULL}"),),
     ),
     Bad(
-        "builds its own outcome",
-        "Warnings, rows and duration are lost, so no rule can be learned from the run.",
+        "creates an outcome by itself",
+        "Warnings, rows and duration are lost, so nothing can be learned from the run.",
         TABLE,
         (
             (
@@ -137,14 +137,14 @@ BAD = (
     ),
     Bad(
         "reports another version",
-        "Labels of this version count for the previous one.",
+        "Feedback on this version is attributed to the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
-        "treats a caller's error as a run",
-        "A monitor that is not callable is a programming error, but looks like a full run without results.",
-        "rejects a monitor that is not callable",
+        "hides an error of the caller",
+        "A monitor that is not callable is a programming error, but is reported as a full run.",
+        "rejects a monitor that is not callable",  # language: keep
         (
             (
                 PREPARE,
@@ -156,8 +156,8 @@ BAD = (
         ),
     ),
     Bad(
-        "detects no drift without a monitor",
-        "Without a monitor the policy must detect drift; the number of rows is not a drift result.",
+        "monitors nothing without a monitor",
+        "Without a monitor it must detect drift, but it returns the length of the table.",
         "detects drift without a monitor",
         (
             (
@@ -168,8 +168,8 @@ BAD = (
         ),
     ),
     Bad(
-        "sorts the caller's columns",
-        "A call that should only read the rows destroys their alignment.",
+        "sorts the columns that it is given",
+        "The values of the caller's rows no longer belong together.",
         "does not modify its data",
         (
             (
@@ -182,8 +182,8 @@ BAD = (
         ),
     ),
     Bad(
-        "hides the failure of a monitor",
-        "A failure is reported as a full run without results.",
+        "hides a failure of the monitor",
+        "A fault is reported as a full run without a finding.",
         "boundary table",
         (
             (
@@ -195,14 +195,14 @@ BAD = (
         ),
     ),
     Bad(
-        "retries forever",
-        "A service that is down is called without a pause until the program is stopped.",
+        "retries without a limit",
+        "A service that is down is called without a pause until the program is killed.",
         "dialect",
         ((FULL, f"{FULL}    while outcome.error:\n        outcome = run.full(spares_time=True)\n"),),
     ),
     Bad(
-        "leaves a process running",
-        "Each call leaves one more process, which outlives the program.",
+        "leaves a process behind",
+        "Each call leaves one more process, which outlives the call.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -216,7 +216,7 @@ BAD = (
     ),
     Bad(
         "reads a setting from the environment",
-        "A variable in one shell disables deadlines, and no test runs with it.",
+        "A variable of one shell disables deadlines, and no test sets it.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -224,8 +224,8 @@ BAD = (
         ),
     ),
     Bad(
-        "reads the host name through the runtime",
-        "Imports of the runtime are not part of its public API, and os is one of them.",
+        "reads a file through the runtime",
+        "Modules that the runtime imports are not part of the dialect; they lead to os.",
         "dialect",
         (
             (HEAD, f"from poet_runtime.recovery.process import os\n{HEAD}"),

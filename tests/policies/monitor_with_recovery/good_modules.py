@@ -1,4 +1,4 @@
-"""Versions of `monitor_with_recovery` that are equivalent to the golden ones."""
+"""Versions of `monitor_with_recovery` that say the same in other words."""
 
 from tests.variants import Good
 
@@ -32,7 +32,7 @@ FULL = "    outcome = run.full(spares_time=True)\n"
 
 GOOD = (
     Good(
-        "returns early without a fallback",
+        "returns what needs no second try",
         (
             (
                 FAILED,
@@ -45,7 +45,7 @@ GOOD = (
         ),
     ),
     Good(
-        "chains its comparisons",
+        "compares in chains",
         (
             (
                 REACH,
@@ -59,7 +59,7 @@ GOOD = (
         ),
     ),
     Good(
-        "inlines its constants",
+        "has its numbers in place",
         (
             (SAMPLE, "    if run.rows >= 54001:\n        run = run.sampled(10000, quality_loss=0.05)\n"),
             ("run.features >= DEADLINE_KL_DIVERGENCE_FEATURES_FROM", "run.features == 500"),
@@ -67,7 +67,7 @@ GOOD = (
         ),
     ),
     Good(
-        "names the prepared run",
+        "names what it has prepared",
         (
             (
                 PREPARE,
@@ -80,11 +80,11 @@ GOOD = (
         ),
     ),
     Good(
-        "reserves time first",
+        "says that it keeps time before it does",
         ((FULL, "    keeps_time = True\n    outcome = run.full(spares_time=keeps_time)\n"),),
     ),
     Good(
-        "samples in a conditional expression",
+        "samples by a conditional expression",
         (
             (
                 SAMPLE,

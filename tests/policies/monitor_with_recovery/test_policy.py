@@ -119,7 +119,7 @@ REJECTED: dict[str, tuple[tuple[Rule, ...], str]] = {
     "a range from zero": ((deadline(features=(0, 5)),), "1 <= from <= to"),
     "no time": ((deadline(seconds=0.0),), "expected seconds above 0"),
     "less time for more work": ((deadline(per_rows=-0.5),), "exponents of at least 0"),
-    "an overflow": ((deadline(per_rows=400.0),), "hold the rule instead"),
+    "an overflow": ((deadline(per_rows=400.0),), "keep the rule as a candidate"),
     "an infinite time": ((deadline(seconds=float("inf")),), "expected a finite number"),
     "two fallbacks for one error": (
         (fallback("value"), msgspec.structs.replace(fallback("value"), id="fallback-x")),

@@ -161,7 +161,7 @@ def evaluate(module: ModuleType, probe: Probe) -> object:
     return (
         sorted(map(repr, plan.alerts)),
         sorted(map(repr, plan.suppressed)),
-        sorted((name, repr(bar)) for name, bar in plan.thresholds.items()),
+        sorted((name, repr(threshold)) for name, threshold in plan.thresholds.items()),
         plan.policy_version,
     )
 

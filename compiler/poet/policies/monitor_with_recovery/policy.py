@@ -184,7 +184,7 @@ def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
     if logarithm > math.log(_LONGEST_S):
         raise RenderError(
             f"rule {rule.id!r}: {deadline} is more than {_LONGEST_S:g} s for the largest table that it "
-            "covers; hold the rule instead"
+            "covers; keep the rule as a candidate"
         )
 
 
