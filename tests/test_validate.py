@@ -100,11 +100,16 @@ BAD = {
         ALWAYS + 'return samples.decide(\n        "numeric"',
         "reports the deciding statistic",
     ),
-    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "includes every drifted"),
+    "drops an alert": (
+        "generate_alerts",
+        "individual_alerts(waiting,",
+        "individual_alerts(waiting[1:],",
+        "includes every drifted",
+    ),
     "alerts twice": (
         "generate_alerts",
-        "individual(waiting,",
-        "individual((*waiting, *waiting),",
+        "individual_alerts(waiting,",
+        "individual_alerts((*waiting, *waiting),",
         "includes every drifted",
     ),
     "depends on the order": (
