@@ -68,7 +68,11 @@ GROUPS = """        groups={
             "group-b": GROUP_B_FEATURES,
         },
 """
-(WITHIN,) = (line for line in SOURCE.splitlines(keepends=True) if "= below_threshold(" in line)
+WITHIN = SOURCE[
+    SOURCE.index("    taken, waiting = below_threshold(") : SOURCE.index(
+        '    suppressed.extend(suppress(taken, "cool-down"'
+    )
+]
 ABOVE_ALONE = """    taken = tuple(
         each
         for each in waiting
