@@ -134,7 +134,7 @@ BAD = (
     Bad(
         "ignores an invalid base",
         "A base that is not a number is the caller's error, and an answer of 1 hides it.",
-        "rejects a base that is not a number",  # language: keep
+        "rejects a base that is not a number",
         (
             (
                 BASE,

@@ -189,7 +189,7 @@ BAD = (
     Bad(
         "ignores invalid results",
         "The caller's error is hidden, and the drift is lost.",
-        "rejects arguments that are not results",  # language: keep
+        "rejects arguments that are not results",
         (
             (RESULTS, "from poet_runtime.results import AlertPlan, DriftResult\n"),
             (

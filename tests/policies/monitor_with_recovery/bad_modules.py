@@ -144,7 +144,7 @@ BAD = (
     Bad(
         "hides an error of the caller",
         "A monitor that is not callable is a programming error, but is reported as a full run.",
-        "rejects a monitor that is not callable",  # language: keep
+        "rejects a monitor that is not callable",
         (
             (
                 PREPARE,
