@@ -157,7 +157,7 @@ BAD = (
     Bad(
         "reports an error as no drift",
         "A column of the wrong type is monitored for months and never drifts.",
-        "refuses wrong types",
+        "rejects wrong types",
         (
             (
                 COMPARE,
@@ -206,7 +206,7 @@ BAD = (
     Bad(
         "gives up on large samples",
         "The feature with the most data is no longer monitored.",
-        "finds a shift in large samples in time",
+        "detects a shift in large samples within the time limit",
         (
             (
                 NUMERIC,
@@ -222,7 +222,7 @@ BAD = (
     Bad(
         "compares all pairs of points",
         "A hundred thousand points take a minute, for a feature that is checked every second.",
-        "finds a shift in large samples in time",
+        "detects a shift in large samples within the time limit",
         (
             (
                 COMPARE,
@@ -236,7 +236,7 @@ BAD = (
     Bad(
         "sorts its arguments",
         "The caller's array is in another order after the call.",
-        "leaves its arguments alone",
+        "does not modify its arguments",
         (
             (HEAD, f"from numpy import asarray, ndarray\n\n{HEAD}"),
             (
@@ -262,7 +262,7 @@ BAD = (
     Bad(
         "lets the first value decide",
         "The first value of a sample without times has no meaning.",
-        "forgets the order of current",
+        "ignores the order of current",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
@@ -275,7 +275,7 @@ BAD = (
     Bad(
         "depends on the unit",
         "It alerts for millimeters but not for meters.",
-        "is blind to unit and origin",
+        "is invariant to unit and origin",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (

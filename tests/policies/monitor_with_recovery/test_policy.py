@@ -49,7 +49,7 @@ def test_rules_are_rendered_in_the_order_of_execution() -> None:
 def test_every_number_is_a_constant_with_its_reason() -> None:
     """The first constant of a rule has the reason, the others refer to it."""
     source = source_of(sample(above=50_000, rows=10_000, loss=0.05))
-    assert "SAMPLE_ROWS_ABOVE = 50000  # was run in full: a sample is enough\n" in source
+    assert "SAMPLE_ROWS_ABOVE = 50000  # was a full run: a sample is enough\n" in source
     assert "SAMPLE_ROWS = 10000  # as above\nSAMPLE_QUALITY_LOSS = 0.05  # as above\n" in source
 
 

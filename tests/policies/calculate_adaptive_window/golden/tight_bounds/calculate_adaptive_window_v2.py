@@ -15,11 +15,11 @@ VERSION: Final = 2
 # Preset: one window for every velocity
 WINDOW: Final = 5000
 
-# points per hour Was 5000: 4 h late at 1000 points and more, n = 37
+# points per hour Was 5000: 4 h of delay at 1000 points or more, n = 37
 FAST_ABOVE: Final = 5000.0
 FAST_WINDOW: Final = 500
 
-# Learned: 15 false alarms a day (11-20), n = 24
+# Learned: 15 false alarms per day (11-20), n = 24
 STABLE_FEATURES: Final = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER: Final = 2
 

@@ -42,8 +42,8 @@ NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO_TO_MAX: Final = 1.0  # times the
 # Preset: chi-square of homogeneity, p < 0.05
 CATEGORICAL_CHI_SQUARE_P: Final = 0.05
 
-# Was KS p < 0.05: 41 % false alarms on large samples (35–48 %), n = 212, and what it found in between was not
-# worth the hours that people spent on it
+# Was KS p < 0.05: 41 % false alarms on large samples (35–48 %), n = 212, and its other alerts did not justify
+# the hours of investigation
 NUMERIC_KS_P: Final = 0.001
 NUMERIC_WASSERSTEIN_RAW: Final = 0.25  # standard deviations of the reference
 NUMERIC_WASSERSTEIN_DETRENDED: Final = 0.3  # standard deviations of the reference

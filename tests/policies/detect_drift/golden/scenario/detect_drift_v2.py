@@ -15,7 +15,8 @@ __all__ = ["detect_drift"]
 
 VERSION: Final = 2
 
-# Was KS p < 0.05: 72 % of its alerts were false (55 %-86 %), n = 80; this finds 100 % of the known drifts
+# Was KS p < 0.05: 72 % of its alerts were false alarms (55 %-86 %), n = 80; the new rule finds 100 % of the
+# known drifts
 NUMERIC_SEASONAL_WASSERSTEIN_RATIO: Final = 1.7  # times the 90 % quantile of the self-distances
 NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO: Final = 1.7  # times the 90 % quantile of the self-distances
 

@@ -18,7 +18,7 @@ VERSION: Final = 1
 # Preset: chi-square of homogeneity, p < 0.05
 CATEGORICAL_CHI_SQUARE_P: Final = 0.05
 
-# Preset: further off than any window of the reference itself
+# Preset: more than the null maximum of the reference
 NUMERIC_WASSERSTEIN_RATIO_TO_MAX: Final = 1.0  # times the largest self-distance
 
 

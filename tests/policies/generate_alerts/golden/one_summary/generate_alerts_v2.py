@@ -27,20 +27,21 @@ __all__ = ["generate_alerts"]
 
 VERSION: Final = 2
 
-# Was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+# Was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
 COOL_DOWN_SECONDS: Final = 3600.0
 COOL_DOWN_FACTOR: Final = 1.5
 COOL_DOWN_SEVERITY_BELOW: Final = "high"
 
-# Was an alert each: 58 of 60 times two of them had one cause
+# Was individual alerts: 58 of 60 joint alerts on two of these features had the same cause
 GROUP_AD_SPEND_FEATURES: Final = frozenset({"ad_spend", "clicks", "sessions"})
 GROUP_AD_SPEND_AT_LEAST: Final = 2
 
-# Was an alert each: 31 of 33 times two of them had one cause
+# Was individual alerts: 31 of 33 joint alerts on two of these features had the same cause
 GROUP_CLICKS_FEATURES: Final = frozenset({"clicks", "conversions"})
 GROUP_CLICKS_AT_LEAST: Final = 2
 
-# Was an alert each: 12 of 12 batches this large had one cause
+# Was individual alerts: 12 of 12 batches of at least 3 alerts had the same cause
 BATCH_AT_LEAST: Final = 3
 
 

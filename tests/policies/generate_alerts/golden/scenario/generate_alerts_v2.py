@@ -28,22 +28,23 @@ __all__ = ["generate_alerts"]
 
 VERSION: Final = 2
 
-# Was alerted: 60 of 60 alerts useless; 75% would be even
+# Was not suppressed: 60 of 60 alerts were useless; the break-even is 75%
 USELESS_LATENCY_P50_UNTIL: Final = 1713139200.0
 USELESS_LATENCY_P50_FEATURES: Final = frozenset({"latency_p50"})
 USELESS_LATENCY_P50_SEVERITY_BELOW: Final = "high"
 USELESS_LATENCY_P50_HOLDOUT: Final = 0.1
 
-# Was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+# Was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
 COOL_DOWN_SECONDS: Final = 3600.0
 COOL_DOWN_FACTOR: Final = 3.0
 COOL_DOWN_SEVERITY_BELOW: Final = "high"
 
-# Was an alert each: 60 of 60 times two of them had one cause
+# Was individual alerts: 60 of 60 joint alerts on two of these features had the same cause
 GROUP_AD_SPEND_FEATURES: Final = frozenset({"ad_spend", "clicks", "sessions"})
 GROUP_AD_SPEND_AT_LEAST: Final = 3
 
-# Was an alert each: 20 of 20 batches this large had one cause
+# Was individual alerts: 20 of 20 batches of at least 3 alerts had the same cause
 BATCH_AT_LEAST: Final = 3
 
 

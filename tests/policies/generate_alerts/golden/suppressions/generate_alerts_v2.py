@@ -26,20 +26,21 @@ __all__ = ["generate_alerts"]
 
 VERSION: Final = 2
 
-# Was alerted: 41 of 42 alerts useless, mostly new releases; 75% would be even
+# Was not suppressed: 41 of 42 alerts were useless, mostly new releases; the break-even is 75%
 USELESS_BROWSER_TYPE_UNTIL: Final = 1713139200.0
 USELESS_BROWSER_TYPE_FEATURES: Final = frozenset({"browser_type", "device_id"})
 USELESS_BROWSER_TYPE_SEVERITY_BELOW: Final = "medium"
 USELESS_BROWSER_TYPE_HOLDOUT: Final = 0.2
 
-# Was alerted: 60 of 60 alerts useless, mostly seasonal_pattern; 75% would be even
+# Was not suppressed: 60 of 60 alerts were useless, mostly seasonal_pattern; the break-even is 75%
 USELESS_LATENCY_P50_UNTIL: Final = 1713139200.0
 USELESS_LATENCY_P50_FEATURES: Final = frozenset({"latency_p50"})
 USELESS_LATENCY_P50_SEVERITY_BELOW: Final = "high"
 USELESS_LATENCY_P50_RATIO_AT_MOST: Final = 1.8
 USELESS_LATENCY_P50_HOLDOUT: Final = 0.1
 
-# Was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+# Was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
 COOL_DOWN_SECONDS: Final = 3600.0
 COOL_DOWN_FACTOR: Final = 1.5
 COOL_DOWN_SEVERITY_BELOW: Final = "high"

@@ -15,7 +15,7 @@ __all__ = ["monitor_with_recovery"]
 
 VERSION: Final = 2
 
-# Was no deadline: 27 of 27 runs that took longer did not end well; twice what 95 % of 80 runs take
+# Was no deadline: 27 of 27 runs that took longer failed; the deadline is twice the 95 % quantile of 80 runs
 DEADLINE_KL_DIVERGENCE_COMPUTATION: Final = "kl_divergence"
 DEADLINE_KL_DIVERGENCE_ROWS_FROM: Final = 1000
 DEADLINE_KL_DIVERGENCE_ROWS_TO: Final = 50000
@@ -25,7 +25,7 @@ DEADLINE_KL_DIVERGENCE_SECONDS: Final = 0.0005
 DEADLINE_KL_DIVERGENCE_PER_ROWS: Final = 1.0
 DEADLINE_KL_DIVERGENCE_PER_FEATURES: Final = 0.5
 
-# Was no deadline: 41 of 44 runs that took longer did not end well; twice what 95 % of 212 runs take
+# Was no deadline: 41 of 44 runs that took longer failed; the deadline is twice the 95 % quantile of 212 runs
 DEADLINE_ROWS_FROM: Final = 1000
 DEADLINE_ROWS_TO: Final = 100000
 DEADLINE_FEATURES_FROM: Final = 1
@@ -34,18 +34,20 @@ DEADLINE_SECONDS: Final = 0.002
 DEADLINE_PER_ROWS: Final = 0.8
 DEADLINE_PER_FEATURES: Final = 0.25
 
-# Was report the error: sampled 0.93 of a full result, by_feature 0.71 of a full result, n = 64
+# Was an error report: sampled: 0.93 of the value of a full result, by_feature: 0.71 of the value of a full
+# result, n = 64
 FALLBACK_TIMEOUT_ROWS_ABOVE: Final = 20000
 FALLBACK_TIMEOUT_STRATEGIES: Final = ("sampled", "by_feature")
 FALLBACK_TIMEOUT_QUALITY_LOSSES: Final = (0.05, 0.2)
 FALLBACK_TIMEOUT_ROWS: Final = 10000
 
-# Was report the error: by_feature 0.88 of a full result, retry 0.52 of a full result, n = 40
+# Was an error report: by_feature: 0.88 of the value of a full result, retry: 0.52 of the value of a full
+# result, n = 40
 FALLBACK_CRASH_STRATEGIES: Final = ("by_feature", "retry")
 FALLBACK_CRASH_QUALITY_LOSSES: Final = (0.0, 0.0)
 FALLBACK_CRASH_ROWS: Final = 10000
 
-# Was report the error: sparse 0.87 of a full result, n = 31
+# Was an error report: sparse: 0.87 of the value of a full result, n = 31
 FALLBACK_VALUE_STRATEGIES: Final = ("sparse",)
 FALLBACK_VALUE_QUALITY_LOSSES: Final = (0.1,)
 FALLBACK_VALUE_ROWS: Final = 10000

@@ -15,11 +15,11 @@ __all__ = ["monitor_with_recovery"]
 
 VERSION: Final = 2
 
-# Was run in full: 18 of 19 features that lacked this much crashed the monitor
+# Was a full run: 18 of 19 features with a missing share above 0.9 crashed the monitor
 SPARSE_MISSING_ABOVE: Final = 0.9
 SPARSE_QUALITY_LOSS: Final = 0.1
 
-# Was run in full: 31 of 33 runs of this size failed of time or memory; a sample loses 0.05
+# Was a full run: 31 of 33 runs of this size ran out of time or memory; the quality loss of a sample is 0.05
 SAMPLE_ROWS_ABOVE: Final = 50000
 SAMPLE_ROWS: Final = 10000
 SAMPLE_QUALITY_LOSS: Final = 0.05

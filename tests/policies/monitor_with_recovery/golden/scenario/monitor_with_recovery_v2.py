@@ -15,16 +15,16 @@ __all__ = ["monitor_with_recovery"]
 
 VERSION: Final = 2
 
-# Was run in full: 20 of 20 features that lacked this much crashed the monitor
+# Was a full run: 20 of 20 features with a missing share above 0.9 crashed the monitor
 SPARSE_MISSING_ABOVE: Final = 0.9
 SPARSE_QUALITY_LOSS: Final = 0.1
 
-# Was run in full: 20 of 20 runs of this size failed of time or memory; a sample loses 0.05
+# Was a full run: 20 of 20 runs of this size ran out of time or memory; the quality loss of a sample is 0.05
 SAMPLE_ROWS_ABOVE: Final = 54000
 SAMPLE_ROWS: Final = 10000
 SAMPLE_QUALITY_LOSS: Final = 0.05
 
-# Was no deadline: 43 of 43 runs that took longer did not end well; twice what 95 % of 120 runs take
+# Was no deadline: 43 of 43 runs that took longer failed; the deadline is twice the 95 % quantile of 120 runs
 DEADLINE_KL_DIVERGENCE_COMPUTATION: Final = "kl_divergence"
 DEADLINE_KL_DIVERGENCE_ROWS_FROM: Final = 5000
 DEADLINE_KL_DIVERGENCE_ROWS_TO: Final = 100000
@@ -34,7 +34,7 @@ DEADLINE_KL_DIVERGENCE_SECONDS: Final = 5.06e-05
 DEADLINE_KL_DIVERGENCE_PER_ROWS: Final = 1.08
 DEADLINE_KL_DIVERGENCE_PER_FEATURES: Final = 0.0
 
-# Was report the error: sampled 0.86 of a full result, n = 43
+# Was an error report: sampled: 0.86 of the value of a full result, n = 43
 FALLBACK_TIMEOUT_STRATEGIES: Final = ("sampled",)
 FALLBACK_TIMEOUT_QUALITY_LOSSES: Final = (0.05,)
 FALLBACK_TIMEOUT_ROWS: Final = 10000
