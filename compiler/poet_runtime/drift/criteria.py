@@ -14,7 +14,7 @@ from poet_runtime.results import Score
 
 Scale = Literal["absolute", "p_value", "null_q90", "null_max", "null_zscore"]
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
-METHODS: Final[dict[Scale, str]] = {
+METHODS: Final[dict[str, str]] = {  # of `Samples`, by scale
     "absolute": "statistic",
     "p_value": "p_value",
     "null_q90": "ratio",
