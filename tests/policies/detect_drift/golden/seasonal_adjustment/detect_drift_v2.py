@@ -15,7 +15,7 @@ __all__ = ["detect_drift"]
 
 VERSION: Final = 2
 
-# Was KS p < 0.05: 79 % false alarms on seasonal features (70–86 %), n = 84
+# Was KS p < 0.05: 79 % false alarms on seasonal features (70-86 %), n = 84
 NUMERIC_SEASONAL_WASSERSTEIN_RATIO: Final = 1.7  # times the 90 % quantile of the self-distances
 NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO_TO_MAX: Final = 1.0  # times the largest self-distance
 
@@ -37,8 +37,8 @@ def detect_drift(
 ) -> DriftResult:
     """Return whether `current` has drifted from `reference`, and the statistic that decided.
 
-    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since 1970.
-    If the columns cannot be compared, the result has a `reason` and no drift.
+    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since
+    1970. If the columns cannot be compared, the result has a `reason` and no drift.
     """
     samples = compare(
         current,

@@ -33,8 +33,8 @@ def detect_drift(
 ) -> DriftResult:
     """Return whether `current` has drifted from `reference`, and the statistic that decided.
 
-    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since 1970.
-    If the columns cannot be compared, the result has a `reason` and no drift.
+    Columns contain numbers, booleans or text; values may be missing. Times are datetime64 or seconds since
+    1970. If the columns cannot be compared, the result has a `reason` and no drift.
     """
     samples = compare(
         current,
