@@ -20,7 +20,7 @@ class Literals:
 
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
-    fields: tuple[str, ...]  # names of context fields that are read: ``field(context, "segment")``
+    fields: tuple[str, ...]  # names of context fields that are read: ``get(context, "segment")``
     compared_with: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
     used_otherwise: frozenset[str]  # names with any other use
 
@@ -150,7 +150,7 @@ def _docstring(node: ast.Module | ast.FunctionDef) -> ast.Constant | None:
 
 
 def _is_field(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "field"
+    return isinstance(node.func, ast.Name) and node.func.id in ("get", "get_names")
 
 
 def _is_number(value: object) -> bool:

@@ -22,6 +22,8 @@ from poet_runtime.errors import RenderError
 LINE_LENGTH: Final = 110
 _COMMENT_LENGTH: Final = 300
 _DATE_PARTS: Final = 3  # year, month and day are always written
+_TEXT: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
+_PRAGMA: Final = re.compile(r"-\*-|no(qa|sec)\b|[\w-]+\s*:", re.IGNORECASE)
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
 
@@ -126,7 +128,7 @@ def constant(value: object) -> Source:
     written = literal(value.value)
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
-    above = textwrap.wrap(comment(value.comment), LINE_LENGTH - 2, break_on_hyphens=False)
+    above = _wrapped(comment(value.comment), LINE_LENGTH - 2)
     if unit and len(head) + len(written.rpartition("\n")[2]) + len(unit) > LINE_LENGTH:
         above, unit = [*above, comment(value.unit)], ""
     return Source("".join(f"# {line}\n" for line in above) + head + written + unit)
@@ -149,18 +151,39 @@ def in_order_of_use(constants: object, code: object) -> tuple[tuple[Constant, ..
 def fit(text: str) -> Source:
     """Return a function body with overlong lines broken: conditions at terms, calls at arguments.
 
-    A comparison with a constant is broken before its operator.
+    A comparison with a constant is broken before its operator, and a comment between words. The contents of
+    texts stay as they are.
     """
-    return Source("\n".join(_fitted(line) for line in text.split("\n")))
+    return Source("\n".join(map(_fitted, text.split("\n"))))
 
 
 def _fitted(line: str) -> str:
     if len(line) <= LINE_LENGTH:
         return line
+    if found := re.fullmatch(r"( *)# (.+)", line):
+        indent, words = found.groups()
+        return "\n".join(f"{indent}# {each}" for each in _wrapped(words, LINE_LENGTH - len(indent) - 2))
+    texts = iter(_TEXT.findall(line))
+    broken = _broken(_TEXT.sub(lambda text: "\0" * len(text[0]), line))
+    return re.sub("\0+", lambda _: next(texts), broken)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a comment. Only its first line may begin with a word that tools read as a pragma."""
+    lines = textwrap.wrap(text, width, break_on_hyphens=False)
+    if any(map(_PRAGMA.match, lines[1:])):
+        return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
+    return lines
+
+
+def _broken(line: str) -> str:
     if found := re.fullmatch(r"( *)if (.+ (and|or) .+):", line):
         indent, condition, word = found.groups()
         terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
         return f"{indent}if (\n{indent}    {terms}\n{indent}):"
+    if found := re.fullmatch(r"( *)if ([^()]+) (==|in) (\S+):", line):
+        indent, left, operator, right = found.groups()
+        return f"{indent}if (\n{indent}    {left}\n{indent}    {operator} {right}\n{indent}):"
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
