@@ -169,7 +169,7 @@ def _fitted(line: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a comment. Only its first line may begin with a word that tools read as a pragma."""
+    """Return the lines of a comment, of which only the first may begin with a word that tools obey."""
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
     if any(map(_PRAGMA.match, lines[1:])):
         return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
