@@ -58,7 +58,7 @@ CLOSED: Final = frozenset({
     "hb_write", "importlib", "inspect", "io", "iolib", "itertools", "lib", "load", "loads",
     "loadtxt", "make_dataclass", "memmap", "methodcaller", "mro", "multiprocessing", "mypy", "mypy_plugin",
     "open_memmap", "openfile", "operator", "os", "pathlib", "pd", "pickle", "pl", "platform", "pytest",
-    "query", "random", "read_csv", "save", "save_npz", "savetxt", "savez", "savez_compressed",
+    "query", "random", "read_csv", "register", "save", "save_npz", "savetxt", "savez", "savez_compressed",
     "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "sink_csv", "sink_ipc", "sink_ndjson",
     "sink_parquet", "socket", "string", "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing",
     "textwrap", "threading", "to_clipboard", "to_csv", "to_excel", "to_feather", "to_hdf", "to_html",
@@ -337,7 +337,11 @@ BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets
 
 
 _PACKAGES: Final = ("numpy", "scipy", "statsmodels")
-_STANDARD: Final = {"datetime": frozenset({"UTC", "datetime"}), "typing": frozenset({"Final"})}
+_STANDARD: Final = {
+    "collections.abc": frozenset({"Iterable"}),
+    "datetime": frozenset({"UTC", "datetime"}),
+    "typing": frozenset({"Final"}),
+}
 _RUNTIME: Final = "poet_runtime"
 _RUNTIME_MODULES: Final = tuple(
     f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")
