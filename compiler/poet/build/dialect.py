@@ -58,7 +58,7 @@ CLOSED: Final = frozenset({
     "hb_write", "importlib", "inspect", "io", "iolib", "itertools", "lib", "load", "loads",
     "loadtxt", "make_dataclass", "memmap", "methodcaller", "mro", "multiprocessing", "mypy", "mypy_plugin",
     "open_memmap", "openfile", "operator", "os", "pathlib", "pd", "pickle", "pl", "platform", "pytest",
-    "query", "random", "read_csv", "save", "save_npz", "savetxt", "savez", "savez_compressed",
+    "query", "random", "read_csv", "register", "save", "save_npz", "savetxt", "savez", "savez_compressed",
     "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "sink_csv", "sink_ipc", "sink_ndjson",
     "sink_parquet", "socket", "string", "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing",
     "textwrap", "threading", "to_clipboard", "to_csv", "to_excel", "to_feather", "to_hdf", "to_html",
@@ -333,11 +333,41 @@ def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _all(node)
 
 
-BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
+def dates(tree: Tree) -> Iterator[Refusal]:
+    """Refuse `datetime` for anything but dates and types: it also reads the clock."""
+    step = "write a date as datetime(2026, 4, 15, tzinfo=UTC), and take the time from a parameter"
+    allowed: set[int] = set()
+    for node, line in tree.nodes:
+        if isinstance(node, cst.Annotation) or (isinstance(node, cst.Call) and _is_date(node)):
+            allowed.update(id(each) for each in _all(node))
+        elif isinstance(node, cst.Import | cst.ImportFrom):
+            allowed.update(id(each) for each in _all(node))
+            for name, alias in _imported(node):
+                if (name in _DATES) != (alias in {"datetime", "UTC"}):
+                    yield Refusal(line, f"imports {name} as {alias}", step)
+        elif isinstance(node, cst.Name) and node.value == "datetime" and id(node) not in allowed:
+            yield Refusal(line, "uses datetime for more than a date", step)
+
+
+def _imported(node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the full name of everything that a statement imports, and the name that it binds."""
+    module = ""
+    if isinstance(node, cst.ImportFrom) and node.module is not None:
+        module = f"{get_full_name_for_node(node.module)}."
+    for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+        yield f"{module}{alias.evaluated_name}", alias.evaluated_alias or alias.evaluated_name
+
+
+BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops, dates)
 
 
 _PACKAGES: Final = ("numpy", "scipy", "statsmodels")
-_STANDARD: Final = {"datetime": frozenset({"UTC", "datetime"}), "typing": frozenset({"Final"})}
+_STANDARD: Final = {
+    "collections.abc": frozenset({"Iterable"}),
+    "datetime": frozenset({"UTC", "datetime"}),
+    "typing": frozenset({"Final"}),
+}
+_DATES: Final = frozenset({"datetime.UTC", "datetime.datetime"})
 _RUNTIME: Final = "poet_runtime"
 _RUNTIME_MODULES: Final = tuple(
     f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")

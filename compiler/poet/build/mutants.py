@@ -196,14 +196,21 @@ def _other_blocks(block: cst.IndentedBlock) -> Changes:
     body = list(block.body)
     for place, statement in enumerate(body):
         after = body[place + 1] if place + 1 < len(body) else None
-        if isinstance(statement, cst.If) and isinstance(after, cst.If):
+        if after is not None and _is_decision(statement) and _is_decision(after):
             swapped = [*body[:place], after, statement, *body[place + 2 :]]
-            yield "two branches are swapped", block.with_changes(body=swapped)
+            yield "two decisions are swapped", block.with_changes(body=swapped)
         if isinstance(statement, cst.SimpleStatementLine) and _may_go(statement):
             yield (
                 "a statement is missing",
                 block.with_changes(body=[*body[:place], _PASS, *body[place + 1 :]]),
             )
+
+
+def _is_decision(statement: cst.BaseStatement) -> bool:
+    """Return whether a statement is a branch or a call, the order of which matters."""
+    return isinstance(statement, cst.If) or (
+        isinstance(statement, cst.SimpleStatementLine) and all(map(_is_call, statement.body))
+    )
 
 
 def _may_go(statement: cst.SimpleStatementLine) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 LARGEST: Final = 1e300  # beyond it, the neighbor of a number may be infinite
 STAND_INS: Final = (
     "compare",
+    "plan_alerts",
     "prepare",
 )  # primitives that a behaviour replaces and whose arguments it inspects
 
@@ -92,7 +93,8 @@ def _handed_on(tree: ast.Module) -> Iterator[str]:
     """Yield names that are only passed on to a primitive that a comparison replaces."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
-            yield from (name for each in node.keywords if (name := _used_name(each.value)))
+            given = (*node.args, *(each.value for each in node.keywords))
+            yield from (name for each in given if (name := _used_name(each)))
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:

@@ -128,6 +128,8 @@ def constant(value: object) -> Source:
     written = literal(value.value)
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
+    if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, datetime):
+        written = Source(written.replace("(", "(\n    ").replace(")", "\n)"))
     above = _wrapped(comment(value.comment), LINE_LENGTH - 2)
     if unit and len(head) + len(written.rpartition("\n")[2]) + len(unit) > LINE_LENGTH:
         above, unit = [*above, comment(value.unit)], ""
@@ -164,8 +166,8 @@ def _fitted(line: str) -> str:
         indent, words = found.groups()
         return "\n".join(f"{indent}# {each}" for each in _wrapped(words, LINE_LENGTH - len(indent) - 2))
     texts = iter(_TEXT.findall(line))
-    broken = _broken(_TEXT.sub(lambda text: "\0" * len(text[0]), line))
-    return re.sub("\0+", lambda _: next(texts), broken)
+    laid_out = _laid_out(_TEXT.sub(lambda text: "\0" * len(text[0]), line))
+    return re.sub("\0+", lambda _: next(texts), laid_out)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -176,22 +178,39 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _broken(line: str) -> str:
-    if found := re.fullmatch(r"( *)if (.+ (and|or) .+):", line):
-        indent, condition, word = found.groups()
-        terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
-        return f"{indent}if (\n{indent}    {terms}\n{indent}):"
-    if found := re.fullmatch(r"( *)if ([^()]+) (==|in) (\S+):", line):
-        indent, left, operator, right = found.groups()
-        return f"{indent}if (\n{indent}    {left}\n{indent}    {operator} {right}\n{indent}):"
+def _laid_out(line: str) -> str:
+    """Return a line, in which no text has spaces or brackets, on several lines."""
+    if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
+        indent, word, condition = found.groups()
+        parts = (_broken(term, r" (?=(?:[<>]=?|==) )", indent) for term in _terms(condition))
+        terms = "\n".join(parts)
+        return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
-    if found := re.fullmatch(r"( *)([\w.]+)\(([^()]+)\)(,?)", line):
+    if found := re.fullmatch(r"( *)((?:\w+ = )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
+        if ", " not in arguments:
+            return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))
         return f"{indent}{function}(\n{listed}{indent}){comma}"
     return line
+
+
+def _terms(condition: str) -> list[str]:
+    """Return the terms of a condition, each with the connective before it."""
+    return next(
+        (parts for word in ("and", "or") if len(parts := re.split(rf" (?={word} )", condition)) > 1),
+        [condition],
+    )
+
+
+def _broken(expression: str, before: str, indent: str) -> str:
+    """Return an indented expression, broken before its operators if it is too long."""
+    lines = [expression]
+    if len(indent) + 4 + len(expression) > LINE_LENGTH:
+        lines = re.split(before, expression)
+    return "\n".join(f"{indent}    {each}" for each in lines)
 
 
 def _text(value: str) -> str:
