@@ -131,7 +131,8 @@ def constant(value: object) -> Source:
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, datetime):
         written = Source(written.replace("(", "(\n    ").replace(")", "\n)"))
     above = _wrapped(comment(value.comment), LINE_LENGTH - 2)
-    if unit and len(head) + len(written.rpartition("\n")[2]) + len(unit) > LINE_LENGTH:
+    *_, last = f"{head}{written}{unit}".split("\n")
+    if unit and len(last) > LINE_LENGTH:
         above, unit = [*above, comment(value.unit)], ""
     return Source("".join(f"# {line}\n" for line in above) + head + written + unit)
 
@@ -182,7 +183,7 @@ def _laid_out(line: str) -> str:
     """Return a line, in which no text has spaces or brackets, on several lines."""
     if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
         indent, word, condition = found.groups()
-        parts = (_broken(term, r" (?=(?:[<>]=?|==) )", indent) for term in _terms(condition))
+        parts = (_broken(term, r" (?=(?:[<>]=?|==|in) )", indent) for term in _terms(condition))
         terms = "\n".join(parts)
         return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
