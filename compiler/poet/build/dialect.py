@@ -343,7 +343,7 @@ def dates(tree: Tree) -> Iterator[Refusal]:
         elif isinstance(node, cst.Import | cst.ImportFrom):
             allowed.update(id(each) for each in _all(node))
             for name, alias in _imported(node):
-                if (name in _DATES) != (alias in {"datetime", "UTC"}):
+                if name != f"datetime.{alias}" and (name in _DATES or f"datetime.{alias}" in _DATES):
                     yield Refusal(line, f"imports {name} as {alias}", step)
         elif isinstance(node, cst.Name) and node.value == "datetime" and id(node) not in allowed:
             yield Refusal(line, "uses datetime for more than a date", step)
@@ -368,6 +368,7 @@ _STANDARD: Final = {
     "typing": frozenset({"Final"}),
 }
 _DATES: Final = frozenset({"datetime.UTC", "datetime.datetime"})
+_DATE_PARTS: Final = range(3, 8)  # year, month and day, or more down to the microsecond
 _RUNTIME: Final = "poet_runtime"
 _RUNTIME_MODULES: Final = tuple(
     f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")
@@ -488,7 +489,8 @@ def _is_date(node: cst.BaseExpression) -> bool:
     return (
         isinstance(zone.value, cst.Name)
         and (zone.value.value, zone.keyword and zone.keyword.value) == ("UTC", "tzinfo")
-        and all(isinstance(arg.value, cst.Integer) and not arg.star for arg in numbers)
+        and len(numbers) in _DATE_PARTS
+        and all(isinstance(arg.value, cst.Integer) and not (arg.star or arg.keyword) for arg in numbers)
     )
 
 
@@ -533,7 +535,7 @@ def declarations(tree: Tree) -> Iterator[Refusal]:
     if names != [tree.policy]:
         yield Refusal(1, f"exports {names!r}", f'write __all__ = ["{tree.policy}"]')
     if not isinstance(values.get("VERSION"), cst.Integer):
-        yield Refusal(1, "has no whole number VERSION", "say VERSION = and the version's number")
+        yield Refusal(1, "has no whole number VERSION", "write VERSION: Final = and the version's number")
 
 
 def one_function(tree: Tree) -> Iterator[Refusal]:
