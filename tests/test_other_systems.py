@@ -275,7 +275,8 @@ folder, found = Path(sys.argv[1]), {}
 source = render(policy("calculate_adaptive_window").version_1("")).source
 for name, (changed, limits, _) in json.loads(sys.argv[2]).items():
     path = folder / "candidate.py"
-    path.write_text(source.replace("VERSION = 1\\n", f"VERSION = 1\\n{changed}\\n"), encoding="utf-8")
+    changed = source.replace("VERSION: Final = 1\\n", f"VERSION: Final = 1\\n{changed}\\n")
+    path.write_text(changed, encoding="utf-8")
     report = validate_file(
         "calculate_adaptive_window", path, staging=folder / "staging", effort=5, limits=Limits(**limits)
     )

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from poet.build.check import check
 from poet.build.render import render, template_root
-from poet.build.source import comment, constant, fit, identifier, literal
+from poet.build.source import comment, constant, fit, identifier, in_order_of_use, literal
 from poet.policies.detect_drift.behaviour import StubSamples
 from poet.policies.detect_drift.rules import Branch, branches
 from poet.spec import Constant, policies, policy
@@ -27,6 +27,7 @@ from poet_runtime.errors import RenderError
 from tests.hostile import FAVOURITES, hostile_text
 from tests.regenerate_golden import EVENTS, POLICIES, cases, expected, golden
 
+DATES = st.datetimes(timezones=st.just(UTC))
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -108,8 +109,38 @@ def test_literals_are_written_as_the_formatter_writes_them() -> None:
     """Generated modules need no formatter."""
     values = [1e16, 1e-7, -0.5, 5e-324, 2**63, (), ("a",), ("a", 1.0), frozenset[str](), *FAVOURITES]
     values += ["'\"'", '"\'"', '"', "'", "\\\"'", ("x" * 60, "y" * 60), frozenset({"x" * 60, "y" * 60})]
+    values += [datetime(2024, 4, 15, tzinfo=UTC), datetime(2024, 4, 15, 9, 30, 0, 1, tzinfo=UTC)]
     source = "".join(f"{constant(Constant('r', f'C{n}', each, ''))}\n" for n, each in enumerate(values))
     assert formatted(source) == source
+
+
+@given(DATES)
+def test_a_date_evaluates_to_itself(date: datetime) -> None:
+    """It is written in UTC, to the microsecond, in a form that the dialect accepts."""
+    written = literal(date)
+    assert eval(written, {"datetime": datetime, "UTC": UTC}) == date  # noqa: S307 - as above
+    assert re.fullmatch(r"datetime\(\d+(, \d+){2,6}, tzinfo=UTC\)", written)
+
+
+@pytest.mark.parametrize(
+    ("date", "written"),
+    [
+        (datetime(2024, 4, 15, tzinfo=UTC), "datetime(2024, 4, 15, tzinfo=UTC)"),
+        (datetime(2024, 4, 15, 9, tzinfo=UTC), "datetime(2024, 4, 15, 9, tzinfo=UTC)"),
+        (datetime(2024, 4, 15, 0, 0, 7, tzinfo=UTC), "datetime(2024, 4, 15, 0, 0, 7, tzinfo=UTC)"),
+        (datetime(1970, 1, 1, tzinfo=timezone(timedelta(0))), "datetime(1970, 1, 1, tzinfo=UTC)"),
+    ],
+)
+def test_a_date_has_no_zeros_at_its_end(date: datetime, written: str) -> None:
+    """Year, month and day are always written."""
+    assert literal(date) == written
+
+
+@pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=1))])
+def test_a_date_that_is_not_in_utc_is_refused(zone: timezone | None) -> None:
+    """The outline converts it, so that equal times have equal bytes."""
+    with pytest.raises(RenderError, match="is not a date in UTC; convert it"):
+        literal(datetime(2024, 4, 15, tzinfo=zone))
 
 
 # identifiers, comments, layout
@@ -151,11 +182,76 @@ def test_a_comment_has_no_ambiguous_characters(text: str, written: str) -> None:
     assert comment(text) == written
 
 
-def test_a_constant_with_a_long_comment_has_it_above() -> None:
-    """Otherwise the formatter would break the line."""
-    written = constant(Constant("r", "LIMIT", 0.5, "was " + "many words " * 15))
-    assert written.splitlines()[-1] == "LIMIT: Final = 0.5"
-    assert all(line.startswith("# ") and len(line) <= 110 for line in written.splitlines()[:-1])
+def test_a_comment_is_above_its_constant_and_a_unit_after_the_value() -> None:
+    """A long comment has several lines."""
+    assert constant(Constant("r", "LIMIT", 3, "Was 2", "points")) == "# Was 2\nLIMIT: Final = 3  # points"
+    assert constant(Constant("r", "LIMIT", 3, "")) == "LIMIT: Final = 3"
+    *above, last = constant(Constant("r", "LIMIT", 0.5, "was " + "many words " * 15)).splitlines()
+    assert last == "LIMIT: Final = 0.5"
+    assert len(above) == 2
+    assert all(line.startswith("# ") and len(line) <= 110 for line in above)
+
+
+def test_a_unit_that_does_not_fit_the_line_is_above_it() -> None:
+    """Also next to the last line of a collection."""
+    name, unit = "N" * 72, "times the 90 % quantile of the self-distances"
+    assert constant(Constant("r", name, 1.7, "Was 2", unit)) == f"# Was 2\n# {unit}\n{name}: Final = 1.7"
+    assert constant(Constant("r", "N" * 40, 1.7, "", unit)).endswith(f": Final = 1.7  # {unit}")
+    listed = constant(Constant("r", name, ("x" * 60, "y" * 60), "", unit))
+    assert listed.splitlines()[-1] == f")  # {unit}"
+    assert formatted(f"{listed}\n") == f"{listed}\n"
+
+
+@pytest.mark.parametrize(
+    "pragma", ["ruff: noqa", "fmt: off", "type: ignore", "NOQA", "-*- coding: utf-7 -*-"]
+)
+@pytest.mark.parametrize("length", range(45, 56))
+def test_no_line_of_a_comment_begins_with_a_pragma(pragma: str, length: int) -> None:
+    """Text from feedback decides where a line is broken, but not what tools do."""
+    text = f"Was {'x ' * length}{pragma} and more"
+    for written in (constant(Constant("r", "LIMIT", 3, text)), fit(f"    # {text}")):
+        lines = [line.strip() for line in written.splitlines()]
+        assert not any(line.removeprefix("# ").startswith(pragma) for line in lines)
+        assert (
+            " ".join(line.removeprefix("# ").removeprefix("… ") for line in lines if line[0] == "#") == text
+        )
+
+
+def group(rule: str, *names: str, comment: str = "") -> tuple[Constant, ...]:
+    """Return constants of one rule."""
+    return tuple(Constant(rule, name, 1, comment) for name in names)
+
+
+def test_constants_are_in_the_order_of_their_use_by_rule() -> None:
+    """The constants of a rule stay together, where its first one is used. Part of a name is not a use."""
+    constants = (*group("a", "LAST", "A"), *group("b", "B"), *group("c", "C", "A_FIRST"))
+    code = "if x > A_FIRST:\n    return B\nreturn f(A, C) + B + LAST"
+    rules = in_order_of_use(constants, code)
+    assert [[each.name for each in rule] for rule in rules] == [["A_FIRST", "C"], ["B"], ["A", "LAST"]]
+
+
+def test_a_rule_has_its_comment_once() -> None:
+    """It is above the constant that is used first, whichever that is."""
+    constants = (*group("a", "X", "Y", comment="Was 2"), Constant("a", "Z", 1, "Was 3"))
+    ((first, *others),) = in_order_of_use(constants, "Y + X + Z")
+    assert (first.name, first.comment) == ("Y", "Was 2 Was 3")
+    assert [each.comment for each in others] == ["", ""]
+
+
+def test_a_constant_without_a_use_is_refused() -> None:
+    """A reader would look for what it does."""
+    with pytest.raises(RenderError, match="the constant UNUSED of rule a is not used; remove it"):
+        in_order_of_use(group("a", "USED", "UNUSED"), "return USED")
+
+
+@pytest.mark.parametrize("constants", [None, ["A"], ("A",), (1.0,)])
+def test_only_constants_have_an_order(constants: object) -> None:
+    """A wrong outline is an error with a next step."""
+    if constants is None or isinstance(constants, list):
+        assert in_order_of_use(constants, "A") == ()
+        return
+    with pytest.raises(RenderError, match="correct the policy's outline"):
+        in_order_of_use(constants, "A")
 
 
 def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
@@ -173,6 +269,31 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
     )
     assert formatted(fit(body)) == fit(body) + "\n"
     assert max(map(len, fit(body).splitlines())) <= 110
+
+
+LONG_TEXTS = [
+    "x" * 120,
+    "this and that or another " * 5,
+    "f(a, b) > C and " * 8,
+    'it\'s "both", or none ' * 6,
+    "\\" * 90,
+]
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS)
+def test_no_text_is_broken(text: str) -> None:
+    """Words and brackets in texts are not code."""
+    body = (
+        "def f(feature, others, context):\n"
+        f"    if feature == {literal(text)}:\n"
+        "        return 1\n"
+        f"    if feature in NAMES and {literal(text)} in others and others != 7:\n"
+        f"        x = g(context, {literal(text)}, rule={literal(text)})\n"
+        f"    if feature == {literal(text)} or others > LIMIT:\n"
+        "        return 2\n"
+    )
+    assert ast.dump(ast.parse(fit(body))) == ast.dump(ast.parse(body))
+    assert formatted(fit(body)) == fit(body)
 
 
 # golden modules
@@ -414,16 +535,16 @@ def overriding(folder: Path, old: str, new: str) -> Path:
 
 def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Path) -> None:
     """Its text is printed, and the digests differ."""
-    folder = overriding(tmp_path, "Detect drift between", "Find drift between")
+    folder = overriding(tmp_path, "    if not samples", "    # empty columns\n    if not samples")
     ours, theirs = render(learned()), render(learned(), overrides=folder)
-    assert theirs.source.startswith('"""Find drift between a current and')
+    assert "    # empty columns\n" in theirs.source
     assert theirs.template_sha256 != ours.template_sha256
 
 
 def test_the_digest_covers_the_templates_that_are_extended(tmp_path: Path) -> None:
     """A change of the common template changes the digest of every policy."""
     content = (template_root() / "_module.py.jinja").read_text()
-    (tmp_path / "_module.py.jinja").write_text(content.replace("Code generated by", "Written by"))
+    (tmp_path / "_module.py.jinja").write_text(content.replace("generated by", "written by"))
     assert render(learned(), overrides=tmp_path).template_sha256 != render(learned()).template_sha256
 
 
@@ -482,6 +603,30 @@ def test_hostile_names_of_stable_features_multiply_their_windows(features: list[
     decisions = msgspec.structs.replace(first, rules=(*first.rules, stable))
     names = loaded(check(render(decisions)).rendered.source)
     assert {names["calculate_adaptive_window"](name, 1.0, "low") for name in features} == {10_000}
+
+
+@settings(max_examples=20, deadline=None)
+@given(hostile_text(), hostile_text(), hostile_text(), st.lists(hostile_text(), min_size=1, max_size=2))
+def test_hostile_names_of_settings_multiply_an_importance(
+    key: str, value: str, other: str, features: list[str]
+) -> None:
+    """The importance module compares names, fields and values of any content."""
+    first = policy("calculate_feature_importance").version_1("ks")
+    multiplier: dict[str, object] = {"multiplier": 2.0}
+    season: dict[str, object] = {"key": key, "value": value, "features": features}
+    pair: dict[str, object] = {"feature": features[0], "other": other}
+    rules = (
+        Rule(id="season-x2", kind="context", condition=season, parameters=multiplier, status="adopted"),
+        Rule(id="pair", kind="interaction", condition=pair, parameters=multiplier, status="adopted"),
+    )
+    names = loaded(
+        check(render(msgspec.structs.replace(first, rules=(*first.rules, *rules)))).rendered.source
+    )
+    importance = names["calculate_feature_importance"]
+    context = {"other_features": [other]} | {key: value}
+    expected = 2.0 if key in ("other_features", "base_importance") else 4.0
+    if key != "base_importance":
+        assert importance(features[0], context) == expected
 
 
 @settings(max_examples=100, deadline=None)

@@ -59,26 +59,26 @@ TRUSTS = f"""\
 BAD = {
     "answers with a float": (
         "calculate_adaptive_window",
-        "return max(",
-        "return 1.0 * max(",
+        "return min(",
+        "return 1.0 * min(",
         "returns a positive integer",
     ),
     "forgets the cap": (
         "calculate_adaptive_window",
-        "min(window, CAP)",
+        "min(max(window, MINIMUM), CAP)",
         "window * 10**4",
         "returns a positive integer",
     ),
     "shrinks with stability": (
         "calculate_adaptive_window",
-        "    # bounds",
-        '    if stability_requirement == "critical":\n        window = 200\n    # bounds',
+        "    return min(",
+        '    if stability_requirement == "critical":\n        window = 200\n    return min(',
         "never shrinks for a stricter",
     ),
     "keeps state between calls": (
         "calculate_adaptive_window",
-        "    # bounds",
-        "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    # bounds",
+        "    return min(",
+        "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    return min(",
         "is deterministic",
     ),
     "drifts from itself": (
@@ -146,25 +146,25 @@ BAD = {
     ),
     "is not finite": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = float('nan') * float(",
+        "return float(",
+        "return float('nan') * float(",
         "stays within a factor of ten",
     ),
     "is out of range": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = 11.0 * float(",
+        "return float(",
+        "return 11.0 * float(",
         "stays within a factor of ten",
     ),
     "prices the unknown": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = 2.0 * float(",
+        "return float(",
+        "return 2.0 * float(",
         "returns the base for unknown",
     ),
     "neglects the critical": (
         "adaptive_monitoring_strategy",
-        "frequency=FREQUENCY",
+        'frequency="hourly"',
         'frequency="daily"',
         "monitors critical models",
     ),
@@ -190,7 +190,7 @@ def test_a_bad_module_is_rejected_by_the_right_gate(tmp_path: Path, fault: str) 
     name, old, new, gate = BAD[fault]
     source = source_of(name)
     assert old in source, f"the fault {fault!r} no longer fits the template"
-    bad = source.replace(old, new).replace("VERSION = 1\n", "VERSION = 1\nSEEN = []\n")
+    bad = source.replace(old, new).replace("VERSION: Final = 1\n", "VERSION: Final = 1\nSEEN = []\n")
     assert failed_gate(report_on(tmp_path, name, bad)).startswith(gate)
 
 
@@ -207,7 +207,7 @@ def test_a_bad_module_is_rejected_by_the_right_gate(tmp_path: Path, fault: str) 
 def test_forbidden_operations_are_reported(tmp_path: Path, harm: str, tried: str) -> None:
     """They are reported even if the candidate catches the error."""
     bad = source_of("calculate_adaptive_window").replace(
-        "    # bounds", f"    try:\n        {harm}\n    except Exception:\n        pass\n    # bounds"
+        "    return min(", f"    try:\n        {harm}\n    except Exception:\n        pass\n    return min("
     )
     report = report_on(tmp_path, "calculate_adaptive_window", bad)
     assert failed_gate(report) == "sandbox"
@@ -217,7 +217,9 @@ def test_forbidden_operations_are_reported(tmp_path: Path, harm: str, tried: str
 
 def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
     """The wall-clock limit ends the process and its children."""
-    bad = source_of("calculate_adaptive_window").replace("    # bounds", "    while True: pass\n    # bounds")
+    bad = source_of("calculate_adaptive_window").replace(
+        "    return min(", "    while True: pass\n    return min("
+    )
     report = report_on(tmp_path, "calculate_adaptive_window", bad, wall_s=6.0)
     assert report.gates[-1].counterexample == "did not finish within 6 s"
 
@@ -225,7 +227,7 @@ def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
 def test_excessive_memory_use_is_a_failure(tmp_path: Path) -> None:
     """A candidate that allocates all memory fails and does not crash the caller."""
     bad = source_of("calculate_adaptive_window").replace(
-        "    # bounds", "    hoard = bytearray(40 << 30)\n    # bounds"
+        "    return min(", "    hoard = bytearray(40 << 30)\n    return min("
     )
     report = report_on(tmp_path, "calculate_adaptive_window", bad)
     assert "MemoryError" in report.gates[-1].counterexample
@@ -239,7 +241,7 @@ def test_an_invalid_module_never_passes(tmp_path: Path, source: str) -> None:
 
 def test_output_of_a_candidate_is_not_a_result(tmp_path: Path) -> None:
     """The result does not use standard output."""
-    lie = source_of("generate_alerts").replace("VERSION = 1", "VERSION = 1\nprint('[]')")
+    lie = source_of("generate_alerts").replace("VERSION: Final = 1", "VERSION: Final = 1\nprint('[]')")
     assert report_on(tmp_path, "generate_alerts", lie).passed
 
 

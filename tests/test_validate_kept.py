@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("_forked")
 
 WINDOW = "calculate_adaptive_window"
 SOURCE = render(policy(WINDOW).version_1("")).source
-BROKEN = SOURCE.replace("    # bounds", "    if data_velocity > 73512.0:\n        return -1\n    # bounds")
+BROKEN = SOURCE.replace("    return ", "    if data_velocity > 73512.0:\n        return -1\n    return ")
 
 
 def report_on(tmp_path: Path, source: str, *, effort: int = 50) -> ValidationReport:
