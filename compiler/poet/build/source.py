@@ -22,6 +22,7 @@ from poet_runtime.errors import RenderError
 LINE_LENGTH: Final = 110
 _COMMENT_LENGTH: Final = 300
 _DATE_PARTS: Final = 3  # year, month and day are always written
+_TEXT: Final = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""")  # a literal of a text
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
 
@@ -157,18 +158,37 @@ def fit(text: str) -> Source:
 def _fitted(line: str) -> str:
     if len(line) <= LINE_LENGTH:
         return line
-    if found := re.fullmatch(r"( *)if (.+ (and|or) .+):", line):
-        indent, condition, word = found.groups()
-        terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
-        return f"{indent}if (\n{indent}    {terms}\n{indent}):"
+    if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
+        indent, word, condition = found.groups()
+        terms = "\n".join(_broken(term, r" (?=<=? )", indent) for term in _terms(condition))
+        return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
-    if found := re.fullmatch(r"( *)([\w.]+)\(([^()]+)\)(,?)", line):
+    if found := re.fullmatch(r"( *)((?:\w+ = )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
+        if ", " not in arguments:
+            return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))
         return f"{indent}{function}(\n{listed}{indent}){comma}"
     return line
+
+
+def _terms(condition: str) -> list[str]:
+    """Return the terms of a condition, each with the connective before it; texts are not split."""
+    for word in ("and", "or"):
+        parts = re.split(rf" (?={word} )", _TEXT.sub(lambda text: text[0].replace(" ", "\0"), condition))
+        if len(parts) > 1:
+            return [part.replace("\0", " ") for part in parts]
+    return [condition]
+
+
+def _broken(expression: str, before: str, indent: str) -> str:
+    """Return an indented expression, broken before its operators if it is too long."""
+    lines = [expression]
+    if len(indent) + 4 + len(expression) > LINE_LENGTH and not _TEXT.search(expression):
+        lines = re.split(before, expression)
+    return "\n".join(f"{indent}    {each}" for each in lines)
 
 
 def _text(value: str) -> str:
