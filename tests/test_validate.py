@@ -115,20 +115,20 @@ BAD = {
     ),
     "raises for a fault": (
         "monitor_with_recovery",
-        "return run.full()",
-        "return run.full() if not run.full().error else 1 / 0",
+        "return run.execute()",
+        "return run.execute() if not run.execute().error else 1 / 0",
         "never raises",
     ),
     "passes a failure for full": (
         "monitor_with_recovery",
-        "return run.full()",
-        'import dataclasses\n    return dataclasses.replace(run.full(), strategy="full")',
+        "return run.execute()",
+        'import dataclasses\n    return dataclasses.replace(run.execute(), strategy="full")',
         "never raises",
     ),
     "swallows the results": (
         "monitor_with_recovery",
-        "return run.full()",
-        "import dataclasses\n    return dataclasses.replace(run.full(), results=None)",
+        "return run.execute()",
+        "import dataclasses\n    return dataclasses.replace(run.execute(), results=None)",
         "hands over",
     ),
     "is not finite": (

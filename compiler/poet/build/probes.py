@@ -12,7 +12,9 @@ STAND_INS: Final = (
     "compare",
     "prepare",
 )  # primitives that a behaviour replaces and whose arguments it inspects
-RECORDED: Final = ("with_deadline",)  # methods of such primitives; a behaviour inspects the formulas of arguments
+RECORDED: Final = (
+    "with_deadline",
+)  # methods of such primitives; a behaviour inspects the formulas of arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def _compared(node: ast.Compare, constants: Mapping[str, ast.expr]) -> Iterator[
     """Yield the names in a comparison whose neighbors are all constants, each with their values."""
     operands = [node.left, *node.comparators]
     for place, operand in enumerate(operands):
-        neighbors = [_values(each, constants) for each in (*operands[:place][-1:], *operands[place + 1 :][:1])]
+        neighbors = [
+            _values(each, constants) for each in (*operands[:place][-1:], *operands[place + 1 :][:1])
+        ]
         values = [each for each in neighbors if each is not None]
         if (name := _used_name(operand)) and len(values) == len(neighbors):
             yield name, set().union(*values)

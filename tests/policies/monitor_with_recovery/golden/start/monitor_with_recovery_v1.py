@@ -24,8 +24,8 @@ def monitor_with_recovery(
 ) -> MonitoringOutcome:
     """Return the outcome of running `monitor` on `data`.
 
-    A fault of either is an error in the outcome, not an exception. Without a monitor, drift is detected between
-    the tables `current` and `reference` of the data. Deadlines are in seconds and apply to the whole call.
+    A fault of either is an error in the outcome, not an exception. Without a monitor, drift is detected
+    between the tables `current` and `reference` of the data. Deadlines, in seconds, are for the whole call.
     """
     run = prepare(data, monitor, context, version=VERSION)
     return run.execute()
