@@ -187,8 +187,10 @@ HARMFUL = {
     "does not survive a crash": ("run = run.isolated()", "run.isolated()", ", expected "),
     "leaves a thread": (
         "    run = run.isolated()",
-        "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n"
-        "    run = run.isolated()",
+        (
+            "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n"
+            "    run = run.isolated()"
+        ),
         "a thread behind",
     ),
     "leaves a child": (

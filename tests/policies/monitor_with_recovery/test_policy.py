@@ -185,8 +185,14 @@ def test_a_deadline_equals_the_formula_of_its_rule_to_the_last_bit(
 ) -> None:
     """Factors that are left out change no deadline, and ranges include both ends."""
     seconds, most_rows, most_features = 7.3e-31, 2**40, 2**20
-    exponents = {"per_rows": per_rows, "per_features": per_features}
-    rule = deadline(rows=(1, most_rows), features=(1, most_features), seconds=seconds, **exponents)
+    rows_reach, features_reach = (1, most_rows), (1, most_features)
+    rule = deadline(
+        rows=rows_reach,
+        features=features_reach,
+        seconds=seconds,
+        per_rows=per_rows,
+        per_features=per_features,
+    )
     module: dict[str, Any] = {}
     exec(source_of(rule), module)  # noqa: S102 -- our own source
     for rows, features in itertools.product(ROWS, FEATURES):

@@ -65,7 +65,7 @@ class _Product(float):
     def __rtruediv__(self, other: float) -> "_Product":
         return _quotient(other, self)
 
-    def __pow__(self, exponent: float, _modulus: None = None) -> float:  # type: ignore[override]
+    def __pow__(self, exponent: float, _modulus: None = None) -> float:
         value: float = float(self) ** float(exponent)
         if isinstance(exponent, _Product):
             return value
