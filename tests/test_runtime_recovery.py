@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.recovery import Run, deadline, prepare_run
 from poet_runtime.recovery import run as _run
 from poet_runtime.results import MonitoringOutcome
 
@@ -32,7 +32,7 @@ TABLE = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
 
 def run_of(monitor: Callable[[Any], Any], seconds: float | None = DEADLINE_S, data: Any = TABLE) -> Run:
     """Prepare a run under a deadline."""
-    run = prepare(data, monitor, None, version=1)
+    run = prepare_run(data, monitor, None, version=1)
     return run if seconds is None else run.with_deadline(seconds)
 
 
@@ -244,12 +244,12 @@ def test_when_the_caller_is_killed_the_monitor_is(tmp_path: Path) -> None:
     """The leash breaks, and the keeper kills."""
     program = f"""
 import os, pathlib, time
-from poet_runtime.recovery import prepare
+from poet_runtime.recovery import prepare_run
 def monitor(data):
     pathlib.Path({str(tmp_path / "new")!r}).write_text(str(os.getpid()))
     os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pid")!r})
     time.sleep(60)
-prepare({{}}, monitor, None, version=1).with_deadline(60).execute()
+prepare_run({{}}, monitor, None, version=1).with_deadline(60).execute()
 """
     caller = subprocess.Popen([sys.executable, "-c", program])
     while not (tmp_path / "pid").exists():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from poet_runtime.errors import SampleError
-from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.recovery import Run, deadline, prepare_run
 from poet_runtime.results import DriftResult, MonitoringOutcome
 
 TABLE: dict[str, list[float | None]] = {"a": [1.0, None, None, None], "b": [1.0, 2.0, 3.0, None]}
@@ -16,7 +16,7 @@ TABLE: dict[str, list[float | None]] = {"a": [1.0, None, None, None], "b": [1.0,
 
 def run_of(monitor: Callable[[Any], Any] | None = len, data: Any = None, context: Any = None) -> Run:
     """Prepare a run over the small table."""
-    return prepare(TABLE if data is None else data, monitor, context, version=3)
+    return prepare_run(TABLE if data is None else data, monitor, context, version=3)
 
 
 def after(
@@ -264,7 +264,7 @@ def test_the_context_names_the_detector() -> None:
 @pytest.mark.parametrize("data", [None, 5, TABLE, {"current": TABLE}, pd.DataFrame(TABLE), [[1.0]]])
 def test_without_a_reference_the_outcome_says_what_to_do(data: Any) -> None:
     """It is no drift that was not found."""
-    outcome = prepare(data, None, None, version=1).execute()
+    outcome = prepare_run(data, None, None, version=1).execute()
     assert (outcome.strategy, outcome.results, outcome.error) == ("failed", None, "value")
     assert "there is no reference to compare with; pass data as" in outcome.warnings[0]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 LARGEST: Final = 1e300  # beyond it, the neighbor of a number may be infinite
 STAND_INS: Final = (
     "compare",
-    "prepare",
+    "prepare_run",
 )  # primitives that a behaviour replaces and whose arguments it inspects
 RECORDED: Final = (
     "with_deadline",

@@ -1,6 +1,6 @@
 """Functions that a generated `monitor_with_recovery` calls to measure, reduce, time-limit and retry a run.
 
-    run = prepare(data, monitor, context, version=VERSION)   # rows, features, missing share
+    run = prepare_run(data, monitor, context, version=VERSION)   # rows, features, missing share
     run = run.sampled(10_000, quality_loss=0.05)             # or .sparse(…), .with_deadline(…), .isolated()
     outcome = run.execute()
     outcome = run.recover(outcome, ("sampled", 0.05), ("retry", 0.0), sample_rows=10_000)
@@ -14,7 +14,7 @@ monitor runs in the caller's process, is not stopped, and the outcome has a warn
 is that of the original data.
 """
 
-from poet_runtime.recovery.run import Context, Data, Monitor, Run, deadline, prepare
+from poet_runtime.recovery.run import Context, Data, Monitor, Run, deadline, prepare_run
 from poet_runtime.recovery.views import Measures, measure, sample_rows, sparse_view
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "Run",
     "deadline",
     "measure",
-    "prepare",
+    "prepare_run",
     "sample_rows",
     "sparse_view",
 ]

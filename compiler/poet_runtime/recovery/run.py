@@ -1,6 +1,6 @@
 """Runs of a monitor: measured, reduced or simplified, with a deadline and recovery.
 
-`prepare` starts every run with the data, the monitor and the size of the data. After a run that failed,
+`prepare_run` starts every run with the data, the monitor and the size of the data. After a run that failed,
 `Run.recover` tries it again on a sample, on presence, unchanged, or feature by feature. Without a monitor
 of the caller, `drift_monitor` detects drift of a current table against a reference.
 """
@@ -19,7 +19,9 @@ from poet_runtime.recovery.tables import Matrix, Rows, is_pair, open_table
 from poet_runtime.recovery.views import Measures, by_feature, measure, sample_rows, sparse_view
 from poet_runtime.results import DriftResult, MonitoringOutcome
 
-Data: TypeAlias = Any  # a table or a pair of tables, as `prepare` describes; anything else is not measured
+Data: TypeAlias = (
+    Any  # a table or a pair of tables, as `prepare_run` describes; anything else is not measured
+)
 Monitor: TypeAlias = Callable[[Any], Any]  # of the data, or of a sample, a view or one feature of them
 Context: TypeAlias = Mapping[str, Any]  # scalars by name, such as "computation"; tables for the drift monitor
 Call: TypeAlias = Callable[[Any, float | None], Answer | Fault]  # data and seconds left
@@ -379,7 +381,7 @@ def _named(table: Any) -> Any:
     return table
 
 
-def prepare(data: Data, monitor: Monitor | None, context: Context | None, *, version: int) -> Run:
+def prepare_run(data: Data, monitor: Monitor | None, context: Context | None, *, version: int) -> Run:
     """Measure `data` and return the run of `monitor`.
 
     Parameters

@@ -5,8 +5,8 @@ from tests.variants import Bad
 __all__ = ["BAD"]
 
 TABLE = "boundary table"
-HEAD = "from poet_runtime.recovery import Context, Data, Monitor, prepare\n"
-PREPARE = "    run = prepare(data, monitor, context, version=VERSION)\n"
+HEAD = "from poet_runtime.recovery import Context, Data, Monitor, prepare_run\n"
+PREPARE = "    run = prepare_run(data, monitor, context, version=VERSION)\n"
 SPARSE = """\
     if run.missing_share > SPARSE_MISSING_ABOVE:
         run = run.sparse(missing_above=SPARSE_MISSING_ABOVE, quality_loss=SPARSE_QUALITY_LOSS)

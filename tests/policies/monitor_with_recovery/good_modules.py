@@ -4,7 +4,7 @@ from tests.variants import Good
 
 __all__ = ["GOOD"]
 
-PREPARE = "    run = prepare(data, monitor, context, version=VERSION)\n"
+PREPARE = "    run = prepare_run(data, monitor, context, version=VERSION)\n"
 SPARSE = "    if run.missing_share > SPARSE_MISSING_ABOVE:\n"
 SAMPLE = """\
     if run.rows > SAMPLE_ROWS_ABOVE:
@@ -82,7 +82,7 @@ GOOD = (
             (
                 PREPARE,
                 (
-                    "    prepared = prepare(data=data, monitor=monitor, context=context, version=2)\n"
+                    "    prepared = prepare_run(data=data, monitor=monitor, context=context, version=2)\n"
                     "    run = prepared\n"
                 ),
             ),

@@ -197,7 +197,7 @@ def test_a_deadline_equals_the_formula_of_its_rule_to_the_last_bit(
     exec(source_of(rule), module)  # noqa: S102 -- our own source
     for rows, features in itertools.product(ROWS, FEATURES):
         run = SizedRun(rows, features)
-        module["prepare"] = lambda *_given, run=run, **_named: run
+        module["prepare_run"] = lambda *_given, run=run, **_named: run
         is_inside = 1 <= rows <= most_rows and 1 <= features <= most_features
         expected = seconds * rows**per_rows * features**per_features if is_inside else None
         assert module["monitor_with_recovery"](None) == expected, (rows, features)

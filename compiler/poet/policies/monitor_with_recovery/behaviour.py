@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from poet.build.compare import Behaviour, Probe, ProbeSet, around, binder, product, whole_around
 from poet.build.probes import Literals
-from poet_runtime.recovery import prepare as real_prepare
+from poet_runtime.recovery import prepare_run as real_prepare
 from poet_runtime.results import MonitoringOutcome
 
 ERRORS: Final = ("", "timeout", "memory", "value", "io", "crash", "other")
@@ -163,21 +163,21 @@ class _StubRun:
 def evaluate_steps(module: ModuleType, probe: Probe) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
     """Return how the run was prepared, and an outcome whose results are the steps taken with it.
 
-    The stub of `prepare` stays in the module.
+    The stub of `prepare_run` stays in the module.
     """
     given: list[Mapping[str, Any]] = []
 
-    def prepare(*arguments: Any, **keywords: Any) -> _StubRun:
+    def prepare_run(*arguments: Any, **keywords: Any) -> _StubRun:
         given.append(_bound(*arguments, **keywords))
         return _StubRun(**{**probe, "rows": _rows(probe["rows"]), "features": _features(probe["features"])})
 
-    vars(module)["prepare"] = prepare
+    vars(module)["prepare_run"] = prepare_run
     outcome: MonitoringOutcome = module.monitor_with_recovery("data", monitor="monitor", context="context")
     return given, outcome
 
 
 def evaluate(module: ModuleType, probe: Probe) -> object:
-    """Return the arguments of `prepare`, the steps and the fields of the outcome."""
+    """Return the arguments of `prepare_run`, the steps and the fields of the outcome."""
     given, outcome = evaluate_steps(module, probe)
     return given, outcome.results, _OUTCOME_FIELDS(outcome)
 

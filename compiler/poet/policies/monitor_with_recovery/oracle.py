@@ -164,7 +164,7 @@ def steps_table(module: ModuleType, parsed: ParsedDecisions) -> int:
     Every number in the decisions is tested at its value and one ulp or one row on either side. Return the
     number of rows.
     """
-    original, count = vars(module).get("prepare"), 0
+    original, count = vars(module).get("prepare_run"), 0
     try:
         for count, measures in enumerate(_stub_measures(parsed), start=1):  # noqa: B007 -- the last one is the number of rows
             given, outcome = evaluate_steps(module, measures)
@@ -178,7 +178,7 @@ def steps_table(module: ModuleType, parsed: ParsedDecisions) -> int:
             reported = outcome.error, outcome.timed_out, outcome.warnings
             require(reported == true, f"{measures}: it reports {reported}, expected {true}")
     finally:
-        vars(module)["prepare"] = original
+        vars(module)["prepare_run"] = original
     return count
 
 
