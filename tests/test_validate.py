@@ -128,20 +128,20 @@ BAD = {
     ),
     "raises for a fault": (
         "monitor_with_recovery",
-        "return run.full()",
-        "return run.full() if not run.full().error else 1 / 0",
+        "return run.execute()",
+        "return run.execute() if not run.execute().error else 1 / 0",
         "reports faults instead",
     ),
     "passes a failure for full": (
         "monitor_with_recovery",
-        "return run.full()",
-        'import dataclasses\n    return dataclasses.replace(run.full(), strategy="full")',
+        "return run.execute()",
+        'import dataclasses\n    return dataclasses.replace(run.execute(), strategy="full")',
         "reports faults instead",
     ),
     "swallows the results": (
         "monitor_with_recovery",
-        "return run.full()",
-        "import dataclasses\n    return dataclasses.replace(run.full(), results=None)",
+        "return run.execute()",
+        "import dataclasses\n    return dataclasses.replace(run.execute(), results=None)",
         "returns the results of the monitor",
     ),
     "is not finite": (

@@ -1,4 +1,4 @@
-"""Run a monitor so that it comes back.
+"""Run a monitor so that it always returns, and recover from its errors.
 
 Version 1, preset baseline.
 
@@ -9,7 +9,7 @@ edit and publishes it as the next version.
 
 from typing import Final
 
-from poet_runtime.recovery import prepare
+from poet_runtime.recovery import Context, Data, Monitor, prepare_run
 from poet_runtime.results import MonitoringOutcome
 
 __all__ = ["monitor_with_recovery"]
@@ -17,11 +17,16 @@ __all__ = ["monitor_with_recovery"]
 VERSION: Final = 1
 
 
-def monitor_with_recovery(data, *, monitor=None, context=None) -> MonitoringOutcome:
-    """Run `monitor` over `data`; a fault of either is an outcome that names it, never an exception.
+def monitor_with_recovery(
+    data: Data,
+    *,
+    monitor: Monitor | None = None,
+    context: Context | None = None,
+) -> MonitoringOutcome:
+    """Return the outcome of running `monitor` on `data`.
 
-    Without a monitor, drift is detected: `data` holds the tables `current` and `reference`.
+    A fault of either is an error in the outcome, not an exception. Without a monitor, drift is detected
+    between the tables `current` and `reference` of the data. Deadlines, in seconds, are for the whole call.
     """
-    run = prepare(data, monitor, context, version=VERSION)
-    # full
-    return run.full()
+    run = prepare_run(data, monitor, context, version=VERSION)
+    return run.execute()
