@@ -38,7 +38,7 @@ def modified(decisions: Decisions, old: str, new: str) -> CheckedModule:
             "MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0000000000000002",
         ),
         ("seasonal_adjustment", "P_BELOW = 0.05", "P_BELOW = 0.049999999999999996"),
-        ("seasonal_adjustment", "AGREE = 1", "AGREE = 2"),
+        ("seasonal_adjustment", "MIN_VOTES = 1", "MIN_VOTES = 2"),
         ("seasonal_adjustment", '"deseasonalized"', '"raw"'),
         ("seasonal_adjustment", "samples.is_seasonal and not", "not samples.is_seasonal and not"),
         ("start_evidently", "SMALL_REFERENCE_AT_MOST = 1000", "SMALL_REFERENCE_AT_MOST = 999"),

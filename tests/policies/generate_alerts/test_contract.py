@@ -68,7 +68,10 @@ GROUPS = """        groups={
             "group-b": GROUP_B_FEATURES,
         },
 """
-(WITHIN,) = (line for line in SOURCE.splitlines(keepends=True) if "= below_threshold(" in line)
+WITHIN = """    taken, waiting = below_threshold(
+        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+    )
+"""
 ABOVE_ALONE = """    taken = tuple(
         each
         for each in waiting

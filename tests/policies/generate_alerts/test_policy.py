@@ -58,7 +58,7 @@ def test_version_1_alerts_on_every_result() -> None:
     """Version 1 has no learned numbers and no unused imports."""
     source = source_of()
     assert "(\n    drifted,\n    individual_alerts,\n    to_timestamp,\n)" in source
-    assert "suppressed" not in source
+    assert "suppressed=" not in source
     assert "history, moment" not in source
 
 
