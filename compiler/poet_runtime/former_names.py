@@ -38,11 +38,6 @@ def event_type(name: str) -> str:
     return EVENT_TYPES.get(name, name)
 
 
-def former_types(name: str) -> tuple[str, ...]:
-    """Return the type of an event and its earlier names."""
-    return (name, *(former for former, present in EVENT_TYPES.items() if present == name))
-
-
 def is_former(type_: str, data: bytes) -> bool:
     """Return whether the JSON of a payload may contain a former name. False positives only cost time."""
     if type_ == _EXECUTION:
