@@ -387,7 +387,7 @@ def test_the_log_of_this_repository_is_that_of_an_earlier_release(tmp_path: Path
 # Files of a workspace -------------------------------------------------------------------------------------
 
 
-def test_a_manifest_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+def test_a_manifest_of_an_earlier_release_is_read() -> None:
     """Its decisions are those of this release's manifest."""
     path = ROOT / "generated" / "detect_drift_v2.json"
     content = path.read_bytes()
