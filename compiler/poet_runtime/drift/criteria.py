@@ -31,7 +31,7 @@ class Criterion:
     @property
     def is_calibrated(self) -> bool:
         """Whether the scale uses the reference's self-distances."""
-        return self.scale.startswith("own_")
+        return self.scale.startswith("null_")
 
     @property
     def is_order_free(self) -> bool:

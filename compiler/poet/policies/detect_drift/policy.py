@@ -25,7 +25,7 @@ _SCALE_IN_NAME: Final = {
     "p_value": ("p",),
     "null_q90": ("null_q90",),
     "null_max": ("null_max",),
-    "null_zscore": ("null_sd",),
+    "null_zscore": ("null_zscore",),
 }
 
 

@@ -11,9 +11,9 @@ __all__ = ["detect_drift"]
 
 VERSION = 1
 # start: Jensen-Shannon distance over mean + 3 sd of the reference's own chunks
-CATEGORICAL_JENSEN_SHANNON_NULL_SD_ABOVE = 3.0
+CATEGORICAL_JENSEN_SHANNON_NULL_ZSCORE_ABOVE = 3.0
 # start: Jensen-Shannon distance over mean + 3 sd of the reference's own chunks
-NUMERIC_JENSEN_SHANNON_NULL_SD_ABOVE = 3.0
+NUMERIC_JENSEN_SHANNON_NULL_ZSCORE_ABOVE = 3.0
 
 
 def detect_drift(
@@ -40,10 +40,10 @@ def detect_drift(
     if samples.is_categorical:
         return samples.decide(
             "categorical",
-            above("jensen_shannon", "raw", "null_zscore", CATEGORICAL_JENSEN_SHANNON_NULL_SD_ABOVE),
+            above("jensen_shannon", "raw", "null_zscore", CATEGORICAL_JENSEN_SHANNON_NULL_ZSCORE_ABOVE),
         )
     # numeric
     return samples.decide(
         "numeric",
-        above("jensen_shannon", "raw", "null_zscore", NUMERIC_JENSEN_SHANNON_NULL_SD_ABOVE),
+        above("jensen_shannon", "raw", "null_zscore", NUMERIC_JENSEN_SHANNON_NULL_ZSCORE_ABOVE),
     )
