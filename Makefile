@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml README.md LICENSE $(shell find compiler templates -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check dist wheel editable smoke format bench peers dana images lock clean site workspace
+.PHONY: demo test check coverage reference dist wheel editable smoke format bench peers dana images lock clean site workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
 	@$(BIN)/poet demo
@@ -60,8 +60,11 @@ dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Pyt
 images: .venv/developed  ## the pictures of the documentation; needs Debian's chromium
 	$(BIN)/python -m tests.screenshots
 
+reference: .venv/developed  ## write docs/reference/ from docstrings, commands and schemas
+	$(BIN)/python docs/reference.py
+
 site: .venv/developed  ## the documentation as pages that open offline, in build/site
-	$(BIN)/python docs/reference.py build/docs
+	$(BIN)/python docs/reference.py --site build/docs
 	$(BIN)/zensical build --strict --clean
 
 lock: .venv/developed  ## write down the versions that the suite passed with
