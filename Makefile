@@ -13,7 +13,10 @@ demo: .venv/installed  ## watch a drift monitor learn from the answers to its al
 test: .venv/developed .venv/pythons  ## the whole suite, two processes, warnings as errors
 	$(BIN)/python -m pytest
 
-check: .venv/developed  ## lint, types and wording
+coverage: .venv/developed .venv/pythons  ## the suite with line and branch coverage of compiler/, and a floor
+	$(BIN)/python -m pytest --cov=compiler/poet --cov=compiler/poet_runtime --cov-report=term --cov-report=html:build/coverage
+
+check: .venv/developed  ## lint, types, typed uses of the public names, and wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -93,7 +96,7 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 	done; touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 workspace: .venv/installed  ## write generated/ and feedback_log/demo.jsonl anew, from a run of the demo
 	rm -rf build/demo && USER=demo $(BIN)/poet demo build/demo

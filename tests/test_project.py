@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+import poet
 from docs import reference
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +121,12 @@ def test_the_reference_does_not_depend_on_the_process() -> None:
     )
     assert ended.stdout == "".join(reference.pages().values())
     assert " at 0x" not in ended.stdout
+
+
+def test_every_public_name_has_a_typed_use() -> None:
+    """mypy and pyright check the folder; a name that is missing there could lose its type unnoticed."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "typing").glob("*.py"))
+    assert [name for name in poet.__all__ if not re.search(rf"\b{name}\b", text.partition("def ")[2])] == []
 
 
 def test_hooks_before_a_commit_are_local() -> None:
