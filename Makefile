@@ -44,15 +44,15 @@ format: .venv/developed
 	$(BIN)/ruff format .
 
 bench: .venv/developed  ## every printed guarantee, simulated; learning on real data; what calls and the log cost
-	$(BIN)/python benchmarks/noise.py
-	$(BIN)/python benchmarks/window.py
-	$(BIN)/python benchmarks/learning.py
-	$(BIN)/python benchmarks/scenarios.py
+	$(BIN)/python benchmarks/noise.py --save
+	$(BIN)/python benchmarks/window.py --save
+	$(BIN)/python benchmarks/learning.py --save
+	$(BIN)/python benchmarks/scenarios.py --save
 	$(BIN)/python benchmarks/call.py --save
 	$(BIN)/python benchmarks/growth.py --save
 	$(BIN)/python benchmarks/log.py --save
 	$(BIN)/python -m benchmarks.peers
-	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/serve.py --save
 
 peers: .venv/developed  ## POET beside other drift detectors, each in an environment of its own; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.peers

@@ -124,7 +124,7 @@ def test_the_reference_does_not_depend_on_the_process() -> None:
 
 
 def test_every_public_name_has_a_typed_use() -> None:
-    """mypy and pyright check the folder; a name that is missing there could lose its type unnoticed."""
+    """The checkers read the folder; a name that is missing there could lose its type unnoticed."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "typing").glob("*.py"))
     assert [name for name in poet.__all__ if not re.search(rf"\b{name}\b", text.partition("def ")[2])] == []
 
