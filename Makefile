@@ -22,6 +22,7 @@ check: .venv/developed  ## lint, types, typed uses of the public names, and word
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 	$(BIN)/python -m tests.language
+	$(BIN)/python -m tests.structure
 
 dist: dist/built  ## the sdist, and the wheel that is made from it
 
