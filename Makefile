@@ -4,10 +4,12 @@ DANA_PYTHON ?= 3.12
 BIN := .venv/bin
 SOURCES := pyproject.toml README.md LICENSE $(shell find compiler templates -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# pip shows its progress on a terminal, and is quiet in scripts
+QUIET := $(shell test -t 2 || echo --quiet)
 
 .PHONY: demo test check coverage reference dist wheel editable smoke format bench peers dana images lock clean site workspace
 
-demo: .venv/installed  ## watch a drift monitor learn from the answers to its alerts
+demo: .venv/installed  ## watch a drift monitor learn from labels of its alerts
 	@$(BIN)/poet demo
 
 test: .venv/developed .venv/pythons  ## the whole suite, two processes, warnings as errors
@@ -55,7 +57,7 @@ bench: .venv/developed  ## every printed guarantee, simulated; learning on real 
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python benchmarks/serve.py --save
 
-peers: .venv/developed  ## POET beside other drift detectors, each in an environment of its own; writes docs/benchmarks.md
+peers: .venv/developed  ## compare POET with other drift detectors, each in its own environment; write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.peers
 
 dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Python 3.12 and the network
@@ -76,12 +78,12 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 
 .venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[compiler]"
+	$(BIN)/python -m pip install $(QUIET) --constraint requirements.lock --editable ".[compiler]"
 	@touch $@
 
 .venv/developed: .venv/installed
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --group dev
+	$(BIN)/python -m pip install $(QUIET) --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install $(QUIET) --constraint requirements.lock --group dev
 	@touch $@
 
 # Other Pythons that are installed render the golden modules too: the bytes must be the same.
@@ -99,7 +101,7 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 clean:
 	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-workspace: .venv/installed  ## write generated/ and feedback_log/demo.jsonl anew, from a run of the demo
+workspace: .venv/installed  ## write generated/ and feedback_log/demo.jsonl again, from a run of the demo
 	rm -rf build/demo && USER=demo $(BIN)/poet demo build/demo
 	$(BIN)/python -c "from pathlib import Path; from poet.log import export_jsonl, open_log; \
 	export_jsonl(open_log(Path('build/demo/feedback_log')), Path('feedback_log/demo.jsonl'))"

@@ -210,8 +210,7 @@ def _commands() -> Iterator[str]:
 
 
 def _of_group(group: click.Group, name: str) -> Iterator[str]:
-    for each in sorted(group.commands):
-        command = group.commands[each]
+    for each, command in group.commands.items():  # in the order of the sections
         yield f"\n## {name} {each}\n"
         yield _fenced(
             command.get_help(click.Context(command, info_name=f"{name} {each}", terminal_width=100))

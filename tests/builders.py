@@ -164,7 +164,7 @@ SEED_PAYLOADS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def events_of(told: Iterator[tuple[str, str, dict[str, Any]]], *, hours: float = 2.0) -> list[Event]:
-    """Make the events of a scenario from (type, source, payload), so many hours apart."""
+    """Create the events of a scenario from (type, source, payload), some hours apart."""
     return [
         make(type_, data, source=source, id=f"e{k:04}", time=BEGUN + k * hours * HOUR_S)
         for k, (type_, source, data) in enumerate(told)
@@ -172,13 +172,13 @@ def events_of(told: Iterator[tuple[str, str, dict[str, Any]]], *, hours: float =
 
 
 def validation(number: int, *, was_real: bool = True, source: str = "user/ana") -> Event:
-    """Make a verdict on execution x<number>, an hour after the one before."""
+    """Return a label of execution x<number>, an hour after the previous one."""
     data = {"execution_id": f"x{number}", "was_real_drift": was_real}
     return make("drift.validation", data, source=source, id=f"v{number}-{source}", time=3600.0 * number)
 
 
 def execution(number: int, *, drifted: bool = True, **fields: Any) -> Event:
-    """Make the record of execution x<number>."""
+    """Return the record of execution x<number>."""
     data = {
         "execution_id": f"x{number}",
         "policy": "detect_drift",
@@ -190,19 +190,19 @@ def execution(number: int, *, drifted: bool = True, **fields: Any) -> Event:
 
 
 def filled_log(folder: Path, events: Iterable[Event]) -> BufferedLog:
-    """Open a log with these events in it, in the store that is being tested."""
+    """Open a log with these events in the tested store."""
     log = opened(folder)
     log.append(events, durable=True)
     return log
 
 
 def summaries_of(folder: Path, events: Iterable[Event]) -> Summaries:
-    """Log these events, seal and summarise them."""
+    """Log these events, seal them and return their summaries."""
     with filled_log(folder / "log", events) as log:
         seal(log, folder / "segments")
     return summarise(folder / "segments")
 
 
 def planned(policy: str, **fields: Any) -> PlannedPolicy:
-    """Return what a plan says of a policy that goes from version 1 to version 2."""
+    """Return the plan of a policy from version 1 to version 2."""
     return PlannedPolicy(policy=policy, is_change=True, active_version=1, next_version=2, **fields)

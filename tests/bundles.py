@@ -1,4 +1,4 @@
-"""Workspaces, keys and bundles in a moment, for the tests of `poet.distribute`."""
+"""Fast builders of workspaces, keys and bundles for the tests of `poet.distribute`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Publisher", "key", "publisher", "served", "tree"]
 
 @cache
 def key(number: int = 1) -> PrivateKey:
-    """Give a key of our own; the same number, the same key."""
+    """Return a test key; the same number gives the same key."""
     return PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32))
 
 
@@ -31,33 +31,33 @@ class Publisher:
         published(self.generated, *numbers)
 
     def activate(self, number: int) -> None:
-        """Let a version answer."""
+        """Activate a version."""
         activate(self.generated, WINDOW, number, who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00")
 
     def rollback(self) -> int:
-        """Let the version before answer."""
+        """Activate the previous version."""
         return rollback(self.generated, WINDOW, who="user/ana", why="a test", at="2026-01-01T00:00:00+00:00")
 
     def bundle(self, *, by: int = 1) -> bytes:
-        """Give what `poet bundle` would write."""
+        """Return what `poet bundle` would write."""
         return sign(pack(self.generated), key(by))
 
 
 def publisher(folder: Path, *numbers: int) -> Publisher:
-    """Make a folder of versions."""
+    """Create a folder of versions."""
     published(folder, *numbers)
     return Publisher(folder)
 
 
 def served(content: bytes, folder: Path, *, trust: Iterable[int] = (1,), allow_older: bool = False) -> Pulled:
-    """Pull a bundle that lies in a file beside the folder."""
+    """Pull a bundle from a file next to the folder."""
     path = folder.with_name(f"{folder.name}.bundle")
     path.write_bytes(content)
     return pull(path, folder, [key(each).public for each in trust], allow_older=allow_older)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder by its path, but for locks and notes."""
+    """Return every file below a folder by its path, except for locks and notes."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -1,8 +1,8 @@
-"""The sandbox's own worker for many candidates: libraries are imported once, each candidate gets a fork.
+"""A server that runs the sandbox's worker for many candidates, with one import and a fork for each.
 
-``python -I -B tests/fork_server.py`` reads one job a line and answers each with the line that
-`poet.build.worker.main` wrote, empty where it wrote none. In the fork everything is as in a process
-of its own: the limits, the walls, the guard, the gates.
+``python -I -B tests/fork_server.py`` reads one job per line. It answers with the line that
+`poet.build.worker.main` wrote, or an empty line. The fork has the same limits, kernel restrictions, guard
+and gates as a new process.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from poet.spec import policies
 
 
 def main() -> None:
-    """Answer job after job."""
+    """Run jobs until the end of the input."""
     for spec in policies():
         importlib.import_module(spec.contract)
     importlib.import_module("scipy.stats")  # what some of the candidates import
@@ -39,30 +39,30 @@ def main() -> None:
 @settings(max_examples=10, derandomize=True, database=None)
 @given(st.floats(), st.text())
 def _find_constants(_number: float, _text: str) -> None:
-    """Let Hypothesis read the modules that all candidates share before the first of them comes."""
+    """Make Hypothesis read the modules that all candidates share before the first candidate."""
 
 
 def _answer(line: bytes) -> bytes:
     job = msgspec.json.decode(line, type=Job)
-    staging = os.path.dirname(job.path)  # noqa: PTH120 -- a text, as it came
-    with tempfile.TemporaryFile(dir=staging) as asked, tempfile.TemporaryFile(dir=staging) as said:
-        asked.write(line)
-        asked.seek(0)
+    staging = os.path.dirname(job.path)  # noqa: PTH120 -- kept as a text
+    with tempfile.TemporaryFile(dir=staging) as job_file, tempfile.TemporaryFile(dir=staging) as result_file:
+        job_file.write(line)
+        job_file.seek(0)
         child = os.fork()
         if child == 0:
-            _work(asked.fileno(), said.fileno(), staging)
+            _work(job_file.fileno(), result_file.fileno(), staging)
         _wait(child, job.limits.wall_s)
-        said.seek(0)
-        return said.read()
+        result_file.seek(0)
+        return result_file.read()
 
 
-def _work(asked: int, said: int, staging: str) -> None:
-    """Be the worker: job on standard input, answer to standard output, in a session of its own."""
+def _work(job_file: int, result_file: int, staging: str) -> None:
+    """Run the worker in a new session: the job on standard input, the result on standard output."""
     try:
         os.setsid()
         os.chdir(staging)
-        os.dup2(asked, 0)
-        os.dup2(said, 1)
+        os.dup2(job_file, 0)
+        os.dup2(result_file, 1)
         os.closerange(3, 64)
         os.environ["HOME"] = staging
         _worker.main()

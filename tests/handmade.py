@@ -1,4 +1,4 @@
-"""Versions written by hand, as quickly as a test wants them: no template, no contract, no fsync."""
+"""Versions written directly for tests that need them quickly: no template, no contract, no fsync."""
 
 import hashlib
 from pathlib import Path
@@ -24,7 +24,7 @@ def {policy}(work=0):
 
 
 def write_version(generated: Path, policy: str, number: int, *, source: str = "") -> VersionEntry:
-    """Write a module that answers with its version, read before and after some work."""
+    """Write a module that returns its version, read before and after some work."""
     text = (source or MODULE.format(policy=policy, number=number)).encode()
     name = f"{policy}_v{number}.py"
     (generated / name).write_bytes(text)
@@ -40,7 +40,7 @@ def write_registry(
     *,
     previous: int | None = None,
 ) -> None:
-    """Put a registry in place that lets these versions answer."""
+    """Write a registry with these active versions."""
     policies = {
         policy: PolicyEntry(active=number, previous=previous, versions=versions[policy])
         for policy, number in active.items()

@@ -1,4 +1,4 @@
-"""Modules to publish, as if they had passed validation."""
+"""Modules to publish as if they had been validated."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ WINDOW = "calculate_adaptive_window"
 
 
 def validated(number: int, *, window: int | None = None) -> ValidatedModule:
-    """Give version `number` of the window policy; version n answers 1000 n unless told otherwise."""
+    """Return version `number` of the window policy, whose window is 1000 times `number` by default."""
     first = policy(WINDOW).version_1("")
     size = window or (5000 if number == 1 else 1000 * number)
     rules = tuple(
@@ -34,7 +34,7 @@ def validated(number: int, *, window: int | None = None) -> ValidatedModule:
 
 
 def published(generated: Path, *numbers: int) -> tuple[Version, ...]:
-    """Publish these versions one after the other and give the last."""
+    """Publish these versions one after another and return the last one."""
     last: tuple[Version, ...] = ()
     for number in numbers:
         last = publish(
@@ -44,7 +44,7 @@ def published(generated: Path, *numbers: int) -> tuple[Version, ...]:
 
 
 def retell(generated: Path, name: str, number: int = 1, *, source: str | None) -> None:
-    """Let the manifest of a version keep another source, and the registry name that manifest."""
+    """Change the source in the manifest of a version, and the digest of that manifest in the registry."""
     manifest = encode(msgspec.structs.replace(read_manifest(generated, name, number), source=source))
     (generated / f"{name}_v{number}.json").write_bytes(manifest)
     document = read_document(generated)
@@ -57,19 +57,19 @@ def retell(generated: Path, name: str, number: int = 1, *, source: str | None) -
 
 
 def forget_source(generated: Path, name: str, number: int = 1) -> None:
-    """Make the manifest of a version one of a release that kept no source in it."""
+    """Change the manifest of a version into one of a release that stored no source."""
     retell(generated, name, number, source=None)
 
 
 def validated_first(name: str) -> ValidatedModule:
-    """Give version 1 of any policy."""
+    """Return version 1 of any policy."""
     decisions = policy(name).version_1("")
     report = ValidationReport(policy=name, gates=(Gate(name="import", passed=True),))
     return ValidatedModule(check(render(decisions)), report)
 
 
 def module_of(decisions: Decisions) -> ModuleType:
-    """Render decisions, check the module and run it in this process."""
+    """Render decisions, check the module and execute it in this process."""
     rendered = render(decisions)
     check(rendered)
     return loaded(rendered.source, f"{decisions.policy}_v{decisions.version}")

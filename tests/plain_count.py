@@ -1,4 +1,4 @@
-"""The oracle of the summaries: random logs, and what they say, counted event by event in plain Python."""
+"""The oracle of the summaries: random logs, counted event by event in plain Python."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ _WINDOW = ("feature", "window_size")
 
 
 def random_log(seed: int, n: int = 200) -> list[Event]:
-    """Draw executions (some twice), the three ways to vote, delays, complaints and costs in any order."""
+    """Draw executions (some twice), all three kinds of votes, delays, noise issues and costs in any order."""
     chance = np.random.default_rng(seed)
     return [_random_event(chance, number) for number in range(n)]
 
 
 def plain_count(events: Sequence[Event]) -> dict[str, Any]:
-    """Give what `Summaries` must say of these events, but for its position and digest."""
+    """Return the expected `Summaries` of these events, without position and digest."""
     executed = _executed(events)
     votes = list(_votes(events, executed))
     return {
@@ -48,8 +48,8 @@ def plain_count(events: Sequence[Event]) -> dict[str, Any]:
     }
 
 
-def standing_scores(events: Sequence[Event]) -> Counter[tuple[str, bool]]:
-    """Count by test and verdict the scored statistics under the last vote of each source."""
+def valid_scores(events: Sequence[Event]) -> Counter[tuple[str, bool]]:
+    """Count by test and label the scored statistics under the last vote of each source."""
     executed = _executed(events)
     last = {(vote["source"], vote["execution_id"]): vote["was_real"] for vote in _votes(events, executed)}
     return Counter(
@@ -144,7 +144,7 @@ def _listed(events: Sequence[Event], *types: str) -> Iterator[tuple[int, Any]]:
 
 
 def _executed(events: Sequence[Event]) -> dict[str, tuple[int, Any]]:
-    """Give each execution's first recording, in the order of their positions."""
+    """Return each execution's first recording, in order of position."""
     executed: dict[str, tuple[int, Any]] = {}
     for position, event in _listed(events, "execution.recorded"):
         executed.setdefault(event.data.execution_id, (position, event))
@@ -152,7 +152,7 @@ def _executed(events: Sequence[Event]) -> dict[str, tuple[int, Any]]:
 
 
 def _described(data: Any) -> dict[str, Any]:
-    """Say of an execution what votes and records say of it; all null without one."""
+    """Return the columns of an execution in votes and records; all null without one."""
     names = ("drifted", "audit", "propensity")
     profile = data.profile if data else None
     return {

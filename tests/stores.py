@@ -1,4 +1,4 @@
-"""Where the log of a test is kept: in a folder, or in a PostgreSQL server that the tests start."""
+"""The location of a test's log: a folder, or a PostgreSQL server that the tests start."""
 
 import atexit
 import hashlib
@@ -26,19 +26,19 @@ STORES = ["embedded", "postgres"]
 _current = "embedded"
 
 
-def place(folder: Path) -> Path | str:
-    """Give the folder, or the address of a database schema of its own, in the store that is being tested."""
+def location(folder: Path) -> Path | str:
+    """Return the folder, or the address of its own database schema, in the tested store."""
     return folder if _current == "embedded" else postgres_at(folder)
 
 
 def opened(folder: Path, **options: Any) -> BufferedLog:
-    """Open the log of a folder in the store that is being tested."""
-    return open_log(place(folder), **options)
+    """Open the log of a folder in the tested store."""
+    return open_log(location(folder), **options)
 
 
 @contextmanager
 def in_store(store: str) -> Iterator[None]:
-    """Let `place` mean this store."""
+    """Make `location` return addresses in this store."""
     global _current  # noqa: PLW0603 -- as the store of a test is for all that it calls
     if store == "postgres":
         server()
@@ -50,7 +50,7 @@ def in_store(store: str) -> Iterator[None]:
 
 
 def postgres_at(folder: Path) -> str:
-    """Give the address of a database schema that belongs to a folder."""
+    """Return the address of the database schema of a folder."""
     schema = f"t_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
     with psycopg.connect(server(), autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
@@ -59,7 +59,7 @@ def postgres_at(folder: Path) -> str:
 
 @cache
 def server() -> str:
-    """Start a server on a socket in a temporary folder, for as long as the tests run; give its address."""
+    """Start a server on a socket in a temporary folder for all tests; return its address."""
     programs = binaries()
     home = Path(tempfile.mkdtemp(prefix="poet-pg-"))
     data, user = home / "data", _unprivileged(home)
@@ -95,7 +95,7 @@ def _wait(attempt: Callable[[], object]) -> None:
 
 
 def binaries() -> Path:
-    """Give the folder of the server's programs, or skip the test where there is none."""
+    """Return the folder of the server's programs, or skip the test if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
     if not found and on_path is None:
@@ -104,7 +104,7 @@ def binaries() -> Path:
 
 
 def _unprivileged(home: Path) -> str | None:
-    """Give whom the server may run as, which must not be root, and the folder to them."""
+    """Return an account for the server that is not root, and give it the folder."""
     if os.getuid() != 0:
         return None
     shutil.chown(home, "nobody")

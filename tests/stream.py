@@ -1,9 +1,9 @@
-"""One of several monitors on one workspace, in a process of its own: a stream, and people who answer late.
+"""One of several monitors on one workspace, in its own process, with labels that arrive late.
 
-``python -m tests.stream FOLDER WHO OF`` monitors its share of the cases, prints ``streamed`` when it is
-through, goes on monitoring and prints ``followed`` when a learned version has answered. After a line on
-standard input it prints ``learned`` when it has nothing left to learn. After another one it monitors until
-the active version answers, and prints what it counted as JSON.
+``python -m tests.stream FOLDER WHO OF`` monitors its share of the cases and then prints ``streamed``. It
+continues to monitor and prints ``followed`` when a learned version has answered. After a line on standard
+input it prints ``learned`` when there is nothing left to learn. After another line it monitors until the
+active version answers, and prints its counts as JSON.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from poet_runtime.results import DriftResult
 COLLECTION = Path(__file__).resolve().parents[2] / "shared" / "data"
 AT_MOST = 260  # cases in all: the streams of a short day
 PAUSE_S = 0.01  # between two executions
-FOLLOW_S = 120.0  # for the last swap to be seen; a quiet machine needs a quarter of a second
+FOLLOW_S = 120.0  # until the last swap is visible; an idle machine needs a quarter of a second
 LATEST_S = 1.5  # until somebody answers
-ELSEWHERE = 3  # every third answer comes from another process
-REPORTED = 0.5  # of the drifts that nobody was alerted to
+ELSEWHERE = 3  # every third label comes from another process
+REPORTED = 0.5  # of the drifts without an alert
 
 Case = tuple[np.ndarray, np.ndarray, bool, dict[str, Any]]
 
 
 def real_cases() -> list[Case]:
-    """Give the series of the collection where it is at hand, else those that ship with the package."""
+    """Return the series of the collection if it is available, or those of the package."""
     found = list(_collected() if (COLLECTION / "load.py").exists() else _shipped())
     random.Random(5).shuffle(found)
     return found[:AT_MOST]
@@ -64,18 +64,18 @@ def _shipped() -> Iterator[Case]:
 
 
 class Stream:
-    """A monitor's day."""
+    """The windows that one monitor sees in a day."""
 
     def __init__(self, monitor: SmartMonitor, seed: int) -> None:
         self.monitor = monitor
         self.chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.versions: list[int] = []
-        self.due: list[tuple[float, int, str, dict[str, Any]]] = []  # answers that will come
+        self.due: list[tuple[float, int, str, dict[str, Any]]] = []  # labels that are still to come
         self.serial = itertools.count()
 
     async def execute(self, case: Case) -> None:
-        """Monitor one stretch; its answer is due some time later, so that answers come out of order."""
+        """Monitor one window and schedule its label for later, so that labels arrive out of order."""
         current, reference, is_drift, keywords = case
         self.counts["calls"] += 1
         try:
@@ -86,9 +86,9 @@ class Stream:
             return
         if result.policy_version not in self.versions:
             self.versions.append(result.policy_version)
-        if (answer := self._answer(result, is_drift=is_drift)) is not None:
+        if (emit_due_labels := self._answer(result, is_drift=is_drift)) is not None:
             due = asyncio.get_running_loop().time() + self.chance.uniform(0.2, LATEST_S)
-            heapq.heappush(self.due, (due, next(self.serial), *answer))
+            heapq.heappush(self.due, (due, next(self.serial), *emit_due_labels))
 
     def _answer(self, result: DriftResult, *, is_drift: bool) -> tuple[str, dict[str, Any]] | None:
         said: dict[str, Any] = {"execution_id": result.execution_id}
@@ -98,8 +98,8 @@ class Stream:
             return "drift.validation", said | {"was_real_drift": is_drift}
         return None
 
-    def answer(self, *, all_of_them: bool = False) -> None:
-        """Say what is due, some of it through another process: a line on standard output is passed on."""
+    def emit_due_labels(self, *, all_of_them: bool = False) -> None:
+        """Emit the labels that are due, some of them through another process by a line on standard output."""
         now = asyncio.get_running_loop().time()
         while self.due and (all_of_them or self.due[0][0] <= now):
             _, number, type_, data = heapq.heappop(self.due)
@@ -111,19 +111,19 @@ class Stream:
 
 
 async def monitor_all(stream: Stream, cases: list[Case]) -> None:
-    """Run the stream, then go on with it until somebody says that it is enough."""
+    """Monitor the whole stream, then continue until told to stop."""
     for case in cases:
         await stream.execute(case)
-        stream.answer()
+        stream.emit_due_labels()
         await asyncio.sleep(PAUSE_S)
-    stream.answer(all_of_them=True)
+    stream.emit_due_labels(all_of_them=True)
     print("streamed", flush=True)
     has_followed = False
     enough = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     for current, reference, _, keywords in itertools.cycle(cases):
         if enough.done():
             break
-        # what is monitored while a compile runs and a version is swapped
+        # windows during a compile and a swap
         result = await asyncio.to_thread(stream.monitor.detect_drift, current, reference, **keywords)
         stream.counts["calls"] += 1
         if result.policy_version not in stream.versions:
@@ -135,7 +135,7 @@ async def monitor_all(stream: Stream, cases: list[Case]) -> None:
 
 
 def follow(stream: Stream, case: Case, active: int) -> int:
-    """Call until this version answers, for a while; give the version that answered last."""
+    """Call for a while until this version answers; return the version that answered last."""
     current, reference, _, keywords = case
     end = time.monotonic() + FOLLOW_S
     while True:
@@ -147,7 +147,7 @@ def follow(stream: Stream, case: Case, active: int) -> int:
 
 
 def main(folder: str, who: int, of: int) -> None:
-    """Monitor, and print what was counted."""
+    """Monitor, and print the counts."""
     cases = real_cases()[who::of]
     with SmartMonitor(folder) as monitor:
         stream = Stream(monitor, who)

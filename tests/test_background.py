@@ -1,4 +1,4 @@
-"""Programs that end without closing their workspace, and processes that fork while a worker is busy."""
+"""Programs that end without closing their workspace, and forks while a worker is busy."""
 
 import os
 import subprocess
@@ -104,7 +104,7 @@ def ended(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
 def test_a_program_that_does_not_close_its_workspace_ends_cleanly(
     tmp_path: Path, work: str, end: str
 ) -> None:
-    """It has its own exit status, and all of its executions are in the log."""
+    """It has its own exit status, and all its executions are in the log."""
     folder = first_workspace(tmp_path / "w", threshold=10_000)
     last, status = ENDS[end]
     done = ended(folder, f"{WORK[work]}\n{last}")
@@ -128,7 +128,7 @@ SLOW += "return [len(scipy.fft.fft(numpy.zeros(1 << 18))) for _ in range(20)][0]
 
 
 def test_a_program_ends_cleanly_while_a_shadow_computes(tmp_path: Path) -> None:
-    """What the shadow took over is compared and written first."""
+    """The queued calls are compared and written first."""
     generated, log = tmp_path / "generated", tmp_path / "feedback_log"
     generated.mkdir()
     log.mkdir()
@@ -150,7 +150,7 @@ def test_a_program_ends_cleanly_while_a_shadow_computes(tmp_path: Path) -> None:
 
 
 class Stepping(BackgroundWorker):
-    """A worker with one step, which lasts until it is told to end."""
+    """A worker with one step, which lasts until the test ends it."""
 
     def __init__(self) -> None:
         self.is_inside, self.may_leave = threading.Event(), threading.Event()
@@ -159,15 +159,15 @@ class Stepping(BackgroundWorker):
         self._start_thread()
 
     def before_fork(self) -> None:
-        """Note it, and whether the step is over."""
+        """Record the call, and whether the step has ended."""
         self.calls.append(f"before, step over: {self.may_leave.is_set()}")
 
     def after_fork_in_parent(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append("parent")
 
     def reset_after_fork(self) -> None:
-        """Note it, and whether the thread is forgotten."""
+        """Record the call, and whether the thread was reset."""
         self.calls.append(f"child, thread: {self._thread}")
 
     def _run(self) -> None:
@@ -177,7 +177,7 @@ class Stepping(BackgroundWorker):
 
 
 def forked(calls: list[str]) -> str:
-    """Fork, and return what the worker noted in the child."""
+    """Fork, and return the records of the worker in the child."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -190,8 +190,8 @@ def forked(calls: list[str]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_fork_waits_for_the_step_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hooks run in the parent and in the child, where there is no thread."""
+def test_a_fork_waits_for_the_running_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hooks run in the parent and in the child, which has no thread."""
     monkeypatch.setattr(background, "FORK_S", PATIENCE_S)
     worker = Stepping()
     assert worker.is_inside.wait(PATIENCE_S)
@@ -201,8 +201,8 @@ def test_a_fork_waits_for_the_step_under_way(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_step_that_does_not_end_holds_up_no_fork_and_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both go on after their bound."""
+def test_a_step_that_does_not_end_blocks_no_fork_and_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both continue after their time limit."""
     monkeypatch.setattr(background, "FORK_S", 0.05)
     monkeypatch.setattr(background, "LAST_STEP_S", 0.05)
     worker = Stepping()
@@ -215,7 +215,7 @@ def test_a_step_that_does_not_end_holds_up_no_fork_and_no_stop(monkeypatch: pyte
 
 
 def test_one_module_registers_for_forks_and_exits() -> None:
-    """The others go through it, so their order is known."""
+    """All other modules use it, so the order of the hooks is defined."""
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "compiler").rglob("*.py")
@@ -224,19 +224,19 @@ def test_one_module_registers_for_forks_and_exits() -> None:
     assert found == {"compiler/poet_runtime/background.py"}
 
 
-def test_modules_import_where_no_process_forks() -> None:
+def test_modules_can_be_imported_without_fork() -> None:
     """Windows has no `os.register_at_fork`."""
     code = "import os; del os.register_at_fork, os.fork; import poet.workspace.workspace, poet.monitor"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def fail(_workspace: Workspace, arguments: Mapping[str, str], _progress: jobs.Progress) -> Mapping[str, int]:
-    """Fail: this module must not be run as a job."""
+    """Fail, because this module must not run as a job."""
     raise LearnError(arguments["reason"])
 
 
 def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
-    """Only functions of this package are run."""
+    """Only functions of this package can run as jobs."""
     folder = first_workspace(tmp_path / "w")
     with jobs.compile_lock(folder) as lock:
         assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
@@ -259,7 +259,7 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
 
 
 def test_a_job_can_be_left_and_ended(tmp_path: Path) -> None:
-    """One that is left is nobody's error; one that is ended says so."""
+    """Leaving a job is not an error. An ended job reports that it was ended."""
     folder = first_workspace(tmp_path / "w")
     wanted = jobs.job(compile_job, folder)
     with jobs.compile_lock(folder) as lock:

@@ -1,4 +1,4 @@
-"""Modules written to be wrong are refused, each by the gate that should."""
+"""Modules that are wrong on purpose are refused by the right gate."""
 
 import importlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from poet.build.sandbox import Limits
 from poet.spec import policies, policy
 from tests.variants import Bad, Good, edited, gate_of
 
-QUICK, THOROUGH = 12, 20  # examples a property; only the second tries mutants
+QUICK, THOROUGH = 12, 20  # examples per property; only the second tests mutants
 LIMITS = Limits(call_cpu_s=1.0)
 POLICIES = [spec.name for spec in policies()]
 BAD: dict[str, tuple[str, Bad]] = {
@@ -22,16 +22,16 @@ TAME = [what for what, (_, bad) in BAD.items() if "sandbox" not in (bad.gate, ba
 HOSTILE = [what for what in BAD if what not in TAME]
 
 
-def refused(what: str, tmp_path: Path) -> None:
-    """Demand that a bad module is refused by its gate and, were there no dialect, by the one behind it."""
+def check_refused(what: str, tmp_path: Path) -> None:
+    """Check that a bad module is refused by its gate and, without the dialect, by the second one."""
     name, bad = BAD[what]
-    demand(edited(name, bad), bad.gate, tmp_path)
+    check_gate(edited(name, bad), bad.gate, tmp_path)
     if bad.behind:
-        demand(edited(name, bad), bad.behind, tmp_path, has_dialect=False)
+        check_gate(edited(name, bad), bad.behind, tmp_path, has_dialect=False)
 
 
-def demand(module: RenderedModule, wanted: str, tmp_path: Path, *, has_dialect: bool = True) -> None:
-    """Demand that a gate refuses a module: at a quick look, or at the thorough one that compiles take."""
+def check_gate(module: RenderedModule, wanted: str, tmp_path: Path, *, has_dialect: bool = True) -> None:
+    """Check that a gate refuses a module, with few examples or with as many as in a compile."""
     gate, says = "", ""
     for effort in (QUICK, THOROUGH):
         gate, says = gate_of(module, tmp_path, effort=effort, limits=LIMITS, has_dialect=has_dialect)
@@ -42,20 +42,20 @@ def demand(module: RenderedModule, wanted: str, tmp_path: Path, *, has_dialect: 
 
 @pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("what", TAME)
-def test_a_bad_module_is_refused_by_the_gate_that_should(tmp_path: Path, what: str) -> None:
-    """With the words of that gate."""
-    refused(what, tmp_path)
+def test_a_bad_module_is_refused_by_the_right_gate(tmp_path: Path, what: str) -> None:
+    """Candidates are forked from one process."""
+    check_refused(what, tmp_path)
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_module_is_refused_in_a_process_of_its_own(tmp_path: Path, what: str) -> None:
-    """As before every publication: nothing is shared with another candidate."""
-    refused(what, tmp_path)
+def test_a_hostile_module_is_refused_in_a_new_process(tmp_path: Path, what: str) -> None:
+    """As before a publication, candidates share nothing."""
+    check_refused(what, tmp_path)
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_there_are_ten_bad_modules_and_more_of_every_policy(name: str) -> None:
-    """Each with a danger and with gates that there are; half of them speak the dialect."""
+def test_every_policy_has_at_least_ten_bad_modules(name: str) -> None:
+    """Each has a danger and existing gates. At least half of them are in the dialect."""
     found = [bad for own, bad in BAD.values() if own == name]
     assert len(found) == len(importlib.import_module(f"tests.policies.{name}.bad_modules").BAD) >= 10
     contract = importlib.import_module(policy(name).contract).CONTRACT
@@ -66,8 +66,8 @@ def test_there_are_ten_bad_modules_and_more_of_every_policy(name: str) -> None:
     assert sum(bad.gate == "dialect" for bad in found) < len(found) / 2
 
 
-def test_an_edit_that_does_not_fit_exactly_once_is_an_error() -> None:
-    """A template that changes must not turn a bad module into a good one."""
+def test_an_edit_that_does_not_match_exactly_once_is_an_error() -> None:
+    """A change of a template must not turn a bad module into a good one."""
     for old in ("no such text", "window"):
         with pytest.raises(AssertionError, match="expected once; edit the table"):
             edited("calculate_adaptive_window", Good("x", ((old, "y"),)))

@@ -1,4 +1,4 @@
-"""Bundles: what is packed, what is served, what stays when a pull fails."""
+"""Bundles: what is packed, what is served, and what remains after a failed pull."""
 
 import contextlib
 import os
@@ -24,13 +24,13 @@ VELOCITY = ("age", 10.0, "normal")
 
 
 def answer(folder: Path) -> int:
-    """Ask a new registry for a window."""
+    """Call the window policy of a new registry."""
     window: int = Registry(folder).policy(WINDOW)(*VELOCITY)
     return window
 
 
 def test_a_pulled_folder_serves_what_the_workspace_does(tmp_path: Path) -> None:
-    """Every policy, the active version, module and manifest to the byte."""
+    """Every policy has the same active version, with equal bytes of module and manifest."""
     path = tmp_path / "bundle"
     path.write_bytes(sign(pack(GENERATED), key()))
     pulled = pull(path, tmp_path / "here", [key().public])
@@ -48,22 +48,22 @@ def test_a_pulled_folder_serves_what_the_workspace_does(tmp_path: Path) -> None:
 
 
 def test_the_same_versions_give_the_same_bytes(tmp_path: Path) -> None:
-    """On another machine, in another folder, at another time."""
+    """Machine, folder and time have no effect."""
     one = publisher(tmp_path / "a", 1, 2).bundle()
     other = publisher(tmp_path / "b", 1, 2).bundle()
     assert one == other
 
 
-def test_the_active_and_the_previous_version_travel_and_no_other(tmp_path: Path) -> None:
-    """Whoever falls back, falls back to what ran before."""
+def test_a_bundle_has_only_the_active_and_the_previous_version(tmp_path: Path) -> None:
+    """A fallback goes to the version that ran before."""
     there = publisher(tmp_path / "there", 1, 2, 3)
     assert sorted(pack(there.generated).registry.policies[WINDOW].versions) == ["2", "3"]
     there.activate(1)
     assert sorted(pack(there.generated).registry.policies[WINDOW].versions) == ["1", "3"]
 
 
-def test_named_policies_travel_alone(tmp_path: Path) -> None:
-    """An unknown one is refused with those that are there."""
+def test_a_bundle_can_have_only_some_policies(tmp_path: Path) -> None:
+    """The error for an unknown policy lists the known ones."""
     packed = pack(GENERATED, ["detect_drift"])
     assert list(packed.active) == ["detect_drift"]
     assert sorted(packed.files) == [f"detect_drift_v{n}.{kind}" for n in (1, 2) for kind in ("json", "py")]
@@ -73,8 +73,8 @@ def test_named_policies_travel_alone(tmp_path: Path) -> None:
         pack(tmp_path)
 
 
-def test_an_edited_version_does_not_travel(tmp_path: Path) -> None:
-    """What was published does; where its manifest keeps no source, the error says which file is another."""
+def test_an_edited_version_is_not_packed(tmp_path: Path) -> None:
+    """The published source is packed. If the manifest contains none, the error names the file."""
     there = publisher(tmp_path / "there", 1)
     before = there.bundle()
     path = there.generated / f"{WINDOW}_v1.py"
@@ -86,7 +86,7 @@ def test_an_edited_version_does_not_travel(tmp_path: Path) -> None:
 
 
 def test_a_pulled_module_that_is_edited_does_not_run(tmp_path: Path) -> None:
-    """The machine without the workspace goes on by what was signed."""
+    """The machine without the workspace continues with the signed source."""
     served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
     path = tmp_path / "here" / f"{WINDOW}_v1.py"
     path.write_text(path.read_text().replace("5000", "6000"))
@@ -94,7 +94,7 @@ def test_a_pulled_module_that_is_edited_does_not_run(tmp_path: Path) -> None:
 
 
 def test_running_programs_follow_a_pull(tmp_path: Path) -> None:
-    """The same callable, within a second."""
+    """The same callable changes within a second."""
     there = publisher(tmp_path / "there", 1)
     served(there.bundle(), tmp_path / "here")
     window = Registry(tmp_path / "here").policy(WINDOW)
@@ -107,8 +107,8 @@ def test_running_programs_follow_a_pull(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_a_rollback_travels_forward_and_an_old_bundle_does_not(tmp_path: Path) -> None:
-    """Going back is a new generation; a replay of the old one is refused unless it is asked for."""
+def test_a_rollback_can_be_pulled_and_an_old_bundle_cannot(tmp_path: Path) -> None:
+    """A rollback is a new generation. Replaying an old one needs --allow-older."""
     there = publisher(tmp_path / "there", 1, 2)
     before = there.bundle()
     served(before, tmp_path / "here")
@@ -123,7 +123,7 @@ def test_a_rollback_travels_forward_and_an_old_bundle_does_not(tmp_path: Path) -
 
 
 def test_the_same_generation_with_other_content_is_refused(tmp_path: Path) -> None:
-    """Two histories that part have the same number; neither takes the other's place unasked."""
+    """Two diverged histories have the same number, and neither replaces the other without a flag."""
     one = publisher(tmp_path / "one", 1, 2)
     shutil.copytree(one.generated, tmp_path / "other")
     other = type(one)(tmp_path / "other")
@@ -135,7 +135,7 @@ def test_the_same_generation_with_other_content_is_refused(tmp_path: Path) -> No
 
 
 def test_a_version_that_is_served_never_changes(tmp_path: Path) -> None:
-    """Not even with --allow-older: the number would mean two things."""
+    """Even with --allow-older, one number never means two versions."""
     from poet.build.publish import publish
     from tests.modules import validated
 
@@ -151,7 +151,7 @@ def test_a_version_that_is_served_never_changes(tmp_path: Path) -> None:
 
 
 def test_another_workspace_does_not_take_over_a_folder(tmp_path: Path) -> None:
-    """Generations of two workspaces say nothing about each other."""
+    """The generations of two workspaces are not comparable."""
     served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
     stranger = publisher(tmp_path / "stranger", 1, 2)
     journal = stranger.generated / "journal.jsonl"
@@ -160,8 +160,8 @@ def test_another_workspace_does_not_take_over_a_folder(tmp_path: Path) -> None:
         served(stranger.bundle(), tmp_path / "here", allow_older=True)
 
 
-def test_a_policy_that_is_served_does_not_vanish(tmp_path: Path) -> None:
-    """A bundle of some policies does not take the others away."""
+def test_a_served_policy_does_not_disappear(tmp_path: Path) -> None:
+    """A bundle of some policies does not remove the others."""
     generated = tmp_path / "generated"
     shutil.copytree(GENERATED, generated)
     served(sign(pack(generated), key()), tmp_path / "here")
@@ -172,8 +172,8 @@ def test_a_policy_that_is_served_does_not_vanish(tmp_path: Path) -> None:
         served(sign(pack(generated, ["detect_drift"]), key()), tmp_path / "here")
 
 
-def test_a_workspaces_own_folder_is_not_pulled_into(tmp_path: Path) -> None:
-    """Nothing in it is touched."""
+def test_pulling_into_a_workspace_is_refused(tmp_path: Path) -> None:
+    """Nothing in it changes."""
     there = publisher(tmp_path / "there", 1)
     mine = publisher(tmp_path / "mine", 1, 2)
     before = {path.name for path in mine.generated.iterdir()}
@@ -183,7 +183,7 @@ def test_a_workspaces_own_folder_is_not_pulled_into(tmp_path: Path) -> None:
 
 
 def test_a_required_version_fails_closed(tmp_path: Path) -> None:
-    """Both a bundle without it and one without the policy leave what answers."""
+    """A bundle without the version or without the policy changes no answer."""
     there = publisher(tmp_path / "there", 1)
     here, path = tmp_path / "here", tmp_path / "bundle"
     path.write_bytes(there.bundle())
@@ -199,16 +199,16 @@ def test_a_required_version_fails_closed(tmp_path: Path) -> None:
     assert answer(here) == 2000
 
 
-def test_a_requirement_holds_for_what_is_served_already(tmp_path: Path) -> None:
-    """Nothing new is no reason to let it pass."""
+def test_a_requirement_applies_to_the_served_bundle(tmp_path: Path) -> None:
+    """It is checked even if nothing is new."""
     content = publisher(tmp_path / "there", 1).bundle()
     served(content, tmp_path / "here")
     with pytest.raises(BundleError, match="version 2 is required"):
         pull(tmp_path / "here.bundle", tmp_path / "here", [key().public], require={WINDOW: 2})
 
 
-def test_keys_take_each_others_place(tmp_path: Path) -> None:
-    """While both are trusted, either signs; then the old one counts no more."""
+def test_keys_can_be_rotated(tmp_path: Path) -> None:
+    """While both keys are trusted, either may sign. Then the old key is refused."""
     there = publisher(tmp_path / "there", 1)
     served(there.bundle(by=1), tmp_path / "here", trust=(1, 2))
     assert not served(there.bundle(by=2), tmp_path / "here", trust=(1, 2)).is_new
@@ -219,8 +219,8 @@ def test_keys_take_each_others_place(tmp_path: Path) -> None:
     served(there.bundle(by=2), tmp_path / "here", trust=(2,))
 
 
-def test_state_says_what_is_served_and_why_the_last_pull_failed(tmp_path: Path) -> None:
-    """A later success takes the reason away."""
+def test_the_state_has_the_active_versions_and_the_last_error(tmp_path: Path) -> None:
+    """A later success removes the error."""
     here, path = tmp_path / "here", tmp_path / "bundle"
     content = publisher(tmp_path / "there", 1).bundle()
     path.write_bytes(content)
@@ -240,8 +240,8 @@ def test_state_says_what_is_served_and_why_the_last_pull_failed(tmp_path: Path) 
     assert found.checked_at == "1970-01-01T02:00:00+00:00"
 
 
-def test_a_first_pull_that_fails_leaves_its_reason(tmp_path: Path) -> None:
-    """Before anything was ever served."""
+def test_a_failed_first_pull_stores_its_reason(tmp_path: Path) -> None:
+    """Nothing was served before."""
     with pytest.raises(BundleError, match="cannot be read"):
         pull(tmp_path / "nothing", tmp_path / "here", [key().public])
     assert "cannot be read" in state(tmp_path / "here").refused
@@ -250,7 +250,7 @@ def test_a_first_pull_that_fails_leaves_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None:
-    """A module that needs a package this machine lacks is refused before the swap, and named."""
+    """A module that needs a missing package is refused before the swap, and named."""
     import hashlib
 
     there = publisher(tmp_path / "there", 1)
@@ -280,7 +280,7 @@ def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None
 def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the next pull finishes the work, even one whose source is gone."""
+    """The next pull completes the work, even if its source is gone."""
     from poet.distribute import fetch as _pull
 
     there = publisher(tmp_path / "there", 1)
@@ -314,8 +314,8 @@ def test_a_kill_at_any_write_leaves_the_old_version_or_the_new(
     assert seen == {5000, 2000}
 
 
-def test_what_was_changed_in_the_folder_is_put_right(tmp_path: Path) -> None:
-    """By the next pull, from the folder's own copy of the bundle."""
+def test_changed_files_in_the_folder_are_restored(tmp_path: Path) -> None:
+    """The next pull restores them from the folder's copy of the bundle."""
     there = publisher(tmp_path / "there", 1)
     served(there.bundle(), tmp_path / "here")
     good = tree(tmp_path / "here")
@@ -327,7 +327,7 @@ def test_what_was_changed_in_the_folder_is_put_right(tmp_path: Path) -> None:
 
 
 def test_a_damaged_copy_fails_closed(tmp_path: Path) -> None:
-    """Without it nobody knows what is older, so nothing is taken; what answers goes on."""
+    """Without it the generation is unknown, so every bundle is refused. The answers continue."""
     there = publisher(tmp_path / "there", 1)
     served(there.bundle(), tmp_path / "here")
     (tmp_path / "here" / "bundle.poet").write_bytes(b"poet bundle 1\r\n\0")
@@ -337,15 +337,15 @@ def test_a_damaged_copy_fails_closed(tmp_path: Path) -> None:
     assert answer(tmp_path / "here") == 5000
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """A file is in its place."""
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    """A file has its name."""
     (tmp_path / "here").write_text("")
     with pytest.raises(BundleError, match="here cannot be written"):
         served(publisher(tmp_path / "there", 1).bundle(), tmp_path / "here")
 
 
 def test_a_program_follows_bundles(tmp_path: Path) -> None:
-    """It answers from the last good one at once, and pulls when it is told to."""
+    """It answers with the last good bundle immediately, and pulls on request."""
     there = publisher(tmp_path / "there", 1)
     path = tmp_path / "bundle"
     path.write_bytes(there.bundle())
@@ -368,8 +368,8 @@ def test_a_program_follows_bundles(tmp_path: Path) -> None:
         assert "cannot be read" in runtime.state().refused
 
 
-def test_a_thread_pulls_where_one_is_asked_for(tmp_path: Path) -> None:
-    """It outlives refusals, and close ends it."""
+def test_a_background_thread_pulls_if_requested(tmp_path: Path) -> None:
+    """It survives refused bundles, and `close` ends it."""
     there = publisher(tmp_path / "there", 1)
     path = tmp_path / "bundle"
     path.write_bytes(b"nothing")
@@ -385,15 +385,15 @@ def test_a_thread_pulls_where_one_is_asked_for(tmp_path: Path) -> None:
 
 
 def until(true: Callable[[], bool]) -> bool:
-    """Wait up to ten seconds for something to become true."""
+    """Wait up to ten seconds for a condition."""
     end = time.monotonic() + 10.0
     while not true() and time.monotonic() < end:
         time.sleep(0.01)
     return true()
 
 
-def test_pulls_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Eight threads pull two bundles; the newer one is served in the end, whole."""
+def test_concurrent_pulls_do_not_interfere(tmp_path: Path) -> None:
+    """Eight threads pull two bundles; in the end the newer one is served completely."""
     from concurrent.futures import ThreadPoolExecutor
 
     there = publisher(tmp_path / "there", 1)
@@ -415,8 +415,8 @@ def test_pulls_at_once_do_not_meet(tmp_path: Path) -> None:
     assert answer(tmp_path / "here") == 2000
 
 
-def test_a_key_is_for_its_owner_alone_and_never_overwritten(tmp_path: Path) -> None:
-    """Mode 0600 whatever the umask; what signs is refused when others could read it."""
+def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
+    """Its mode is 0600 whatever the umask. A private key that others can read is refused."""
     before = os.umask(0)
     try:
         public = make_key(tmp_path / "key")
@@ -434,12 +434,12 @@ def test_a_key_is_for_its_owner_alone_and_never_overwritten(tmp_path: Path) -> N
         read_key(tmp_path / "key")
 
 
-def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
-    """Missing, something else, and a key of another kind."""
+def test_an_invalid_private_key_is_refused(tmp_path: Path) -> None:
+    """It is missing, another kind of file, or another kind of key."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    with pytest.raises(BundleError, match=r"cannot be read.*`poet key"):
+    with pytest.raises(BundleError, match=r"cannot be read.*`poet keygen"):
         read_key(tmp_path / "none")
     path = tmp_path / "key"
     path.touch(0o600)
@@ -465,16 +465,16 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
         "ssh-ed25519 A",
     ],
 )
-def test_what_is_no_public_key_is_refused(line: str) -> None:
-    """Too short, not in its one spelling, without its name; no key at all is refused too."""
-    with pytest.raises(BundleError, match="the line that `poet key` printed"):
+def test_an_invalid_public_key_is_refused(line: str) -> None:
+    """It is too short, not canonical or without its prefix. An empty list of keys is refused too."""
+    with pytest.raises(BundleError, match="the line that `poet keygen` printed"):
         trusted([line])
     with pytest.raises(BundleError, match="no key is trusted"):
         trusted([])
 
 
 def test_without_the_library_the_extra_is_named() -> None:
-    """And nothing else of poet needs it."""
+    """All other parts of POET work without it."""
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
         "import poet, poet_runtime.registry, poet.distribute\n"
@@ -486,15 +486,15 @@ def test_without_the_library_the_extra_is_named() -> None:
     assert "pip install 'poet-policy-compiler[bundle]'" in ended.stdout
 
 
-def test_importing_bundles_costs_neither_the_compiler_nor_cryptography() -> None:
-    """A program that serves a pulled folder starts as fast as one that has a workspace."""
+def test_importing_bundles_loads_neither_the_compiler_nor_cryptography() -> None:
+    """A program that serves a pulled folder starts as fast as one with a workspace."""
     code = "import sys, poet.distribute; print({'cryptography', 'libcst', 'jinja2'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
 
 
-def test_what_is_signed_for_something_else_does_not_count(tmp_path: Path) -> None:
-    """The same bytes, signed without the name of what they are."""
+def test_a_signature_for_another_purpose_is_refused(tmp_path: Path) -> None:
+    """The same bytes are signed without the bundle's context string."""
     content = publisher(tmp_path / "there", 1).bundle()
     head, body = content[:96], content[96:]
     naked = head[:24] + key().sign(head[16:24] + head[88:96] + body) + head[88:] + body

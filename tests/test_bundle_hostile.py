@@ -1,4 +1,4 @@
-"""Bundles as an enemy would send them: without the key, and with one that somebody trusted."""
+"""Bundles from an attacker, without a trusted key and with one."""
 
 import hashlib
 import os
@@ -29,21 +29,21 @@ HEAD = 96
 
 @cache
 def small() -> bytes:
-    """Give the bundle of one version of one policy."""
+    """Return the bundle of one version of one policy."""
     with TemporaryDirectory() as folder:
         return publisher(Path(folder), 1).bundle()
 
 
 @cache
 def newer() -> bytes:
-    """Give the bundle of the same workspace, a version later."""
+    """Return the bundle of the same workspace, one version later."""
     with TemporaryDirectory() as folder:
         return publisher(Path(folder), 1, 2).bundle()
 
 
 @contextmanager
 def protected(content: bytes) -> Iterator[tuple[Path, Path]]:
-    """Give a folder that serves version 1 and a path with these bytes; afterwards all is as it was."""
+    """Yield a folder that serves version 1 and a path with these bytes; check that nothing changed."""
     with TemporaryDirectory() as name:
         outside = Path(name)
         (outside / "a").mkdir()
@@ -57,7 +57,7 @@ def protected(content: bytes) -> Iterator[tuple[Path, Path]]:
 
 
 def is_refused(content: bytes) -> bool:
-    """Tell whether verifying alone refuses these bytes."""
+    """Return whether verification alone refuses these bytes."""
     try:
         open_bundle(content, [key().public])
     except BundleError:
@@ -65,8 +65,8 @@ def is_refused(content: bytes) -> bool:
     return False
 
 
-def test_a_changed_byte_is_refused_wherever_it_is() -> None:
-    """Every bit of the head, two changes at every position of the document."""
+def test_a_changed_byte_is_refused_at_any_position() -> None:
+    """Every bit of the header changes, and every byte of the document in two ways."""
     content = small()
     assert not is_refused(content)
     for position in range(len(content)):
@@ -77,8 +77,8 @@ def test_a_changed_byte_is_refused_wherever_it_is() -> None:
             assert is_refused(bytes(changed)), (position, flip)
 
 
-def test_every_cut_and_every_addition_is_refused() -> None:
-    """At any length; one byte more; the whole bundle twice."""
+def test_every_truncation_and_every_addition_is_refused() -> None:
+    """The bundle is cut at any length, has one more byte, or is repeated."""
     content = small()
     for length in range(len(content)):
         assert is_refused(content[:length]), length
@@ -87,8 +87,8 @@ def test_every_cut_and_every_addition_is_refused() -> None:
         assert is_refused(more + content)
 
 
-def test_a_cut_is_told_from_a_forgery() -> None:
-    """What to do next is not the same."""
+def test_a_truncation_differs_from_a_forgery() -> None:
+    """The next step is not the same."""
     with pytest.raises(BundleError, match="transfer it again"):
         open_bundle(small()[:-1], [key().public])
     with pytest.raises(BundleError, match="forged"):
@@ -97,8 +97,8 @@ def test_a_cut_is_told_from_a_forgery() -> None:
         open_bundle(b"PK\x03\x04", [key().public])
 
 
-def test_parts_of_two_bundles_do_not_fit_together() -> None:
-    """Neither a signature with another document, nor a key id with another key's signature."""
+def test_parts_of_two_bundles_cannot_be_combined() -> None:
+    """A signature fits only its document, and a key id only its key."""
     one, other = small(), newer()
     assert is_refused(one[:88] + other[88:])
     assert is_refused(other[:88] + one[88:])
@@ -108,7 +108,7 @@ def test_parts_of_two_bundles_do_not_fit_together() -> None:
 
 
 def test_a_signature_has_one_form() -> None:
-    """Adding the order of the group to its second half makes another valid one in careless libraries."""
+    """Adding the group order to its second half gives another one that careless libraries accept."""
     content = small()
     order = 2**252 + 27742317777372353535851937790883648493
     second = int.from_bytes(content[56:88], "little") + order
@@ -116,7 +116,7 @@ def test_a_signature_has_one_form() -> None:
 
 
 def test_nothing_is_parsed_before_it_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The decoder is not reached by what is not signed."""
+    """Unsigned bytes do not reach the decoder."""
     import poet.distribute.bundle as envelope
 
     def reached(_content: bytes) -> BundleDocument:
@@ -131,7 +131,7 @@ def test_nothing_is_parsed_before_it_is_verified(monkeypatch: pytest.MonkeyPatch
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_no_mutation_is_ever_served_or_written(data: st.DataObject) -> None:
-    """Cuts, splices, changed stretches: the folder and everything around it stay, to the byte."""
+    """Cuts, splices and changed ranges leave the folder and its surroundings unchanged."""
     content = bytearray(data.draw(st.sampled_from([small(), newer()])))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(content)))
@@ -143,16 +143,16 @@ def test_no_mutation_is_ever_served_or_written(data: st.DataObject) -> None:
         pull(path, here, [key().public])
 
 
-# What follows was signed by a key that is trusted: a publisher that was taken over, or is broken.
+# The following bundles are signed with a trusted key: the publisher is compromised or broken.
 
 
 def document() -> BundleDocument:
-    """Give what the small bundle says."""
+    """Return the document of the small bundle."""
     return open_bundle(small(), [key().public]).document
 
 
 def forged_of(body: bytes, *, by: int = 1) -> bytes:
-    """Sign any bytes, as no code of ours would."""
+    """Sign any bytes, without the checks of our code."""
     length = struct.pack(">Q", len(body))
     private = key(by)
     signature = private.sign(b"poet policy bundle, signature 1\0" + private.public.id + length + body)
@@ -166,13 +166,13 @@ def raw(change: Callable[[dict[str, Any]], None]) -> bytes:
     return forged_of(msgspec.json.encode(held, order="sorted"))
 
 
-def test_forging_by_hand_gives_what_signing_gives() -> None:
-    """So what is refused below is refused for what it says."""
+def test_forging_equals_signing() -> None:
+    """The bundles below are therefore refused for their content."""
     assert raw(lambda _held: None) == small()
 
 
 def named(policy: str, number: str = "1") -> Callable[[dict[str, Any]], None]:
-    """Rename the policy or the version, in every place that names it, with digests that fit."""
+    """Rename the policy or the version everywhere, with matching digests."""
 
     def change(held: dict[str, Any]) -> None:
         (entry,) = held["registry"]["policies"].values()
@@ -220,7 +220,7 @@ def named(policy: str, number: str = "1") -> Callable[[dict[str, Any]], None]:
     ],
 )
 def test_no_name_leads_out_of_the_folder(policy: str) -> None:
-    """Paths, drives, NUL, line ends, other spellings and capitals are no names of policies."""
+    """Paths, drives, NUL, line breaks, homoglyphs and capitals are not policy names."""
     with (
         protected(raw(named(policy))) as (here, path),
         pytest.raises(BundleError, match="not a policy name"),
@@ -230,7 +230,7 @@ def test_no_name_leads_out_of_the_folder(policy: str) -> None:
 
 @pytest.mark.parametrize("number", ["0", "01", "-1", "1_0", "²", "\u0661", "1/../2", "", "1" * 10])
 def test_no_number_has_a_second_spelling(number: str) -> None:
-    """Digits of other scripts, leading zeros and signs are no versions."""
+    """Digits of other scripts, leading zeros and signs are not version numbers."""
     with protected(raw(named("evil", number))) as (here, path), pytest.raises(BundleError, match="evil"):
         pull(path, here, [key().public])
 
@@ -238,7 +238,7 @@ def test_no_number_has_a_second_spelling(number: str) -> None:
 @given(hostile_text())
 @settings(max_examples=150, deadline=None)
 def test_no_file_name_is_taken_from_a_bundle(name: str) -> None:
-    """Whatever a further file is called, it is refused with the whole bundle."""
+    """An additional file with any name causes the bundle to be refused."""
 
     def change(held: dict[str, Any]) -> None:
         held["files"][name] = "evil"
@@ -246,13 +246,13 @@ def test_no_file_name_is_taken_from_a_bundle(name: str) -> None:
     try:
         content = raw(change)
     except UnicodeEncodeError:
-        return  # no JSON of ours can say it
+        return  # our JSON cannot represent it
     with protected(content) as (here, path), pytest.raises(BundleError):
         pull(path, here, [key().public])
 
 
 def add_manifest_of_another(held: dict[str, Any]) -> None:
-    """Let the manifest tell of another module, with a digest that fits."""
+    """Add a manifest of another module with a matching digest."""
     told = msgspec.json.decode(held["files"][f"{WINDOW}_v1.json"]) | {"version": 2}
     manifest = msgspec.json.encode(told).decode()
     held["files"][f"{WINDOW}_v1.json"] = manifest
@@ -261,7 +261,7 @@ def add_manifest_of_another(held: dict[str, Any]) -> None:
 
 
 def add_another_source(held: dict[str, Any]) -> None:
-    """Let a manifest keep another source than the module that it is of."""
+    """Store another source into a manifest than its module has."""
     name = f"{WINDOW}_v1.json"
     told = msgspec.json.decode(held["files"][name])
     held["files"][name] = msgspec.json.encode(told | {"source": "evil"}).decode()
@@ -270,7 +270,7 @@ def add_another_source(held: dict[str, Any]) -> None:
 
 
 def set_too_large(held: dict[str, Any]) -> None:
-    """Let a module be larger than any is."""
+    """Make a module larger than the limit."""
     source = "#" * (LARGEST_FILE + 1)
     held["files"][f"{WINDOW}_v1.py"] = source
     entry = held["registry"]["policies"][WINDOW]["versions"]["1"]
@@ -304,14 +304,14 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
                   "no published version"),
     "no generation": (lambda held: held["registry"].update(generation=0), "no published version"),
     "a later format": (lambda held: held.update(format=2), "has format 2, this release reads 1"),
-    "a field nobody knows": (lambda held: held.update(evil=1), "unknown field `evil`"),
+    "an unknown field": (lambda held: held.update(evil=1), "unknown field `evil`"),
     "a hidden field": (lambda held: held["registry"].update(evil=1), "not in its canonical form"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_signed_lie_is_refused(lie: str) -> None:
-    """Each with its reason."""
+def test_a_signed_inconsistent_document_is_refused(lie: str) -> None:
+    """Each has its own reason."""
     change, reason = LIES[lie]
     with protected(raw(change)) as (here, path), pytest.raises(BundleError, match=reason):
         pull(path, here, [key().public])
@@ -337,7 +337,7 @@ def test_a_signed_lie_is_refused(lie: str) -> None:
     ids=range(13),
 )
 def test_a_document_has_one_spelling(body: bytes) -> None:
-    """Keys twice, white space, another order, other numbers, escapes, depth: signed, and refused."""
+    """Duplicate keys, white space, order, number formats, escapes and depth are refused even if signed."""
     with (
         protected(forged_of(body)) as (here, path),
         pytest.raises(BundleError, match=r"document|no published"),
@@ -345,8 +345,8 @@ def test_a_document_has_one_spelling(body: bytes) -> None:
         pull(path, here, [key().public])
 
 
-def test_a_module_of_hostile_text_arrives_as_it_is(tmp_path: Path) -> None:
-    """Line ends and separators are bytes like others; what could run is checked when it is loaded."""
+def test_a_module_of_hostile_text_arrives_unchanged(tmp_path: Path) -> None:
+    """Line breaks and separators are ordinary bytes. Loading checks what may run."""
     held = document()
     (entry,) = held.registry.policies.values()
     source = held.files[f"{WINDOW}_v1.py"] + "# \u2028 \x85 \t é\r\n"
@@ -375,24 +375,24 @@ def test_an_oversized_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest
         pull(tmp_path / "huge", tmp_path / "here", [key().public])
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    """A pipe would never end, a folder has no bytes."""
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe would never end, and a folder has no bytes."""
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
         with pytest.raises(BundleError, match="is not a file"):
             pull(tmp_path / name, tmp_path / "here", [key().public])
 
 
-def test_a_bundle_that_no_runtime_would_take_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever publishes learns it first."""
+def test_a_bundle_that_every_runtime_refuses_is_not_created(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The publisher gets the error first."""
     held = document()
     monkeypatch.setattr("poet.distribute.bundle.LARGEST", 1000)
     with pytest.raises(BundleError, match="bundle only some of the policies"):
         sign(held, key())
 
 
-def test_random_bytes_are_no_bundle() -> None:
-    """Of any length, with the magic in front or without."""
+def test_random_bytes_are_not_a_bundle() -> None:
+    """They have any length, with or without the magic prefix."""
     chance = random.Random(1)
     for _ in range(500):
         noise = chance.randbytes(chance.randrange(400))
@@ -401,7 +401,7 @@ def test_random_bytes_are_no_bundle() -> None:
 
 
 def test_packing_refuses_what_pulling_would(tmp_path: Path) -> None:
-    """A policy by a name that cannot travel."""
+    """The name of the policy is not allowed in a bundle."""
     there = publisher(tmp_path, 1)
     registry = there.generated / "registry.json"
     registry.write_text(registry.read_text().replace(WINDOW, "Window"))

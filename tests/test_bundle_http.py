@@ -1,4 +1,4 @@
-"""Bundles by HTTP: entity tags, servers that are down, lie, redirect or never end."""
+"""Bundles by HTTP: entity tags, and servers that are down, lie, redirect or never end."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """A server on this machine that answers as it is told, and remembers what it was asked."""
+    """A local server with scripted answers, which records the requests."""
 
     def __init__(self) -> None:
         self.answer: Answer = offers(b"")
@@ -31,7 +31,7 @@ class Server:
                 server.answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}/bundle"
@@ -39,14 +39,14 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """End it, with its thread."""
+        """Stop the server and its thread."""
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
 
 
 def offers(content: bytes, *, etag: str = "") -> Answer:
-    """Answer with these bytes, or with 304 to who has them."""
+    """Answer with these bytes, or with 304 if the client has them."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         if etag and request.headers.get("If-None-Match") == etag:
@@ -64,7 +64,7 @@ def offers(content: bytes, *, etag: str = "") -> Answer:
 
 
 def says(status: int, **headers: str) -> Answer:
-    """Answer with a status and headers, and no content."""
+    """Answer with a status and headers, without content."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
@@ -86,12 +86,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def there(tmp_path: Path) -> Publisher:
-    """Make a workspace with one version."""
+    """Create a workspace with one version."""
     return publisher(tmp_path / "there", 1)
 
 
-def test_what_was_pulled_once_is_not_sent_again(tmp_path: Path, server: Server, there: Publisher) -> None:
-    """The entity tag stands beside the bundle, also for the next process."""
+def test_an_unchanged_bundle_is_not_sent_again(tmp_path: Path, server: Server, there: Publisher) -> None:
+    """The entity tag is stored next to the bundle, also for the next process."""
     server.answer = offers(there.bundle(), etag='"one"')
     assert pull(server.url, tmp_path / "here", [key().public]).is_new
     again = pull(server.url, tmp_path / "here", [key().public])
@@ -104,18 +104,20 @@ def test_what_was_pulled_once_is_not_sent_again(tmp_path: Path, server: Server, 
     assert server.asked[-1]["if-none-match"] == '"two"'
 
 
-def test_a_requirement_holds_where_nothing_changed(tmp_path: Path, server: Server, there: Publisher) -> None:
-    """304 is no way past it."""
+def test_a_requirement_is_checked_if_nothing_changed(
+    tmp_path: Path, server: Server, there: Publisher
+) -> None:
+    """A 304 answer does not bypass it."""
     server.answer = offers(there.bundle(), etag='"one"')
     pull(server.url, tmp_path / "here", [key().public])
     with pytest.raises(BundleError, match="version 2 is required"):
         pull(server.url, tmp_path / "here", [key().public], require={WINDOW: 2})
 
 
-def test_a_tag_is_for_its_source_its_bundle_and_trusted_keys_alone(
+def test_a_tag_belongs_to_its_source_bundle_and_keys(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """Elsewhere, or when its key is trusted no more, the whole bundle is asked for."""
+    """From another source, or without trust in its key, the whole bundle is requested."""
     content = there.bundle()
     server.answer = offers(content, etag='"one"')
     pull(server.url, tmp_path / "here", [key(1).public])
@@ -125,15 +127,17 @@ def test_a_tag_is_for_its_source_its_bundle_and_trusted_keys_alone(
     assert [asked.get("if-none-match") for asked in server.asked] == [None, None, None]
 
 
-def test_nothing_changed_is_no_answer_to_who_did_not_ask(tmp_path: Path, server: Server) -> None:
-    """A server cannot talk its way past an empty folder."""
+def test_an_unexpected_304_is_refused(tmp_path: Path, server: Server) -> None:
+    """A server cannot make a client accept an empty folder."""
     server.answer = says(304)
     with pytest.raises(BundleError, match="answers 304"):
         pull(server.url, tmp_path / "here", [key().public])
 
 
-def test_a_tag_that_is_no_header_is_forgotten(tmp_path: Path, server: Server, there: Publisher) -> None:
-    """Too long, or not plain."""
+def test_a_tag_that_is_not_a_valid_header_is_ignored(
+    tmp_path: Path, server: Server, there: Publisher
+) -> None:
+    """It is too long or not printable ASCII."""
     for tag in ('"' + "x" * 300 + '"', '"caf\xe9"'):
         server.answer = offers(there.bundle(), etag=tag)
         pull(server.url, tmp_path / "here", [key().public])
@@ -142,7 +146,7 @@ def test_a_tag_that_is_no_header_is_forgotten(tmp_path: Path, server: Server, th
 
 
 def fails(tmp_path: Path, source: str, match: str, *, timeout_s: float = 5.0) -> None:
-    """Pull; it must fail with this reason, be noted, and leave version 1 answering."""
+    """Pull; the pull must fail with this reason, store it, and leave version 1 active."""
     with pytest.raises(BundleError, match=match):
         pull(source, tmp_path / "here", [key().public], timeout_s=timeout_s)
     assert Registry(tmp_path / "here").policy(WINDOW)("age", 10.0, "normal") == 5000
@@ -151,14 +155,14 @@ def fails(tmp_path: Path, source: str, match: str, *, timeout_s: float = 5.0) ->
 
 @pytest.fixture
 def serving(tmp_path: Path, server: Server, there: Publisher) -> Server:
-    """Have version 1 pulled, then offer what is not newer or not a bundle."""
+    """Pull version 1, then serve a bundle that is invalid or not newer."""
     server.answer = offers(there.bundle())
     pull(server.url, tmp_path / "here", [key().public])
     return server
 
 
 def test_a_server_that_is_down_changes_nothing(tmp_path: Path, server: Server, there: Publisher) -> None:
-    """What answered goes on, and the reason can be read."""
+    """The answers continue, and the reason is stored."""
     server.answer = offers(there.bundle())
     pull(server.url, tmp_path / "here", [key().public])
     fails(tmp_path, "http://127.0.0.1:1/bundle", "cannot be reached")
@@ -168,14 +172,14 @@ def test_a_server_that_is_down_changes_nothing(tmp_path: Path, server: Server, t
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 404, 500, 503])
-def test_other_answers_are_named(tmp_path: Path, serving: Server, status: int) -> None:
-    """Neither an error's page nor a part is a bundle."""
+def test_other_status_codes_are_named(tmp_path: Path, serving: Server, status: int) -> None:
+    """Neither an error page nor partial content is a bundle."""
     serving.answer = says(status, Content_Length="0")
     fails(tmp_path, serving.url, f"answers {status}")
 
 
 def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """A page, nothing, half a bundle."""
+    """It is a web page, empty, or half a bundle."""
     serving.answer = offers(b"<html>please log in</html>")
     fails(tmp_path, serving.url, "this is not a bundle")
     serving.answer = offers(b"")
@@ -185,8 +189,8 @@ def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publis
     fails(tmp_path, serving.url, "transfer it again")
 
 
-def test_a_connection_that_breaks_is_no_bundle(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """Less came than was promised."""
+def test_a_broken_connection_is_an_error(tmp_path: Path, serving: Server, there: Publisher) -> None:
+    """Fewer bytes arrive than announced."""
     there.publish(2)
     content = there.bundle()
 
@@ -200,10 +204,10 @@ def test_a_connection_that_breaks_is_no_bundle(tmp_path: Path, serving: Server, 
     fails(tmp_path, serving.url, "transfer it again")
 
 
-def test_what_is_too_large_is_not_read(
+def test_an_oversized_answer_is_not_read(
     tmp_path: Path, serving: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By what the server promises, and by what it sends where it promises nothing."""
+    """The announced size counts, or the received bytes if none is announced."""
     monkeypatch.setattr("poet.distribute.fetch.LARGEST", 100_000)
     serving.answer = says(200, Content_Length=str(2**60))
     fails(tmp_path, serving.url, "offers 1152921504606846976 bytes")
@@ -224,8 +228,8 @@ def test_what_is_too_large_is_not_read(
     assert sent < 2**26
 
 
-def test_what_drips_ends_in_time(tmp_path: Path, serving: Server) -> None:
-    """Each byte comes in time, all of them would not."""
+def test_a_slow_stream_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
+    """Each byte arrives in time, but all of them would not."""
     over = threading.Event()
 
     def drip(request: BaseHTTPRequestHandler) -> None:
@@ -244,8 +248,8 @@ def test_what_drips_ends_in_time(tmp_path: Path, serving: Server) -> None:
     over.set()
 
 
-def test_silence_ends_in_time(tmp_path: Path, serving: Server) -> None:
-    """A server that accepts and says nothing."""
+def test_a_server_that_sends_nothing_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
+    """It accepts the connection and sends nothing."""
     over = threading.Event()
 
     def wait(_request: BaseHTTPRequestHandler) -> None:
@@ -258,8 +262,8 @@ def test_silence_ends_in_time(tmp_path: Path, serving: Server) -> None:
     over.set()
 
 
-def test_redirects_lead_to_http_and_nowhere_else(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """Not to files of this machine, not round in circles."""
+def test_redirects_lead_only_to_http(tmp_path: Path, serving: Server, there: Publisher) -> None:
+    """They lead neither to local files nor around in circles."""
     there.publish(2)
     (tmp_path / "secret").write_bytes(there.bundle())
     for target in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/bundle", "data:,poet", "gopher://x/"):
@@ -268,12 +272,12 @@ def test_redirects_lead_to_http_and_nowhere_else(tmp_path: Path, serving: Server
     serving.answer = says(302, Location=serving.url)
     fails(tmp_path, serving.url, "infinite loop|answers 302")
     content, moved = there.bundle(), iter([says(302, Location=serving.url + "?moved")])
-    serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- anew each time
+    serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- `next` per request
     assert pull(serving.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
 
 
-def test_https_is_not_left_for_http() -> None:
-    """A redirect that takes the encryption away is refused."""
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    """It would remove the encryption."""
     import urllib.request
     from email.message import Message
     from http.client import HTTPMessage
@@ -291,7 +295,7 @@ def test_https_is_not_left_for_http() -> None:
     "source", ["file:///etc/passwd", "ftp://host/bundle", "data:,x", "FILE:/x", "s3://b/c"]
 )
 def test_other_schemes_are_refused_before_anything_happens(tmp_path: Path, source: str) -> None:
-    """Not even the folder is made."""
+    """The folder is not created."""
     with pytest.raises(BundleError, match="neither a path nor an http or https address"):
         pull(source, tmp_path / "here", [key().public])
     assert not (tmp_path / "here").exists()

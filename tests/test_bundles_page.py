@@ -1,4 +1,4 @@
-"""What docs/bundles.md says, run as a reader would run it."""
+"""The commands and the code of docs/bundles.md run as printed."""
 
 import os
 import re
@@ -15,8 +15,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "bundles.md").read_text(encoding="u
 BIN = Path(sys.executable).parent
 
 
-def test_the_walk_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and code, in their order, beside the workspace that the page speaks of."""
+def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run in order next to the workspace of the page."""
     first_workspace(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path)
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

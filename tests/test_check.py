@@ -1,4 +1,4 @@
-"""The shape proof and the dialect: what passes, and what is refused with line, reason and next step."""
+"""The shape proof and the dialect: accepted code, and refusals with line, reason and next step."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ from tests.hostile import hostile_text
 
 
 def module(body: str, *, parameters: str = "items, other=()", top: str = "") -> str:
-    """Write a module in the dialect around a body."""
+    """Return a module in the dialect around a function body."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return (
         f'"""Judge."""\n\nimport numpy as np\n\n__all__ = ["judge"]\n\nVERSION = 1\nLIMIT = 0.5\n{top}\n\n'
@@ -29,7 +29,7 @@ def module(body: str, *, parameters: str = "items, other=()", top: str = "") -> 
 
 
 def learned(*features: str) -> Decisions:
-    """Make drift decisions with a rule for these features."""
+    """Return drift decisions with a rule for these features."""
     first = policy("detect_drift").version_1("ks")
     criterion = {"statistic": "psi", "scale": "absolute", "direction": "above", "threshold": 0.2}
     rule = Rule(
@@ -46,15 +46,15 @@ def learned(*features: str) -> Decisions:
 
 
 def test_every_first_version_passes() -> None:
-    """All starts of all policies are in the dialect and in shape."""
+    """All presets of all policies are in the dialect and have the shape of their templates."""
     for spec in policies():
         for start in spec.starts:
             rendered = render(spec.version_1(start))
             assert check(rendered).sha256 == hashlib.sha256(rendered.source.encode()).hexdigest()
 
 
-def test_a_source_that_left_its_shape_is_refused_with_the_place() -> None:
-    """One more statement than the template gives is found, however harmless."""
+def test_a_source_of_another_shape_is_refused_with_the_place() -> None:
+    """One statement more than in the template is found, even a harmless one."""
     rendered = render(learned("x"))
     tampered = dataclasses.replace(rendered, source=rendered.source + "\nMORE = 1\n")
     with pytest.raises(
@@ -64,7 +64,7 @@ def test_a_source_that_left_its_shape_is_refused_with_the_place() -> None:
 
 
 def with_lines(folder: Path, lines: str) -> Path:
-    """Put a template for detect_drift into a folder that prints more, once per name of a feature."""
+    """Write a template for detect_drift to a folder that prints these lines once per feature name."""
     content = (template_root() / "detect_drift.py.jinja").read_text()
     before, after = content.split("    # not comparable", 1)
     loop = f"{{% for c in constants if c.value is not number %}}{{% for name in c.value %}}\n{lines}"
@@ -74,15 +74,15 @@ def with_lines(folder: Path, lines: str) -> Path:
 
 
 @pytest.mark.parametrize("feature", ["eval", "price"])
-def test_a_template_that_makes_a_name_of_feedback_is_refused(tmp_path: Path, feature: str) -> None:
-    """Even text that is a fine identifier may not become one."""
+def test_a_template_that_turns_feedback_into_a_name_is_refused(tmp_path: Path, feature: str) -> None:
+    """Text from feedback must not become a name, even if it is a valid identifier."""
     folder = with_lines(tmp_path, "    {{ name | identifier }}\n")
     with pytest.raises(CheckError, match=rf"'{feature}' where the template gives 'text_\d'"):
         check(render(learned(feature), overrides=folder))
 
 
 def test_a_template_that_branches_on_feedback_is_refused(tmp_path: Path) -> None:
-    """Code that stands there for one text only shows in the shape."""
+    """Code that depends on a text changes the shape."""
     folder = with_lines(tmp_path, "{% if name == 'price' %}    feature = feature\n{% endif %}")
     assert check(render(learned("size"), overrides=folder))
     with pytest.raises(CheckError, match="7 parts where the template gives 6 parts"):
@@ -125,15 +125,15 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("a", "b"), SAME)
-def test_literals_comments_and_layout_are_no_shape(a: str, b: str) -> None:
-    """What a text or a number changes is not the shape."""
+def test_literals_comments_and_layout_are_not_part_of_the_shape(a: str, b: str) -> None:
+    """Texts and numbers may differ."""
     assert same_shape(a, b)
     assert difference(b, a) is None
 
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT)
-def test_everything_else_is_shape(a: str, b: str) -> None:
-    """Names, operators, nodes and their number are."""
+def test_everything_else_is_part_of_the_shape(a: str, b: str) -> None:
+    """The shape includes names, operators, and the type and number of nodes."""
     assert not same_shape(a, b)
     assert not same_shape(b, a)
 
@@ -144,8 +144,8 @@ def test_a_difference_names_its_place() -> None:
     assert str(found) == "Difference(path='module.body[1].body[0].value.value', left=\"'a'\", right=\"'b'\")"
 
 
-def test_what_is_not_python_has_no_shape() -> None:
-    """A syntax error is said as one."""
+def test_invalid_python_has_no_shape() -> None:
+    """A syntax error is reported as such."""
     with pytest.raises(CheckError, match="not a Python module: Syntax Error"):
         same_shape("x = (\n", "x = 1\n")
 
@@ -153,7 +153,7 @@ def test_what_is_not_python_has_no_shape() -> None:
 @settings(max_examples=100, deadline=None)
 @given(hostile_text())
 def test_no_text_breaks_the_proof(text: str) -> None:
-    """Whatever a module is, the answer is yes, no, or an error of ours."""
+    """For any text the result is True, False or a `CheckError`."""
     with contextlib.suppress(CheckError):
         assert not same_shape(text[:2000], "x = (yield)\n")
 
@@ -248,13 +248,13 @@ BAD = [
 
 @pytest.mark.parametrize("body", GOOD)
 def test_plain_code_is_in_the_dialect(body: str) -> None:
-    """What a policy needs is allowed."""
+    """Everything that a policy needs is allowed."""
     assert refusals(module(body), "judge") == ()
 
 
 @pytest.mark.parametrize(("body", "what"), BAD)
 def test_a_body_outside_the_dialect_is_refused(body: str, what: str) -> None:
-    """The refusal names the line, what stands there, and the next step."""
+    """The refusal has the line, the reason and the next step."""
     found = refusals(module(body), "judge")
     matching = [refusal for refusal in found if what in refusal.what]
     assert matching
@@ -280,8 +280,8 @@ BAD_TOP = [
 
 
 @pytest.mark.parametrize(("top", "what"), BAD_TOP)
-def test_a_module_that_does_something_at_import_is_refused(top: str, what: str) -> None:
-    """A module is a docstring, imports, constants and one function."""
+def test_a_module_that_runs_code_at_import_is_refused(top: str, what: str) -> None:
+    """A module consists of a docstring, imports, constants and one function."""
     assert what in str([str(refusal) for refusal in refusals(module("return 1", top=top), "judge")]).replace(
         "\\\\", "\\"
     )
@@ -304,40 +304,40 @@ BAD_WHOLE = [
 
 @pytest.mark.parametrize(("source", "what"), BAD_WHOLE)
 def test_a_module_of_another_form_is_refused(source: str, what: str) -> None:
-    """One public function of the policy's name, without decorator, with defaults no call can change."""
+    """There is one public function with the policy's name, undecorated, with immutable defaults."""
     with pytest.raises(CheckError) as refused:
         check_dialect(source, "judge")
     assert what in str(refused.value)
 
 
-def test_all_refusals_come_at_once_in_the_order_of_the_lines() -> None:
-    """A person corrects a module once."""
+def test_all_refusals_are_reported_together_by_line() -> None:
+    """One correction of the module is enough."""
     with pytest.raises(CheckError) as refused:
         check_dialect(module("exec('1')\nwhile items:\n    pass"), "judge")
     lines = str(refused.value).splitlines()
     assert [line.split(":")[0].strip() for line in lines] == ["judge", "line 12", "line 13"]
 
 
-def test_what_is_not_python_is_not_in_the_dialect() -> None:
-    """A syntax error is said as one."""
+def test_invalid_python_is_not_in_the_dialect() -> None:
+    """A syntax error is reported as such."""
     with pytest.raises(CheckError, match="judge: not a Python module"):
         check_dialect("def (", "judge")
 
 
 def test_a_lone_surrogate_in_the_source_is_refused() -> None:
-    """What cannot be written as UTF-8 cannot be published."""
+    """A source that cannot be encoded as UTF-8 cannot be published."""
     with pytest.raises(CheckError):
         check_dialect(module("return '\ud800'"), "judge")
 
 
-class Circumstances:
-    """Circumstances as an object: two data, and a method that is none."""
+class ContextObject:
+    """A context as an object with two data attributes and a method."""
 
     region = "north"
     _hidden = 1
 
     def write(self) -> None:
-        """Stand for the methods that tables have."""
+        """Represent the methods of table objects."""
 
 
 @pytest.mark.parametrize(
@@ -347,20 +347,20 @@ class Circumstances:
         (np, "save"),
         (np.zeros(1), "tofile"),
         ((each for each in "ab"), "gi_frame"),
-        (Circumstances, "mro"),
-        (Circumstances(), "__class__"),
-        (Circumstances(), "_hidden"),
-        (Circumstances(), "write"),
+        (ContextObject, "mro"),
+        (ContextObject(), "__class__"),
+        (ContextObject(), "_hidden"),
+        (ContextObject(), "write"),
         (None, "region"),
     ],
 )
-def test_a_field_is_data_and_leads_nowhere_else(value: object, name: str) -> None:
-    """The dialect cannot see what a name in a text reads, so `field` gives nothing but data."""
+def test_a_field_returns_only_data(value: object, name: str) -> None:
+    """The dialect cannot check names in texts, so `field` returns only data."""
     assert field(value, name, 0) == 0
 
 
-def test_a_field_is_read_from_objects_and_mappings_alike() -> None:
-    """A mapping holds what its caller put there, under any name."""
-    assert field(Circumstances(), "region") == "north"
+def test_a_field_is_read_from_objects_and_mappings() -> None:
+    """A mapping may have any names, because its caller chose them."""
+    assert field(ContextObject(), "region") == "north"
     assert field({"region": "south", "_own": 2}, "region") == "south"
     assert field({"region": "south", "_own": 2}, "_own") == 2

@@ -112,7 +112,7 @@ def test_explain_diff_and_validate(home: Path) -> None:
     code, out, _ = run(home, "diff", "detect_drift")
     assert code == 0
     assert out.startswith("detect_drift: version 1 → 1")
-    code, out, _ = run(home, "validate", "generated/generate_alerts_v1.py", "--effort", "10")
+    code, out, _ = run(home, "validate", "generated/generate_alerts_v1.py", "--max-examples", "10")
     assert code == 0
     assert out.strip().endswith("keeps the contract of generate_alerts")
     assert run(home, "explain", "detect_drift", "no-such-rule")[0] == 2

@@ -1,21 +1,28 @@
-"""What holds for every command: an example in its help, --json, completion, colours where they belong."""
+"""What holds for every command: sections, examples, shared options, --json, completion, colors, progress."""
 
 import json
 import os
+import pkgutil
 import pty
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from poet.cli.app import app
+import poet.cli
+from poet.cli.app import SECTIONS, app
 from tests.workspaces import first_workspace
 
+ROOT = Path(__file__).parents[1]
+PROGRAM = Path(sys.executable).with_name("poet")
 PROBE = """
 from poet.cli.app import app, main
 from poet.cli.output import show
@@ -32,15 +39,154 @@ def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Co
 
 
 ALL = dict(commands(app))
+LONGEST_SUMMARY = 60  # characters, so that a list of commands fits in 80 columns
+
+
+def defined() -> set[click.Command]:
+    """Return every command that a module of the command line defines, except those of a group."""
+    modules = [import_module(f"poet.cli.{each.name}") for each in pkgutil.iter_modules(poet.cli.__path__)]
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, click.Command)}
+    groups = [each for each in found - {app} if isinstance(each, click.Group)]
+    return found - {app} - {each for group in groups for each in group.commands.values()}
+
+
+def test_every_command_is_in_one_section_of_the_help() -> None:
+    """A new command needs a section; the help lists each command once, within 80 columns."""
+    listed = [each for section in SECTIONS.values() for each in section]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == defined() == set(app.commands.values())
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=80).stdout
+    for title, section in SECTIONS.items():
+        _, _, below = shown.partition(f"\n{title}:\n")
+        lines = below.partition("\n\n")[0].splitlines()
+        assert [line.split()[0] for line in lines] == [each.name for each in section]
+        assert all(line.endswith(".") and len(line) <= 80 for line in lines)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_help_of_every_command_has_an_example_on_a_line_of_its_own(name: str) -> None:
-    """As a reader would type it."""
-    shown = ALL[name].get_help(click.Context(ALL[name], info_name=name)).splitlines()
-    assert [line for line in shown if line.startswith(f"  {name}")]
-    assert "\b" not in "".join(shown)
-    assert "\\b" not in "".join(shown)
+def test_the_first_sentence_of_every_help_is_a_short_summary(name: str) -> None:
+    """One sentence in a paragraph of its own."""
+    summary, _, rest = (ALL[name].help or "").partition("\n\n")
+    assert len(summary) <= (LONGEST_SUMMARY if name != "poet" else 80)
+    assert re.fullmatch(r"[A-Z][^.\n]*\.", summary), summary
+    assert rest
+
+
+def examples(name: str) -> list[list[str]]:
+    """Return the words of every command among the examples of a help, without redirections."""
+    found: list[list[str]] = []
+    for line in (ALL[name].help or "").partition("\b\nExamples:\n")[2].splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[list[str]] = [[]]
+        operator = ""
+        for token in lexer:
+            if set(token) <= set("&|>;"):
+                words, operator = [*words, []], token
+            elif operator != ">":
+                words[-1].append(token)
+        found += [each for each in words if each]
+    return found
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_an_example_that_parses(name: str) -> None:
+    """Its words, options and values are accepted, and at least one example is of this command."""
+    shown = ALL[name].get_help(click.Context(ALL[name], info_name=name))
+    assert "\b" not in shown
+    assert "\\b" not in shown
+    found = examples(name)
+    assert any(" ".join(words).startswith(name) for words in found)
+    for program, *words in found:
+        assert program == "poet"
+        group: click.Group | None = app
+        context = app.make_context("poet", words, obj={"folder": Path(), "json": False})
+        while group is not None:
+            _, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+            assert command is not None
+            context = command.make_context(command.name, rest, parent=context)
+            group = command if isinstance(command, click.Group) else None
+
+
+def test_an_option_of_several_commands_is_the_same_everywhere() -> None:
+    """Its help, its placeholder and whether it takes a value."""
+    seen: dict[str, dict[tuple[object, ...], list[str]]] = {}
+    for name, command in ALL.items():
+        context = click.Context(command, info_name=name)
+        for each in command.get_params(context):
+            if isinstance(each, click.Option):
+                assert each.help, (name, each.opts)
+                described = (each.help, each.make_metavar(context), each.is_flag, each.multiple)
+                for flag in each.opts:
+                    seen.setdefault(flag, {}).setdefault(described, []).append(name)
+    assert {flag: described for flag, described in seen.items() if len(described) > 1} == {}
+    shared = {flag for flag, described in seen.items() if any(len(names) > 1 for names in described.values())}
+    assert shared >= {"--out", "--why", "--share", "--source", "--format", "--engine", "--check", "--json"}
+
+
+def test_a_printed_command_names_the_program_as_a_shell_finds_it(tmp_path: Path) -> None:
+    """By its name if PATH leads to it, by its path otherwise; words with spaces are quoted."""
+    code = "from poet.cli.output import command_line; print(command_line('--workspace', 'my demo', 'diff'))"
+    other = tmp_path / "poet"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    for path, program in (
+        (os.defpath, str(PROGRAM)),
+        (f"{tmp_path}{os.pathsep}{PROGRAM.parent}", str(PROGRAM)),
+        (f"{PROGRAM.parent}{os.pathsep}{tmp_path}", "poet"),
+    ):
+        environment = os.environ | {"PATH": path}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+        )
+        assert done.stdout == f"{shlex.quote(program)} --workspace 'my demo' diff\n"
+
+
+def test_the_demo_is_quiet_in_a_script_and_its_last_command_works_as_printed(tmp_path: Path) -> None:
+    """In an empty folder, by a shell whose PATH does not lead to this environment."""
+    environment = os.environ | {"PATH": os.defpath}
+    done = subprocess.run(
+        [PROGRAM, "demo"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    last = done.stdout.splitlines()[-1]
+    again = subprocess.run(
+        ["sh", "-c", last], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("detect_drift version 2, revises version 1")
+
+
+def test_the_demo_shows_its_progress_on_a_terminal(tmp_path: Path) -> None:
+    """What it does, and how far it is; standard output has only the result."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [PROGRAM, "demo"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment
+    ) as running:
+        os.close(theirs)
+        shown = ""
+        while "learning from labels" not in shown:
+            shown += os.read(ours, 65536).decode(errors="replace")
+        running.kill()
+        out, _ = running.communicate()
+    os.close(ours)
+    assert "creating a workspace" in shown
+    assert re.search(r"\b[1-9]\d*/\d{3,}", shown)
+    assert out == b""
+
+
+def test_the_installation_shows_its_progress_on_a_terminal() -> None:
+    """In a script, pip is quiet."""
+    words = ["make", "--dry-run", "--always-make", ".venv/installed"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "pip install --quiet" in done.stdout
+    ours, theirs = pty.openpty()
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True)
+    os.close(theirs)
+    os.close(ours)
+    assert "pip install " in done.stdout
+    assert "--quiet" not in done.stdout
 
 
 def test_json_and_workspace_may_stand_behind_every_command(tmp_path: Path) -> None:
@@ -103,7 +249,7 @@ def test_bash_offers_what_may_come_next(scripts: dict[str, str], typed: str, off
     script = f"{scripts['bash']}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}\n_poet\n"
     script += 'printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-uc", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == offered
+    assert sorted(done.stdout.split()) == offered
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -1,4 +1,4 @@
-"""Two versions compared on both sides of every constant: the verdict, its witnesses, what it proves."""
+"""Comparison of two versions on both sides of every constant: verdicts, witnesses, proofs."""
 
 import importlib
 import math
@@ -23,42 +23,42 @@ from tests.regenerate_golden import golden
 
 
 def behaviour(name: str) -> Behaviour:
-    """Give how versions of a policy are compared."""
+    """Return how versions of a policy are compared."""
     found: Behaviour = importlib.import_module(policy(name).behaviour or "").BEHAVIOUR
     return found
 
 
-def taught(name: str) -> str:
-    """Give the module that the policy's scenario teaches."""
+def scenario_source(name: str) -> str:
+    """Return the source that is learned_comparison in the policy's scenario."""
     return next((golden(name) / "scenario").glob("*.py")).read_text(encoding="utf-8")
 
 
 def first(name: str) -> str:
-    """Give the source of version 1."""
+    """Return the source of version 1."""
     spec = policy(name)
     return render(spec.version_1(spec.starts[0])).source
 
 
 @cache
-def learned(name: str) -> Comparison:
-    """Compare what a scenario teaches with version 1."""
-    return compare(first(name), taught(name), behaviour(name))
+def learned_comparison(name: str) -> Comparison:
+    """Compare the version that a scenario teaches with version 1."""
+    return compare(first(name), scenario_source(name), behaviour(name))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_version_is_equivalent_to_itself(name: str) -> None:
-    """Nothing differs, and with questions enough that is a proof."""
-    found = compare(taught(name), taught(name), behaviour(name))
+    """There is no difference, and with enough probes this is a proof."""
+    found = compare(scenario_source(name), scenario_source(name), behaviour(name))
     assert found.verdict == "equivalent"
     assert not found.witnesses
-    assert same(taught(name), taught(name), behaviour(name))
+    assert same(scenario_source(name), scenario_source(name), behaviour(name))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
-    """And the other way round the directions are the other ones."""
-    there = learned(name)
-    back = compare(taught(name), first(name), behaviour(name))
+def test_a_learned_version_differs_with_a_witness(name: str) -> None:
+    """In the reverse comparison the directions are reversed."""
+    there = learned_comparison(name)
+    back = compare(scenario_source(name), first(name), behaviour(name))
     assert there.verdict != "equivalent"
     turned = {"stricter": "looser", "looser": "stricter", "other": "other"}
     assert {turned[way]: n for way, n in there.differ.items()} == back.differ
@@ -66,14 +66,14 @@ def test_what_a_scenario_teaches_differs_with_a_witness(name: str) -> None:
     assert all(each.older != each.newer for each in there.witnesses)
 
 
-def test_only_alerts_are_compared_on_a_sample() -> None:
-    """Batches and histories have no end; everything else is decided by comparisons with constants."""
-    exact = {name for name in BUILT_IN if learned(name).is_exact}
+def test_only_generate_alerts_is_compared_on_a_sample() -> None:
+    """Batches and histories are unbounded. All other decisions compare inputs with constants."""
+    exact = {name for name in BUILT_IN if learned_comparison(name).is_exact}
     assert exact == {*BUILT_IN} - {"generate_alerts"}
 
 
 def window_decisions(bands: Mapping[float, int], everywhere: int) -> Decisions:
-    """Give a version with these bands."""
+    """Return a version with these bands."""
     start = policy(WINDOW).version_1("")
     bounds = next(rule for rule in start.rules if rule.kind == "bounds")
     rules = [Rule(id="window", kind="band", parameters={"window": everywhere}), bounds]
@@ -93,7 +93,7 @@ BANDS = st.dictionaries(st.floats(1.0, 1e6), WINDOWS, max_size=3)
 def test_no_input_contradicts_a_verdict(
     old: dict[float, int], old_window: int, new: dict[float, int], new_window: int, velocities: list[float]
 ) -> None:
-    """Whatever is asked beside the grid, no difference turns up that the verdict does not name."""
+    """Random inputs off the grid show no difference that the verdict does not include."""
     pair = [window_decisions(old, old_window), window_decisions(new, new_window)]
     older, newer = (module_of(each) for each in pair)
     found = compare(render(pair[0]).source, render(pair[1]).source, behaviour(WINDOW))
@@ -106,14 +106,14 @@ def test_no_input_contradicts_a_verdict(
 
 
 def test_a_threshold_moved_by_one_ulp_has_a_witness() -> None:
-    """The number itself is the only input that tells."""
+    """The only witness is the constant itself."""
     old, new = (window_decisions({edge: 500}, 5000) for edge in (5000.0, math.nextafter(5000.0, math.inf)))
     found = compare(render(old).source, render(new).source, behaviour(WINDOW))
     assert found.verdict == "stricter"
     assert f"data_velocity = {math.nextafter(5000.0, math.inf)!r}" in found.witnesses[0].probe
 
 
-def test_constants_that_never_matter_do_not_make_a_difference() -> None:
+def test_constants_without_an_effect_make_no_difference() -> None:
     """A cap above every window may be any number."""
     source = first(WINDOW)
     assert same(source, source.replace("CAP = 50000", "CAP = 60000"), behaviour(WINDOW))
@@ -130,8 +130,8 @@ def test_a_version_that_raises_differs_from_one_that_answers() -> None:
 
 
 @given(st.lists(st.floats(-100.0, 100.0), max_size=5), st.floats(-100.0, 100.0))
-def test_every_number_lies_between_two_that_decide_alike(constants: list[float], number: float) -> None:
-    """For every number there is one in the grid on the same side of every constant."""
+def test_every_number_has_an_equivalent_on_the_grid(constants: list[float], number: float) -> None:
+    """For every number the grid has one on the same side of every constant."""
     grid = around(constants, -100.0, 100.0)
 
     def sides(x: float) -> list[tuple[bool, bool]]:
@@ -141,8 +141,8 @@ def test_every_number_lies_between_two_that_decide_alike(constants: list[float],
 
 
 @given(st.lists(st.integers(-100, 100), max_size=5), st.integers(-100, 100))
-def test_every_whole_number_has_one_like_it(constants: list[int], number: int) -> None:
-    """The same for whole numbers, without fractions."""
+def test_every_whole_number_has_an_equivalent_on_the_grid(constants: list[int], number: int) -> None:
+    """The same for integers."""
     grid = whole_around(constants, -100, 100)
     assert all(type(each) is int for each in grid)
     assert [(number < each, number > each) for each in constants] in [
@@ -151,7 +151,7 @@ def test_every_whole_number_has_one_like_it(constants: list[int], number: int) -
 
 
 def test_too_many_combinations_become_an_even_sample() -> None:
-    """Every choice is met about as often as any other, and nobody is told that these are all."""
+    """Every choice occurs about equally often, and the sample is not reported as complete."""
     sampled, is_complete = product({"a": range(100), "b": range(100), "c": range(100)}, most=10_000)
     assert not is_complete
     assert len({tuple(each.values()) for each in sampled}) == 10_000
@@ -161,8 +161,8 @@ def test_too_many_combinations_become_an_even_sample() -> None:
         assert max(counts) < 200
 
 
-def test_what_is_spoken_leaves_prose_out() -> None:
-    """Docstrings decide nothing; what a name is held against is known when it is only compared."""
+def test_literals_exclude_docstrings() -> None:
+    """Names that are only compared are known with the constants they are compared with."""
     found = literals(
         '"""Prose 7."""\nA = 5\nB = frozenset({"x"})\n\n\ndef f(n, name, m):\n    """More prose."""\n'
         "    if n > A and name in B and m > A:\n        return m + 1\n    return 0\n"
@@ -173,14 +173,14 @@ def test_what_is_spoken_leaves_prose_out() -> None:
     assert found.numbers_against("m") == found.numbers
 
 
-def test_a_comparison_survives_its_manifest() -> None:
-    """It is plain data."""
-    found = learned(WINDOW)
+def test_a_comparison_survives_a_round_trip_through_json() -> None:
+    """A comparison is plain data."""
+    found = learned_comparison(WINDOW)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
 
 
 def test_golden_decisions_are_those_of_the_compared_modules() -> None:
-    """What is compared here is what the scenarios render."""
+    """The compared modules are those that the scenarios render."""
     for name in BUILT_IN:
         decisions: Any = decode((golden(name) / "scenario" / "decisions.json").read_bytes())
-        assert render(decisions).source == taught(name)
+        assert render(decisions).source == scenario_source(name)

@@ -153,6 +153,21 @@ def test_the_last_override_of_a_rule_counts(tmp_path: Path) -> None:
     assert next(rule for rule in amended.rules if rule.id == "fast").status == "adopted"
 
 
+def test_the_fields_of_the_overrides_file_keep_their_names(tmp_path: Path) -> None:
+    """Files of earlier releases are read, and earlier releases read new files."""
+    entry = {"policy": WINDOW, "rule": "fast", "word": "veto", "kind": "band", "condition": None}
+    entry |= {"parameters": None, "who": "user/ana", "when": "1", "why": ""}
+    path = tmp_path / "pins.json"
+    path.write_text(json.dumps({"format": 1, "words": [entry]}), encoding="utf-8")
+    (stored,) = read_overrides(tmp_path)
+    assert (stored.action, stored.rule) == ("veto", "fast")
+    released = Override(policy=WINDOW, rule="fast", action="release", who="user/ana", when="2")
+    append(tmp_path, [released])
+    words = json.loads(path.read_bytes())["words"]
+    assert words[0] == entry
+    assert words[1]["word"] == "release"
+
+
 def test_a_damaged_overrides_file_is_an_error(tmp_path: Path) -> None:
     """The error names the file and the next step."""
     (tmp_path / "pins.json").write_text("[]", encoding="utf-8")
@@ -286,13 +301,13 @@ def test_the_commands_of_the_review_page_run(tmp_path: Path) -> None:
     poet("pin", WINDOW, "window", "window=3000", "--why", "our batches are small")
     assert f"{WINDOW} window: pin, user/" in poet("pins")
     assert "window 3000" in poet("plan", WINDOW, "--out", "plan.json")
-    assert f"published {WINDOW} version 2, active now" in poet("compile", "plan.json")
-    code, _, errors = run(folder, "compile", "plan.json")
+    assert f"published {WINDOW} version 2, active now" in poet("compile", "--plan-file", "plan.json")
+    code, _, errors = run(folder, "compile", "--plan-file", "plan.json")
     assert code == 2
     assert "version 1 was active, now 2 is" in errors
     assert "relearned and rendered to the same bytes" in poet("verify", WINDOW, "2")
     diff = poet("diff", WINDOW)
-    assert "looser, on every input: looks at fewer points" in diff
+    assert "looser, on every input: uses fewer points" in diff
     poet("release", WINDOW, "window")
     poet("veto", "generate_alerts", "useless-latency_p50")
     assert json.loads(poet("--json", "pins"))[0]["word"] == "veto"

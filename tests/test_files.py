@@ -1,4 +1,4 @@
-"""Locks, atomic writes and JSON documents, under kills, forks and damage."""
+"""Locks, atomic writes and JSON documents under kills, forks and damage."""
 
 import ast
 import contextlib
@@ -36,7 +36,7 @@ held.release()
 
 @contextlib.contextmanager
 def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Have another process hold a lock."""
+    """Run another process that holds a lock."""
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -47,7 +47,7 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def in_fork(run: Callable[[], object]) -> bool:
-    """Run a function in a forked child, and tell whether it returned something true."""
+    """Run a function in a forked child; return whether its result was true."""
     child = os.fork()
     if child == 0:
         try:
@@ -59,8 +59,8 @@ def in_fork(run: Callable[[], object]) -> bool:
     return code == 0
 
 
-def test_a_lock_that_another_process_holds_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
-    """The process, the user and the host; afterwards no one is named any more."""
+def test_a_waiter_gets_the_name_of_the_holder(tmp_path: Path) -> None:
+    """The file names the process, the user and the host until the lock is released."""
     mine = FileLock(tmp_path / "x.lock")
     with holder(mine.path) as process:
         assert not mine.try_acquire()
@@ -75,7 +75,7 @@ def test_a_lock_that_another_process_holds_is_waited_for_and_its_holder_named(tm
 
 
 def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
-    """What it wrote into the file stays and does not matter."""
+    """The text that it wrote into the file has no effect."""
     mine = FileLock(tmp_path / "x.lock")
     with holder(mine.path) as process:
         process.kill()
@@ -86,8 +86,8 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [b"", b"process 1 on old-host", b"\xff" * 4000])
-def test_a_lock_file_that_an_earlier_release_left_is_no_obstacle(tmp_path: Path, left: bytes) -> None:
-    """Nor does its text outlive the next holder."""
+def test_a_lock_file_of_an_earlier_release_can_be_locked(tmp_path: Path, left: bytes) -> None:
+    """Its text is removed by the next holder."""
     (tmp_path / ".lock").write_bytes(left)
     told, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
     with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=told), again:
@@ -95,8 +95,8 @@ def test_a_lock_file_that_an_earlier_release_left_is_no_obstacle(tmp_path: Path,
     assert (tmp_path / ".lock").read_bytes() == b""
 
 
-def test_a_lock_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
-    """A process that keeps its lock open must not go on alone with a file that no other process finds."""
+def test_a_removed_lock_file_is_created_again(tmp_path: Path) -> None:
+    """A process with an open lock must not continue alone with a file that no other process finds."""
     path = tmp_path / ".lock"
     mine, other = FileLock(path), FileLock(path)
     with mine:
@@ -111,7 +111,7 @@ def test_a_lock_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_lock_outlives_its_folder(tmp_path: Path) -> None:
-    """A writer that ends after its folder was removed says so itself, and not by way of its lock."""
+    """A writer whose folder was removed gets its own error, and not one of the lock."""
     folder = tmp_path / "folder"
     folder.mkdir()
     held = FileLock(folder / ".lock")
@@ -123,8 +123,8 @@ def test_a_lock_outlives_its_folder(tmp_path: Path) -> None:
     held.close()
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    """With the error that the caller asks for."""
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """The error has the type that the caller passes."""
     with (
         pytest.raises(LogError, match="there is no folder"),
         lock(tmp_path / "x", timeout_s=0, error=LogError),
@@ -133,7 +133,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_threads_exclude_each_other_even_with_one_lock_object(tmp_path: Path) -> None:
-    """The descriptor's lock alone would let the second one in."""
+    """The descriptor's lock alone would not exclude the second thread."""
     shared = FileLock(tmp_path / "x.lock", is_fair=True)
     inside, most = 0, 0
 
@@ -157,7 +157,7 @@ def test_threads_exclude_each_other_even_with_one_lock_object(tmp_path: Path) ->
 
 @pytest.mark.parametrize("is_fair", [False, True])
 def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path, *, is_fair: bool) -> None:
-    """It cannot acquire or release it, and can use it when the parent is done."""
+    """It can neither acquire nor release the lock until the parent has released it."""
     held = FileLock(tmp_path / "x.lock", is_fair=is_fair)
     held.acquire()
 
@@ -175,7 +175,7 @@ def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path, *, is_fai
 
 
 def test_a_lock_ends_with_its_process_although_a_forked_child_lives(tmp_path: Path) -> None:
-    """The child closed what it inherited."""
+    """The child closed the inherited descriptor."""
     program = f"""
 import os, signal, sys, time
 from pathlib import Path
@@ -207,7 +207,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_child_that_inherits_the_descriptor_keeps_the_lock(tmp_path: Path) -> None:
-    """Until it ends."""
+    """It holds the lock until it ends."""
     mine = FileLock(tmp_path / "x.lock")
     assert mine.try_acquire()
     with subprocess.Popen(
@@ -223,8 +223,8 @@ def test_a_child_that_inherits_the_descriptor_keeps_the_lock(tmp_path: Path) -> 
     others.close()
 
 
-def test_who_just_had_a_fair_lock_lets_another_go_first(tmp_path: Path) -> None:
-    """With a lock that is not fair a process that takes it again at once starves the others."""
+def test_a_fair_lock_goes_to_the_waiting_process(tmp_path: Path) -> None:
+    """With an unfair lock, a process that acquires it again immediately starves the others."""
     mine, others = (FileLock(tmp_path / "x.lock", is_fair=True) for _ in range(2))
     order: list[str] = []
     mine.acquire()
@@ -236,7 +236,7 @@ def test_who_just_had_a_fair_lock_lets_another_go_first(tmp_path: Path) -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     queue = FileLock(tmp_path / "x.lock.next")
-    while queue.try_acquire():  # until the other one stands in line
+    while queue.try_acquire():  # until the other one waits in the queue
         queue.release()
         time.sleep(0.001)
     mine.release()
@@ -249,7 +249,7 @@ def test_who_just_had_a_fair_lock_lets_another_go_first(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_is_not_written_through_a_link(tmp_path: Path) -> None:
-    """What the link points to stays as it is."""
+    """The target of the link is unchanged."""
     (tmp_path / "precious").write_text("x", encoding="utf-8")
     (tmp_path / ".lock").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError), lock(tmp_path, timeout_s=0.0):
@@ -257,10 +257,8 @@ def test_a_lock_file_is_not_written_through_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "x"
 
 
-def test_a_disk_that_refuses_the_holders_name_leaves_no_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The error is the caller's; others are not locked out."""
+def test_a_failed_write_of_the_holder_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets the error, and others can acquire the lock."""
     mine = FileLock(tmp_path / "x.lock")
 
     def full(*_: object) -> int:
@@ -273,8 +271,8 @@ def test_a_disk_that_refuses_the_holders_name_leaves_no_lock(
     assert FileLock(mine.path).try_acquire()
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    """Whatever it fails with."""
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
+    """The kind of the error does not matter."""
     path = tmp_path / "x.json"
     atomic_write(path, b"old")
     with contextlib.suppress(KeyboardInterrupt), open_atomic(path) as file:
@@ -286,7 +284,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 
 @pytest.mark.parametrize("step", range(1, 40))
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new(tmp_path: Path, step: int) -> None:
-    """Counted in touches of the disk; what it leaves besides is known by its name."""
+    """Every disk operation is a step, and leftover temporary files have a recognizable name."""
     path = tmp_path / "x.json"
     atomic_write(path, b"old")
 
@@ -318,8 +316,8 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new(tmp_path: Path, step:
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_writers_that_meet_each_leave_a_whole_file(tmp_path: Path) -> None:
-    """Without a lock: the last one wins."""
+def test_concurrent_writers_leave_a_complete_file(tmp_path: Path) -> None:
+    """Without a lock, the last writer wins."""
     path = tmp_path / "x"
     contents = [bytes([65 + number]) * 50_000 for number in range(4)]
 
@@ -337,7 +335,7 @@ def test_writers_that_meet_each_leave_a_whole_file(tmp_path: Path) -> None:
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    """Neither one that leads somewhere nor one that dangles."""
+    """The link may have a target or dangle."""
     (tmp_path / "precious").write_bytes(b"precious")
     for name, target in (("a", "precious"), ("b", "nowhere")):
         (tmp_path / name).symlink_to(tmp_path / target)
@@ -348,8 +346,8 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
-    """A folder, a pipe, a device behind a link: as `--out /dev/stdout` would."""
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    """Folders, pipes and devices behind links are not, such as with `--out /dev/stdout`."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(os.devnull)
@@ -360,8 +358,8 @@ def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_permissions_are_those_asked_for(tmp_path: Path) -> None:
-    """From the first moment on, also where a file with others is replaced."""
+def test_permissions_are_set_from_the_start(tmp_path: Path) -> None:
+    """A replaced file with other permissions has no effect."""
     before = os.umask(0o022)
     try:
         atomic_write(tmp_path / "open", b"")
@@ -376,8 +374,8 @@ def test_permissions_are_those_asked_for(tmp_path: Path) -> None:
     assert modes == {"open": 0o644, "secret": 0o600, "key": 0o600}
 
 
-def test_a_new_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
-    """Not even of a link that dangles."""
+def test_create_replaces_nothing(tmp_path: Path) -> None:
+    """It does not even replace a dangling link."""
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for name in ("file", "link"):
@@ -387,7 +385,7 @@ def test_a_new_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A document."""
+    """An example document."""
 
     format: int = 1
     steps: tuple[str, ...]
@@ -396,8 +394,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 RECIPE = JsonDocument(type=Recipe, name="a recipe", next_step="cook it again", error=LogError, format=1)
 
 
-def test_a_document_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    """Sorted or not, whatever the indent."""
+def test_a_written_document_is_read_back_equal(tmp_path: Path) -> None:
+    """Sorting and indentation have no effect."""
     for options in ({}, {"indent": 1}, {"is_sorted": False}):
         atomic_write(tmp_path / "r.json", to_json(Recipe(steps=("a", "b")), **options))
         assert RECIPE.read(tmp_path / "r.json") == Recipe(steps=("a", "b"))
@@ -423,15 +421,15 @@ def test_a_document_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_document_is_one_error(tmp_path: Path, content: bytes, told: str) -> None:
-    """The path, what is wrong and the next step."""
+    """The error has the path, the problem and the next step."""
     (tmp_path / "r.json").write_bytes(content)
     for read in (RECIPE.read, RECIPE.read_if_exists):
         with pytest.raises(LogError, match=told):
             read(tmp_path / "r.json")
 
 
-def test_a_missing_or_unreadable_document_is_told_apart(tmp_path: Path) -> None:
-    """Only one that is missing may be left out."""
+def test_a_missing_document_differs_from_an_unreadable_one(tmp_path: Path) -> None:
+    """Only a missing one may be omitted."""
     assert RECIPE.read_if_exists(tmp_path / "r.json") is None
     with pytest.raises(LogError, match="no such file; cook it again"):
         RECIPE.read(tmp_path / "r.json")
@@ -440,8 +438,8 @@ def test_a_missing_or_unreadable_document_is_told_apart(tmp_path: Path) -> None:
         RECIPE.read_if_exists(tmp_path / "r.json")
 
 
-def test_a_damaged_file_is_set_aside_where_that_is_possible(tmp_path: Path) -> None:
-    """Otherwise it stays."""
+def test_a_damaged_file_is_moved_aside_if_possible(tmp_path: Path) -> None:
+    """Otherwise it stays where it is."""
     (tmp_path / "x.json").write_bytes(b"torn")
     assert files.set_aside(tmp_path / "x.json") == tmp_path / "x.json.damaged"
     assert (tmp_path / "x.json.damaged").read_bytes() == b"torn"
@@ -452,7 +450,7 @@ def test_a_damaged_file_is_set_aside_where_that_is_possible(tmp_path: Path) -> N
 
 
 def test_nothing_imports_fcntl() -> None:
-    """Locks come from filelock, which knows Windows too."""
+    """Locks come from filelock, which supports Windows too."""
     found = []
     for path in (ROOT / "compiler" / "poet").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -484,8 +482,8 @@ assert not files.is_open_to_others(0o666)
 """
 
 
-def test_what_only_posix_has_is_not_needed(tmp_path: Path) -> None:
-    """Its flags and functions, as Python on Windows lacks them."""
+def test_no_posix_only_name_is_required(tmp_path: Path) -> None:
+    """The flags and functions are hidden that Python lacks on Windows."""
     subprocess.run(
         [sys.executable, "-c", WINDOWS, str(tmp_path)],
         check=True,
@@ -499,7 +497,7 @@ def test_what_only_posix_has_is_not_needed(tmp_path: Path) -> None:
 def test_a_reader_on_windows_delays_a_replacement_and_a_removal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There a file that is open can be neither replaced nor removed."""
+    """Windows can neither replace nor remove an open file."""
     (tmp_path / "x").write_bytes(b"old")
     real, refusals = Path.replace, iter([True, True, False])
 
@@ -526,7 +524,7 @@ def test_a_reader_on_windows_delays_a_replacement_and_a_removal(
 def test_writers_on_windows_append_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever holds the lock next to the file goes first; without Windows there is no such lock."""
+    """They use a lock next to the file, which other systems do not need."""
     path = tmp_path / "x.jsonl"
     files.append(path, b"1\n")
     assert [each.name for each in tmp_path.iterdir()] == ["x.jsonl"]
@@ -547,7 +545,7 @@ def test_writers_on_windows_append_one_after_the_other(
 
 
 def test_a_lock_without_a_deadline_waits(tmp_path: Path) -> None:
-    """Until the other one is done."""
+    """It waits until the holder has released it."""
     mine = FileLock(tmp_path / "x.lock")
     with holder(mine.path) as process:
         waiting = threading.Thread(target=lambda: mine.acquire(timeout_s=math.inf, error=PoetError))

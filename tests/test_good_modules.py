@@ -1,4 +1,4 @@
-"""Modules that say the same in other words are accepted by every gate."""
+"""Equivalent modules are accepted by every gate."""
 
 import ast
 import importlib
@@ -21,7 +21,7 @@ GOOD: dict[str, tuple[str, Good]] = {
 @pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("what", GOOD)
 def test_a_good_module_is_accepted(tmp_path: Path, what: str) -> None:
-    """By the dialect, the boundary table, every property and the sandbox."""
+    """The dialect, the boundary table, every property and the sandbox accept it."""
     name, good = GOOD[what]
     assert gate_of(edited(name, good), tmp_path, effort=EFFORT) == (PASSED, "")
 
@@ -29,13 +29,13 @@ def test_a_good_module_is_accepted(tmp_path: Path, what: str) -> None:
 @pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_golden_module_is_accepted(tmp_path: Path, name: str) -> None:
-    """Its variants, good and bad, begin with it."""
+    """Good and bad modules are edits of it."""
     assert gate_of(edited(name, Good("as it is", ())), tmp_path, effort=EFFORT) == (PASSED, "")
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_there_are_five_good_modules_and_more_of_every_policy(name: str) -> None:
-    """Each another program than the golden one, and than every other."""
+def test_every_policy_has_at_least_five_good_modules(name: str) -> None:
+    """Each is a different program from the golden one and from all others."""
     found = [good for own, good in GOOD.values() if own == name]
     assert len(found) == len(importlib.import_module(f"tests.policies.{name}.good_modules").GOOD) >= 5
     trees = {ast.dump(ast.parse(edited(name, good).source)) for good in (Good("as it is", ()), *found)}

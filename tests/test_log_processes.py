@@ -14,7 +14,7 @@ import pytest
 
 from poet.log import open_log
 from tests.builders import filled_log, validation
-from tests.stores import opened, place
+from tests.stores import location, opened
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -89,7 +89,7 @@ def test_a_worker_process_writes_its_buffer_at_exit(
     tmp_path: Path, start: Callable[..., BaseProcess]
 ) -> None:
     """Worker processes skip `atexit`; their buffer is still written."""
-    worker = start(target=emit_and_end, args=(place(tmp_path),))
+    worker = start(target=emit_and_end, args=(location(tmp_path),))
     worker.start()
     worker.join()
     with opened(tmp_path) as log:
@@ -99,7 +99,7 @@ def test_a_worker_process_writes_its_buffer_at_exit(
 def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
     """At exit, open logs are closed."""
     program = "import sys; from tests.test_log_processes import *; emit_and_end(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", program, str(place(tmp_path))], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", program, str(location(tmp_path))], check=True, cwd=ROOT)
     with opened(tmp_path) as log:
         assert log.position() == 50
 
@@ -117,7 +117,7 @@ with open_log(sys.argv[1]) as log:
 def test_a_reader_sees_positions_in_order(tmp_path: Path) -> None:
     """While three processes write, the next event always has the next position."""
     log = opened(tmp_path)
-    command = [sys.executable, "-c", WRITER, str(place(tmp_path))]
+    command = [sys.executable, "-c", WRITER, str(location(tmp_path))]
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in "abc"]
     seen: list[int] = []
     deadline = time.monotonic() + 30.0

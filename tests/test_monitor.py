@@ -1,4 +1,4 @@
-"""`@poet` on functions: the active version answers, else the user's own body."""
+"""`@poet` on functions: the active version answers, or else the function's own body."""
 
 import inspect
 import itertools
@@ -43,7 +43,7 @@ def {policy}(current, reference, *, feature="", current_times=None, reference_ti
 
 
 def test_the_package_and_the_decorator_share_their_name() -> None:
-    """`import poet; poet_runtime` goes on working beside `from poet import poet`."""
+    """Both `import poet; poet_runtime` and `from poet import poet` work."""
     found: dict[str, Any] = {}
     exec("import poet; import poet_runtime.results; results = poet_runtime.results", found)  # noqa: S102
     assert found["results"].DriftResult is DriftResult
@@ -52,7 +52,7 @@ def test_the_package_and_the_decorator_share_their_name() -> None:
 
 
 def test_without_a_workspace_the_body_answers(tmp_path: Path) -> None:
-    """As written: its result is handed over unchanged, and keywords of the policy do not reach it."""
+    """Its result is returned unchanged, and keywords of the policy do not reach it."""
 
     @poet(workspace=tmp_path)
     def detect_drift(current_data: Sample, reference_data: Sample) -> dict[str, bool]:
@@ -72,10 +72,10 @@ def test_without_a_workspace_the_body_answers(tmp_path: Path) -> None:
         lambda f: f(reference=REFERENCE, current=CURRENT, feature="age"),
     ],
 )
-def test_the_active_version_answers_however_it_is_called(
+def test_the_active_version_answers_every_way_of_calling(
     tmp_path: Path, call: Callable[[Any], DriftResult]
 ) -> None:
-    """By position, by the user's own names, by the policy's; with the policy's own keywords."""
+    """Arguments are positional, or named as in the function or the policy, with the policy's keywords."""
 
     @poet(workspace=first_workspace(tmp_path / "w"))
     def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
@@ -89,8 +89,8 @@ def test_the_active_version_answers_however_it_is_called(
     assert detect_drift.version == 1
 
 
-def test_a_parameter_with_the_policys_name_is_that_one(tmp_path: Path) -> None:
-    """Whoever writes the reference first means the reference; defaults of the user hold for the policy."""
+def test_parameters_correspond_by_name(tmp_path: Path) -> None:
+    """The order in the signature does not matter. The function's defaults apply to the policy."""
 
     @poet(workspace=first_workspace(tmp_path / "w"), policy="detect_drift")
     def watch_ages(reference: Sample, recent: Sample, feature: str = "age", alpha: float = 0.05) -> Any:
@@ -101,7 +101,7 @@ def test_a_parameter_with_the_policys_name_is_that_one(tmp_path: Path) -> None:
 
 
 def test_a_body_that_takes_any_keyword_gets_them_all(tmp_path: Path) -> None:
-    """The policy gets those that it knows; the same way of calling twice means the same."""
+    """The policy gets those that it knows, and repeated calls have the same meaning."""
 
     def body(current: Sample, reference: Sample, /, scale: float = 1.0, **rest: Any) -> Any:
         return len(current), len(reference), scale, rest
@@ -116,7 +116,7 @@ def test_a_body_that_takes_any_keyword_gets_them_all(tmp_path: Path) -> None:
 
 
 def test_a_wrong_call_is_a_type_error_as_for_any_function(tmp_path: Path) -> None:
-    """With or without a version that answers."""
+    """An active version makes no difference."""
     for folder in (tmp_path / "none", first_workspace(tmp_path / "w")):
 
         @poet(workspace=folder)
@@ -134,10 +134,8 @@ def test_a_wrong_call_is_a_type_error_as_for_any_function(tmp_path: Path) -> Non
             wrong(current_data=CURRENT, reference=REFERENCE, current=CURRENT)
 
 
-def test_a_version_that_raises_is_counted_logged_and_answered_by_the_body(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Never silently: the count, the version's name and the traceback are there."""
+def test_if_a_version_raises_the_body_answers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The failure is counted and logged with the version's name and the traceback."""
     folder = first_workspace(tmp_path / "w")
     source = RAISING.format(policy="detect_drift", number=2)
     entry = write_version(folder / "generated", "detect_drift", 2, source=source)
@@ -156,7 +154,7 @@ def test_a_version_that_raises_is_counted_logged_and_answered_by_the_body(
 
 
 def test_the_bodys_own_drift_results_are_recorded_as_version_0(tmp_path: Path) -> None:
-    """Feedback on them can be cited, so that version 1 may come of it."""
+    """Feedback can cite them, so that version 1 can be learned."""
     with Workspace.open(first_workspace(tmp_path / "w", without=("detect_drift",))) as workspace:
 
         @poet(workspace=workspace, learning="manual")
@@ -173,8 +171,8 @@ def test_the_bodys_own_drift_results_are_recorded_as_version_0(tmp_path: Path) -
         connect(workspace).release()
 
 
-def test_a_workspace_that_is_made_later_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The current folder is looked at again after a second."""
+def test_a_workspace_that_is_created_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder is checked again after a second."""
     monkeypatch.chdir(tmp_path)
 
     @poet()
@@ -189,10 +187,10 @@ def test_a_workspace_that_is_made_later_is_taken_up(tmp_path: Path, monkeypatch:
     assert detect_drift(*SAMPLES).policy_version == 1
 
 
-def test_a_workspace_that_cannot_be_used_is_told_of_once(
+def test_an_unusable_workspace_is_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program goes on with its own body when poet.toml is broken."""
+    """The program continues with its own body if poet.toml is invalid."""
     folder = first_workspace(tmp_path / "w")
     (folder / "poet.toml").write_text("start = ", encoding="utf-8")
     seconds = itertools.count(10)
@@ -208,7 +206,7 @@ def test_a_workspace_that_cannot_be_used_is_told_of_once(
 
 
 class Checkout:
-    """Where a team keeps its monitors."""
+    """A class with monitors as methods."""
 
     @poet(learning="manual")
     def detect_drift(self, current_data: Sample, reference_data: Sample) -> tuple[str, int, int]:
@@ -240,24 +238,22 @@ def detect_drift(current_data: Sample, reference_data: Sample) -> bool:
     return len(current_data) > len(reference_data)
 
 
-def test_methods_of_all_kinds_are_bound_as_methods_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The body gets its instance, the policy its samples."""
+def test_methods_of_all_kinds_are_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body gets its instance, and the policy its samples."""
     monkeypatch.chdir(tmp_path)
     checkout = Checkout()
     assert checkout.detect_drift(*SAMPLES) == ("Checkout", 60, 300)
     assert checkout.detect_drift(reference_data=REFERENCE, current_data=CURRENT) == ("Checkout", 60, 300)
     assert Checkout.detect_drift(checkout, *SAMPLES) == ("Checkout", 60, 300)
-    loosely: Any = Checkout  # mypy does not look through staticmethod and classmethod at what is no function
+    loosely: Any = Checkout  # mypy does not look into static and class methods that are not functions
     assert loosely.inner(*SAMPLES) == loosely().outer(*SAMPLES) == (60, 300)
     assert loosely.of_class(*SAMPLES) == ("Checkout", 60, 300)
     assert checkout.detect_drift.version == 0
     assert checkout.detect_drift.__doc__ == "Compare two samples."
 
 
-def test_methods_are_answered_by_the_version_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them, with the samples in their places."""
+def test_the_active_version_answers_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each method passes the samples in the right order."""
     first_workspace(tmp_path / "w")
     monkeypatch.chdir(tmp_path / "w")
 
@@ -282,8 +278,8 @@ def test_methods_are_answered_by_the_version_too(tmp_path: Path, monkeypatch: py
         assert (profile.n_current, profile.n_reference) == (60, 300)
 
 
-def test_the_function_keeps_its_face() -> None:
-    """Name, documentation, signature, and its place in its module: it can be pickled."""
+def test_the_function_keeps_its_metadata() -> None:
+    """It keeps name, documentation, signature and module, and can be pickled."""
     assert (detect_drift.__name__, detect_drift.__doc__) == ("detect_drift", "Compare two samples.")  # type: ignore[attr-defined]
     assert list(inspect.signature(detect_drift).parameters) == ["current_data", "reference_data"]
     assert pickle.loads(pickle.dumps(detect_drift)) is detect_drift  # noqa: S301 -- our own bytes
@@ -292,7 +288,7 @@ def test_the_function_keeps_its_face() -> None:
 
 
 def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checked by mypy when it reads this file."""
+    """The type checker checks it when it reads this file."""
     monkeypatch.chdir(tmp_path)
     assert_type(detect_drift(CURRENT, REFERENCE), bool)
     assert_type(Checkout().detect_drift(CURRENT, REFERENCE), tuple[str, int, int])
@@ -317,8 +313,8 @@ def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: 
         ({"policy": "detect_drft"}, "no policy is called 'detect_drft', known are detect_drift, "),
     ],
 )
-def test_what_is_unknown_is_refused_at_decoration(keywords: dict[str, Any], says: str) -> None:
-    """With what is known."""
+def test_unknown_options_are_refused_at_decoration(keywords: dict[str, Any], says: str) -> None:
+    """The error lists the known ones."""
     with pytest.raises(MonitorError, match=says):
 
         @poet(**keywords)
@@ -327,22 +323,22 @@ def test_what_is_unknown_is_refused_at_decoration(keywords: dict[str, Any], says
 
 
 def one(data: Sample) -> bool:
-    """Take too little."""
+    """Take too few arguments."""
     return bool(data.size)
 
 
 def three(model: str, now: Sample, before: Sample) -> bool:
-    """Take too much."""
+    """Take too many arguments."""
     return bool(model and now.size and before.size)
 
 
 def anything(*samples: Sample) -> bool:
-    """Take whatever comes."""
+    """Take any arguments."""
     return bool(samples)
 
 
 async def awaited(current: Sample, reference: Sample) -> bool:
-    """Take its time."""
+    """Be a coroutine."""
     return current is reference
 
 
@@ -357,14 +353,14 @@ async def awaited(current: Sample, reference: Sample) -> bool:
         (3, "cannot decorate 3; decorate a function or a class"),
     ],
 )
-def test_what_cannot_be_a_policys_body_is_refused_at_decoration(target: Any, says: str) -> None:
-    """With the place where it does not fit."""
+def test_an_unsuitable_body_is_refused_at_decoration(target: Any, says: str) -> None:
+    """The error names the parameter that does not fit."""
     with pytest.raises(MonitorError, match=says):
         poet(policy="detect_drift")(target)
 
 
-def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_path: Path) -> None:
-    """Which is where the decorator learns them before there is a version."""
+def test_the_agents_methods_have_the_signatures_of_all_versions(tmp_path: Path) -> None:
+    """The decorator gets the signatures from them before there is a version."""
     from poet_runtime.policies.policy import runtime_policy
 
     with Workspace.open(first_workspace(tmp_path / "w")) as workspace:
@@ -377,10 +373,10 @@ def test_the_agents_methods_have_the_signatures_that_every_version_keeps(tmp_pat
             ]
 
 
-def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
+def test_the_policy_of_a_plug_in_has_the_signature_of_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In its own domain; before a version is there the body is called as written."""
+    """Before there is a version, the body is called with the arguments as given."""
     spec = replace(spec_of("generate_alerts"), name="choose_backoff", domain="retries")
     monkeypatch.setattr("poet.monitor.decorator.spec_of", lambda _name: spec)
     monkeypatch.setattr("poet.monitor.connection.domains", lambda: ("ml_monitoring", "retries"))
@@ -405,10 +401,8 @@ def test_a_plug_ins_policy_is_called_as_its_version_takes_it(
         poet(policy="choose_backoff")(choose_backoff.__wrapped__)
 
 
-def test_answers_are_learned_from_as_feedback_comes_from_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The threshold counts what is in the log, whoever wrote it; executions do not count."""
+def test_feedback_from_any_source_starts_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threshold counts the feedback in the log from every writer, and no executions."""
     compiled = threading.Event()
     monkeypatch.setattr("poet.monitor.learner.LOOK_S", 0.02)
     monkeypatch.setattr("poet.monitor.learner.Learner._compile", lambda *_: compiled.set())
@@ -432,8 +426,8 @@ def test_answers_are_learned_from_as_feedback_comes_from_anywhere(
     connection.release()
 
 
-def test_decorating_costs_no_compiler() -> None:
-    """Neither does the body while there is no workspace."""
+def test_decorating_does_not_load_the_compiler() -> None:
+    """The body does not load it either while there is no workspace."""
     code = (
         "import sys; from poet import poet\n"
         "@poet(workspace='/nowhere')\n"

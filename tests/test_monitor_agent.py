@@ -1,4 +1,4 @@
-"""`SmartMonitor`: buffer, threshold, tracking ids, feedback awaited, learning behind the caller's back."""
+"""`SmartMonitor`: buffer, threshold, tracking ids, awaited feedback, and learning in the background."""
 
 import ast
 import asyncio
@@ -29,7 +29,7 @@ COMPILE = "poet.monitor.learner.Learner._compile"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a workspace with version 1 of everything."""
+    """Create a workspace with version 1 of every policy."""
     return first_workspace(tmp_path / "w", threshold=3)
 
 
@@ -42,24 +42,24 @@ def monitor(folder: Path) -> Iterator[SmartMonitor]:
 
 @pytest.fixture
 def elsewhere(folder: Path) -> Iterator[Workspace]:
-    """Open the workspace as another process would: with a log of its own."""
+    """Open the workspace like another process, with a separate log object."""
     with Workspace.open(folder) as opened:
         yield opened
 
 
-def verdict(execution_id: str, *, was_real: bool = False, identity: str | None = None) -> Event:
-    """Make a verdict on an execution."""
+def label(execution_id: str, *, was_real: bool = False, identity: str | None = None) -> Event:
+    """Return the label of an execution."""
     data = {"execution_id": execution_id, "was_real_drift": was_real}
     return make("drift.validation", data, source="user/ana", id=identity or f"on-{execution_id}")
 
 
 def tracked(monitor: SmartMonitor) -> str:
-    """Monitor once and track what came of it."""
+    """Monitor once and track the result."""
     return monitor.track_execution(monitor.detect_drift(CURRENT, REFERENCE))
 
 
-def test_the_six_policies_are_methods(monitor: SmartMonitor) -> None:
-    """Answered by the versions of the workspace."""
+def test_the_built_in_policies_are_methods(monitor: SmartMonitor) -> None:
+    """The versions of the workspace answer."""
     result = monitor.detect_drift(CURRENT, REFERENCE, feature="age")
     assert (result.policy_version, result.drifted, result.feature) == (1, True, "age")
     assert monitor.calculate_adaptive_window("age", 1000.0, "normal") == 5000
@@ -70,7 +70,7 @@ def test_the_six_policies_are_methods(monitor: SmartMonitor) -> None:
 
 
 def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> None:
-    """In its field, or from the workspace where it is a number."""
+    """The id is a field of the answer, or comes from the workspace for a number."""
     plan = monitor.generate_alerts([])
     strategy = monitor.adaptive_monitoring_strategy({})
     window = monitor.calculate_adaptive_window("age", 1000.0, "normal")
@@ -85,7 +85,7 @@ def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> No
 
 
 def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: SmartMonitor) -> None:
-    """Taken from what production knows about each; what no policy is called is no attribute."""
+    """They come from the runtime's description of each policy. Other names are not attributes."""
     parameters = inspect.signature(monitor.detect_drift).parameters
     assert list(parameters)[:3] == ["current", "reference", "feature"]
     assert "has drifted from" in str(SmartMonitor.detect_drift.__doc__)
@@ -93,8 +93,8 @@ def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: S
         monitor.detect_cats  # noqa: B018
 
 
-def test_editors_see_the_methods_as_the_policies_have_them() -> None:
-    """Parameter for parameter, with types and text; a policy may do without a declaration."""
+def test_editors_see_the_methods_of_the_policies() -> None:
+    """Parameters, types and docstrings are equal. A policy may lack a declaration."""
     from poet.monitor import agent as _methods
     from poet_runtime.policies.policy import BUILT_IN, runtime_policy
 
@@ -114,12 +114,12 @@ def test_editors_see_the_methods_as_the_policies_have_them() -> None:
         assert methods(source, named=name) == {name: seen[name]}
 
 
-def test_the_decorator_says_how_an_agent_learns(folder: Path) -> None:
-    """Its workspace and its threshold; without one, poet.toml's."""
+def test_the_decorator_configures_how_an_agent_learns(folder: Path) -> None:
+    """It sets workspace and threshold. The default threshold is that of poet.toml."""
 
     @poet(domain="ml_monitoring", learning="manual", learning_threshold=7, workspace=folder)
     class CheckoutMonitor(SmartMonitor):
-        """Watches the checkout."""
+        """A monitor of the checkout."""
 
     with CheckoutMonitor() as checkout, SmartMonitor(folder) as plain:
         assert (checkout.learning_threshold, checkout.options.learning) == (7, "manual")
@@ -128,15 +128,15 @@ def test_the_decorator_says_how_an_agent_learns(folder: Path) -> None:
 
 
 def test_an_agent_needs_a_workspace(tmp_path: Path) -> None:
-    """It has no body to fall back on."""
+    """It has no body as a fallback."""
     with pytest.raises(WorkspaceError, match="run `poet init"):
         SmartMonitor(tmp_path)
 
 
 def test_collected_feedback_is_in_the_buffer_and_in_the_log(monitor: SmartMonitor) -> None:
-    """An event, or its type and data; said twice it counts once; refused it changes nothing."""
-    first = monitor.collect_feedback(verdict("x1"))
-    monitor.collect_feedback(verdict("x1"))
+    """Repeated feedback counts once, and refused feedback changes nothing."""
+    first = monitor.collect_feedback(label("x1"))
+    monitor.collect_feedback(label("x1"))
     second = monitor.collect_feedback(
         "drift.false_positive", {"execution_id": "x2"}, source="user/bo", time=5.0, id="b"
     )
@@ -154,7 +154,7 @@ def test_collected_feedback_is_in_the_buffer_and_in_the_log(monitor: SmartMonito
 def test_the_threshold_starts_a_learning_and_empties_the_buffer(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes while it learns counts for the next; the caller never waits; what it had read is on disk."""
+    """Later feedback counts for the next run. The caller never waits, and learned feedback is on disk."""
     learned: list[int] = []
     go_on = threading.Event()
 
@@ -165,12 +165,12 @@ def test_the_threshold_starts_a_learning_and_empties_the_buffer(
 
     monkeypatch.setattr(COMPILE, compile_slowly)
     for number in range(3):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     assert monitor.feedback_buffer == []
     while not learned:
         time.sleep(0.001)
     for number in range(3, 7):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     assert [event.id for event in monitor.feedback_buffer] == ["on-x6"]
     assert learned == [3]
     go_on.set()
@@ -179,30 +179,30 @@ def test_the_threshold_starts_a_learning_and_empties_the_buffer(
 
 
 def test_manual_learning_only_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until somebody compiles."""
+    """Learning starts with a compile."""
     monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("learned"))
 
     @poet(learning="manual")
     class Recorder(SmartMonitor):
-        """Only listens."""
+        """An agent that only records."""
 
     with Recorder(folder) as recorder:
         for number in range(5):
-            recorder.collect_feedback(verdict(f"x{number}"))
+            recorder.collect_feedback(label(f"x{number}"))
         assert len(recorder.feedback_buffer) == 5
 
 
-def test_a_learning_that_fails_is_told_and_the_monitor_goes_on(
+def test_a_failed_learning_run_is_reported_and_the_monitor_continues(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In `failures`, in the log of the program, once by `flush`; the champion answers."""
+    """It is in `failures` and in the log, and `flush` raises it once. The champion answers."""
 
     def refuse(*_: object) -> None:
         raise MonitorError("the candidate broke its contract")
 
     monkeypatch.setattr(COMPILE, refuse)
     for number in range(3):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     with pytest.raises(MonitorError, match="broke its contract"):
         monitor.flush()
     assert [str(failure) for failure in monitor.failures] == ["the candidate broke its contract"]
@@ -211,47 +211,49 @@ def test_a_learning_that_fails_is_told_and_the_monitor_goes_on(
     monitor.flush()
 
 
-def test_a_compile_process_that_fails_says_why(monitor: SmartMonitor) -> None:
-    """With the words of the stage that refused."""
+def test_a_failed_compile_process_reports_the_reason(monitor: SmartMonitor) -> None:
+    """The message is that of the stage that refused."""
     (monitor.workspace.path / "poet.toml").write_text("start = 3", encoding="utf-8")
     for number in range(3):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     with pytest.raises(MonitorError, match="Expected `str`, got `int`"):
         monitor.flush()
 
 
-def test_who_holds_the_turn_compiles_for_all(monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A monitor waits for another process's compile, and does not repeat what that has read."""
+def test_the_holder_of_the_lock_compiles_for_all(
+    monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor waits for the compile of another process, and does not repeat it."""
     monkeypatch.setattr(COMPILE, lambda *_: pytest.fail("compiled what was covered"))
     with contextlib.closing(FileLock(monitor.workspace.path / LOCK_FILE)) as others:
         assert others.try_acquire()
         for number in range(3):
-            monitor.collect_feedback(verdict(f"x{number}"))
+            monitor.collect_feedback(label(f"x{number}"))
         time.sleep(0.3)
         assert monitor._connection.learner.is_busy
         save_checkpoint(monitor.workspace.path, 3)
         monitor.flush()
 
 
-def test_a_refusal_of_somebody_elses_compile_concerns_all_it_read(monitor: SmartMonitor) -> None:
-    """It is not tried again, and not hidden from the monitor whose feedback was in it."""
+def test_the_refusal_of_another_process_applies_to_its_feedback(monitor: SmartMonitor) -> None:
+    """It is not retried, and the monitor whose feedback it covers gets the error."""
     for number in range(2):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     save_checkpoint(monitor.workspace.path, 3, refused="detect_drift broke its contract")
-    monitor.collect_feedback(verdict("x2"))
+    monitor.collect_feedback(label("x2"))
     with pytest.raises(MonitorError, match="failed: detect_drift broke its contract; the active versions"):
         monitor.flush()
 
 
-def test_feedback_wakes_whoever_waits_at_once(monitor: SmartMonitor) -> None:
-    """All of them; from this process it takes no look at the log."""
+def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
+    """Feedback from this process needs no read of the log."""
 
     async def main() -> tuple[list[Event], float]:
         identity = tracked(monitor)
         waiting = [asyncio.create_task(monitor.on_feedback_received(identity)) for _ in range(3)]
         await asyncio.sleep(0.01)
         begun = time.perf_counter()
-        monitor.workspace.append(verdict(identity))
+        monitor.workspace.append(label(identity))
         return await asyncio.gather(*waiting), time.perf_counter() - begun
 
     monitor._connection.inbox._run = lambda: None  # type: ignore[method-assign]
@@ -261,16 +263,16 @@ def test_feedback_wakes_whoever_waits_at_once(monitor: SmartMonitor) -> None:
 
 
 def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: Workspace) -> None:
-    """Before the await, after it, in any order, on executions of nobody here."""
+    """It arrives before or after the await, in any order, also on executions of other processes."""
 
     async def main() -> None:
         first, second, third = (tracked(monitor) for _ in range(3))
-        elsewhere.append(verdict(third), durable=True)
+        elsewhere.append(label(third), durable=True)
         later = asyncio.create_task(monitor.on_feedback_received(second, timeout=5.0))
         assert (await monitor.on_feedback_received(third, timeout=5.0)).id == f"on-{third}"
-        elsewhere.append(verdict("stranger"), durable=True)
-        elsewhere.append(verdict(second), durable=True)
-        elsewhere.append(verdict(first), durable=True)
+        elsewhere.append(label("stranger"), durable=True)
+        elsewhere.append(label(second), durable=True)
+        elsewhere.append(label(first), durable=True)
         found = [
             await later,
             await monitor.on_feedback_received(first, timeout=5.0),
@@ -298,7 +300,7 @@ def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: 
 def test_all_feedback_that_names_an_execution_or_alert_counts(
     monitor: SmartMonitor, type_: str, data: dict[str, Any]
 ) -> None:
-    """Whatever the type calls it."""
+    """The name of the field does not matter."""
     filled = {
         name: [each.format("x1") for each in value]
         if isinstance(value, list)
@@ -317,8 +319,8 @@ def test_all_feedback_that_names_an_execution_or_alert_counts(
     assert asyncio.run(main()).type == type_
 
 
-def test_an_execution_record_is_no_feedback(monitor: SmartMonitor) -> None:
-    """Though it bears the id; a time-out says what may still come."""
+def test_an_execution_record_is_not_feedback(monitor: SmartMonitor) -> None:
+    """It contains the id too. The time-out error says that feedback may still arrive."""
 
     async def main() -> None:
         identity = tracked(monitor)
@@ -329,8 +331,8 @@ def test_an_execution_record_is_no_feedback(monitor: SmartMonitor) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_wait_leaves_nothing_behind(monitor: SmartMonitor) -> None:
-    """Nor does one that timed out, nor does it keep others from being woken."""
+def test_a_cancelled_wait_leaves_no_state(monitor: SmartMonitor) -> None:
+    """A time-out leaves none either, and both do not prevent other waiters from being woken."""
 
     async def main() -> Event:
         identity = tracked(monitor)
@@ -341,15 +343,15 @@ def test_a_cancelled_wait_leaves_nothing_behind(monitor: SmartMonitor) -> None:
         with pytest.raises(asyncio.CancelledError):
             await cancelled
         assert set(monitor._connection.inbox._waiting) == {identity}
-        monitor.workspace.append(verdict(identity))
+        monitor.workspace.append(label(identity))
         return await stays
 
     assert asyncio.run(main()).type == "drift.validation"
     assert monitor._connection.inbox._waiting == {}
 
 
-def test_several_loops_in_several_threads_wait_for_one(monitor: SmartMonitor) -> None:
-    """Each is woken in its own loop; one that is closed meanwhile harms nobody."""
+def test_several_loops_in_several_threads_wait_for_one_execution(monitor: SmartMonitor) -> None:
+    """Each waiter is woken in its own loop. Closing one loop does not affect the others."""
     identity = tracked(monitor)
     found: list[str] = []
 
@@ -369,16 +371,16 @@ def test_several_loops_in_several_threads_wait_for_one(monitor: SmartMonitor) ->
     abandoned.cancel()
     gone.run_until_complete(asyncio.gather(abandoned, return_exceptions=True))
     gone.close()
-    for each in left:  # as if the loop had been closed between the look and the call
-        each.end(verdict(identity)) if each.loop is gone else None
-    monitor.workspace.append(verdict(identity))
+    for each in left:  # simulates a loop that is closed between the check and the call
+        each.end(label(identity)) if each.loop is gone else None
+    monitor.workspace.append(label(identity))
     for thread in threads:
         thread.join(5.0)
     assert found == [f"on-{identity}"] * 4
 
 
 def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
-    """Feedback on any of its columns ends the wait; what was not recorded cannot be tracked."""
+    """Feedback on any of its columns ends the wait. Unrecorded results cannot be tracked."""
     now, before = {"age": CURRENT, "income": CURRENT}, {"age": REFERENCE, "income": REFERENCE}
     results = monitor.detect_drift_table(now, before)
     identities = monitor.track_execution(results)
@@ -387,7 +389,7 @@ def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
     async def main() -> Event:
         waiting = asyncio.create_task(monitor.on_feedback_received(identities, timeout=5.0))
         await asyncio.sleep(0)
-        monitor.workspace.append(verdict(identities[1]))
+        monitor.workspace.append(label(identities[1]))
         return await waiting
 
     assert asyncio.run(main()).id == f"on-{identities[1]}"
@@ -395,19 +397,19 @@ def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
         monitor.track_execution(monitor.workspace.registry.version("detect_drift", 1)(CURRENT, REFERENCE))
 
 
-def test_the_pipeline_gives_its_result_at_once_and_collects_what_comes(
+def test_the_pipeline_returns_immediately_and_collects_feedback(
     monitor: SmartMonitor, elsewhere: Workspace
 ) -> None:
-    """Every answer to it, also after the loop has ended; of others' executions nothing."""
+    """It collects all feedback on its executions, also after the loop has ended, and no other."""
 
     async def main() -> str:
         result = await monitor.monitoring_with_feedback(CURRENT, REFERENCE, feature="age")
         return result.execution_id
 
     identity = asyncio.run(main())
-    elsewhere.append(verdict("stranger"), durable=True)
-    elsewhere.append(verdict(identity), durable=True)
-    monitor.workspace.append(verdict(identity, was_real=True, identity="second thoughts"))
+    elsewhere.append(label("stranger"), durable=True)
+    elsewhere.append(label(identity), durable=True)
+    monitor.workspace.append(label(identity, was_real=True, identity="second thoughts"))
     deadline = time.monotonic() + 5.0
     while len(monitor.feedback_buffer) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -417,18 +419,18 @@ def test_the_pipeline_gives_its_result_at_once_and_collects_what_comes(
 def test_feedback_in_the_buffer_is_not_counted_again_when_the_log_is_read(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Collected by hand, told by the tracker, and read back: one event, one learning."""
+    """Feedback that is collected, tracked and read back is one event and one learning run."""
     requests: list[int] = []
     monkeypatch.setattr(monitor._connection.learner, "request", lambda: requests.append(1))
     for _ in range(3):
         result = asyncio.run(monitor.monitoring_with_feedback(CURRENT, REFERENCE))
-        monitor.collect_feedback(verdict(result.execution_id))
+        monitor.collect_feedback(label(result.execution_id))
     time.sleep(0.5)
     assert (requests, monitor.feedback_buffer) == ([1], [])
 
 
 def test_closing_ends_every_wait_and_may_be_repeated(folder: Path) -> None:
-    """With the reason; a monitor on the same workspace that is still open keeps it."""
+    """Waiters get an error. Another monitor on the same workspace stays open."""
     first, second = SmartMonitor(folder), SmartMonitor(folder)
     first.close()
     first.close()
@@ -446,8 +448,8 @@ def test_closing_ends_every_wait_and_may_be_repeated(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_forked_child_goes_on(monitor: SmartMonitor) -> None:
-    """Its own inbox reads the log; the parent's thread did not come along."""
+def test_a_forked_child_continues(monitor: SmartMonitor) -> None:
+    """Its own inbox reads the log, because it does not have the parent's thread."""
     tracked(monitor)
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
@@ -460,14 +462,14 @@ def test_a_forked_child_goes_on(monitor: SmartMonitor) -> None:
             os._exit(0)
     os.close(writing)
     identity = os.read(reading, 100).decode()
-    monitor.workspace.append(verdict(identity), durable=True)
+    monitor.workspace.append(label(identity), durable=True)
     os.waitpid(child, 0)
     assert os.read(reading, 100).decode() == "drift.validation"
     os.close(reading)
 
 
-def test_a_call_is_not_held_up_by_a_compile(monitor: SmartMonitor) -> None:
-    """The compile computes for seconds, in a process of its own and behind this one."""
+def test_a_compile_does_not_delay_calls(monitor: SmartMonitor) -> None:
+    """The compile takes seconds of CPU time in its own process with low priority."""
 
     def latencies_ms(calls: int) -> list[float]:
         found = []
@@ -475,13 +477,13 @@ def test_a_call_is_not_held_up_by_a_compile(monitor: SmartMonitor) -> None:
             begun = time.perf_counter()
             monitor.detect_drift(CURRENT, REFERENCE)
             found.append(1000.0 * (time.perf_counter() - begun))
-            time.sleep(0.02)  # a stream that the recorder keeps up with
+            time.sleep(0.02)  # a stream at a rate that the recorder sustains
         return found
 
     latencies_ms(5)
     before = latencies_ms(60)
     for number in range(3):
-        monitor.collect_feedback(verdict(f"x{number}"))
+        monitor.collect_feedback(label(f"x{number}"))
     during: list[float] = []
     while monitor._connection.learner.is_busy:
         during += latencies_ms(5)

@@ -1,4 +1,4 @@
-"""What docs/monitor.md says, run as a reader would run it."""
+"""The code of docs/monitor.md runs as printed."""
 
 import re
 import subprocess
@@ -14,13 +14,13 @@ PAGE = (Path(__file__).parents[1] / "docs" / "monitor.md").read_text(encoding="u
 
 
 def blocks(language: str) -> list[str]:
-    """Give the page's blocks in a language, in their order."""
+    """Return the page's blocks in a language, in order."""
     found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)
     return [textwrap.dedent(block) for _, block in found]
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one program, beside the workspace that the page speaks of."""
+    """It runs in one program next to the workspace of the page."""
     first_workspace(tmp_path / "checkout")
     program = tmp_path / "program.py"
     program.write_text("\n".join(blocks("python")), encoding="utf-8")
@@ -32,8 +32,8 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(blocks("python")) == 8
 
 
-def test_its_command_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the page writes it; looked at once, for a test ends."""
+def test_its_command_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs as printed, with one check so that the test ends."""
     first_workspace(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path)
     (command,) = blocks("console")

@@ -1,4 +1,4 @@
-"""Four monitors in four processes on one workspace, over real series, answered late and out of order."""
+"""Four monitors in four processes on one workspace, with real series and late labels in any order."""
 
 import json
 import subprocess
@@ -15,11 +15,11 @@ from poet_runtime.registry import read_document
 from tests.workspaces import first_workspace
 
 PROCESSES = 4
-PATIENCE_S = 900.0  # of every wait: only a failure takes so long
+PATIENCE_S = 900.0  # limit of every wait, reached only after a failure
 
 
 class Monitor:
-    """One of the processes, with what it says."""
+    """One of the processes, with its output."""
 
     def __init__(self, folder: Path, who: int, workspace: Workspace) -> None:
         command = [sys.executable, "-m", "tests.stream", str(folder), str(who), str(PROCESSES)]
@@ -34,19 +34,19 @@ class Monitor:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def go_on(self) -> None:
-        """Let it go on to what it does next."""
+    def resume(self) -> None:
+        """Start its next step."""
         assert self.process.stdin is not None
         self.process.stdin.write("go on\n")
         self.process.stdin.flush()
 
     def wait(self) -> None:
-        """Return when it has said its last word."""
+        """Return when it has printed its last line."""
         self._reader.join(PATIENCE_S)
         assert self.process.wait(PATIENCE_S) == 0
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process."""
         self.process.kill()
         with self.process:
             self._reader.join(PATIENCE_S)
@@ -58,7 +58,7 @@ class Monitor:
                 event.set()
                 continue
             said = json.loads(line)
-            if "pass on" in said:  # this process is another one than that which monitored
+            if "pass on" in said:  # this process is not the one that monitored
                 type_, data = said["pass on"]
                 self._workspace.emit(type_, data, source="user/elsewhere")
                 self.passed_on += 1
@@ -67,18 +67,18 @@ class Monitor:
 
 
 def active(folder: Path) -> int:
-    """Give the version that answers."""
+    """Return the active version."""
     return read_document(folder / "generated").policies["detect_drift"].active
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a workspace that starts from KS, which cries wolf on these series."""
+    """Create a workspace that starts from KS, which has many false alarms on these series."""
     return first_workspace(tmp_path / "w", threshold=40)
 
 
 def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder: Path) -> None:
-    """All end on the version that the feedback of all of them taught; no call fails on the way."""
+    """All end with the version learned from the feedback of all of them, and no call fails."""
     begun = time.monotonic()
     with Workspace.open(folder) as elsewhere:
         monitors = [Monitor(folder, who, elsewhere) for who in range(PROCESSES)]
@@ -86,10 +86,10 @@ def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder:
             assert all(monitor.has_streamed.wait(PATIENCE_S) for monitor in monitors)
             assert all(monitor.has_followed.wait(PATIENCE_S) for monitor in monitors)
             for monitor in monitors:
-                monitor.go_on()
+                monitor.resume()
             assert all(monitor.has_learned.wait(PATIENCE_S) for monitor in monitors)
             for monitor in monitors:
-                monitor.go_on()
+                monitor.resume()
             for monitor in monitors:
                 monitor.wait()
         finally:

@@ -290,10 +290,10 @@ CANDIDATES: Final[dict[str, tuple[str, dict[str, float], str]]] = {
     "network": ("import socket\nsocket.socket()", {}, "it tried: socket."),
     "program": ("import os\nos.system('true')", {}, "it tried: os.system"),
     "signal": ("import os\nos.kill(os.getppid(), 0)", {}, "it tried: os.kill"),
-    "thread": (THREAD, {}, "it tried: to leave a thread behind"),
+    "thread": (THREAD, {}, "it tried: to leave a thread running"),
     "call": (ENDLESS, {"call_cpu_s": 0.3}, "used more than 0.3 s of CPU time"),
     "process": (ENDLESS, {"cpu_s": 0}, "used up its CPU time"),
-    "clock": ("import time\ntime.sleep(600)", {"wall_s": 2.0}, "did not come back within 2 s"),
+    "clock": ("import time\ntime.sleep(600)", {"wall_s": 2.0}, "did not finish within 2 s"),
 }
 
 

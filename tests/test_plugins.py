@@ -1,4 +1,4 @@
-"""Packages that bring policies and event types, whole and broken."""
+"""Packages with policies and event types, valid and broken."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ class Said(Payload, frozen=True, kw_only=True):
 
 @pytest.fixture
 def bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
-    """Give what installs a package: its entry points by group, its files."""
+    """Return a function that installs a package from its entry points by group and its files."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     known = dict(PAYLOADS)
@@ -117,15 +117,15 @@ def greeting(bring: Bring, name: str, *, imports: str = "()") -> None:
 
 
 def test_a_policy_of_a_package_comes_after_the_built_in_ones_with_its_domain(bring: Bring) -> None:
-    """And is found by its name."""
+    """It is found by its name."""
     greeting(bring, "greeter_a")
     assert [spec.name for spec in policies()][len(BUILT_IN) :] == ["greet"]
     assert policy("greet").domain == "manners"
     assert domains() == ("ml_monitoring", "manners")
 
 
-def test_a_template_beside_its_package_is_overridden_by_its_files_name(bring: Bring, tmp_path: Path) -> None:
-    """It extends the built-in one, and the digest covers both."""
+def test_a_template_of_a_package_is_overridden_by_file_name(bring: Bring, tmp_path: Path) -> None:
+    """The template extends the built-in one, and the digest covers both."""
     greeting(bring, "greeter_b")
     first = policy("greet").version_1("plain")
     ours = render(first)
@@ -138,15 +138,15 @@ def test_a_template_beside_its_package_is_overridden_by_its_files_name(bring: Br
     assert theirs.template_sha256 != ours.template_sha256
 
 
-def test_generated_code_imports_what_its_policy_names_and_nothing_else(bring: Bring) -> None:
-    """By default only what every policy runs on."""
+def test_generated_code_imports_only_the_packages_of_its_policy(bring: Bring) -> None:
+    """By default it imports only the packages allowed for every policy."""
     greeting(bring, "greeter_c")
     with pytest.raises(CheckError, match=r"imports word from greeter_c\.words; import from numpy"):
         check(render(policy("greet").version_1("plain")))
 
 
 def test_a_package_that_a_policy_names_may_be_imported_by_public_names(bring: Bring, tmp_path: Path) -> None:
-    """As with numpy; in the sandbox too, wherever the package is."""
+    """As for numpy, also in the sandbox, wherever the package is installed."""
     greeting(bring, "greeter_d", imports='("greeter_d",)')
     (tmp_path / "greeter_d" / "contract.py").write_text(CONTRACT)
     checked = check(render(policy("greet").version_1("plain")))
@@ -167,10 +167,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("source", "says"), BROKEN.items(), ids=range(len(BROKEN)))
-def test_a_broken_policy_is_named_with_its_package_and_leaves_the_others(
+def test_a_broken_policy_is_reported_and_does_not_affect_others(
     bring: Bring, request: pytest.FixtureRequest, source: str, says: str
 ) -> None:
-    """Whatever is wrong with it."""
+    """The error has the package and the reason."""
     name = f"broken_{request.node.callspec.indices['source']}"
     bring(name, {"poet.policies": {"greet": f"{name}.policy:SPEC"}}, policy_py=source)
     assert len(policies()) == len(BUILT_IN)
@@ -179,8 +179,8 @@ def test_a_broken_policy_is_named_with_its_package_and_leaves_the_others(
     assert says in str(broken_policies()["greet"])
 
 
-def test_a_name_of_poets_own_or_of_two_packages_is_refused(bring: Bring) -> None:
-    """POET's own goes on; of two packages neither is taken."""
+def test_a_duplicate_policy_name_is_refused(bring: Bring) -> None:
+    """A built-in policy stays; of two packages with the same name neither is used."""
     bring("usurper", {"poet.policies": {"detect_drift": "usurper:SPEC"}})
     greeting(bring, "greeter_e")
     bring("greeter_f", {"poet.policies": {"greet": "greeter_f:SPEC"}})
@@ -227,7 +227,7 @@ def greetings(folder: Path) -> Path:
 
 
 def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tmp_path: Path) -> None:
-    """Without a word about it in POET: its answer has an execution id, which its label cites."""
+    """Without any code in POET, its answer has an execution id that a label cites."""
     points = {
         "poet.policies": {"greet": "greeter_h.policy:SPEC"},
         "poet_runtime": {"greet": "greeter_h.runtime:RUNTIME"},
@@ -252,7 +252,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
 
 
 def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
-    """As its behaviour says."""
+    """The comparison uses the behaviour of the package."""
     behaviour = """
 from poet.build.compare import Behaviour, ProbeSet
 BEHAVIOUR = Behaviour(
@@ -280,7 +280,7 @@ BEHAVIOUR = Behaviour(
 
 @pytest.mark.parametrize("part", ["missing", "another", "broken"])
 def test_a_runtime_part_that_production_would_not_find_is_refused(bring: Bring, part: str) -> None:
-    """The compiler names the package; production goes on with the defaults."""
+    """The compiler reports the package, and production uses the defaults."""
     name = f"greeter_{part}"
     policy_py = POLICY.replace("NAME", name).replace("imports=IMPORTS", "runtime=RUNTIME") + (
         "from poet_runtime.policies.policy import RuntimePolicy\nOTHER = RuntimePolicy(name='greet')\n"
@@ -301,8 +301,8 @@ def test_a_runtime_part_that_production_would_not_find_is_refused(bring: Bring, 
 # event types
 
 
-def test_an_event_type_of_a_package_is_read_sealed_and_summarised(bring: Bring, tmp_path: Path) -> None:
-    """A field with a name of the envelope's stands beside it; what has no column is JSON."""
+def test_an_event_type_of_a_package_is_read_sealed_and_summarized(bring: Bring, tmp_path: Path) -> None:
+    """A field with a name of the envelope has its own column, and fields without a column are JSON."""
     bring("sayer_a", {"poet.events": {"greet.said": "sayer_a.events:Said"}}, events_py=EVENT)
     data = {"source": "a friend", "how_often": 2**70, "tones": ["high"], "pitches": [0.5], "level": 2}
     said = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
@@ -323,8 +323,8 @@ def test_an_event_type_of_a_package_is_read_sealed_and_summarised(bring: Bring, 
     assert "greet.said" in json_schema()["$defs"]  # type: ignore[operator]
 
 
-def test_a_broken_event_type_is_refused_by_name_and_leaves_the_others(bring: Bring) -> None:
-    """It is left out where all types are listed."""
+def test_a_broken_event_type_is_reported_and_does_not_affect_others(bring: Bring) -> None:
+    """It is omitted from the list of all types."""
     bring(
         "sayer_b",
         {"poet.events": {"greet.broken": "sayer_b:missing", "greet.odd": "sayer_b.odd:Odd"}},
@@ -337,18 +337,18 @@ def test_a_broken_event_type_is_refused_by_name_and_leaves_the_others(bring: Bri
     assert len(known.problems) == 2
 
 
-def test_a_type_of_poets_own_stays_its_own(bring: Bring) -> None:
-    """A package that takes its name is told of."""
+def test_a_built_in_event_type_cannot_be_replaced(bring: Bring) -> None:
+    """A package that uses its name is reported."""
     bring("sayer_c", {"poet.events": {"drift.validation": "sayer_c.events:Said"}}, events_py=EVENT)
     own = KnownTypes(dict(PAYLOADS))
     assert own["drift.validation"].__name__ == "Validation"
     assert [str(each)[:15] for each in own.problems] == ["package sayer_c"]
 
 
-def test_segments_of_a_type_that_no_package_knows_any_more_are_not_taken_for_the_whole(
+def test_segments_of_an_unknown_type_are_not_ignored(
     bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the type."""
+    """The error has the name of the type."""
     from poet.summaries import summaries as _summaries
     from poet.summaries import summarise
     from poet_runtime.errors import SummaryError

@@ -1,4 +1,4 @@
-"""The policies: what is installed, where each starts, and in which order rules decide."""
+"""The installed policies, their presets, and the order in which rules decide."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from poet_runtime.errors import RenderError
 
 
 def drift_rule(rule_id: str, **condition: object) -> Rule:
-    """Make an active drift rule that is told by its id."""
+    """Return an active drift rule that is identified by its id."""
     criterion = {"statistic": "ks", "scale": "p_value", "direction": "below", "threshold": 0.05}
     return Rule(
         id=rule_id, kind="decide", condition=condition, parameters={"criteria": [criterion]}, status="adopted"
@@ -26,24 +26,24 @@ def drift_rule(rule_id: str, **condition: object) -> Rule:
 
 
 def drift(*rules: Rule) -> Decisions:
-    """Make drift decisions of these rules."""
+    """Return drift decisions with these rules."""
     return Decisions(policy="detect_drift", start="ks", version=2, revises=1, rules=rules)
 
 
 def window(*rules: Rule) -> Decisions:
-    """Make window decisions: version 1 with these rules in place of, or beside, its own."""
+    """Return window decisions: version 1 with these rules replaced or added."""
     first = policy("calculate_adaptive_window").version_1("ks")
     by_id = {rule.id: rule for rule in (*first.rules, *rules)}
     return msgspec.structs.replace(first, rules=tuple(by_id[rule_id] for rule_id in sorted(by_id)))
 
 
 def every_start() -> Iterator[tuple[PolicySpec, str]]:
-    """Give every policy with each of its starts."""
+    """Return every policy with each of its presets."""
     return ((spec, start) for spec in policies() for start in spec.starts)
 
 
-def test_the_six_come_first_in_the_order_of_their_chapters() -> None:
-    """What a user sees listed does not depend on how packages were installed."""
+def test_the_built_in_policies_come_first_in_a_fixed_order() -> None:
+    """The order does not depend on how packages were installed."""
     names = [spec.name for spec in policies()]
     assert names[:6] == [
         "detect_drift",
@@ -56,39 +56,39 @@ def test_the_six_come_first_in_the_order_of_their_chapters() -> None:
 
 
 def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:
-    """A typing error is answered with what could have been meant."""
+    """The error lists the known policies."""
     with pytest.raises(RenderError, match="no policy is called 'detect_drifts', known are detect_drift, "):
         policy("detect_drifts")
 
 
-def test_version_1_survives_its_own_json() -> None:
-    """A manifest gives back the very decisions that were rendered."""
+def test_version_1_survives_a_round_trip_through_json() -> None:
+    """A manifest returns the decisions that were rendered."""
     for spec, start in every_start():
         first = spec.version_1(start)
         assert decode(encode(first)) == first
 
 
 def test_rules_of_version_1_are_sorted_active_and_explained() -> None:
-    """Each start is a whole policy by itself."""
+    """Each preset is a complete policy."""
     for spec, start in every_start():
         rules = spec.version_1(start).rules
         assert [rule.id for rule in rules] == sorted(rule.id for rule in rules)
         assert all(rule.is_active and rule.reason for rule in rules)
 
 
-def test_calibrated_is_the_first_start() -> None:
-    """The default is the best untuned rule we know."""
+def test_calibrated_is_the_default_preset() -> None:
+    """The default is the best known rule without training."""
     assert policy("detect_drift").starts[0] == "calibrated"
 
 
-def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
-    """A start that is not there is no silent default."""
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    """An unknown preset is not silently replaced by the default."""
     with pytest.raises(RenderError, match="no preset 'kss'; choose one of calibrated, ks, psi"):
         policy("detect_drift").version_1("kss")
 
 
-def test_every_word_of_a_baseline_is_the_policys_own() -> None:
-    """Baselines hold no text that the shape proof would have to replace."""
+def test_every_word_of_a_baseline_is_declared() -> None:
+    """Baselines have no text that the shape proof would replace."""
 
     def texts(value: object) -> Iterator[str]:
         if isinstance(value, str):
@@ -114,33 +114,33 @@ SPECIFIC_FIRST: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-def test_the_most_specific_rule_is_asked_first() -> None:
-    """Features go before the reference's size, size before season, season before kind."""
+def test_the_most_specific_rule_is_applied_first() -> None:
+    """Features before the reference's size, size before season, season before kind."""
     rules = [drift_rule(name, **condition) for name, condition in reversed(SPECIFIC_FIRST)]
     found = branches(drift(*rules))
     assert [branch.rule.id for branch in found] == [name for name, _ in SPECIFIC_FIRST]
 
 
-def test_null_in_a_condition_holds_for_any() -> None:
-    """A learner may write what it does not ask as null or leave it out."""
+def test_null_in_a_condition_matches_anything() -> None:
+    """A learner may write an unused field as null or omit it."""
     everything = drift_rule("any", kind=None, seasonal=None, features=[], reference_at_most=None)
     assert [branch.is_last for branch in branches(drift(everything))] == [True]
 
 
-def test_a_rule_with_nothing_left_to_decide_is_left_out() -> None:
-    """Generated code has no branch that no data can reach."""
+def test_a_rule_that_no_data_reaches_is_omitted() -> None:
+    """Generated code has no unreachable branch."""
     rules = (drift_rule("a", kind="numeric"), drift_rule("b", kind="categorical"), drift_rule("z"))
     assert [branch.rule.id for branch in branches(drift(*rules))] == ["a", "b"]
 
 
-def test_held_rules_decide_nothing() -> None:
-    """Only what was adopted, pinned or started with becomes code."""
+def test_candidates_decide_nothing() -> None:
+    """Only adopted, pinned and preset rules become code."""
     held = msgspec.structs.replace(drift_rule("candidate", features=["x"]), status="candidate")
     assert [branch.rule.id for branch in branches(drift(drift_rule("any"), held))] == ["any"]
 
 
 def test_data_without_a_rule_is_refused_by_name() -> None:
-    """A policy answers for every kind of data or is not compiled."""
+    """A policy must decide every kind of data."""
     with pytest.raises(RenderError, match="no rule decides for numeric not seasonal; keep a rule"):
         branches(drift(drift_rule("c", kind="categorical"), drift_rule("s", seasonal=True, kind="numeric")))
 
@@ -159,16 +159,16 @@ CONDITIONS = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(CONDITIONS, max_size=6))
 def test_branches_answer_as_the_most_specific_matching_rule(conditions: list[dict[str, object]]) -> None:
-    """Leaving out and shortening change no answer: checked against the definition, on every kind of data."""
+    """Simplifications change no answer: branches are compared with the definition on every kind of data."""
     rules = [drift_rule(f"r{place}", **condition) for place, condition in enumerate(conditions)]
     decisions = drift(*rules, drift_rule("z"))
     for data in itertools.product(("a", "d"), (10, 50, 500), (True, False), ("numeric", "categorical")):
-        first = next(branch for branch in branches(decisions) if asks(branch, *data))
+        first = next(branch for branch in branches(decisions) if applies(branch, *data))
         assert first.rule.id == most_specific(decisions, *data)
 
 
-def asks(branch: Branch, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
-    """Say whether a branch takes such data, the last one asking no kind or season."""
+def applies(branch: Branch, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
+    """Return whether a branch applies to such data; the last one has no condition on kind or season."""
     condition = branch.condition
     if branch.is_last:
         condition = msgspec.structs.replace(condition, kind=None, seasonal=None)
@@ -176,7 +176,7 @@ def asks(branch: Branch, feature: str, n: int, seasonal: bool, kind: str) -> boo
 
 
 def most_specific(decisions: Decisions, feature: str, n: int, seasonal: bool, kind: str) -> str:  # noqa: FBT001
-    """Give the rule that the definition names."""
+    """Return the rule according to the definition."""
     conditions = {rule.id: msgspec.convert(rule.condition, Condition) for rule in decisions.rules}
     matching = {name: c for name, c in conditions.items() if holds(c, feature, n, seasonal, kind)}
 
@@ -189,7 +189,7 @@ def most_specific(decisions: Decisions, feature: str, n: int, seasonal: bool, ki
 
 
 def holds(condition: Condition, feature: str, n: int, seasonal: bool, kind: str) -> bool:  # noqa: FBT001
-    """Say whether a condition holds for such data."""
+    """Return whether a condition holds for such data."""
     return (
         (not condition.features or feature in condition.features)
         and (condition.reference_at_most is None or n <= condition.reference_at_most)
@@ -199,7 +199,7 @@ def holds(condition: Condition, feature: str, n: int, seasonal: bool, kind: str)
 
 
 def with_criteria(*criteria: dict[str, object], min_votes: int = 1) -> Decisions:
-    """Make drift decisions of one rule with these criteria."""
+    """Return drift decisions with one rule with these criteria."""
     rule = drift_rule("any")
     return drift(
         msgspec.structs.replace(rule, parameters={"criteria": list(criteria), "min_votes": min_votes})
@@ -224,20 +224,20 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("decisions", "message"), MALFORMED)
 def test_a_malformed_drift_rule_is_refused_by_name(decisions: Decisions, message: str) -> None:
-    """An error names the rule, what is wrong with it and the way out."""
+    """The error has the rule, the reason and the next step."""
     with pytest.raises(RenderError) as refused:
         detect_drift.outline(decisions)
     assert message in str(refused.value)
 
 
 def band(rule_id: str, size: int, above: float | None = None) -> Rule:
-    """Make a velocity band."""
+    """Return a velocity band."""
     condition: dict[str, object] = {} if above is None else {"velocity_above": above}
     return Rule(id=rule_id, kind="band", condition=condition, parameters={"window": size}, status="adopted")
 
 
 def stability(**parameters: object) -> Rule:
-    """Make a stability rule."""
+    """Return a stability rule."""
     return Rule(id="stable", kind="stability", parameters=parameters, status="adopted")
 
 
@@ -259,14 +259,14 @@ BAD_WINDOWS = [
 
 @pytest.mark.parametrize(("decisions", "message"), BAD_WINDOWS)
 def test_a_malformed_window_rule_is_refused_by_name(decisions: Decisions, message: str) -> None:
-    """An error names the rule, what is wrong with it and the way out."""
+    """The error has the rule, the reason and the next step."""
     with pytest.raises(RenderError) as refused:
         calculate_adaptive_window.outline(decisions)
     assert message in str(refused.value)
 
 
-def test_a_comment_begins_with_a_word_of_ours() -> None:
-    """No reason can pose as a pragma: it never stands first."""
+def test_a_comment_never_begins_with_text_from_feedback() -> None:
+    """No reason can act as a pragma, because it is never the first word."""
     for rule in (
         msgspec.structs.replace(drift_rule("any"), reason="type: int"),
         msgspec.structs.replace(drift_rule("any"), reason="noqa", was="fmt: off"),

@@ -1,4 +1,4 @@
-"""Versions on disk: immutable, complete, all visible at once."""
+"""Published versions: immutable, complete, and visible all at once."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00
 
 
 def test_a_version_is_a_module_a_manifest_and_an_entry(tmp_path: Path) -> None:
-    """Each names the other by digest."""
+    """They refer to each other by digest."""
     (version,) = published(tmp_path, 1)
     manifest = read_manifest(tmp_path, "calculate_adaptive_window", 1)
     entry = read_document(tmp_path).policies["calculate_adaptive_window"]
@@ -31,13 +31,13 @@ def test_a_version_is_a_module_a_manifest_and_an_entry(tmp_path: Path) -> None:
 
 
 def test_the_manifest_alone_gives_the_same_bytes_again(tmp_path: Path) -> None:
-    """What `compile --check` asks of every version."""
+    """`compile --check` verifies this for every version."""
     published(tmp_path, 1, 2)
     assert check_generated(tmp_path, render) == []
 
 
 def test_a_changed_module_is_found_with_its_line(tmp_path: Path) -> None:
-    """The digest does not match, and the first line that differs is shown."""
+    """The digest does not match, and the first line that differs is reported."""
     (version,) = published(tmp_path, 1)
     version.path.write_text(version.path.read_text().replace("5000", "6000"))
     says = [difference.says for difference in check_generated(tmp_path, render)]
@@ -45,8 +45,8 @@ def test_a_changed_module_is_found_with_its_line(tmp_path: Path) -> None:
     assert "6000" in says[1]
 
 
-def test_a_module_of_a_manifest_without_source_is_found_as_ever(tmp_path: Path) -> None:
-    """An older release kept none, so nothing runs in its place: the file has to come back."""
+def test_a_changed_module_of_a_manifest_without_source_is_found(tmp_path: Path) -> None:
+    """An older release stored no source, so nothing replaces it: the file must be restored."""
     (version,) = published(tmp_path, 1)
     forget_source(tmp_path, WINDOW)
     assert check_generated(tmp_path, render) == []
@@ -58,16 +58,16 @@ def test_a_module_of_a_manifest_without_source_is_found_as_ever(tmp_path: Path) 
     assert found.says == "is missing; restore it from version control"
 
 
-def test_a_manifest_that_keeps_the_source_of_another_module_is_found(tmp_path: Path) -> None:
-    """Also where the registry names its digest."""
+def test_a_manifest_with_the_source_of_another_module_is_found(tmp_path: Path) -> None:
+    """It is found even if the registry has its digest."""
     published(tmp_path, 1)
     retell(tmp_path, WINDOW, source="VERSION = 1\n")
     (found,) = check_generated(tmp_path, render)
     assert found.says == "is the manifest of another module than calculate_adaptive_window_v1.py"
 
 
-def test_a_changed_manifest_and_a_stranger_are_found(tmp_path: Path) -> None:
-    """Nothing in the folder goes unexplained."""
+def test_a_changed_manifest_and_an_unknown_file_are_found(tmp_path: Path) -> None:
+    """Every file in the folder is accounted for."""
     published(tmp_path, 1)
     manifest = tmp_path / "calculate_adaptive_window_v1.json"
     manifest.write_text(manifest.read_text().replace("untuned limits", "tuned limits"))
@@ -77,20 +77,20 @@ def test_a_changed_manifest_and_a_stranger_are_found(tmp_path: Path) -> None:
 
 
 def test_a_published_version_never_changes(tmp_path: Path) -> None:
-    """Another module under a number that is taken is refused."""
+    """Another module with the number of a published version is refused."""
     published(tmp_path, 1)
     with pytest.raises(PublishError, match="a version never changes"):
         publish([validated(1, window=777)], tmp_path, **SAID)
 
 
 def test_publishing_the_same_again_changes_no_version(tmp_path: Path) -> None:
-    """The bytes are the same, so nothing is wrong."""
+    """The same bytes are not an error."""
     before = published(tmp_path, 1)
     assert published(tmp_path, 1) == before
 
 
-def test_activate_and_rollback_move_the_alias_and_tell_the_journal(tmp_path: Path) -> None:
-    """Who, when, why, from, to; rolling back twice is back and forth."""
+def test_activate_and_rollback_are_recorded_in_the_journal(tmp_path: Path) -> None:
+    """Who, when, why, from, to. Two rollbacks cancel each other."""
     published(tmp_path, 1, 2)
     assert read_document(tmp_path).active("calculate_adaptive_window") == 2
     assert rollback(tmp_path, "calculate_adaptive_window", **SAID) == 1
@@ -102,7 +102,7 @@ def test_activate_and_rollback_move_the_alias_and_tell_the_journal(tmp_path: Pat
 
 
 def test_unknown_versions_and_policies_are_refused_with_the_known_ones(tmp_path: Path) -> None:
-    """The error lists what there is."""
+    """The error lists the existing ones."""
     published(tmp_path, 1)
     with pytest.raises(PublishError, match="published are 1"):
         activate(tmp_path, "calculate_adaptive_window", 7, **SAID)
@@ -113,15 +113,15 @@ def test_unknown_versions_and_policies_are_refused_with_the_known_ones(tmp_path:
 
 
 def test_a_held_lock_is_named(tmp_path: Path) -> None:
-    """A second compiler waits as long as it is told, then says who holds it."""
+    """A second compiler waits up to its limit, then names the holder of the lock."""
     from poet_runtime.files import lock
 
     with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match="locked by process"):
         publish([validated(1)], tmp_path, **SAID, patience_s=0.1)
 
 
-def test_manifests_hold_no_time_and_no_path(tmp_path: Path) -> None:
-    """The same decisions give the same bytes on every machine, at any time."""
+def test_manifests_have_no_time_and_no_path(tmp_path: Path) -> None:
+    """The same decisions give the same bytes on every machine at any time."""
     published(tmp_path / "a", 1)
     published(tmp_path / "b", 1)
     one, other = ((tmp_path / name / "calculate_adaptive_window_v1.json").read_bytes() for name in "ab")
@@ -129,8 +129,8 @@ def test_manifests_hold_no_time_and_no_path(tmp_path: Path) -> None:
     assert msgspec.json.decode(one)["validation"]["policy"] == "calculate_adaptive_window"
 
 
-def test_nobodys_edit_is_overwritten(tmp_path: Path) -> None:
-    """Neither that of a published version nor a file that happens to have the next one's name."""
+def test_edits_are_never_overwritten(tmp_path: Path) -> None:
+    """Neither edits of a published version nor another file with the next version's name."""
     (version,) = published(tmp_path, 1)
     version.path.write_text("# edited")
     with pytest.raises(PublishError, match="edits are never overwritten"):
@@ -142,8 +142,8 @@ def test_nobodys_edit_is_overwritten(tmp_path: Path) -> None:
     assert (version.path.read_text(), mine.read_text()) == ("# edited", "# mine")
 
 
-def test_a_refused_module_holds_back_those_published_with_it(tmp_path: Path) -> None:
-    """All of them or none; not even a file is left."""
+def test_a_refused_module_stops_those_published_with_it(tmp_path: Path) -> None:
+    """All or none are published, and no file is left."""
     published(tmp_path, 1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     with pytest.raises(PublishError, match="a version never changes"):
@@ -151,8 +151,8 @@ def test_a_refused_module_holds_back_those_published_with_it(tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
-def test_a_version_that_was_never_published_makes_way_and_nothing_else_does(tmp_path: Path) -> None:
-    """A manifest that names its module's digest proves that a compiler wrote both."""
+def test_only_a_version_that_was_never_published_is_replaced(tmp_path: Path) -> None:
+    """A manifest with the digest of its module proves that a compiler wrote both."""
     published(tmp_path / "other", 1, 2)
     published(tmp_path / "w", 1)
     for suffix in (".py", ".json"):
@@ -164,8 +164,8 @@ def test_a_version_that_was_never_published_makes_way_and_nothing_else_does(tmp_
     assert [each.file for each in check_generated(tmp_path / "w", render)] == ["notes_v7.json"]
 
 
-def test_a_version_can_be_published_without_answering(tmp_path: Path) -> None:
-    """`latest` never means active; the journal tells of it all the same."""
+def test_a_version_can_be_published_without_becoming_active(tmp_path: Path) -> None:
+    """The latest version need not be active, but the journal records it."""
     published(tmp_path, 1)
     publish([validated(2)], tmp_path, **SAID, activate=False)
     entry = read_document(tmp_path).policies[WINDOW]
@@ -176,7 +176,7 @@ def test_a_version_can_be_published_without_answering(tmp_path: Path) -> None:
 
 
 def test_a_version_can_be_published_on_trial(tmp_path: Path) -> None:
-    """In one change; the first version of a policy answers all the same."""
+    """It is one change. The first version of a policy becomes active in any case."""
     publish([validated(1)], tmp_path, **SAID, trial="canary", share=0.2)
     publish([validated(2)], tmp_path, **SAID, trial="canary", share=0.2)
     entry = read_document(tmp_path).policies[WINDOW]
@@ -193,7 +193,7 @@ def test_a_version_can_be_published_on_trial(tmp_path: Path) -> None:
 
 
 def test_publishing_the_same_again_writes_no_registry(tmp_path: Path) -> None:
-    """Nothing happened, so nothing is told."""
+    """Nothing changed, so the journal has no entry."""
     published(tmp_path, 1)
     before = read_document(tmp_path)
     published(tmp_path, 1)
@@ -201,7 +201,7 @@ def test_publishing_the_same_again_writes_no_registry(tmp_path: Path) -> None:
 
 
 def test_an_edited_version_is_activated_as_it_was_published(tmp_path: Path) -> None:
-    """The published source answers, so a rollback does not wait for the file."""
+    """The published source runs, so a rollback does not need the file."""
     (first,) = published(tmp_path, 1)
     published(tmp_path, 2)
     first.path.write_text("# edited")
@@ -210,7 +210,7 @@ def test_an_edited_version_is_activated_as_it_was_published(tmp_path: Path) -> N
 
 
 def test_a_version_that_cannot_run_is_not_activated(tmp_path: Path) -> None:
-    """It is said to the person who asks, and the active version stays."""
+    """The caller gets an error, and the active version stays."""
     (first,) = published(tmp_path, 1)
     published(tmp_path, 2)
     forget_source(tmp_path, WINDOW)
@@ -223,8 +223,8 @@ def test_a_version_that_cannot_run_is_not_activated(tmp_path: Path) -> None:
     assert read_document(tmp_path).active(WINDOW) == 2
 
 
-def test_a_registry_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
-    """Numbers would start from 1 again and versions would change."""
+def test_a_missing_registry_is_not_recreated(tmp_path: Path) -> None:
+    """Otherwise numbers would start from 1 again and versions would change."""
     published(tmp_path, 1, 2)
     (tmp_path / "registry.json").unlink()
     with pytest.raises(PublishError, match="restore it from version control"):
@@ -232,8 +232,8 @@ def test_a_registry_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / "calculate_adaptive_window_v1.py").exists()
 
 
-def test_compilers_at_once_wait_for_each_other(tmp_path: Path) -> None:
-    """Each change is made on what the one before it left."""
+def test_concurrent_compilers_wait_for_each_other(tmp_path: Path) -> None:
+    """Each change is based on the result of the previous one."""
     published(tmp_path, 1, 2)
     said = [{"who": f"user/{n}", "why": "a test", "at": "2026-01-01T00:00:00+00:00"} for n in range(8)]
     threads = [threading.Thread(target=rollback, args=(tmp_path, WINDOW), kwargs=each) for each in said]
@@ -246,8 +246,8 @@ def test_compilers_at_once_wait_for_each_other(tmp_path: Path) -> None:
     assert {move.who for move in moves[2:]} == {each["who"] for each in said}
 
 
-def test_a_template_that_moved_on_is_named_where_bytes_differ(tmp_path: Path) -> None:
-    """And only there: another template that gives the same bytes is none of the check's business."""
+def test_a_changed_template_is_named_where_bytes_differ(tmp_path: Path) -> None:
+    """A changed template that renders the same bytes is not reported."""
     published(tmp_path, 1)
 
     def moved_on(decisions: Decisions) -> RenderedModule:
@@ -263,7 +263,7 @@ def test_a_template_that_moved_on_is_named_where_bytes_differ(tmp_path: Path) ->
 
 
 def test_missing_files_and_a_changed_package_are_found(tmp_path: Path) -> None:
-    """Each by its name."""
+    """Each is reported by name."""
     published(tmp_path, 1)
     for name in ("calculate_adaptive_window_v1.json", "__init__.py"):
         (tmp_path / name).unlink()
@@ -271,7 +271,7 @@ def test_missing_files_and_a_changed_package_are_found(tmp_path: Path) -> None:
     assert found == {"calculate_adaptive_window_v1.json", "__init__.py"}
 
 
-def test_no_folder_is_no_workspace(tmp_path: Path) -> None:
-    """Activating in the wrong place says so."""
+def test_a_missing_folder_is_not_a_workspace(tmp_path: Path) -> None:
+    """Activating in the wrong folder raises an error."""
     with pytest.raises(PublishError, match="there is no folder"):
         activate(tmp_path / "nowhere", WINDOW, 1, **SAID)

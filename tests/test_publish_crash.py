@@ -1,4 +1,4 @@
-"""A compiler is killed at each of its steps: the old versions are active or the new ones, nothing between."""
+"""A compiler is killed at every step: either the old versions or the new ones are active."""
 
 import shutil
 import subprocess
@@ -14,9 +14,9 @@ from tests.modules import WINDOW, published, validated, validated_first
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 ALERTS = "generate_alerts"
 
-# For every folder given, a child runs one command and dies by SIGKILL just before its k-th touch of the
-# disk: each opening, write, rename, removal, truncation and fsync, and in the middle of each write. Prints
-# how each ended. One process for all of them: what costs is importing, not dying.
+# For each line, a child runs one command and is killed by SIGKILL just before its k-th disk operation: each
+# open, write, rename, removal, truncation and fsync, and the middle of each write. The exit code is printed.
+# One process forks all children, because the imports are expensive.
 DYING = """
 import dataclasses, io, os, signal, sys
 from pathlib import Path
@@ -47,7 +47,7 @@ commands = {
     ),
 }
 left = 0
-counts_reads = True  # a kill before a file is read leaves what a kill before the next write does
+counts_reads = True  # a kill before a read has the same effect as one before the next write
 def step(event, arguments):
     global left
     if event == "open" and not counts_reads and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
@@ -90,8 +90,8 @@ for line in sys.stdin:
 """
 
 
-class Dying:
-    """A process whose children die when they are told to."""
+class KilledCommands:
+    """A process whose children are killed at a given step."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -106,7 +106,7 @@ class Dying:
         self._process.communicate()
 
     def run(self, command: str, step: int, generated: Path) -> bool:
-        """Run a command up to a step; tell whether it came to its end before."""
+        """Run a command up to a step, and return whether it ended before."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(command, step, generated, file=self._process.stdin, flush=True)
@@ -116,12 +116,12 @@ class Dying:
 
 
 def copied(origin: Path, name: str) -> Path:
-    """Give a copy of a folder of versions beside it."""
+    """Return a copy of a folder of versions, next to it."""
     return Path(shutil.copytree(origin, origin.with_name(name)))
 
 
 def is_new(generated: Path) -> bool:
-    """Tell whether all of the change is there, having seen that none of it is otherwise."""
+    """Return whether the whole change is present, and check that no part of it is present otherwise."""
     document = read_document(generated)
     active, alerts = document.active(WINDOW), document.active(ALERTS)
     assert (active, alerts) in ((1, None), (2, 1))
@@ -131,7 +131,7 @@ def is_new(generated: Path) -> bool:
 
 
 def publish_again(generated: Path) -> None:
-    """See that the next run puts everything right."""
+    """Check that the next run repairs everything."""
     publish([validated(2), validated_first(ALERTS)], generated, **SAID)
     assert is_new(generated)
     assert check_generated(generated, render) == []
@@ -140,11 +140,11 @@ def publish_again(generated: Path) -> None:
 
 
 def test_a_kill_at_any_step_leaves_all_of_a_publication_or_nothing(tmp_path: Path) -> None:
-    """Two policies; whatever was left behind, the next run recovers by itself and publishes."""
+    """Two policies. The next run recovers by itself and publishes."""
     origin = tmp_path / "origin"
     published(origin, 1)
     outcomes: list[bool] = []
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for step in range(1, 200):
             generated = copied(origin, str(step))
             ended = dying.run("publish", step, generated)
@@ -153,15 +153,15 @@ def test_a_kill_at_any_step_leaves_all_of_a_publication_or_nothing(tmp_path: Pat
             if ended:
                 break
     assert ended
-    assert outcomes == sorted(outcomes)  # first the old ones, then, from one step on, the new ones
+    assert outcomes == sorted(outcomes)  # the old versions up to some step, the new ones from there on
     assert outcomes.count(False) > 40
 
 
 def test_a_kill_while_recovering_from_a_kill_is_recovered_from_too(tmp_path: Path) -> None:
-    """Each second step of the first run with each fifth of the second."""
+    """Every second step of the first run with every fifth step of the second."""
     origin = tmp_path / "origin"
     published(origin, 1)
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for first in range(8, 60, 11):
             once = copied(origin, f"{first}")
             dying.run("publish", first, once)
@@ -173,11 +173,11 @@ def test_a_kill_while_recovering_from_a_kill_is_recovered_from_too(tmp_path: Pat
 
 
 def test_a_kill_at_any_step_of_a_rollback_leaves_one_or_the_other(tmp_path: Path) -> None:
-    """And the journal tells of those changes alone that came about."""
+    """The journal records only changes that took effect."""
     origin = tmp_path / "origin"
     published(origin, 1, 2)
     actives: list[int | None] = []
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for step in range(1, 80):
             generated = copied(origin, str(step))
             ended = dying.run("rollback", step, generated)
@@ -192,11 +192,11 @@ def test_a_kill_at_any_step_of_a_rollback_leaves_one_or_the_other(tmp_path: Path
 
 
 def test_a_kill_at_any_step_of_a_withdrawal_quarantines_and_moves_or_does_neither(tmp_path: Path) -> None:
-    """A version that failed is never the active one and quarantined at once; the next guard does it again."""
+    """A failed version is never both active and quarantined. The next guard repeats the withdrawal."""
     origin = tmp_path / "origin"
     published(origin, 1, 2)
     seen: list[tuple[int, bool, int]] = []
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for step in range(1, 80):
             generated = copied(origin, str(step))
             ended = dying.run("withdraw", step, generated)
@@ -213,12 +213,12 @@ def test_a_kill_at_any_step_of_a_withdrawal_quarantines_and_moves_or_does_neithe
     assert seen == sorted(seen, reverse=True)
 
 
-def test_a_kill_at_any_step_of_a_canary_leaves_it_out_or_not(tmp_path: Path) -> None:
+def test_a_kill_at_any_step_of_a_canary_starts_it_or_not(tmp_path: Path) -> None:
     """The active version answers in either case."""
     origin = tmp_path / "origin"
     published(origin, 1, 2)
     seen: list[bool] = []
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for step in range(1, 80):
             generated = copied(origin, str(step))
             ended = dying.run("canary", step, generated)
@@ -236,8 +236,8 @@ def test_a_kill_at_any_step_of_a_canary_leaves_it_out_or_not(tmp_path: Path) -> 
     assert seen.count(False) > 20
 
 
-def test_half_a_line_at_the_end_of_the_journal_gives_way(tmp_path: Path) -> None:
-    """A kill or a power cut in the middle of a write."""
+def test_a_partial_line_at_the_end_of_the_journal_is_replaced(tmp_path: Path) -> None:
+    """A kill or a power cut during a write leaves such a line."""
     published(tmp_path, 1)
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"generation": 2, "fol')

@@ -1,4 +1,4 @@
-"""What alerts and monitored runs leave in the log, for people to answer and learners to read."""
+"""The executions and alerts in the log, which people label and learners read."""
 
 import math
 import threading
@@ -26,7 +26,7 @@ from tests.stores import opened
 
 
 class Log:
-    """Keeps what is appended."""
+    """A log that keeps the appended events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -37,7 +37,7 @@ class Log:
 
 
 def recorder(log: Log | BufferedLog) -> Recorder:
-    """Make a recorder with a clock that stands and ids that count."""
+    """Create a recorder with a constant clock and numbered ids."""
     ids = iter(range(10_000))
     return Recorder(
         log,  # type: ignore[arg-type]
@@ -49,14 +49,14 @@ def recorder(log: Log | BufferedLog) -> Recorder:
 
 
 def drift(feature: str) -> DriftResult:
-    """Give a drifted result with an id."""
+    """Return a drifted result with an id."""
     return DriftResult(
         drifted=True, score=2.0, threshold=1.0, test="t", feature=feature, execution_id=f"x-{feature}"
     )
 
 
-def test_every_alert_gets_an_id_that_answers_can_name() -> None:
-    """And the log says what it is about; what was held back is told as well, with its rule."""
+def test_every_alert_gets_an_id_that_feedback_can_cite() -> None:
+    """The log has the alert's features, and suppressed alerts with their rule."""
     log = Log()
     plan = AlertPlan(
         alerts=(Alert(members=(drift("a"), drift("b")), group="group-a", rule="group-a", is_summary=True),),
@@ -86,8 +86,8 @@ def test_every_alert_gets_an_id_that_answers_can_name() -> None:
         ),
     ],
 )
-def test_a_run_tells_of_its_size_its_time_and_its_error(fields: dict[str, Any], types: list[str]) -> None:
-    """Only runs that end well, or run out of time or memory, say what a size costs."""
+def test_a_run_is_recorded_with_size_time_and_error(fields: dict[str, Any], types: list[str]) -> None:
+    """Only runs that succeed, or exceed time or memory, have a known cost for their size."""
     log = Log()
     outcome = MonitoringOutcome(results=None, rows=500, features=3, duration_ms=20.0, **fields)
     record = recorder(log)
@@ -106,7 +106,7 @@ def test_a_run_tells_of_its_size_its_time_and_its_error(fields: dict[str, Any], 
     ],
 )
 def test_any_answer_becomes_an_execution(policy: str, arguments: dict[str, Any], answer: Any) -> None:
-    """An answer without a field for the id is returned unchanged; the recorder tells the id."""
+    """An answer without a field for the id is returned unchanged; the recorder provides the id."""
     log = Log()
     record = recorder(log)
     assert record.last_execution_id() == ""
@@ -119,8 +119,8 @@ def test_any_answer_becomes_an_execution(policy: str, arguments: dict[str, Any],
     assert (data.execution_id, data.policy, data.version, data.answer) == ("id-0", policy, 3, answer)
 
 
-def test_scalar_arguments_are_recorded_and_nothing_else() -> None:
-    """Those of a mapping under its name; numbers that JSON cannot hold become null."""
+def test_only_scalar_arguments_are_recorded() -> None:
+    """Members of a mapping are recorded under its name, and numbers that JSON lacks become null."""
     given = {
         "a": np.float64(2.0),
         "b": math.nan,
@@ -131,8 +131,8 @@ def test_scalar_arguments_are_recorded_and_nothing_else() -> None:
     assert scalars(given) == {"a": 2.0, "b": None, "context.c": True}
 
 
-def test_a_strategy_has_an_id_and_compares_without_it() -> None:
-    """The id is not part of what is said about monitoring."""
+def test_strategies_are_compared_without_their_id() -> None:
+    """The id is not part of the strategy."""
     log = Log()
     record = recorder(log)
     strategy = MonitoringStrategy(frequency="daily", features="all", tests="single")
@@ -144,8 +144,8 @@ def test_a_strategy_has_an_id_and_compares_without_it() -> None:
     assert data.answer["frequency"] == "daily"
 
 
-def test_a_large_answer_is_cut() -> None:
-    """So that the event is never larger than an event may be."""
+def test_a_large_answer_is_truncated() -> None:
+    """The event never exceeds the size limit."""
     log = Log()
     record = recorder(log)
     record("of_a_package", {"text": "x" * 10_000}, {"numbers": list(range(100_000)), "text": "é" * 100_000})
@@ -157,8 +157,8 @@ def test_a_large_answer_is_cut() -> None:
     assert all(len(event.raw) <= LIMIT_BYTES for event in log.events)
 
 
-def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The execution is recorded by the defaults, and the next flush raises what failed."""
+def test_a_failing_recording_of_a_policy_loses_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution is recorded by the defaults, and the next flush raises the error."""
 
     def broken(_answer: object, _recording: object) -> object:
         raise KeyError("no such field")
@@ -173,8 +173,8 @@ def test_a_policys_own_recording_that_fails_costs_no_answer(monkeypatch: pytest.
     assert [event.id for event in log.events] == ["id-0"]
 
 
-def test_flushing_waits_for_what_came_before_and_not_for_what_comes_meanwhile() -> None:
-    """A stream that never rests does not hold it up."""
+def test_a_flush_waits_only_for_earlier_answers() -> None:
+    """A continuous stream does not delay it."""
     log = Log()
     record = recorder(log)
     stop = threading.Event()
@@ -194,8 +194,8 @@ def test_flushing_waits_for_what_came_before_and_not_for_what_comes_meanwhile() 
 
 
 @pytest.mark.usefixtures("each_store")
-def test_what_was_recorded_is_in_the_log(tmp_path: Path) -> None:
-    """Under the id that the caller was given, in whatever store."""
+def test_recorded_answers_are_in_the_log(tmp_path: Path) -> None:
+    """They have the id that the caller got, in every store."""
     with opened(tmp_path) as log:
         record = recorder(log)
         arguments = {"current": [1.0, 2.0], "reference": [1.0, 2.0]}

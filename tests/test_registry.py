@@ -1,4 +1,4 @@
-"""Which version answers, and how it changes under running calls."""
+"""Which version answers, and how it changes during running calls."""
 
 import os
 import pickle
@@ -20,7 +20,7 @@ ASKED = ("f", 10.0, "normal")
 
 
 def test_the_stable_callable_follows_the_registry(tmp_path: Path) -> None:
-    """One object; which version runs is the registry's word."""
+    """The registry file decides which version runs behind the same object."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
@@ -33,8 +33,8 @@ def test_the_stable_callable_follows_the_registry(tmp_path: Path) -> None:
     assert window(*ASKED) == 5000
 
 
-def test_it_looks_like_the_function_it_runs(tmp_path: Path) -> None:
-    """Name, documentation and signature."""
+def test_the_callable_has_the_metadata_of_its_function(tmp_path: Path) -> None:
+    """It has the name, the documentation and the signature."""
     import inspect
 
     published(tmp_path, 1)
@@ -49,7 +49,7 @@ def test_it_looks_like_the_function_it_runs(tmp_path: Path) -> None:
 
 
 def test_a_change_is_seen_without_a_refresh(tmp_path: Path) -> None:
-    """Within a second, on the path of a call."""
+    """A call sees it within a second."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)
     assert window(*ASKED) == 5000
@@ -61,7 +61,7 @@ def test_a_change_is_seen_without_a_refresh(tmp_path: Path) -> None:
 
 
 def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
-    """It answers by the old version, then, told nothing, by the new one."""
+    """It answers with the old version and then, without a signal, with the new one."""
     published(tmp_path, 1)
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
@@ -85,10 +85,8 @@ def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
         assert time.monotonic() - swapped < 1.0
 
 
-def test_an_edited_module_neither_runs_nor_gives_way_to_the_version_before(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What was published runs, here and in a new process; the status and the program's log name the file."""
+def test_an_edited_module_does_not_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The published source runs, here and in a new process. Status and log name the file."""
     published(tmp_path, 1)
     (version,) = published(tmp_path, 2)
     version.path.write_text(version.path.read_text().replace("2000", "2001"))
@@ -102,8 +100,8 @@ def test_an_edited_module_neither_runs_nor_gives_way_to_the_version_before(
     assert f"{version.path} was edited after it was published; the published source runs" in caplog.text
 
 
-def test_a_module_that_is_missing_is_answered_by_its_manifest(tmp_path: Path) -> None:
-    """A checkout that is half done serves already."""
+def test_a_missing_module_runs_from_its_manifest(tmp_path: Path) -> None:
+    """An unfinished checkout already answers."""
     (version,) = published(tmp_path, 1)
     version.path.unlink()
     registry = Registry(tmp_path)
@@ -111,8 +109,8 @@ def test_a_module_that_is_missing_is_answered_by_its_manifest(tmp_path: Path) ->
     assert [each["state"] for each in registry.status()[WINDOW]["changed_files"]] == ["missing"]
 
 
-def test_a_module_that_cannot_be_read_is_answered_by_its_manifest(tmp_path: Path) -> None:
-    """A folder in its place is as good as a file without permissions, which root could read."""
+def test_an_unreadable_module_runs_from_its_manifest(tmp_path: Path) -> None:
+    """A folder in its place simulates missing permissions, which root would not notice."""
     (version,) = published(tmp_path, 1)
     version.path.unlink()
     version.path.mkdir()
@@ -121,8 +119,8 @@ def test_a_module_that_cannot_be_read_is_answered_by_its_manifest(tmp_path: Path
     assert [each["state"] for each in registry.status()[WINDOW]["changed_files"]] == ["unreadable"]
 
 
-def test_other_line_ends_are_no_edit(tmp_path: Path) -> None:
-    """Module, manifest and registry as a checkout on Windows leaves them; an edit is one all the same."""
+def test_other_line_endings_are_not_an_edit(tmp_path: Path) -> None:
+    """Module, manifest and registry may have those of Windows. An edit is still detected."""
     (version,) = published(tmp_path, 1)
     for path in (version.path, version.path.with_suffix(".json"), tmp_path / "registry.json"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -136,8 +134,8 @@ def test_other_line_ends_are_no_edit(tmp_path: Path) -> None:
     assert Registry(tmp_path).policy(WINDOW)(*ASKED) == 5000
 
 
-def test_a_manifest_without_source_has_the_version_before_answer(tmp_path: Path) -> None:
-    """As releases did that kept none: an edited version never runs."""
+def test_without_a_published_source_the_previous_version_answers(tmp_path: Path) -> None:
+    """Early releases kept no source, and an edited version never runs."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
@@ -189,8 +187,8 @@ def test_a_traceback_shows_what_ran_and_an_import_what_is_on_disk(tmp_path: Path
     assert line.startswith("def calculate_adaptive_window(")
 
 
-def test_nothing_good_at_first_load_is_an_error_with_a_next_step(tmp_path: Path) -> None:
-    """There is no last good one to fall back on, and an older manifest keeps no source."""
+def test_no_usable_version_at_the_first_load_is_an_error(tmp_path: Path) -> None:
+    """There is no last good version, and the old manifest contains no source."""
     (version,) = published(tmp_path, 1)
     forget_source(tmp_path, WINDOW)
     version.path.unlink()
@@ -198,8 +196,8 @@ def test_nothing_good_at_first_load_is_an_error_with_a_next_step(tmp_path: Path)
         Registry(tmp_path).policy(WINDOW)
 
 
-def test_a_broken_registry_file_keeps_what_answers(tmp_path: Path) -> None:
-    """Half a file, or none of ours: the versions in memory go on."""
+def test_a_damaged_registry_file_changes_no_answer(tmp_path: Path) -> None:
+    """If the file is truncated or foreign, the versions in memory continue."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
@@ -209,7 +207,7 @@ def test_a_broken_registry_file_keeps_what_answers(tmp_path: Path) -> None:
 
 
 def test_a_pin_holds_a_snapshot_for_a_batch(tmp_path: Path) -> None:
-    """Inside, a swap is not seen; outside, it is."""
+    """A swap is visible outside the context and not inside."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
@@ -220,8 +218,8 @@ def test_a_pin_holds_a_snapshot_for_a_batch(tmp_path: Path) -> None:
     assert window(*ASKED) == 2000
 
 
-def test_a_policy_travels_by_pickle(tmp_path: Path) -> None:
-    """As a path and a name: it resolves where it arrives."""
+def test_a_policy_can_be_pickled(tmp_path: Path) -> None:
+    """It is a path and a name, which are resolved where it is loaded."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)
     assert pickle.loads(pickle.dumps(window))(*ASKED) == 5000  # noqa: S301 -- our own pickle
@@ -229,7 +227,7 @@ def test_a_policy_travels_by_pickle(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_follows_too(tmp_path: Path) -> None:
-    """No thread is needed for it, so none is lost over the fork."""
+    """Following needs no thread, so a fork loses none."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)
     assert window(*ASKED) == 5000
@@ -244,7 +242,7 @@ def test_a_forked_child_follows_too(tmp_path: Path) -> None:
 
 
 def test_no_call_fails_or_sees_two_versions_while_versions_swap(tmp_path: Path) -> None:
-    """Four threads call while fifty swaps happen."""
+    """Four threads call during fifty swaps."""
     published(tmp_path, 1, 2)
     registry = Registry(tmp_path)
     window = registry.policy(WINDOW)
@@ -254,7 +252,7 @@ def test_no_call_fails_or_sees_two_versions_while_versions_swap(tmp_path: Path) 
     def call() -> None:
         while not stop.is_set():
             answer = window(*ASKED)
-            time.sleep(0)  # let the swapping thread have its turn
+            time.sleep(0)  # let the swapping thread run
             if answer not in (2000, 5000):
                 wrong.append(answer)
 
@@ -271,7 +269,7 @@ def test_no_call_fails_or_sees_two_versions_while_versions_swap(tmp_path: Path) 
 
 
 def test_an_unknown_policy_is_an_error_with_the_known_ones(tmp_path: Path) -> None:
-    """By attribute, as Python expects it."""
+    """Attribute access raises the error that Python expects."""
     published(tmp_path, 1)
     registry = Registry(tmp_path)
     with pytest.raises(AttributeError, match=WINDOW):
@@ -280,8 +278,8 @@ def test_an_unknown_policy_is_an_error_with_the_known_ones(tmp_path: Path) -> No
         registry.policy("detect_cats")
 
 
-def test_every_answer_passes_the_hook(tmp_path: Path) -> None:
-    """With the policy's name and its arguments by name; what the hook returns is the answer."""
+def test_every_answer_goes_through_the_hook(tmp_path: Path) -> None:
+    """The hook gets the policy's name and the arguments by name, and returns the answer."""
     published(tmp_path, 1)
     seen: list[object] = []
 

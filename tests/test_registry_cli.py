@@ -1,4 +1,4 @@
-"""`poet shadow`, `canary`, `release` and `activate --despite-quarantine` as people type them."""
+"""The commands `poet shadow`, `canary`, `release` and `activate --despite-quarantine`."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.workspaces import first_workspace
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a workspace in which a second version of the window policy answers."""
+    """Create a workspace in which version 2 of the window policy is active."""
     made = first_workspace(tmp_path / "w", without=(WINDOW,))
     published(made / "generated", 1, 2)
     return made
@@ -29,12 +29,12 @@ def run(folder: Path, *words: str) -> Result:
 
 
 def entry(folder: Path) -> Any:
-    """Give what the registry says of the window policy."""
+    """Return the registry's entry of the window policy."""
     return read_document(folder / "generated").policies[WINDOW]
 
 
-def test_a_shadow_and_a_canary_are_put_out_shown_and_ended(folder: Path) -> None:
-    """The status says what is on trial."""
+def test_a_shadow_and_a_canary_are_started_shown_and_ended(folder: Path) -> None:
+    """The status lists the trials."""
     assert (
         run(folder, "shadow", WINDOW, "1").output
         == f"{WINDOW}: version 1 runs as a shadow on 10% of the calls\n"
@@ -57,14 +57,14 @@ def test_a_shadow_and_a_canary_are_put_out_shown_and_ended(folder: Path) -> None
     ]
 
 
-def test_a_canary_of_a_policy_without_features_is_refused_with_the_way_out(folder: Path) -> None:
-    """Before anything is written."""
+def test_a_canary_of_a_policy_without_features_is_refused(folder: Path) -> None:
+    """Nothing is written, and the error has a next step."""
     ended = run(folder, "canary", "generate_alerts", "1")
     assert "`poet shadow generate_alerts N` compares" in str(ended.exception)
 
 
 def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path) -> None:
-    """The status gives the reason, the refusal the way out."""
+    """The status has the reason, and the error the next step."""
     generated = folder / "generated"
     sha256 = entry(folder).versions["2"].sha256
     withdraw(generated, WINDOW, 2, sha256=sha256, to=1, why="it failed", at="2026-01-01", patience_s=1.0)
@@ -80,5 +80,10 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
 
 def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
     """Said before anything is learned."""
-    ended = run(folder, "compile", "--shadow", "--canary", "0.1")
-    assert (ended.exit_code, "mutually exclusive" in ended.output) == (2, True)
+    for words, says in (
+        (("--rollout", "shadow", "--no-activate"), "mutually exclusive"),
+        ((WINDOW, "--plan-file", "plan.json"), "either a saved plan or policy names"),
+        (("plan.json",), "--plan-file plan.json"),
+    ):
+        ended = run(folder, "compile", *words)
+        assert (ended.exit_code, says in ended.output) == (2, True)

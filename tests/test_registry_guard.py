@@ -1,4 +1,4 @@
-"""A new version is guarded by the one before it, and rolled back if it keeps failing or is far slower."""
+"""The previous version guards a new one, which is rolled back if it keeps failing or is far slower."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ SOUND = "VERSION = {number}\n\n\ndef one(value=0, *more) -> int:\n    return {nu
 
 
 def two_versions(generated: Path, body: str, *, old: str = "    return 1\n") -> Registry:
-    """Publish version 1, sound, and version 2 with this body, which is active."""
+    """Publish version 1, which works, and version 2 with this body, which is active."""
     generated.mkdir(exist_ok=True)
     sources = {
         number: f"VERSION = {number}\n\n\ndef one(value=0, *more) -> int:\n{text}"
@@ -49,8 +49,8 @@ def two_versions(generated: Path, body: str, *, old: str = "    return 1\n") -> 
     return Registry(generated)
 
 
-def test_a_version_that_raises_is_answered_from_the_first_call_and_rolled_back(tmp_path: Path) -> None:
-    """No call fails; the registry and the journal say who, when and why."""
+def test_a_version_that_raises_is_rolled_back(tmp_path: Path) -> None:
+    """No call fails. The registry and the journal record who, when and why."""
     one = two_versions(tmp_path, "    raise ZeroDivisionError('no\\nrows')\n").policy("one")
     assert [one() for _ in range(10)] == [1] * 10
     entry = read_document(tmp_path).policies["one"]
@@ -60,8 +60,8 @@ def test_a_version_that_raises_is_answered_from_the_first_call_and_rolled_back(t
     assert told == [("active", 2, 1, "guard", why), ("quarantine", 2, 2, "guard", why)]
 
 
-def test_it_takes_at_most_five_failures(tmp_path: Path) -> None:
-    """Of a version that fails always, fresh or after ten thousand sound calls."""
+def test_a_rollback_takes_at_most_five_failures(tmp_path: Path) -> None:
+    """The version always fails, immediately or after ten thousand successful calls."""
     for sound in (0, 10_000):
         generated = tmp_path / str(sound)
         registry = two_versions(generated, "    return 2 if value else 1 // value\n")
@@ -72,8 +72,8 @@ def test_it_takes_at_most_five_failures(tmp_path: Path) -> None:
         assert read_document(generated).policies["one"].active == 1
 
 
-def test_the_callers_own_errors_are_raised_as_they_are_and_count_nothing(tmp_path: Path) -> None:
-    """A wrong type is a programming error in every version."""
+def test_errors_of_the_caller_do_not_count(tmp_path: Path) -> None:
+    """A wrong type is a programming error with every version, and its exception is raised unchanged."""
     wrong = (
         "    from poet_runtime.errors import SampleError\n    raise SampleError('version {} wants numbers')\n"
     )
@@ -88,8 +88,8 @@ def test_the_callers_own_errors_are_raised_as_they_are_and_count_nothing(tmp_pat
     assert (status["active"], status["guard"], status["quarantine"]) == (2, [], [])
 
 
-def test_an_error_that_the_version_before_does_not_make_counts_whatever_its_type(tmp_path: Path) -> None:
-    """A new version that refuses what the old one took is at fault."""
+def test_an_error_that_the_previous_version_does_not_raise_counts(tmp_path: Path) -> None:
+    """A new version must accept what the old one accepted. The type of the error does not matter."""
     body = "    from poet_runtime.errors import SampleError\n    raise SampleError('no')\n"
     one = two_versions(tmp_path, body).policy("one")
     assert [one() for _ in range(5)] == [1] * 5
@@ -97,15 +97,15 @@ def test_an_error_that_the_version_before_does_not_make_counts_whatever_its_type
 
 
 @pytest.mark.parametrize("body", ["    return None\n", "    return 2.0\n", "    return '2'\n"])
-def test_a_wrong_type_is_answered_by_the_version_before(tmp_path: Path, body: str) -> None:
-    """As its own annotation says, or what it gives for the same call."""
+def test_after_a_wrong_type_the_previous_version_answers(tmp_path: Path, body: str) -> None:
+    """The type is wrong by the annotation, or by comparison with the previous version's answer."""
     one = two_versions(tmp_path, body).policy("one")
     assert [one() for _ in range(5)] == [1] * 5
     assert "expected int" in read_document(tmp_path).policies["one"].quarantine[0].why
 
 
-def test_an_unannotated_policy_is_compared_with_what_the_version_before_gives(tmp_path: Path) -> None:
-    """Another type than ever before is fine where both give it."""
+def test_an_unannotated_policy_is_compared_with_the_previous_version(tmp_path: Path) -> None:
+    """A new type is accepted if both versions return it."""
     bodies = {1: "return [1] if value else 1", 2: "return [2] if value else 2"}
     versions = {
         "one": {
@@ -123,20 +123,20 @@ def test_an_unannotated_policy_is_compared_with_what_the_version_before_gives(tm
 
 
 class Clocks:
-    """Clocks that move only when a test says so."""
+    """Clocks that only a test advances."""
 
     def __init__(self) -> None:
         self.wall_s = self.cpu_s = 0.0
         self.timers = Timers(wall=lambda: self.wall_s, cpu=lambda: self.cpu_s)
 
     def spend(self, *, waiting: float = 0.0, computing: float = 0.0) -> None:
-        """Let time pass; computing takes wall time as well."""
+        """Advance the time; computing also takes wall time."""
         self.wall_s += waiting + computing
         self.cpu_s += computing
 
 
 class Column:
-    """A column whose first read costs more than later ones, and on which the two versions differ in speed."""
+    """A column whose first read is slower, and on which the two versions have different speeds."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Column:
         self.runs: list[int] = []
 
     def work(self, version: int) -> None:
-        """Spend what a version spends on this column."""
+        """Spend the time of a version on this column."""
         self.runs.append(version)
         self._clocks.spend(**(self._first or {}))
         self._first = None
@@ -166,15 +166,15 @@ SLOW_WHY = "took 2 s (2 s of CPU time) on data already read, version 1 0.04 s (0
 
 
 def timed_versions(generated: Path, clocks: Clocks, *, body: str = WORKING) -> Registry:
-    """Publish two versions that work on a `Column`; version 2 is active and timed by these clocks."""
+    """Publish two versions that work on a `Column`; version 2 is active and timed with these clocks."""
     two_versions(generated, body.format(number=2), old=body.format(number=1))
     return Registry(generated, timers=clocks.timers)
 
 
-def test_a_version_that_is_fifty_times_slower_is_returned_from_and_not_quarantined(
+def test_a_version_that_is_fifty_times_slower_is_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its late answers are its own; log, status and journal say what happened."""
+    """Its late answers are used, and it is not quarantined. Log, status and journal record it."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -195,7 +195,7 @@ def test_a_version_that_is_fifty_times_slower_is_returned_from_and_not_quarantin
 
 
 def test_one_slow_call_is_shown_but_proves_nothing(tmp_path: Path) -> None:
-    """The status counts it apart from failures."""
+    """The status counts it separately from failures."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -216,8 +216,8 @@ def test_one_slow_call_is_shown_but_proves_nothing(tmp_path: Path) -> None:
         {"first_read": {"waiting": 60.0}, "new": {"computing": 0.015}},
     ],
 )
-def test_a_slow_read_is_not_the_versions_fault(tmp_path: Path, column: dict[str, Any]) -> None:
-    """Whether the first read is slow or every read, and whether it waits or computes."""
+def test_a_slow_read_does_not_count_against_the_version(tmp_path: Path, column: dict[str, Any]) -> None:
+    """The first read or every read is slow, and waits or computes."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -226,8 +226,8 @@ def test_a_slow_read_is_not_the_versions_fault(tmp_path: Path, column: dict[str,
     assert (status["active"], status["guard"], status["slow"]) == (2, [], [])
 
 
-def test_a_version_that_only_waits_is_found(tmp_path: Path) -> None:
-    """It takes no CPU time: twenty rounds, at most three a call, in which it is never the faster one."""
+def test_a_version_that_only_waits_is_detected(tmp_path: Path) -> None:
+    """It takes no CPU time. It is slower in twenty rounds, at most three per call."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -241,16 +241,16 @@ def test_a_version_that_only_waits_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["computing", "waiting"])
-def test_a_version_that_takes_15_ms_instead_of_a_third_is_found(tmp_path: Path, kind: str) -> None:
-    """Two calls are enough, since their rounds are short."""
+def test_a_version_that_takes_15_ms_instead_of_a_third_is_detected(tmp_path: Path, kind: str) -> None:
+    """Two calls are enough because their rounds are short."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     column = Column(clocks, old={kind: 0.0003}, new={kind: 0.015})
     assert [one(column) for _ in range(4)] == [2, 2, 1, 1]
 
 
-def test_five_milliseconds_more_are_not_looked_at(tmp_path: Path) -> None:
-    """However many times as long that is."""
+def test_five_additional_milliseconds_are_ignored(tmp_path: Path) -> None:
+    """The ratio does not matter."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     column = Column(clocks, old={"computing": 0.00001}, new={"computing": 0.0049})
@@ -259,7 +259,7 @@ def test_five_milliseconds_more_are_not_looked_at(tmp_path: Path) -> None:
 
 
 class StallingMachine(Column):
-    """A column on a machine that stalls for two seconds, at chance or in bursts, whatever runs."""
+    """A column on a machine that stalls for two seconds, at random or in bursts, in any version."""
 
     def __init__(self, clocks: Clocks, *, share: float, stays: float, seed: int) -> None:
         super().__init__(clocks)
@@ -277,8 +277,10 @@ class StallingMachine(Column):
 
 @pytest.mark.parametrize("stays", [0.0, 0.6])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5])
-def test_a_starved_machine_is_not_the_versions_fault(tmp_path: Path, share: float, stays: float) -> None:
-    """Stalls hit either version: to blame one, they would have to miss the other in twenty rounds."""
+def test_a_stalling_machine_does_not_count_against_the_version(
+    tmp_path: Path, share: float, stays: float
+) -> None:
+    """To blame one version, stalls would have to miss the other in twenty rounds."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -287,8 +289,8 @@ def test_a_starved_machine_is_not_the_versions_fault(tmp_path: Path, share: floa
     assert registry.status()["one"]["slow"] == []
 
 
-def test_a_series_of_a_version_as_fast_is_as_rare_as_ten_heads() -> None:
-    """The worst that can happen to two equal versions: every round, a stall hits one of its two runs."""
+def test_a_series_of_an_equally_fast_version_is_as_rare_as_ten_heads() -> None:
+    """In the worst case, a stall hits one of the two runs in every round."""
     clocks = Clocks()
     runs = [0]
 
@@ -301,7 +303,7 @@ def test_a_series_of_a_version_as_fast_is_as_rare_as_ten_heads() -> None:
     series, found = 0, 0
     for _ in range(100_000):
         runs[0] = 0
-        slowness = watch.judge(1e9, ((), {}))  # so long that what the last one cost is paid off
+        slowness = watch.judge(1e9, ((), {}))  # long enough to amortize the cost of the last one
         found += slowness is not None
         series = slowness.series if slowness else series
     assert series > 20_000
@@ -309,7 +311,7 @@ def test_a_series_of_a_version_as_fast_is_as_rare_as_ten_heads() -> None:
     assert abs(found - expected) < 6 * expected**0.5
 
 
-def test_a_run_that_another_load_slows_down_is_not_the_versions_fault(tmp_path: Path) -> None:
+def test_other_load_does_not_count_against_the_version(tmp_path: Path) -> None:
     """The fastest of two runs counts."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
@@ -317,7 +319,7 @@ def test_a_run_that_another_load_slows_down_is_not_the_versions_fault(tmp_path: 
 
     class Disturbed(Column):
         def work(self, version: int) -> None:
-            """Slow down all runs of version 2 but its last."""
+            """Slow down all runs of version 2 except its last."""
             super().work(version)
             if version == 2 and self.runs.count(2) < 3:
                 clocks.spend(computing=3.0)
@@ -329,7 +331,7 @@ def test_a_run_that_another_load_slows_down_is_not_the_versions_fault(tmp_path: 
 
 
 def test_a_lazy_column_is_read_before_both_versions_are_timed(tmp_path: Path) -> None:
-    """What is slow at every read costs neither version anything when they are compared."""
+    """A column that is slow at every read has no effect on the comparison."""
     clocks = Clocks()
     body = (
         "    rows = value if type(value) is list else value.__array__()\n"
@@ -352,21 +354,21 @@ def test_a_lazy_column_is_read_before_both_versions_are_timed(tmp_path: Path) ->
     assert registry.status()["one"]["guard"] == []
 
 
-def test_a_lazy_column_that_only_works_as_it_is_is_timed_as_it_is(tmp_path: Path) -> None:
-    """The versions ask it for more than its values."""
+def test_a_lazy_column_that_cannot_be_read_ahead_is_timed_unread(tmp_path: Path) -> None:
+    """The versions use more of it than its values."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
 
     class Lazy(Column):
         def __array__(self) -> list[int]:
-            """Give what has no `work`."""
+            """Return an array, which has no `work`."""
             return [1, 2]
 
     assert [one(Lazy(clocks, **FIFTY_TIMES)) for _ in range(3)] == [2, 2, 1]
 
 
-def test_a_slow_version_is_found_after_many_slow_reads(tmp_path: Path) -> None:
-    """The pauses that slow reads left delay it only."""
+def test_a_slow_version_is_detected_after_many_slow_reads(tmp_path: Path) -> None:
+    """The pauses after slow reads only delay the detection."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     assert all(one(Column(clocks, first_read={"waiting": 1.3})) == 2 for _ in range(20))
@@ -375,8 +377,8 @@ def test_a_slow_version_is_found_after_many_slow_reads(tmp_path: Path) -> None:
     assert read_document(tmp_path).policies["one"].quarantine == ()
 
 
-def test_calls_that_take_long_in_both_versions_are_hardly_ever_repeated(tmp_path: Path) -> None:
-    """Of a thousand calls fifteen are repeated, by the version before only: what that takes is paid off."""
+def test_calls_that_are_slow_in_both_versions_are_rarely_repeated(tmp_path: Path) -> None:
+    """Only fifteen of a thousand calls are repeated, only with the previous version."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     column = Column(clocks, old={"computing": 3.0}, new={"computing": 3.0})
@@ -384,8 +386,8 @@ def test_calls_that_take_long_in_both_versions_are_hardly_ever_repeated(tmp_path
     assert (column.runs.count(2), column.runs.count(1)) == (1_000, 15)
 
 
-def test_one_call_is_repeated_for_a_few_seconds_at_most_before_the_last_round(tmp_path: Path) -> None:
-    """A version that takes a minute is run once more, not twice."""
+def test_one_call_is_repeated_for_a_few_seconds(tmp_path: Path) -> None:
+    """A version that takes a minute is repeated once and not twice."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     for seconds, runs in ((2.0, [1, 1, 1, 2, 2, 2]), (60.0, [1, 1, 2, 2])):
@@ -394,8 +396,8 @@ def test_one_call_is_repeated_for_a_few_seconds_at_most_before_the_last_round(tm
         assert sorted(column.runs) == runs
 
 
-def test_a_generator_that_is_slow_to_produce_is_not_the_versions_fault(tmp_path: Path) -> None:
-    """It is read once; every repeat sees all of it."""
+def test_a_slow_generator_does_not_count_against_the_version(tmp_path: Path) -> None:
+    """It is read once, and every repetition gets all of it."""
     clocks = Clocks()
     counting = "    return {number} * 100 + sum(value)\n"
     registry = timed_versions(tmp_path, clocks, body=counting)
@@ -410,8 +412,8 @@ def test_a_generator_that_is_slow_to_produce_is_not_the_versions_fault(tmp_path:
     assert registry.status()["one"]["guard"] == []
 
 
-def test_a_generator_is_whole_for_every_repeat(tmp_path: Path) -> None:
-    """Both versions see the same rows three times."""
+def test_every_repetition_gets_the_whole_generator(tmp_path: Path) -> None:
+    """Both versions get the same rows three times."""
     clocks = Clocks()
     body = WORKING.replace("    return", "    value.runs.append(list(more[0]))\n    return")
     one = timed_versions(tmp_path, clocks, body=body).policy("one")
@@ -422,8 +424,8 @@ def test_a_generator_is_whole_for_every_repeat(tmp_path: Path) -> None:
     assert rows == [[1, 2]] * 6
 
 
-def test_what_cannot_or_must_not_be_repeated_is_not_timed(tmp_path: Path) -> None:
-    """Iterators of an unknown kind, and code of the caller."""
+def test_calls_that_cannot_be_repeated_are_not_timed(tmp_path: Path) -> None:
+    """They have unknown iterators or code of the caller as arguments."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     for argument in (enumerate([1]), print, {"check": print}, [print]):
@@ -432,8 +434,8 @@ def test_what_cannot_or_must_not_be_repeated_is_not_timed(tmp_path: Path) -> Non
         assert column.runs == [2] * 5
 
 
-def test_a_call_that_cannot_be_repeated_well_proves_nothing(tmp_path: Path) -> None:
-    """The new version raises the second time: the caller has its first answer, and no failure is counted."""
+def test_a_repetition_that_raises_proves_nothing(tmp_path: Path) -> None:
+    """The caller has the first answer, and no failure is counted."""
     clocks = Clocks()
     body = "    value.work({number})\n    return {number} if len(value.runs) < 3 else 1 // 0\n"
     registry = timed_versions(tmp_path, clocks, body=body)
@@ -443,7 +445,7 @@ def test_a_call_that_cannot_be_repeated_well_proves_nothing(tmp_path: Path) -> N
 
 
 def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
-    """Time excuses nothing."""
+    """Slowness does not hide the wrong type."""
     clocks = Clocks()
     two_versions(tmp_path, "    value.work(2)\n    return None\n", old="    value.work(1)\n    return 1\n")
     one = Registry(tmp_path, timers=clocks.timers).policy("one")
@@ -453,7 +455,7 @@ def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_path: Path) -> None:
-    """Its runtime part says so."""
+    """Its `RuntimePolicy` declares this."""
     clocks = Clocks()
     versions = {
         "monitor_with_recovery": {
@@ -480,7 +482,7 @@ def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_pa
 
 
 def test_a_slow_version_is_activated_without_a_flag_and_watched_again(tmp_path: Path) -> None:
-    """Activating it takes back what was said of its speed; another two slow calls say it again."""
+    """Activation removes the record of its slowness, and two more slow calls restore it."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -494,7 +496,7 @@ def test_a_slow_version_is_activated_without_a_flag_and_watched_again(tmp_path: 
 
 
 def test_a_slow_canary_ends(tmp_path: Path) -> None:
-    """The active version stays; the registry says why the canary ended."""
+    """The active version stays, and the registry records why the canary ended."""
     clocks = Clocks()
     body = "VERSION = {0}\n\n\ndef one(value=0, feature='') -> int:\n    value.work({0})\n    return {0}\n"
     versions = {
@@ -512,10 +514,10 @@ def test_a_slow_canary_ends(tmp_path: Path) -> None:
     assert [move.mode for move in read_journal(tmp_path)] == ["canary", "canary ends"]
 
 
-def test_a_slow_version_is_set_aside_in_this_process_where_the_folder_cannot_be_written(
+def test_in_a_read_only_folder_a_slow_version_is_replaced_locally(
     tmp_path: Path,
 ) -> None:
-    """As a failed one; the status says why."""
+    """It is treated like a failed version, and the status has the reason."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -532,8 +534,8 @@ def test_a_slow_version_is_set_aside_in_this_process_where_the_folder_cannot_be_
     assert (status["active"], status["refused"], status["quarantine"]) == (1, "", [])
 
 
-def test_two_processes_that_find_a_version_slow_return_once(tmp_path: Path) -> None:
-    """The second finds that it is done."""
+def test_two_processes_replace_a_slow_version_once(tmp_path: Path) -> None:
+    """The second process finds the change already made."""
     clocks = Clocks()
     first = timed_versions(tmp_path, clocks).policy("one")
     second = Registry(tmp_path, timers=clocks.timers).policy("one")
@@ -547,8 +549,8 @@ def test_two_processes_that_find_a_version_slow_return_once(tmp_path: Path) -> N
     assert len(read_journal(tmp_path)) == 1
 
 
-def test_a_slow_version_is_not_what_a_later_rollback_returns_to(tmp_path: Path) -> None:
-    """Version 3 fails: the version before it answers, and behind that is none."""
+def test_a_later_rollback_skips_a_slow_version(tmp_path: Path) -> None:
+    """When version 3 fails, the version before it answers, and no previous version remains."""
     versions = {"one": {}}  # type: dict[str, dict[str, Any]]
     for number in (1, 2, 3, 4):
         versions["one"][str(number)] = write_version(
@@ -566,14 +568,14 @@ def test_a_slow_version_is_not_what_a_later_rollback_returns_to(tmp_path: Path) 
 
 
 def test_only_one_thread_at_a_time_repeats_a_call(tmp_path: Path) -> None:
-    """The others answer without waiting."""
+    """The other threads answer without waiting."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     inner: list[Column] = []
 
     class Nested(Column):
         def work(self, version: int) -> None:
-            """While the call is repeated, another thread makes a slow call."""
+            """Make a slow call in another thread while the call is repeated."""
             super().work(version)
             if version == 1 and not inner:
                 inner.append(Column(clocks, **FIFTY_TIMES))
@@ -585,8 +587,8 @@ def test_only_one_thread_at_a_time_repeats_a_call(tmp_path: Path) -> None:
     assert inner[0].runs == [2]
 
 
-def test_the_systems_clocks_find_a_slow_version_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that burns CPU time beside one that does nothing."""
+def test_the_system_clocks_detect_a_slow_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One version uses CPU time and the other does nothing."""
     monkeypatch.setattr("poet_runtime.registry.speed.SLOW_S", 0.01)
     one = two_versions(tmp_path, "    return 2 if sum(range(2_000_000)) else 0\n").policy("one")
     assert any(one() == 1 for _ in range(300))
@@ -595,7 +597,7 @@ def test_the_systems_clocks_find_a_slow_version_too(tmp_path: Path, monkeypatch:
 
 
 class Network:
-    """A column whose first reads fail, and that says who read it."""
+    """A column whose first reads fail, and which records its readers."""
 
     def __init__(self, failures: int) -> None:
         self.failures, self.read_by = failures, []  # type: int, list[int]
@@ -611,8 +613,8 @@ class Network:
 READING = "    return value.read({number})\n"
 
 
-def test_an_error_that_does_not_come_again_is_no_failure(tmp_path: Path) -> None:
-    """The version before had its answer from the second read; so has the new version from the third."""
+def test_an_error_that_does_not_recur_is_not_a_failure(tmp_path: Path) -> None:
+    """The previous version gets an answer at the second read, and the new version at the third."""
     registry = two_versions(tmp_path, READING.format(number=2), old=READING.format(number=1))
     one = registry.policy("one")
     columns = [Network(failures=1) for _ in range(50)]
@@ -622,15 +624,15 @@ def test_an_error_that_does_not_come_again_is_no_failure(tmp_path: Path) -> None
     assert (status["active"], status["guard"]) == (2, [])
 
 
-def test_a_column_that_fails_now_and_then_does_not_withdraw_a_version(tmp_path: Path) -> None:
-    """Up to one read in twenty: three failures and a success in between come once in eight thousand calls."""
+def test_a_flaky_column_does_not_withdraw_a_version(tmp_path: Path) -> None:
+    """It fails in up to one of twenty reads. Three failures and a success in between are very rare."""
     registry = two_versions(tmp_path, READING.format(number=2), old=READING.format(number=1))
     one = registry.policy("one")
     draw = np.random.default_rng(5)
 
     class Flaky(Network):
         def read(self, version: int) -> int:
-            """Fail by chance."""
+            """Fail at random."""
             if draw.random() < 0.05:
                 raise OSError("connection reset")
             return version
@@ -645,8 +647,8 @@ def test_a_column_that_fails_now_and_then_does_not_withdraw_a_version(tmp_path: 
     assert registry.active("one") == 2
 
 
-def test_an_error_is_counted_after_it_came_three_times(tmp_path: Path) -> None:
-    """Of a version that always fails the second call is still the last."""
+def test_an_error_counts_after_three_occurrences(tmp_path: Path) -> None:
+    """If a version always fails, the second call is still its last."""
     calls = "    more[0].append(2)\n    raise OSError\n"
     one = two_versions(tmp_path, calls, old="    more[0].append(1)\n    return 1\n").policy("one")
     seen: list[int] = []
@@ -654,8 +656,8 @@ def test_an_error_is_counted_after_it_came_three_times(tmp_path: Path) -> None:
     assert seen == [2, 1, 2, 2, 2, 1, 2, 2, 1]
 
 
-def test_a_call_with_code_of_the_caller_is_not_asked_again(tmp_path: Path) -> None:
-    """Its code may do more than answer."""
+def test_a_call_with_code_of_the_caller_is_not_repeated(tmp_path: Path) -> None:
+    """Such code may have side effects."""
     calls: list[int] = []
     body = "    value({number})\n    {end}\n"
     new = body.format(number=2, end="raise OSError")
@@ -664,8 +666,8 @@ def test_a_call_with_code_of_the_caller_is_not_asked_again(tmp_path: Path) -> No
     assert calls == [2, 1]
 
 
-def test_the_hook_is_told_which_version_answered(tmp_path: Path) -> None:
-    """Of scalars, which do not say it themselves."""
+def test_the_hook_gets_the_version_that_answered(tmp_path: Path) -> None:
+    """Scalar answers do not contain it."""
     two_versions(tmp_path, "    return 2 if value else [None, 1 // value][more[0]]\n")
     told: list[tuple[int, int]] = []
 
@@ -678,8 +680,8 @@ def test_the_hook_is_told_which_version_answered(tmp_path: Path) -> None:
     assert told == [(2, 2), (1, 1), (2, 2)]
 
 
-def test_the_hook_is_told_who_answered_instead_of_a_wrong_type(tmp_path: Path) -> None:
-    """As for an error."""
+def test_the_hook_gets_the_version_that_replaced_a_wrong_type(tmp_path: Path) -> None:
+    """It works as for an error."""
     two_versions(tmp_path, "    return None\n")
     told: list[int] = []
 
@@ -691,7 +693,7 @@ def test_the_hook_is_told_who_answered_instead_of_a_wrong_type(tmp_path: Path) -
     assert told == [1]
 
 
-def test_arguments_that_can_be_read_once_are_whole_for_the_version_before(tmp_path: Path) -> None:
+def test_the_previous_version_gets_whole_iterators(tmp_path: Path) -> None:
     """The new version has consumed half of them when it fails."""
     reading = "    return sum(1 for _ in value)\n"
     failing = "    next(iter(value))\n    raise OSError\n"
@@ -706,7 +708,7 @@ def test_arguments_that_can_be_read_once_are_whole_for_the_version_before(tmp_pa
 
 
 def test_an_iterator_of_an_unknown_kind_is_not_read_twice(tmp_path: Path) -> None:
-    """Rather the new version's error than an answer from what is left."""
+    """The new version's error is better than an answer from the remaining items."""
 
     class Rows:
         def __iter__(self) -> "Rows":
@@ -721,15 +723,15 @@ def test_an_iterator_of_an_unknown_kind_is_not_read_twice(tmp_path: Path) -> Non
 
 
 def test_an_older_version_is_not_guarded_by_a_newer_one(tmp_path: Path) -> None:
-    """After a rollback the version that answers is the one that was trusted."""
+    """After a rollback, the active version is the trusted one."""
     two_versions(tmp_path, "    return 2\n", old="    raise OSError('as ever')\n")
     rollback(tmp_path, "one", **SAID)
     with pytest.raises(OSError, match="as ever"):
         Registry(tmp_path).policy("one")()
 
 
-def test_a_quarantined_version_is_activated_only_on_purpose(tmp_path: Path) -> None:
-    """The refusal says how; the flag is in the journal, and the guard watches it again."""
+def test_a_quarantined_version_needs_a_flag_to_be_activated(tmp_path: Path) -> None:
+    """The error names the flag. The flag is recorded in the journal, and the guard watches again."""
     registry = two_versions(tmp_path, "    return 1 // value\n")
     one = registry.policy("one")
     assert [one() for _ in range(5)] == [1] * 5
@@ -742,8 +744,8 @@ def test_a_quarantined_version_is_activated_only_on_purpose(tmp_path: Path) -> N
     assert [move.mode for move in read_journal(tmp_path)][-2:] == ["active", "release"]
 
 
-def test_a_released_version_fails_anew_before_it_is_withdrawn_anew(tmp_path: Path) -> None:
-    """What was counted before the release is settled."""
+def test_a_released_version_starts_with_a_count_of_zero(tmp_path: Path) -> None:
+    """Failures before the release do not count."""
     registry = two_versions(tmp_path, "    return 1 // value\n")
     one = registry.policy("one")
     for _ in range(2):
@@ -761,12 +763,12 @@ def test_a_released_version_fails_anew_before_it_is_withdrawn_anew(tmp_path: Pat
     ] * 2
 
 
-def test_where_the_folder_cannot_be_written_this_process_alone_goes_back(tmp_path: Path) -> None:
-    """The status says so, and the registry is told as soon as it can be."""
+def test_in_a_read_only_folder_only_this_process_rolls_back(tmp_path: Path) -> None:
+    """The status has the reason, and the registry is changed as soon as possible."""
     registry = two_versions(tmp_path, "    raise OSError\n")
     one = registry.policy("one")
     lock = tmp_path / ".lock"
-    lock.mkdir()  # nobody can open it, whoever runs this
+    lock.mkdir()  # no user can open it, not even root
     assert [one() for _ in range(10)] == [1] * 10
     status = registry.status()["one"]
     assert (status["active"], status["answering"]) == (2, 1)
@@ -777,8 +779,8 @@ def test_where_the_folder_cannot_be_written_this_process_alone_goes_back(tmp_pat
     assert (status["active"], status["answering"], status["refused"]) == (1, 1, "")
 
 
-def test_every_process_goes_back_within_two_seconds(tmp_path: Path) -> None:
-    """One notices, the other, which calls something harmless, follows."""
+def test_every_process_rolls_back_within_two_seconds(tmp_path: Path) -> None:
+    """One process fails, and another one without failures follows."""
     two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     code = (
         "import sys, time; from pathlib import Path; from poet_runtime.registry import Registry\n"
@@ -800,8 +802,8 @@ def test_every_process_goes_back_within_two_seconds(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 2.0
 
 
-def test_threads_that_fail_at_once_roll_back_once(tmp_path: Path) -> None:
-    """And none of their calls fails."""
+def test_threads_that_fail_concurrently_roll_back_once(tmp_path: Path) -> None:
+    """None of their calls fails."""
     one = two_versions(tmp_path, "    raise OSError\n").policy("one")
     answers: list[object] = []
     gate = threading.Barrier(16)
@@ -821,7 +823,7 @@ def test_threads_that_fail_at_once_roll_back_once(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_guarded_too(tmp_path: Path) -> None:
-    """What it withdraws, its parent follows."""
+    """The parent follows a rollback of the child."""
     registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     one = registry.policy("one")
     assert one(1) == 2
@@ -833,10 +835,10 @@ def test_a_forked_child_is_guarded_too(tmp_path: Path) -> None:
     assert one(1) == 1
 
 
-def test_a_version_that_has_proved_itself_is_called_directly_where_nobody_records(
+def test_a_proven_version_is_called_directly_if_nothing_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Recorded answers stay guarded: there it costs next to nothing."""
+    """Recorded answers remain guarded because this costs little there."""
     monkeypatch.setattr("poet_runtime.registry.guard.PROVEN_AFTER", 50)
     registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     one = registry.policy("one")
@@ -851,8 +853,8 @@ def test_a_version_that_has_proved_itself_is_called_directly_where_nobody_record
     assert recorded(0) == 1
 
 
-def test_the_hooks_own_error_is_no_failure_of_the_version(tmp_path: Path) -> None:
-    """A full disk behind the recorder rolls nothing back."""
+def test_an_error_of_the_hook_is_not_a_failure_of_the_version(tmp_path: Path) -> None:
+    """A full disk of the recorder rolls nothing back."""
     two_versions(tmp_path, "    return 2\n")
 
     def hook(*_: object) -> object:
@@ -866,20 +868,20 @@ def test_the_hooks_own_error_is_no_failure_of_the_version(tmp_path: Path) -> Non
 
 
 def e_value_reaches(failures: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
-    """Tell whether failures at these calls ever make enough evidence."""
+    """Return whether failures at these calls ever reach the threshold."""
     evidence = FailureEvidence()
     return any(evidence.failed_at(int(call) + 1) >= ENOUGH for call in np.flatnonzero(failures))
 
 
-def test_a_version_that_fails_as_often_as_it_may_is_hardly_ever_rolled_back() -> None:
-    """2 000 worlds of 20 000 calls that fail with probability exactly `ALLOWED`: the bound is 1 in 1 000."""
+def test_a_version_at_the_allowed_failure_rate_is_rarely_rolled_back() -> None:
+    """2 000 worlds of 20 000 calls fail with probability `ALLOWED`. The bound is 1 in 1 000."""
     draw = np.random.default_rng(7)
     false = sum(e_value_reaches(draw.random(20_000) < ALLOWED) for _ in range(2_000))
     assert false <= 7  # 2 expected at most; 8 or more has a chance of 0.1 %
 
 
-def test_the_chance_of_ever_reaching_a_bar_is_at_most_one_over_it() -> None:
-    """Exactly: over every sequence of twelve calls that fail with probability `ALLOWED`."""
+def test_the_probability_of_reaching_a_threshold_is_at_most_its_inverse() -> None:
+    """Every sequence of twelve calls that fail with probability `ALLOWED` is summed."""
     chances: list[tuple[float, float]] = []
     for pattern in range(1 << 12):
         calls = [call for call in range(1, 13) if pattern >> (call - 1) & 1]
@@ -891,8 +893,8 @@ def test_the_chance_of_ever_reaching_a_bar_is_at_most_one_over_it() -> None:
 
 
 @pytest.mark.parametrize(("rate", "most"), [(1.0, 2), (0.5, 20), (0.1, 100), (0.02, 700)])
-def test_the_more_often_it_fails_the_sooner_it_is_found_out(rate: float, most: int) -> None:
-    """Median over 200 worlds, in calls."""
+def test_more_frequent_failures_are_detected_sooner(rate: float, most: int) -> None:
+    """The numbers are medians over 200 worlds, in calls."""
     draw = np.random.default_rng(3)
     found = []
     for _ in range(200):
@@ -902,8 +904,8 @@ def test_the_more_often_it_fails_the_sooner_it_is_found_out(rate: float, most: i
     assert np.median(found) <= most
 
 
-def test_a_million_sound_calls_do_not_hide_a_version_that_begins_to_fail() -> None:
-    """Bets that start late see to that."""
+def test_a_million_good_calls_do_not_hide_later_failures() -> None:
+    """Some bets start late."""
     evidence = FailureEvidence()
     values = [evidence.failed_at(1_000_000 + failure) for failure in range(1, 12)]
     assert next(n for n, value in enumerate(values, start=1) if value >= ENOUGH) <= 8

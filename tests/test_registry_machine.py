@@ -1,4 +1,4 @@
-"""Publish, activate, roll back, fail, crash, tamper in any order; a small model says what answers."""
+"""Publish, activate, roll back, fail, crash and tamper in any order, and compare with a small model."""
 
 import contextlib
 import hashlib
@@ -55,24 +55,24 @@ STEPS = (
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """A simulated end of the process."""
 
 
 class Spending:
-    """Clocks, and an argument that moves them by two seconds for one version."""
+    """Clocks, and an argument that advances them by two seconds for one version."""
 
     def __init__(self) -> None:
         self.seconds, self.slow = 0.0, 0
         self.timers = Timers(wall=lambda: self.seconds, cpu=lambda: self.seconds)
 
     def by(self, version: int) -> None:
-        """Let time pass for a version."""
+        """Advance the time for a version."""
         self.seconds += 2.0 if version == self.slow else 0.001
 
 
 @dataclass
 class Model:
-    """What should be true."""
+    """The expected state."""
 
     active: int = 0
     previous: int | None = None
@@ -85,7 +85,7 @@ class Model:
     answering: int = 0  # in the process of the registry under test
 
     def move(self, number: int) -> None:
-        """Let a version answer."""
+        """Activate a version."""
         if number != self.active:
             self.active, self.previous = number, self.active or None
         self.canary = self.shadow = None
@@ -93,7 +93,7 @@ class Model:
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """One long-lived registry beside whatever is done to its folder."""
+    """One long-lived registry, while its folder is changed."""
 
     numbers: ClassVar[Any] = st.integers(1, 4)
 
@@ -107,13 +107,13 @@ class RegistryMachine(RuleBasedStateMachine):
         self.one = self.registry.policy("one")
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
+        """Remove the folder."""
         shutil.rmtree(self.folder)
 
     @precondition(lambda self: len(self.model.versions) < 4)
     @rule()
     def publish(self) -> None:
-        """Publish the next version, active at once."""
+        """Publish the next version, active immediately."""
         number = len(self.model.versions) + 1
         source = SOURCE.format(number=number).encode()
         manifest = msgspec.json.encode(
@@ -144,7 +144,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers, despite=st.booleans())
     def activate(self, number: int, *, despite: bool) -> None:
-        """Let a version answer, quarantined or not."""
+        """Activate a version, quarantined or not."""
         allowed = self._is_fit(number) and (despite or number not in self.model.quarantined)
         if self._is_done(
             allowed, lambda: activate(self.folder, "one", number, **SAID, despite_quarantine=despite)
@@ -154,7 +154,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        """End the canary, or go back."""
+        """End the canary, or activate the previous version."""
         model = self.model
         to = model.previous
         allowed = model.canary is not None or (self._is_fit(to) and to not in model.quarantined)
@@ -166,7 +166,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def canary(self, number: int) -> None:
-        """Put a version on trial for half of the features."""
+        """Start a canary for half of the features."""
         allowed = self._is_fit(number) and number not in {self.model.active, *self.model.quarantined}
 
         def put() -> None:
@@ -177,7 +177,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def shadow(self, number: int) -> None:
-        """Put a version beside the active one; that changes no answer."""
+        """Start a shadow, which changes no answer."""
         allowed = self._is_fit(number) and number != self.model.active
 
         def put() -> None:
@@ -188,14 +188,14 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def release(self, number: int) -> None:
-        """Forgive a version."""
+        """Release a version."""
         allowed = number in self.model.quarantined
         if self._is_done(allowed, lambda: release(self.folder, "one", number, **SAID)):
             self.model.quarantined.discard(number)
 
     @rule(number=numbers, suffix=st.sampled_from([".py", ".json"]))
     def tamper(self, number: int, suffix: str) -> None:
-        """Change a file behind everybody's back: who has it in memory goes on, nobody loads it anew."""
+        """Change a file: processes that have it in memory continue, and no process loads it again."""
         path = self.folder / f"one_v{number}{suffix}"
         if path.exists() and number != self.model.active and number not in self.model.tampered:
             self._settle()
@@ -204,7 +204,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def restore(self, number: int) -> None:
-        """Take both files from version control."""
+        """Restore both files from version control."""
         if number in self.model.tampered:
             for suffix in (".py", ".json"):
                 path = self.folder / f"one_v{number}{suffix}"
@@ -213,7 +213,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=numbers, step=st.sampled_from(STEPS), skip=st.integers(0, 1))
     def crash_while_activating(self, number: int, step: str, skip: int) -> None:
-        """Die before one of the writes: all of the change is there, or nothing of it."""
+        """Crash before one of the writes: the change is complete or missing."""
         left = skip
         real = pkgutil.resolve_name(step)
 
@@ -225,7 +225,7 @@ class RegistryMachine(RuleBasedStateMachine):
             return real(*arguments)
 
         before = read_document(self.folder)
-        # a crash, or a refusal: either way the folder is what the model says, or the change was made whole
+        # after a crash or a refusal, the folder has the state of the model or the complete change
         with contextlib.suppress(Crash, PublishError), mock.patch(step, dying):
             activate(self.folder, "one", number, **SAID)
         after = read_document(self.folder)
@@ -235,7 +235,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def fail_in_production(self) -> None:
-        """Have the active version raise in every call: the one before answers, and it is withdrawn."""
+        """Fail in every call: the previous version answers, and the active one is withdrawn."""
         failed, to = self.model.active, self._guarding()
         if to is None:
             return
@@ -246,7 +246,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def be_slow_in_production(self) -> None:
-        """Have the active version take far longer: the one before is activated, nothing is quarantined."""
+        """Be far slower: the previous version is activated, and nothing is quarantined."""
         slow, to = self.model.active, self._guarding()
         if to is None:
             return
@@ -259,7 +259,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.model.slow.add(slow)
 
     def _guarding(self) -> int | None:
-        """Return the version that guards the active one; None if there is none, or it must not answer."""
+        """Return the version that guards the active one; None if there is none or it must not answer."""
         model = self.model
         self._settle()
         assert read_document(self.folder).policies["one"].active == model.active
@@ -292,8 +292,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.model.answering = self.model.active
 
     @invariant()
-    def calls_are_answered_as_the_model_says(self) -> None:
-        """By the active version, or by the canary for the features that are its own."""
+    def calls_are_answered_as_in_the_model(self) -> None:
+        """Check that the active version answers, or the canary for its features."""
         self._settle()
         for feature in FEATURES:
             canary = self.model.canary
@@ -301,8 +301,8 @@ class RegistryMachine(RuleBasedStateMachine):
             assert self.one(feature) == (canary if is_canary else self.model.active)
 
     @invariant()
-    def the_file_says_what_the_model_says(self) -> None:
-        """Also after a crash, and the journal leads to it."""
+    def the_file_has_the_state_of_the_model(self) -> None:
+        """Check the file after every step and crash, and that the journal leads to the same state."""
         entry = read_document(self.folder).policies["one"]
         model = self.model
         assert (entry.active, entry.previous) == (model.active, model.previous)

@@ -1,4 +1,4 @@
-"""Versions on trial: a canary answers for its share of features, a shadow never answers."""
+"""Trials: a canary answers for its share of features, and a shadow never answers."""
 
 import json
 import os
@@ -50,13 +50,13 @@ def published(generated: Path, *bodies: str, active: int = 1, policy: str = "det
 
 
 def with_log(folder: Path) -> Path:
-    """Give the folder of versions of something like a workspace."""
+    """Return the folder of versions next to a folder for the log."""
     (folder / "feedback_log").mkdir(parents=True)
     return folder / "generated"
 
 
-def test_a_canary_answers_for_its_share_and_each_feature_stays_on_its_side(tmp_path: Path) -> None:
-    """In another process too."""
+def test_a_canary_answers_for_a_fixed_share_of_features(tmp_path: Path) -> None:
+    """Another process makes the same choice."""
     published(tmp_path, "return 1", "return 2")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.25, **SAID)
     detect = Registry(tmp_path).policy("detect")
@@ -74,10 +74,10 @@ def test_a_canary_answers_for_its_share_and_each_feature_stays_on_its_side(tmp_p
     assert json.loads(ended.stdout) == answers
 
 
-def test_a_model_in_the_context_has_sides_of_its_own_and_no_name_stays_with_the_champion(
+def test_the_choice_depends_on_feature_and_model(
     tmp_path: Path,
 ) -> None:
-    """One feature of two models may fall on two sides."""
+    """A feature of two models may be on two sides. Without a name, the champion answers."""
     published(tmp_path, "return 1", "return 2")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
     detect = Registry(tmp_path).policy("detect")
@@ -89,8 +89,8 @@ def test_a_model_in_the_context_has_sides_of_its_own_and_no_name_stays_with_the_
         detect()
 
 
-def test_each_canary_draws_anew() -> None:
-    """The same features are not always the ones that are tried on."""
+def test_each_canary_chooses_other_features() -> None:
+    """Consecutive canaries do not affect the same features."""
     first, second = (
         [is_on_canary("detect", version, feature, "", 0.5) for feature in FEATURES] for version in (2, 3)
     )
@@ -98,7 +98,7 @@ def test_each_canary_draws_anew() -> None:
 
 
 def test_answers_are_recorded_with_the_version_that_gave_them(tmp_path: Path) -> None:
-    """The hook sees what the side answered."""
+    """The hook gets the answer of the chosen side."""
     published(tmp_path, "return VERSION", "return VERSION")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
     seen: dict[str, tuple[int, int]] = {}
@@ -114,8 +114,8 @@ def test_answers_are_recorded_with_the_version_that_gave_them(tmp_path: Path) ->
     assert seen == {feature: (number, number) for feature, number in expected.items()}
 
 
-def test_a_canary_that_fails_is_answered_by_the_champion_and_ends(tmp_path: Path) -> None:
-    """The champion was never at risk; the version is quarantined."""
+def test_a_failing_canary_ends_and_the_champion_answers(tmp_path: Path) -> None:
+    """The version is quarantined, and the champion stays active."""
     published(tmp_path, "return 1", "raise OSError('no')")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
     detect = Registry(tmp_path).policy("detect")
@@ -133,7 +133,7 @@ def test_a_canary_that_fails_is_answered_by_the_champion_and_ends(tmp_path: Path
 
 
 def test_activating_ends_a_trial_and_rolling_back_ends_a_canary_only(tmp_path: Path) -> None:
-    """What a rollback undoes is what came last."""
+    """A rollback undoes the last change."""
     published(tmp_path, "return 1", "return 2", "return 3")
     activate(tmp_path, "detect", 2, **SAID)
     on_trial(tmp_path, "detect", 3, mode="canary", share=0.5, **SAID)
@@ -162,25 +162,25 @@ def test_activating_ends_a_trial_and_rolling_back_ends_a_canary_only(tmp_path: P
         ("shadow", 2, float("nan"), "got nan"),
     ],
 )
-def test_what_is_no_trial_is_refused(
+def test_an_invalid_trial_is_refused(
     tmp_path: Path, mode: Any, number: int, share: float, reason: str
 ) -> None:
-    """With the reason; nothing changes."""
+    """The error has the reason, and nothing changes."""
     published(tmp_path, "return 1", "return 2")
     with pytest.raises(PublishError, match=reason):
         on_trial(tmp_path, "detect", number, mode=mode, share=share, **SAID)
     assert read_document(tmp_path).generation == 0
 
 
-def test_a_policy_without_features_has_no_sides(tmp_path: Path) -> None:
-    """A canary of it would never answer, and nobody would know."""
+def test_a_policy_without_features_cannot_have_a_canary(tmp_path: Path) -> None:
+    """The canary would never answer, and no one would notice."""
     write_registry(tmp_path, {"one": 1}, {"one": {"1": write_version(tmp_path, "one", 1)}})
     with pytest.raises(RegistryError, match="`poet shadow one N` compares"):
         Registry(tmp_path).require_sides("one")
 
 
 def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
-    """What answers stays."""
+    """The answers do not change."""
     published(tmp_path, "return 1", "return 2")
     on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
     registry = Registry(tmp_path)
@@ -194,7 +194,7 @@ def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["canary", "shadow"])
 def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, mode: Any) -> None:
-    """The active version answers; the trial goes on when the file is right again."""
+    """The active version answers. The trial continues after the file is restored."""
     published(tmp_path, "return 1", "return 2")
     on_trial(tmp_path, "detect", 2, mode=mode, share=0.5, **SAID)
     module = tmp_path / "detect_v2.py"
@@ -212,14 +212,14 @@ def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, 
 
 
 def shadowed(folder: Path, *bodies: str, share: float = 1.0, policy: str = "detect") -> Registry:
-    """Publish versions 1 and 2 and run the second as a shadow."""
+    """Publish versions 1 and 2, and run version 2 as a shadow."""
     generated = published(with_log(folder), *bodies, policy=policy)
     on_trial(generated, policy, 2, mode="shadow", share=share, **SAID)
     return Registry(generated)
 
 
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
-    """By direction, with witnesses; another process adds to the counts."""
+    """They are counted by direction with witnesses, and another process adds to the counts."""
     answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
     result = f"from poet_runtime.results import DriftResult as R; return {answer}"
     bodies = result.format("current > 2"), result.format("current > 4 or current < 0")
@@ -249,7 +249,7 @@ def test_a_shadow_that_fails_or_is_slow_costs_the_caller_nothing(tmp_path: Path)
 
 
 def test_a_shadow_sees_the_arguments_as_they_were(tmp_path: Path) -> None:
-    """The caller fills its buffers again at once."""
+    """The caller reuses its buffers immediately."""
     registry = shadowed(tmp_path, "return int(current.sum())", "return int(current.sum())")
     detect, buffer = registry.policy("detect"), np.zeros(1000)
     for number in range(20):
@@ -264,8 +264,8 @@ def test_a_shadow_sees_the_arguments_as_they_were(tmp_path: Path) -> None:
     [lambda: None, np.zeros(LARGEST), list(range(5000)), iter([1, 2]), object()],
     ids=["function", "large", "long", "iterator", "unknown"],
 )
-def test_what_cannot_be_run_twice_safely_is_skipped_and_counted(tmp_path: Path, argument: object) -> None:
-    """A monitor of the caller's own must not run a second time."""
+def test_calls_that_cannot_be_repeated_are_skipped_and_counted(tmp_path: Path, argument: object) -> None:
+    """A monitor of the caller must not run a second time."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     assert registry.policy("detect")(argument) == 1
     (tally,) = registry.tallies()
@@ -273,7 +273,7 @@ def test_what_cannot_be_run_twice_safely_is_skipped_and_counted(tmp_path: Path, 
 
 
 def test_a_shadow_runs_on_its_share(tmp_path: Path) -> None:
-    """Drawn by chance, so that a loop over ten features does not always meet the same one."""
+    """The choice is random, so a loop over ten features does not always select the same one."""
     registry = shadowed(tmp_path, "return 1", "return 1", share=0.1)
     detect = registry.policy("detect")
     for _ in range(600):
@@ -283,8 +283,8 @@ def test_a_shadow_runs_on_its_share(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_shadows_with_a_thread_of_its_own(tmp_path: Path) -> None:
-    """And does not tell again what its parent saw."""
+def test_a_forked_child_has_its_own_shadow_thread(tmp_path: Path) -> None:
+    """It does not write the counts of its parent."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     detect = registry.policy("detect")
     detect(0)
@@ -298,8 +298,8 @@ def test_a_forked_child_shadows_with_a_thread_of_its_own(tmp_path: Path) -> None
     assert tally.compared == 2
 
 
-def test_a_log_that_cannot_be_written_loses_no_count(tmp_path: Path) -> None:
-    """It is told later."""
+def test_counts_are_kept_if_the_file_cannot_be_written(tmp_path: Path) -> None:
+    """They are written later."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     path = tmp_path / "feedback_log" / "shadow.jsonl"
     path.mkdir()
@@ -311,7 +311,7 @@ def test_a_log_that_cannot_be_written_loses_no_count(tmp_path: Path) -> None:
 
 
 def test_old_registries_are_read_and_written_without_new_fields(tmp_path: Path) -> None:
-    """Nothing on trial, nothing quarantined: the file looks as it always did."""
+    """Without trials and quarantine, the file has its former content."""
     published(tmp_path, "return 1", "return 2")
     activate(tmp_path, "detect", 2, **SAID)
     document = json.loads((tmp_path / "registry.json").read_text())

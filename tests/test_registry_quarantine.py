@@ -1,4 +1,4 @@
-"""What was rejected in production is not offered again, and what was tampered with is refused."""
+"""Rejected versions are not offered again, and tampered ones are refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,13 +36,13 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def learned(workspace: Workspace) -> Plan:
-    """Plan `detect_drift` from sixty answers that teach it something."""
+    """Plan `detect_drift` from sixty labels that change it."""
     summaries = summarised(false_alarms_of_ks(60))
     return plan(workspace.generated, summaries, workspace.configuration.learn, [DRIFT])
 
 
 def published_as(workspace: Workspace, decisions: Decisions) -> None:
-    """Publish decisions as if they had been validated."""
+    """Publish decisions without validation."""
     from poet.build.check import check
     from poet.build.gates import Gate, ValidatedModule, ValidationReport
     from poet.build.render import render
@@ -52,7 +52,7 @@ def published_as(workspace: Workspace, decisions: Decisions) -> None:
 
 
 def rejected(workspace: Workspace) -> None:
-    """Publish what is learned as version 2, and let a guard withdraw it."""
+    """Publish the learned decisions as version 2, and withdraw it like a guard."""
     (planned,) = learned(workspace).policies
     assert planned.is_change
     published_as(workspace, planned.decisions)
@@ -63,8 +63,8 @@ def rejected(workspace: Workspace) -> None:
     )  # fmt: skip
 
 
-def test_what_was_rejected_is_not_offered_again(workspace: Workspace) -> None:
-    """The same decisions under the next number are the same version; the plan says so and how to go on."""
+def test_a_rejected_version_is_not_offered_again(workspace: Workspace) -> None:
+    """The same decisions under the next number are the same version. The plan has the next step."""
     rejected(workspace)
     found = learned(workspace)
     assert found.changes == ()
@@ -79,7 +79,7 @@ def test_what_was_rejected_is_not_offered_again(workspace: Workspace) -> None:
 
 
 def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(workspace: Workspace) -> None:
-    """Its module is not quarantined: `poet activate` takes no flag."""
+    """It is not quarantined: `poet activate` needs no flag."""
     (planned,) = learned(workspace).changes
     published_as(workspace, planned.decisions)
     sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
@@ -101,13 +101,13 @@ def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(work
 
 
 def test_a_slow_first_read_of_a_column_does_not_withdraw_a_version(workspace: Workspace) -> None:
-    """Of the policy that people use, with columns that are arrays once they are asked for."""
+    """The policy is `detect_drift`, and the columns become arrays on first use."""
     published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
     wall_s = [0.0]
     draw = np.random.default_rng(0)
 
     class Lazy:
-        """A column that arrives over a network: its first read takes 1.3 s."""
+        """A column on a network, whose first read takes 1.3 s."""
 
         def __init__(self) -> None:
             self.values, self.is_cold = draw.normal(size=500), True
@@ -125,8 +125,8 @@ def test_a_slow_first_read_of_a_column_does_not_withdraw_a_version(workspace: Wo
     assert registry.status()[DRIFT]["guard"] == []
 
 
-def test_other_decisions_are_offered_all_the_same(workspace: Workspace) -> None:
-    """One rejected version condemns no other."""
+def test_other_decisions_are_still_offered(workspace: Workspace) -> None:
+    """A rejected version does not block others."""
     published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
     sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
     withdraw(workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
@@ -134,8 +134,8 @@ def test_other_decisions_are_offered_all_the_same(workspace: Workspace) -> None:
     assert planned.decisions.version == 3
 
 
-def test_what_is_on_trial_is_not_published_a_second_time(workspace: Workspace) -> None:
-    """Every compile would find the same while the old version answers."""
+def test_a_version_on_trial_is_not_published_again(workspace: Workspace) -> None:
+    """Every compile would learn it again while the old version answers."""
     (planned,) = learned(workspace).changes
     published_as(workspace, planned.decisions)
     activate(workspace.generated, DRIFT, 1, **SAID)
@@ -143,8 +143,8 @@ def test_what_is_on_trial_is_not_published_a_second_time(workspace: Workspace) -
     assert "on trial as a canary" in learned(workspace).policies[0].refused
 
 
-def test_the_version_that_answered_is_the_one_that_is_recorded(workspace: Workspace) -> None:
-    """Where the new version fails, the execution is the old one's: feedback on it teaches the right side."""
+def test_the_version_that_answered_is_recorded(workspace: Workspace) -> None:
+    """If the new version fails, the execution belongs to the old one, and so does its feedback."""
     generated = workspace.generated
     source = "VERSION = 2\n\n\ndef detect_drift(current, reference, *, feature=''):\n    raise OSError\n"
     broken = write_version(generated, DRIFT, 2, source=source)
@@ -160,8 +160,8 @@ def test_the_version_that_answered_is_the_one_that_is_recorded(workspace: Worksp
     assert (result.policy_version, data.version, data.execution_id) == (1, 1, result.execution_id)
 
 
-def test_the_very_bytes_are_refused_too(tmp_path: Path) -> None:
-    """By digest, whoever brings them."""
+def test_the_same_bytes_are_refused(tmp_path: Path) -> None:
+    """They are recognized by their digest."""
     published(tmp_path, 1, 2)
     sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
     withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
@@ -169,8 +169,8 @@ def test_the_very_bytes_are_refused_too(tmp_path: Path) -> None:
         publish([validated(2)], tmp_path, **SAID)
 
 
-def test_a_registry_that_lets_a_quarantined_version_answer_is_not_followed(tmp_path: Path) -> None:
-    """As two branches that were merged by hand may say."""
+def test_a_registry_with_an_active_quarantined_version_is_ignored(tmp_path: Path) -> None:
+    """Merging two branches by hand can create one."""
     published(tmp_path, 1, 2)
     sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
     withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="it failed", at=SAID["at"], patience_s=1.0)
@@ -184,7 +184,7 @@ def test_a_registry_that_lets_a_quarantined_version_answer_is_not_followed(tmp_p
 
 
 def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> None:
-    """With the reasons."""
+    """It has the reasons."""
     rejected(workspace)
     published_as(workspace, msgspec.structs.replace(KS, version=3, revises=1))
     activate(workspace.generated, DRIFT, 1, **SAID)
@@ -203,8 +203,8 @@ def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> 
     assert canary_document(workspace, "generate_alerts") is None
 
 
-def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
-    """The module may be untouched: what vouches for it is not. Nothing is learned from it either."""
+def test_a_tampered_manifest_is_refused_and_reported(workspace: Workspace) -> None:
+    """The module may be unchanged, but its proof is not. Nothing is learned from it."""
     published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
     manifest = workspace.generated / "detect_drift_v2.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"gates"', b'"gates" '))
@@ -223,7 +223,7 @@ def test_a_tampered_manifest_is_refused_and_said(workspace: Workspace) -> None:
 
 
 def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
-    """A module without one was never ours."""
+    """Every published module has a manifest."""
     published(tmp_path, 1)
     (tmp_path / f"{WINDOW}_v1.json").unlink()
     with pytest.raises(RegistryError, match=r"cannot be read .*restore it from version control"):

@@ -1,4 +1,4 @@
-"""Swaps under load, refusals, and other processes: what could go wrong while versions change."""
+"""Swaps under load, refused versions, and other processes."""
 
 import copy
 import os
@@ -39,7 +39,7 @@ print(sorted(seen), flush=True)
 
 
 def test_two_thousand_swaps_under_sixteen_threads_and_four_processes(tmp_path: Path) -> None:
-    """Sixteen threads here and four in each of the other processes: no call fails or sees two versions."""
+    """Sixteen threads here and four in each of the other processes call: none fails or sees two versions."""
     versions = write_versions(tmp_path, "one", "two")
     write_registry(tmp_path, {"one": 1, "two": 1}, versions)
     registry = Registry(tmp_path)
@@ -83,7 +83,7 @@ def test_two_thousand_swaps_under_sixteen_threads_and_four_processes(tmp_path: P
 
 
 def test_swapping_back_and_forth_executes_each_version_once(tmp_path: Path) -> None:
-    """Versions never change, so a hundred swaps leave two modules behind."""
+    """Versions never change, so a hundred swaps load only two modules."""
     versions = write_versions(tmp_path, "swapped")
     registry = Registry(tmp_path)
     for swap in range(100):
@@ -93,7 +93,7 @@ def test_swapping_back_and_forth_executes_each_version_once(tmp_path: Path) -> N
 
 
 def test_two_swaps_within_one_tick_of_the_files_clock_are_both_seen(tmp_path: Path) -> None:
-    """Equal time, inode and size hide nothing."""
+    """Equal time, inode and size hide no change."""
     versions = write_versions(tmp_path, "one")
     path = tmp_path / "registry.json"
     write_registry(tmp_path, {"one": 1}, versions)
@@ -106,8 +106,8 @@ def test_two_swaps_within_one_tick_of_the_files_clock_are_both_seen(tmp_path: Pa
     assert registry.active("one") == 2
 
 
-def test_a_call_never_waits_for_another_threads_look(tmp_path: Path) -> None:
-    """It goes on with the version that it knows."""
+def test_a_call_never_waits_for_the_check_of_another_thread(tmp_path: Path) -> None:
+    """It continues with the version that it knows."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
     registry = Registry(tmp_path)
@@ -124,7 +124,7 @@ def test_a_call_never_waits_for_another_threads_look(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_forked_while_another_thread_follows_is_not_stuck(tmp_path: Path) -> None:
-    """Nobody in the child is left to let go of the lock."""
+    """The child has no thread that could release the lock."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
     registry = Registry(tmp_path)
@@ -155,8 +155,8 @@ def test_a_child_forked_while_another_thread_follows_is_not_stuck(tmp_path: Path
         ("VERSION = 3\ndef one(): return 0", "VERSION = 3, registry.json says 2"),
     ],
 )
-def test_what_is_not_a_version_is_refused(tmp_path: Path, source: str, reason: str) -> None:
-    """The last good one stays, and nothing of the other is left among the modules."""
+def test_an_invalid_version_is_refused(tmp_path: Path, source: str, reason: str) -> None:
+    """The last good version stays, and no module of the invalid one remains."""
     first = write_version(tmp_path, "one", 1)
     versions = {"one": {"1": first, "2": write_version(tmp_path, "one", 2, source=source)}}
     write_registry(tmp_path, {"one": 1}, versions)
@@ -170,7 +170,7 @@ def test_what_is_not_a_version_is_refused(tmp_path: Path, source: str, reason: s
     assert {name for name in set(sys.modules) - before if name.startswith("_poet_")} == set()
 
 
-def test_a_refused_version_is_taken_when_its_file_is_right_again(tmp_path: Path) -> None:
+def test_a_refused_version_is_loaded_after_its_file_is_restored(tmp_path: Path) -> None:
     """A checkout may write the registry before the module."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
@@ -186,8 +186,8 @@ def test_a_refused_version_is_taken_when_its_file_is_right_again(tmp_path: Path)
     assert (registry.active("one"), registry.status()["one"]["refused"]) == (2, "")
 
 
-def test_one_refused_policy_holds_no_other_back(tmp_path: Path) -> None:
-    """The others swap."""
+def test_a_refused_policy_does_not_block_the_others(tmp_path: Path) -> None:
+    """The others are swapped."""
     versions = write_versions(tmp_path, "one", "two")
     write_registry(tmp_path, {"one": 1, "two": 1}, versions)
     registry = Registry(tmp_path)
@@ -198,10 +198,10 @@ def test_one_refused_policy_holds_no_other_back(tmp_path: Path) -> None:
     assert (registry.active("one"), registry.active("two")) == (1, 2)
 
 
-def test_a_new_process_answers_by_the_previous_version_where_the_active_one_is_refused(
+def test_a_new_process_falls_back_to_the_previous_version(
     tmp_path: Path,
 ) -> None:
-    """The last good one of a process that has none in memory; the status says so."""
+    """It has no last good version in memory, and the status reports it."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 2}, versions, previous=1)
     (tmp_path / "one_v2.py").write_text("VERSION = 2")
@@ -210,8 +210,8 @@ def test_a_new_process_answers_by_the_previous_version_where_the_active_one_is_r
     assert "published was" in registry.status()["one"]["refused"]
 
 
-def test_a_registry_that_goes_missing_keeps_what_answers(tmp_path: Path) -> None:
-    """In the middle of a checkout there is no file for a moment."""
+def test_a_missing_registry_file_changes_no_answer(tmp_path: Path) -> None:
+    """During a checkout, the file is missing for a moment."""
     versions = write_versions(tmp_path, "one", "two")
     write_registry(tmp_path, {"one": 1, "two": 1}, versions)
     registry = Registry(tmp_path)
@@ -226,7 +226,7 @@ def test_a_registry_that_goes_missing_keeps_what_answers(tmp_path: Path) -> None
 
 
 def test_a_registry_that_points_out_of_its_folder_is_refused(tmp_path: Path) -> None:
-    """A module's name follows from its policy and number."""
+    """The name of a module follows from its policy and number."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
     path = tmp_path / "registry.json"
@@ -235,8 +235,8 @@ def test_a_registry_that_points_out_of_its_folder_is_refused(tmp_path: Path) -> 
         Registry(tmp_path).policy("one")
 
 
-def test_a_pin_within_a_pin_holds_the_outer_one(tmp_path: Path) -> None:
-    """And what is first published inside can be called all the same."""
+def test_a_nested_pin_keeps_the_outer_snapshot(tmp_path: Path) -> None:
+    """Policies that are first published inside can still be called."""
     versions = write_versions(tmp_path, "one", "two")
     write_registry(tmp_path, {"one": 1}, versions)
     registry = Registry(tmp_path)
@@ -266,7 +266,7 @@ def test_a_pin_holds_in_its_own_thread_only(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_a_policy_is_the_policy(tmp_path: Path) -> None:
-    """As of a function; a copy without the hook would answer unrecorded."""
+    """Functions behave the same way. A copy without the hook would not be recorded."""
     write_registry(tmp_path, {"one": 1}, write_versions(tmp_path, "one"))
     one = Registry(tmp_path, on_result=lambda *_: "recorded").policy("one")
     assert copy.deepcopy({"policy": one})["policy"] is one
@@ -274,7 +274,7 @@ def test_a_copy_of_a_policy_is_the_policy(tmp_path: Path) -> None:
 
 
 def test_a_policy_travels_to_a_new_process_and_follows_there(tmp_path: Path) -> None:
-    """By folder and name, wherever that process stands."""
+    """It is resolved by folder and name, whatever the working folder is."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
     sent = pickle.dumps(Registry(tmp_path).policy("one")).hex()
@@ -294,7 +294,7 @@ def test_a_policy_travels_to_a_new_process_and_follows_there(tmp_path: Path) -> 
 
 
 def test_a_traceback_shows_the_lines_that_ran(tmp_path: Path) -> None:
-    """Even when somebody edits the file afterwards."""
+    """A later edit of the file has no effect."""
     source = "VERSION = 1\n\n\ndef one():\n    raise ValueError  # as it ran\n"
     entry = write_version(tmp_path, "one", 1, source=source)
     write_registry(tmp_path, {"one": 1}, {"one": {"1": entry}})

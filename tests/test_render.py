@@ -42,21 +42,21 @@ COLLECTIONS = st.one_of(
 
 
 def loaded(source: str) -> dict[str, Any]:
-    """Execute a module and give its names."""
+    """Execute a module and return its names."""
     names: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), names)  # noqa: S102 - this is what the test is about
     return names
 
 
 def formatted(source: str) -> str:
-    """Give what the formatter would make of a module."""
+    """Return a module as the formatter writes it."""
     command = ["ruff", "format", "--isolated", "--line-length", "110", "--stdin-filename", "x.py", "-"]
     command[0] = str(Path(sys.executable).parent / "ruff")
     return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 
 def drift_rule(rule_id: str, *features: str, threshold: float = 0.2, was: str = "", reason: str = "") -> Rule:
-    """Make a drift rule for some features."""
+    """Return a drift rule for some features."""
     criterion = {"statistic": "psi", "scale": "absolute", "direction": "above", "threshold": threshold}
     return Rule(
         id=rule_id,
@@ -70,7 +70,7 @@ def drift_rule(rule_id: str, *features: str, threshold: float = 0.2, was: str = 
 
 
 def learned(*rules: Rule, version: int = 2) -> Decisions:
-    """Make drift decisions: the KS start with these rules beside it."""
+    """Return drift decisions: the KS preset and these rules."""
     first = policy("detect_drift").version_1("ks")
     every = tuple(sorted((*first.rules, *rules), key=lambda rule: rule.id))
     return msgspec.structs.replace(first, version=version, revises=version - 1, rules=every)
@@ -81,8 +81,8 @@ def learned(*rules: Rule, version: int = 2) -> Decisions:
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(SCALARS, COLLECTIONS))
-def test_a_literal_is_ascii_and_means_the_value(value: object) -> None:
-    """What is printed is read back as the same value of the same type, whatever text it holds."""
+def test_a_literal_is_ascii_and_evaluates_to_the_value(value: object) -> None:
+    """A literal evaluates to the same value of the same type, for any text."""
     written = literal(value)
     back = eval(written, {"frozenset": frozenset})  # noqa: S307 - this is what the test is about
     assert (type(back), back) == (type(value), value)
@@ -91,7 +91,7 @@ def test_a_literal_is_ascii_and_means_the_value(value: object) -> None:
 
 
 def test_a_frozenset_is_written_sorted() -> None:
-    """The bytes do not depend on the order in which a set was filled or hashed."""
+    """The bytes do not depend on the order of insertion or hashing."""
     assert literal(frozenset({"b", "a", "c"})) == 'frozenset({"a", "b", "c"})'
 
 
@@ -105,7 +105,7 @@ def test_a_value_without_a_literal_is_refused(value: object) -> None:
 
 
 def test_literals_are_written_as_the_formatter_writes_them() -> None:
-    """Generated modules need no formatter afterwards."""
+    """Generated modules need no formatter."""
     values = [1e16, 1e-7, -0.5, 5e-324, 2**63, (), ("a",), ("a", 1.0), frozenset[str](), *FAVOURITES]
     values += ["'\"'", '"\'"', '"', "'", "\\\"'", ("x" * 60, "y" * 60), frozenset({"x" * 60, "y" * 60})]
     source = "".join(f"{constant(Constant('r', f'C{n}', each, ''))}\n" for n, each in enumerate(values))
@@ -117,7 +117,7 @@ def test_literals_are_written_as_the_formatter_writes_them() -> None:
 
 @pytest.mark.parametrize("value", ["", "1a", "a b", "a-b", "class", "None", "é", "a\n", "__import__", 3])
 def test_an_identifier_is_a_plain_name(value: object) -> None:
-    """A name that could be anything else is refused."""
+    """Every other text is refused."""
     with pytest.raises(RenderError, match="is not a name"):
         identifier(value)
 
@@ -125,7 +125,7 @@ def test_an_identifier_is_a_plain_name(value: object) -> None:
 @settings(max_examples=200, deadline=None)
 @given(hostile_text())
 def test_a_comment_stays_one_short_line(text: str) -> None:
-    """No text leaves its comment, opens a second one, or reorders what a reader sees."""
+    """No text can end its comment, start a second one, or reorder what a reader sees."""
     written = comment(text)
     assert len(written) <= 300
     assert "#" not in written
@@ -134,14 +134,14 @@ def test_a_comment_stays_one_short_line(text: str) -> None:
 
 
 def test_a_constant_with_a_long_comment_has_it_above() -> None:
-    """The formatter would break the line otherwise."""
+    """Otherwise the formatter would break the line."""
     written = constant(Constant("r", "LIMIT", 0.5, "was " + "many words " * 15))
     assert written.splitlines()[-1] == "LIMIT = 0.5"
     assert all(line.startswith("# ") and len(line) <= 110 for line in written.splitlines()[:-1])
 
 
 def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
-    """Long names are the one reason for a line that does not fit."""
+    """Only long names make a line too long."""
     name = "N" * 72
     body = (
         "def f(a):\n"
@@ -161,7 +161,7 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_golden_decisions_give_their_module(case: Path) -> None:
-    """A folder is decisions and the one module they give, to the byte."""
+    """Each folder has decisions and the module that they render to, byte for byte."""
     name, content = expected(case)
     held = {
         path.name: path.read_bytes() for path in case.iterdir() if path.name not in ("decisions.json", EVENTS)
@@ -169,19 +169,19 @@ def test_golden_decisions_give_their_module(case: Path) -> None:
     assert held == {name: content}
 
 
-def test_every_start_of_every_policy_has_a_golden_folder() -> None:
-    """No first version goes out that nobody has read."""
+def test_every_preset_of_every_policy_has_a_golden_folder() -> None:
+    """Every first version was read by a person."""
     covered = {(each.policy, each.start) for each in map(decisions_of, cases()) if each.version == 1}
     assert covered == {(spec.name, start) for spec in policies() for start in spec.starts}
 
 
 def decisions_of(case: Path) -> Decisions:
-    """Read the decisions of a golden folder."""
+    """Return the decisions of a golden folder."""
     return decode((case / "decisions.json").read_bytes())
 
 
 def test_golden_modules_are_formatted_and_checked() -> None:
-    """They read as a person would have written them, and pass the next stage."""
+    """They are formatted, and pass the shape proof and the dialect."""
     for case in cases():
         module = render(decisions_of(case))
         assert check(module).rendered is module
@@ -201,7 +201,7 @@ def test_golden_modules_are_formatted_and_checked() -> None:
 
 
 def test_the_window_module_answers_as_its_rules_say() -> None:
-    """The seed's scenario: fast is 500, doubled where stability counts, never above the cap."""
+    """The example scenario: 500 for fast features, doubled for stable ones, never above the cap."""
     module = loaded(render(decisions_of(golden("calculate_adaptive_window") / "velocity_branches")).source)
     answer = module["calculate_adaptive_window"]
     assert answer("clicks", 5000.1, "normal") == 500
@@ -212,7 +212,7 @@ def test_the_window_module_answers_as_its_rules_say() -> None:
 
 
 def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None:
-    """The largest one is asked first and is what a strict requirement gets."""
+    """The largest multiplier applies to a strict requirement."""
     answer = loaded(render(decisions_of(golden("calculate_adaptive_window") / "many_bands")).source)
     windows = [
         [
@@ -224,14 +224,14 @@ def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None
     assert windows == [[3000, 3000, 6000, 6000], [6000] * 4, [2000, 2000, 6000, 6000]]
 
 
-def stand_in(**data: object) -> Callable[..., SimpleNamespace]:
-    """Make a `compare` whose samples are as told, and answer with the rule that decided."""
+def stub_compare(**data: object) -> Callable[..., SimpleNamespace]:
+    """Return a `compare` whose samples have these properties and answer with the rule that decided."""
     return lambda *_, **__: SimpleNamespace(reason="", decide=lambda rule, *_, **__: rule, **data)
 
 
 @pytest.mark.parametrize("case", sorted(golden("detect_drift").iterdir()), ids=lambda case: case.name)
-def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
-    """The printed ifs give every kind of data to the branch that the policy names."""
+def test_the_drift_module_applies_its_rules_in_order(case: Path) -> None:
+    """The rendered branches send every kind of data to the rule that the policy defines."""
     decisions = decisions_of(case)
     module = loaded(render(decisions).source)
     found = branches(decisions)
@@ -240,7 +240,7 @@ def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
         for n in (1, 1000, 1001, 2000, 2001):
             for seasonal in (True, False):
                 for kind in ("numeric", "categorical"):
-                    module["compare"] = stand_in(
+                    module["compare"] = stub_compare(
                         n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
                     )
                     first = next(
@@ -252,7 +252,7 @@ def test_the_drift_module_asks_its_rules_in_order(case: Path) -> None:
 
 
 def takes(branch: Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
-    """Say whether a branch takes such data."""
+    """Return whether a branch applies to such data."""
     condition = branch.condition
     return (
         (not condition.features or feature in condition.features)
@@ -263,7 +263,7 @@ def takes(branch: Branch, feature: str, n: int, kind: str, *, seasonal: bool) ->
 
 
 def test_the_first_alert_plan_has_every_drift_once_in_any_order() -> None:
-    """One alert per drifted result, and the plan does not depend on the order of the results."""
+    """There is one alert per drifted result, and the plan does not depend on their order."""
     from poet_runtime.results import DriftResult
 
     def result(name: str, *, drifted: bool) -> DriftResult:
@@ -277,7 +277,7 @@ def test_the_first_alert_plan_has_every_drift_once_in_any_order() -> None:
 
 
 def test_the_first_recovery_reports_the_error_of_a_monitor() -> None:
-    """A monitor that fails is an outcome, and so is none."""
+    """A failed monitor gives an outcome, and so does a missing one."""
     run = loaded(render(policy("monitor_with_recovery").version_1("ks")).source)["monitor_with_recovery"]
 
     def slow(_: object) -> None:
@@ -292,7 +292,7 @@ def test_the_first_recovery_reports_the_error_of_a_monitor() -> None:
 
 
 def test_the_first_importance_is_the_base_importance() -> None:
-    """Nothing is known of any feature, so it is what the caller says, or 1."""
+    """Without learned rules the importance is the base of the caller, or 1."""
     module = loaded(render(policy("calculate_feature_importance").version_1("ks")).source)
     importance = module["calculate_feature_importance"]
     assert [importance("a", {}), importance("a", None), importance("a", {"base_importance": 3})] == [
@@ -313,7 +313,7 @@ def test_the_first_strategy_is_the_same_for_every_model() -> None:
 
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
-    """Hash seeds order sets differently; a module must not show it."""
+    """Hash seeds change the order of sets, which must not affect a module."""
     decisions = golden("detect_drift") / "features_and_agreement" / "decisions.json"
     program = (
         "import sys, pathlib; from poet.spec.decisions import decode; from poet.build.render import render;"
@@ -332,19 +332,19 @@ def test_the_bytes_do_not_depend_on_the_process() -> None:
 
 
 def changed_lines(old: Decisions, new: Decisions) -> list[str]:
-    """Give the lines that a review of the new module would show."""
+    """Return the lines that a diff to the new module shows."""
     lines = difflib.ndiff(render(old).source.splitlines(), render(new).source.splitlines())
     return [line for line in lines if line[0] in "+-"]
 
 
 def test_a_changed_number_changes_its_own_line() -> None:
-    """The difference of a review is the decision."""
+    """The diff shows only the decision."""
     before, after = (learned(drift_rule("a", "x", threshold=number)) for number in (0.2, 0.3))
     assert changed_lines(before, after) == ["- A_PSI_ABOVE = 0.2  # new", "+ A_PSI_ABOVE = 0.3  # new"]
 
 
-def test_a_new_rule_adds_lines_and_takes_none() -> None:
-    """Rules keep their places from version to version."""
+def test_a_new_rule_only_adds_lines() -> None:
+    """Rules keep their order between versions."""
     before, after = learned(drift_rule("a", "x")), learned(drift_rule("a", "x"), drift_rule("b", "y"))
     assert [line for line in changed_lines(before, after) if line.startswith("-")] == []
 
@@ -353,7 +353,7 @@ def test_a_new_rule_adds_lines_and_takes_none() -> None:
 
 
 def overriding(folder: Path, old: str, new: str) -> Path:
-    """Put a changed template for detect_drift into a folder."""
+    """Write a changed template for detect_drift to a folder."""
     content = (template_root() / "detect_drift.py.jinja").read_text()
     assert old in content
     (folder / "detect_drift.py.jinja").write_text(content.replace(old, new, 1))
@@ -361,7 +361,7 @@ def overriding(folder: Path, old: str, new: str) -> Path:
 
 
 def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Path) -> None:
-    """What it says is printed, and the digest tells the two apart."""
+    """Its text is printed, and the digests differ."""
     folder = overriding(tmp_path, "# not comparable", "# cannot be compared")
     ours, theirs = render(learned()), render(learned(), overrides=folder)
     assert "# cannot be compared: empty" in theirs.source
@@ -369,14 +369,14 @@ def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Pat
 
 
 def test_the_digest_covers_the_templates_that_are_extended(tmp_path: Path) -> None:
-    """A change of the common template is a change of every policy."""
+    """A change of the common template changes the digest of every policy."""
     content = (template_root() / "_module.py.jinja").read_text()
     (tmp_path / "_module.py.jinja").write_text(content.replace("Written by", "Made by"))
     assert render(learned(), overrides=tmp_path).template_sha256 != render(learned()).template_sha256
 
 
 def test_a_copy_of_the_templates_has_the_same_digest(tmp_path: Path) -> None:
-    """The digest is of names and contents, not of places."""
+    """The digest depends on names and contents, not on paths."""
     shutil.copytree(template_root(), tmp_path / "copy")
     assert render(learned(), overrides=tmp_path / "copy").template_sha256 == render(learned()).template_sha256
 
@@ -400,7 +400,7 @@ BAD_TEMPLATES = [
 
 @pytest.mark.parametrize(("old", "new", "message"), BAD_TEMPLATES)
 def test_a_bad_template_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    """Templates print through our filters, and an error says where they do not."""
+    """Templates print only through filters, and the error names the violation."""
     folder = overriding(tmp_path, old, new)
     with pytest.raises(RenderError, match=re.escape(message)):
         render(learned(drift_rule("feature-a", "a")), overrides=folder)
@@ -412,18 +412,18 @@ def test_a_bad_template_is_refused(tmp_path: Path, old: str, new: str, message: 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(hostile_text(), min_size=1, max_size=4), hostile_text(), hostile_text())
 def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str, reason: str) -> None:
-    """Names, reasons and former values of any content pass the check and mean what they say."""
+    """Names, reasons and previous values of any content pass the check and keep their meaning."""
     module = render(learned(drift_rule("feature-x", *features, was=was, reason=reason)))
     names = loaded(check(module).rendered.source)
     assert names["FEATURE_X_FEATURES"] == frozenset(features)
-    names["compare"] = stand_in(is_categorical=False, is_seasonal=False, n_reference=9)
+    names["compare"] = stub_compare(is_categorical=False, is_seasonal=False, n_reference=9)
     assert names["detect_drift"]([], [], feature=features[0]) == "feature-x"
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(hostile_text(), min_size=1, max_size=3), hostile_text())
 def test_hostile_names_of_stable_features_multiply_their_windows(features: list[str], reason: str) -> None:
-    """The window module too holds names of any content."""
+    """The window module supports names of any content as well."""
     first = policy("calculate_adaptive_window").version_1("ks")
     parameters: dict[str, object] = {"features": features, "multiplier": 2}
     stable = Rule(id="stable", kind="stability", parameters=parameters, status="adopted", reason=reason)
@@ -435,7 +435,7 @@ def test_hostile_names_of_stable_features_multiply_their_windows(features: list[
 @settings(max_examples=100, deadline=None)
 @given(hostile_text(), st.sampled_from(["id", "kind", "key", "statistic", "threshold"]))
 def test_hostile_text_where_no_text_belongs_is_refused(text: str, place: str) -> None:
-    """An id, a kind, a field's name or a statistic of any other content is an error, never code."""
+    """An invalid id, kind, field name or statistic is an error, never code."""
     rule = drift_rule("feature-x", "x")
     criterion: dict[str, Any] = {
         "statistic": "psi",
@@ -454,8 +454,8 @@ def test_hostile_text_where_no_text_belongs_is_refused(text: str, place: str) ->
         render(learned(msgspec.structs.replace(rule, **changes[place])))
 
 
-def test_the_shape_holds_no_text_from_feedback() -> None:
-    """What the source is proved against is made without any hostile text."""
+def test_the_shape_has_no_text_from_feedback() -> None:
+    """The expected shape is rendered without any hostile text."""
     module = render(learned(drift_rule("feature-x", "secret name", was="secret was", reason="secret reason")))
     assert module.source.count("secret") == 3
     assert module.shape.count("secret") == 0

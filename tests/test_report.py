@@ -89,7 +89,7 @@ def test_the_command_writes_the_page_and_the_same_log_gives_the_same_bytes(
 ) -> None:
     """No clock and no chance in it."""
     out = tmp_path / "told.html"
-    asked = ["--workspace", str(folder), "report", "--moments", str(COUNT), "--out", str(out)]
+    asked = ["--workspace", str(folder), "report", "--points", str(COUNT), "--out", str(out)]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     assert "events, 7 versions" in done.output

@@ -1,4 +1,4 @@
-"""The same decisions give the same bytes: on every Python, whatever hash seed, locale, zone and folder."""
+"""The same decisions give the same bytes for every Python, hash seed, locale, time zone and folder."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ PYTHONS = [
 
 
 def digest(python: str, folder: Path, **environment: str) -> str:
-    """Render every golden module in a process of its own."""
+    """Return the digest of all golden modules, rendered in another process."""
     ended = subprocess.run(
         [python, "-c", CODE, str(ROOT / "tests" / "policies")],
         cwd=folder,
@@ -36,7 +36,7 @@ def digest(python: str, folder: Path, **environment: str) -> str:
     return hashlib.sha256(ended.stdout).hexdigest()
 
 
-def test_nothing_around_a_process_changes_the_bytes(tmp_path: Path) -> None:
+def test_the_environment_does_not_change_the_bytes(tmp_path: Path) -> None:
     """Hash seed, locale, time zone, folder."""
     here = digest(sys.executable, ROOT, PYTHONHASHSEED="0")
     for seed in ("1", "4711", "random"):
@@ -47,7 +47,7 @@ def test_nothing_around_a_process_changes_the_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", PYTHONS or ["none"])
 def test_another_python_gives_the_same_bytes(tmp_path: Path, python: str) -> None:
-    """Those that are installed with jinja2 and msgspec; ``POET_PYTHONS`` names more."""
+    """Interpreters with jinja2 and msgspec are tested; ``POET_PYTHONS`` names more."""
     if python == "none":
         pytest.skip("no other Python is installed; POET_PYTHONS names interpreters to try")
     needs = subprocess.run([python, "-c", "import jinja2, msgspec"], capture_output=True, check=False)

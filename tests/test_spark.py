@@ -1,4 +1,4 @@
-"""Spark as an engine, and policies on its data: the same answers as here."""
+"""Spark as an engine, and policies on Spark data: the results are the same as without Spark."""
 
 import os
 import re
@@ -30,13 +30,13 @@ from tests.plain_count import random_log
 from tests.policies.detect_drift import scenario
 from tests.workspaces import first_workspace
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # what Spark leaves open is not ours
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # resources that Spark leaves open
 PAGE = (Path(__file__).parents[1] / "docs" / "engines.md").read_text(encoding="utf-8")
 CHANCE = np.random.default_rng(0)
 
 
-def test_a_cluster_that_is_not_there_is_told_of(tmp_path: Path) -> None:
-    """With what to do; never with Java's words alone. Before there is a session, which would be taken."""
+def test_an_unreachable_cluster_is_an_error(tmp_path: Path) -> None:
+    """It has a next step in addition to Java's message. This test runs before a session exists."""
     summaries_of(tmp_path, random_log(1)[:5])
     with (
         pytest.raises(SummaryError, match=r"Spark does not start at 'nowhere://x'.*\[engine\] in poet.toml"),
@@ -47,14 +47,14 @@ def test_a_cluster_that_is_not_there_is_told_of(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
-    """One session for all: it takes seconds to start. Workers are this Python, which has the package."""
+    """Yield one session for all tests, because it takes seconds to start. Workers run this Python."""
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     with spark_session("local[2]") as found:
         yield found
 
 
 def plain(summaries: Summaries) -> dict[str, Any]:
-    """Give all tables and numbers of summaries, with the types of columns."""
+    """Return all tables and numbers of summaries, with the types of the columns."""
     found = {field.name: getattr(summaries, field.name) for field in fields(summaries)}
     found |= found.pop("feedback")
     return {
@@ -64,8 +64,8 @@ def plain(summaries: Summaries) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("session")
-def test_spark_summarises_as_duckdb_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row, type and number of summaries, from the middle of a log on."""
+def test_spark_summarizes_like_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row, type and number is equal, also if reading starts in the middle of the log."""
     monkeypatch.setattr(epochs, "EPOCH_SIZE", 40)
     monkeypatch.setattr(epochs, "MIN_FEEDBACK", 10)
     with filled_log(tmp_path / "log", random_log(1)) as log:
@@ -78,8 +78,8 @@ def test_spark_summarises_as_duckdb_does(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("session")
-def test_a_plan_by_spark_is_the_plan(tmp_path: Path) -> None:
-    """By the command, of the seed's seasonal scenario: rules are adopted, and every byte is the same."""
+def test_a_plan_by_spark_equals_the_plan_by_duckdb(tmp_path: Path) -> None:
+    """The command plans the seasonal scenario, adopts rules, and prints the same bytes."""
     shop = first_workspace(tmp_path / "shop")
     with Workspace.open(shop) as workspace:
         workspace.log.append(scenario.events(), durable=True)
@@ -93,7 +93,7 @@ def test_a_plan_by_spark_is_the_plan(tmp_path: Path) -> None:
 
 
 def shop_table(session: Any) -> tuple[Any, dict[str, dict[str, Any]], dict[str, Any]]:
-    """Give two days of three features as a data frame and as arrays, and what came before."""
+    """Return two days of three features as a data frame and as arrays, with their reference."""
     before = {
         "age": CHANCE.normal(40.0, 10.0, 4000),
         "spend": CHANCE.lognormal(3.0, 1.0, 4000),
@@ -118,8 +118,8 @@ def shop_table(session: Any) -> tuple[Any, dict[str, dict[str, Any]], dict[str, 
     return frame.repartition(3), days, before
 
 
-def test_each_group_is_answered_as_it_would_be_here(session: Any, tmp_path: Path) -> None:
-    """To the bit, by the version that answers now; and the answers can be cited and learned from."""
+def test_each_group_is_answered_as_without_spark(session: Any, tmp_path: Path) -> None:
+    """The active version gives the same bits, and the answers are recorded and can be cited."""
     frame, days, before = shop_table(session)
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         detect = workspace.registry.policy("detect_drift")
@@ -144,7 +144,7 @@ def test_each_group_is_answered_as_it_would_be_here(session: Any, tmp_path: Path
 
 
 def test_a_whole_table_is_one_group(session: Any, tmp_path: Path) -> None:
-    """Without names of groups; a feature that the reference knows and the table lacks is told of."""
+    """It needs no group names. A feature of the reference that the table lacks is an error."""
     frame, _, before = shop_table(session)
     numbers = {name: before[name] for name in ("age", "spend")}
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
@@ -158,7 +158,7 @@ def test_a_whole_table_is_one_group(session: Any, tmp_path: Path) -> None:
 
 
 def test_sketches_of_spark_bound_the_distances(session: Any) -> None:
-    """Exact counts over partitions; kilobytes; a group's distance lies between the ends."""
+    """Counts over partitions are exact and take kilobytes. Each distance lies within its bounds."""
     frame, days, before = shop_table(session)
     rows = list(zip(before["age"].tolist(), before["spend"].tolist(), strict=True))
     table = session.createDataFrame(rows, "age double, spend double")
@@ -181,10 +181,10 @@ def test_sketches_of_spark_bound_the_distances(session: Any) -> None:
         sketch_table(frame, ["plan"])
 
 
-def test_the_page_does_what_it_says(
+def test_the_code_of_the_page_runs(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its blocks of Python in a workspace, one after the other, and its table of poet.toml."""
+    """Its Python blocks run in order in a workspace, and its poet.toml table is valid."""
     shop = first_workspace(tmp_path / "shop")
     monkeypatch.chdir(shop)
     blocks = re.findall(r"^```(python|toml)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

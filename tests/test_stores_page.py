@@ -1,4 +1,4 @@
-"""What docs/stores.md says, run as a reader would run it."""
+"""The commands and the code of docs/stores.md run as printed."""
 
 import os
 import re
@@ -17,8 +17,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "stores.md").read_text(encoding="ut
 BIN = Path(sys.executable).parent
 
 
-def test_the_walk_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and code, in their order, beside a server whose place libpq knows from the environment."""
+def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is running, and libpq gets its address from the environment."""
     home = server().partition("host=")[2].replace("%2F", "/")
     for name, value in {"PGHOST": home, "PGUSER": "poet", "PGDATABASE": "postgres"}.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""What learners see of the log, and that it does not depend on how it was sealed."""
+"""The learners' view of the log, which does not depend on how the log was sealed."""
 
 import itertools
 from collections import Counter
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from poet.events import Event, make
@@ -16,21 +17,21 @@ from poet.summaries.segments import Index, read_index, write_index
 from poet_runtime.errors import SummaryError
 from poet_runtime.files import FileLock
 from tests.builders import execution, filled_log, summaries_of, validation
-from tests.plain_count import plain_count, random_log, standing_scores
+from tests.plain_count import plain_count, random_log, valid_scores
 from tests.stores import opened
 
 each_store = pytest.mark.usefixtures("each_store")
 
 
 def noise(number: int, feature: str) -> Event:
-    """Make a complaint about a feature."""
+    """Return a noise issue about a feature."""
     data = {"false_alarms_per_day": 3.0, "window_size": 100, "feature": feature}
     return make("drift.noise_issue", data, source="user/ana", id=f"n{number}", time=3600.0 * number)
 
 
 @each_store
-def test_feedback_joins_its_execution_whenever_that_comes(tmp_path: Path) -> None:
-    """Before, after, or never."""
+def test_feedback_joins_its_execution_in_any_order(tmp_path: Path) -> None:
+    """The execution comes earlier, later, or never."""
     events = [validation(1), execution(1), execution(2, drifted=False), validation(2), validation(3)]
     votes = summaries_of(tmp_path, events).votes.to_pylist()
     assert [(vote["execution_id"], vote["drifted"]) for vote in votes] == [
@@ -40,8 +41,8 @@ def test_feedback_joins_its_execution_whenever_that_comes(tmp_path: Path) -> Non
     ]
 
 
-def test_the_first_record_of_an_execution_stands(tmp_path: Path) -> None:
-    """A later one of the same id, from elsewhere, changes nothing."""
+def test_the_first_recording_of_an_execution_counts(tmp_path: Path) -> None:
+    """A later one with the same id, from another source, has no effect."""
     again = make("execution.recorded", {"execution_id": "x1", "policy": "p", "version": 9, "drifted": False})
     summaries = summaries_of(tmp_path, [execution(1), again, validation(1)])
     assert summaries.recorded.num_rows == 1
@@ -49,8 +50,8 @@ def test_the_first_record_of_an_execution_stands(tmp_path: Path) -> None:
     assert (summaries.executions["recorded"], summaries.executions["recordings"]) == (1, 2)
 
 
-def test_a_delay_that_names_a_silent_execution_is_a_vote(tmp_path: Path) -> None:
-    """Somebody found what nobody was alerted to."""
+def test_a_delay_that_names_a_non_alert_is_a_vote(tmp_path: Path) -> None:
+    """A person found a drift that caused no alert."""
     data = {
         "actual_drift_start": "2024-01-15T10:00:00",
         "detected_at": "2024-01-15T14:00:00",
@@ -66,8 +67,8 @@ def test_a_delay_that_names_a_silent_execution_is_a_vote(tmp_path: Path) -> None
     assert summaries.delays["delay_hours"].to_pylist() == [4.0, 4.0]
 
 
-def said(summaries: Summaries) -> dict[str, Any]:
-    """Give what summaries make of events, tables as lists of rows."""
+def summarized(summaries: Summaries) -> dict[str, Any]:
+    """Return the summaries of events, with tables as lists of rows."""
     values = {field.name: getattr(summaries, field.name) for field in fields(summaries)}
     for name in ("log_position", "log_prefix", "feedback", "first_epoch", "epoch_index", "is_start_recorded"):
         del values[name]
@@ -79,21 +80,21 @@ def said(summaries: Summaries) -> dict[str, Any]:
 @each_store
 @pytest.mark.parametrize("seed", [1, 2])
 def test_summaries_agree_with_a_plain_count(tmp_path: Path, seed: int) -> None:
-    """Every row, column and number of them, of the whole log and of a prefix, with the log's own digest."""
+    """All rows, columns and numbers are equal, for the whole log and for a prefix with the log's digest."""
     events = random_log(seed)
     until = 60 + 30 * seed
     with filled_log(tmp_path / "log", events) as log:
         last = seal(log, tmp_path / "segments")
         digests = log.prefix_digest(last), log.prefix_digest(until)
     whole, early = summarise(tmp_path / "segments"), summarise(tmp_path / "segments", until=until)
-    assert said(whole) == plain_count(events)
-    assert said(early) == plain_count(events[:until])
+    assert summarized(whole) == plain_count(events)
+    assert summarized(early) == plain_count(events[:until])
     assert (whole.log_prefix, early.log_prefix) == digests
     assert (whole.log_position, early.log_position) == (len(events), until)
 
 
-def test_no_more_is_summarised_than_is_sealed(tmp_path: Path) -> None:
-    """Neither without any sealing nor beyond it."""
+def test_only_sealed_events_are_summarized(tmp_path: Path) -> None:
+    """Summarizing an unsealed log, or beyond the sealed position, is an error."""
     with pytest.raises(SummaryError, match="nothing is sealed"):
         summarise(tmp_path / "segments")
     with filled_log(tmp_path / "log", [execution(1)]) as log:
@@ -102,8 +103,8 @@ def test_no_more_is_summarised_than_is_sealed(tmp_path: Path) -> None:
         summarise(tmp_path / "segments", until=2)
 
 
-def test_the_velocity_of_a_complaint_is_its_features_median(tmp_path: Path) -> None:
-    """Of first recordings only; null where no execution and no delay tells of it."""
+def test_the_velocity_of_a_noise_issue_is_its_features_median(tmp_path: Path) -> None:
+    """Only first recordings count. It is null without executions and delays of the feature."""
     seen = [execution(n, feature="g", data_velocity=float(v)) for n, v in enumerate([10, 40, 20, 1000])]
     again = {"execution_id": "x1", "policy": "p", "version": 9, "drifted": False, "feature": "g"}
     repeated = make("execution.recorded", again | {"data_velocity": 5000.0})
@@ -112,22 +113,22 @@ def test_the_velocity_of_a_complaint_is_its_features_median(tmp_path: Path) -> N
 
 
 @each_store
-def test_sealing_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """Bit by bit, with nothing new in between, or at once: the same summaries."""
+def test_sealing_continues_where_it_stopped(tmp_path: Path) -> None:
+    """Sealing in steps, without new events, or at once gives the same summaries."""
     events = random_log(3)
     with opened(tmp_path / "log") as log:
         for start, end in itertools.pairwise([0, 1, 2, 50, 51, 120, len(events)]):
             log.append(events[start:end], durable=True)
             assert [seal(log, tmp_path / "segments") for _ in range(2)] == [end, end]
-    assert said(summarise(tmp_path / "segments")) == plain_count(events)
+    assert summarized(summarise(tmp_path / "segments")) == plain_count(events)
 
 
 @each_store
 @pytest.mark.parametrize("is_written", [False, True])
-def test_a_sealing_killed_around_its_index_is_done_by_the_next(
+def test_a_killed_sealing_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_written: bool
 ) -> None:
-    """Before the index is replaced the old one stands, after it the new; no row is there twice."""
+    """The old index is valid until the new one replaces it, and no row is duplicated."""
     folder = tmp_path / "segments"
 
     def killed(folder: Path, index: Index) -> None:
@@ -157,8 +158,8 @@ def test_a_sealing_killed_around_its_index_is_done_by_the_next(
 
 
 @each_store
-def test_another_logs_segments_are_refused(tmp_path: Path) -> None:
-    """With the file whose removal starts anew."""
+def test_the_segments_of_another_log_are_refused(tmp_path: Path) -> None:
+    """The error names the file to remove."""
     filled_log(tmp_path / "a", [execution(1)]).close()
     with filled_log(tmp_path / "a", [execution(1)]) as log:
         seal(log, tmp_path / "segments")
@@ -169,8 +170,8 @@ def test_another_logs_segments_are_refused(tmp_path: Path) -> None:
         seal(log, tmp_path / "segments")
 
 
-def test_aggregates_of_any_cut_add_up_to_the_whole(tmp_path: Path) -> None:
-    """In whatever order and grouping the parts are added: integers do not care."""
+def test_aggregates_of_any_partition_sum_to_the_whole(tmp_path: Path) -> None:
+    """Integer sums do not depend on order or grouping."""
     chance = np.random.default_rng(4)
     with filled_log(tmp_path / "log", random_log(4)) as log:
         last = seal(log, tmp_path / "segments")
@@ -184,8 +185,8 @@ def test_aggregates_of_any_cut_add_up_to_the_whole(tmp_path: Path) -> None:
         assert merge(order[0], merge(*order[1:])).cells.equals(whole.cells)
 
 
-def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Path) -> None:
-    """Counted up to a position, kept, and counted on: exact numbers and sums, replaced votes taken back."""
+def test_stored_aggregates_agree_with_a_plain_count(tmp_path: Path) -> None:
+    """Counting continues from stored sums, numbers are exact, and replaced votes are subtracted."""
     events = random_log(6)
     with opened(tmp_path / "log") as log:
         for start, end in ((0, 80), (80, len(events))):
@@ -193,11 +194,11 @@ def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Pa
             seal(log, tmp_path / "segments")
             cells = aggregate(tmp_path / "segments").cells.to_pylist()
     counted = plain_count(events)
-    standing: Counter[tuple[str, bool]] = Counter()
+    valid: Counter[tuple[str, bool]] = Counter()
     for cell in cells:
         if cell["measure"] == "statistic":
-            standing[cell["test"], cell["was_real"]] += cell["n"]
-    assert standing == standing_scores(events)
+            valid[cell["test"], cell["was_real"]] += cell["n"]
+    assert valid == valid_scores(events)
     assert {
         measure: sum(int(cell["total"]) for cell in cells if cell["measure"] == measure)
         for measure in ("drifted", "audited", "delay_hours", "false_alarms_per_day")
@@ -209,8 +210,22 @@ def test_aggregates_agree_with_a_plain_count_however_they_were_kept(tmp_path: Pa
     }
 
 
+def test_stored_aggregates_of_an_earlier_format_are_counted_again(tmp_path: Path) -> None:
+    """The stored columns had other names."""
+    folder = tmp_path / "segments"
+    with filled_log(tmp_path / "log", random_log(6)) as log:
+        seal(log, folder)
+    cells = aggregate(folder).cells
+    path = folder / "aggregates.parquet"
+    stored = pq.read_table(path)
+    earlier = stored.rename_columns(["asked" if name == "occasion" else name for name in stored.column_names])
+    pq.write_table(earlier.replace_schema_metadata(stored.schema.metadata | {b"poet.format": b"1"}), path)
+    assert aggregate(folder).cells.equals(cells)
+    assert pq.read_table(path).equals(stored)
+
+
 def test_reading_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
-    """So a folder that is only read can be on a read-only mount."""
+    """The folder of a pure reader can be on a read-only mount."""
     folder = tmp_path / "segments"
     with filled_log(tmp_path / "log", random_log(3)) as log:
         seal(log, folder)
@@ -221,10 +236,10 @@ def test_reading_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 100])
-def test_a_reader_that_is_overtaken_by_a_sealing_starts_again(
+def test_a_reader_retries_after_a_concurrent_sealing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """However often: in its last attempt it keeps others from sealing."""
+    """Its last attempt holds the lock that sealing needs."""
     from poet.summaries import backends as _duckdb
 
     folder, events = tmp_path / "segments", iter(random_log(3))
@@ -246,14 +261,14 @@ def test_a_reader_that_is_overtaken_by_a_sealing_starts_again(
             return index
 
         monkeypatch.setattr(_duckdb, "read_index", read_late)
-        assert said(summarise(folder)) == plain_count(sealed)
+        assert summarized(summarise(folder)) == plain_count(sealed)
     assert 1 <= overtaken <= min(times, 5)
 
 
-def test_aggregates_of_an_index_that_was_replaced_are_not_kept(
+def test_aggregates_of_a_replaced_index_are_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They might be of another log; the next call counts again and keeps what it finds."""
+    """They may be of another log. The next call counts again and stores its result."""
     folder, kept = tmp_path / "segments", tmp_path / "segments" / "aggregates.parquet"
     with filled_log(tmp_path / "log", random_log(3)) as log:
         seal(log, folder)

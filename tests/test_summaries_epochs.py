@@ -1,4 +1,4 @@
-"""Of a long log the newest pages are read; where they begin follows from the log alone."""
+"""Learners read the newest epochs of a long log; the first of them depends only on the log."""
 
 import json
 from dataclasses import replace
@@ -16,18 +16,18 @@ from poet.workspace import pipeline
 from tests.builders import execution, filled_log, summaries_of, validation
 from tests.policies.generate_alerts import scenario
 
-PAGE = 20
+EPOCH_SIZE = 20
 SCORES = {"ks/raw": {"statistic": 0.2, "p_value": 0.01}}
 
 
 @pytest.fixture(autouse=True)
-def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "EPOCH_SIZE", PAGE)
+def _small_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "EPOCH_SIZE", EPOCH_SIZE)
     monkeypatch.setattr(epochs, "MIN_FEEDBACK", 10)
 
 
 def sealed(folder: Path, executions: int, *, answered: int) -> Path:
-    """Seal executions, of which every so many have a validation behind them; sixty events at a time."""
+    """Seal executions, one in `answered` with a label, sixty events at a time."""
     events = []
     for number in range(executions):
         events.append(execution(number, scores=SCORES))
@@ -40,14 +40,14 @@ def sealed(folder: Path, executions: int, *, answered: int) -> Path:
     return folder / "segments"
 
 
-def lot(first: int, last: int) -> list[Event]:
-    """Give executions with a validation each."""
+def labeled(first: int, last: int) -> list[Event]:
+    """Return executions with one label each."""
     numbers = range(first, last)
     return [event for number in numbers for event in (execution(number, scores=SCORES), validation(number))]
 
 
-def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None:
-    """Votes, executions, scores and feedback of the same log positions."""
+def test_the_newest_complete_epoch_and_the_open_one_are_read(tmp_path: Path) -> None:
+    """Votes, executions, scores and feedback come from the same log positions."""
     folder = sealed(tmp_path, 55, answered=1)
     found = summarise(folder)
     assert found.log_position == 110
@@ -59,14 +59,14 @@ def test_the_newest_whole_page_and_the_open_one_are_read(tmp_path: Path) -> None
 
 
 def test_a_short_log_is_read_as_a_whole(tmp_path: Path) -> None:
-    """Up to the end of its second page."""
+    """A log is short until its second epoch is complete."""
     folder = sealed(tmp_path, 20, answered=1)
     assert [summarise(folder, until=until).first_epoch for until in (1, 20, 39, 40)] == [1, 1, 1, 2]
     assert summarise(folder, until=39).recorded.num_rows == 20
 
 
-def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
-    """Until there is enough of it, or the log begins."""
+def test_sparse_feedback_extends_the_window_backwards(tmp_path: Path) -> None:
+    """Earlier epochs are added until there is enough feedback or the log starts."""
     folder = sealed(tmp_path, 100, answered=4)
     found = summarise(folder)
     assert found.counts["drift.validation"] >= 10
@@ -74,38 +74,38 @@ def test_thin_feedback_is_sought_further_back(tmp_path: Path) -> None:
     assert summarise(sealed(tmp_path / "thinner", 110, answered=30)).first_epoch == 1
 
 
-def test_what_poet_writes_itself_is_no_feedback(tmp_path: Path) -> None:
-    """However many alerts were raised: feedback is sought further back all the same."""
+def test_telemetry_is_not_feedback(tmp_path: Path) -> None:
+    """However many alerts were raised, the window extends until there is enough feedback."""
     alerts = [make("alert.raised", {"alert_id": f"a{number}"}, source="poet") for number in range(60)]
-    found = summaries_of(tmp_path, [*lot(0, 30), *alerts])
+    found = summaries_of(tmp_path, [*labeled(0, 30), *alerts])
     assert found.first_epoch < 5
     assert found.counts["drift.validation"] >= 10
 
 
-def test_where_reading_begins_follows_from_the_log_alone(tmp_path: Path) -> None:
-    """Not from how far it was sealed, or in which parts: a version can be learned again."""
+def test_the_first_epoch_depends_only_on_the_log(tmp_path: Path) -> None:
+    """It does not depend on the sealing, so a version can be relearned."""
     folder = sealed(tmp_path, 55, answered=1)
-    early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", lot(0, 40))
+    early, other = summarise(folder, until=80), summaries_of(tmp_path / "other", labeled(0, 40))
     assert early.first_epoch == other.first_epoch == 4
     for name in ("votes", "recorded", "scores", "log_prefix", "counts", "newest_time"):
         assert _plain(early, name) == _plain(other, name)
 
 
-def test_the_shares_of_all_pages_are_the_risk() -> None:
-    """Each epoch_index has its own, the first the most."""
+def test_the_shares_of_all_epochs_sum_to_the_risk() -> None:
+    """Each epoch has its own share, and the first has the largest."""
     shares = [epoch_alpha(epoch_index) for epoch_index in range(1, 100_001)]
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
     assert sum(shares) <= 1.0
     assert shares == sorted(shares, reverse=True)
 
 
-def test_the_first_beginning_elsewhere_is_told_to_the_log_once(tmp_path: Path) -> None:
-    """Its number is 2, whichever page it is, and the page after it is number 3."""
-    with filled_log(tmp_path / "log", lot(0, 55)) as log:
+def test_the_first_later_start_is_recorded_once(tmp_path: Path) -> None:
+    """Its epoch index is 2 whichever epoch it is, and the next epoch has index 3."""
+    with filled_log(tmp_path / "log", labeled(0, 55)) as log:
         assert [pipeline.summaries_of(log, tmp_path / "segments").epoch_index for _ in range(2)] == [2, 2]
-        (begun,) = (each.event for each in log.read() if each.event.type == "learning.epoch_started")
-        assert (begun.source, json.loads(begun.raw)["data"]) == ("poet", {"epoch": 5})
-        log.append(lot(55, 65), durable=True)
+        (started,) = (each.event for each in log.read() if each.event.type == "learning.epoch_started")
+        assert (started.source, json.loads(started.raw)["data"]) == ("poet", {"epoch": 5})
+        log.append(labeled(55, 65), durable=True)
         later = pipeline.summaries_of(log, tmp_path / "segments")
         assert (later.first_epoch, later.epoch_index, later.is_start_recorded) == (6, 3, True)
         assert log.position() == 131
@@ -113,23 +113,23 @@ def test_the_first_beginning_elsewhere_is_told_to_the_log_once(tmp_path: Path) -
     assert summarise(tmp_path / "segments", until=30).epoch_index == 1
 
 
-def test_reading_never_goes_back_behind_where_it_first_began(tmp_path: Path) -> None:
-    """However thin feedback becomes: where it began there was enough."""
-    with filled_log(tmp_path / "log", lot(0, 55)) as log:
+def test_the_window_never_extends_before_the_recorded_start(tmp_path: Path) -> None:
+    """There was enough feedback from there on, however sparse it becomes."""
+    with filled_log(tmp_path / "log", labeled(0, 55)) as log:
         pipeline.summaries_of(log, tmp_path / "segments")
         log.append([execution(number) for number in range(100, 300)], durable=True)
         found = pipeline.summaries_of(log, tmp_path / "segments")
         assert (found.first_epoch, found.epoch_index) == (5, 2)
 
 
-def test_a_page_that_is_not_there_yet_is_not_heard_of(tmp_path: Path) -> None:
-    """Nobody can say beforehand where learners began."""
-    lie = make("learning.epoch_started", {"epoch": 5}, source="user/anybody")
-    assert not summaries_of(tmp_path, [lie, *lot(0, 55)]).is_start_recorded
+def test_the_record_of_a_future_epoch_is_ignored(tmp_path: Path) -> None:
+    """No one can know in advance where learners will start."""
+    record = make("learning.epoch_started", {"epoch": 5}, source="user/anybody")
+    assert not summaries_of(tmp_path, [record, *labeled(0, 55)]).is_start_recorded
 
 
-def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
-    """By what its share of the risk is smaller; the workspace's own risk is what decisions tell of."""
+def test_a_later_epoch_needs_more_evidence(tmp_path: Path) -> None:
+    """Thresholds grow as the share shrinks. The decisions contain the workspace's own risk."""
     found = summaries_of(tmp_path, scenario.events()[:30])
     spec, configuration = policy("generate_alerts"), LearnConfiguration()
     decided = [
@@ -137,7 +137,7 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
         for number in (1, 3)
     ]
     assert {each.configuration["risk"] for each in decided} == {configuration.risk}
-    bars = [
+    thresholds = [
         {
             rule.id: rule.evidence.e_value_threshold
             for rule in each.rules
@@ -145,9 +145,9 @@ def test_a_later_page_asks_for_more_evidence(tmp_path: Path) -> None:
         }
         for each in decided
     ]
-    assert bars[0].keys() == bars[1].keys() != set()
-    for rule, bar in bars[0].items():
-        assert bars[1][rule] / bar == pytest.approx(epoch_alpha(1) / epoch_alpha(3), rel=1e-4)
+    assert thresholds[0].keys() == thresholds[1].keys() != set()
+    for rule, threshold in thresholds[0].items():
+        assert thresholds[1][rule] / threshold == pytest.approx(epoch_alpha(1) / epoch_alpha(3), rel=1e-4)
 
 
 def _plain(summaries: Summaries, name: str) -> object:

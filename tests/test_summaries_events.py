@@ -1,4 +1,4 @@
-"""What a learner reads of any event type."""
+"""The events of any type as learners read them."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from poet_runtime.errors import SummaryError
 from tests.builders import SEED_PAYLOADS, filled_log, summaries_of
 
 
-def test_every_feedback_of_the_seed_is_there_in_the_columns_of_its_payload(tmp_path: Path) -> None:
-    """Eighteen types, one row each, envelope first."""
+def test_every_feedback_type_is_read_in_the_columns_of_its_payload(tmp_path: Path) -> None:
+    """Eighteen types have one row each, with the envelope first."""
     events = [
         make(type_, data, source="user/ana", id=f"e{k}") for k, (type_, data) in enumerate(SEED_PAYLOADS)
     ]
@@ -35,8 +35,8 @@ def test_every_feedback_of_the_seed_is_there_in_the_columns_of_its_payload(tmp_p
     )
 
 
-def test_subject_and_context_are_kept_and_rows_come_by_position(tmp_path: Path) -> None:
-    """A context is canonical JSON."""
+def test_subject_and_context_are_kept_in_order_of_position(tmp_path: Path) -> None:
+    """The context is canonical JSON."""
     impacts = [
         make(
             "feature.drift_impact",
@@ -60,7 +60,7 @@ def test_subject_and_context_are_kept_and_rows_come_by_position(tmp_path: Path) 
 
 
 def test_a_log_prefix_has_only_its_own_events(tmp_path: Path) -> None:
-    """Bounded by log position."""
+    """It ends at a log position."""
     noise = {"false_alarms_per_day": 1.0, "window_size": 100, "feature": "a"}
     events = [make("drift.noise_issue", noise, source="user/ana", id=f"e{k}") for k in range(4)]
     with filled_log(tmp_path / "log", events) as log:
@@ -68,8 +68,8 @@ def test_a_log_prefix_has_only_its_own_events(tmp_path: Path) -> None:
     assert summarise(tmp_path / "segments", until=3).events("drift.noise_issue").num_rows == 3
 
 
-def test_a_type_without_events_is_an_empty_table_and_an_unknown_one_an_error(tmp_path: Path) -> None:
-    """The error lists what there is."""
+def test_a_type_without_events_gives_an_empty_table(tmp_path: Path) -> None:
+    """An unknown type is an error that lists the known ones."""
     summaries = summaries_of(tmp_path, [])
     assert summaries.events("alert.response").num_rows == 0
     with pytest.raises(SummaryError, match=r"alert\.respons.*alert\.response"):

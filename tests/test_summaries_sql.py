@@ -1,4 +1,4 @@
-"""The same expressions as SQL for the engines a company has: PostgreSQL and Spark beside DuckDB."""
+"""The expressions of the summaries as SQL for PostgreSQL and Spark in addition to DuckDB."""
 
 from functools import cache
 
@@ -18,25 +18,25 @@ DIALECTS = ("duckdb", "postgres", "pyspark")
 
 
 class SparkOptions(Config):  # type: ignore[misc]  # ibis ships no types for it
-    """What ibis registers when it loads Spark."""
+    """The options that ibis registers when it loads Spark."""
 
     treat_nan_as_null: bool = False
 
 
 @pytest.fixture(autouse=True)
 def spark_without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give ibis the one option that its Spark compiler reads, which loading the engine would set."""
+    """Register the one option that ibis's Spark compiler reads, without loading Spark."""
     monkeypatch.setattr(ibis.options, "pyspark", SparkOptions())
 
 
 def table(name: str) -> ir.Table:
-    """Give the table of an event type, or scores, without any engine behind it."""
+    """Return the table of an event type, or of scores, without an engine."""
     return ibis.table({column.name: column.type for column in columns_of(name)}, name=name.replace(".", "_"))
 
 
 @cache
 def expressions() -> dict[str, ir.Table]:
-    """Name every expression that a learner's summaries are made of."""
+    """Return all expressions of the summaries by name."""
     executions, delays = table("execution.recorded"), table("drift.detection_delay")
     cast_votes = _votes.all_votes(table("drift.validation"), table("drift.false_positive"), delays)
     return {
@@ -55,7 +55,7 @@ def expressions() -> dict[str, ir.Table]:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("name", sorted(expressions()))
 def test_every_expression_compiles_to_plain_sql(name: str, dialect: str) -> None:
-    """No JSON operator, no approximate quantile: what all engines answer alike."""
+    """There are no JSON operators and no approximate quantiles, so all engines give the same result."""
     sql = str(ibis.to_sql(expressions()[name], dialect=dialect)).upper()
     assert sql.startswith(("SELECT", "WITH"))
     for word in ("JSON", "APPROX", "PERCENTILE", "QUANTILE", "RANDOM"):
@@ -63,17 +63,17 @@ def test_every_expression_compiles_to_plain_sql(name: str, dialect: str) -> None
 
 
 def test_the_median_in_postgresql_is_taken_by_rank() -> None:
-    """Word for word: engines interpolate quantiles with different roundings, ranks they answer alike."""
+    """Engines interpolate quantiles with different rounding but agree on ranks."""
     assert median_sql("postgres") == POSTGRES_MEDIAN
 
 
 def test_the_median_in_spark_is_taken_by_rank() -> None:
-    """The same in the other dialect."""
+    """The SQL is the same in Spark's dialect."""
     assert median_sql("pyspark") == SPARK_MEDIAN
 
 
 def median_sql(dialect: str) -> str:
-    """Write the medians of a table of velocities as SQL, with a newline at its end."""
+    """Return the SQL of the medians of a table of velocities, with a newline at its end."""
     seen = ibis.table({"position": "int64", "feature": "string", "data_velocity": "float64"}, name="seen")
     return f"{ibis.to_sql(_windows.median_velocities(seen), dialect=dialect)}\n"
 

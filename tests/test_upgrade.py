@@ -40,7 +40,7 @@ from poet_runtime.registry import (
 )
 from poet_runtime.registry.changes import withdraw
 from tests.answers import QUESTIONS, told
-from tests.test_publish_crash import Dying, copied
+from tests.test_publish_crash import KilledCommands, copied
 
 ARCHIVE = Path(__file__).parent / "data" / "workspace_0_1.tar.xz"
 ROOT = Path(__file__).parents[1]
@@ -134,10 +134,10 @@ def test_an_old_workspace_asks_for_the_upgrade(old: Path) -> None:
     assert "run `poet upgrade`" in status.output
     doctor = json.loads(run(old, "doctor", "--json").stdout)
     assert not doctor["healthy"]
-    ill = {each["check"]: each for each in doctor["findings"] if "`poet upgrade`" in each["next_step"]}
+    unhealthy = {each["check"]: each for each in doctor["findings"] if "`poet upgrade`" in each["next_step"]}
     policies = {name.rpartition("_v")[0] for name in NAMES} - {WINDOW}  # whose module imports nothing
-    assert ill.keys() == {"generated/__init__.py", *policies}
-    assert {each["severity"] for each in ill.values()} == {"problem"}
+    assert unhealthy.keys() == {"generated/__init__.py", *policies}
+    assert {each["severity"] for each in unhealthy.values()} == {"problem"}
     for command in ("plan", "compile"):
         done = run(old, command, DRIFT)
         assert isinstance(done.exception, PublishError)
@@ -540,7 +540,7 @@ def test_a_kill_at_any_step_is_finished_by_the_next_upgrade(small: Path) -> None
     expected = [move.why for move in read_journal(after)]
     outcomes: list[bool] = []
     states: set[frozenset[tuple[str, bytes]]] = set()
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for step in range(1, 1000):
             generated = copied(small, str(step))
             ended = dying.run("upgrade", step, generated)
@@ -569,7 +569,7 @@ def test_a_kill_while_finishing_is_finished_too(small: Path) -> None:
     after = copied(small, "after")
     upgrade_here(after)
     interrupted = 0
-    with Dying() as dying:
+    with KilledCommands() as dying:
         for first in range(12, 90, 18):
             once = copied(small, f"{first}")
             dying.run("upgrade", first, once)

@@ -1,4 +1,4 @@
-"""What judges the judges: mutants that nothing stops fail a build, calls that cost too much are refused."""
+"""Tests of the gates themselves: surviving mutants fail a build, and expensive calls are refused."""
 
 import dataclasses
 import time
@@ -24,12 +24,12 @@ SOURCE = render(policy(WINDOW).version_1("")).source
 
 
 def no_gates(_module: ModuleType, _source: str) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Let everything through."""
+    """Yield no gate."""
     yield from ()
 
 
 def only_slow(module: ModuleType, _source: str) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Look at slow features alone."""
+    """Yield a gate that tests only slow features."""
 
     def attempt() -> None:
         assert module.calculate_adaptive_window("f", 10.0, "low") == 5000
@@ -37,8 +37,8 @@ def only_slow(module: ModuleType, _source: str) -> Iterator[tuple[str, Callable[
     yield "slow_features", attempt
 
 
-def test_every_mutant_is_another_module_that_compiles() -> None:
-    """Each differs from the candidate and from all others, and says where."""
+def test_every_mutant_compiles_and_differs() -> None:
+    """Mutants differ from the candidate and from each other, and have a line."""
     found = mutants(SOURCE)
     assert len({SOURCE, *(each.source for each in found)}) == len(found) + 1
     for each in found:
@@ -47,15 +47,15 @@ def test_every_mutant_is_another_module_that_compiles() -> None:
 
 
 def test_without_gates_every_mutant_that_loads_survives() -> None:
-    """What nobody stops is a survivor, by line and by what was changed."""
+    """Survivors are reported with their line and change."""
     found = mutants(SOURCE)
     strength = strength_of(SOURCE, found, no_gates, None)
     assert strength.mutants == len(found) == len(strength.survivors) + strength.refused.get("import", 0)
     assert any("becomes 5001" in each for each in strength.survivors)
 
 
-def test_what_a_gate_does_not_see_is_compared_before_it_survives() -> None:
-    """A cap that no window reaches is equivalent; another window is refused; what else is left survives."""
+def test_a_mutant_that_passes_the_gates_is_compared() -> None:
+    """A cap above every window is equivalent, another window is refused, and the rest survives."""
     strength = strength_of(SOURCE, mutants(SOURCE), only_slow, BEHAVIOUR)
     assert strength.refused["slow features"] > 0
     assert strength.equivalent > 0
@@ -66,43 +66,43 @@ def test_what_a_gate_does_not_see_is_compared_before_it_survives() -> None:
 
 
 def test_a_survivor_fails_the_build(tmp_path: Path) -> None:
-    """A branch that no decision knows, for names that nobody asks about: no gate would see it change."""
+    """No gate notices a change in a branch without a decision, for names that are never tested."""
     good = check(render(policy(WINDOW).version_1("")))
     hidden = "    # bounds\n    if len(feature_name) > 40:\n        window = window + 0\n"
     source = good.rendered.source.replace("    # bounds\n", hidden)
     bad = CheckedModule(dataclasses.replace(good.rendered, source=source), good.sha256)
     with pytest.raises(ContractBrokenError, match="'mutants'") as raised:
         validate(bad, staging=tmp_path, effort=25)
-    assert "would not be noticed" in str(raised.value)
+    assert "the contract accepts these mutants" in str(raised.value)
     assert raised.value.report.strength is not None
     assert raised.value.report.strength.survivors
 
 
-def heavy(work: str = "much") -> WorkloadCase:
-    """Give a call that has something to do."""
+def workload(work: str = "much") -> WorkloadCase:
+    """Return a call with a workload."""
     return WorkloadCase(work, lambda: ((), {}))
 
 
 def quick() -> int:
-    """Do next to nothing."""
+    """Do almost nothing."""
     return sum(range(1000))
 
 
-def test_a_call_may_take_ten_times_as_long_and_not_more() -> None:
-    """Beside a start of 50 ms; a version that has no champion is only held to its time."""
+def test_a_call_may_take_at_most_ten_times_as_long() -> None:
+    """Plus 50 ms. A version without a champion has only the limit of a call."""
 
     def slow() -> None:
         time.sleep(0.15)
 
-    assert within_budget(quick, quick, [heavy()], call_s=5.0) == 4
-    assert within_budget(slow, slow, [heavy()], call_s=5.0) == 4
-    assert within_budget(slow, None, [heavy()], call_s=5.0) == 4
+    assert within_budget(quick, quick, [workload()], call_s=5.0) == 4
+    assert within_budget(slow, slow, [workload()], call_s=5.0) == 4
+    assert within_budget(slow, None, [workload()], call_s=5.0) == 4
     with pytest.raises(ContractViolation, match="much: takes more than 10 times as long"):
-        within_budget(slow, quick, [heavy()], call_s=5.0)
+        within_budget(slow, quick, [workload()], call_s=5.0)
 
 
-def test_a_call_may_take_four_times_the_memory_and_not_more() -> None:
-    """Beside a start of 32 MiB."""
+def test_a_call_may_take_at_most_four_times_the_memory() -> None:
+    """Plus 32 MiB."""
 
     def greedy() -> Any:
         return bytearray(64 << 20)
@@ -110,13 +110,13 @@ def test_a_call_may_take_four_times_the_memory_and_not_more() -> None:
     def modest() -> None:
         time.sleep(0.1)
 
-    assert within_budget(greedy, greedy, [heavy()], call_s=5.0) == 4
+    assert within_budget(greedy, greedy, [workload()], call_s=5.0) == 4
     with pytest.raises(ContractViolation, match="much: takes more than 4 times the memory"):
-        within_budget(greedy, modest, [heavy()], call_s=5.0)
+        within_budget(greedy, modest, [workload()], call_s=5.0)
 
 
 def test_a_slow_candidate_is_refused_by_its_budget(tmp_path: Path) -> None:
-    """In the sandbox, against the version in force."""
+    """The sandbox compares it with the active version."""
     good = check(render(policy("calculate_feature_importance").version_1("")))
     source = good.rendered.source
     assert "    return base\n" in source
@@ -127,6 +127,6 @@ def test_a_slow_candidate_is_refused_by_its_budget(tmp_path: Path) -> None:
         validate(bad, staging=tmp_path, effort=1, champion=source)
 
 
-def test_the_candidate_of_these_tests_is_sound() -> None:
-    """Else they would show nothing."""
+def test_the_candidate_of_these_tests_works() -> None:
+    """With a defective candidate the other tests would show nothing."""
     assert loaded(SOURCE, "window").calculate_adaptive_window("f", 10.0, "low") == 5000

@@ -219,7 +219,7 @@ def test_what_is_not_there_is_told_of(client: Served, address: str) -> None:
 
 
 def test_who_asks_too_often_waits(tmp_path: Path) -> None:
-    """Machines, people, and strangers who try tokens."""
+    """Machines, people, and addresses that try tokens."""
     slow = Settings(machines=Rate(0.001, 2), people=Rate(0.001, 2), failed_logins=Rate(0.001, 2))
     with served(tmp_path / "ws", slow) as client:
         emitted = [client.post("/v1/events", json=envelope(n)).status_code for n in range(3)]

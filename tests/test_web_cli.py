@@ -27,7 +27,7 @@ def poet(folder: Path, *arguments: str) -> Any:
 
 def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
     """It is printed once, on standard output; the list shows no digest."""
-    made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--source", "monitor/shop")
+    made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--allow-source", "monitor/shop")
     secret = json.loads(made.stdout)["token"]
     found = Tokens(folder / "feedback_log").find(secret)
     assert found is not None
@@ -41,11 +41,19 @@ def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
     assert "no tokens" in poet(folder, "token", "list").stdout
 
 
+def test_an_unknown_role_is_wrong_usage(folder: Path) -> None:
+    """The message lists the roles; the library refuses it as well."""
+    ended = poet(folder, "token", "create", "ana", "--role", "boss")
+    assert ended.exit_code == 2
+    assert "'emit', 'review', 'operate'" in ended.output
+    with pytest.raises(AccessError, match="emit, review, operate"):
+        Tokens(folder / "feedback_log").create("ana", "boss", at="2026-01-01T00:00:00+00:00")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
         (["token", "revoke", "nobody"], AccessError, "existing tokens: none"),
-        (["token", "create", "ana", "--role", "boss"], AccessError, "emit, review, operate"),
         (["serve", "--host", "192.0.2.1"], ServeError, "poet token create"),
         (["serve", "--slack-secret", "nowhere"], ServeError, "cannot be read"),
     ],

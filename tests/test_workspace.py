@@ -1,4 +1,4 @@
-"""The loop end to end: monitor, answer, learn, compile, swap, roll back."""
+"""The whole loop: monitor, label, learn, compile, swap, roll back."""
 
 import os
 import signal
@@ -21,20 +21,20 @@ DAY_S, HOUR_S = 86_400.0, 3600.0
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one workspace for all tests of this module to copy: version 1 is validated once."""
+def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create one workspace that all tests of this module copy, because version 1 is validated only once."""
     folder = tmp_path_factory.mktemp("made") / "w"
     Workspace.create(folder, start="ks").close()
     return folder
 
 
 @pytest.fixture
-def workspace(made: Path, tmp_path: Path) -> Iterator[Workspace]:
-    """Open a copy with a simulated clock and counted execution ids."""
+def workspace(created: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """Open a copy with a simulated clock and numbered execution ids."""
     import itertools
     import shutil
 
-    shutil.copytree(made, tmp_path / "w")
+    shutil.copytree(created, tmp_path / "w")
     hours, ids = itertools.count(), itertools.count(1)
     with Workspace.open(
         tmp_path / "w",
@@ -44,7 +44,7 @@ def workspace(made: Path, tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
-def stretch(seed: int, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
+def window(seed: int, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Draw a week of hourly data with slow waves, and the hours after it."""
     chance = np.random.default_rng(seed)
     noise = chance.standard_normal(7 * 24 + 18)
@@ -56,13 +56,13 @@ def stretch(seed: int, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, d
     return values[cut:] + shift, values[:cut], keywords
 
 
-def monitor_and_answer(workspace: Workspace, runs: int) -> list[DriftResult]:
-    """Run the drift policy and answer every alert truthfully."""
+def monitor_and_label(workspace: Workspace, runs: int) -> list[DriftResult]:
+    """Run the drift policy and label every alert truthfully."""
     detect_drift = workspace.policy("detect_drift")
     results = []
     for seed in range(runs):
         is_drift = seed % 4 == 0
-        current, reference, keywords = stretch(seed, shift=12.0 if is_drift else 0.0)
+        current, reference, keywords = window(seed, shift=12.0 if is_drift else 0.0)
         result = detect_drift(current, reference, feature=f"f{seed % 5}", **keywords)
         workspace.flush()
         if result.drifted:
@@ -72,30 +72,30 @@ def monitor_and_answer(workspace: Workspace, runs: int) -> list[DriftResult]:
     return results
 
 
-def test_answers_teach_a_new_version_that_is_swapped_in(workspace: Workspace) -> None:
-    """Fewer false alarms on the next hundred stretches, the drifts still found, and back again."""
+def test_labels_teach_a_new_version_that_is_swapped_in(workspace: Workspace) -> None:
+    """It has fewer false alarms on the next hundred windows and finds the drifts, until it is rolled back."""
     detect_drift = workspace.policy("detect_drift")
-    before = monitor_and_answer(workspace, 90)
+    before = monitor_and_label(workspace, 90)
     report = workspace.compile(["detect_drift"])
     assert dict(report.versions) == {"detect_drift": 2}
     for version in (1, 2):  # the guard times calls: neither version may pay for imports on a busy machine
-        current, reference, keywords = stretch(0)
+        current, reference, keywords = window(0)
         workspace.registry.version("detect_drift", version)(current, reference, **keywords)
-    after = [detect_drift(c, r, **k) for c, r, k in (stretch(seed) for seed in range(500, 600))]
-    real = [detect_drift(c, r, **k) for c, r, k in (stretch(seed, shift=12.0) for seed in range(600, 630))]
+    after = [detect_drift(c, r, **k) for c, r, k in (window(seed) for seed in range(500, 600))]
+    real = [detect_drift(c, r, **k) for c, r, k in (window(seed, shift=12.0) for seed in range(600, 630))]
     quiet_before = [result.drifted for seed, result in enumerate(before) if seed % 4]
     assert np.mean(quiet_before) > 0.4
     assert np.mean([result.drifted for result in after]) < 0.5 * np.mean(quiet_before)
     assert np.mean([result.drifted for result in real]) > 0.9
     assert {result.policy_version for result in after} == {2}
     assert workspace.rollback("detect_drift") == 1
-    assert detect_drift(*stretch(1)[:2]).policy_version == 1
+    assert detect_drift(*window(1)[:2]).policy_version == 1
     assert workspace.check() == []
 
 
 def test_a_plan_writes_nothing_and_lets_every_policy_learn(workspace: Workspace) -> None:
-    """No policy of ours is without a learner, and the plan says what everything costs."""
-    monitor_and_answer(workspace, 10)
+    """Every built-in policy has a learner, and the plan has the costs."""
+    monitor_and_label(workspace, 10)
     before = sorted(path.name for path in workspace.generated.iterdir())
     plan = workspace.plan()
     assert sorted(path.name for path in workspace.generated.iterdir()) == before
@@ -103,14 +103,14 @@ def test_a_plan_writes_nothing_and_lets_every_policy_learn(workspace: Workspace)
     assert [each.name for each in plan.costs] == ["miss", "false_alarm", "run"]
 
 
-def test_nothing_new_gives_no_new_version(workspace: Workspace) -> None:
-    """A compile without evidence changes no file."""
+def test_a_compile_without_evidence_gives_no_new_version(workspace: Workspace) -> None:
+    """No file changes."""
     assert dict(workspace.compile().versions) == {}
 
 
 def test_every_answer_is_recorded_with_what_replay_needs(workspace: Workspace) -> None:
-    """Scores of all candidates, the profile, propensity; cited by its id."""
-    current, reference, keywords = stretch(3)
+    """The execution has the scores of all candidates, the profile, the propensity and its id."""
+    current, reference, keywords = window(3)
     result = workspace.policy("detect_drift")(current, reference, feature="age", **keywords)
     workspace.flush()
     (stored,) = workspace.log.read()
@@ -121,7 +121,7 @@ def test_every_answer_is_recorded_with_what_replay_needs(workspace: Workspace) -
 
 
 def test_a_sample_that_cannot_be_compared_is_recorded_too(workspace: Workspace) -> None:
-    """Nothing is lost because data were missing."""
+    """Missing data lose no execution."""
     result = workspace.policy("detect_drift")(np.full(10, np.nan), np.arange(100.0))
     workspace.flush()
     assert result.reason == "current is all missing"
@@ -130,13 +130,13 @@ def test_a_sample_that_cannot_be_compared_is_recorded_too(workspace: Workspace) 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_records_its_own_answers(workspace: Workspace) -> None:
-    """Parent and child both answer; both answers are in the log, each once."""
+    """Parent and child both answer, and each answer is in the log once."""
     detect_drift = workspace.policy("detect_drift")
     detect_drift([1.0, 2.0] * 20, [1.0, 2.0] * 20)
     workspace.flush()
     child = os.fork()
     if child == 0:
-        # ids are counted here, so the child must count on
+        # ids are numbered here, so the child must continue the numbering
         detect_drift([1.0, 2.0] * 20, [1.0, 2.0] * 20)
         workspace.flush()
         os._exit(0)
@@ -144,8 +144,8 @@ def test_a_forked_child_records_its_own_answers(workspace: Workspace) -> None:
     assert [stored.event.id for stored in workspace.log.read()] == ["x1", "x2"]
 
 
-def test_silences_are_audited_at_the_configured_rate() -> None:
-    """Uniformly, by the id alone."""
+def test_non_alerts_are_audited_at_the_configured_rate() -> None:
+    """The choice is uniform and depends only on the id."""
     from poet.workspace.recording import is_audited
 
     audited = sum(is_audited(f"x{row}", 0.02) for row in range(20_000))
@@ -153,14 +153,14 @@ def test_silences_are_audited_at_the_configured_rate() -> None:
 
 
 def test_the_generated_package_is_importable(workspace: Workspace) -> None:
-    """`from generated import detect_drift`, as any module."""
+    """The statement is `from generated import detect_drift`."""
     code = "from generated import detect_drift; print(detect_drift([1.0] * 9, [1.0] * 9).policy_version)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=workspace.path, capture_output=True, check=True)
     assert ended.stdout.strip() == b"1"
 
 
 def test_a_refused_event_changes_nothing(workspace: Workspace) -> None:
-    """The log stays as it is."""
+    """The log is unchanged."""
     with pytest.raises(EventError):
         workspace.emit("drift.validation", {"execution_id": "x"})
     workspace.flush()
@@ -168,14 +168,14 @@ def test_a_refused_event_changes_nothing(workspace: Workspace) -> None:
 
 
 def test_a_folder_without_a_workspace_is_an_error_with_a_next_step(tmp_path: Path) -> None:
-    """It names the command to run."""
+    """The error names the command to run."""
     with pytest.raises(WorkspaceError, match="poet init"):
         Workspace.open(tmp_path)
 
 
-def test_a_misspelt_setting_is_an_error(made: Path, tmp_path: Path) -> None:
-    """Nothing in poet.toml is ignored in silence."""
-    text = (made / "poet.toml").read_text().replace("risk =", "risc =")
+def test_a_misspelled_setting_is_an_error(created: Path, tmp_path: Path) -> None:
+    """No setting of poet.toml is silently ignored."""
+    text = (created / "poet.toml").read_text().replace("risk =", "risc =")
     (tmp_path / "poet.toml").write_text(text)
     with pytest.raises(WorkspaceError, match="risc"):
         Workspace.open(tmp_path)
@@ -189,9 +189,9 @@ Workspace.open(sys.argv[1]).compile(["detect_drift"])
 """
 
 
-def test_a_compile_that_is_killed_at_random_leaves_the_old_version_active(workspace: Workspace) -> None:
-    """Or the new one, when it was that far; the next run recovers by itself."""
-    monitor_and_answer(workspace, 90)
+def test_a_killed_compile_leaves_the_old_or_the_new_version_active(workspace: Workspace) -> None:
+    """The next compile recovers."""
+    monitor_and_label(workspace, 90)
     workspace.flush()
     chance = np.random.default_rng(1)
     command = [sys.executable, "-c", COMPILING, str(workspace.path)]
@@ -211,7 +211,7 @@ def test_a_compile_that_is_killed_at_random_leaves_the_old_version_active(worksp
     assert workspace.check() == []
 
 
-def test_a_workspace_is_opened_by_a_path_or_by_its_text(made: Path) -> None:
-    """Both are how Python names a folder."""
-    with Workspace(str(made)) as workspace:
-        assert workspace.path == made
+def test_a_workspace_is_opened_by_a_path_or_a_string(created: Path) -> None:
+    """Python names folders by both."""
+    with Workspace(str(created)) as workspace:
+        assert workspace.path == created

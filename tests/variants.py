@@ -1,4 +1,4 @@
-"""Hand-written modules: each a few edits of a golden one, and the gate that they come to."""
+"""Variants of golden modules, each made by a few edits, and the gate that refuses them."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ PASSED = "none"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Good:
-    """A module that says the same in other words."""
+    """An equivalent module."""
 
     what: str
     edits: tuple[tuple[str, str], ...]
@@ -28,9 +28,9 @@ class Good:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bad:
-    """A module that must never answer a call.
+    """A module that must never be published.
 
-    `gate` is the first that refuses it; `behind` the one that would, were there no dialect.
+    `gate` is the first gate that refuses it, and `behind` the one that refuses it without the dialect.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Bad:
 
 
 def edited(name: str, variant: Bad | Good) -> RenderedModule:
-    """Give the golden module of a policy with the edits; one that does not fit exactly once is an error."""
+    """Return the golden module of a policy with the edits, each of which must match exactly once."""
     folder = POLICIES / name / "golden" / variant.case
     decisions = decode((folder / "decisions.json").read_bytes())
     source = (folder / f"{name}_v{decisions.version}.py").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def gate_of(
     limits: Limits | None = None,
     has_dialect: bool = True,
 ) -> tuple[str, str]:
-    """Give the gate that refuses a module and what it says, or `PASSED`."""
+    """Return the gate that refuses a module and its message, or `PASSED`."""
     name = module.decisions.policy
     if has_dialect:
         try:

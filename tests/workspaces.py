@@ -1,4 +1,4 @@
-"""A workspace in a moment: the versions 1 of this repository's own, which are published and checked."""
+"""A workspace without a compile: copies of version 1 of this repository, which are published and checked."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ GENERATED = Path(__file__).parents[1] / "generated"
 
 
 def first_workspace(folder: Path, *, without: tuple[str, ...] = (), threshold: int = 10) -> Path:
-    """Make a workspace, start = ks, with version 1 of every policy but some."""
+    """Create a workspace, start = ks, with version 1 of every policy except some."""
     document = read_document(GENERATED)
     policies = {
         name: msgspec.structs.replace(entry, active=1, previous=None, versions={"1": entry.versions["1"]})

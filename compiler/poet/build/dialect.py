@@ -318,10 +318,10 @@ def _bound(tree: Tree) -> frozenset[str]:
 
 def _used(tree: Tree) -> Iterator[tuple[str, int]]:
     """Yield every name that is read, called or used as an annotation, with its line."""
-    spoken: set[int] = set()
+    labels: set[int] = set()
     for node, line in tree.nodes:
-        spoken.update(id(each) for each in _labels(node))
-        if isinstance(node, cst.Name) and id(node) not in spoken:
+        labels.update(id(each) for each in _labels(node))
+        if isinstance(node, cst.Name) and id(node) not in labels:
             yield node.value, line
 
 
@@ -478,7 +478,7 @@ def declarations(tree: Tree) -> Iterator[Refusal]:
         if isinstance(each.value, cst.SimpleString)
     ]
     if names != [tree.policy]:
-        yield Refusal(1, f"exports {names!r}", f'say __all__ = ["{tree.policy}"]')
+        yield Refusal(1, f"exports {names!r}", f'write __all__ = ["{tree.policy}"]')
     if not isinstance(values.get("VERSION"), cst.Integer):
         yield Refusal(1, "has no whole number VERSION", "say VERSION = and the version's number")
 

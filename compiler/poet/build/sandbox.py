@@ -74,7 +74,7 @@ def run(job: Job, staging: Path) -> JobResult:
         try:
             process.communicate(msgspec.json.encode(job), timeout=job.limits.wall_s)
         except subprocess.TimeoutExpired:
-            return _failed(f"did not come back within {job.limits.wall_s:g} s")
+            return _failed(f"did not finish within {job.limits.wall_s:g} s")
         finally:
             _end(process)
         output.seek(0)
@@ -102,7 +102,7 @@ def _parsed(output: bytes, password: str, code: int, errors: bytes) -> JobResult
     except msgspec.DecodeError:
         tail = errors[-4096:].decode(errors="replace").strip().splitlines()[-1:]
         return _failed(f"{_how_it_ended(code)}{': ' + tail[0] if tail else ''}")
-    return result if result.password == password else _failed("it gave an answer of its own")
+    return result if result.password == password else _failed("the candidate forged a result")
 
 
 def _failed(why: str) -> JobResult:

@@ -97,7 +97,7 @@ def comment(value: object) -> Source:
         The value is not a text.
     """
     if not isinstance(value, str):
-        raise RenderError(f"{_shortened(value)} is not a text; a comment is one")
+        raise RenderError(f"{_shortened(value)} is not a text; a comment must be a text")
     shown = "".join(map(_spoken, value[: _COMMENT_LENGTH + 1]))
     shown = shown.strip()
     return Source(shown if len(shown) <= _COMMENT_LENGTH else shown[: _COMMENT_LENGTH - 1].rstrip() + "…")
@@ -172,7 +172,7 @@ def _whole(value: int) -> str:
 
 def _float(value: float) -> str:
     if not math.isfinite(value):
-        raise RenderError(f"{value!r} has no literal; a learned number is finite, hold the rule instead")
+        raise RenderError(f"{value!r} is not finite and has no literal; keep the rule as a candidate")
     return repr(float(value)).replace("e+", "e")
 
 

@@ -1,9 +1,13 @@
 """`poet COMMAND`: the command group, error handling and exit statuses."""
 
+import inspect
+import itertools
 import os
 import sys
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,18 +19,61 @@ from poet.cli import export as _export
 from poet.cli import feedback as _feedback
 from poet.cli import registry as _registry
 from poet.cli import report as _report
-from poet.cli import rules as _words
+from poet.cli import rules as _rules
 from poet.cli import serve as _serve
 from poet.cli import setup as _setup
 from poet.cli import watch as _watch
+from poet.cli.options import FOLDER
 from poet_runtime.errors import PoetError, needs_compiler
 
+SECTIONS: Final[Mapping[str, Sequence[click.Command]]] = {
+    "Start": (_setup.init, _setup.demo, _setup.status, _doctor.doctor, _completion.completion),
+    "Feedback": (_feedback.emit, _feedback.import_),
+    "Review and compile": (
+        _compile.plan,
+        _compile.compile_,
+        _watch.watch,
+        _compile.diff,
+        _compile.explain,
+        _report.report,
+        _compile.validate,
+        _rules.verify,
+    ),
+    "Override rules": (_rules.pin, _rules.veto, _rules.release, _rules.pins),
+    "Operate": (
+        _registry.activate,
+        _registry.rollback,
+        _registry.shadow,
+        _registry.canary,
+        _serve.serve,
+        _serve.token,
+        _setup.upgrade,
+    ),
+    "Share": (_bundle.keygen, _bundle.bundle, _bundle.pull, _export.export),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class SectionedGroup(click.Group):
+    """A group whose help lists the commands by section, in the order of their use."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands of each section with their summaries, aligned over all sections."""
+        widest = max(len(name) for name in self.list_commands(ctx))
+        limit = formatter.width - widest - 6
+        for title, commands in SECTIONS.items():
+            rows = [(f"{each.name:<{widest}}", each.get_short_help_str(limit)) for each in commands]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--workspace",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path(),
     show_default="the current folder",
     help="The workspace folder.",
@@ -57,19 +104,20 @@ def _note_json(context: click.Context, _option: click.Parameter, as_json: Any) -
 
 
 def _finished(command: click.Command) -> click.Command:
-    r"""Accept --workspace and --json after the command too, and preserve the lines of its examples.
+    r"""Accept --workspace and --json after the command too, and set off the examples of its help.
 
-    Click expects a backspace character before an example; a raw docstring contains ``\b`` as two characters.
+    Click keeps the lines of a paragraph that begins with a backspace character; a raw docstring contains
+    ``\b`` as two characters.
     """
-    command.help = (command.help or "").replace("\\b", "\b")
+    text, _, examples = inspect.cleandoc(command.help or "").partition("\\b\n")
+    command.help = f"{text}\b\nExamples:\n{textwrap.indent(examples, '  ')}"
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         _finished(each)
     if not isinstance(command, click.Group):
-        path = click.Path(path_type=Path, file_okay=False)
         command.params += [
             click.Option(
                 ["--workspace"],
-                type=path,
+                type=FOLDER,
                 expose_value=False,
                 callback=_note_folder,
                 help="The workspace folder.",
@@ -85,21 +133,8 @@ def _finished(command: click.Command) -> click.Command:
     return command
 
 
-for command in (
-    *_setup.COMMANDS,
-    *_doctor.COMMANDS,
-    *_feedback.COMMANDS,
-    *_compile.COMMANDS,
-    *_report.COMMANDS,
-    *_registry.COMMANDS,
-    *_words.COMMANDS,
-    *_watch.COMMANDS,
-    *_bundle.COMMANDS,
-    *_export.COMMANDS,
-    *_serve.COMMANDS,
-    *_completion.COMMANDS,
-):
-    app.add_command(command)
+for _command in itertools.chain.from_iterable(SECTIONS.values()):
+    app.add_command(_command)
 _finished(app)
 
 

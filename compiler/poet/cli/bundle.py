@@ -1,24 +1,25 @@
-"""The commands `key`, `bundle` and `pull`."""
+"""The commands `keygen`, `bundle` and `pull`."""
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from poet.cli.options import FILE, FOLDER, with_out
 from poet.cli.output import note, show
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FILE)
 @click.pass_obj
-def key(settings: dict[str, Any], file: Path) -> None:
+def keygen(settings: dict[str, Any], file: Path) -> None:
     r"""Create a key pair for signing bundles.
 
     The private key is written to FILE. The public key is printed for `poet pull --trust`.
 
     \b
-    poet key signing.pem > trusted
+    poet keygen signing.pem > trusted
     """
     from poet.distribute import make_key  # noqa: PLC0415 -- `poet --help` must not import what it does not need
 
@@ -29,8 +30,8 @@ def key(settings: dict[str, Any], file: Path) -> None:
 
 @click.command()
 @click.argument("policies", nargs=-1)
-@click.option("--key", "key_file", type=click.Path(path_type=Path, dir_okay=False), required=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--key", "key_file", type=FILE, required=True, help="The private key that signs the bundle.")
+@with_out(required=True)
 @click.pass_obj
 def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, out: Path) -> None:
     r"""Write the active versions to one signed file.
@@ -70,10 +71,16 @@ def bundle(settings: dict[str, Any], policies: tuple[str, ...], key_file: Path, 
 
 @click.command()
 @click.argument("source")
-@click.option("--trust", multiple=True, required=True, help="A public key printed by `poet key`; repeatable.")
+@click.option(
+    "--trust",
+    multiple=True,
+    required=True,
+    metavar="KEY",
+    help="A public key printed by `poet keygen`; repeatable.",
+)
 @click.option(
     "--into",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("pulled"),
     show_default=True,
     help="The folder that serves the pulled versions.",
@@ -128,6 +135,3 @@ def _requirement(text: str) -> tuple[str, int]:
     if not policy or not number.isdecimal():
         raise click.UsageError(f"--require-version {text!r}: expected POLICY=N, as in detect_drift=3")
     return policy, int(number)
-
-
-COMMANDS: Final = (key, bundle, pull)

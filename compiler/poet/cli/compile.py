@@ -3,31 +3,23 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from poet.cli.output import Format, as_format, note, note_broken_packages, show, show_review
+from poet.cli.options import FILE, with_check, with_engine, with_format, with_out, with_share
+from poet.cli.output import Format, note, note_broken_packages, show, show_review
 
 if TYPE_CHECKING:
     from poet.review.document import PlanDocument
 
 
-with_engine = click.option(
-    "--engine",
-    type=click.Choice(["duckdb", "spark"]),
-    help="The engine that summarizes the log; default: from poet.toml.",
-)
-
-
 @click.command()
 @click.argument("policies", nargs=-1)
 @click.option("--exit-code", is_flag=True, help="Exit with status 1 if there are changes.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `poet compile FILE`."
-)
+@with_out()
 @with_engine
-@as_format
+@with_format
 @click.pass_obj
 def plan(
     settings: dict[str, Any],
@@ -40,12 +32,12 @@ def plan(
 ) -> None:
     r"""Show what a compile would change, and why.
 
-    No version is written. With --out, the plan is saved.
+    No version is written. With --out, the plan is saved for `poet compile --plan-file`.
 
     \b
-    poet plan                     for all policies
-    poet plan detect_drift --out plan.json && poet compile plan.json
-    poet plan --format markdown   for a comment on a pull request
+    poet plan                     # for all policies
+    poet plan --format markdown   # for a comment on a pull request
+    poet plan detect_drift --out plan.json && poet compile --plan-file plan.json
     """
     from poet.review.changes import plan_document  # noqa: PLC0415
     from poet.review.text import plan_lines  # noqa: PLC0415
@@ -64,48 +56,48 @@ def plan(
 
 @click.command(name="compile")
 @click.argument("policies", nargs=-1)
-@click.option("--check", is_flag=True, help="Only check that the generated files match their manifests.")
+@click.option("--plan-file", type=FILE, default=None, help="Apply a plan that `poet plan --out` saved.")
+@with_check
 @click.option("--no-activate", is_flag=True, help="Publish, but keep the old versions active.")
-@click.option("--shadow", is_flag=True, help="Publish, and run the new versions as shadows.")
 @click.option(
-    "--canary",
-    type=float,
+    "--rollout",
+    type=click.Choice(["shadow", "canary"]),
     default=None,
-    metavar="SHARE",
-    help="Publish, and activate them for a share of the features.",
+    help="Publish, and run the new versions as shadows or canaries.",
 )
+@with_share
 @with_engine
-@as_format
+@with_format
 @click.pass_obj
 def compile_(
     settings: dict[str, Any],
     policies: tuple[str, ...],
     *,
+    plan_file: Path | None,
     check: bool,
     no_activate: bool,
-    shadow: bool,
-    canary: float | None,
+    rollout: Literal["shadow", "canary"] | None,
+    share: float,
     engine: Literal["duckdb", "spark"] | None,
     format_: Format | None,
 ) -> None:
     r"""Learn from feedback and publish new versions.
 
-    Changed policies are learned, rendered, checked, validated, published and activated. Instead of POLICIES,
-    you can pass a plan saved by `poet plan --out FILE.json`. It is applied exactly or not at all.
+    Changed policies are learned, rendered, checked, validated, published and activated. A saved plan is
+    applied exactly or not at all. With --check, generated files are only compared with their manifests.
 
     \b
-    poet compile                  all policies
-    poet compile --canary 0.1     start with a tenth of the features
-    poet compile --check          in CI
+    poet compile                  # all policies
+    poet compile --check          # in CI
+    poet compile --plan-file plan.json
+    poet compile --rollout canary --share 0.1
     poet compile --format markdown > comment.md
     """
     from poet.review.changes import plan_document  # noqa: PLC0415
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
     from poet_runtime.errors import ValidationError  # noqa: PLC0415
 
-    if shadow + no_activate + (canary is not None) > 1:
-        raise click.UsageError("--shadow, --canary and --no-activate are mutually exclusive")
-    rollout: Literal["shadow", "canary"] | None = "shadow" if shadow else None if canary is None else "canary"
+    _require_compatible(policies, plan_file, is_rollout=rollout is not None, no_activate=no_activate)
     note_broken_packages()
     with Workspace.open(settings["folder"]) as workspace:
         if check:
@@ -113,11 +105,11 @@ def compile_(
             return
         try:
             report = workspace.compile(
-                () if _saved(policies) else policies,
-                plan_file=_saved(policies),
+                policies,
+                plan_file=plan_file,
                 activate=not no_activate,
                 rollout=rollout,
-                share=0.1 if canary is None else canary,
+                share=share,
                 engine=engine,
                 progress=lambda stage: note(f"  {stage}"),
             )
@@ -140,11 +132,15 @@ def compiled_lines(document: "PlanDocument", now: str, *, with_source: bool = Fa
         yield f"published {policy} version {number}{now}"
 
 
-def _saved(policies: tuple[str, ...]) -> Path | None:
-    files = [name for name in policies if name.endswith(".json")]
-    if files and len(policies) > 1:
-        raise click.UsageError("pass either one saved plan or policy names")
-    return Path(files[0]) if files else None
+def _require_compatible(
+    policies: tuple[str, ...], plan_file: Path | None, *, is_rollout: bool, no_activate: bool
+) -> None:
+    if is_rollout and no_activate:
+        raise click.UsageError("--rollout and --no-activate are mutually exclusive; pass one of them")
+    if plan_file is not None and policies:
+        raise click.UsageError("--plan-file names its policies; pass either a saved plan or policy names")
+    if files := [name for name in policies if name.endswith(".json")]:
+        raise click.UsageError(f"{files[0]} is not a policy; pass a saved plan as --plan-file {files[0]}")
 
 
 def _check(settings: dict[str, Any], workspace: Any) -> None:
@@ -169,7 +165,7 @@ def _check(settings: dict[str, Any], workspace: Any) -> None:
 @click.argument("policy")
 @click.argument("old", type=int, required=False)
 @click.argument("new", type=int, required=False)
-@as_format
+@with_format
 @click.pass_obj
 def diff(
     settings: dict[str, Any], policy: str, old: int | None, new: int | None, *, format_: Format | None
@@ -179,7 +175,7 @@ def diff(
     The default compares the active version with the one it revises.
 
     \b
-    poet diff detect_drift        what the active version changed
+    poet diff detect_drift        # what the active version changed
     poet diff detect_drift 1 3
     poet diff detect_drift --format markdown > comment.md
     """
@@ -219,11 +215,23 @@ def explain(settings: dict[str, Any], policy: str, rule: str | None) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--policy", default=None, help="Default: the file's name without its version.")
-@click.option("--effort", default=100, show_default=True, help="Examples per property.")
+@click.argument("file", type=FILE)
+@click.option(
+    "--policy",
+    default=None,
+    show_default="the file's name without its version",
+    metavar="POLICY",
+    help="The policy whose contract applies.",
+)
+@click.option(
+    "--max-examples",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Examples per property.",
+)
 @click.pass_obj
-def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: int) -> None:
+def validate(settings: dict[str, Any], file: Path, policy: str | None, max_examples: int) -> None:
     r"""Check a module against the contract of a policy.
 
     \b
@@ -235,13 +243,10 @@ def validate(settings: dict[str, Any], file: Path, policy: str | None, effort: i
 
     name = policy or file.stem.rpartition("_v")[0] or file.stem
     with tempfile.TemporaryDirectory(prefix="poet-staging-") as staging:
-        report = validate_file(name, file, staging=Path(staging), effort=effort)
+        report = validate_file(name, file, staging=Path(staging), effort=max_examples)
     lines = [f"{'+' if gate.passed else '-'} {gate.name} ({gate.examples} calls)" for gate in report.gates]
     lines += [gate.counterexample for gate in report.gates if not gate.passed]
     lines.append(f"{file} {'keeps' if report.passed else 'breaks'} the contract of {name}")
     show(as_json=settings["json"], document=msgspec.to_builtins(report), lines=lines)
     if not report.passed:
         raise click.exceptions.Exit(1)
-
-
-COMMANDS: Final = (plan, compile_, diff, explain, validate)

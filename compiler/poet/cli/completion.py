@@ -192,6 +192,3 @@ def _words(command: click.Command, subcommands: dict[str, str]) -> Words:
 
 def _brief(command: click.Command) -> str:
     return command.get_short_help_str(limit=80)
-
-
-COMMANDS: Final = (completion,)

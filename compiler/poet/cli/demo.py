@@ -17,7 +17,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from poet.cli.output import command_line
 from poet.review.text import rule_lines
+from poet.review.words import counted
 from poet.spec import policy
 from poet.workspace import pipeline
 from poet.workspace.workspace import Report, Workspace
@@ -27,7 +29,7 @@ DATA: Final = Path(__file__).parent / "demo_data"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DriftCase:
     """A reference and a current window of one series, and whether operators saw a change between them."""
 
     series: str
@@ -61,7 +63,7 @@ class _Row(msgspec.Struct):
     period_s: float
 
 
-def load_cases() -> list[Case]:
+def load_cases() -> list[DriftCase]:
     """Return all shipped cases in file order."""
     import pyarrow.parquet as pq  # noqa: PLC0415 -- only the demo reads it
 
@@ -74,7 +76,7 @@ def load_cases() -> list[Case]:
     return [_case(row, starts[row.series], values, labelled) for row in rows]
 
 
-def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[np.bool_]) -> Case:
+def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[np.bool_]) -> DriftCase:
     reference = np.arange(*row.reference)
     if row.kind == "incident":
         # the reference of an incident is the data before it, without earlier incidents
@@ -82,7 +84,7 @@ def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[
     current = np.arange(*row.current)
     reference, current = (index[np.isfinite(values[start + index])] for index in (reference, current))
     step = row.sampling_s or 1.0
-    return Case(
+    return DriftCase(
         series=row.series,
         group=row.group,
         is_drift=row.is_drift,
@@ -94,13 +96,14 @@ def _case(row: _Row, start: int, values: NDArray[np.float64], labelled: NDArray[
     )
 
 
-PATTERN: Final = "detect_drift"
+POLICY: Final = "detect_drift"
 STARTS_AT: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 HOUR_S: Final = 3600.0
-ANSWERS_A_COMPILE: Final = 20
+LABELS_PER_COMPILE: Final = 20
 HELD_OUT_SHARE: Final = 1 / 3
 REPORTED_MISSES: Final = 0.5  # share of the drifts without an alert that people discover
 SEED: Final = 5
+SCORED_VERSIONS: Final = 3  # the first, the last, and a workspace without feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,10 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class LearnedVersion:
     """A version learned from the labels so far."""
 
-    answers: int
+    labels: int
     executions: int
     version: int
     report: Report
@@ -150,10 +153,11 @@ class Demo:
     """The outcome of the demo."""
 
     folder: Path
+    series: int = 0
     executions: int = 0
-    answers: int = 0
+    labels: int = 0
     alerts_by_twenty: list[tuple[int, float]] = field(default_factory=list)
-    taught: list[Taught] = field(default_factory=list)
+    versions: list[LearnedVersion] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
 
 
@@ -165,32 +169,32 @@ class _Clock:
         return self.now
 
 
-def run_demo(
-    folder: Path,
-    *,
-    say: Callable[[str], None] = lambda _: None,
-    learned: Callable[[Taught], None] = lambda _: None,
-) -> Demo:
+Progress = Callable[[str, int, int], None]  # the current step, executions so far, and their number
+
+
+def run_demo(folder: Path, *, progress: Progress = lambda _step, _done, _of: None) -> Demo:
     """Run the demo in a folder that does not exist yet.
 
     Only executions that a person could label are labeled: alerts, randomly audited non-alerts, and half of
     the missed drifts. Everything is seeded, so two runs write the same events.
     """
-    teaching, held_out = split_cases(load_cases())
+    training, held_out = split_cases(load_cases())
     clock, ids = _Clock(), itertools.count(1)
-    say("creating a workspace with the common baseline: KS, p < 0.05")
+    count = len(training) + SCORED_VERSIONS * len(held_out)
+    progress("creating a workspace", 0, count)
     with Workspace.create(
         folder, start="ks", clock=clock, new_execution_id=lambda: f"demo-{next(ids):04d}"
     ) as workspace:
-        say(f"monitoring {len(teaching)} windows of {len({case.series for case in teaching})} real series")
-        demo = Demo(folder)
-        _teach(demo, workspace, teaching, clock, learned)
-        say(f"scoring on {len(held_out)} windows of other series without feedback")
-        demo.scores = _scores(workspace, held_out)
+        demo = Demo(folder, series=len({case.series for case in training}))
+        _learn(demo, workspace, training, clock, lambda step, done: progress(step, done, count))
+        done = itertools.count(len(training))
+        demo.scores = _scores(
+            workspace, held_out, lambda: progress("scoring on other series", next(done), count)
+        )
     return demo
 
 
-def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+def split_cases(cases: Sequence[DriftCase]) -> tuple[list[DriftCase], list[DriftCase]]:
     """Split cases by group into a training and a test set.
 
     The training set is ordered so that the series alternate, as in a fleet of monitors.
@@ -199,47 +203,52 @@ def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     def share(text: str) -> float:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
-    teaching = [case for case in cases if share(case.group) >= HELD_OUT_SHARE]
+    training = [case for case in cases if share(case.group) >= HELD_OUT_SHARE]
     held_out = [case for case in cases if share(case.group) < HELD_OUT_SHARE]
-    order = np.random.default_rng(SEED).permutation(len(teaching))
-    return [teaching[row] for row in order], held_out
+    order = np.random.default_rng(SEED).permutation(len(training))
+    return [training[row] for row in order], held_out
 
 
-def _teach(
-    demo: Demo, workspace: Workspace, cases: Sequence[Case], clock: _Clock, learned: Callable[[Taught], None]
+def _learn(
+    demo: Demo,
+    workspace: Workspace,
+    cases: Sequence[DriftCase],
+    clock: _Clock,
+    progress: Callable[[str, int], None],
 ) -> None:
-    detect_drift = workspace.policy(PATTERN)
+    detect_drift = workspace.policy(POLICY)
     chance = np.random.default_rng(SEED)
     recent: list[bool] = []
     for case in cases:
         clock.now += HOUR_S
         result = detect_drift(case.current, case.reference, **case.arguments)
         demo.executions += 1
+        progress("monitoring real series", demo.executions)
         if not case.is_drift:
             recent.append(result.drifted)
-        if _answer(workspace, case, result, clock.now, is_reported=chance.random() < REPORTED_MISSES):
-            demo.answers += 1
-            if demo.answers % ANSWERS_A_COMPILE == 0:
-                demo.alerts_by_twenty.append((demo.answers, float(np.mean(recent[-40:]))))
-                report = workspace.compile([PATTERN])
-                if PATTERN in report.versions:
-                    number = report.versions[PATTERN]
-                    demo.taught.append(Taught(demo.answers, demo.executions, number, report))
-                    learned(demo.taught[-1])
+        if _label(workspace, case, result, clock.now, is_reported=chance.random() < REPORTED_MISSES):
+            demo.labels += 1
+            if demo.labels % LABELS_PER_COMPILE == 0:
+                demo.alerts_by_twenty.append((demo.labels, float(np.mean(recent[-40:]))))
+                progress("learning from labels", demo.executions)
+                report = workspace.compile([POLICY])
+                if POLICY in report.versions:
+                    number = report.versions[POLICY]
+                    demo.versions.append(LearnedVersion(demo.labels, demo.executions, number, report))
     workspace.flush()
 
 
-def _answer(workspace: Workspace, case: Case, result: Any, now: float, *, is_reported: bool) -> bool:
+def _label(workspace: Workspace, case: DriftCase, result: Any, now: float, *, is_reported: bool) -> bool:
     """Emit the label that a person would give; return whether there was one."""
     workspace.flush()  # labels follow the recorded execution, and a seeded log must have one order
     cited = {"execution_id": result.execution_id}
-    who, identity = "user/demo", f"answer-{result.execution_id}"
+    source, identity = "user/demo", f"answer-{result.execution_id}"
     if result.drifted and not case.is_drift:
         said = cited | {"reason": "nothing had changed", "wasted_investigation_time": "2_hours"}
-        workspace.emit("drift.false_positive", said, source=who, id=identity, time=now)
+        workspace.emit("drift.false_positive", said, source=source, id=identity, time=now)
     elif result.drifted or result.audit:
         said = cited | {"feature": case.series, "was_real_drift": case.is_drift}
-        workspace.emit("drift.validation", said, source=who, id=identity, time=now)
+        workspace.emit("drift.validation", said, source=source, id=identity, time=now)
     elif case.is_drift and is_reported:
         hours = max(float(case.current_times[-1] - case.current_times[0]) / HOUR_S, 1.0)
         said = cited | {
@@ -250,21 +259,21 @@ def _answer(workspace: Workspace, case: Case, result: Any, now: float, *, is_rep
             "data_velocity": len(case.current) / hours,
             "feature": case.series,
         }
-        workspace.emit("drift.detection_delay", said, source=who, id=identity, time=now)
+        workspace.emit("drift.detection_delay", said, source=source, id=identity, time=now)
     else:
         return False
     return True
 
 
-def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
-    last = workspace.registry.active(PATTERN)
-    first = workspace.registry.version(PATTERN, 1)
-    scores = [_score("v1: KS, p < 0.05", first, cases)]
+def _scores(workspace: Workspace, cases: Sequence[DriftCase], tick: Callable[[], None]) -> list[Score]:
+    last = workspace.registry.active(POLICY)
+    first = workspace.registry.version(POLICY, 1)
+    scores = [_score("v1: KS, p < 0.05", first, cases, tick)]
     if last > 1:
-        learned = workspace.registry.version(PATTERN, last)
-        scores.append(_score(f"v{last}: learned from labels", learned, cases))
+        learned = workspace.registry.version(POLICY, last)
+        scores.append(_score(f"v{last}: learned from labels", learned, cases, tick))
     with tempfile.TemporaryDirectory(prefix="poet-demo-") as name:
-        decisions = policy(PATTERN).version_1("calibrated")
+        decisions = policy(POLICY).version_1("calibrated")
         pipeline.apply(
             [pipeline.PolicyPlan(decisions, decisions)],
             Path(name),
@@ -274,13 +283,18 @@ def _scores(workspace: Workspace, cases: Sequence[Case]) -> list[Score]:
             at="",
             max_examples=10,
         )
-        untaught = Registry(Path(name)).version(PATTERN, 1)
-        scores.append(_score("start = calibrated, no feedback", untaught, cases))
+        without_feedback = Registry(Path(name)).version(POLICY, 1)
+        scores.append(_score("start = calibrated, no feedback", without_feedback, cases, tick))
     return scores
 
 
-def _score(name: str, detect_drift: Callable[..., Any], cases: Sequence[Case]) -> Score:
-    drifted = [detect_drift(case.current, case.reference, **case.arguments).drifted for case in cases]
+def _score(
+    name: str, detect_drift: Callable[..., Any], cases: Sequence[DriftCase], tick: Callable[[], None]
+) -> Score:
+    drifted = []
+    for case in cases:
+        tick()
+        drifted.append(detect_drift(case.current, case.reference, **case.arguments).drifted)
     truth = [case.is_drift for case in cases]
     found = sum(one and other for one, other in zip(drifted, truth, strict=True))
     return Score(name, len(cases), sum(drifted), sum(drifted) - found, found, sum(truth))
@@ -289,10 +303,10 @@ def _score(name: str, detect_drift: Callable[..., Any], cases: Sequence[Case]) -
 WIDTH: Final = 40
 
 
-def learned_lines(taught: Taught) -> Iterator[str]:
+def _learned_lines(learned: LearnedVersion) -> Iterator[str]:
     """Yield lines about what a newly published version learned."""
-    yield f"· after {taught.answers} labels of {taught.executions} executions: version {taught.version}"
-    for rule in (*taught.report.plan.adopted, *taught.report.plan.retired):
+    yield f"After {learned.labels} labels of {learned.executions} executions: version {learned.version}"
+    for rule in (*learned.report.plan.adopted, *learned.report.plan.retired):
         yield from (f"    {line}" for line in rule_lines(rule))
 
 
@@ -302,8 +316,8 @@ def document(demo: Demo) -> dict[str, object]:
         "format_version": 1,
         "folder": str(demo.folder),
         "executions": demo.executions,
-        "answers": demo.answers,
-        "versions": [{"version": each.version, "answers": each.answers} for each in demo.taught],
+        "labels": demo.labels,
+        "versions": [{"version": each.version, "labels": each.labels} for each in demo.versions],
         "scores": [
             asdict(score)
             | {
@@ -320,14 +334,19 @@ def document(demo: Demo) -> dict[str, object]:
 def lines(demo: Demo) -> Iterator[str]:
     """Yield the outcome as lines of text."""
     first = demo.scores[0]
+    yield f"The demo monitored {demo.series} real series, first with a common baseline: KS, p < 0.05."
     yield ""
-    yield f"{demo.answers} labels of {demo.executions} executions: {len(demo.taught)} new version(s)."
+    for each in demo.versions:
+        yield from _learned_lines(each)
+    yield ""
+    versions = counted(len(demo.versions), "new version")
+    yield f"{demo.labels} labels of {demo.executions} executions: {versions}."
     yield f"On {first.cases} windows of series without feedback ({first.drifts} with a real change):"
     yield ""
-    yield f"{'':30} {'false alarms':>13} {'recall':>8} {'precision':>10} {'balanced':>9}"
+    yield f"{'':31} {'false alarms':>12} {'recall':>8} {'precision':>10} {'balanced':>9}"
     for score in demo.scores:
         yield (
-            f"{score.name:30} {_percent(score.false_alarm_rate):>13} {_percent(score.recall):>8} "
+            f"{score.name:31} {_percent(score.false_alarm_rate):>12} {_percent(score.recall):>8} "
             f"{_percent(score.precision):>10} {_percent(score.balanced_accuracy):>9}"
         )
     yield ""
@@ -336,18 +355,18 @@ def lines(demo: Demo) -> Iterator[str]:
             yield f"{what if score is first else '':13} {_bar(getattr(score, value))} {_short(score)}"
     if demo.alerts_by_twenty:
         yield ""
-        yield "false alarms during learning (last 40 windows without drift, by number of labels):"
-        for answers, rate in demo.alerts_by_twenty:
-            version = [f" ← version {each.version}" for each in demo.taught if each.answers == answers]
-            yield f"{answers:13d} {_bar(rate)} {_percent(rate)}{''.join(version)}"
+        yield "false alarms by number of labels (in the last 40 windows without drift):"
+        for labels, rate in demo.alerts_by_twenty:
+            version = [f" ← version {each.version}" for each in demo.versions if each.labels == labels]
+            yield f"{labels:13d} {_bar(rate)} {_percent(rate)}{''.join(version)}"
     yield ""
     yield "Inspect the result:"
-    yield f"    poet --workspace {demo.folder} diff detect_drift"
-    yield f"    poet --workspace {demo.folder} explain detect_drift"
+    for command in ("diff", "explain"):
+        yield f"    {command_line('--workspace', str(demo.folder), command, POLICY)}"
 
 
 def _short(score: Score) -> str:
-    return score.name.partition(":")[0]
+    return score.name.partition(":")[0].partition(",")[0]
 
 
 def _percent(share: float) -> str:

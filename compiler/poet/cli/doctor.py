@@ -1,4 +1,4 @@
-"""`doctor`."""
+"""The command `doctor`."""
 
 import time
 from typing import Any, Final
@@ -15,12 +15,12 @@ SIGNS: Final = {"ok": "+", "warning": "?", "problem": "-"}
 def doctor(settings: dict[str, Any]) -> None:
     r"""Check the installation and the workspace.
 
-    Python, libraries, sandbox, clock, folders, log and versions are checked. For each unhealthy one the next
-    step is printed. Nothing is changed. Exit status 1: there is a problem; warnings alone give 0.
+    Checks Python, libraries, sandbox, clock, folders, log and versions. For each unhealthy one the next step
+    is printed. Nothing is changed. Exit status 1: there is a problem; warnings alone give 0.
 
     \b
-    poet doctor                    why does this workspace not compile?
-    poet --json doctor             for monitoring
+    poet doctor                   # why does this workspace not compile?
+    poet doctor --json            # for monitoring
     """
     import msgspec  # noqa: PLC0415 -- `poet --help` must not import what it does not need
 
@@ -43,6 +43,3 @@ def doctor(settings: dict[str, Any]) -> None:
 
 def _count(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
-COMMANDS: Final = (doctor,)

@@ -2,21 +2,27 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from poet.cli.options import FILE, with_source
 from poet.cli.output import note, show
 
 
 @click.command()
 @click.argument("type_", metavar="TYPE")
 @click.argument("data", metavar="JSON")
+@with_source(None, shown="from poet.toml")
+@click.option("--time", default=None, show_default="now", metavar="TIME", help="When it happened (RFC 3339).")
 @click.option(
-    "--source", default=None, help="Who emits it, such as user/ana; default: the workspace's source."
+    "--id",
+    "identity",
+    default=None,
+    show_default="a random one",
+    metavar="ID",
+    help="A unique id; emitting it again changes nothing.",
 )
-@click.option("--time", default=None, help="When it happened (RFC 3339); default: now.")
-@click.option("--id", "identity", default=None, help="A unique id; emitting it again changes nothing.")
 @click.pass_obj
 def emit(
     settings: dict[str, Any],
@@ -75,8 +81,8 @@ def _emit(
 
 
 @click.command(name="import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--source", default="import", show_default=True, help="The source of events without one.")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@with_source("import", shown="import")
 @click.pass_obj
 def import_(settings: dict[str, Any], files: tuple[Path, ...], source: str) -> None:
     r"""Import events from JSON lines, CSV or Parquet files.
@@ -85,7 +91,7 @@ def import_(settings: dict[str, Any], files: tuple[Path, ...], source: str) -> N
     Importing a file twice changes nothing.
 
     \b
-    poet import verdicts.csv executions.parquet --source tickets
+    poet import labels.csv executions.parquet --source tickets
     """
     from poet.log import import_files  # noqa: PLC0415
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
@@ -123,6 +129,3 @@ def _progress() -> Any:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-COMMANDS: Final = (emit, import_)

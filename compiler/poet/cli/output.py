@@ -1,9 +1,15 @@
 """Write results to standard output and everything else to standard error."""
 
 import json
+import os
+import shlex
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -25,15 +31,6 @@ def show(*, as_json: bool, document: Any, lines: Iterable[str]) -> None:
     for line in lines:
         colour = COLOURS.get(line[:1])
         click.echo(click.style(line, fg=colour) if colour else line)
-
-
-as_format = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "markdown", "html", "json"]),
-    default=None,
-    help="Markdown: a pull request comment. HTML: one page that opens offline.",
-)
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
@@ -60,6 +57,31 @@ def show_review(review: "Review", lines: Iterable[str], format_: Format | None, 
         show(as_json=as_json or format_ == "json", document=review, lines=lines)
 
 
+def command_line(*words: str) -> str:
+    """Return a `poet` command as a shell in this folder would run it with this installation.
+
+    The program is `poet` only if PATH leads to this one. Otherwise it is the path that started this process,
+    the script of this environment, or its interpreter.
+    """
+    return _quoted([*_program(), *words])
+
+
+def _program() -> list[str]:
+    found = shutil.which("poet")
+    installed = Path(sysconfig.get_path("scripts")) / f"poet{'.exe' if os.name == 'nt' else ''}"
+    typed = Path(sys.argv[0])
+    script = typed if typed.stem == "poet" and typed.is_file() else installed
+    if not script.is_file():
+        return [sys.executable, "-c", "from poet.cli import main; main()"]
+    if found and script.samefile(found):
+        return ["poet"]
+    return [os.fspath(script if script.parent.name else script.absolute())]
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
 def note(text: str) -> None:
     """Print a message that is not part of the result to standard error."""
     click.echo(text, err=True)
@@ -70,10 +92,11 @@ def note(text: str) -> None:
 def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """Draw a progress bar if the output is a terminal; yield the function that updates it."""
     from rich.console import Console  # noqa: PLC0415 -- a command that is quick must not wait for it
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+    now = TextColumn("{task.fields[now]}")
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), now)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None, now="")
         yield lambda now, done, of: bar.update(task, completed=done, total=of, now=now)

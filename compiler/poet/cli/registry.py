@@ -1,19 +1,18 @@
 """The commands `activate`, `rollback`, `shadow` and `canary`."""
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from poet.cli.options import with_despite_quarantine, with_share, with_why
 from poet.cli.output import show
-
-_DESPITE: Final = "Also activate a quarantined version, which releases it."
 
 
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int)
-@click.option("--why", default="activated by hand", help="The reason, recorded in the journal.")
-@click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
+@with_why("activated by hand")
+@with_despite_quarantine
 @click.pass_obj
 def activate(
     settings: dict[str, Any], policy: str, version: int, *, why: str, despite_quarantine: bool
@@ -34,7 +33,7 @@ def activate(
 
 @click.command()
 @click.argument("policy")
-@click.option("--why", default="rolled back by hand", help="The reason, recorded in the journal.")
+@with_why("rolled back by hand")
 @click.pass_obj
 def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
     r"""Activate the previous version, or end a canary.
@@ -54,8 +53,8 @@ def rollback(settings: dict[str, Any], policy: str, why: str) -> None:
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int)
-@click.option("--share", default=0.1, show_default=True, help="The share of the calls.")
-@click.option("--why", default="shadow by hand", help="The reason, recorded in the journal.")
+@with_share
+@with_why("shadow by hand")
 @click.pass_obj
 def shadow(settings: dict[str, Any], policy: str, version: int, share: float, why: str) -> None:
     r"""Run a version as a shadow of the active one.
@@ -77,9 +76,9 @@ def shadow(settings: dict[str, Any], policy: str, version: int, share: float, wh
 @click.command()
 @click.argument("policy")
 @click.argument("version", type=int, required=False)
-@click.option("--share", default=0.1, show_default=True, help="The share of the features.")
-@click.option("--why", default="canary by hand", help="The reason, recorded in the journal.")
-@click.option("--despite-quarantine", is_flag=True, help=_DESPITE)
+@with_share
+@with_why("canary by hand")
+@with_despite_quarantine
 @click.pass_obj
 def canary(
     settings: dict[str, Any],
@@ -96,7 +95,7 @@ def canary(
 
     \b
     poet canary detect_drift 3 --share 0.1
-    poet canary detect_drift         show its state
+    poet canary detect_drift      # show its state
     """
     from poet.review.status import canary_document  # noqa: PLC0415
     from poet.review.text import canary_line  # noqa: PLC0415
@@ -117,6 +116,3 @@ def canary(
 def _say(settings: dict[str, Any], policy: str, version: int) -> None:
     document = {"policy": policy, "active": version}
     show(as_json=settings["json"], document=document, lines=[f"{policy}: version {version} is active"])
-
-
-COMMANDS: Final = (activate, rollback, shadow, canary)

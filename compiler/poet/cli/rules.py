@@ -1,10 +1,11 @@
 """The commands `pin`, `veto`, `release`, `pins` and `verify`."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from poet.cli.options import with_why
 from poet.cli.output import show
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("policy")
 @click.argument("rule")
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--why", default="", help="The reason, recorded in pins.json.")
+@with_why("")
 @click.pass_obj
 def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...], why: str) -> None:
     r"""Fix a rule, optionally with other values (JSON).
@@ -39,13 +40,13 @@ def pin(settings: dict[str, Any], policy: str, rule: str, values: tuple[str, ...
 @click.command()
 @click.argument("policy")
 @click.argument("rule")
-@click.option("--why", default="", help="The reason, recorded in pins.json.")
+@with_why("")
 @click.pass_obj
 def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
     r"""Exclude a rule until it is released.
 
     \b
-    poet veto generate_alerts suppress-age --why 'never hold age back'
+    poet veto generate_alerts suppress-age --why 'age matters to the regulator'
     """
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
 
@@ -57,9 +58,7 @@ def veto(settings: dict[str, Any], policy: str, rule: str, why: str) -> None:
 @click.command()
 @click.argument("policy")
 @click.argument("what", metavar="RULE|VERSION")
-@click.option(
-    "--why", default="released by hand", help="The reason, recorded in the journal or in pins.json."
-)
+@with_why("released by hand")
 @click.pass_obj
 def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
     r"""Release a rule or a quarantined version.
@@ -68,8 +67,8 @@ def release(settings: dict[str, Any], policy: str, what: str, why: str) -> None:
     change.
 
     \b
-    poet release detect_drift numeric   a rule
-    poet release detect_drift 3         a version
+    poet release detect_drift numeric   # a rule
+    poet release detect_drift 3         # a version
     """
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
 
@@ -140,7 +139,4 @@ def _value(text: str) -> tuple[str, object]:
 
 
 def _show(settings: dict[str, Any], policy: str, rule: str, action: str, line: str) -> None:
-    show(as_json=settings["json"], document={"policy": policy, "rule": rule, "word": action}, lines=[line])
-
-
-COMMANDS: Final = (pin, veto, release, pins, verify)
+    show(as_json=settings["json"], document={"policy": policy, "rule": rule, "action": action}, lines=[line])

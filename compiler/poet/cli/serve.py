@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
+from poet.cli.options import FILE
 from poet.cli.output import note, show
 
 
@@ -15,15 +16,19 @@ from poet.cli.output import note, show
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Other addresses than this machine's require tokens.",
+    metavar="ADDRESS",
+    help="The address to listen on; other addresses than this machine's require tokens.",
 )
-@click.option("--port", default=8484, show_default=True, help="0: any free port.")
+@click.option("--port", default=8484, show_default=True, help="The port to listen on; 0: any free port.")
 @click.option(
-    "--public-url", default="", help="The public address behind a proxy, such as https://poet.example."
+    "--public-url",
+    default="",
+    metavar="URL",
+    help="The public address behind a proxy, such as https://poet.example.",
 )
 @click.option(
     "--slack-secret",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default=None,
     help="A file with Slack's signing secret; buttons and commands become labels.",
 )
@@ -32,7 +37,7 @@ from poet.cli.output import note, show
     "webhooks",
     multiple=True,
     metavar="NAME=FILE",
-    help="A signing sender and a file with its secret.",
+    help="A signing sender and a file with its secret; repeatable.",
 )
 @click.pass_obj
 def serve(
@@ -46,8 +51,8 @@ def serve(
     r"""Serve the web interface and the HTTP API until Ctrl-C.
 
     \b
-    poet serve                           on this machine only
-    poet token create ana --role operate first, then: poet serve --host 0.0.0.0
+    poet serve                    # on this machine only
+    poet token create ana --role operate && poet serve --host 0.0.0.0
     """
     try:
         from poet.server.app import serve  # noqa: PLC0415 -- an optional extra
@@ -85,14 +90,25 @@ def token() -> None:
     r"""Create, list and revoke tokens for `poet serve`.
 
     \b
-    poet token create ci --role emit --source monitor/churn
+    poet token create ci --role emit --allow-source monitor/churn
     """
 
 
 @token.command()
 @click.argument("name")
-@click.option("--role", required=True, help="emit: machines; review: people who label; operate: everything.")
-@click.option("--source", "sources", multiple=True, help="The only allowed source of its events; repeatable.")
+@click.option(
+    "--role",
+    type=click.Choice(["emit", "review", "operate"]),
+    required=True,
+    help="emit: machines; review: people who label; operate: everything.",
+)
+@click.option(
+    "--allow-source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Restrict its events to this source; repeatable.",
+)
 @click.pass_obj
 def create(settings: dict[str, Any], name: str, role: str, sources: tuple[str, ...]) -> None:
     r"""Create a token for NAME and print it once.
@@ -158,6 +174,3 @@ def _tokens(settings: dict[str, Any]) -> Any:
     folder: Path = settings["folder"] / "feedback_log"
     folder.mkdir(exist_ok=True)
     return Tokens(folder)
-
-
-COMMANDS: Final = (serve, token)

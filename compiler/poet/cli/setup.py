@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from poet.cli.output import note, note_broken_packages, show
+from poet.cli.options import FOLDER, with_check
+from poet.cli.output import note, note_broken_packages, progress_bar, show
 
 if TYPE_CHECKING:
     from poet.workspace.upgrade import Upgrade
@@ -16,8 +17,14 @@ STARTS: Final = ("calibrated", "ks", "psi", "wasserstein", "evidently", "nannyml
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-@click.option("--start", type=click.Choice(STARTS), default="calibrated", show_default=True)
+@click.argument("folder", type=FOLDER, default=Path())
+@click.option(
+    "--start",
+    type=click.Choice(STARTS),
+    default="calibrated",
+    show_default=True,
+    help="The preset that detect_drift starts with.",
+)
 @click.pass_obj
 def init(settings: dict[str, Any], folder: Path, start: str) -> None:
     r"""Create a workspace.
@@ -25,8 +32,8 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
     A workspace contains poet.toml, templates, generated and feedback_log.
 
     \b
-    poet init                     in the current folder
-    poet init monitors --start ks start with the two-sample KS test
+    poet init                     # in the current folder
+    poet init monitors --start ks # start with the two-sample KS test
     """
     from poet.workspace.workspace import Workspace  # noqa: PLC0415 -- `poet --help` must not import the compiler
 
@@ -42,7 +49,7 @@ def init(settings: dict[str, Any], folder: Path, start: str) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("poet-demo"))
+@click.argument("folder", type=FOLDER, default=Path("poet-demo"))
 @click.pass_obj
 def demo(settings: dict[str, Any], folder: Path) -> None:
     r"""Run a drift monitor that learns from labels on real data.
@@ -50,14 +57,9 @@ def demo(settings: dict[str, Any], folder: Path) -> None:
     A folder of an earlier demo is replaced.
 
     \b
-    poet demo                     in ./poet-demo
+    poet demo                     # in ./poet-demo
     """
-    from poet.cli.demo import (  # noqa: PLC0415
-        document,
-        learned_lines,
-        lines,
-        run_demo,
-    )
+    from poet.cli.demo import document, lines, run_demo  # noqa: PLC0415
 
     marker = folder / ".poet-demo"
     if marker.exists():
@@ -67,11 +69,8 @@ def demo(settings: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     marker.touch()
 
-    def learned(taught: Any) -> None:
-        for line in learned_lines(taught):
-            note(line)
-
-    found = run_demo(folder, say=lambda stage: note(f"· {stage}"), learned=learned)
+    with progress_bar("demo") as progress:
+        found = run_demo(folder, progress=progress)
     show(as_json=settings["json"], document=document(found), lines=lines(found))
 
 
@@ -95,7 +94,7 @@ def status(settings: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit with status 1 if something would change.")
+@with_check
 @click.pass_obj
 def upgrade(settings: dict[str, Any], *, check: bool) -> None:
     r"""Render the versions again with this release's templates.
@@ -108,7 +107,7 @@ def upgrade(settings: dict[str, Any], *, check: bool) -> None:
     installed.
 
     \b
-    poet upgrade --check          what would change?
+    poet upgrade --check          # what would change?
     poet upgrade
     """
     from poet.workspace.workspace import Workspace  # noqa: PLC0415
@@ -140,6 +139,3 @@ def _upgrade_lines(found: "Upgrade", *, is_check: bool) -> Iterator[str]:
         yield f"+ an interrupted upgrade {verb} finished"
     if not found.is_change and not found.skipped:
         yield "every version is up to date with this release"
-
-
-COMMANDS: Final = (init, demo, status, upgrade)

@@ -1,6 +1,6 @@
 """The command `watch`."""
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -9,9 +9,19 @@ from poet.cli.output import json_text, note, show
 
 @click.command()
 @click.option("--once", is_flag=True, help="Check once, compile if there is enough feedback, and exit.")
-@click.option("--interval", default=2.0, show_default=True, help="Seconds between two checks of the log.")
 @click.option(
-    "--debounce", default=5.0, show_default=True, help="Seconds without new events before a compile."
+    "--interval",
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The time between two checks of the log.",
+)
+@click.option(
+    "--debounce",
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The time without new events before a compile.",
 )
 @click.pass_obj
 def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: float) -> None:
@@ -21,8 +31,8 @@ def watch(settings: dict[str, Any], *, once: bool, interval: float, debounce: fl
     watcher at a time works; the others wait. With --json, each compile prints one line. Ctrl-C stops it.
 
     \b
-    poet watch                    keep compiling
-    poet watch --once             for a scheduler
+    poet watch                    # keep compiling
+    poet watch --once             # for a scheduler
     """
     from poet.workspace.watch import watch as keep_watching  # noqa: PLC0415
     from poet_runtime.errors import ValidationError  # noqa: PLC0415
@@ -54,6 +64,3 @@ def _show(settings: dict[str, Any], report: Any) -> None:
         click.echo(json_text(document))
         return
     show(as_json=False, document=None, lines=compiled_lines(document, ", active now", with_source=True))
-
-
-COMMANDS: Final = (watch,)

@@ -245,7 +245,7 @@ def open_bundle(content: bytes, trust: Sequence[TrustedKey]) -> Opened:
         known = ", ".join(sorted(key.id.hex() for key in trust)) or "none"
         raise BundleError(
             f"the bundle is signed by key {key_id.hex()}, trusted are {known}; "
-            "pass the line that `poet key` printed to `--trust`"
+            "pass the line that `poet keygen` printed to `--trust`"
         )
     if not any(key.verifies(signature, _SIGNED_AS + key_id + length + body) for key in signers):
         raise BundleError(

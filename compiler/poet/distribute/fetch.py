@@ -298,7 +298,7 @@ def pull(
     folder
         The folder for the versions; created if missing. `poet_runtime.registry.Registry` serves it.
     trust
-        The trusted public keys, as `poet key` prints them.
+        The trusted public keys, as `poet keygen` prints them.
     require
         For each named policy, the version that must be active afterwards.
     allow_older

@@ -100,7 +100,7 @@ def read_key(path: Path) -> PrivateKey:
             content = file.read(_LARGEST) if stat.S_ISREG(mode) else b""
     except OSError as error:
         raise BundleError(
-            f"{path} cannot be read ({error.strerror}); create a key with `poet key {path}`"
+            f"{path} cannot be read ({error.strerror}); create a key with `poet keygen {path}`"
         ) from error
     if is_open_to_others(mode):
         raise BundleError(f"{path} is accessible to users other than its owner; run `chmod 600 {path}`")
@@ -108,10 +108,10 @@ def read_key(path: Path) -> PrivateKey:
         key = serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError) as error:
         raise BundleError(
-            f"{path} is not a private key without a password; create one with `poet key`"
+            f"{path} is not a private key without a password; create one with `poet keygen`"
         ) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise BundleError(f"{path} is not an Ed25519 key; create one with `poet key`")
+        raise BundleError(f"{path} is not an Ed25519 key; create one with `poet keygen`")
     return PrivateKey(key)
 
 
@@ -121,12 +121,12 @@ def trusted(lines: Iterable[str | TrustedKey]) -> tuple[TrustedKey, ...]:
     Raises
     ------
     BundleError
-        There is no key, or a line is not one that `poet key` prints.
+        There is no key, or a line is not one that `poet keygen` prints.
     """
     keys = tuple(line if isinstance(line, TrustedKey) else _key_of(line) for line in lines)
     if not keys:
         raise BundleError(
-            "no key is trusted, so no bundle can be verified; pass the line that `poet key` printed"
+            "no key is trusted, so no bundle can be verified; pass the line that `poet keygen` printed"
         )
     return keys
 
@@ -139,7 +139,7 @@ def _key_of(line: str) -> TrustedKey:
         raw = b""
     key = TrustedKey(raw)
     if len(raw) != 32 or key.line != text:
-        raise BundleError(f"{line!r:.80} is not a public key; pass the line that `poet key` printed")
+        raise BundleError(f"{line!r:.80} is not a public key; pass the line that `poet keygen` printed")
     return key
 
 

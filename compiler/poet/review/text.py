@@ -130,7 +130,7 @@ def _entry_lines(entry: Entry) -> Iterator[str]:
     rule = entry.rule
     yield f"{SIGNS[rule.status]} {rule.id}: {entry.words}"
     if entry.was:
-        yield f"    was {clean(entry.was)}"
+        yield f"    previously: {clean(entry.was)}"
     if rule.reason:
         yield f"    {clean(rule.reason)}"
     if rule.evidence is not None:

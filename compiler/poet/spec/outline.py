@@ -78,7 +78,7 @@ def finite(rule: Rule, what: str, number: float) -> float:
     """Return `number`, or raise `RenderError` if it is not finite and so not comparable."""
     if not math.isfinite(number):
         raise RenderError(
-            f"rule {rule.id!r}: {what} is {number!r}, expected a finite number; hold the rule instead"
+            f"rule {rule.id!r}: {what} is {number!r}, expected a finite number; keep the rule as a candidate"
         )
     return number
 
@@ -89,7 +89,7 @@ def only_kinds(decisions: Decisions, kinds: Sequence[str]) -> None:
         if rule.kind not in kinds:
             raise RenderError(
                 f"{decisions.policy}: rule {rule.id!r} has kind {rule.kind[:80]!a}, "
-                f"expected one of {', '.join(kinds)}; hold the rule or correct the learner that made it",
+                f"expected one of {', '.join(kinds)}; keep the rule as a candidate or correct its learner",
             )
 
 

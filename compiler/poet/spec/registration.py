@@ -61,9 +61,7 @@ def _installed() -> tuple[Mapping[str, PolicySpec], Mapping[str, PluginError]]:
         specs[name] = import_module(f"poet.policies.{name}.policy").SPEC
         if others := plugins.entries(_GROUP).get(name):
             brought = " and ".join(map(plugins.described, others))
-            broken[name] = PluginError(
-                f"{brought} takes a name that is POET's own; call the policy otherwise"
-            )
+            broken[name] = PluginError(f"{brought} uses the name of a built-in policy; choose another name")
     for name in sorted(plugins.entries(_GROUP).keys() - set(BUILT_IN)):
         try:
             specs[name] = _load(name)
@@ -77,7 +75,7 @@ def _load(name: str) -> PolicySpec:
     if not isinstance(spec, PolicySpec) or spec.name != name:
         raise _unusable(point, f"expected a PolicySpec named {name!r}, got {spec!r:.200}")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise _unusable(point, "a policy's name is a function's: a letter, then letters, digits and _")
+        raise _unusable(point, "the name of a policy must be a letter, then letters, digits and _")
     if not spec.starts:
         raise _unusable(point, "starts is empty; name at least one")
     try:
@@ -89,5 +87,5 @@ def _load(name: str) -> PolicySpec:
     return spec
 
 
-def _unusable(point: EntryPoint, says: str) -> PluginError:
-    return PluginError(f"{plugins.described(point)}: {says}; correct or uninstall the package")
+def _unusable(point: EntryPoint, message: str) -> PluginError:
+    return PluginError(f"{plugins.described(point)}: {message}; correct or uninstall the package")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Aggregates:
     """Integer counts and sums by key and bin; equal contents have equal rows in equal order.
 
-    `cells` has the keys ``measure, feature, test, kind, asked, was_real, window, velocity`` (null if a key
+    `cells` has the keys ``measure, feature, test, kind, occasion, was_real, window, velocity`` (null if a key
     does not apply), ``bin`` (see `bin_range`), and the sums: ``n``, ``total`` and ``squares`` of the values
     in millionths.
     """

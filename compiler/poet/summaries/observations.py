@@ -101,7 +101,7 @@ KEYS: Final = {
     "feature": "string",
     "test": "string",  # of a score: "ks/raw" …
     "kind": "string",  # of a voted execution: "numeric", "numeric-seasonal", "categorical" …
-    "asked": "string",  # the occasion of a vote: "alert", "audit", or "volunteered"
+    "occasion": "string",  # the occasion of a vote: "alert", "audit", or "volunteered"
     "was_real": "boolean",
     "window": "int64",  # lower edge of the window size's 1-2-5 bucket
     "velocity": "int64",  # lower edge of the 1-2-5 bucket of points per hour
@@ -177,7 +177,7 @@ def _scores(tables: Tables, executions: ir.Table) -> list[ir.Table]:
         "null_max": scored.statistic / scored.null_max.nullif(0.0),
         "null_zscore": (scored.statistic - scored.null_mean) / scored.null_sd.nullif(0.0),
     }
-    keys = {name: scored[name] for name in ("feature", "test", "kind", "asked", "was_real")}
+    keys = {name: scored[name] for name in ("feature", "test", "kind", "occasion", "was_real")}
     return [_observed(scored, name, of, **keys) for name, of in scales.items()]
 
 
@@ -192,12 +192,12 @@ def _valid_votes(cast_votes: ir.Table, executions: ir.Table) -> ir.Table:
     voted = cast_votes.select("execution_id", "was_real", voted_at="position", replaced_at=following)
     met = voted.join(executions, "execution_id")
     seasonal = met.is_seasonal & (met.kind == "numeric")
-    asked = ibis.cases((met.drifted, "alert"), (met.audit, "audit"), else_="volunteered")
+    occasion = ibis.cases((met.drifted, "alert"), (met.audit, "audit"), else_="volunteered")
     known = met.select(
         "was_real",
         feature=met.feature,
         kind=seasonal.ifelse("numeric-seasonal", met.kind),
-        asked=asked,
+        occasion=occasion,
         executed_at=met.position,
         voted_at=met.voted_at,
         replaced_at=met.replaced_at,

@@ -91,45 +91,45 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
         content = path.read_bytes()
         if content == published:
             return ()
-        edited, original = ast.parse(content), ast.parse(published)
+        edited_tree, original_tree = ast.parse(content), ast.parse(published)
     except (OSError, SyntaxError, ValueError) as error:
-        raise _unread(path, f"it cannot be read as Python: {error}") from error
-    there, here = _constants(edited), _constants(original)
-    if half := [name for name, value in there.items() if _has_half_letters(value)]:
-        raise _unread(
+        raise _rejected(path, f"it cannot be read as Python: {error}") from error
+    edited, original = _constants(edited_tree), _constants(original_tree)
+    if half := [name for name, value in edited.items() if _has_half_letters(value)]:
+        raise _rejected(
             path,
             f"{half[0]} contains half of a surrogate pair, which no file can; write the character",
         )
-    if new := sorted(there.keys() - here.keys()):
-        raise _unread(path, f"{new[0]} is not a name from its decisions")
-    meant, edits = _deleted(path, decisions, there, here)
-    for name in sorted(there.keys() & here.keys()):
-        if there[name] != here[name]:
-            meant = _with(path, meant, name, here[name], there[name])
-    edits += _edits(decisions, meant, here, there)
+    if new := sorted(edited.keys() - original.keys()):
+        raise _rejected(path, f"{new[0]} is not a name from its decisions")
+    intended, edits = _without_deleted(path, decisions, edited, original)
+    for name in sorted(edited.keys() & original.keys()):
+        if edited[name] != original[name]:
+            intended = _with(path, intended, name, original[name], edited[name])
+    edits += _edits(decisions, intended, original, edited)
     try:
-        rendered = ast.parse(render(meant))
+        rendered = ast.parse(render(intended))
     except PoetError as error:
-        raise _unread(path, f"the compiler refuses the new value: {error}") from error
-    if _shape(rendered) != _shape(edited):
-        raise _unread(path, _first_difference(rendered, edited))
+        raise _rejected(path, f"the compiler refuses the new value: {error}") from error
+    if _shape(rendered) != _shape(edited_tree):
+        raise _rejected(path, _first_difference(rendered, edited_tree))
     if not edits:
-        raise _unread(path, "only comments or spacing were changed")
+        raise _rejected(path, "only comments or spacing were changed")
     return tuple(edits)
 
 
-def _deleted(
-    path: Path, decisions: Decisions, there: Mapping[str, object], here: Mapping[str, object]
+def _without_deleted(
+    path: Path, decisions: Decisions, edited: Mapping[str, object], original: Mapping[str, object]
 ) -> tuple[Decisions, list[Edit]]:
     """Remove the rules whose constants have all been deleted."""
     names: dict[str, set[str]] = {}
     for constant in _outlined(decisions):
         names.setdefault(constant.rule, set()).add(constant.name)
-    missing = here.keys() - there.keys()
+    missing = original.keys() - edited.keys()
     gone = {rule for rule, own in names.items() if own & missing}
     for rule in sorted(gone):
         if left := names[rule] - missing:
-            raise _unread(path, f"rule {rule} was deleted only in part: {min(left)} remains")
+            raise _rejected(path, f"rule {rule} was deleted only in part: {min(left)} remains")
     kept = tuple(rule for rule in decisions.rules if rule.id not in gone)
     edits = [Edit(rule, None) for rule in decisions.active if rule.id in gone]
     return msgspec.structs.replace(decisions, rules=kept), edits
@@ -139,7 +139,7 @@ def _with(path: Path, decisions: Decisions, name: str, old: object, new: object)
     """Return the decisions with the one value changed that changes this constant and no other."""
     rule_id = next((each.rule for each in _outlined(decisions) if each.name == name), None)
     if rule_id is None:
-        raise _unread(path, f"{name} belongs to no rule")
+        raise _rejected(path, f"{name} belongs to no rule")
     before = {each.name: each.value for each in _outlined(decisions)}
     wanted = {**before, name: new}
     found: list[Decisions] = []
@@ -154,7 +154,7 @@ def _with(path: Path, decisions: Decisions, name: str, old: object, new: object)
         }:
             found.append(changed)
     if len(found) != 1:
-        raise _unread(path, f"{name} = {new!r} is not a valid value for rule {rule_id}, which had {old!r}")
+        raise _rejected(path, f"{name} = {new!r} is not a valid value for rule {rule_id}, which had {old!r}")
     return found[0]
 
 
@@ -194,18 +194,18 @@ def _replaced(decisions: Decisions, rule_id: str, field: str, where: _Path, new:
 
 
 def _edits(
-    decisions: Decisions, meant: Decisions, here: Mapping[str, object], there: Mapping[str, object]
+    decisions: Decisions, intended: Decisions, original: Mapping[str, object], edited: Mapping[str, object]
 ) -> list[Edit]:
-    now = {rule.id: rule for rule in meant.rules}
+    now = {rule.id: rule for rule in intended.rules}
     rule_of = {each.name: each.rule for each in _outlined(decisions)}
     found = []
     for rule in decisions.active:
         after = now.get(rule.id)
         if after is not None and after != rule:
             changes = tuple(
-                (name, here[name], there[name])
-                for name in sorted(here)
-                if rule_of.get(name) == rule.id and name in there and here[name] != there[name]
+                (name, original[name], edited[name])
+                for name in sorted(original)
+                if rule_of.get(name) == rule.id and name in edited and original[name] != edited[name]
             )
             found.append(Edit(rule, after, changes))
     return found
@@ -267,15 +267,15 @@ def _shape(tree: ast.Module) -> list[str]:
     return [ast.dump(node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def _first_difference(rendered: ast.Module, edited: ast.Module) -> str:
-    before, after = (ast.unparse(each).splitlines() for each in (rendered, edited))
+def _first_difference(rendered: ast.Module, edited_tree: ast.Module) -> str:
+    before, after = (ast.unparse(each).splitlines() for each in (rendered, edited_tree))
     for line in difflib.unified_diff(before, after, lineterm="", n=0):
         if line.startswith("+") and not line.startswith("+++"):
             return f"this cannot be expressed as a rule: {line[1:].strip()}"
     return "code is missing that every version contains"
 
 
-def _unread(path: Path, why: str) -> EditError:
+def _rejected(path: Path, why: str) -> EditError:
     return EditError(
         f"{path} was edited by hand, and {why}. A changed value of a rule becomes a pin and a deleted "
         f"rule becomes a veto; any other change belongs in templates/. Restore the file "

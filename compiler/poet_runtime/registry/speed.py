@@ -123,7 +123,7 @@ class SpeedWatch:
             self._repeating.release()
 
     def _compared(self, took: float, arguments: Arguments, started: float) -> _Judged:
-        """Run both versions in rounds until a round clears the new version or the evidence suffices."""
+        """Run both versions in rounds until a round exonerates the new version or the evidence suffices."""
         old, arguments = self._warmed(arguments)
         if old is None or not _is_far_above(took, old.wall):
             return _Judged(is_cleared=True)

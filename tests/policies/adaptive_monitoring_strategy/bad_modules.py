@@ -32,8 +32,8 @@ THOROUGH = """\
 
 BAD = (
     Bad(
-        "takes an unknown rate for a quiet one",
-        "NaN is not at least anything: a model whose history is lost is watched the least.",
+        "takes an unknown rate for a low one",
+        "NaN compares as not large: a model without history gets the least monitoring.",
         TABLE,
         (
             (
@@ -43,26 +43,26 @@ BAD = (
         ),
     ),
     Bad(
-        "counts a rate at the border as quiet",
-        "The border itself was never shown to be quiet.",
+        "counts a rate at the border as low",
+        "No evidence says that a model exactly at the border needs less monitoring.",
         TABLE,
         (("rate(model_context) < QUIET", "rate(model_context) <= QUIET"),),
     ),
     Bad(
-        "reads a rate as it comes",
-        "A rate of -1, by which some stores say unknown, is the quietest of all.",
+        "does not validate the rate",
+        "Some stores write -1 for an unknown rate, which would be the lowest of all.",
         TABLE,
         (("if rate(model_context) <", 'if field(model_context, "historical_drift_rate", 1.0) <'),),
     ),
     Bad(
-        "is quiet before it asks for incidents",
-        "Two rules in the wrong order: a quiet model stays quiet right after an incident.",
+        "checks the rate before incidents",
+        "Two rules in the wrong order: a model with a low rate is monitored less right after an incident.",
         TABLE,
         ((RECENT, f"if {RECENT[3:-1]} and not rate(model_context) < QUIET_DRIFT_RATE_BELOW:"),),
     ),
     Bad(
-        "lets incidents count an hour longer",
-        "An hour beside what was learned; nobody sees it but the bill.",
+        "counts incidents an hour longer",
+        "An hour more than was learned, which only shows in the costs.",
         TABLE,
         ((RECENT, "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS + 1.0 / 24.0):"),),
     ),
@@ -101,63 +101,63 @@ BAD = (
         ),
     ),
     Bad(
-        "rests on models of high impact",
-        "One of two words left out.",
+        "monitors models of high impact less",
+        "One of two values is missing from the condition.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact != "critical"'),),
     ),
     Bad(
-        "rests on models of an impact that nobody knows",
-        "A word misspelt upstream and a critical model is looked at once a day.",
+        "monitors models of unknown impact less",
+        "A misspelled impact upstream reduces the monitoring of a critical model to once a day.",
         TABLE,
         (('impact in ("none", "low", "medium")', 'impact not in ("high", "critical")'),),
     ),
     Bad(
-        "reads impacts in any case",
-        "Critical is a word that no rule was learned of; the answer differs from every replay.",
+        "ignores the case of impacts",
+        "No rule was learned for 'Critical', so the answer differs from every replay.",
         TABLE,
         (("if impact in THOROUGH_IMPACTS:", "if str(impact).lower() in THOROUGH_IMPACTS:"),),
     ),
     Bad(
-        "trusts a model that names no impact",
-        "What is left out must count on the safe side.",
+        "trusts a model without an impact",
+        "A missing field must be resolved to the safe side.",
         TABLE,
         (('"business_impact", "critical")', '"business_impact", "medium")'),),
     ),
     Bad(
         "keeps one feature too many",
-        "The fourth feature is what the learned budget has no room for.",
+        "The learned budget does not cover a fourth feature.",
         TABLE,
         ((TOP, "top_features(model_context, QUIET_FEATURES, QUIET_TOP + 1)"),),
     ),
     Bad(
         "keeps the features that come first",
-        "Which features are watched depends on the order in which a caller lists them.",
+        "The monitored features depend on the order in which the caller lists them.",
         TABLE,
         ((TOP, 'tuple(field(model_context, "features", ("discount", "price")))[:QUIET_TOP]'),),
     ),
     Bad(
         "answers with a list",
-        "A caller may change a list, and with it what the recorder has yet to write down.",
+        "A caller may change a list before the recorder has written it.",
         TABLE,
         ((TOP, f"[*{TOP}]"),),
     ),
     Bad(
         "names the wrong rule",
-        "What feedback says of this answer is learned by another rule.",
+        "Feedback on this answer trains another rule.",
         TABLE,
         ((EVERY, 'reason="quiet")'),),
     ),
     Bad(
-        "gives the reason of the rule below",
-        "The answer is right and the blame is not: a critical model's incidents are counted elsewhere.",
+        "has the reason of another rule",
+        "The answer is right, but incidents of a critical model are counted for another rule.",
         TABLE,
         ((THOROUGH, ""), (INCIDENTS, INCIDENTS + THOROUGH)),
     ),
     Bad(
-        "draws lots",
-        "One model of a thousand is watched by other tests, another one each time.",
-        "answers the same again",
+        "uses random numbers",
+        "One model in a thousand is monitored with other tests, a different one each time.",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -172,9 +172,9 @@ BAD = (
         ),
     ),
     Bad(
-        "compares every two features",
-        "Models of many features are those that are asked about the most.",
-        "answers in time for many features",
+        "compares all pairs of features",
+        "Models with many features are monitored most often.",
+        "handles many features within the time limit",
         (
             (
                 "    # quiet\n",
@@ -189,8 +189,8 @@ BAD = (
         ),
     ),
     Bad(
-        "looks at the clock",
-        "At night every model is watched less, and the same log gives other answers by day.",
+        "reads the clock",
+        "At night every model is monitored less, and the same input has another answer by day.",
         "dialect",
         (
             (HEAD, f"from datetime import datetime\n\n{HEAD}"),
@@ -200,7 +200,7 @@ BAD = (
     ),
     Bad(
         "reads an attribute by its name",
-        "With getattr and a text from the context every attribute of every object is in reach.",
+        "getattr with a text from the context reaches every attribute of every object.",
         "dialect",
         (
             (
@@ -211,8 +211,8 @@ BAD = (
         ),
     ),
     Bad(
-        "starts a process by way of scipy's tests",
-        "scipy.conftest holds multiprocessing; a process of its own outlives every limit on a call.",
+        "starts a process through scipy's tests",
+        "scipy.conftest imports multiprocessing; another process outlives every limit on a call.",
         "dialect",
         (
             (HEAD, f"from scipy.conftest import multiprocessing\n\n{HEAD}"),

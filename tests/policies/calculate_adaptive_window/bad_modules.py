@@ -21,19 +21,19 @@ BAD = (
     ),
     Bad(
         "takes an unknown velocity for the fastest",
-        "NaN is not at most anything, so the inverted comparison shrinks the window of a feed that is down.",
+        "NaN compares as not small, so the inverted comparison shrinks the window of a feed that is down.",
         TABLE,
         ((FAST, "    if not data_velocity <= FAST_ABOVE:\n"),),
     ),
     Bad(
         "divides by the velocity",
-        "A velocity of 0, while a feed pauses, divides by zero in place of giving the widest window.",
+        "A velocity of 0, while a feed pauses, raises an error instead of returning the largest window.",
         TABLE,
         ((FAST, "    if 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
     ),
     Bad(
-        "asks about slow after fast",
-        "The rules in the wrong order: very fast feeds get the window of fast ones.",
+        "checks the bands in the wrong order",
+        "Very fast feeds get the window of fast ones.",
         TABLE,
         (
             ("    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n", ""),
@@ -45,7 +45,7 @@ BAD = (
     ),
     Bad(
         "allows one point more than the cap",
-        "The cap is where runs began to hit a limit of memory.",
+        "The cap is the size at which runs began to exceed the memory limit.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window, CAP + 1))"),),
         case=TIGHT,
@@ -59,7 +59,7 @@ BAD = (
     ),
     Bad(
         "multiplies after the cap",
-        "The stability multiplier carries the window beyond what memory holds.",
+        "The stability multiplier increases the window beyond the memory limit.",
         TABLE,
         (
             ("        window = window * STABLE_MULTIPLIER\n", "        pass\n"),
@@ -75,31 +75,31 @@ BAD = (
     ),
     Bad(
         "swaps smallest and largest",
-        "Every window becomes the cap: days of delay, and nothing looks wrong.",
+        "Every window becomes the cap, which delays alerts by days without an error.",
         TABLE,
         ((BOUNDS, "return min(MINIMUM, max(window, CAP))"),),
     ),
     Bad(
         "forgets a stable feature",
-        "One name less in a set of a diff that nobody reads to the end.",
+        "A missing name in a set is easily overlooked in a diff.",
         TABLE,
         (('frozenset({"conversions", "revenue"})', 'frozenset({"revenue"})'),),
     ),
     Bad(
-        "takes parts of a name for the name",
-        "revenue_test is no revenue: features that merely sound alike get twice the delay.",
+        "matches parts of a name",
+        "Features with a similar name, such as revenue_test, get twice the delay.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "any(each in feature_name for each in STABLE_FEATURES)"),),
     ),
     Bad(
-        "reads names in any case",
-        "Revenue and revenue are two columns; the rule was learned of one.",
+        "ignores the case of names",
+        "Revenue and revenue are two columns, and the rule was learned for one of them.",
         TABLE,
         (("feature_name in STABLE_FEATURES", "feature_name.lower() in STABLE_FEATURES"),),
     ),
     Bad(
-        "takes a requirement it does not know for a high one",
-        "A typing error in a configuration doubles the delay without a word.",
+        "treats an unknown requirement as high",
+        "A typing error in a configuration silently doubles the delay.",
         TABLE,
         (
             (
@@ -115,14 +115,14 @@ BAD = (
         (('stability_requirement in ("high", "critical")', 'stability_requirement >= "high"'),),
     ),
     Bad(
-        "answers with half a point",
-        "A float is equal to the int that was expected, until somebody slices with it.",
+        "answers with a float",
+        "A float equals the expected int, but a caller cannot slice with it.",
         TABLE,
         ((BOUNDS, "return max(MINIMUM, min(window / 1, CAP))"),),
     ),
     Bad(
-        "answers with a number of numpy",
-        "An int64 overflows where Python's int grows, and JSON refuses it.",
+        "answers with a numpy integer",
+        "An int64 overflows where Python's int grows, and the json module rejects it.",
         TABLE,
         (
             (HEAD, f"from numpy import int64\n\n{HEAD}"),
@@ -130,9 +130,9 @@ BAD = (
         ),
     ),
     Bad(
-        "draws lots",
-        "A window that differs by chance cannot be replayed, and no alarm can be explained.",
-        "answers the same again",
+        "uses random numbers",
+        "A random window cannot be replayed, and no alarm can be explained.",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -143,8 +143,8 @@ BAD = (
         ),
     ),
     Bad(
-        "remembers in a default",
-        "What a call leaves behind decides the next one.",
+        "keeps state in a default",
+        "A call changes the answer to the next one.",
         "dialect",
         (
             ("stability_requirement) -> int", "stability_requirement, seen=[]) -> int"),
@@ -154,7 +154,7 @@ BAD = (
     ),
     Bad(
         "keeps a cache",
-        "The answer to the first question about a feature answers all later ones.",
+        "The first answer for a feature is returned for all later calls.",
         "dialect",
         (
             ("VERSION = 2\n", "VERSION = 2\nCACHE = {}\n"),
@@ -164,14 +164,14 @@ BAD = (
     ),
     Bad(
         "reads the name of the machine",
-        "An answer that depends on a file differs from host to host.",
+        "An answer that depends on a file differs between hosts.",
         "dialect",
         ((END, '    if open("/etc/hostname").read() == "":\n        window = 0\n' + END),),
         behind=TABLE,
     ),
     Bad(
-        "finds the system by way of a class",
-        "From an empty tuple it is four steps to every class of the interpreter, and from there to os.",
+        "reaches the operating system through a class",
+        "Four attributes lead from an empty tuple to every class of the interpreter, and from there to os.",
         "dialect",
         (
             (
@@ -184,20 +184,20 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "knows one feature by name",
-        "A feature that no decision speaks of gets a window of one point.",
-        "does what its decisions say",
+        "has a special case for one feature",
+        "A feature without a decision gets a window of one point.",
+        "follows its decisions",
         ((END, '    if feature_name == "latency":\n        window = 1\n' + END),),
     ),
     Bad(
         "breaks in a narrow band",
-        "Between two velocities that no decision names its window is negative.",
+        "The window is negative between two velocities that are in no decision.",
         "mutants",
-        ((END, "    if 61.5 < data_velocity < 61.75:\n        return -window\n" + END),),
+        ((END, "    if 123.1 < 2.0 * data_velocity < 123.6:\n        return -window\n" + END),),
     ),
     Bad(
-        "says another version",
-        "Executions are booked to the version before it, and so are their verdicts.",
+        "reports another version",
+        "Executions and their labels are attributed to the previous version.",
         "signature",
         (("VERSION = 2\n", "VERSION = 1\n"),),
     ),

@@ -14,32 +14,32 @@ HEAD = "from poet_runtime.context import field, names\n"
 
 BAD = (
     Bad(
-        "takes a text of company letter by letter",
-        "One other feature given as a text counts where its letters hold the name that a rule asks for.",
+        "iterates over a text of other features",
+        "One other feature, passed as a text, counts if the text contains the name in a rule.",
         TABLE,
         ((COMPANY, 'company = field(context, "other_features", ())'),),
     ),
     Bad(
-        "fails where nothing is said of company",
-        "Without other_features the policy raises, and the alert of the most important feature is lost.",
+        "fails without other features",
+        "The policy raises without other_features, and the alert of the most important feature is lost.",
         TABLE,
         ((COMPANY, 'company = frozenset(field(context, "other_features"))'),),
     ),
     Bad(
         "fails without a context",
-        "None is what a caller passes who knows nothing.",
+        "A caller without information passes None.",
         TABLE,
         ((BASE, '    base = float(context.get("base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "takes no importance for the usual one",
-        "Zero is false: what somebody set to 0 is back at 1.",
+        "replaces an importance of 0",
+        "Zero is false: an importance that was set to 0 becomes 1.",
         TABLE,
         ((BASE, '    base = float(field(context, "base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
-        "gives back a whole number",
-        "An int from the caller comes back as an int, and what stores floats breaks on the tenth row.",
+        "returns an integer",
+        "An int from the caller is returned as an int, and a column of floats breaks.",
         TABLE,
         (
             (BASE, '    base = field(context, "base_importance", BASE_IMPORTANCE)\n'),
@@ -48,7 +48,7 @@ BAD = (
     ),
     Bad(
         "divides by its base",
-        "A base of 0 raises in place of giving 0.",
+        "A base of 0 raises an error instead of returning 0.",
         TABLE,
         ((RETURN, "return min(max(importance / base, 0.1), 10.0) * base"),),
     ),
@@ -59,8 +59,8 @@ BAD = (
         ((RETURN, "return max(min(importance, 0.1 * base), 10.0 * base)"),),
     ),
     Bad(
-        "takes eves for the day",
-        "black_friday_eve begins like black_friday; three times the importance, for a week.",
+        "matches the beginning of a season",
+        "black_friday_eve begins like black_friday, so the importance is tripled for a week.",
         TABLE,
         (
             (
@@ -70,8 +70,8 @@ BAD = (
         ),
     ),
     Bad(
-        "asks for the season of company",
-        "One `in` for another: the season counts for whatever is monitored beside price.",
+        "applies the season to other features",
+        "With the wrong `in`, the season counts for every feature that is monitored next to price.",
         TABLE,
         (
             (
@@ -81,8 +81,8 @@ BAD = (
         ),
     ),
     Bad(
-        "lets company work both ways",
-        "price with day_of_week says nothing of day_of_week with price.",
+        "applies an interaction in both directions",
+        "A rule for price with day_of_week is not one for day_of_week with price.",
         TABLE,
         (
             (
@@ -110,14 +110,14 @@ BAD = (
         ),
     ),
     Bad(
-        "reads names in any case",
-        "Price and price are two columns.",
+        "ignores the case of names",
+        "Price and price are two different columns.",
         TABLE,
         ((NEVER, "if feature_name.lower() in NEVER_MATTERS_FEATURES:"),),
     ),
     Bad(
-        "cares about the order of company",
-        "Only the first of the other features is asked, and which that is depends on who called.",
+        "depends on the order of other features",
+        "Only the first of the other features counts, and their order depends on the caller.",
         TABLE,
         (
             (
@@ -132,9 +132,9 @@ BAD = (
         ),
     ),
     Bad(
-        "takes a wrong base for none",
-        "A base that is no number is the caller's error; answering 1 hides it for ever.",
-        "refuses a base that is no number",
+        "ignores an invalid base",
+        "A base that is not a number is the caller's error, and an answer of 1 hides it.",
+        "rejects a base that is not a number",
         (
             (
                 BASE,
@@ -148,8 +148,8 @@ BAD = (
         ),
     ),
     Bad(
-        "knows mappings alone",
-        "A caller with an object in place of a dict is told the importance of nothing in particular.",
+        "supports only mappings",
+        "A caller with an object instead of a dict gets the importance without its context.",
         TABLE,
         (
             (
@@ -159,18 +159,18 @@ BAD = (
         ),
     ),
     Bad(
-        "shakes a little",
-        "Noise in the twelfth digit, drawn anew each time: no replay gives the same bytes.",
-        "gives the base of what it does not know",
+        "adds noise",
+        "Random noise in the twelfth digit: no replay gives the same bytes.",
+        "returns the base for unknown features",
         (
             (HEAD, f"from scipy.stats import norm\n\n{HEAD}"),
             ("    importance = base\n", "    importance = base * (1.0 + 1e-14 * float(norm.rvs()))\n"),
         ),
     ),
     Bad(
-        "compares every two of a long list",
-        "A thousand other features answer at once, ten thousand not before the alert is stale.",
-        "answers in time in a large company",
+        "compares all pairs of a long list",
+        "With a thousand other features the answer is immediate, with ten thousand the alert is stale.",
+        "handles many other features within the time limit",
         (
             (
                 COMPANY,
@@ -182,8 +182,8 @@ BAD = (
         ),
     ),
     Bad(
-        "asks the environment",
-        "A variable of one shell moves the importance of one process, and nobody finds out which.",
+        "reads the environment",
+        "A variable of one shell changes the importance in one process, which is hard to find.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -192,8 +192,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "finds the system behind numpy",
-        "numpy keeps ctypes for its own use, and from there it is one step to any program.",
+        "reaches the operating system through numpy",
+        "numpy imports ctypes, from which any program can be started.",
         "dialect",
         (
             (HEAD, f"from numpy import ctypeslib\n\n{HEAD}"),
@@ -202,8 +202,8 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "loads a table that lies about",
-        "A loader that the dialect does not know of reads a file; what it raises is caught.",
+        "loads a file",
+        "A loader that the dialect does not list reads a file, and its error is caught.",
         "sandbox",
         (
             (HEAD, f"from scipy.sparse import load_npz\n\n{HEAD}"),

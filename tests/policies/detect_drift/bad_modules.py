@@ -32,8 +32,8 @@ RESULT = NUMERIC.replace("return samples", "result = samples")
 
 BAD = (
     Bad(
-        "asks for a p-value from above",
-        "Above for below: every quiet feature alarms, and no drift does.",
+        "compares a p-value in the wrong direction",
+        "Every feature without a drift alerts, and no drift does.",
         TABLE,
         (
             (
@@ -44,25 +44,25 @@ BAD = (
     ),
     Bad(
         "has a threshold one step lower",
-        "A p-value of exactly the threshold decides otherwise than the decisions say.",
+        "A p-value of exactly the threshold has the wrong decision.",
         TABLE,
         (("NUMERIC_KS_P_BELOW = 0.05 ", "NUMERIC_KS_P_BELOW = 0.049999999999999996 "),),
     ),
     Bad(
-        "asks for both where one is enough",
-        "A seasonal drift that shows in one statistic alone is never found.",
+        "requires two criteria instead of one",
+        "A seasonal drift that only one statistic detects is never found.",
         TABLE,
         (("NUMERIC_SEASONAL_MIN_VOTES = 1 ", "NUMERIC_SEASONAL_MIN_VOTES = 2 "),),
     ),
     Bad(
-        "forgets to take the season out",
-        "Every night drifts from every day.",
+        "omits the seasonal adjustment",
+        "Every night differs from every day, so all of them alert.",
         TABLE,
         (('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),),
     ),
     Bad(
-        "measures seasonal features by two the other way round",
-        "Two thresholds that are equal today are two names; the next version moves one of them.",
+        "swaps the preparations of two statistics",
+        "The two thresholds are equal today, but the next version may change one of them.",
         TABLE,
         (
             (
@@ -88,13 +88,13 @@ BAD = (
     ),
     Bad(
         "takes seasonal categories for numbers",
-        "Roughness of letters: the rule of numbers is asked first.",
+        "A statistic of numbers is applied to categories.",
         TABLE,
         (("if samples.is_seasonal and not samples.is_categorical:", "if samples.is_seasonal:"),),
     ),
     Bad(
         "swaps the samples",
-        "The season and the own windows are those of the sample under suspicion.",
+        "The season and the null quantiles are computed from the current sample.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        reference,\n        current,\n"),),
     ),
@@ -108,44 +108,44 @@ BAD = (
         ),
     ),
     Bad(
-        "looks at the beginning alone",
-        "What drifts at the end of a long sample is not seen.",
+        "uses only the beginning of a sample",
+        "A drift at the end of a long sample is not found.",
         TABLE,
         ((COMPARE, "    samples = compare(\n        current[:1000],\n        reference,\n"),),
     ),
     Bad(
         "loses the context",
-        "Without it the season that the caller knows is guessed, and the impact of an alert is lost.",
+        "Without it the known season is estimated, and the impact of an alert is lost.",
         TABLE,
         (("        context=context,\n", ""),),
     ),
     Bad(
         "loses the name of the feature",
-        "The answer is right and belongs to nobody: feedback on it teaches nothing.",
+        "The answer is right, but feedback on it cannot be assigned to a feature.",
         TABLE,
         (("        feature=feature,\n", ""),),
     ),
     Bad(
-        "says another version",
-        "Feedback on this version is counted against the one before.",
+        "reports another version",
+        "Feedback on this version is attributed to the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
-        "says another rule",
-        "The right answer under the wrong id: evidence goes to a rule that never decided.",
+        "reports another rule",
+        "The answer is right, but its evidence is attributed to a rule that did not decide.",
         TABLE,
         (('        "numeric",\n', '        "categorical",\n'),),
     ),
     Bad(
-        "goes on where nothing can be compared",
-        "Of an empty sample every statistic is NaN, and NaN is below no threshold: no drift.",
+        "continues with an empty sample",
+        "Every statistic of an empty sample is NaN, which never exceeds a threshold.",
         TABLE,
         ((UNDECIDED, "    if not samples.reason:\n        pass\n"),),
     ),
     Bad(
-        "is quiet about missing data",
-        "A pipeline that delivers nothing at all reads as: no drift.",
+        "does not report missing data",
+        "A pipeline that delivers no data is reported as 'no drift'.",
         TABLE,
         (
             (
@@ -155,9 +155,9 @@ BAD = (
         ),
     ),
     Bad(
-        "takes an error for no drift",
+        "reports an error as no drift",
         "A column of the wrong type is monitored for months and never drifts.",
-        "refuses wrong types",
+        "rejects wrong types",
         (
             (
                 COMPARE,
@@ -168,8 +168,8 @@ BAD = (
         ),
     ),
     Bad(
-        "answers with a truth of numpy",
-        "numpy's False is not False: `is False`, JSON and isinstance all say otherwise.",
+        "answers with a numpy boolean",
+        "numpy's False differs from False for `is`, for JSON and for isinstance.",
         TABLE,
         (
             (HEAD, f"from numpy import bool_\n\n{HEAD}"),
@@ -183,8 +183,8 @@ BAD = (
         ),
     ),
     Bad(
-        "tells another threshold",
-        "The threshold in the answer is not the one that decided; nobody can check the alarm.",
+        "reports another threshold",
+        "The threshold in the answer is not the one that decided, so the alert cannot be verified.",
         TABLE,
         (
             (
@@ -198,15 +198,15 @@ BAD = (
         ),
     ),
     Bad(
-        "needs more points than there are",
-        "A new feature has few; the monitor is silent in its first weeks without saying so.",
+        "requires more points than available",
+        "A new feature has few points, and is not monitored in its first weeks.",
         TABLE,
         ((UNDECIDED, UNDECIDED.replace("samples.reason:", "samples.reason or len(current) < 30:")),),
     ),
     Bad(
         "gives up on large samples",
-        "The busiest feature is the one that is no longer watched.",
-        "finds a shift in large samples in time",
+        "The feature with the most data is no longer monitored.",
+        "detects a shift in large samples within the time limit",
         (
             (
                 NUMERIC,
@@ -220,9 +220,9 @@ BAD = (
         ),
     ),
     Bad(
-        "compares every two points",
-        "A hundred thousand points are a minute's work for the policy of a feature that comes every second.",
-        "finds a shift in large samples in time",
+        "compares all pairs of points",
+        "A hundred thousand points take a minute, for a feature that is checked every second.",
+        "detects a shift in large samples within the time limit",
         (
             (
                 COMPARE,
@@ -234,9 +234,9 @@ BAD = (
         ),
     ),
     Bad(
-        "sorts what it was given",
-        "The caller's array is in another order when the policy has answered.",
-        "leaves its arguments alone",
+        "sorts its arguments",
+        "The caller's array is in another order after the call.",
+        "does not modify its arguments",
         (
             (HEAD, f"from numpy import asarray, ndarray\n\n{HEAD}"),
             (
@@ -247,8 +247,8 @@ BAD = (
         ),
     ),
     Bad(
-        "fills what is missing with zeros",
-        "Where a sensor fails, its column of NaN becomes a column of zeros, in the caller's own array.",
+        "replaces missing values with zeros",
+        "The NaN values of a failed sensor become zeros, in the caller's array.",
         "reports missing data",
         (
             (HEAD, f"from numpy import nan_to_num, ndarray\n\n{HEAD}"),
@@ -261,8 +261,8 @@ BAD = (
     ),
     Bad(
         "lets the first value decide",
-        "What comes first in a sample without times says nothing.",
-        "forgets the order of current",
+        "The first value of a sample without times has no meaning.",
+        "ignores the order of current",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
@@ -273,9 +273,9 @@ BAD = (
         ),
     ),
     Bad(
-        "asks by the unit of a number",
-        "In millimetres it drifts, in metres it does not.",
-        "is blind to unit and origin",
+        "depends on the unit",
+        "It alerts for millimeters but not for meters.",
+        "is invariant to unit and origin",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
@@ -287,15 +287,15 @@ BAD = (
         ),
     ),
     Bad(
-        "writes a note to a file",
-        "What a policy leaves on a disk fills it, and is read by nobody's leave.",
+        "writes a file",
+        "Files of a policy fill the disk, and may leak data.",
         "dialect",
         ((UNDECIDED, '    print(feature, file=open("/tmp/drifts", "a"))\n' + UNDECIDED),),
         behind=TABLE,
     ),
     Bad(
-        "opens a socket of the interpreter",
-        "A sample that is sent elsewhere is a leak of customer data.",
+        "opens a socket",
+        "Sending a sample elsewhere leaks customer data.",
         "dialect",
         (
             (HEAD, f"import socket\n\n{HEAD}"),
@@ -309,7 +309,7 @@ BAD = (
     ),
     Bad(
         "leaves a thread behind",
-        "Each call leaves one more, until the program has no memory.",
+        "Each call leaves one more thread, until memory is exhausted.",
         "dialect",
         (
             (HEAD, f"import threading\n\n{HEAD}"),
@@ -322,8 +322,8 @@ BAD = (
         behind="sandbox",
     ),
     Bad(
-        "is called otherwise",
-        "Who leaves the feature out is answered by the rules of a feature named all.",
+        "has another signature",
+        "A call without a feature uses the rules of a feature named 'all'.",
         "signature",
         (('feature="", current_times', 'feature="all", current_times'),),
     ),

@@ -38,7 +38,7 @@ def modified(decisions: Decisions, old: str, new: str) -> CheckedModule:
             "MEAN_ABSOLUTE_DIFFERENCE_NULL_MAX_ABOVE = 1.0000000000000002",
         ),
         ("seasonal_adjustment", "P_BELOW = 0.05", "P_BELOW = 0.049999999999999996"),
-        ("seasonal_adjustment", "AGREE = 1", "AGREE = 2"),
+        ("seasonal_adjustment", "MIN_VOTES = 1", "MIN_VOTES = 2"),
         ("seasonal_adjustment", '"deseasonalized"', '"raw"'),
         ("seasonal_adjustment", "samples.is_seasonal and not", "not samples.is_seasonal and not"),
         ("start_evidently", "SMALL_REFERENCE_AT_MOST = 1000", "SMALL_REFERENCE_AT_MOST = 999"),
@@ -80,7 +80,7 @@ def test_a_statistic_that_may_be_negative_satisfies_the_contract(tmp_path: Path)
 @pytest.mark.parametrize("statistic", ["scale_shift", "mean_absolute_difference", "levene"])
 def test_a_rule_that_ignores_the_level_violates_the_contract(tmp_path: Path, statistic: str) -> None:
     """A shift of 3 sd must be detected, so such a statistic needs another one with it."""
-    with pytest.raises(ContractBrokenError, match="finds a shift of three standard deviations"):
+    with pytest.raises(ContractBrokenError, match="detects a shift of three standard deviations"):
         validate(check(render(with_numeric(statistic, "null_q90", 1.7))), staging=tmp_path, effort=30)
 
 
@@ -90,7 +90,7 @@ def test_a_declared_false_alarm_rate_is_checked(tmp_path: Path) -> None:
     rates = {"numeric": 0.05, "categorical": 0.05}
     decisions = msgspec.structs.replace(first, configuration={"declared_false_alarm_rate": rates})
     report = validate(check(render(decisions)), staging=tmp_path, effort=5).report
-    assert [gate.examples for gate in report.gates if gate.name.startswith("keeps")] == [400]
+    assert [gate.examples for gate in report.gates if gate.name.startswith("stays below")] == [400]
 
 
 @pytest.mark.parametrize("rates", [{"numeric": 0.001}, {"seasonal": 0.05}, {"categorical": 0.001}])

@@ -34,8 +34,8 @@ BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
 
 BAD = (
     Bad(
-        "drops one of two of the same severity",
-        "Keyed by severity, the second alert of a kind takes the place of the first.",
+        "drops one of two alerts of the same severity",
+        "In a dict by severity, the second alert replaces the first.",
         TABLE,
         (
             (
@@ -50,7 +50,7 @@ BAD = (
     ),
     Bad(
         "compares severities as texts",
-        "As text, critical comes before everything: the gravest drifts are held back first.",
+        "As text, 'critical' sorts first, so the most severe drifts are suppressed first.",
         TABLE,
         (
             (
@@ -65,44 +65,44 @@ BAD = (
         ),
     ),
     Bad(
-        "lets a suppression end an hour late",
-        "An hour of useless silence, or of silence that is not useless.",
+        "ends a suppression an hour late",
+        "Alerts are suppressed for an hour longer than people agreed to.",
         TABLE,
         (("USELESS_LATENCY_P50_UNTIL = 1713139200.0", "USELESS_LATENCY_P50_UNTIL = 1713142800.0"),),
     ),
     Bad(
         "cools down for a second too long",
-        "The second between two hourly runs is the one that decides whether the next is heard.",
+        "With hourly runs, this second decides whether the next alert is sent.",
         TABLE,
         (("COOL_DOWN_SECONDS = 3600.0", "COOL_DOWN_SECONDS = 3601.0"),),
     ),
     Bad(
-        "takes the first moment for none",
-        "Zero is false: a clock that starts at 0, as in every simulation, holds nothing back.",
+        "treats time 0 as unknown",
+        "Zero is false: with a clock that starts at 0, as in simulations, nothing is suppressed.",
         TABLE,
         (("if moment is not None and moment <", "if moment and moment <"),),
     ),
     Bad(
-        "takes moments in seconds alone",
-        "A datetime, which is what most callers have, raises in the night.",
+        "supports only times in seconds",
+        "A datetime, which most callers pass, raises an error.",
         TABLE,
         ((MOMENT, "    moment = now\n"), ("    to_timestamp,\n", "")),
     ),
     Bad(
-        "ignores the share to ask about",
-        "What is held back is never asked about again, and so never comes back.",
+        "ignores the holdout",
+        "Suppressed alerts are never labeled again, so a suppression never ends.",
         TABLE,
         ((HOLDOUT, "asked = ()"), ("    holdout,\n", "")),
     ),
     Bad(
-        "asks about the wrong share",
-        "Nine tenths of what is useless are alerted, one tenth is held back.",
+        "inverts the holdout",
+        "Nine tenths of the useless alerts are sent, and one tenth is suppressed.",
         TABLE,
         ((HOLDOUT, "taken, asked = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)"),),
     ),
     Bad(
-        "asks by chance and not by the id",
-        "Another share at every call: a plan that is made again asks about others.",
+        "draws the holdout at random instead of by id",
+        "Each call draws another holdout, so a repeated plan differs.",
         TABLE,
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
@@ -117,32 +117,32 @@ BAD = (
         ),
     ),
     Bad(
-        "sums up before it groups",
-        "Two rules in the wrong order: three drifts of one known cause are told as three of none.",
+        "applies the batch before groups",
+        "Two rules in the wrong order: three drifts with a known cause are reported without it.",
         TABLE,
         ((GROUP, ""), (BATCH, BATCH + GROUP)),
     ),
     Bad(
-        "sums up one too few",
-        "A strict comparison where the decisions say at least.",
+        "uses the wrong size of a batch",
+        "The comparison is strict, but the decisions say 'at least'.",
         TABLE,
         (("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > BATCH_AT_LEAST:"),),
     ),
     Bad(
-        "raises bars of what it has held back",
-        "The bars are those of what still waits; a feature that is suppressed for good has none.",
+        "raises thresholds of suppressed alerts",
+        "Only remaining alerts have raised thresholds; a suppressed feature has none.",
         TABLE,
         ((BARS, BARS.replace("waiting", "drifted(drift_results)")),),
     ),
     Bad(
         "leaves out a feature of a group",
-        "One name less in a set.",
+        "A name is missing from a set.",
         TABLE,
         (('frozenset({"ad_spend", "clicks", "sessions"})', 'frozenset({"ad_spend", "clicks"})'),),
     ),
     Bad(
-        "reads names in any case",
-        "Latency_P50 and latency_p50 are two columns, one of them never judged useless.",
+        "ignores the case of names",
+        "Latency_P50 and latency_p50 are two columns, and only one of them was labeled useless.",
         TABLE,
         (
             (
@@ -159,14 +159,14 @@ BAD = (
         ),
     ),
     Bad(
-        "blames the wrong rule",
-        "What people answer to this alert is learned by another rule.",
+        "reports the wrong rule",
+        "Labels of this alert train another rule.",
         TABLE,
         (('suppress(taken, "useless-latency_p50")', 'suppress(taken, "cool-down")'),),
     ),
     Bad(
-        "plays down a summary",
-        "A summary of a critical drift that is told as medium waits until Monday.",
+        "reduces the severity of a summary",
+        "A critical drift in a summary of medium severity waits until Monday.",
         TABLE,
         (
             (RESULTS, "from poet_runtime.results import Alert, AlertPlan\n"),
@@ -181,15 +181,15 @@ BAD = (
         ),
     ),
     Bad(
-        "loses what came twice",
-        "Two alike are two: the same feature of two models looks like a repetition.",
-        "loses no drifted result",
+        "drops repeated results",
+        "Equal results are separate: the same feature of two models looks like a repetition.",
+        "includes every drifted result once",
         ((FOUND, FOUND + "    waiting = tuple({repr(each): each for each in waiting}.values())\n"),),
     ),
     Bad(
-        "leaves out what is no result",
-        "A caller's error is swallowed together with the drift that it should have passed.",
-        "refuses what is no result",
+        "ignores invalid results",
+        "The caller's error is hidden, and the drift is lost.",
+        "rejects arguments that are not results",
         (
             (RESULTS, "from poet_runtime.results import AlertPlan, DriftResult\n"),
             (
@@ -199,15 +199,15 @@ BAD = (
         ),
     ),
     Bad(
-        "counts before it reads",
-        "An iterator is empty when it has been counted: nothing drifted, says the plan.",
-        "takes results in any container",
+        "counts before it iterates",
+        "An iterator is exhausted after counting, so the plan is empty.",
+        "accepts results in any iterable",
         ((FOUND, f"    count = len(tuple(drift_results))\n{FOUND}    waiting = waiting if count else ()\n"),),
     ),
     Bad(
-        "looks for each among all others",
-        "A hundred models that drift at once are planned in a second, a hundred thousand not in a day.",
-        "plans very many results in time",
+        "compares all pairs of results",
+        "A hundred drifts are planned in a second, a hundred thousand not in a day.",
+        "plans many results within the time limit",
         (
             (
                 FOUND,
@@ -218,9 +218,9 @@ BAD = (
         ),
     ),
     Bad(
-        "plans in the order in which results came",
-        "Whoever comes first is told first, and who that is depends on a race.",
-        "forgets the order",
+        "plans in the order of arrival",
+        "The order of alerts depends on a race between results.",
+        "ignores the order",
         (
             (
                 FOUND,
@@ -230,8 +230,8 @@ BAD = (
         ),
     ),
     Bad(
-        "keeps what it has planned",
-        "A list at the top of the module is one for all callers, and grows for ever.",
+        "keeps state at module level",
+        "A list at module level is shared by all callers and grows without bound.",
         "dialect",
         (
             ("VERSION = 2\n", "VERSION = 2\nSEEN = []\n"),
@@ -240,7 +240,7 @@ BAD = (
         behind=TABLE,
     ),
     Bad(
-        "remembers by a default",
+        "keeps state in a default",
         "The history of one caller decides the alerts of the next.",
         "dialect",
         (
@@ -254,7 +254,7 @@ BAD = (
     ),
     Bad(
         "runs another program",
-        "The alert goes out by itself, a thousand times while the candidate is being tried.",
+        "The program runs a thousand times while the candidate is validated.",
         "dialect",
         (
             (HEAD, f"import subprocess\n\n{HEAD}"),

@@ -25,49 +25,49 @@ END = "    return outcome\n"
 BAD = (
     Bad(
         "samples at the border",
-        "A table of exactly the largest size that works in full is monitored on a fifth of it.",
+        "A table of exactly the largest size that works in full is sampled.",
         TABLE,
         (("if run.rows > SAMPLE_ROWS_ABOVE:", "if run.rows >= SAMPLE_ROWS_ABOVE:"),),
     ),
     Bad(
-        "samples before it looks for gaps",
-        "Two rules in the wrong order: what is reported as sparse was a sample, and the losses add up askew.",
+        "samples before the check for missing values",
+        "Two rules in the wrong order: a sample is reported as sparse, and the losses are wrong.",
         TABLE,
         ((SPARSE, ""), (SAMPLE, SAMPLE + SPARSE)),
     ),
     Bad(
-        "mixes up size and sample",
-        "The sample is as large as what was too large.",
+        "confuses the threshold and the sample size",
+        "The sample is as large as the table that was too large.",
         TABLE,
         (("run.sampled(SAMPLE_ROWS, ", "run.sampled(SAMPLE_ROWS_ABOVE, "),),
     ),
     Bad(
-        "knows no loss of a sample",
-        "A fifth of the data passes for all of it.",
+        "reports no loss for a sample",
+        "A fifth of the data is reported as a full run.",
         TABLE,
         (("SAMPLE_QUALITY_LOSS = 0.05 ", "SAMPLE_QUALITY_LOSS = 0.0 "),),
     ),
     Bad(
-        "gives every work the deadline of one",
-        "What takes longer by its nature is killed each time.",
+        "applies a deadline to all computations",
+        "Computations that need more time are always killed.",
         TABLE,
         ((COMPUTATION, "    if run.computation or DEADLINE_KL_DIVERGENCE_COMPUTATION:\n"),),
     ),
     Bad(
-        "takes the beginning of a name for the name",
-        "kl_divergence_2 is another work, of which nobody has measured anything.",
+        "matches the beginning of a name",
+        "kl_divergence_2 is another computation without any measurements.",
         TABLE,
         ((COMPUTATION, "    if run.computation.startswith(DEADLINE_KL_DIVERGENCE_COMPUTATION):\n"),),
     ),
     Bad(
-        "begins its deadline a row late",
+        "starts its deadline one row late",
         "The smallest table that was measured has no deadline.",
         TABLE,
         (("            run.rows >= DEADLINE_KL", "            run.rows > DEADLINE_KL"),),
     ),
     Bad(
-        "takes milliseconds for seconds",
-        "A deadline a thousand times as long is no deadline.",
+        "confuses milliseconds and seconds",
+        "A deadline that is a thousand times as long has no effect.",
         TABLE,
         (("SECONDS = 5.06e-05", "SECONDS = 5.06e-02"),),
     ),
@@ -79,31 +79,31 @@ BAD = (
     ),
     Bad(
         "ignores the deadline",
-        "It is computed, and a run that hangs takes the program with it all the same.",
+        "The deadline is computed but not used, so a run that hangs blocks the program.",
         TABLE,
         (("            run = run.within(", "            late = run.within("),),
     ),
     Bad(
-        "keeps no time for a second try",
-        "When time is up there is none left for the sample: the fallback is there and never works.",
+        "reserves no time for a fallback",
+        "After a timeout there is no time left for the sample, so the fallback never works.",
         TABLE,
         ((FULL, "    outcome = run.full()\n"),),
     ),
     Bad(
-        "recovers from everything",
-        "A wrong column is tried again on a sample, and the error is told an hour later.",
+        "recovers from every error",
+        "A wrong column is tried again on a sample, and the error is reported an hour later.",
         TABLE,
         ((FAILED, "    if outcome.error:\n"),),
     ),
     Bad(
         "never recovers",
-        "As text, errors are told with a capital letter; the rule is there and holds for nothing.",
+        "Kinds of errors are lower case, so the rule never applies.",
         TABLE,
         ((FAILED, '    if outcome.error == "Timeout":\n'),),
     ),
     Bad(
         "tries three times",
-        "A monitor that writes, or that calls a service, does so three times.",
+        "A monitor that writes or calls a service does so three times.",
         TABLE,
         (
             (
@@ -116,13 +116,13 @@ BAD = (
     ),
     Bad(
         "runs once to warm up",
-        "Every monitor runs twice, and the bill is twice as high.",
+        "Every monitor runs twice and costs twice as much.",
         TABLE,
         ((FULL, f"    run.full(spares_time=True)\n{FULL}"),),
     ),
     Bad(
-        "makes an outcome of its own",
-        "Warnings, rows and duration are lost on the way; nothing can be learned of the run.",
+        "creates an outcome by itself",
+        "Warnings, rows and duration are lost, so nothing can be learned from the run.",
         TABLE,
         (
             (
@@ -136,15 +136,15 @@ BAD = (
         ),
     ),
     Bad(
-        "says another version",
-        "What people say of this version is counted against the one before.",
+        "reports another version",
+        "Feedback on this version is attributed to the previous one.",
         TABLE,
         (("version=VERSION", "version=1"),),
     ),
     Bad(
-        "takes an error of the caller for a run",
-        "A monitor that is no function is an error in the program, and is told as a full run of nothing.",
-        "refuses what is no monitor",
+        "hides an error of the caller",
+        "A monitor that is not callable is a programming error, but is reported as a full run.",
+        "rejects a monitor that is not callable",
         (
             (
                 PREPARE,
@@ -157,7 +157,7 @@ BAD = (
     ),
     Bad(
         "monitors nothing without a monitor",
-        "Without a monitor drift is to be detected; the length of a table is no drift.",
+        "Without a monitor it must detect drift, but it returns the length of the table.",
         "detects drift without a monitor",
         (
             (
@@ -169,8 +169,8 @@ BAD = (
     ),
     Bad(
         "sorts the columns that it is given",
-        "The caller's rows no longer belong together, after a call that was to look at them.",
-        "leaves its data alone",
+        "The values of the caller's rows no longer belong together.",
+        "does not modify its data",
         (
             (
                 PREPARE,
@@ -182,8 +182,8 @@ BAD = (
         ),
     ),
     Bad(
-        "answers for a monitor that failed",
-        "A fault is told as a full run that found nothing.",
+        "hides a failure of the monitor",
+        "A fault is reported as a full run without a finding.",
         "boundary table",
         (
             (
@@ -195,14 +195,14 @@ BAD = (
         ),
     ),
     Bad(
-        "tries for ever",
-        "A service that is down is asked without a pause until somebody kills the program.",
+        "retries without a limit",
+        "A service that is down is called without a pause until the program is killed.",
         "dialect",
         ((FULL, f"{FULL}    while outcome.error:\n        outcome = run.full(spares_time=True)\n"),),
     ),
     Bad(
         "leaves a process behind",
-        "One more for every call, in the name of a program that has long gone on.",
+        "Each call leaves one more process, which outlives the call.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -216,7 +216,7 @@ BAD = (
     ),
     Bad(
         "reads a setting from the environment",
-        "A variable of one shell switches deadlines off, and every test is made without it.",
+        "A variable of one shell disables deadlines, and no test sets it.",
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
@@ -224,8 +224,8 @@ BAD = (
         ),
     ),
     Bad(
-        "reads the host's name by way of the runtime",
-        "What the runtime imports for itself is no word of policies; os is behind it.",
+        "reads a file through the runtime",
+        "Modules that the runtime imports are not part of the dialect; they lead to os.",
         "dialect",
         (
             (HEAD, f"from poet_runtime.recovery.process import os\n{HEAD}"),

@@ -177,7 +177,7 @@ HARMFUL = {
     "leaves a thread": (
         "    # full\n",
         "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n",
-        "a thread behind",
+        "a thread running",
     ),
     "leaves a child": (
         "    # full\n",

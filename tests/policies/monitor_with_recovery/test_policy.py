@@ -49,7 +49,7 @@ def test_rules_are_rendered_in_the_order_of_execution() -> None:
 def test_every_number_is_a_constant_with_its_reason() -> None:
     """The first constant of a rule has the reason, the others refer to it."""
     source = source_of(sample(above=50_000, rows=10_000, loss=0.05))
-    assert "SAMPLE_ROWS_ABOVE = 50000  # was run in full: a sample is enough\n" in source
+    assert "SAMPLE_ROWS_ABOVE = 50000  # was a full run: a sample is enough\n" in source
     assert "SAMPLE_ROWS = 10000  # as above\nSAMPLE_QUALITY_LOSS = 0.05  # as above\n" in source
 
 
@@ -119,7 +119,7 @@ REJECTED: dict[str, tuple[tuple[Rule, ...], str]] = {
     "a range from zero": ((deadline(features=(0, 5)),), "1 <= from <= to"),
     "no time": ((deadline(seconds=0.0),), "expected seconds above 0"),
     "less time for more work": ((deadline(per_rows=-0.5),), "exponents of at least 0"),
-    "an overflow": ((deadline(per_rows=400.0),), "hold the rule instead"),
+    "an overflow": ((deadline(per_rows=400.0),), "keep the rule as a candidate"),
     "an infinite time": ((deadline(seconds=float("inf")),), "expected a finite number"),
     "two fallbacks for one error": (
         (fallback("value"), msgspec.structs.replace(fallback("value"), id="fallback-x")),

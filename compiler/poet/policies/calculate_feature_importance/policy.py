@@ -48,7 +48,12 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
     return (
-        Rule(id="base", kind="base", parameters={"importance": 1.0}, reason="every feature matters alike"),
+        Rule(
+            id="base",
+            kind="base",
+            parameters={"importance": 1.0},
+            reason="all features are equally important",
+        ),
     )
 
 
@@ -122,7 +127,9 @@ def _interaction(rule: Rule, constants: list[Constant]) -> dict[str, object]:
 
 def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
     if not features:
-        raise RenderError(f"rule {rule.id!r} has no features; expected at least one, hold the rule instead")
+        raise RenderError(
+            f"rule {rule.id!r} has no features, expected at least one; keep the rule as a candidate"
+        )
     name = constant_name(rule, "features")
     constants.append(Constant(rule.id, name, frozenset(features), why(rule)))
     return name

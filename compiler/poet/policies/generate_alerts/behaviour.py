@@ -161,14 +161,14 @@ def evaluate(module: ModuleType, probe: Probe) -> object:
     return (
         sorted(map(repr, plan.alerts)),
         sorted(map(repr, plan.suppressed)),
-        sorted((name, repr(bar)) for name, bar in plan.thresholds.items()),
+        sorted((name, repr(threshold)) for name, threshold in plan.thresholds.items()),
         plan.policy_version,
     )
 
 
 def _outcome(given: Any) -> Any:
     """Return the number of alerts and of suppressed results."""
-    return {"alerts": len(given[0]), "held back": len(given[1])} if isinstance(given, tuple) else given
+    return {"alerts": len(given[0]), "suppressed": len(given[1])} if isinstance(given, tuple) else given
 
 
 def _direction(before: Any, after: Any) -> int:

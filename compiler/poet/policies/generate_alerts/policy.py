@@ -159,7 +159,9 @@ def _batch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
 
 def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
     if not features:
-        raise RenderError(f"rule {rule.id!r} has no features; expected at least one, hold the rule instead")
+        raise RenderError(
+            f"rule {rule.id!r} has no features, expected at least one; keep the rule as a candidate"
+        )
     name = constant_name(rule, "features")
     constants.append(Constant(rule.id, name, frozenset(features), why(rule)))
     return name

@@ -78,7 +78,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
-    return (Rule(id="full", kind="run", reason="run it; on any error report the error"),)
+    return (Rule(id="full", kind="run", reason="a full run; every error is reported"),)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
@@ -184,7 +184,7 @@ def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
     if logarithm > math.log(_LONGEST_S):
         raise RenderError(
             f"rule {rule.id!r}: {deadline} is more than {_LONGEST_S:g} s for the largest table that it "
-            "covers; hold the rule instead"
+            "covers; keep the rule as a candidate"
         )
 
 

@@ -14,17 +14,17 @@ VERSION = 2
 FREQUENCY = "hourly"  # start: the same for every model
 FEATURES = "all"  # as above
 TESTS = "single"  # as above
-# was as at other times: 20 of 20 drifts this soon after an incident were real, 1 of 11 at other times
+# was no special case: 20 of 20 drifts within 1 day of an incident were real, 1 of 11 otherwise
 INCIDENTS_WITHIN_DAYS = 1.0
 INCIDENTS_FREQUENCY = "real_time"  # as above
 INCIDENTS_TESTS = "multiple"  # as above
-# was as every model: monitoring returned only 0.12 dollars for each dollar, 240 accounts
+# was the strategy of every model: monitoring returned only 0.12 dollars per dollar spent, n = 240
 QUIET_DRIFT_RATE_BELOW = 0.01
 QUIET_FREQUENCY = "daily"  # as above
 QUIET_TESTS = "single"  # as above
 QUIET_TOP = 3  # as above
 QUIET_FEATURES = frozenset({"discount", "price"})  # as above
-# was as every model: monitoring returned 500 dollars for each dollar, 27 accounts
+# was the strategy of every model: monitoring returned 500 dollars per dollar spent, n = 27
 THOROUGH_IMPACTS = frozenset({"critical"})
 THOROUGH_FREQUENCY = "real_time"  # as above
 THOROUGH_TESTS = "multiple"  # as above

@@ -7,15 +7,17 @@ Written by poet from feedback; change a number here and the next compile takes i
 __all__ = ["calculate_adaptive_window"]
 
 VERSION = 2
-CAP = 45000  # was cap 50000: 34 of 37 runs of 50000 points and up hit a limit of time or memory
+CAP = 45000  # was cap 50000: 34 of 37 runs of at least 50000 points hit a time or memory limit
 MINIMUM = 100  # as above
 FAST_ABOVE = 5000.0  # points per hour
-FAST_WINDOW = 500  # was 5000: 0.73 h late and 1.2 false alarms a day, with 5000 5 h and 1, n = 192
-# was the band's window: 3.25 false alarms a day, others 0.8 at the same windows, n = 96
+# was 5000: 0.73 h of delay and 1.2 false alarms per day; with a window of 5000: 5 h and 1; n = 192
+FAST_WINDOW = 500
+# was the window of the velocity band: 3.25 false alarms per day, 0.8 for other features at the same windows,
+# n = 96
 STABLE_FEATURES = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER = 2  # as above
 VERY_FAST_ABOVE = 50000.0  # points per hour
-VERY_FAST_WINDOW = 5000  # new: nothing is shown above 50000 points an hour, the untuned window holds
+VERY_FAST_WINDOW = 5000  # new: no evidence above 50000 points per hour; the untuned window applies
 WINDOW = 5000  # start: one window for every velocity
 
 

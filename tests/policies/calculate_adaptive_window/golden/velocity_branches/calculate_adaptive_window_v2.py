@@ -10,8 +10,8 @@ VERSION = 2
 CAP = 45000  # was at most 50000: timeouts above 45000 points (61-97 %), n = 12
 MINIMUM = 100  # as above
 FAST_ABOVE = 5000.0  # points per hour
-FAST_WINDOW = 500  # was 5000: 4 h late at 1000 points and more, n = 37
-STABLE_FEATURES = frozenset({"conversions", "revenue"})  # new: 15 false alarms a day (11-20), n = 24
+FAST_WINDOW = 500  # was 5000: 4 h of delay at 1000 points or more, n = 37
+STABLE_FEATURES = frozenset({"conversions", "revenue"})  # new: 15 false alarms per day (11-20), n = 24
 STABLE_MULTIPLIER = 2  # as above
 WINDOW = 5000  # start: one window for every velocity
 

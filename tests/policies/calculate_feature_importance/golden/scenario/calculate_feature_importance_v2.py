@@ -9,15 +9,16 @@ from poet_runtime.context import field, names
 __all__ = ["calculate_feature_importance"]
 
 VERSION = 2
-BASE_IMPORTANCE = 1.0  # start: every feature matters alike
-# was x 1: 0.0152 lost per unit of drift, other features 0.159, n = 47
+BASE_IMPORTANCE = 1.0  # start: all features are equally important
+# was multiplier 1: 0.0152 of performance lost per unit of drift, 0.159 for other features, n = 47
 NEVER_MATTERS_FEATURES = frozenset({"user_location"})
 NEVER_MATTERS_MULTIPLIER = 0.1  # as above
-# was x 1: price and day_of_week together matter more than price alone, n = 24
+# was multiplier 1: price and day_of_week together matter more than price alone, n = 24
 PRICE_WITH_DAY_OF_WEEK_FEATURE = "price"
 PRICE_WITH_DAY_OF_WEEK_OTHER = "day_of_week"  # as above
 PRICE_WITH_DAY_OF_WEEK_MULTIPLIER = 1.5  # as above
-# was x 1: 0.442 lost per unit of drift, the same features elsewhere 0.153, n = 96
+# was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in other
+# contexts, n = 96
 TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES = frozenset({"discount", "price"})
 TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE = "black_friday"  # as above
 TIME_OF_YEAR_BLACK_FRIDAY_X3_MULTIPLIER = 3.0  # as above

@@ -9,7 +9,7 @@ from poet_runtime.context import field
 __all__ = ["calculate_feature_importance"]
 
 VERSION = 1
-BASE_IMPORTANCE = 1.0  # start: every feature matters alike
+BASE_IMPORTANCE = 1.0  # start: all features are equally important
 
 
 def calculate_feature_importance(feature_name, context) -> float:

@@ -28,8 +28,8 @@ FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH_A_VERY_LONG_NAME_FEATURES = frozenset(
     }
 )
 FEATURES_OF_THE_RECOMMENDATION_MODEL_WITH_A_VER_C52832_REFERENCE_AT_MOST = 2000  # as above
-# was KS p < 0.05: 41 % false alarms on large samples (35–48 %), n = 212, and what it found in between was not
-# worth the hours that people spent on it
+# was KS p < 0.05: 41 % false alarms on large samples (35–48 %), n = 212, and its other alerts did not justify
+# the hours of investigation
 NUMERIC_KS_P_BELOW = 0.001
 NUMERIC_WASSERSTEIN_RAW_ABOVE = 0.25  # as above
 NUMERIC_WASSERSTEIN_DETRENDED_ABOVE = 0.3  # as above

@@ -12,7 +12,8 @@ __all__ = ["detect_drift"]
 VERSION = 2
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
 NUMERIC_KS_P_BELOW = 0.05  # start: two-sample Kolmogorov-Smirnov, p < 0.05
-# was KS p < 0.05: 72 % of its alerts were false (55 %-86 %), n = 80; this finds 100 % of the known drifts
+# was KS p < 0.05: 72 % of its alerts were false alarms (55 %-86 %), n = 80; the new rule finds 100 % of the
+# known drifts
 NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE = 1.7
 NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE = 1.7  # as above
 NUMERIC_SEASONAL_MIN_VOTES = 1  # as above

@@ -11,7 +11,7 @@ __all__ = ["detect_drift"]
 
 VERSION = 1
 CATEGORICAL_CHI_SQUARE_P_BELOW = 0.05  # start: chi-square of homogeneity, p < 0.05
-NUMERIC_WASSERSTEIN_NULL_MAX_ABOVE = 1.0  # start: further off than any window of the reference itself
+NUMERIC_WASSERSTEIN_NULL_MAX_ABOVE = 1.0  # start: more than the null maximum of the reference
 
 
 def detect_drift(

@@ -22,14 +22,16 @@ from poet_runtime.results import AlertPlan
 __all__ = ["generate_alerts"]
 
 VERSION = 2
-BATCH_AT_LEAST = 3  # was an alert each: 12 of 12 batches this large had one cause
-COOL_DOWN_SECONDS = 3600.0  # was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+BATCH_AT_LEAST = 3  # was individual alerts: 12 of 12 batches of at least 3 alerts had the same cause
+# was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
+COOL_DOWN_SECONDS = 3600.0
 COOL_DOWN_FACTOR = 1.5  # as above
 COOL_DOWN_SEVERITY_BELOW = "high"  # as above
-# was an alert each: 58 of 60 times two of them had one cause
+# was individual alerts: 58 of 60 joint alerts on two of these features had the same cause
 GROUP_AD_SPEND_FEATURES = frozenset({"ad_spend", "clicks", "sessions"})
 GROUP_AD_SPEND_AT_LEAST = 2  # as above
-# was an alert each: 31 of 33 times two of them had one cause
+# was individual alerts: 31 of 33 joint alerts on two of these features had the same cause
 GROUP_CLICKS_FEATURES = frozenset({"clicks", "conversions"})
 GROUP_CLICKS_AT_LEAST = 2  # as above
 

@@ -23,14 +23,16 @@ from poet_runtime.results import AlertPlan
 __all__ = ["generate_alerts"]
 
 VERSION = 2
-BATCH_AT_LEAST = 3  # was an alert each: 20 of 20 batches this large had one cause
-COOL_DOWN_SECONDS = 3600.0  # was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+BATCH_AT_LEAST = 3  # was individual alerts: 20 of 20 batches of at least 3 alerts had the same cause
+# was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
+COOL_DOWN_SECONDS = 3600.0
 COOL_DOWN_FACTOR = 3.0  # as above
 COOL_DOWN_SEVERITY_BELOW = "high"  # as above
-# was an alert each: 60 of 60 times two of them had one cause
+# was individual alerts: 60 of 60 joint alerts on two of these features had the same cause
 GROUP_AD_SPEND_FEATURES = frozenset({"ad_spend", "clicks", "sessions"})
 GROUP_AD_SPEND_AT_LEAST = 3  # as above
-# was alerted: 60 of 60 alerts useless; 75% would be even
+# was not suppressed: 60 of 60 alerts were useless; the break-even is 75%
 USELESS_LATENCY_P50_FEATURES = frozenset({"latency_p50"})
 USELESS_LATENCY_P50_UNTIL = 1713139200.0  # as above
 USELESS_LATENCY_P50_SEVERITY_BELOW = "high"  # as above

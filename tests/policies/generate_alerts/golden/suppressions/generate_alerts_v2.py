@@ -21,15 +21,17 @@ from poet_runtime.results import AlertPlan
 __all__ = ["generate_alerts"]
 
 VERSION = 2
-COOL_DOWN_SECONDS = 3600.0  # was no pause: 15 of 15 answers to alerts this soon after a similar one: too many
+# was no cool-down: 15 of 15 responses to an alert within 3600 s of a similar one said that there were too
+# many
+COOL_DOWN_SECONDS = 3600.0
 COOL_DOWN_FACTOR = 1.5  # as above
 COOL_DOWN_SEVERITY_BELOW = "high"  # as above
-# was alerted: 41 of 42 alerts useless, mostly new releases; 75% would be even
+# was not suppressed: 41 of 42 alerts were useless, mostly new releases; the break-even is 75%
 USELESS_BROWSER_TYPE_FEATURES = frozenset({"browser_type", "device_id"})
 USELESS_BROWSER_TYPE_UNTIL = 1713139200.0  # as above
 USELESS_BROWSER_TYPE_SEVERITY_BELOW = "medium"  # as above
 USELESS_BROWSER_TYPE_HOLDOUT = 0.2  # as above
-# was alerted: 60 of 60 alerts useless, mostly seasonal_pattern; 75% would be even
+# was not suppressed: 60 of 60 alerts were useless, mostly seasonal_pattern; the break-even is 75%
 USELESS_LATENCY_P50_FEATURES = frozenset({"latency_p50"})
 USELESS_LATENCY_P50_UNTIL = 1713139200.0  # as above
 USELESS_LATENCY_P50_SEVERITY_BELOW = "high"  # as above

@@ -10,11 +10,12 @@ from poet_runtime.results import MonitoringOutcome
 __all__ = ["monitor_with_recovery"]
 
 VERSION = 2
-# was run in full: 31 of 33 runs of this size failed of time or memory; a sample loses 0.05
+# was a full run: 31 of 33 runs of this size ran out of time or memory; the quality loss of a sample is 0.05
 SAMPLE_ROWS_ABOVE = 50000
 SAMPLE_ROWS = 10000  # as above
 SAMPLE_QUALITY_LOSS = 0.05  # as above
-SPARSE_MISSING_ABOVE = 0.9  # was run in full: 18 of 19 features that lacked this much crashed the monitor
+# was a full run: 18 of 19 features with a missing share above 0.9 crashed the monitor
+SPARSE_MISSING_ABOVE = 0.9
 SPARSE_QUALITY_LOSS = 0.1  # as above
 
 

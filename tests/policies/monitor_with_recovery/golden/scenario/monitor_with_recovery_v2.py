@@ -10,7 +10,7 @@ from poet_runtime.results import MonitoringOutcome
 __all__ = ["monitor_with_recovery"]
 
 VERSION = 2
-# was no deadline: 43 of 43 runs that took longer did not end well; twice what 95 % of 120 runs take
+# was no deadline: 43 of 43 runs that took longer failed; the deadline is twice the 95 % quantile of 120 runs
 DEADLINE_KL_DIVERGENCE_SECONDS = 5.06e-05
 DEADLINE_KL_DIVERGENCE_COMPUTATION = "kl_divergence"  # as above
 DEADLINE_KL_DIVERGENCE_PER_ROWS = 1.08  # as above
@@ -19,14 +19,16 @@ DEADLINE_KL_DIVERGENCE_ROWS_FROM = 5000  # as above
 DEADLINE_KL_DIVERGENCE_ROWS_TO = 100000  # as above
 DEADLINE_KL_DIVERGENCE_FEATURES_FROM = 500  # as above
 DEADLINE_KL_DIVERGENCE_FEATURES_TO = 500  # as above
-FALLBACK_TIMEOUT_STRATEGIES = ("sampled",)  # was report the error: sampled 0.86 of a full result, n = 43
+# was an error report: sampled: 0.86 of the value of a full result, n = 43
+FALLBACK_TIMEOUT_STRATEGIES = ("sampled",)
 FALLBACK_TIMEOUT_QUALITY_LOSSES = (0.05,)  # as above
 FALLBACK_TIMEOUT_ROWS = 10000  # as above
-# was run in full: 20 of 20 runs of this size failed of time or memory; a sample loses 0.05
+# was a full run: 20 of 20 runs of this size ran out of time or memory; the quality loss of a sample is 0.05
 SAMPLE_ROWS_ABOVE = 54000
 SAMPLE_ROWS = 10000  # as above
 SAMPLE_QUALITY_LOSS = 0.05  # as above
-SPARSE_MISSING_ABOVE = 0.9  # was run in full: 20 of 20 features that lacked this much crashed the monitor
+# was a full run: 20 of 20 features with a missing share above 0.9 crashed the monitor
+SPARSE_MISSING_ABOVE = 0.9
 SPARSE_QUALITY_LOSS = 0.1  # as above
 
 
