@@ -136,6 +136,11 @@ def at_least(votes: int, *readings: Reading) -> Reading:
     It is the reading with the `votes`-th largest margin, which decides. It is not defined if fewer than
     `votes` of the readings are.
 
+    >>> from poet_runtime.drift import at_least, compare
+    >>> samples = compare([5.0, 6.0, 7.0], [1.0, 2.0, 3.0, 4.0])
+    >>> bool(at_least(1, samples.statistic("mean_shift") > 2.0, samples.p_value("ks") < 0.001))
+    True
+
     Raises
     ------
     SampleError
@@ -177,7 +182,13 @@ def deciding(decision: Reading, readings: list[Reading]) -> Reading:
 
 
 def read_score(score: Score, scale: str) -> float:
-    """Return the value of a score on a scale; NaN if the score has no such value."""
+    """Return the value of a score on a scale; NaN if the score has no such value.
+
+    >>> from poet_runtime.drift import read_score
+    >>> from poet_runtime.results import Score
+    >>> read_score(Score(statistic=0.3, p_value=0.02), "p_value")
+    0.02
+    """
     if scale == "absolute":
         return score.statistic
     if scale == "p_value":
