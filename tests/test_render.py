@@ -156,6 +156,32 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
     assert max(map(len, fit(body).splitlines())) <= 110
 
 
+def test_ranges_and_formulas_are_broken_as_the_formatter_breaks_them() -> None:
+    """Conditions are broken at terms, then at comparisons; formulas are broken at factors."""
+    name = "N" * 60
+    body = (
+        "def f(a):\n"
+        f"    if {name} <= a.first <= {name}:\n"
+        f"        a = a.with_limit({name} * a.second)\n"
+        f'    elif a.name == "x" and {name} <= a.first <= {name} and {name} <= a.second:\n'
+        f"        a = a.with_limit({name} * a.first**{name} * a.second**{name})\n"
+        f"        a = a.with_limit({name} * a.first ** {name[:30]} * a.second)\n"
+        f"    return g(first={name}, second={name})"
+    ).replace(" ** ", "**")
+    assert formatted(fit(body)) == fit(body) + "\n"
+    assert max(map(len, fit(body).splitlines())) <= 110
+
+
+@pytest.mark.parametrize("text", ["x and y", "'\" and ", "a or b <= c", "\\' and \\", '" and "'])
+def test_text_in_a_condition_is_never_broken(text: str) -> None:
+    """Feedback that contains a connective or a quote remains one literal."""
+    long = text * 30
+    body = f"def f(a):\n    if a.name == {literal(long)} and a.first <= {'N' * 60}:\n        return 1"
+    assert ast.unparse(ast.parse(fit(body))) == ast.unparse(ast.parse(body))
+    assert literal(long) in fit(body)
+    assert "\n        and a.first <= N" in fit(body)
+
+
 # golden modules
 
 

@@ -165,7 +165,7 @@ def _fitted(line: str) -> str:
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
-    if found := re.fullmatch(r"( *)((?:\w+ = )?[\w.]+)\(([^()]+)\)(,?)", line):
+    if found := re.fullmatch(r"( *)((?:\w+ = |return )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
         if ", " not in arguments:
             return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"
