@@ -160,7 +160,7 @@ def _fitted(line: str) -> str:
         return line
     if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
         indent, word, condition = found.groups()
-        terms = "\n".join(_broken(term, r" (?=<=? )", indent) for term in _terms(condition))
+        terms = "\n".join(_broken(term, "[<>!=]=?", indent) for term in _terms(condition))
         return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
@@ -168,27 +168,29 @@ def _fitted(line: str) -> str:
     if found := re.fullmatch(r"( *)((?:\w+ = |return )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
         if ", " not in arguments:
-            return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"
+            return f"{indent}{function}(\n{_broken(arguments, '[*]', indent)}\n{indent}){comma}"
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))
         return f"{indent}{function}(\n{listed}{indent}){comma}"
     return line
 
 
 def _terms(condition: str) -> list[str]:
-    """Return the terms of a condition, each with the connective before it; texts are not split."""
-    for word in ("and", "or"):
-        parts = re.split(rf" (?={word} )", _TEXT.sub(lambda text: text[0].replace(" ", "\0"), condition))
-        if len(parts) > 1:
-            return [part.replace("\0", " ") for part in parts]
-    return [condition]
+    """Return the terms of a condition, each with the connective before it."""
+    return next((parts for word in ("and", "or") if len(parts := _split(condition, word)) > 1), [condition])
 
 
 def _broken(expression: str, before: str, indent: str) -> str:
     """Return an indented expression, broken before its operators if it is too long."""
-    lines = [expression]
-    if len(indent) + 4 + len(expression) > LINE_LENGTH and not _TEXT.search(expression):
-        lines = re.split(before, expression)
-    return "\n".join(f"{indent}    {each}" for each in lines)
+    is_long = len(indent) + 4 + len(expression) > LINE_LENGTH
+    return "\n".join(
+        f"{indent}    {each}" for each in (_split(expression, before) if is_long else [expression])
+    )
+
+
+def _split(expression: str, before: str) -> list[str]:
+    """Return the parts of an expression that begin with an operator; texts are not split."""
+    masked = _TEXT.sub(lambda text: text[0].replace(" ", "\0"), expression)
+    return [part.replace("\0", " ") for part in re.split(rf" (?=(?:{before}) )", masked)]
 
 
 def _text(value: str) -> str:
