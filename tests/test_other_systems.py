@@ -275,7 +275,8 @@ folder, found = Path(sys.argv[1]), {}
 source = render(policy("calculate_adaptive_window").version_1("")).source
 for name, (changed, limits, _) in json.loads(sys.argv[2]).items():
     path = folder / "candidate.py"
-    path.write_text(source.replace("VERSION = 1\\n", f"VERSION = 1\\n{changed}\\n"), encoding="utf-8")
+    changed = source.replace("VERSION: Final = 1\\n", f"VERSION: Final = 1\\n{changed}\\n")
+    path.write_text(changed, encoding="utf-8")
     report = validate_file(
         "calculate_adaptive_window", path, staging=folder / "staging", effort=5, limits=Limits(**limits)
     )
@@ -290,7 +291,7 @@ CANDIDATES: Final[dict[str, tuple[str, dict[str, float], str]]] = {
     "network": ("import socket\nsocket.socket()", {}, "it tried: socket."),
     "program": ("import os\nos.system('true')", {}, "it tried: os.system"),
     "signal": ("import os\nos.kill(os.getppid(), 0)", {}, "it tried: os.kill"),
-    "thread": (THREAD, {}, "it tried: to leave a thread behind"),
+    "thread": (THREAD, {}, "it tried: to leave a thread running"),
     "call": (ENDLESS, {"call_cpu_s": 0.3}, "used more than 0.3 s of CPU time"),
     "process": (ENDLESS, {"cpu_s": 0}, "used up its CPU time"),
     "clock": ("import time\ntime.sleep(600)", {"wall_s": 2.0}, "did not finish within 2 s"),

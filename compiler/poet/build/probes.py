@@ -10,6 +10,7 @@ from typing import Any, Final
 LARGEST: Final = 1e300  # beyond it, the neighbor of a number may be infinite
 STAND_INS: Final = (
     "compare",
+    "plan_alerts",
     "prepare_run",
 )  # primitives that a behaviour replaces and whose arguments it inspects
 RECORDED: Final = (
@@ -23,7 +24,7 @@ class Literals:
 
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
-    fields: tuple[str, ...]  # names of context fields that are read: ``field(context, "segment")``
+    fields: tuple[str, ...]  # names of context fields that are read: ``get(context, "segment")``
     compared_with: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
     used_otherwise: frozenset[str]  # names with any other use
 
@@ -104,7 +105,8 @@ def _handed_on(tree: ast.Module) -> Iterator[str]:
     """Yield names that are only passed on to a primitive that a comparison replaces."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
-            yield from (name for each in node.keywords if (name := _used_name(each.value)))
+            given = (*node.args, *(each.value for each in node.keywords))
+            yield from (name for each in given if (name := _used_name(each)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RECORDED:
             yield from (name for each in node.args for name in _factors(each))
 
@@ -174,7 +176,7 @@ def _docstring(node: ast.Module | ast.FunctionDef) -> ast.Constant | None:
 
 
 def _is_field(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "field"
+    return isinstance(node.func, ast.Name) and node.func.id in ("get", "get_names")
 
 
 def _is_number(value: object) -> bool:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
-from poet_runtime.context import field, member
+from poet_runtime.context import get, member
 from poet_runtime.errors import SampleError
 from poet_runtime.recovery.process import CAN_FORK, Answer, Fault, attempt, call_apart
 from poet_runtime.recovery.tables import Matrix, Rows, is_pair, open_table
@@ -301,11 +301,11 @@ def drift_pair(data: Any, context: Any) -> Pair:
     if isinstance(data, Pair):
         return data
     if is_pair(data):
-        current, reference = field(data, "current"), field(data, "reference")
-        times = (field(data, "current_times"), field(data, "reference_times"))
+        current, reference = get(data, "current"), get(data, "reference")
+        times = (get(data, "current_times"), get(data, "reference_times"))
     else:
-        current, reference = data, field(context, "reference")
-        times = (field(context, "current_times"), field(context, "reference_times"))
+        current, reference = data, get(context, "reference")
+        times = (get(context, "current_times"), get(context, "reference_times"))
     return Pair(_named(current), _named(reference), *times)
 
 
@@ -412,7 +412,7 @@ def prepare_run(data: Data, monitor: Monitor | None, context: Context | None, *,
         raise SampleError(f"monitor must be a function of the data, or None, got {type(monitor).__name__}")
     measured = attempt(lambda: measure(data))
     size = measured.results if isinstance(measured, Answer) else Measures()
-    computation = field(context, "computation", "")
+    computation = get(context, "computation", "")
     return Run(
         data=data,
         monitor=monitor,

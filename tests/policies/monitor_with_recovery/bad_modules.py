@@ -154,7 +154,7 @@ BAD = (
     Bad(
         "hides an error of the caller",
         "A monitor that is not callable is a programming error, but is reported as a full run.",
-        "refuses what is no monitor",  # language: keep
+        "rejects a monitor that is not callable",
         (
             (
                 PREPARE,
@@ -180,7 +180,7 @@ BAD = (
     Bad(
         "sorts the columns that it is given",
         "The values of the caller's rows no longer belong together.",
-        "leaves its data alone",
+        "does not modify its data",
         (
             (
                 PREPARE,

@@ -191,7 +191,7 @@ HARMFUL = {
             "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n"
             "    run = run.isolated()"
         ),
-        "a thread behind",
+        "a thread running",
     ),
     "leaves a child": (
         "    run = run.isolated()",

@@ -199,6 +199,6 @@ BEHAVIOUR: Final = Behaviour(
     evaluate=evaluate,
     outcome=_outcome,
     direction=_direction,
-    stricter="steps in more",
-    looser="steps in less",
+    stricter="intervenes more often",
+    looser="intervenes less often",
 )

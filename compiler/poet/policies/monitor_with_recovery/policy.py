@@ -80,7 +80,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
-    return (Rule(id="full", kind="run", reason="run it; on any error report the error"),)
+    return (Rule(id="full", kind="run", reason="a full run; every error is reported"),)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
