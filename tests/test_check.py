@@ -70,10 +70,11 @@ _FIRST = "    if not samples.comparable:\n"
 def with_lines(folder: Path, lines: str) -> Path:
     """Write a template for detect_drift to a folder that prints these lines once per feature name."""
     content = (template_root() / "detect_drift.py.jinja").read_text()
-    before, after = content.split(_FIRST, 1)
-    loop = f"{{% for c in constants if c.value is not number %}}{{% for name in c.value %}}\n{lines}"
-    loop += "{% endfor %}{% endfor %}\n"
-    (folder / "detect_drift.py.jinja").write_text(f"{before}{loop}{_FIRST}{after}")
+    guard = "    if not samples.comparable:"
+    before, after = content.split(guard, 1)
+    loop = "{% for branch in branches %}{% for test in branch.tests if test.of == 'feature' %}\n"
+    loop += f"{{% set name = test.value %}}\n{lines}{{% endfor %}}{{% endfor %}}\n"
+    (folder / "detect_drift.py.jinja").write_text(f"{before}{loop}{guard}{after}")
     return folder
 
 

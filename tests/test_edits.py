@@ -307,7 +307,7 @@ def test_the_commands_of_the_review_page_run(tmp_path: Path) -> None:
     assert "version 1 was active, now 2 is" in errors
     assert "relearned and rendered to the same bytes" in poet("verify", WINDOW, "2")
     diff = poet("diff", WINDOW)
-    assert "looser, on every input: looks at fewer points" in diff
+    assert "looser, on every input: uses fewer points" in diff
     poet("release", WINDOW, "window")
     poet("veto", "generate_alerts", "useless-latency_p50")
     assert json.loads(poet("--json", "pins"))[0]["word"] == "veto"

@@ -7,9 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from poet.build.check import check
 from poet.build.render import render, template_root
 from poet.build.source import comment, constant, fit, identifier, in_order_of_use, literal
+from poet.policies.detect_drift.behaviour import StubSamples
 from poet.policies.detect_drift.rules import Branch, branches
 from poet.spec import Constant, policies, policy
 from poet.spec.decisions import Decisions, Rule, decode
@@ -164,6 +165,24 @@ def test_a_comment_stays_one_short_line(text: str) -> None:
     assert ast.unparse(ast.parse(f"x = 1  # {written}\n")) == "x = 1"
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("68\u201398 %", "68-98 %"),
+        ("it\u2019s \u2018new\u2019", "it's 'new'"),
+        ("3 \xd7 the \u03c3", "3 x the sigma"),
+        (
+            "na\xefve \u2014 \u201cgr\xf6\xdfer\u201d \u2265 1\u2026",
+            "na\xefve \u2014 \u201cgr\xf6\xdfer\u201d \u2265 1\u2026",
+        ),
+        ("\u0430\u01c3", "\\u0430\\u01c3"),
+    ],
+)
+def test_a_comment_has_no_ambiguous_characters(text: str, written: str) -> None:
+    """A linter has nothing to object to, and other letters stay."""
+    assert comment(text) == written
+
+
 def test_a_comment_is_above_its_constant_and_a_unit_after_the_value() -> None:
     """A long comment has several lines."""
     assert constant(Constant("r", "LIMIT", 3, "Was 2", "points")) == "# Was 2\nLIMIT: Final = 3  # points"
@@ -243,7 +262,8 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
         "def f(a):\n"
         f"    if a.first in {name} and a.second <= {name} and not a.third:\n"
         f"        return g(\n"
-        f'            above("anderson_darling", "deseasonalized", "null_q90", {name}),\n'
+        f'            samples.ratio("anderson_darling", preparation="deseasonalized")\n'
+        f"            > {name},\n"
         f"        )\n"
         f'    if a.second in ("high", "critical") or a.first in {name}:\n'
         f"        return 1"
@@ -288,6 +308,39 @@ def test_golden_decisions_give_their_module(case: Path) -> None:
         path.name: path.read_bytes() for path in case.iterdir() if path.name not in ("decisions.json", EVENTS)
     }
     assert held == {name: content}
+
+
+@pytest.mark.parametrize("votes", [1, 2, 3])
+@pytest.mark.parametrize("features", [(), ("a",), ("a" * 70, "b" * 70)])
+def test_boolean_expressions_are_formatted(votes: int, features: tuple[str, ...]) -> None:
+    """One vote is an or, all votes an and, and everything else at_least, in every branch."""
+    first = policy("detect_drift").version_1("ks")
+    names = [
+        ("mean_absolute_difference", "phase_matched", "null_max"),
+        ("ks", "raw", "p_value"),
+        ("ks", "detrended", "null_zscore"),
+    ]
+    criteria = [
+        {
+            "statistic": statistic,
+            "preparation": preparation,
+            "scale": scale,
+            "direction": "below" if scale == "p_value" else "above",
+            "threshold": 0.05,
+        }
+        for statistic, preparation, scale in names
+    ]
+    rule = Rule(
+        id="a-rule-with-a-name-that-is-as-long-as-it-can-be-" + "x" * votes,
+        kind="decide",
+        condition={"kind": "numeric", "seasonal": True, "features": list(features)},
+        parameters={"criteria": criteria, "min_votes": votes},
+        status="adopted",
+    )
+    source = render(msgspec.structs.replace(first, rules=(*first.rules, rule))).source
+    assert formatted(source) == source
+    used = [each for each in ("or samples.p_value", "at_least(\n", "and samples.p_value") if each in source]
+    assert used == [{1: "or samples.p_value", 2: "at_least(\n", 3: "and samples.p_value"}[votes]]
 
 
 def test_every_preset_of_every_policy_has_a_golden_folder() -> None:
@@ -345,12 +398,9 @@ def test_several_multipliers_never_shrink_under_a_stricter_requirement() -> None
     assert windows == [[3000, 3000, 6000, 6000], [6000] * 4, [2000, 2000, 6000, 6000]]
 
 
-def stub_primitives(**data: object) -> dict[str, object]:
-    """Return a `compare` whose samples have these properties and answer with the rule that decided."""
-    scores = ("p_value", "ratio", "ratio_to_max", "statistic", "zscore")
-    scales = dict.fromkeys(scores, lambda *_, **__: 0.0)
-    samples = SimpleNamespace(comparable=True, result=lambda _, *, rule: rule, **scales, **data)
-    return {"compare": lambda *_, **__: samples, "at_least": lambda *_: False}
+def stub_compare(feature: str, **facts: Any) -> Callable[..., StubSamples]:
+    """Return a `compare` whose samples have these facts and no scores."""
+    return StubSamples(feature=feature, **facts).compare
 
 
 @pytest.mark.parametrize("case", sorted(golden("detect_drift").iterdir()), ids=lambda case: case.name)
@@ -364,15 +414,15 @@ def test_the_drift_module_applies_its_rules_in_order(case: Path) -> None:
         for n in (1, 1000, 1001, 2000, 2001):
             for seasonal in (True, False):
                 for kind in ("numeric", "categorical"):
-                    module |= stub_primitives(
-                        n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
+                    module["compare"] = stub_compare(
+                        feature, n_reference=n, is_seasonal=seasonal, is_categorical=kind == "categorical"
                     )
                     first = next(
                         branch.rule.id
                         for branch in found
                         if takes(branch, feature, n, kind, seasonal=seasonal)
                     )
-                    assert module["detect_drift"]([], [], feature=feature) == first
+                    assert module["detect_drift"]([], [], feature=feature).rule == first
 
 
 def takes(branch: Branch, feature: str, n: int, kind: str, *, seasonal: bool) -> bool:
@@ -539,9 +589,9 @@ def test_hostile_text_is_data_in_a_working_module(features: list[str], was: str,
     """Names, reasons and previous values of any content pass the check and keep their meaning."""
     module = render(learned(drift_rule("feature-x", *features, was=was, reason=reason)))
     names = loaded(check(module).rendered.source)
-    assert names.get("FEATURE_X_FEATURES", frozenset(features[:1])) == frozenset(features)
-    names |= stub_primitives(is_categorical=False, is_seasonal=False, n_reference=9)
-    assert {names["detect_drift"]([], [], feature=feature) for feature in features} == {"feature-x"}
+    assert names.get("FEATURE_X_FEATURES", frozenset(features)) == frozenset(features)
+    names["compare"] = stub_compare(features[0], is_categorical=False, is_seasonal=False, n_reference=9)
+    assert names["detect_drift"]([], [], feature=features[0]).rule == "feature-x"
 
 
 @settings(max_examples=20, deadline=None)

@@ -23,7 +23,6 @@ from poet_runtime.alerts import (
     to_timestamp,
 )
 from poet_runtime.drift.comparison import compare
-from poet_runtime.drift.criteria import above
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 from tests.modules import module_of
 from tests.policies.generate_alerts.million_alerts import decisions
@@ -68,9 +67,9 @@ def test_severity_is_the_named_impact() -> None:
 def test_impact_comes_from_the_context_of_the_drift() -> None:
     """What the caller of detect_drift said."""
     samples = compare([1.0, 2.0], [1.0, 2.0], context={"business_impact": "critical"})
-    decided = samples.decide("r", above("wasserstein", "raw", "absolute", 1.0))
+    decided = samples.result(samples.statistic("wasserstein") > 1.0, rule="r")
     assert decided.business_impact == "critical"
-    assert samples.undecided().business_impact == "critical"
+    assert samples.not_compared().business_impact == "critical"
 
 
 @pytest.mark.parametrize(("score", "direction", "ratio"), [(2.0, "above", 2.0), (0.5, "below", 2.0)])

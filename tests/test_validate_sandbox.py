@@ -81,7 +81,7 @@ def test_the_kernel_blocks_writes_without_the_hook(tmp_path: Path) -> None:
 def test_a_thread_left_behind_is_reported(tmp_path: Path) -> None:
     """The validator does not wait for the thread."""
     left = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()"
-    assert last_counterexample(report_on(tmp_path, left)) == "it tried: to leave a thread behind"
+    assert last_counterexample(report_on(tmp_path, left)) == "it tried: to leave a thread running"
 
 
 def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_a_slow_call_is_reported_with_its_arguments(tmp_path: Path) -> None:
     path = tmp_path / "candidate.py"
     path.write_text(endless, encoding="utf-8")
     report = validate_file(WINDOW, path, staging=tmp_path / "staging", limits=Limits(call_cpu_s=0.5))
-    assert report.gates[-1].name == "gives a positive whole number"
+    assert report.gates[-1].name == "returns a positive integer"
     assert "used more than 0.5 s of CPU time" in last_counterexample(report)
     assert f"{WINDOW}('" in last_counterexample(report)
 

@@ -21,9 +21,9 @@ from poet.build.gates import Mutant, Strength
 from poet.build.probes import loaded
 
 _COMPARISONS: Final[dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]]] = {
-    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),
+    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual, cst.GreaterThan),
     cst.LessThanEqual: (cst.LessThan, cst.GreaterThan),
-    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual),
+    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual, cst.LessThan),
     cst.GreaterThanEqual: (cst.GreaterThan, cst.LessThan),
     cst.Equal: (cst.NotEqual,),
     cst.NotEqual: (cst.Equal,),
@@ -50,7 +50,7 @@ _UPDATES: Final[dict[type[cst.BaseAugOp], type[cst.BaseAugOp]]] = {
     cst.ModuloAssign: cst.MultiplyAssign,
     cst.PowerAssign: cst.MultiplyAssign,
 }
-_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
+_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 Changes = Iterator[tuple[str, cst.CSTNode]]
 _PASS: Final = cst.SimpleStatementLine([cst.Pass()])
 

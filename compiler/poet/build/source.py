@@ -25,7 +25,22 @@ _DATE_PARTS: Final = 3  # year, month and day are always written
 _TEXT: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
 _PRAGMA: Final = re.compile(r"-\*-|no(qa|sec)\b|[\w-]+\s*:", re.IGNORECASE)
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
+_COMMENT_LETTERS: Final = frozenset("—“”…≤≥≠±δ€")  # allowed in reasons in addition to Latin letters
+_LOOKALIKES: Final[
+    dict[str, str]
+] = {  # characters that linters call ambiguous, and what a comment has instead
+    "\u2013": "-",
+    "\u2018": "'",
+    "\u2019": "'",
+    "\xb4": "'",
+    "\xb8": ",",
+    "\xd7": "x",
+    "\u0131": "i",
+    "\u03c3": "sigma",
+}
+_AMBIGUOUS: Final = frozenset(
+    "\u017f\u0184\u018d\u01a6\u01a7\u01b7\u01bc\u01bd\u01c0\u01c3\u021c\u0222\u0223\u0241"
+)
 
 
 class Source(str):
@@ -282,14 +297,16 @@ def _one_a_line(value: object) -> Source:
 
 
 def _spoken(letter: str) -> str:
-    """Return a character that all editors display alike, or its escape (bidirectional marks, #)."""
+    """Return a character that all editors display alike and no linter calls ambiguous, or its escape."""
     code = ord(letter)
     if letter == "#":
         return "No. "
+    if letter in _LOOKALIKES:
+        return _LOOKALIKES[letter]
     if (
         letter in _COMMENT_LETTERS
         or (0x20 <= code < 0x7F and letter != "\\")
-        or (0xA1 <= code < 0x250 and code != 0xAD)
+        or (0xA1 <= code < 0x250 and code != 0xAD and letter not in _AMBIGUOUS)
     ):
         return letter
     return _character(letter, "")

@@ -164,7 +164,7 @@ BAD = (
     Bad(
         "uses random numbers",
         "One model in a thousand is monitored with other tests, a different one each time.",
-        "answers the same again",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -180,7 +180,7 @@ BAD = (
     Bad(
         "compares all pairs of features",
         "Models with many features are monitored most often.",
-        "answers in time for many features",
+        "handles many features within the time limit",
         (
             (
                 f"    {QUIET}\n",

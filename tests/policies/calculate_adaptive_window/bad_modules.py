@@ -136,7 +136,7 @@ BAD = (
     Bad(
         "uses random numbers",
         "A random window cannot be replayed, and no alarm can be explained.",
-        "answers the same again",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -190,7 +190,7 @@ BAD = (
     Bad(
         "has a special case for one feature",
         "A feature without a decision gets a window of one point.",
-        "does what its decisions say",
+        "follows its decisions",
         ((END, '    if feature_name == "latency":\n        window = 1\n' + END),),
     ),
     Bad(

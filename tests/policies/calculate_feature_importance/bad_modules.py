@@ -122,7 +122,7 @@ BAD = (
     Bad(
         "ignores an invalid base",
         "A base that is not a number is the caller's error, and an answer of 1 hides it.",
-        "refuses a base that is no number",  # language: keep
+        "rejects a base that is not a number",
         (
             (
                 BASE,
@@ -149,7 +149,7 @@ BAD = (
     Bad(
         "adds noise",
         "Random noise in the twelfth digit: no replay gives the same bytes.",
-        "gives the base of what it does not know",
+        "returns the base for unknown features",
         (
             (HEAD, f"from scipy.stats import norm\n\n{HEAD}"),
             ("    importance = base\n", "    importance = base * (1.0 + 1e-14 * float(norm.rvs()))\n"),
@@ -158,7 +158,7 @@ BAD = (
     Bad(
         "compares all pairs of a long list",
         "With a thousand other features the answer is immediate, with ten thousand the alert is stale.",
-        "answers in time in a large company",
+        "handles many other features within the time limit",
         (
             (
                 COMPANY,

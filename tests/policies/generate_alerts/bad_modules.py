@@ -183,13 +183,13 @@ BAD = (
     Bad(
         "drops repeated results",
         "Equal results are separate: the same feature of two models looks like a repetition.",
-        "loses no drifted result",
+        "includes every drifted result once",
         ((FOUND, FOUND + "    waiting = tuple({repr(each): each for each in waiting}.values())\n"),),
     ),
     Bad(
         "ignores invalid results",
         "The caller's error is hidden, and the drift is lost.",
-        "refuses what is no result",  # language: keep
+        "rejects arguments that are not results",
         (
             (RESULTS, "from poet_runtime.results import AlertPlan, DriftResult\n"),
             (
@@ -201,13 +201,13 @@ BAD = (
     Bad(
         "counts before it iterates",
         "An iterator is exhausted after counting, so the plan is empty.",
-        "takes results in any container",
+        "accepts results in any iterable",
         ((FOUND, f"    count = len(tuple(drift_results))\n{FOUND}    waiting = waiting if count else ()\n"),),
     ),
     Bad(
         "compares all pairs of results",
         "A hundred drifts are planned in a second, a hundred thousand not in a day.",
-        "plans very many results in time",
+        "plans many results within the time limit",
         (
             (
                 FOUND,
@@ -220,7 +220,7 @@ BAD = (
     Bad(
         "plans in the order of arrival",
         "The order of alerts depends on a race between results.",
-        "forgets the order",
+        "ignores the order",
         (
             (
                 FOUND,

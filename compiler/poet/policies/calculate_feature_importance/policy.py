@@ -51,7 +51,12 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
     return (
-        Rule(id="base", kind="base", parameters={"importance": 1.0}, reason="every feature matters alike"),
+        Rule(
+            id="base",
+            kind="base",
+            parameters={"importance": 1.0},
+            reason="all features are equally important",
+        ),
     )
 
 

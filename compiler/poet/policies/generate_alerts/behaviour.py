@@ -236,7 +236,7 @@ def evaluate(module: ModuleType, probe: Probe) -> object:
 
 def _outcome(given: Any) -> Any:
     """Return the number of alerts and of suppressed results."""
-    return {"alerts": len(given[0]), "held back": len(given[1])} if isinstance(given, tuple) else given
+    return {"alerts": len(given[0]), "suppressed": len(given[1])} if isinstance(given, tuple) else given
 
 
 def _direction(before: Any, after: Any) -> int:

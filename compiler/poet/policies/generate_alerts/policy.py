@@ -113,7 +113,9 @@ def _suppression(rule: Rule, constants: list[Constant]) -> dict[str, object]:
         "feature": pattern.features[0] if _is_single(pattern.features) else None,
         "features": None if _is_single(pattern.features) else _features(rule, pattern.features, constants),
         "severity_below": pattern.severity_below,
-        "holdout": _constant(rule, "holdout", holdout, constants, unit="of these results are alerted to get labels"),
+        "holdout": _constant(
+            rule, "holdout", holdout, constants, unit="of these results are alerted to get labels"
+        ),
         "ratio_at_most": None,
     }
     if pattern.ratio_at_most is not None:
@@ -151,7 +153,9 @@ def _group(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     return {
         "rule": rule.id,
         "features": _features(rule, group.features, constants),
-        "at_least": _constant(rule, "at_least", members.at_least, constants, unit="results of these features"),
+        "at_least": _constant(
+            rule, "at_least", members.at_least, constants, unit="results of these features"
+        ),
     }
 
 

@@ -17,10 +17,10 @@ __all__ = ["adaptive_monitoring_strategy"]
 
 VERSION: Final = 2
 
-# Was as at other times: 20 of 20 drifts this soon after an incident were real, 1 of 11 at other times
+# Was no special case: 20 of 20 drifts within 1 day of an incident were real, 1 of 11 otherwise
 INCIDENTS_WITHIN_DAYS: Final = 1.0
 
-# Was as every model: monitoring returned only 0.12 dollars for each dollar, 240 accounts
+# Was the strategy of every model: monitoring returned only 0.12 dollars per dollar spent, n = 240
 QUIET_DRIFT_RATE_BELOW: Final = 0.01
 QUIET_TOP: Final = 3  # features
 QUIET_FEATURES: Final = frozenset({"discount", "price"})
@@ -34,7 +34,7 @@ def adaptive_monitoring_strategy(model_context: Context) -> MonitoringStrategy:
     missing value never leads to less monitoring.
     """
     impact = get(model_context, "business_impact", "critical")
-    # Was as every model: monitoring returned 500 dollars for each dollar, 27 accounts
+    # Was the strategy of every model: monitoring returned 500 dollars per dollar spent, n = 27
     if impact == "critical":
         return MonitoringStrategy(
             frequency="real_time",

@@ -16,19 +16,20 @@ VERSION: Final = 2
 # Preset: one window for every velocity
 WINDOW: Final = 5000  # points
 
-# Learned from feedback: nothing is shown above 50000 points an hour, the untuned window holds
+# Learned from feedback: no evidence above 50000 points per hour; the untuned window applies
 VERY_FAST_ABOVE: Final = 50000.0  # points per hour
 VERY_FAST_WINDOW: Final = 5000  # points
 
-# Was 5000: 0.73 h late and 1.2 false alarms a day, with 5000 5 h and 1, n = 192
+# Was 5000: 0.73 h of delay and 1.2 false alarms per day; with a window of 5000: 5 h and 1; n = 192
 FAST_ABOVE: Final = 5000.0  # points per hour
 FAST_WINDOW: Final = 500  # points
 
-# Was the band's window: 3.25 false alarms a day, others 0.8 at the same windows, n = 96
+# Was the window of the velocity band: 3.25 false alarms per day, 0.8 for other features at the same windows,
+# n = 96
 STABLE_FEATURES: Final = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER: Final = 2
 
-# Was cap 50000: 34 of 37 runs of 50000 points and up hit a limit of time or memory
+# Was cap 50000: 34 of 37 runs of at least 50000 points hit a time or memory limit
 MINIMUM: Final = 100  # points
 CAP: Final = 45000  # points
 

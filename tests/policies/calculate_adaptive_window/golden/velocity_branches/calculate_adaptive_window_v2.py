@@ -16,11 +16,11 @@ VERSION: Final = 2
 # Preset: one window for every velocity
 WINDOW: Final = 5000  # points
 
-# Was 5000: 4 h late at 1000 points and more, n = 37
+# Was 5000: 4 h of delay at 1000 points or more, n = 37
 FAST_ABOVE: Final = 5000.0  # points per hour
 FAST_WINDOW: Final = 500  # points
 
-# Learned from feedback: 15 false alarms a day (11-20), n = 24
+# Learned from feedback: 15 false alarms per day (11-20), n = 24
 STABLE_FEATURES: Final = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER: Final = 2
 

@@ -15,16 +15,17 @@ __all__ = ["calculate_feature_importance"]
 
 VERSION: Final = 2
 
-# Preset: every feature matters alike
+# Preset: all features are equally important
 BASE_IMPORTANCE: Final = 1.0
 
-# Was x 1: 0.0152 lost per unit of drift, other features 0.159, n = 47
+# Was multiplier 1: 0.0152 of performance lost per unit of drift, 0.159 for other features, n = 47
 NEVER_MATTERS_MULTIPLIER: Final = 0.1
 
-# Was x 1: price and day_of_week together matter more than price alone, n = 24
+# Was multiplier 1: price and day_of_week together matter more than price alone, n = 24
 PRICE_WITH_DAY_OF_WEEK_MULTIPLIER: Final = 1.5
 
-# Was x 1: 0.442 lost per unit of drift, the same features elsewhere 0.153, n = 96
+# Was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in other
+# contexts, n = 96
 TIME_OF_YEAR_BLACK_FRIDAY_FEATURES: Final = frozenset({"discount", "price"})
 TIME_OF_YEAR_BLACK_FRIDAY_MULTIPLIER: Final = 3.0
 

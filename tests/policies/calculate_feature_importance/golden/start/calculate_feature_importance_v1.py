@@ -15,7 +15,7 @@ __all__ = ["calculate_feature_importance"]
 
 VERSION: Final = 1
 
-# Preset: every feature matters alike
+# Preset: all features are equally important
 BASE_IMPORTANCE: Final = 1.0
 
 
