@@ -255,11 +255,13 @@ def test_a_changed_template_is_named_where_bytes_differ(tmp_path: Path) -> None:
 
     def reworded(decisions: Decisions) -> RenderedModule:
         rendered = moved_on(decisions)
-        return replace(rendered, source=rendered.source.replace("VERSION = 1", "VERSION = 1  # new"))
+        return replace(
+            rendered, source=rendered.source.replace("VERSION: Final = 1", "VERSION: Final = 1  # new")
+        )
 
     assert check_generated(tmp_path, moved_on) == []
     (found,) = check_generated(tmp_path, reworded)
-    assert "gives 'VERSION = 1  # new'; the template has changed since" in found.says
+    assert "gives 'VERSION: Final = 1  # new'; the template has changed since" in found.says
 
 
 def test_missing_files_and_a_changed_package_are_found(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from poet_runtime.context import Context, get, get_names
 
 
-def has_recent_incident(model_context: Context, *, within_days: float) -> bool:
+def has_recent_incident(model_context: Context, within_days: float) -> bool:
     """Return whether the model had an incident within the last `within_days` days.
 
     `recent_incidents` is the number of incidents. `days_since_incident`, if given, is the age of the latest
