@@ -31,8 +31,8 @@ def get(context: Context, name: str, default: Any = None) -> Any:
     Generated code calls this with names that the dialect cannot check as attributes. From an object it
     returns only data: no private attribute, no method, and nothing of modules, classes and functions.
 
-    >>> from poet_runtime.context import field
-    >>> field({"season": "black_friday"}, "season"), field({}, "season", "none")
+    >>> from poet_runtime.context import get
+    >>> get({"season": "black_friday"}, "season"), get({}, "season", "none")
     ('black_friday', 'none')
     """
     if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):

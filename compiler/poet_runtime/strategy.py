@@ -39,7 +39,7 @@ def top_features(model_context: Context, top: int, *, first: frozenset[str]) -> 
     If the context names no features, the features in `first` are used.
 
     >>> from poet_runtime.strategy import top_features
-    >>> top_features({"features": ["city", "age", "price"]}, frozenset({"price"}), 2)
+    >>> top_features({"features": ["city", "age", "price"]}, 2, first=frozenset({"price"}))
     ('price', 'age')
     """
     own = get_names(model_context, "features") or first
