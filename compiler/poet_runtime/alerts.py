@@ -38,7 +38,9 @@ class Datetime64(Protocol):
         ...
 
 
-Time: TypeAlias = datetime | Datetime64 | float  # a datetime without a time zone is UTC; or seconds since 1970
+Time: TypeAlias = (
+    datetime | Datetime64 | float
+)  # a datetime without a time zone is UTC; or seconds since 1970
 
 
 def plan_alerts(
@@ -180,9 +182,7 @@ class AlertPlanner:
         TypeError
             An element of the history is neither an Alert nor an AlertPlan.
         """
-        self._recent = tuple(
-            alert for alert in _alerts_in(self._history) if self._is_within(alert, seconds)
-        )
+        self._recent = tuple(alert for alert in _alerts_in(self._history) if self._is_within(alert, seconds))
         features = _alerted_features(self._recent, except_new_members_of or {})
         self._thresholds = {
             each.feature: _raised_threshold(each, factor)
@@ -344,9 +344,7 @@ def _stays_below(result: DriftResult, threshold: float) -> bool:
     return result.score <= threshold if result.direction == "above" else result.score >= threshold
 
 
-def _alerted_features(
-    alerts: tuple[Alert, ...], groups: Mapping[str, AbstractSet[str]]
-) -> frozenset[str]:
+def _alerted_features(alerts: tuple[Alert, ...], groups: Mapping[str, AbstractSet[str]]) -> frozenset[str]:
     """Return the features that these alerts are about, except new members of a summarized group."""
     summaries = [alert for alert in alerts if alert.group in groups]
     expected = frozenset(feature for alert in summaries for feature in groups[alert.group])
