@@ -52,7 +52,7 @@ def plan_alerts(
 ) -> "AlertPlanner":
     """Return a planner that holds the results that drifted.
 
-    `history` contains earlier alerts, also inside plans. It is read by `AlertPlanner.cool_down`. Without `now`
+    `history` contains earlier alerts, also inside plans. `AlertPlanner.cool_down` reads it. Without `now`
     nothing is suppressed.
 
     Raises
@@ -133,8 +133,8 @@ class AlertPlanner:
         severity_below
             Results of this severity or a higher one are not suppressed. Critical ones never are.
         holdout
-            The share of these results, between 0 and 1, that is alerted to get labels. The choice depends only
-            on a digest of each execution id.
+            The share of these results, between 0 and 1, that is alerted to get labels. The choice depends
+            only on a digest of each execution id.
         rule
             The id of the rule.
         ratio_at_most
@@ -173,9 +173,9 @@ class AlertPlanner:
         rule
             The id of the rule.
         except_new_members_of
-            The features of each group that later decisions summarize. If a recent alert summarizes a group, the
-            features that no such summary had yet are not cooled down: an individual alert about them is not
-            evidence about the common cause. They re-open the summary.
+            The features of each group that later decisions summarize. If a recent alert summarizes a group,
+            the features that no such summary had yet are not cooled down: an individual alert about them is
+            not evidence about the common cause. They re-open the summary.
 
         Raises
         ------
@@ -333,6 +333,8 @@ def _split(results: Results, is_chosen: Callable[[DriftResult], bool]) -> tuple[
 
 
 def _is_below(result: DriftResult, floor: Severity) -> bool:
+    if floor not in SEVERITIES:
+        raise ValueError(f"severity_below is {floor!r}; pass one of {', '.join(SEVERITIES)}")
     own = severity(result)
     return own != "critical" and SEVERITIES.index(own) < SEVERITIES.index(floor)
 

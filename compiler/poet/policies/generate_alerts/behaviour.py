@@ -50,7 +50,8 @@ class RecordingPlanner(AlertPlanner):
 
     def is_before(self, end: Any) -> bool:
         """Record the end of a suppression."""
-        self.settings.ends.update({to_timestamp(end)} - {None})
+        if (seconds := to_timestamp(end)) is not None:
+            self.settings.ends.add(seconds)
         return True
 
     def count(self, features: Any) -> int:
@@ -69,7 +70,8 @@ class RecordingPlanner(AlertPlanner):
         """Record the features, the share of the holdout and the ratio."""
         self.settings.features.add(frozenset(features))
         self.settings.holdouts.add(holdout)
-        self.settings.factors.update({ratio_at_most} - {None})
+        if ratio_at_most is not None:
+            self.settings.factors.add(ratio_at_most)
         super().suppress(features, holdout=holdout, ratio_at_most=ratio_at_most, **given)
 
     def cool_down(

@@ -323,6 +323,7 @@ def _around_a_suppression(pattern: Pattern, share: float, parsed: ParsedDecision
     for feature in pattern.features:
         for now, k in itertools.product(moments, _on_both_sides(feature, share)):
             yield Row([_result(feature, k=k)], now=now)
+            yield Row([_result(feature, impact="low", k=k)], now=now)
             if now is not None:
                 yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
     first = pattern.features[0]

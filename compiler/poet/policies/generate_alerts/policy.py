@@ -13,7 +13,6 @@ from poet_runtime.errors import RenderError
 Severity = Literal["medium", "high", "critical"]  # critical results are below none of them
 Count = Annotated[int, msgspec.Meta(ge=1)]
 _FIRST_YEAR: Final = 1970
-_LONGEST_INLINE: Final = 80  # characters of a name, in quotes, that is printed in the call itself
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,13 +104,14 @@ def _suppression(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     share = read(rule, rule.parameters, Share)
     until = _end(finite(rule, "until", pattern.until))
     holdout = finite(rule, "holdout", share.holdout)
+    is_single = len(set(pattern.features)) == 1
     printed: dict[str, object] = {
         "rule": rule.id,
         "until": _constant(
             rule, "until", until, constants, unit="" if isinstance(until, datetime) else "seconds since 1970"
         ),
-        "feature": pattern.features[0] if _is_single(pattern.features) else None,
-        "features": None if _is_single(pattern.features) else _features(rule, pattern.features, constants),
+        "feature": pattern.features[0] if is_single else None,
+        "features": None if is_single else _features(rule, pattern.features, constants),
         "severity_below": pattern.severity_below,
         "holdout": _constant(
             rule, "holdout", holdout, constants, unit="of these results are alerted to get labels"
@@ -166,11 +166,6 @@ def _batch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
         "rule": rule.id,
         "at_least": _constant(rule, "at_least", many.at_least, constants, unit="remaining results"),
     }
-
-
-def _is_single(features: tuple[str, ...]) -> bool:
-    """Return whether a name can stand in the call itself: there is one, and a line has room for it."""
-    return len(set(features)) == 1 and len(ascii(features[0])) <= _LONGEST_INLINE
 
 
 def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
