@@ -17,13 +17,13 @@ from poet.log import BufferedLog, open_log
 from poet.spec import PolicySpec, policies, policy
 from poet.spec.decisions import Decisions, Rule
 from poet.stats import BettingState, alpha_spending, e_value_threshold, rate_interval, reject, shrunk_means
-from poet_runtime.alerts import drifted, to_timestamp
-from poet_runtime.drift import Criterion, Reference, Samples, above, compare, read_score
+from poet_runtime.alerts import drifted, plan_alerts, to_timestamp
+from poet_runtime.drift import Measure, Reading, Reference, Samples, at_least, compare, read_score
 from poet_runtime.drift.sketch import Between, Sketch
 from poet_runtime.policies.policy import RuntimePolicy
-from poet_runtime.recovery import Measures, Run, deadline, measure, prepare
+from poet_runtime.recovery import Measures, Run, deadline, measure, prepare_run
 from poet_runtime.registry import Policy, Registry, VersionEntry
-from poet_runtime.results import DriftResult, MonitoringOutcome, Score
+from poet_runtime.results import AlertPlan, DriftResult, MonitoringOutcome, Score
 
 
 def production(generated: Path) -> None:
@@ -49,22 +49,25 @@ def bundles(runtime: BundleRuntime) -> None:
 def primitives(values: npt.NDArray[np.float64]) -> None:
     """Call what generated modules call."""
     samples = compare(values, values, feature="age")
-    criterion = above("ks", "raw", "absolute", 0.1)
+    distance, p_value = samples.statistic("ks"), samples.p_value("ks")
     assert_type(samples, Samples)
-    assert_type(criterion, Criterion)
-    assert_type(samples.decide("numeric", criterion), DriftResult)
+    assert_type(distance, Measure)
+    assert_type(distance > 0.1 or p_value < 0.05, Reading)
+    assert_type(at_least(2, distance > 0.1, p_value < 0.05), Reading)
+    assert_type(samples.result(distance > 0.1, rule="numeric"), DriftResult)
     assert_type(samples.score("ks", "raw"), Score)
     assert_type(read_score(samples.score("ks", "raw"), "absolute"), float)
     assert_type(Reference.prepare(values), Reference)
     assert_type(Sketch.of(values) + Sketch.of(values), Sketch)
     assert_type(Sketch.of(values).ks(Sketch.of(values)), Between)
-    assert_type(drifted([samples.decide("numeric", criterion)]), tuple[DriftResult, ...])
+    assert_type(drifted([samples.result(distance > 0.1, rule="numeric")]), tuple[DriftResult, ...])
     assert_type(to_timestamp("now"), float | None)
-    assert_type(prepare({}, None, {}, version=1), Run)
-    assert_type(prepare({}, None, {}, version=1).full(), MonitoringOutcome)
+    assert_type(plan_alerts([], version=1).alert_individually(rule="every"), AlertPlan)
+    assert_type(prepare_run({}, None, {}, version=1), Run)
+    assert_type(prepare_run({}, None, {}, version=1).execute(), MonitoringOutcome)
     assert_type(measure({}), Measures)
     assert_type(deadline(), float | None)
-    above("ks", "raw", "absolute", "0.1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    distance > "0.1"  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
 
 
 def events_and_logs() -> None:

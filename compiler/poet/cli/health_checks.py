@@ -263,9 +263,9 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
     if found := _first_problem(policy, entry.active, wrong, RESTORE):
         return found
     old = {
-        number: f"{found}: {_OTHER_RELEASE}"
+        number: f"{name}: {_OTHER_RELEASE}"
         for number, each in entry.versions.items()
-        if (found := incompatibility(read_published(generated, each).source))
+        if (name := incompatibility(read_published(generated, each).source))
     }
     if found := _first_problem(policy, entry.active, old, UPGRADE):
         return found
