@@ -62,12 +62,12 @@ def primitives(values: npt.NDArray[np.float64]) -> None:
     assert_type(Sketch.of(values).ks(Sketch.of(values)), Between)
     assert_type(drifted([samples.result(distance > 0.1, rule="numeric")]), tuple[DriftResult, ...])
     assert_type(to_timestamp("now"), float | None)
-    assert_type(plan_alerts([], version=1).alert_individually(rule="every"), AlertPlan)
+    assert_type(plan_alerts([], history=(), now=None, version=1).alert_individually(rule="every"), AlertPlan)
     assert_type(prepare_run({}, None, {}, version=1), Run)
     assert_type(prepare_run({}, None, {}, version=1).execute(), MonitoringOutcome)
     assert_type(measure({}), Measures)
     assert_type(deadline(), float | None)
-    distance > "0.1"  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
+    assert distance > "0.1"  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
 
 
 def events_and_logs() -> None:
