@@ -3,7 +3,7 @@
 The share of refused mutants measures the strength of the gates. The operators follow DeMillo, Lipton and
 Sayward 1978 ("Hints on test data selection"), on the libcst tree: flipped and shifted comparisons, swapped
 connectives and arithmetic, dropped negations, changed constants and texts, guards dropped or always true,
-adjacent branches swapped, statements and arguments omitted, wrong defaults.
+adjacent decisions swapped, statements and arguments omitted, wrong defaults.
 """
 
 import math
