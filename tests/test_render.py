@@ -218,6 +218,16 @@ def test_no_line_of_a_comment_begins_with_a_pragma(pragma: str, length: int) -> 
         )
 
 
+@pytest.mark.parametrize("end", ["n = 96", "others, n = 96", "f(x)", "return", "96"])
+def test_no_further_line_of_a_comment_is_code(end: str) -> None:
+    """A linter would ask to remove it."""
+    words = "word " * 20
+    for gap in range(1, 12):
+        *_, last = fit(f"    # {words}{'w' * gap} {end}").splitlines()
+        with pytest.raises(SyntaxError):
+            ast.parse(last.strip().removeprefix("# "))
+
+
 def group(rule: str, *names: str, comment: str = "") -> tuple[Constant, ...]:
     """Return constants of one rule."""
     return tuple(Constant(rule, name, 1, comment) for name in names)
