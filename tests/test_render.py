@@ -282,6 +282,22 @@ def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
     assert max(map(len, fit(body).splitlines())) <= 110
 
 
+def test_ranges_and_formulas_are_broken_as_the_formatter_breaks_them() -> None:
+    """Conditions are broken at terms, then at comparisons; formulas are broken at factors."""
+    name = "N" * 60
+    body = (
+        "def f(a):\n"
+        f"    if {name} <= a.first <= {name}:\n"
+        f"        a = a.with_limit({name} * a.second)\n"
+        f'    elif a.name == "x" and {name} <= a.first <= {name} and {name} <= a.second:\n'
+        f"        a = a.with_limit({name} * a.first**{name} * a.second**{name})\n"
+        f"        a = a.with_limit({name} * a.first ** {name[:30]} * a.second)\n"
+        f"    if a.first != {literal('x' * 120)} and a.second not in {literal('x' * 120)}:\n"
+        f"        return g(first={name}, second={name})"
+    ).replace(" ** ", "**")
+    assert formatted(fit(body)) == fit(body) + "\n"
+
+
 LONG_TEXTS = [
     "x" * 120,
     "this and that or another " * 5,

@@ -30,6 +30,10 @@ def get(context: Context, name: str, default: Any = None) -> Any:
 
     Generated code calls this with names that the dialect cannot check as attributes. From an object it
     returns only data: no private attribute, no method, and nothing of modules, classes and functions.
+
+    >>> from poet_runtime.context import field
+    >>> field({"season": "black_friday"}, "season"), field({}, "season", "none")
+    ('black_friday', 'none')
     """
     if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):
         return default
@@ -49,6 +53,10 @@ def get_names(context: Context, name: str) -> frozenset[str]:
     """Return the strings in a field of `context`.
 
     A field that is a string counts as one element. A missing field has none, and other types are ignored.
+
+    >>> from poet_runtime.context import get_names
+    >>> sorted(get_names({"features": ["price", 3, "city"]}, "features")), get_names({}, "features")
+    (['city', 'price'], frozenset())
     """
     value = get(context, name)
     if isinstance(value, str):

@@ -207,13 +207,15 @@ def _laid_out(line: str) -> str:
     """Return a line, in which no text has spaces or brackets, on several lines."""
     if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
         indent, word, condition = found.groups()
-        parts = (_broken(term, r" (?=(?:[<>]=?|==|in) )", indent) for term in _terms(condition))
+        parts = (
+            _broken(term, r"(?<! not) (?=(?:[<>]=?|[!=]=|in|not in) )", indent) for term in _terms(condition)
+        )
         terms = "\n".join(parts)
         return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
-    if found := re.fullmatch(r"( *)((?:\w+ = )?[\w.]+)\(([^()]+)\)(,?)", line):
+    if found := re.fullmatch(r"( *)((?:\w+ = |return )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
         if ", " not in arguments:
             return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"

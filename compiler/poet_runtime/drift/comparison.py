@@ -3,9 +3,8 @@
 `score_all` computes the full set of scores in an execution record, on which learners replay other rules.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -14,7 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from poet_runtime.drift.columns import Column, Context, Sample, Times, as_single, read
-from poet_runtime.drift.criteria import Criterion, Measure, Reading, deciding, read_score
+from poet_runtime.drift.criteria import (
+    Criterion,
+    Measure,
+    Reading,
+    deciding,
+    read_score,
+    undefined,
+    unknown_values,
+)
 from poet_runtime.drift.reference import Reference, known
 from poet_runtime.drift.statistics import COUNTS, NUMERIC, ORDERED, p_value
 from poet_runtime.drift.statistics.baseline import Counts, Rows
@@ -144,17 +151,14 @@ class Samples:
             )
         readings = [*self._readings]
         self._readings.clear()
-        if not self.comparable:
+        if self.reason:
             return self.not_compared()
-        if not any(each is decision for each in readings):
-            readings.append(decision)
-        decisive = deciding(decision, readings)
-        made = list(itertools.chain.from_iterable(each.parts or (each,) for each in readings))
+        decisive, drifted = deciding(decision, readings), decision.holds
         if not decisive.is_defined:
-            return self._silent(rule, f"not defined without times: {_tests(made, is_defined=False)}")
-        unknown = _tests((each for each in made if math.isnan(each.value)), is_defined=True)
+            return self._silent(rule, f"not defined without times: {undefined(decision, readings)}")
+        unknown = "" if drifted else unknown_values(decision, readings)
         return DriftResult(
-            drifted=decision.holds,
+            drifted=drifted,
             score=decisive.value,
             threshold=decisive.criterion.threshold,
             test=decisive.criterion.test,
@@ -163,7 +167,7 @@ class Samples:
             scores=self._computed(),
             profile=self.profile,
             rule=rule,
-            reason=f"not defined for these samples: {unknown}" if unknown and not decision.holds else "",
+            reason=f"not defined for these samples: {unknown}" if unknown else "",
             feature=self.feature,
             policy_version=self.version,
             business_impact=self.business_impact,
@@ -179,7 +183,7 @@ class Samples:
         Without times the rows may be in any order, so a statistic that depends on it is not defined.
         """
         is_defined = self.is_categorical or self.current.times is not None or criterion.is_order_free
-        if is_defined and self.comparable:
+        if is_defined and not self.reason:
             score = self.score(criterion.statistic, criterion.preparation, calibrated=criterion.is_calibrated)
         else:
             score = Score(statistic=math.nan)
@@ -234,10 +238,6 @@ class Samples:
         return self.reference.rows(self.current, preparation)
 
 
-def _tests(readings: Iterable[Reading], *, is_defined: bool) -> str:
-    return ", ".join(dict.fromkeys(each.criterion.test for each in readings if each.is_defined is is_defined))
-
-
 def _count(current: Sample, reference: Reference) -> Counts:
     """Count the categories of both samples; categories that only the current sample has come last."""
     places = {category: place for place, category in enumerate(reference.sample.categories)}
@@ -263,6 +263,12 @@ def compare(
     A prepared numeric reference column is cached by its content, within limits. Times are `datetime64` or
     seconds, one per row. ``context["period"]`` is the length of the season in seconds; a prepared reference
     keeps the period it was prepared with.
+
+    >>> from poet_runtime.drift import above, compare
+    >>> samples = compare([9.0, 9.5, 10.0], [1.0, 2.0, 3.0, 4.0], feature="age")
+    >>> result = samples.decide("numeric", above("ks", "raw", "absolute", 0.5))
+    >>> result.drifted, result.score, result.test
+    (True, 1.0, 'ks/raw/absolute')
 
     Raises
     ------

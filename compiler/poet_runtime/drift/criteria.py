@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from numbers import Real
 from typing import ClassVar, Final, Literal, Never, NoReturn, get_args
 
@@ -88,7 +89,7 @@ class Reading:
         return self.holds, excess / (abs(self.criterion.threshold) or 1.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Measure:  # noqa: PLW1641 -- it is not compared for equality
     """A statistic of two samples. Compared with a threshold by ``>`` or ``<``, it is a `Reading`.
 
@@ -136,6 +137,11 @@ def at_least(votes: int, *readings: Reading) -> Reading:
     It is the reading with the `votes`-th largest margin, which decides. It is not defined if fewer than
     `votes` of the readings are.
 
+    >>> from poet_runtime.drift import at_least, compare
+    >>> samples = compare([5.0, 6.0, 7.0], [1.0, 2.0, 3.0, 4.0])
+    >>> bool(at_least(1, samples.statistic("mean_shift") > 2.0, samples.p_value("ks") < 0.001))
+    True
+
     Raises
     ------
     SampleError
@@ -170,14 +176,45 @@ def deciding(decision: Reading, readings: list[Reading]) -> Reading:
     hold, it is the one with the smallest margin; if none does, the one that is closest to its threshold. A
     reading that is not defined decides only if no other one can.
     """
-    if any(each.holds is not decision.holds for each in readings):
+    others = [each for each in readings if each is not decision]
+    if not others:
         return decision
-    defined = [each for each in readings if each.is_defined] or [decision]
-    return (min if decision.holds else max)(defined, key=lambda reading: reading.margin)
+    holds = decision.holds
+    if any(each.holds is not holds for each in others):
+        return decision
+    defined = [each for each in (*others, decision) if each.is_defined] or [decision]
+    return (min if holds else max)(defined, key=lambda reading: reading.margin)
+
+
+def undefined(decision: Reading, readings: list[Reading]) -> str:
+    """Return the tests that depend on an order of rows that the samples do not have."""
+    return _tests(each for each in _parts(decision, readings) if not each.is_defined)
+
+
+def unknown_values(decision: Reading, readings: list[Reading]) -> str:
+    """Return the tests whose statistic has no value, although the samples have all it depends on."""
+    return _tests(each for each in _parts(decision, readings) if each.is_defined and math.isnan(each.value))
+
+
+def _parts(decision: Reading, readings: list[Reading]) -> Iterator[Reading]:
+    """Yield single comparisons: those that `at_least` combined instead of its result."""
+    known = readings if any(each is decision for each in readings) else (*readings, decision)
+    for each in known:
+        yield from each.parts or (each,)
+
+
+def _tests(readings: Iterable[Reading]) -> str:
+    return ", ".join(dict.fromkeys(each.criterion.test for each in readings))
 
 
 def read_score(score: Score, scale: str) -> float:
-    """Return the value of a score on a scale; NaN if the score has no such value."""
+    """Return the value of a score on a scale; NaN if the score has no such value.
+
+    >>> from poet_runtime.drift import read_score
+    >>> from poet_runtime.results import Score
+    >>> read_score(Score(statistic=0.3, p_value=0.02), "p_value")
+    0.02
+    """
     if scale == "absolute":
         return score.statistic
     if scale == "p_value":
@@ -199,15 +236,26 @@ def criterion_of(
     SampleError
         One of the names is unknown, or the threshold is not a finite number.
     """
-    _demand("statistic", statistic, NAMES)
-    _demand("preparation", preparation, PREPARATIONS)
-    _demand("scale", scale, SCALES)
-    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not math.isfinite(threshold):
+    is_number = isinstance(threshold, (float, Real)) and not isinstance(threshold, bool)
+    if not is_number or not math.isfinite(threshold):
         raise SampleError(f"the threshold of {statistic} must be a finite number, got {threshold!r}")
-    return Criterion(statistic, preparation, scale, float(threshold), direction)
+    return _criterion(
+        statistic, preparation, scale, float(threshold) + 0.0, direction
+    )  # + 0.0: one kind of zero
 
 
-def _demand(what: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        names = sorted(known) if isinstance(known, frozenset) else known
-        raise SampleError(f"unknown {what} {name!r}; known are {', '.join(names)}")
+@lru_cache(maxsize=1024)  # a process compares with the same few thresholds in every call
+def _criterion(
+    statistic: str, preparation: str, scale: str, threshold: float, direction: Literal["above", "below"]
+) -> Criterion:
+    if statistic not in NAMES:
+        raise _unknown("statistic", statistic, sorted(NAMES))
+    if preparation not in PREPARATIONS:
+        raise _unknown("preparation", preparation, PREPARATIONS)
+    if scale not in SCALES:
+        raise _unknown("scale", scale, SCALES)
+    return Criterion(statistic, preparation, scale, threshold, direction)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> SampleError:
+    return SampleError(f"unknown {what} {name!r}; known are {', '.join(known)}")

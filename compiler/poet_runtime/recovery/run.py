@@ -384,6 +384,11 @@ def _named(table: Any) -> Any:
 def prepare_run(data: Data, monitor: Monitor | None, context: Context | None, *, version: int) -> Run:
     """Measure `data` and return the run of `monitor`.
 
+    >>> from poet_runtime.recovery import prepare
+    >>> outcome = prepare({"age": [1, 2]}, lambda data: sum(data["age"]), {}, version=1).full()
+    >>> outcome.results, outcome.strategy, outcome.rows
+    (3, 'full', 2)
+
     Parameters
     ----------
     data

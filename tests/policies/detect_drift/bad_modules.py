@@ -339,7 +339,7 @@ BAD = (
     ),
     Bad(
         "decides by a truth value",
-        "The answer has no score and no threshold, so nobody can verify the alert.",
+        "The answer has no score and no threshold, so the alert cannot be verified.",
         TABLE,
         ((f"{KS},", f"bool({KS}),"),),
     ),
@@ -377,7 +377,7 @@ BAD = (
     ),
     Bad(
         "decides before the rule",
-        "An alert is reported for the right rule, but a threshold of nobody decides it.",
+        "An alert is reported for the right rule, but a threshold without a rule decides it.",
         TABLE,
         ((NUMERIC, "    if samples.n_reference > 100_000:\n" + EAGER + NUMERIC),),
     ),

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from poet.build.check import check
+from poet.build.compare import same
 from poet.build.render import render
+from poet.policies.monitor_with_recovery.behaviour import BEHAVIOUR
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule
 from poet_runtime.errors import RenderError
@@ -153,6 +155,30 @@ def test_a_formula_has_no_factors_without_effect(
     assert "EXPONENT: Final = 0.0\n" not in source
     assert "EXPONENT: Final = 1.0\n" not in source
     assert (f"DEADLINE_COEFFICIENT: Final = 0.001  # {unit}\n" in source) is bool(unit)
+
+
+FORMULA = "DEADLINE_COEFFICIENT * run.rows**DEADLINE_ROWS_EXPONENT"
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ("run.rows**DEADLINE_ROWS_EXPONENT * DEADLINE_COEFFICIENT", True),
+        ("DEADLINE_COEFFICIENT * (run.rows * run.rows) ** (DEADLINE_ROWS_EXPONENT / 2.0)", True),
+        ("DEADLINE_COEFFICIENT * run.rows**1.5 / run.rows", True),
+        ("DEADLINE_COEFFICIENT / run.rows ** -0.5", True),
+        ("DEADLINE_COEFFICIENT * run.rows**0.50001", False),
+        ("DEADLINE_COEFFICIENT * run.features**DEADLINE_ROWS_EXPONENT", False),
+        ("DEADLINE_COEFFICIENT * run.rows", False),
+        ("DEADLINE_COEFFICIENT * 10.0", False),
+        ("run.rows ** (DEADLINE_COEFFICIENT * run.rows)", False),
+    ],
+)
+def test_versions_are_compared_by_the_formulas_of_their_deadlines(other: str, is_same: bool) -> None:  # noqa: FBT001 -- pytest passes it by name
+    """Equal formulas are proved equal on every table, although only some sizes are probed."""
+    source = source_of(sample(), deadline(rows=(100, 100), features=(100, 100), per_features=0.0))
+    assert FORMULA in source
+    assert same(source, source.replace(FORMULA, other), BEHAVIOUR) is is_same
 
 
 @dataclass(frozen=True)
