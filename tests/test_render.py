@@ -502,6 +502,41 @@ def test_the_first_importance_is_the_base_importance() -> None:
     ]
 
 
+def important(*rules: tuple[str, float]) -> str:
+    """Return the importance module with a rule for two features per id and multiplier."""
+    first = policy("calculate_feature_importance").version_1("ks")
+    learned_rules = tuple(
+        Rule(
+            id=identity,
+            kind="feature",
+            condition={"features": ["a", "b"]},
+            parameters={"multiplier": multiplier},
+            status="adopted",
+        )
+        for identity, multiplier in rules
+    )
+    return render(msgspec.structs.replace(first, rules=(*first.rules, *learned_rules))).source
+
+
+def test_the_name_of_a_multiplier_does_not_contain_its_value() -> None:
+    """Unless two rules differ in nothing else."""
+    assert "\nSUMMER_MULTIPLIER: Final = 2.5\n" in important(("summer-x3", 2.5))
+    assert "\nSUMMER_MULTIPLIER: Final = 0.5\n" in important(("summer-x0_5", 0.5))
+    both = important(("summer-x2", 2.0), ("summer-x3", 3.0), ("winter-x2", 2.0))
+    for name, value in (("SUMMER_X2", 2.0), ("SUMMER_X3", 3.0), ("WINTER", 2.0)):
+        assert f"\n{name}_MULTIPLIER: Final = {value}\n" in both
+    assert "\nSUMMER_X2_MULTIPLIER: Final = 2.0\n" in important(("summer-x2", 2.0), ("summer", 3.0))
+
+
+def test_a_multiplier_of_1_is_left_out() -> None:
+    """A factor that changes nothing would only be read."""
+    assert important(("summer", 1.0)) == important()
+    first = policy("calculate_adaptive_window").version_1("ks")
+    parameters: dict[str, object] = {"features": ["a"], "multiplier": 1.0}
+    steady = Rule(id="steady", kind="stability", parameters=parameters, status="pinned")
+    assert render(msgspec.structs.replace(first, rules=(*first.rules, steady))).source == render(first).source
+
+
 def test_the_first_strategy_is_the_same_for_every_model() -> None:
     """Hourly, all features, a single test."""
     module = loaded(render(policy("adaptive_monitoring_strategy").version_1("ks")).source)
