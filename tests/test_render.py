@@ -218,6 +218,16 @@ def test_no_line_of_a_comment_begins_with_a_pragma(pragma: str, length: int) -> 
         )
 
 
+@pytest.mark.parametrize("end", ["n = 96", "others, n = 96", "f(x)", "return", "96"])
+def test_no_further_line_of_a_comment_is_code(end: str) -> None:
+    """A linter would ask to remove it."""
+    words = "word " * 20
+    for gap in range(1, 12):
+        *_, last = fit(f"    # {words}{'w' * gap} {end}").splitlines()
+        with pytest.raises(SyntaxError):
+            ast.parse(last.strip().removeprefix("# "))
+
+
 def group(rule: str, *names: str, comment: str = "") -> tuple[Constant, ...]:
     """Return constants of one rule."""
     return tuple(Constant(rule, name, 1, comment) for name in names)
@@ -490,6 +500,41 @@ def test_the_first_importance_is_the_base_importance() -> None:
         1.0,
         3.0,
     ]
+
+
+def important(*rules: tuple[str, float]) -> str:
+    """Return the importance module with a rule for two features per id and multiplier."""
+    first = policy("calculate_feature_importance").version_1("ks")
+    learned_rules = tuple(
+        Rule(
+            id=identity,
+            kind="feature",
+            condition={"features": ["a", "b"]},
+            parameters={"multiplier": multiplier},
+            status="adopted",
+        )
+        for identity, multiplier in rules
+    )
+    return render(msgspec.structs.replace(first, rules=(*first.rules, *learned_rules))).source
+
+
+def test_the_name_of_a_multiplier_does_not_contain_its_value() -> None:
+    """Unless two rules differ in nothing else."""
+    assert "\nSUMMER_MULTIPLIER: Final = 2.5\n" in important(("summer-x3", 2.5))
+    assert "\nSUMMER_MULTIPLIER: Final = 0.5\n" in important(("summer-x0_5", 0.5))
+    both = important(("summer-x2", 2.0), ("summer-x3", 3.0), ("winter-x2", 2.0))
+    for name, value in (("SUMMER_X2", 2.0), ("SUMMER_X3", 3.0), ("WINTER", 2.0)):
+        assert f"\n{name}_MULTIPLIER: Final = {value}\n" in both
+    assert "\nSUMMER_X2_MULTIPLIER: Final = 2.0\n" in important(("summer-x2", 2.0), ("summer", 3.0))
+
+
+def test_a_multiplier_of_1_is_left_out() -> None:
+    """A factor that changes nothing would only be read."""
+    assert important(("summer", 1.0)) == important()
+    first = policy("calculate_adaptive_window").version_1("ks")
+    parameters: dict[str, object] = {"features": ["a"], "multiplier": 1.0}
+    steady = Rule(id="steady", kind="stability", parameters=parameters, status="pinned")
+    assert render(msgspec.structs.replace(first, rules=(*first.rules, steady))).source == render(first).source
 
 
 def test_the_first_strategy_is_the_same_for_every_model() -> None:

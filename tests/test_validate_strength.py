@@ -46,6 +46,27 @@ def test_every_mutant_compiles_and_differs() -> None:
         assert 1 <= each.line <= len(SOURCE.splitlines())
 
 
+UPDATES = """\
+def f(x):
+    if x > 2:
+        x *= 2
+    elif x > 1:
+        x -= 1
+    return x
+"""
+
+
+def test_updates_and_chains_have_mutants() -> None:
+    """An update gets another operator or is left out, and two branches of a chain are swapped."""
+    found = {each.what: each.source for each in mutants(UPDATES)}
+    assert "x /= 2" in found["MultiplyAssign becomes DivideAssign"]
+    assert "x += 1" in found["SubtractAssign becomes AddAssign"]
+    missing = [each.source for each in mutants(UPDATES) if each.what == "a statement is missing"]
+    assert {"x *= 2" in each for each in missing} == {"x -= 1" in each for each in missing} == {True, False}
+    swapped = "    if x > 1:\n        x -= 1\n    elif x > 2:\n        x *= 2\n"
+    assert swapped in found["two branches are swapped"]
+
+
 def test_without_gates_every_mutant_that_loads_survives() -> None:
     """Survivors are reported with their line and change."""
     found = mutants(SOURCE)

@@ -5,6 +5,7 @@ which return `Source`. `only_source` refuses everything else. Text from feedback
 content of a string or of a comment.
 """
 
+import ast
 import keyword
 import math
 import re
@@ -187,11 +188,19 @@ def _fitted(line: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a comment, of which only the first may begin with a word that tools obey."""
+    """Return the lines of a comment, of which only the first may look like a pragma or like code."""
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
-    if any(map(_PRAGMA.match, lines[1:])):
+    if any(_PRAGMA.match(line) or _is_code(line) for line in lines[1:]):
         return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
     return lines
+
+
+def _is_code(line: str) -> bool:
+    try:
+        ast.parse(line)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return not line.isidentifier() or keyword.iskeyword(line)
 
 
 def _laid_out(line: str) -> str:

@@ -25,7 +25,7 @@ FAST_ABOVE: Final = 5000.0  # points per hour
 FAST_WINDOW: Final = 500  # points
 
 # Was the window of the velocity band: 3.25 false alarms per day, 0.8 for other features at the same windows,
-# n = 96
+# … n = 96
 STABLE_FEATURES: Final = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER: Final = 2
 

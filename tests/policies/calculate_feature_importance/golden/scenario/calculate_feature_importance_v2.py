@@ -25,7 +25,7 @@ NEVER_MATTERS_MULTIPLIER: Final = 0.1
 PRICE_WITH_DAY_OF_WEEK_MULTIPLIER: Final = 1.5
 
 # Was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in other
-# contexts, n = 96
+# … contexts, n = 96
 TIME_OF_YEAR_BLACK_FRIDAY_FEATURES: Final = frozenset({"discount", "price"})
 TIME_OF_YEAR_BLACK_FRIDAY_MULTIPLIER: Final = 3.0
 
