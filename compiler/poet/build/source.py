@@ -24,6 +24,8 @@ _COMMENT_LENGTH: Final = 300
 _DATE_PARTS: Final = 3  # year, month and day are always written
 _TEXT: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
 _PRAGMA: Final = re.compile(r"-\*-|no(qa|sec)\b|[\w-]+\s*:", re.IGNORECASE)
+_ASSIGNMENT: Final = re.compile(r"[\w.]+(,\s*[\w.]+)*\s*=")  # a line of a comment that linters take for code
+_NARROWEST: Final = 24  # letters less than the line length, to wrap a comment at other words
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMENT_LETTERS: Final = frozenset("—“”…≤≥≠±δ€")  # allowed in reasons in addition to Latin letters
 _LOOKALIKES: Final[
@@ -188,8 +190,9 @@ def _fitted(line: str) -> str:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Return the lines of a comment, of which only the first may begin with a word that tools obey."""
-    lines = textwrap.wrap(text, width, break_on_hyphens=False)
-    if any(map(_PRAGMA.match, lines[1:])):
+    layouts = (textwrap.wrap(text, width - less, break_on_hyphens=False) for less in range(_NARROWEST))
+    lines = next((each for each in layouts if not any(map(_ASSIGNMENT.match, each[1:]))), None)
+    if lines is None or any(map(_PRAGMA.match, lines[1:])):
         return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
     return lines
 
