@@ -265,6 +265,16 @@ def test_only_constants_have_an_order(constants: object) -> None:
         in_order_of_use(constants, "A")
 
 
+@pytest.mark.parametrize("length", range(90, 112))
+def test_no_line_of_a_comment_looks_like_an_assignment(length: int) -> None:
+    """Linters take it for code that is commented out, so the comment is wrapped at other words."""
+    text = f"Was {'x' * (length - 30)} of the value of a full result, n = 64"
+    lines = constant(Constant("r", "LIMIT", 0.5, text)).splitlines()[:-1]
+    assert " ".join(line.removeprefix("# ") for line in lines) == text
+    assert max(map(len, lines)) <= 110
+    assert not any(line.startswith(("# n =", "# result, n =")) for line in lines)
+
+
 def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
     """Only long names make a line too long."""
     name = "N" * 72

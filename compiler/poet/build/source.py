@@ -25,6 +25,7 @@ _COMMENT_LENGTH: Final = 300
 _DATE_PARTS: Final = 3  # year, month and day are always written
 _TEXT: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
 _PRAGMA: Final = re.compile(r"-\*-|no(qa|sec)\b|[\w-]+\s*:", re.IGNORECASE)
+_NARROWEST: Final = 24  # letters less than the line length, to wrap a comment at other words
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMENT_LETTERS: Final = frozenset("—“”…≤≥≠±δ€")  # allowed in reasons in addition to Latin letters
 _LOOKALIKES: Final[
@@ -188,11 +189,20 @@ def _fitted(line: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a comment, of which only the first may look like a pragma or like code."""
-    lines = textwrap.wrap(text, width, break_on_hyphens=False)
-    if any(_PRAGMA.match(line) or _is_code(line) for line in lines[1:]):
+    """Return the lines of a comment, of which only the first may look like a pragma or like code.
+
+    If a line would, the comment is wrapped at other words; if that does not help, its lines are marked.
+    """
+    layouts = (textwrap.wrap(text, width - less, break_on_hyphens=False) for less in range(_NARROWEST))
+    lines = next((each for each in layouts if not any(map(_is_misleading, each[1:]))), None)
+    if lines is None:
         return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
     return lines
+
+
+def _is_misleading(line: str) -> bool:
+    """Return whether tools could take the line of a comment for a pragma or for code."""
+    return _PRAGMA.match(line) is not None or _is_code(line)
 
 
 def _is_code(line: str) -> bool:

@@ -56,7 +56,7 @@ def test_every_number_is_a_constant_with_its_reason() -> None:
     """The reason is above the constants of a rule, and units follow the values."""
     source = source_of(sample(above=50_000, rows=10_000, loss=0.05))
     assert (
-        "# Was run in full: a sample is enough\n"
+        "# Was a full run: a sample is enough\n"
         "SAMPLE_ROWS_ABOVE: Final = 50000\n"
         "SAMPLE_ROWS: Final = 10000\n"
         "SAMPLE_QUALITY_LOSS: Final = 0.05  # fraction of a full result\n\n"

@@ -24,8 +24,8 @@ VERY_FAST_WINDOW: Final = 5000  # points
 FAST_ABOVE: Final = 5000.0  # points per hour
 FAST_WINDOW: Final = 500  # points
 
-# Was the window of the velocity band: 3.25 false alarms per day, 0.8 for other features at the same windows,
-# … n = 96
+# Was the window of the velocity band: 3.25 false alarms per day, 0.8 for other features at the
+# same windows, n = 96
 STABLE_FEATURES: Final = frozenset({"conversions", "revenue"})
 STABLE_MULTIPLIER: Final = 2
 

@@ -24,8 +24,8 @@ NEVER_MATTERS_MULTIPLIER: Final = 0.1
 # Was multiplier 1: price and day_of_week together matter more than price alone, n = 24
 PRICE_WITH_DAY_OF_WEEK_MULTIPLIER: Final = 1.5
 
-# Was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in other
-# … contexts, n = 96
+# Was multiplier 1: 0.442 of performance lost per unit of drift, 0.153 for the same features in
+# other contexts, n = 96
 TIME_OF_YEAR_BLACK_FRIDAY_FEATURES: Final = frozenset({"discount", "price"})
 TIME_OF_YEAR_BLACK_FRIDAY_MULTIPLIER: Final = 3.0
 

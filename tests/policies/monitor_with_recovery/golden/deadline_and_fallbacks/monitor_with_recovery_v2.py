@@ -33,15 +33,15 @@ DEADLINE_COEFFICIENT: Final = 0.002  # seconds per row^0.8 and feature^0.25
 DEADLINE_ROWS_EXPONENT: Final = 0.8
 DEADLINE_FEATURES_EXPONENT: Final = 0.25
 
-# Was an error report: sampled: 0.93 of the value of a full result, by_feature: 0.71 of the value of a full
-# … result, n = 64
+# Was an error report: sampled: 0.93 of the value of a full result, by_feature: 0.71 of the value of a
+# full result, n = 64
 FALLBACK_TIMEOUT_ROWS_ABOVE: Final = 20000
 FALLBACK_TIMEOUT_SAMPLED_QUALITY_LOSS: Final = 0.05  # fraction of a full result
 FALLBACK_TIMEOUT_BY_FEATURE_QUALITY_LOSS: Final = 0.2  # fraction of a full result
 FALLBACK_TIMEOUT_SAMPLE_ROWS: Final = 10000
 
-# Was an error report: by_feature: 0.88 of the value of a full result, retry: 0.52 of the value of a full
-# … result, n = 40
+# Was an error report: by_feature: 0.88 of the value of a full result, retry: 0.52 of the value of a
+# full result, n = 40
 FALLBACK_CRASH_BY_FEATURE_QUALITY_LOSS: Final = 0.0  # fraction of a full result
 FALLBACK_CRASH_RETRY_QUALITY_LOSS: Final = 0.0  # fraction of a full result
 
