@@ -100,11 +100,16 @@ BAD = {
         ALWAYS + 'return samples.decide(\n        "numeric"',
         "says what it decides by",
     ),
-    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "loses no drifted"),
+    "drops an alert": (
+        "generate_alerts",
+        "individual_alerts(waiting,",
+        "individual_alerts(waiting[1:],",
+        "loses no drifted",
+    ),
     "alerts twice": (
         "generate_alerts",
-        "individual(waiting,",
-        "individual((*waiting, *waiting),",
+        "individual_alerts(waiting,",
+        "individual_alerts((*waiting, *waiting),",
         "loses no drifted",
     ),
     "depends on the order": (
