@@ -35,7 +35,7 @@ FAULTS = {
     "loses the holdout": (ALERTS, "alerts.extend(individual_alerts(asked,", "alerts.extend(individual_alerts((),"),
     "loses suppressions": (ALERTS, 'suppressed.extend(suppress(taken, "cool-down"))', "suppressed.extend([])"),
     "names another rule": (ALERTS, 'suppress(taken, "cool-down")', 'suppress(taken, "cool")'),
-    "raises thresholds too far": (ALERTS, "s(waiting, recent, COOL_DOWN_FACTOR,", "s(waiting, recent, 9.0,"),
+    "raises thresholds too far": (ALERTS, " recent, COOL_DOWN_FACTOR, sev", " recent, 9.0, sev"),
     "cools down for too long": (ALERTS, "moment, COOL_DOWN_SECONDS)", "moment, 1e9)"),
     "uses > instead of >= for a batch": (ALERTS, "len(waiting) >= BATCH", "len(waiting) > BATCH"),
     "repeats the members of a summary": (ALERTS, "        waiting = others\n", ""),
