@@ -25,6 +25,7 @@ from poet.workspace import upgrade as upgrades
 from poet.workspace.pipeline import render_in
 from poet.workspace.upgrade import Upgrade, missing_import, upgrade
 from poet.workspace.workspace import Workspace
+from poet_runtime import former_names
 from poet_runtime.errors import PublishError, RegistryError
 from poet_runtime.files import lock, to_json
 from poet_runtime.registry import (
@@ -127,7 +128,7 @@ def upgrade_here(generated: Path) -> Upgrade:
 
 def test_an_old_workspace_asks_for_the_upgrade(old: Path) -> None:
     """Status, doctor, plan and compile name the command; no decision is made on modules that cannot run."""
-    with pytest.raises(RegistryError, match=r"No module named 'poet.runtime'.*run `poet upgrade`"):
+    with pytest.raises(RegistryError, match=r"cannot be loaded.*run `poet upgrade`"):
         Registry(old / "generated").policy(DRIFT)
     status = run(old, "status")
     assert status.exit_code == 0
@@ -173,7 +174,7 @@ def test_the_decisions_stay_and_only_the_rendering_changes(old: Path, upgraded: 
     """Number, log position, comparison and validation are those of before, to the last field."""
     before, after = old / "generated", upgraded / "generated"
     for name in NAMES:
-        was, now = manifest(before, name), manifest(after, name)
+        was, now = former_names.manifest(manifest(before, name)), manifest(after, name)
         assert {key: value for key, value in now.items() if key not in RENDERED} == {
             key: value for key, value in was.items() if key not in RENDERED
         }
@@ -202,7 +203,10 @@ def test_the_journal_says_why_once(upgraded: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+# `tests/test_upgrade_names.py` compares the answers of modules with former names.
+@pytest.mark.parametrize(
+    "name", [each for each in NAMES if each not in ("detect_drift_v2", "generate_alerts_v1")]
+)
 def test_the_answers_stay(name: str, tmp_path: Path, upgraded: Path) -> None:
     """Old modules run here when their imports are replaced and nothing else."""
     old = unpacked(tmp_path / "old") / "generated" / f"{name}.py"

@@ -110,20 +110,29 @@ BAD = {
     ),
     "drops an alert": (
         "generate_alerts",
-        "individual_alerts(waiting,",
-        "individual_alerts(waiting[1:],",
+        "plan_alerts(drift_results,",
+        "plan_alerts(tuple(drift_results)[1:],",
         "includes every drifted",
     ),
     "alerts twice": (
         "generate_alerts",
-        "individual_alerts(waiting,",
-        "individual_alerts((*waiting, *waiting),",
+        "plan_alerts(drift_results,",
+        "plan_alerts((*drift_results, *drift_results),",
         "includes every drifted",
     ),
     "depends on the order": (
         "generate_alerts",
-        "drifted(drift_results)",
-        "tuple(each for each in drift_results if each in drifted(drift_results))",
+        (
+            "plan = plan_alerts(drift_results, history=history, now=now, version=VERSION)\n"
+            '    return plan.alert_individually(rule="every-drift")'
+        ),
+        (
+            "import dataclasses\n    results = tuple(drift_results)\n"
+            "    plan = plan_alerts(results, history=history, now=now, version=VERSION)\n"
+            '    decided = plan.alert_individually(rule="every-drift")\n'
+            "    alerts = sorted(decided.alerts, key=lambda each: results.index(each.members[0]))\n"
+            "    return dataclasses.replace(decided, alerts=tuple(alerts))"
+        ),
         "ignores the order",
     ),
     "raises for a fault": (
