@@ -114,6 +114,8 @@ def verify(
 ) -> str:
     """Return where a version differs from what is relearned from its log prefix; empty if equal.
 
+    The wording of reasons and notes is not compared: it is that of the release that published the version.
+
     Parameters
     ----------
     generated
@@ -139,7 +141,8 @@ def verify(
         again = _learned(
             manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
         )
-    if found := _difference(documents.encode(manifest.decisions), documents.encode(_as_read(again))):
+    again = documents.with_texts_of(_as_read(again), manifest.decisions)
+    if found := _difference(documents.encode(manifest.decisions), documents.encode(again)):
         return found
     module = render(again)
     rendered = module.source.encode()
