@@ -1,0 +1,461 @@
+"""The search for the decisions that a manual edit of a module expresses.
+
+A reading is found by proposing and rendering: decisions are a reading if they render to a module with the
+normal form of the edited one. So the search may propose anything; what it returns is always verified. It
+proposes what people do: set literals, delete rules, change a rule's condition, and add a rule of a form that
+exists. Each proposal of a structure must come closer to the edited module than the one before it, and the
+number of renderings is bounded.
+"""
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import msgspec
+
+from poet.spec.decisions import Decisions, Rule
+from poet.spec.outline import condition_types
+from poet.workspace.normal_form import Interner, NormalForm, literal_key, normal_form
+from poet_runtime.errors import PoetError
+
+Rendering = Callable[[Decisions], str]
+Path = tuple[str | int, ...]
+
+MOST_RENDERINGS: Final = 400
+MOST_STEPS: Final = 3  # structural changes: deleted rules, new rules, changed conditions
+_WIDTH: Final = 8  # proposals that the next step starts from
+_FIRST_FIELDS: Final = 4  # changes of one field of a condition to which a second change is added
+_MOST_VOTES: Final = 4
+_MOST_VALUES: Final = 16  # literals of the edited module that are tried as values of a condition
+_DERIVED_ID: Final = 55  # letters of the id that another one is derived from
+_RULE_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+_EXACT: Final = 2**53  # up to here every whole number is a float
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A place in a rule's condition or parameters, and the value there."""
+
+    rule: str
+    field: str
+    path: Path
+    value: object
+
+
+class EditSearch:
+    """Searches the decisions that render to an edited module.
+
+    Parameters
+    ----------
+    decisions
+        The decisions that the published module was rendered from.
+    edited
+        The normal form of the edited module.
+    render
+        Returns the source of decisions.
+    interner
+        What `edited` was made with.
+    """
+
+    def __init__(
+        self, decisions: Decisions, edited: NormalForm, render: Rendering, interner: Interner
+    ) -> None:
+        self._decisions, self._edited = decisions, edited
+        self._render, self._interner = render, interner
+        self._forms: dict[bytes, NormalForm | None] = {}
+        self._refusals: dict[bytes, str] = {}
+        self._renderings = 0
+        self._published = normal_form(render(decisions), interner)
+        self._ids_are_printed, self._new_ids = self._ids_of_the_edit()
+        self._new_values = self._values_of_the_edit()
+        self._types: dict[str, type | None] = {}
+        self.refusal = ""  # why the compiler refused the literals of the edited module
+        self.nearest = decisions  # the decisions whose module is most similar to the edited one
+
+    def reading(self) -> Decisions | None:
+        """Return the decisions that the edit expresses, with the fewest changed rules, or None."""
+        level = [self._decisions]
+        for step in range(MOST_STEPS + 1):
+            self.nearest = min([self.nearest, *level], key=self._distance)
+            found = self._best(reading for each in level for reading in self._with_literals(each))
+            if found is not None or step == MOST_STEPS:
+                return found
+            level = self._closer(level)
+        return None
+
+    def _best(self, readings: Iterable[Decisions]) -> Decisions | None:
+        """Return the first reading with the fewest changed rules; one changed rule is the fewest possible."""
+        best = None
+        for reading in readings:
+            if best is None or self._changed_rules(reading) < self._changed_rules(best):
+                best = reading
+            if self._changed_rules(best) == 1:
+                break
+        return best
+
+    def _form(self, decisions: Decisions) -> NormalForm | None:
+        """Return the normal form of decisions; None if they cannot be rendered or the bound is reached."""
+        key = _key(decisions)
+        if key not in self._forms:
+            self._renderings += 1
+            if self._renderings > MOST_RENDERINGS:
+                return None
+            try:
+                self._forms[key] = normal_form(self._render(decisions), self._interner)
+            except PoetError as error:
+                self._forms[key] = None
+                self._refusals[key] = str(error)
+        return self._forms[key]
+
+    def _distance(self, decisions: Decisions) -> tuple[float, float]:
+        form = self._form(decisions)
+        return (math.inf, math.inf) if form is None else form.distance(self._edited)
+
+    def _changed_rules(self, decisions: Decisions) -> int:
+        before, after = ({rule.id: rule for rule in each.active} for each in (self._decisions, decisions))
+        return sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
+
+    # Literals
+
+    def _with_literals(self, decisions: Decisions) -> Iterator[Decisions]:
+        """Yield the decisions with leaves set so that all literals are those of the edited module."""
+        form = self._form(decisions)
+        if form is not None and form.labels == self._edited.labels:
+            yield from self._set(decisions, form, self._pending(form))
+
+    def _pending(self, form: NormalForm) -> list[tuple[int, object]]:
+        return [(index, form.literals[index].value) for index in form.differing(self._edited)]
+
+    def _set(
+        self, decisions: Decisions, form: NormalForm | None, pending: list[tuple[int, object]]
+    ) -> Iterator[Decisions]:
+        """Set the first pending literal by each leaf that may control it, then the others.
+
+        Values that only together are valid, such as a minimum and a maximum, are set one after the other
+        without rendering in between: `form` is None as long as the decisions are invalid.
+        """
+        if not pending:
+            if form is not None:
+                yield decisions
+            return
+        (index, old), *rest = pending
+        new = self._edited.literals[index].value
+        for changed in self._settings(decisions, old, new):
+            after = self._form(changed)
+            if after is None:
+                self.refusal = self.refusal or self._refusals.get(_key(changed), "")
+            if after is None or after.labels != self._edited.labels:
+                yield from self._set(changed, None, rest)
+                continue
+            left = self._pending(after)
+            if len(left) < len(pending) and index not in (place for place, _ in left):
+                yield from self._set(changed, after, left)
+
+    def _settings(self, decisions: Decisions, old: object, new: object) -> Iterator[Decisions]:
+        """Yield the decisions with one leaf changed as a literal changed from `old` to `new`."""
+        leaves = list(_leaves(decisions.active))
+        exact = [
+            (leaf, value)
+            for leaf in leaves
+            if _is_printed_as(leaf.value, old) and (value := _as_leaf(leaf.value, new)) is not _ABSENT
+        ]
+        if not exact and _is_number(old) and _is_number(new):
+            exact = [
+                (leaf, _like(leaf.value, leaf.value * new / old))  # type: ignore[operator]
+                for leaf in leaves
+                if _is_number(leaf.value) and leaf.value and old
+            ]
+        for leaf, value in exact:
+            yield with_leaf(decisions, leaf, value)
+
+    # Structure
+
+    def _closer(self, level: Iterable[Decisions]) -> list[Decisions]:
+        """Return the proposals that are closer to the edited module than those they were made from."""
+        found: dict[bytes, tuple[tuple[float, float], Decisions]] = {}
+        for decisions in level:
+            before = self._distance(decisions)[0]
+            for proposal in self._proposals(decisions):
+                distance = self._distance(proposal)
+                if distance[0] < before:
+                    found.setdefault(_key(proposal), (distance, proposal))
+        ordered = sorted(found.values(), key=lambda each: each[0])
+        return [proposal for _, proposal in ordered[:_WIDTH]]
+
+    def _proposals(self, decisions: Decisions) -> Iterator[Decisions]:
+        touched = [rule for rule in decisions.active if self._is_touched(decisions, rule)]
+        for rule in touched:
+            yield _without(decisions, rule.id)
+        for rule in touched:
+            yield from self._with_other_condition(decisions, rule)
+            yield from _with_other_votes(decisions, rule)
+        form = self._form(decisions)
+        if form is not None and len(form.labels) < len(self._edited.labels):
+            yield from self._with_new_rule(decisions)
+
+    def _is_touched(self, decisions: Decisions, rule: Rule) -> bool:
+        """Return whether the code of a rule, which is gone without the rule, differs in the edited module."""
+        form, without = self._form(decisions), self._form(_without(decisions, rule.id))
+        if form is None or without is None:
+            return True
+        return any((form.content - without.content) & (form.content - self._edited.content))
+
+    def _with_other_condition(self, decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
+        """Yield the decisions with one or two fields of a rule's condition changed."""
+        first = [_with_rule(decisions, each) for each in self._changed_conditions(rule, rule)]
+        yield from first
+        first.sort(key=self._distance)
+        for each in first[:_FIRST_FIELDS]:
+            again = next(other for other in each.rules if other.id == rule.id)
+            for other in self._changed_conditions(again, rule):
+                yield _with_rule(decisions, other)
+
+    def _changed_conditions(self, rule: Rule, form: Rule) -> Iterator[Rule]:
+        """Yield the rule with another value of one field of its condition, as the type of `form` allows."""
+        shape = self._condition_type(form)
+        if shape is None:
+            return
+        for info in msgspec.structs.fields(shape):
+            values: list[object] = [] if info.required else [_ABSENT]
+            values += [*_choices(info.type), *self._new_values]
+            for value in values:
+                condition = {name: each for name, each in rule.condition.items() if name != info.name}
+                if value is not _ABSENT:
+                    condition[info.name] = value
+                if condition != rule.condition and _is_valid(condition, shape):
+                    yield msgspec.structs.replace(rule, condition=condition)
+
+    def _condition_type(self, rule: Rule) -> type[msgspec.Struct] | None:
+        """Return the type that the policy reads the condition of a rule as, which may be inactive."""
+        if rule.id not in self._types:
+            active = msgspec.structs.replace(rule, status="pinned")
+            with condition_types() as types, suppress(PoetError):
+                self._render(_with_rule(self._decisions, active))
+            self._types[rule.id] = types.get(rule.id)
+        found = self._types[rule.id]
+        return found if found is not None and issubclass(found, msgspec.Struct) else None
+
+    def _with_new_rule(self, decisions: Decisions) -> Iterator[Decisions]:
+        """Yield the decisions with one more rule, of the form of a rule that exists."""
+        taken = {rule.id for rule in decisions.active}
+        for rule in _forms(decisions):
+            for name in self._ids_for(rule, taken):
+                new = msgspec.structs.replace(
+                    rule, id=name, status="pinned", was="", reason="", evidence=None
+                )
+                others = msgspec.structs.replace(
+                    decisions, rules=tuple(each for each in decisions.rules if each.id != name)
+                )
+                first = [new, *self._changed_conditions(new, rule)]
+                proposals = [_with_rule(others, each) for each in first]
+                yield from proposals
+                ranked = sorted(zip(proposals, first, strict=True), key=lambda pair: self._distance(pair[0]))
+                for _, each in ranked[:_FIRST_FIELDS]:
+                    for other in self._changed_conditions(each, rule):
+                        yield _with_rule(others, other)
+
+    def _ids_for(self, rule: Rule, taken: set[str]) -> list[str]:
+        """Return ids for a new rule of the form of `rule`: those in the edited text, or else a derived one."""
+        if self._ids_are_printed:
+            return [each for each in self._new_ids if each not in taken]
+        derived = (f"{rule.id[:_DERIVED_ID]}-{number}" for number in itertools.count(2))
+        return [next(each for each in derived if each not in taken)]
+
+    def _ids_of_the_edit(self) -> tuple[bool, list[str]]:
+        """Return whether the code prints ids of rules, and the unknown ids where it would."""
+        known = {rule.id for rule in self._decisions.active}
+        printed = {label for label, value in _labelled(self._published) if value in known}
+        written = [value for label, value in _labelled(self._edited) if label in printed]
+        is_id = (isinstance(value, str) and bool(_RULE_ID.fullmatch(value)) for value in written)
+        valid = [str(value) for value, is_valid in zip(written, is_id, strict=True) if is_valid]
+        return bool(printed), [value for value in dict.fromkeys(valid) if value not in known]
+
+    def _values_of_the_edit(self) -> list[object]:
+        """Return the values that the edited module has more often, in the forms that fields have."""
+        more = Counter(each.key for each in self._edited.literals)
+        more.subtract(each.key for each in self._published.literals)
+        found: list[object] = []
+        for each in self._edited.literals:
+            if more[each.key] <= 0 or each.value in self._new_ids:
+                continue
+            more[each.key] = 0
+            if isinstance(each.value, frozenset):
+                items = sorted(each.value, key=repr)
+                found += [items, *(items if len(items) == 1 else ())]
+            else:
+                found.append(_listed(each.value))
+                found += [[each.value]] if isinstance(each.value, str) else []
+        return found[:_MOST_VALUES]
+
+
+def _labelled(form: NormalForm) -> Iterator[tuple[object, object]]:
+    """Yield each literal with the label before it, which says what it is an argument of."""
+    for place, each in zip(form.places, form.literals, strict=True):
+        if place:
+            yield form.labels[place - 1], each.value
+
+
+def _key(decisions: Decisions) -> bytes:
+    """Return what decisions with equal modules share."""
+    return msgspec.json.encode(
+        [(each.id, each.kind, each.condition, each.parameters) for each in decisions.active]
+    )
+
+
+def _forms(decisions: Decisions) -> Iterator[Rule]:
+    """Yield one rule of each form: of a kind, with equal fields and equal texts in its parameters."""
+    seen: set[bytes] = set()
+    for rule in sorted(decisions.rules, key=lambda each: not each.is_active):
+        form = msgspec.json.encode([rule.kind, sorted(rule.condition), _without_numbers(rule.parameters)])
+        if form not in seen and rule.status != "vetoed":
+            seen.add(form)
+            yield rule
+
+
+def _without_numbers(document: object) -> object:
+    if isinstance(document, Mapping):
+        return {key: _without_numbers(value) for key, value in sorted(document.items())}
+    if isinstance(document, list | tuple):
+        return [_without_numbers(value) for value in document]
+    return 0 if _is_number(document) else document
+
+
+def _with_other_votes(decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
+    """Yield the decisions with another small whole number in a rule's parameters: code may spell it out."""
+    for leaf in _leaves((rule,)):
+        if leaf.field == "parameters" and type(leaf.value) is int and leaf.value <= _MOST_VOTES:
+            for number in range(1, _MOST_VOTES + 1):
+                if number != leaf.value:
+                    yield with_leaf(decisions, leaf, number)
+
+
+def _without(decisions: Decisions, name: str) -> Decisions:
+    kept = tuple(rule for rule in decisions.rules if rule.id != name)
+    return msgspec.structs.replace(decisions, rules=kept)
+
+
+def _with_rule(decisions: Decisions, rule: Rule) -> Decisions:
+    rules = {each.id: each for each in decisions.rules} | {rule.id: rule}
+    return msgspec.structs.replace(decisions, rules=tuple(sorted(rules.values(), key=lambda each: each.id)))
+
+
+def _choices(annotation: object) -> Iterator[object]:
+    """Yield what a field's type names: the choices of a `Literal`, and both values of a `bool`."""
+    if annotation is bool:
+        yield from (False, True)
+    for argument in get_args(annotation):
+        if isinstance(argument, str):
+            yield argument
+        else:
+            yield from _choices(argument)
+
+
+def _is_valid(condition: Mapping[str, object], shape: type) -> bool:
+    try:
+        msgspec.convert(condition, shape)
+    except (msgspec.ValidationError, UnicodeError):
+        return False
+    return True
+
+
+def _leaves(rules: Iterable[Rule]) -> Iterator[Leaf]:
+    """Yield all places of the rules' conditions and parameters, lists as well as their items."""
+    for rule in rules:
+        for field in ("condition", "parameters"):
+            for path, value in walk(getattr(rule, field)):
+                yield Leaf(rule.id, field, path, value)
+
+
+def walk(document: Any, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Yield all places below a document and the values there, outer ones first."""
+    if path:
+        yield path, document
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            yield from walk(value, (*path, str(key)))
+    elif isinstance(document, list | tuple):
+        for index, value in enumerate(document):
+            yield from walk(value, (*path, index))
+
+
+def with_leaf(decisions: Decisions, leaf: Leaf, new: object) -> Decisions:
+    """Return the decisions with another value of a leaf."""
+    rules = tuple(
+        msgspec.structs.replace(rule, **{leaf.field: _put(getattr(rule, leaf.field), leaf.path, new)})
+        if rule.id == leaf.rule
+        else rule
+        for rule in decisions.rules
+    )
+    return msgspec.structs.replace(decisions, rules=rules)
+
+
+def _put(document: Any, path: Path, new: object) -> Any:
+    if not path:
+        return new
+    if isinstance(document, Mapping):
+        return {
+            key: _put(value, path[1:], new) if key == path[0] else value for key, value in document.items()
+        }
+    return [_put(value, path[1:], new) if index == path[0] else value for index, value in enumerate(document)]
+
+
+def _is_printed_as(leaf: object, literal: object) -> bool:
+    """Return whether code with this literal may print a leaf: a set may be a list or a single text."""
+    if isinstance(literal, frozenset):
+        if isinstance(leaf, str):
+            return literal == {leaf}
+        return isinstance(leaf, list | tuple) and literal_key(frozenset(map(_hashable, leaf))) == literal_key(
+            literal
+        )
+    return not isinstance(leaf, Mapping) and literal_key(leaf) == literal_key(literal)
+
+
+def _hashable(value: object) -> object:
+    return (
+        tuple(map(_hashable, value))
+        if isinstance(value, list)
+        else repr(value)
+        if isinstance(value, dict)
+        else value
+    )
+
+
+def _as_leaf(before: object, literal: object) -> object:
+    """Return the value that a leaf needs for a literal, in the order and type that it had; or `_ABSENT`."""
+    if isinstance(literal, frozenset):
+        if isinstance(before, str):
+            return next(iter(literal)) if len(literal) == 1 else _ABSENT
+        return _ordered(before, literal)
+    return _like(before, _listed(literal))
+
+
+def _ordered(before: object, values: frozenset[object]) -> list[object]:
+    """Return the values in the order that a list had; new ones come last, or in order if it was sorted."""
+    former = list(before) if isinstance(before, list | tuple) else []
+    new = sorted(values, key=repr)
+    if former == sorted(former, key=repr):
+        return new
+    return [*(each for each in former if each in values), *(each for each in new if each not in former)]
+
+
+def _like(before: object, number: object) -> object:
+    """Return an equal number of the type that it had before, where that is possible."""
+    if type(before) is float and type(number) is int and abs(number) <= _EXACT:
+        return float(number)
+    if type(before) is int and type(number) is float and number.is_integer():
+        return int(number)
+    return number
+
+
+def _listed(value: object) -> object:
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
