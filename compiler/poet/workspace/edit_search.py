@@ -28,13 +28,14 @@ Path = tuple[str | int, ...]
 
 MOST_RENDERINGS: Final = 400
 MOST_STEPS: Final = 3  # structural changes: deleted rules, new rules, changed conditions
-_WIDTH: Final = 8  # proposals that the next step starts from
+_WIDTH: Final = 4  # proposals that the next step starts from
 _FIRST_FIELDS: Final = 4  # changes of one field of a condition to which a second change is added
 _MOST_VOTES: Final = 4
 _MOST_VALUES: Final = 16  # literals of the edited module that are tried as values of a condition
 _DERIVED_ID: Final = 55  # letters of the id that another one is derived from
 _RULE_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _EXACT: Final = 2**53  # up to here every whole number is a float
+_REORDERED_BLOCKS: Final = 4  # parts of the structure that differ if two statements of a block change places
 _ABSENT: Final = object()
 
 
@@ -75,19 +76,72 @@ class EditSearch:
         self._ids_are_printed, self._new_ids = self._ids_of_the_edit()
         self._new_values = self._values_of_the_edit()
         self._types: dict[str, type | None] = {}
-        self.refusal = ""  # why the compiler refused the literals of the edited module
         self.nearest = decisions  # the decisions whose module is most similar to the edited one
 
     def reading(self) -> Decisions | None:
         """Return the decisions that the edit expresses, with the fewest changed rules, or None."""
+        if (found := self._with_one_leaf()) is not None:
+            return found
         level = [self._decisions]
         for step in range(MOST_STEPS + 1):
+            level = [renamed for each in level for renamed in self._with_other_ids(each)]
             self.nearest = min([self.nearest, *level], key=self._distance)
             found = self._best(reading for each in level for reading in self._with_literals(each))
-            if found is not None or step == MOST_STEPS:
+            if found is not None:
                 return found
+            if step == MOST_STEPS or self.is_reordered:
+                break
             level = self._closer(level)
-        return None
+        return self._with_other_code()
+
+    @property
+    def is_reordered(self) -> bool:
+        """Return whether the edited module has the code of the nearest decisions in another order."""
+        form = self._form(self.nearest)
+        if form is None:
+            return False
+        if form.labels == self._edited.labels:
+            ids = {rule.id for rule in self.nearest.active}
+            mine, its = (
+                [each.value for each in one.literals if each.value in ids] for one in (form, self._edited)
+            )
+            return mine != its and Counter(mine) == Counter(its)
+        has_equal_parts = Counter(form.labels) == Counter(self._edited.labels)
+        return has_equal_parts and form.distance(self._edited)[0] <= _REORDERED_BLOCKS
+
+    def refusal(self, index: int) -> tuple[str, str]:
+        """Return the rule that a literal of the nearest decisions belongs to, and why it refuses the new one.
+
+        Both are empty if the literal belongs to no rule.
+        """
+        form = self._form(self.nearest)
+        if form is None:
+            return "", ""
+        old, new = form.literals[index].value, self._edited.literals[index].value
+        for leaf, value in self._settings(self.nearest, old, new):
+            if index in self._controlled(self.nearest, leaf):
+                self._form(changed := with_leaf(self.nearest, leaf, value))
+                return leaf.rule, self._refusals.get(_key(changed), "")
+        return "", ""
+
+    def refused_deletion(self) -> tuple[str, str]:
+        """Return a rule whose id the edited module does not print, and why it cannot be deleted."""
+        left = {value for _, value in _labelled(self._edited)}
+        printed = {value for _, value in _labelled(self._published)}
+        for rule in self._decisions.active:
+            if rule.id in printed - left:
+                self._form(without := _without(self._decisions, rule.id))
+                return rule.id, self._refusals.get(_key(without), "")
+        return "", ""
+
+    def _controlled(self, decisions: Decisions, leaf: Leaf) -> list[int]:
+        """Return the indices of the literals that a leaf, or an item of it, is printed as."""
+        form = self._form(decisions)
+        for value in _similar(leaf.value):
+            after = self._form(with_leaf(decisions, leaf, value))
+            if form is not None and after is not None and after.labels == form.labels:
+                return after.differing(form)
+        return []
 
     def _best(self, readings: Iterable[Decisions]) -> Decisions | None:
         """Return the first reading with the fewest changed rules; one changed rule is the fewest possible."""
@@ -123,11 +177,46 @@ class EditSearch:
 
     # Literals
 
+    def _with_one_leaf(self) -> Decisions | None:
+        """Return the reading that sets a single leaf, whose new value may change the order of rules."""
+        mine, its = (Counter(each.key for each in form.literals) for form in (self._published, self._edited))
+        gone, new = (
+            {each.key: each.value for each in form.literals if each.key in keys}
+            for form, keys in ((self._published, mine - its), (self._edited, its - mine))
+        )
+        if len(gone) * len(new) > _MOST_VALUES:
+            return None
+        for before, after in itertools.product(gone.values(), new.values()):
+            for leaf, value in self._settings(self._decisions, before, after):
+                form = self._form(proposal := with_leaf(self._decisions, leaf, value))
+                if form is not None and form.is_equal(self._edited):
+                    return proposal
+        return None
+
     def _with_literals(self, decisions: Decisions) -> Iterator[Decisions]:
         """Yield the decisions with leaves set so that all literals are those of the edited module."""
         form = self._form(decisions)
         if form is not None and form.labels == self._edited.labels:
             yield from self._set(decisions, form, self._pending(form))
+
+    def _with_other_code(self) -> Decisions | None:
+        """Return the decisions with one leaf changed whose new value the compiler writes with other code.
+
+        A factor of 2.5 needs rounding that 2 does not need, and an exponent of 1 is not written. All literals
+        but that one must be the same, in the same order.
+        """
+        if self._published.labels != self._edited.labels:
+            return None
+        places = self._published.differing(self._edited)
+        kept = [each.key for index, each in enumerate(self._edited.literals) if index not in places]
+        allowed = kept, [each.key for each in self._edited.literals]
+        old, new = self._published.literals[places[0]].value, self._edited.literals[places[0]].value
+        for leaf, value in self._settings(self._decisions, old, new):
+            form = self._form(proposal := with_leaf(self._decisions, leaf, value))
+            is_same = form is not None and [each.key for each in form.literals] in allowed
+            if is_same and self._controlled(self._decisions, leaf) == places:
+                return proposal
+        return None
 
     def _pending(self, form: NormalForm) -> list[tuple[int, object]]:
         return [(index, form.literals[index].value) for index in form.differing(self._edited)]
@@ -140,16 +229,14 @@ class EditSearch:
         Values that only together are valid, such as a minimum and a maximum, are set one after the other
         without rendering in between: `form` is None as long as the decisions are invalid.
         """
-        if not pending:
-            if form is not None:
-                yield decisions
+        if not pending and form is not None:
+            yield decisions
+        if not pending or self._renderings >= MOST_RENDERINGS:
             return
         (index, old), *rest = pending
         new = self._edited.literals[index].value
-        for changed in self._settings(decisions, old, new):
-            after = self._form(changed)
-            if after is None:
-                self.refusal = self.refusal or self._refusals.get(_key(changed), "")
+        for leaf, value in self._settings(decisions, old, new):
+            after = self._form(changed := with_leaf(decisions, leaf, value))
             if after is None or after.labels != self._edited.labels:
                 yield from self._set(changed, None, rest)
                 continue
@@ -157,22 +244,19 @@ class EditSearch:
             if len(left) < len(pending) and index not in (place for place, _ in left):
                 yield from self._set(changed, after, left)
 
-    def _settings(self, decisions: Decisions, old: object, new: object) -> Iterator[Decisions]:
-        """Yield the decisions with one leaf changed as a literal changed from `old` to `new`."""
-        leaves = list(_leaves(decisions.active))
-        exact = [
-            (leaf, value)
-            for leaf in leaves
-            if _is_printed_as(leaf.value, old) and (value := _as_leaf(leaf.value, new)) is not _ABSENT
-        ]
-        if not exact and _is_number(old) and _is_number(new):
-            exact = [
-                (leaf, _like(leaf.value, leaf.value * new / old))  # type: ignore[operator]
-                for leaf in leaves
-                if _is_number(leaf.value) and leaf.value and old
-            ]
-        for leaf, value in exact:
-            yield with_leaf(decisions, leaf, value)
+    def _settings(self, decisions: Decisions, old: object, new: object) -> Iterator[tuple[Leaf, object]]:
+        """Yield the leaves that may control a literal, with the values that they need for the new one.
+
+        A leaf is printed as it is; where none is, a number may be printed in another unit.
+        """
+        printed = [leaf for leaf in leaves(decisions.active) if _is_printed_as(leaf.value, old)]
+        for leaf in printed:
+            if (value := _as_leaf(leaf.value, new)) is not _ABSENT:
+                yield leaf, value
+        if not printed and _is_number(old) and _is_number(new) and old:
+            for leaf in leaves(decisions.active):
+                if _is_number(leaf.value) and leaf.value:
+                    yield leaf, _like(leaf.value, leaf.value * (new / old))  # type: ignore[operator]
 
     # Structure
 
@@ -181,23 +265,32 @@ class EditSearch:
         found: dict[bytes, tuple[tuple[float, float], Decisions]] = {}
         for decisions in level:
             before = self._distance(decisions)[0]
-            for proposal in self._proposals(decisions):
-                distance = self._distance(proposal)
-                if distance[0] < before:
-                    found.setdefault(_key(proposal), (distance, proposal))
+            for proposals in self._proposals(decisions):
+                closer = [each for each in proposals if self._distance(each)[0] < before]
+                for each in closer:
+                    found.setdefault(_key(each), (self._distance(each), each))
+                if closer:
+                    break
         ordered = sorted(found.values(), key=lambda each: each[0])
         return [proposal for _, proposal in ordered[:_WIDTH]]
 
-    def _proposals(self, decisions: Decisions) -> Iterator[Decisions]:
-        touched = [rule for rule in decisions.active if self._is_touched(decisions, rule)]
-        for rule in touched:
-            yield _without(decisions, rule.id)
-        for rule in touched:
-            yield from self._with_other_condition(decisions, rule)
-            yield from _with_other_votes(decisions, rule)
+    def _proposals(self, decisions: Decisions) -> tuple[Iterator[Decisions], ...]:
+        """Return the changes of one rule, in groups: first those that the size of the module suggests."""
         form = self._form(decisions)
-        if form is not None and len(form.labels) < len(self._edited.labels):
-            yield from self._with_new_rule(decisions)
+        if form is None:
+            return ()
+        touched = [rule for rule in decisions.active if self._is_touched(decisions, rule)]
+        deleted = (_without(decisions, rule.id) for rule in touched)
+        changed = (proposal for rule in touched for proposal in self._with_other_fields(decisions, rule))
+        if len(form.labels) < len(self._edited.labels):
+            return self._with_new_rule(decisions), changed, deleted
+        if len(form.labels) > len(self._edited.labels):
+            return deleted, changed
+        return changed, deleted
+
+    def _with_other_fields(self, decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
+        yield from _with_other_votes(decisions, rule)
+        yield from self._with_other_condition(decisions, rule)
 
     def _is_touched(self, decisions: Decisions, rule: Rule) -> bool:
         """Return whether the code of a rule, which is gone without the rule, differs in the edited module."""
@@ -260,8 +353,23 @@ class EditSearch:
                     for other in self._changed_conditions(each, rule):
                         yield _with_rule(others, other)
 
+    def _with_other_ids(self, decisions: Decisions) -> Iterator[Decisions]:
+        """Yield the decisions, and the same with ids of new rules that give the rules another order."""
+        yield decisions
+        before = {rule.id for rule in self._decisions.active}
+        taken = {rule.id for rule in decisions.rules}
+        for rule in decisions.active:
+            if rule.id in before or rule.id in self._new_ids:
+                continue
+            for name in (
+                *(f"{each[:_DERIVED_ID]}-2" for each in sorted(before)),
+                f"a-{rule.id[:_DERIVED_ID]}",
+            ):
+                if name not in taken:
+                    yield _with_rule(_without(decisions, rule.id), msgspec.structs.replace(rule, id=name))
+
     def _ids_for(self, rule: Rule, taken: set[str]) -> list[str]:
-        """Return ids for a new rule of the form of `rule`: those in the edited text, or else a derived one."""
+        """Return ids for a new rule of the form of `rule`: those that the edit prints, or a derived one."""
         if self._ids_are_printed:
             return [each for each in self._new_ids if each not in taken]
         derived = (f"{rule.id[:_DERIVED_ID]}-{number}" for number in itertools.count(2))
@@ -270,11 +378,14 @@ class EditSearch:
     def _ids_of_the_edit(self) -> tuple[bool, list[str]]:
         """Return whether the code prints ids of rules, and the unknown ids where it would."""
         known = {rule.id for rule in self._decisions.active}
-        printed = {label for label, value in _labelled(self._published) if value in known}
+        shown = [(label, value) for label, value in _labelled(self._published) if value in known]
+        if len({value for _, value in shown}) * 2 < len(known):
+            return False, []  # texts that only happen to equal ids
+        printed = {label for label, _ in shown}
         written = [value for label, value in _labelled(self._edited) if label in printed]
         is_id = (isinstance(value, str) and bool(_RULE_ID.fullmatch(value)) for value in written)
         valid = [str(value) for value, is_valid in zip(written, is_id, strict=True) if is_valid]
-        return bool(printed), [value for value in dict.fromkeys(valid) if value not in known]
+        return True, [value for value in dict.fromkeys(valid) if value not in known]
 
     def _values_of_the_edit(self) -> list[object]:
         """Return the values that the edited module has more often, in the forms that fields have."""
@@ -299,6 +410,17 @@ def _labelled(form: NormalForm) -> Iterator[tuple[object, object]]:
     for place, each in zip(form.places, form.literals, strict=True):
         if place:
             yield form.labels[place - 1], each.value
+
+
+def _similar(value: object) -> Iterator[object]:
+    """Yield other values of the type of a leaf, of which code may be able to print one."""
+    if _is_number(value):
+        yield from (value + 1, value - 1, value / 2, value * 0.99)  # type: ignore[operator]
+    elif isinstance(value, str):
+        yield f"{value}-x"
+    elif isinstance(value, list | tuple):
+        yield [*value, "x"]
+        yield value[:-1]
 
 
 def _key(decisions: Decisions) -> bytes:
@@ -328,7 +450,7 @@ def _without_numbers(document: object) -> object:
 
 def _with_other_votes(decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
     """Yield the decisions with another small whole number in a rule's parameters: code may spell it out."""
-    for leaf in _leaves((rule,)):
+    for leaf in leaves((rule,)):
         if leaf.field == "parameters" and type(leaf.value) is int and leaf.value <= _MOST_VOTES:
             for number in range(1, _MOST_VOTES + 1):
                 if number != leaf.value:
@@ -364,7 +486,7 @@ def _is_valid(condition: Mapping[str, object], shape: type) -> bool:
     return True
 
 
-def _leaves(rules: Iterable[Rule]) -> Iterator[Leaf]:
+def leaves(rules: Iterable[Rule]) -> Iterator[Leaf]:
     """Yield all places of the rules' conditions and parameters, lists as well as their items."""
     for rule in rules:
         for field in ("condition", "parameters"):

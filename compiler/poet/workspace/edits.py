@@ -80,8 +80,7 @@ class Edit:
         if self.after is None:
             return f"{self.rule.id} was deleted: it becomes a veto"
         if self.before is None:
-            fields = "; ".join(f"{name} {_shown(new)}" for name, _, new in self.changes)
-            return f"{self.rule.id} was added, {fields}: it becomes a pin"
+            return f"{self.rule.id} was added: it becomes a pin"
         changed = "; ".join(f"{name} {_shown(old)} → {_shown(new)}" for name, old, new in self.changes)
         return f"{self.rule.id} was edited, {changed}: it becomes a pin"
 
@@ -163,17 +162,31 @@ def _unreadable(
     """Return the error for a module that no decisions render to: where the nearest ones differ, and how."""
     source = render(search.nearest)
     nearest = normal_form(source, Interner())
-    if edited.labels == nearest.labels:
-        index = edited.differing(nearest)[0]
-        new, old = edited.literals[index], nearest.literals[index]
-        why = f"no rule can have the value {_shown(new.value)} instead of {_shown(old.value)}"
-        if search.refusal:
-            why += f": {search.refusal}"
-        return _rejected(path, why, _Place(content, new.line))
     line, compiled = edited.first_difference(nearest)
-    written = _Place(source.encode(), compiled).text
-    why = f"this cannot be expressed as a rule: the compiler writes `{written}` here"
-    return _rejected(path, why, _Place(content, line))
+    place, written = _Place(content, line), _Place(source.encode(), compiled).text
+    rule, refusal = search.refused_deletion()
+    if refusal:
+        return _rejected(path, f"rule {rule} cannot be deleted: {refusal}", place)
+    if search.is_reordered:
+        why = f"the compiler has the rules in another order and writes `{written}` here; move this"
+    elif edited.labels == nearest.labels:
+        index = edited.differing(nearest)[0]
+        place = _Place(content, edited.literals[index].line)
+        why = _refused_value(search, index, nearest.literals[index].value, edited.literals[index].value)
+    elif written == place.text:
+        why = "a name in this line is imported from another module than before"
+    else:
+        why = f"this is not a form that a rule can have; the compiler writes `{written}` here"
+    return _rejected(path, why, place)
+
+
+def _refused_value(search: EditSearch, index: int, old: object, new: object) -> str:
+    rule, refusal = search.refusal(index)
+    if not rule:
+        return f"{_shown(old)} is not a value of a rule, so it cannot become {_shown(new)}"
+    if not refusal:
+        return f"with {_shown(new)} instead of {_shown(old)}, rule {rule} needs other code; use `poet pin`"
+    return f"rule {rule} cannot have {_shown(new)} instead of {_shown(old)}: {refusal}"
 
 
 def _shown(value: object) -> str:
@@ -191,7 +204,7 @@ def _edits(decisions: Decisions, intended: Decisions) -> Iterator[Edit]:
         if name not in after:
             yield Edit(before[name], None)
         elif name not in before:
-            yield Edit(None, after[name], tuple(_changed_fields(None, after[name])))
+            yield Edit(None, after[name])
         elif before[name] != after[name]:
             named = tuple(_changed_constants(decisions, intended, name))
             shown = {literal_key(_plain(new)) for _, _, new in named}
@@ -213,10 +226,9 @@ def _changed_constants(decisions: Decisions, intended: Decisions, rule: str) -> 
             yield name, before[name], after[name]
 
 
-def _changed_fields(before: Rule | None, after: Rule) -> Iterator[Change]:
-    """Yield what differs in a rule's condition and parameters; a new rule differs in every field."""
+def _changed_fields(before: Rule, after: Rule) -> Iterator[Change]:
     for field in ("condition", "parameters"):
-        yield from _differences(getattr(before, field, {}), getattr(after, field), "")
+        yield from _differences(getattr(before, field), getattr(after, field), "")
 
 
 def _differences(old: object, new: object, name: str) -> Iterator[Change]:

@@ -153,7 +153,7 @@ def normal_form(source: str | bytes, interner: Interner) -> NormalForm:
     SyntaxError, ValueError
         The source is not Python.
     UnreadableModuleError
-        A constant is assigned twice, or is not a literal.
+        A constant is missing, is assigned twice, or is not a literal.
     """
     return _Reader(ast.parse(source), interner).form()
 
@@ -235,6 +235,8 @@ class _Reader:
             parts = [self._visit(node.left, line), self._add_literal(values)]
         elif isinstance(node, ast.Name):
             label = self._name(node.id)
+            if label == ("name", node.id) and _CONSTANT.fullmatch(node.id) and node.id not in self._local:
+                raise UnreadableModuleError(line, f"{node.id} is not defined")
             self._labels.append(label)
             self._lines.append(line)
             parts = []
@@ -361,7 +363,7 @@ def _is_number(value: object) -> bool:
 
 
 def _children(node: ast.AST, shape: list[Hashable]) -> Iterator[ast.AST | None]:
-    """Yield the nodes below a node, None at gaps and the end of each list, and add everything else to `shape`."""
+    """Yield the nodes below a node, None at gaps and ends of lists, and add everything else to `shape`."""
     for name, value in ast.iter_fields(node):
         if name in _IGNORED_FIELDS:
             continue
