@@ -20,7 +20,7 @@ import msgspec
 
 from poet.spec.decisions import Decisions, Rule
 from poet.spec.outline import condition_types
-from poet.workspace.normal_form import Interner, NormalForm, literal_key, normal_form
+from poet.workspace.normal_form import Interner, NormalForm, UnreadableModuleError, literal_key, normal_form
 from poet_runtime.errors import PoetError
 
 Rendering = Callable[[Decisions], str]
@@ -162,7 +162,7 @@ class EditSearch:
                 return None
             try:
                 self._forms[key] = normal_form(self._render(decisions), self._interner)
-            except PoetError as error:
+            except (PoetError, SyntaxError, ValueError, UnreadableModuleError) as error:
                 self._forms[key] = None
                 self._refusals[key] = str(error)
         return self._forms[key]

@@ -134,10 +134,15 @@ def _require_readable(path: Path, content: bytes, edited: NormalForm, original: 
             why = "the text contains half of a surrogate pair, which no file can; write the character"
             raise _rejected(path, why, _Place(content, each.line))
     kept = {name for name, _ in original.constants & edited.constants}
+    templates_own = {name for name, _ in original.unused}
     for name, line in edited.unused:
+        if name in templates_own - kept:
+            raise _rejected(path, f"{name} is not a value of a rule", _Place(content, line))
         if name not in kept:
             why = f"{name} is not used by the function; use it or delete it"
             raise _rejected(path, why, _Place(content, line))
+    if missing := templates_own - {name for name, _ in edited.constants}:
+        raise _rejected(path, f"{min(missing)} is missing")
     if edited.is_equal(original):
         raise _rejected(path, "only names, comments or spacing were changed, which the compiler writes")
 
@@ -162,7 +167,7 @@ def _unreadable(
     """Return the error for a module that no decisions render to: where the nearest ones differ, and how."""
     source = render(search.nearest)
     nearest = normal_form(source, Interner())
-    line, compiled = edited.first_difference(nearest)
+    line, compiled, is_literal = edited.first_difference(nearest)
     place, written = _Place(content, line), _Place(source.encode(), compiled).text
     rule, refusal = search.refused_deletion()
     if refusal:
@@ -173,6 +178,8 @@ def _unreadable(
         index = edited.differing(nearest)[0]
         place = _Place(content, edited.literals[index].line)
         why = _refused_value(search, index, nearest.literals[index].value, edited.literals[index].value)
+    elif is_literal:
+        why = "a text or a number here is not a value of a rule"
     elif written == place.text:
         why = "a name in this line is imported from another module than before"
     else:

@@ -99,24 +99,21 @@ class NormalForm:
         """Return the number of parts that only one of the modules has, without and with literals."""
         return _unshared(self.structure, other.structure), _unshared(self.content, other.content)
 
-    def first_difference(self, other: "NormalForm") -> tuple[int, int]:
-        """Return the lines of this and the other module from which on they differ."""
+    def first_difference(self, other: "NormalForm") -> tuple[int, int, bool]:
+        """Return the first lines in which this and the other module differ, and whether literals do."""
         mine, its = (list(_labels(each)) for each in (self, other))
-        same = sum(1 for _ in _equal_prefix(mine, its))
-        return self.lines[min(same, len(mine) - 1)], other.lines[min(same, len(its) - 1)]
+        place = next(
+            (index for index, (one, two) in enumerate(zip(mine, its, strict=False)) if one != two),
+            min(len(mine), len(its)) - 1,
+        )
+        is_literal = self.labels[place] == other.labels[place] == _LITERAL
+        return self.lines[place], other.lines[place], is_literal
 
 
 def _labels(form: NormalForm) -> Iterator[Hashable]:
     """Return the labels of a form with the values of its literals."""
     literals = {place: each.key for place, each in zip(form.places, form.literals, strict=True)}
     return (literals.get(place, label) for place, label in enumerate(form.labels))
-
-
-def _equal_prefix(mine: list[Hashable], its: list[Hashable]) -> Iterator[None]:
-    for one, other in zip(mine, its, strict=False):
-        if one != other:
-            return
-        yield None
 
 
 def _unshared(mine: Counter[Hashable], its: Counter[Hashable]) -> int:
