@@ -246,7 +246,7 @@ def test_a_check_says_what_would_change_and_writes_nothing(old: Path) -> None:
     assert done.exit_code == 1
     document = json.loads(done.stdout)
     assert [f"{each['policy']}_v{each['version']}" for each in document["versions"]] == list(NAMES)
-    assert document["files"] == ["__init__.py", ".gitattributes"]
+    assert document["files"] == ["__init__.py", ".gitattributes", "__init__.pyi"]
     assert (document["check"], document["skipped"], document["was_interrupted"]) == (True, {}, False)
     spoken = run(old, "upgrade", "--check")
     assert spoken.exit_code == 1
@@ -429,7 +429,7 @@ def test_files_that_a_person_changed_are_left(old: Path) -> None:
             file.write("# mine\n")
     mine = {name: (generated / name).read_bytes() for name in (".gitignore", ".gitattributes", "__init__.py")}
     found = upgrade_here(generated)
-    assert (len(found.versions), found.files) == (7, ())
+    assert (len(found.versions), found.files) == (7, ("__init__.pyi",))
     assert found.skipped.keys() == {"__init__.py"}
     assert {name: (generated / name).read_bytes() for name in mine} == mine
     (generated / "__init__.py").unlink()

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from poet.build.manifest import module_name, read_manifest
-from poet.build.publish import published_manifest
+from poet.build.publish import has_package_types, published_manifest, write_package_types
 from poet.build.render import RenderedModule, source_renderer
 from poet.build.source import literal
 from poet.learning.configuration import LearnConfiguration
@@ -290,20 +290,22 @@ LOCK_TIMEOUT_S: Final = 30.0
 def restore_modules(generated: Path) -> None:
     """Restore modules that are missing or differ from the published ones only in line endings.
 
-    A module that a person edited is left unchanged.
+    A module that a person edited is left unchanged. The types of the package are written again as well.
     """
+    document = read_document(generated)
     lost = [
         published
-        for entry in read_document(generated).policies.values()
+        for entry in document.policies.values()
         for version in entry.versions.values()
         if (published := _published(generated, version)) is not None
         and published.state in ("missing", "line ends")
     ]
-    if not lost:
+    if not lost and (not document.policies or has_package_types(generated, document)):
         return
     with lock(generated, timeout_s=LOCK_TIMEOUT_S):
         for each in lost:
             atomic_write(each.path, each.source)
+        write_package_types(generated)
 
 
 def _published(generated: Path, version: VersionEntry) -> PublishedVersion | None:
