@@ -273,7 +273,9 @@ def test_a_changed_template_is_named_where_bytes_differ(tmp_path: Path) -> None:
 
     def reworded(decisions: Decisions) -> RenderedModule:
         rendered = moved_on(decisions)
-        return replace(rendered, source=rendered.source.replace("VERSION: Final = 1", "VERSION: Final = 1  # new"))
+        return replace(
+            rendered, source=rendered.source.replace("VERSION: Final = 1", "VERSION: Final = 1  # new")
+        )
 
     assert check_generated(tmp_path, moved_on) == []
     (found,) = check_generated(tmp_path, reworded)

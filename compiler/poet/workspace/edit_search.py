@@ -289,8 +289,26 @@ class EditSearch:
         return changed, deleted
 
     def _with_other_fields(self, decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
-        yield from _with_other_votes(decisions, rule)
+        yield from self._with_hidden_numbers(decisions, rule)
         yield from self._with_other_condition(decisions, rule)
+
+    def _with_hidden_numbers(self, decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
+        """Yield the decisions with another number in a rule's parameters that the code does not print.
+
+        Code may spell a number of votes out, and leave out an exponent of 0 or 1.
+        """
+        printed = {each.key for each in self._published.literals}
+        for leaf in leaves((rule,)):
+            if leaf.field != "parameters" or not _is_number(leaf.value):
+                continue
+            numbers = [each for each in self._new_values if _is_number(each)]
+            if type(leaf.value) is int and leaf.value <= _MOST_VOTES:
+                numbers += range(1, _MOST_VOTES + 1)
+            elif literal_key(leaf.value) in printed:
+                continue
+            for number in numbers:
+                if number != leaf.value:
+                    yield with_leaf(decisions, leaf, _like(leaf.value, number))
 
     def _is_touched(self, decisions: Decisions, rule: Rule) -> bool:
         """Return whether the code of a rule, which is gone without the rule, differs in the edited module."""
@@ -446,15 +464,6 @@ def _without_numbers(document: object) -> object:
     if isinstance(document, list | tuple):
         return [_without_numbers(value) for value in document]
     return 0 if _is_number(document) else document
-
-
-def _with_other_votes(decisions: Decisions, rule: Rule) -> Iterator[Decisions]:
-    """Yield the decisions with another small whole number in a rule's parameters: code may spell it out."""
-    for leaf in leaves((rule,)):
-        if leaf.field == "parameters" and type(leaf.value) is int and leaf.value <= _MOST_VOTES:
-            for number in range(1, _MOST_VOTES + 1):
-                if number != leaf.value:
-                    yield with_leaf(decisions, leaf, number)
 
 
 def _without(decisions: Decisions, name: str) -> Decisions:

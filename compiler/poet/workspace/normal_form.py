@@ -44,7 +44,7 @@ class UnreadableModuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A literal of a module: its value, and the line on which it is written."""
+    """A literal of a module: its value, and the line on which it is written, if only as a constant."""
 
     value: object
     line: int
@@ -64,7 +64,7 @@ class NormalForm:
     labels
         The nodes of the code in the order of the text, without the values of literals.
     lines
-        The line of each node.
+        The line of each node; for a constant, where it is used.
     literals
         The literals in the order of the text; one that is used twice occurs twice.
     places
@@ -101,13 +101,15 @@ class NormalForm:
 
     def first_difference(self, other: "NormalForm") -> tuple[int, int, bool]:
         """Return the first lines in which this and the other module differ, and whether literals do."""
-        mine, its = (list(_labels(each)) for each in (self, other))
+        labels = [list(_labels(each)) for each in (self, other)]
         place = next(
-            (index for index, (one, two) in enumerate(zip(mine, its, strict=False)) if one != two),
-            min(len(mine), len(its)) - 1,
+            (index for index, (one, two) in enumerate(zip(*labels, strict=False)) if one != two),
+            min(map(len, labels)) - 1,
         )
-        is_literal = self.labels[place] == other.labels[place] == _LITERAL
-        return self.lines[place], other.lines[place], is_literal
+        if self.labels[place] != _LITERAL or other.labels[place] != _LITERAL:
+            return self.lines[place], other.lines[place], False
+        mine, its = (each.literals[each.places.index(place)].line for each in (self, other))
+        return mine, its, True
 
 
 def _labels(form: NormalForm) -> Iterator[Hashable]:
@@ -223,13 +225,13 @@ class _Reader:
         """Add a node; return the numbers of its structure and of its content."""
         line = getattr(node, "lineno", line)
         if (found := self._literal(node, line)) is not None:
-            return self._add_literal(found)
+            return self._add_literal(found, line)
         place = len(self._labels)
         if isinstance(node, ast.Compare) and (values := self._members(node)) is not None:
             label: Hashable = _MEMBERSHIP[type(node.ops[0])]
             self._labels.append(label)
             self._lines.append(line)
-            parts = [self._visit(node.left, line), self._add_literal(values)]
+            parts = [self._visit(node.left, line), self._add_literal(values, line)]
         elif isinstance(node, ast.Name):
             label = self._name(node.id)
             if label == ("name", node.id) and _CONSTANT.fullmatch(node.id) and node.id not in self._local:
@@ -263,10 +265,10 @@ class _Reader:
         number = self._number(_END)
         return number, number
 
-    def _add_literal(self, found: Literal) -> tuple[int, int]:
+    def _add_literal(self, found: Literal, line: int) -> tuple[int, int]:
         self._places.append(len(self._labels))
         self._labels.append(_LITERAL)
-        self._lines.append(found.line)
+        self._lines.append(line)
         self._literals.append(found)
         structure, content = self._number(_LITERAL), self._number((_LITERAL, found.key))
         self._structure[structure] += 1
