@@ -25,6 +25,7 @@ from poet_runtime.errors import PoetError
 
 Rendering = Callable[[Decisions], str]
 Path = tuple[str | int, ...]
+_Pending = tuple[Path, object, object]  # a literal or an item of it, its old and new value
 
 MOST_RENDERINGS: Final = 400
 MOST_STEPS: Final = 3  # structural changes: deleted rules, new rules, changed conditions
@@ -218,11 +219,13 @@ class EditSearch:
                 return proposal
         return None
 
-    def _pending(self, form: NormalForm) -> list[tuple[int, object]]:
-        return [(index, form.literals[index].value) for index in form.differing(self._edited)]
+    def _pending(self, form: NormalForm) -> list[_Pending]:
+        places = form.differing(self._edited)
+        pairs = ((each, form.literals[each].value, self._edited.literals[each].value) for each in places)
+        return [pending for place, old, new in pairs for pending in _items((place,), old, new)]
 
     def _set(
-        self, decisions: Decisions, form: NormalForm | None, pending: list[tuple[int, object]]
+        self, decisions: Decisions, form: NormalForm | None, pending: list[_Pending]
     ) -> Iterator[Decisions]:
         """Set the first pending literal by each leaf that may control it, then the others.
 
@@ -233,22 +236,25 @@ class EditSearch:
             yield decisions
         if not pending or self._renderings >= MOST_RENDERINGS:
             return
-        (index, old), *rest = pending
-        new = self._edited.literals[index].value
+        (place, old, new), *rest = pending
         for leaf, value in self._settings(decisions, old, new):
             after = self._form(changed := with_leaf(decisions, leaf, value))
             if after is None or after.labels != self._edited.labels:
                 yield from self._set(changed, None, rest)
                 continue
             left = self._pending(after)
-            if len(left) < len(pending) and index not in (place for place, _ in left):
+            if len(left) < len(pending) and place not in (each[0] for each in left):
                 yield from self._set(changed, after, left)
 
     def _settings(self, decisions: Decisions, old: object, new: object) -> Iterator[tuple[Leaf, object]]:
         """Yield the leaves that may control a literal, with the values that they need for the new one.
 
-        A leaf is printed as it is; where none is, a number may be printed in another unit.
+        A leaf is printed as it is, perhaps in a pair with others; where none is, a number may be printed in
+        another unit.
         """
+        items = list(_items((), old, new))
+        if len(items) == 1:
+            _, old, new = items[0]
         printed = [leaf for leaf in leaves(decisions.active) if _is_printed_as(leaf.value, old)]
         for leaf in printed:
             if (value := _as_leaf(leaf.value, new)) is not _ABSENT:
@@ -428,6 +434,16 @@ def _labelled(form: NormalForm) -> Iterator[tuple[object, object]]:
     for place, each in zip(form.places, form.literals, strict=True):
         if place:
             yield form.labels[place - 1], each.value
+
+
+def _items(place: Path, old: object, new: object) -> Iterator[_Pending]:
+    """Yield a literal with its new value, or the items that differ if it is a tuple of the same length."""
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            if literal_key(one) != literal_key(other):
+                yield from _items((*place, index), one, other)
+    else:
+        yield place, old, new
 
 
 def _similar(value: object) -> Iterator[object]:
