@@ -352,7 +352,7 @@ def tokens(source: str) -> list[tokenize.TokenInfo]:
 
 
 def replaced(source: str, which: Callable[[str], str | None]) -> str:
-    """Return the source with the first token of the function's body replaced for which there is another."""
+    """Return the source with the first token of the function replaced for which there is another."""
     lines = source.splitlines(keepends=True)
     start = next(number for number, line in enumerate(lines, start=1) if line.startswith("def "))
     for token in tokens(source):
@@ -361,7 +361,7 @@ def replaced(source: str, which: Callable[[str], str | None]) -> str:
             row, line = token.start[0] - 1, lines[token.start[0] - 1]
             lines[row] = line[: token.start[1]] + new + line[token.end[1] :]
             return "".join(lines)
-    pytest.skip("the module has no such token")
+    return source
 
 
 WRONG = {
@@ -374,24 +374,26 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", SCENARIOS)
 @pytest.mark.parametrize("what", WRONG)
-def test_other_code_is_refused_with_its_place(tmp_path: Path, case: str, what: str) -> None:
+def test_other_code_is_refused_with_its_place(tmp_path: Path, what: str) -> None:
     """The message names the line, the text there, and what to do."""
-    before = decisions_of(case)
-    published = rendered(before)
-    source = replaced(published, WRONG[what].get)
-    line = next(
-        number
-        for number, pair in enumerate(zip(source.splitlines(), published.splitlines(), strict=True), start=1)
-        if pair[0] != pair[1]
-    )
-    with pytest.raises(EditError) as raised:
-        read(tmp_path, before, source)
-    message = str(raised.value)
-    assert f"line {line}, `{source.splitlines()[line - 1].strip()[:40]}" in message
-    for step in ("poet pin", "templates/", "git checkout"):
-        assert step in message
+    refused = 0
+    for case in SCENARIOS:
+        before = decisions_of(case)
+        published = rendered(before)
+        source = replaced(published, WRONG[what].get)
+        if source == published:
+            continue  # this policy has no such code
+        lines = enumerate(zip(source.splitlines(), published.splitlines(), strict=True), start=1)
+        line = next(number for number, (edited, compiled) in lines if edited != compiled)
+        with pytest.raises(EditError) as raised:
+            read(tmp_path, before, source)
+        message = str(raised.value)
+        assert f"line {line}, `{source.splitlines()[line - 1].strip()[:40]}" in message
+        for step in ("poet pin", "templates/", "git checkout"):
+            assert step in message
+        refused += 1
+    assert refused >= len(SCENARIOS) - 2
 
 
 @pytest.mark.parametrize("case", SCENARIOS)
