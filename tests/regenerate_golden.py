@@ -1,11 +1,15 @@
-"""Write all golden folders again: ``python -m tests.regenerate_golden``.
+"""Write all golden folders again, and the pages in docs/examples: ``python -m tests.regenerate_golden``.
 
-Where a folder has events, its decisions are learned from them again; every folder's module is rendered.
+Where a folder has events, its decisions are learned from them again; every folder's module is rendered. The
+pages show the module of each policy's scenario and its difference from version 1.
 """
 
+import difflib
 import importlib
 import tempfile
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -19,7 +23,8 @@ from poet.spec.decisions import Decisions, decode, encode
 from tests.builders import summaries_of
 
 POLICIES = Path(__file__).parent / "policies"
-EVENTS = "events.jsonl"
+EXAMPLES: Final = Path(__file__).parents[1] / "docs" / "examples"
+EVENTS: Final = "events.jsonl"
 
 
 def golden(name: str) -> Path:
@@ -71,6 +76,50 @@ def line(event: Event) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(event.raw), order="sorted") + b"\n"
 
 
+def example_page(case: Path) -> str:
+    """Return the page about a scenario: its feedback, its module, and the difference from version 1."""
+    spec = policy(case.parents[1].name)
+    first = render(spec.version_1(scenario_start(spec.name))).source
+    name, content = expected(case)
+    counts = Counter(event.type for event in map(parse, (case / EVENTS).read_bytes().splitlines()))
+    events = "\n".join(f"- {count} `{type_}`" for type_, count in sorted(counts.items()))
+    names = (f"{spec.name}_v1.py", name)
+    diff = "".join(
+        difflib.unified_diff(
+            first.splitlines(keepends=True), content.decode().splitlines(keepends=True), *names, n=2
+        )
+    )
+    return f"""\
+# Example: {spec.name}
+
+For engineers who will review generated code: this page shows what `{spec.name}` learns from a log of
+feedback, and the difference that they would review.
+
+The log contains these events:
+
+{events}
+
+## The learned module
+
+```python
+{content.decode()}```
+
+## The difference from version 1
+
+```diff
+{diff}```
+
+The tests learn this module again from its events and compare it byte by byte.
+"""
+
+
+def write_examples() -> None:
+    """Write the pages in docs/examples."""
+    EXAMPLES.mkdir(parents=True, exist_ok=True)
+    for case in scenarios():
+        (EXAMPLES / f"{case.parents[1].name}.md").write_text(example_page(case), encoding="utf-8")
+
+
 def main() -> None:
     """Write all folders again."""
     for name in [spec.name for spec in policies()]:
@@ -83,6 +132,7 @@ def main() -> None:
             old.unlink()
         name, content = expected(case)
         (case / name).write_bytes(content)
+    write_examples()
 
 
 if __name__ == "__main__":

@@ -51,9 +51,9 @@ folder = Path("generated")
 entry = read_document(folder).policies["detect_drift"]
 good = entry.active
 module = (folder / f"detect_drift_v{good}.py").read_text(encoding="utf-8")
-broken = module.replace(f"VERSION = {good}", "VERSION = 9")
+broken = module.replace(f"VERSION: Final = {good}", "VERSION: Final = 9")
 broken = broken.replace("    samples = ", "    raise OSError\\n    samples = ", 1)
-assert broken.count("raise OSError") == 1 and "VERSION = 9" in broken
+assert broken.count("raise OSError") == 1 and "VERSION: Final = 9" in broken
 (folder / "detect_drift_v9.py").write_text(broken, encoding="utf-8")
 (folder / "detect_drift_v9.json").write_text("{}", encoding="utf-8")
 version = VersionEntry(

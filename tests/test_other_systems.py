@@ -121,7 +121,7 @@ def test_a_deadline_on_windows_is_told_to_the_monitor_and_not_enforced() -> None
         "windows",
         """
 from types import SimpleNamespace
-from poet_runtime.recovery import deadline, prepare, run as runs
+from poet_runtime.recovery import deadline, prepare_run, run as runs
 
 def monitor(data):
     calls.append(deadline())
@@ -130,13 +130,13 @@ def monitor(data):
 
 calls, clock = [], [0.0]
 runs.time = SimpleNamespace(monotonic=lambda: clock[-1])
-run = prepare({"a": [1.0, 2.0]}, monitor, {}, version=1).within(seconds=5.0)
-outcome = run.recovered(run.full(), ("retry",), quality_losses=(0.0,), rows=10)
+run = prepare_run({"a": [1.0, 2.0]}, monitor, {}, version=1).with_deadline(5.0)
+outcome = run.recover(run.execute(), ("retry", 0.0))
 assert calls == [5.0] and deadline() is None, calls
 assert (outcome.strategy, outcome.timed_out) == ("failed", True), outcome
 assert "cannot fork" in outcome.warnings[0] and "no time was left" in outcome.warnings[-1], outcome
-run = prepare({"a": [1.0, 2.0]}, len, {}, version=1).isolated()
-outcome = run.full()
+run = prepare_run({"a": [1.0, 2.0]}, len, {}, version=1).isolated()
+outcome = run.execute()
 assert outcome.results == 1 and "cannot fork" in outcome.warnings[0], outcome
 """,
     )
@@ -275,7 +275,8 @@ folder, found = Path(sys.argv[1]), {}
 source = render(policy("calculate_adaptive_window").version_1("")).source
 for name, (changed, limits, _) in json.loads(sys.argv[2]).items():
     path = folder / "candidate.py"
-    path.write_text(source.replace("VERSION = 1\\n", f"VERSION = 1\\n{changed}\\n"), encoding="utf-8")
+    changed = source.replace("VERSION: Final = 1\\n", f"VERSION: Final = 1\\n{changed}\\n")
+    path.write_text(changed, encoding="utf-8")
     report = validate_file(
         "calculate_adaptive_window", path, staging=folder / "staging", effort=5, limits=Limits(**limits)
     )
@@ -290,7 +291,7 @@ CANDIDATES: Final[dict[str, tuple[str, dict[str, float], str]]] = {
     "network": ("import socket\nsocket.socket()", {}, "it tried: socket."),
     "program": ("import os\nos.system('true')", {}, "it tried: os.system"),
     "signal": ("import os\nos.kill(os.getppid(), 0)", {}, "it tried: os.kill"),
-    "thread": (THREAD, {}, "it tried: to leave a thread behind"),
+    "thread": (THREAD, {}, "it tried: to leave a thread running"),
     "call": (ENDLESS, {"call_cpu_s": 0.3}, "used more than 0.3 s of CPU time"),
     "process": (ENDLESS, {"cpu_s": 0}, "used up its CPU time"),
     "clock": ("import time\ntime.sleep(600)", {"wall_s": 2.0}, "did not finish within 2 s"),

@@ -163,7 +163,7 @@ def test_a_traceback_shows_what_ran_and_an_import_what_is_on_disk(tmp_path: Path
     generated = tmp_path / "generated"
     generated.mkdir()
     (version,) = published(generated, 1)
-    edited = version.path.read_text().replace("VERSION = 1", "VERSION = 1\nMINE = 1")
+    edited = version.path.read_text().replace("VERSION: Final = 1", "VERSION: Final = 1\nMINE = 1")
     version.path.write_text(edited + "\nMINE = 2\n")
     code = (
         "import inspect, sys, traceback; sys.path.insert(0, sys.argv[1])\n"

@@ -62,7 +62,7 @@ def test_a_report_tells_versions_rules_evidence_and_what_comes_next(page: str) -
     assert "Learning curve: false alarms among judged alerts" in page
     assert "Replay: precision before and after" in page
     assert "What a compile would change" in page
-    assert "+Version 2 of detect_drift, revises version 1." in page
+    assert "+Version 2, revises version 1." in page
     assert page.count("<svg") == page.count('role="img"') == page.count("Numbers of this plot") >= 6
 
 

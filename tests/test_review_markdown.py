@@ -87,8 +87,11 @@ def test_a_comment_on_three_rules_says_what_why_and_on_how_much_evidence(three_r
     shown = unfolded(three_rules)
     assert "1 of 2 policies would change: 3 rules adopted, 0 retired" in shown
     for rule in ("never-matters", "price-with-day_of_week", "time_of_year-black_friday-x3"):
-        assert f"| `+` | `{rule}` | `x 1` → `" in shown
-    assert "0.442 lost per unit of drift, the same features elsewhere 0.153, n = 96" in shown
+        assert f"| `+` | `{rule}` | `multiplier 1` → `" in shown
+    assert (
+        "0.442 of performance lost per unit of drift, 0.153 for the same features in other contexts, n = 96"
+        in shown
+    )
     assert "0.442 (0.384 … 0.514), n = 29" in shown
     assert "e-value **5.39e+07** ≥ 9.78e+03" in shown
     assert "`1.0` → `0.1`" in shown

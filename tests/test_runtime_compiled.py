@@ -18,7 +18,6 @@ ANSWER = """
 import numpy as np
 import numpy.typing as npt
 from poet_runtime.drift.reference import Reference
-from poet_runtime.drift.criteria import above
 from poet_runtime.drift.comparison import compare
 chance = np.random.default_rng(0)
 reference, current = Reference.prepare(chance.normal(size=90_000)), chance.normal(0.01, 1.0, 90_000)

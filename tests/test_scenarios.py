@@ -13,7 +13,16 @@ from poet.spec.decisions import decode, encode
 from poet_runtime.policies.policy import BUILT_IN
 from poet_runtime.results import DriftResult
 from tests.modules import module_of
-from tests.regenerate_golden import EVENTS, golden, learned, line, scenario_events, scenarios
+from tests.regenerate_golden import (
+    EVENTS,
+    EXAMPLES,
+    example_page,
+    golden,
+    learned,
+    line,
+    scenario_events,
+    scenarios,
+)
 
 POLICIES = sorted(BUILT_IN)
 
@@ -34,6 +43,13 @@ def test_stored_events_of_a_scenario_match_its_function(policy: str) -> None:
 def test_learning_from_a_scenario_gives_its_decisions(case: Path) -> None:
     """The bytes are equal after log, segments, summaries and learner."""
     assert encode(learned(case)) == (case / "decisions.json").read_bytes()
+
+
+@pytest.mark.parametrize("case", scenarios(), ids=lambda case: case.parents[1].name)
+def test_the_page_of_a_scenario_is_current(case: Path) -> None:
+    """The page in docs/examples shows the module and the difference that the scenario gives today."""
+    page = EXAMPLES / f"{case.parents[1].name}.md"
+    assert page.read_text(encoding="utf-8") == example_page(case), "run python -m tests.regenerate_golden"
 
 
 @pytest.mark.parametrize("policy", POLICIES)

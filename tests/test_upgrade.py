@@ -59,10 +59,10 @@ NAMES = (
 RENDERED = {"source", "source_sha256", "template_sha256", "compiler"}
 
 
-def unpacked(folder: Path) -> Path:
-    """Unpack the old workspace into a new folder, as its release left it."""
+def unpacked(folder: Path, archive_file: Path = ARCHIVE) -> Path:
+    """Unpack an old workspace into a new folder, as its release left it."""
     folder.mkdir()
-    with lzma.open(ARCHIVE) as content, tarfile.open(fileobj=content) as archive:
+    with lzma.open(archive_file) as content, tarfile.open(fileobj=content) as archive:
         archive.extractall(folder, filter="data")
     (folder / "templates").mkdir()
     return folder
@@ -450,14 +450,14 @@ def with_template(old: Path, *replacements: tuple[str, str]) -> None:
 def test_modules_of_a_workspaces_own_template_are_validated(old: Path) -> None:
     """One that keeps its contract is written with the new report; one that breaks it never runs."""
     before = manifest(old / "generated", f"{WINDOW}_v1")
-    with_template(old, ("Give the window of a feature, in points", "Give the window of a feature"))
+    with_template(old, ("Return the window of a feature, in points", "Return the window of a feature"))
     assert run(old, "upgrade").exit_code == 0
     after = manifest(old / "generated", f"{WINDOW}_v1")
-    assert "Give the window of a feature." in after["source"]
+    assert "Return the window of a feature." in after["source"]
     assert after["decisions"] == before["decisions"]
     assert all(gate["passed"] for gate in after["validation"]["gates"])
     kept = contents(old / "generated")
-    with_template(old, ("return max(", "return -max("))
+    with_template(old, ("return min(", "return -min("))
     done = run(old, "upgrade")
     assert done.exit_code == 1
     assert f"- {WINDOW} version 1 was skipped:" in done.stdout

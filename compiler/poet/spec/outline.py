@@ -66,12 +66,13 @@ def constant_name(rule: Rule, *parts: str) -> str:
 def why(rule: Rule) -> str:
     """Return one sentence with the previous value of a rule and the reason for the current one.
 
-    The first word is never text from feedback, so that no such text can act as a pragma of a tool.
+    The first words are never text from feedback, so that no such text can act as a pragma of a tool or look
+    like code.
     """
     if rule.was:
         return f"Was {rule.was}: {rule.reason}" if rule.reason else f"Was {rule.was}"
-    word = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned")
-    return f"{word}: {rule.reason}" if rule.reason else word
+    origin = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned from feedback")
+    return f"{origin}: {rule.reason}" if rule.reason else origin
 
 
 _CONDITIONS: Final[ContextVar[dict[str, type] | None]] = ContextVar("_CONDITIONS", default=None)

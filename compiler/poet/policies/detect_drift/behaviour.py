@@ -165,7 +165,7 @@ class StubSamples(Samples):
             )
         else:
             value = math.nan
-        reading = Reading(criterion, value, Score(statistic=value))
+        reading = Reading(criterion, value, Score(statistic=value), self._readings)
         self._readings.append(reading)
         return reading
 
