@@ -8,11 +8,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 QUIET := $(shell test -t 2 || echo --quiet)
 
 # Generated modules satisfy every rule of ruff, also outside this project, but for a copyright notice (CPY001),
-# what the formatter or another rule contradicts (COM812, D203, D213), the number of parameters that the
-# specification fixes (PLR0913), and a package around the golden modules (INP001).
+# what the formatter or another rule contradicts (COM812, D203, D213), the parameters, which the specification
+# fixes (ARG001, PLR0913), and a package around the golden modules (INP001).
 GENERATED := generated $(wildcard tests/policies/*/golden)
 EVERY_RULE := --isolated --line-length 110 --target-version py311 --select ALL \
-	--ignore CPY001,COM812,D203,D213,INP001,PLR0913
+	--ignore ARG001,CPY001,COM812,D203,D213,INP001,PLR0913
 
 .PHONY: demo test check coverage reference dist wheel editable smoke format bench peers dana images lock clean site workspace
 
