@@ -22,11 +22,13 @@ import msgspec
 from packaging.requirements import Requirement
 
 from poet.build.kernel_sandbox import Kernel, capabilities, this_kernel
+from poet.build.publish import has_package_types
 from poet.log import EventFilter, FeedbackLog, open_log
 from poet.workspace.configuration import read_configuration
 from poet.workspace.upgrade import incompatibility
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
 from poet_runtime.registry import (
+    TYPES_FILE,
     UPGRADE_FILE,
     RegistryDocument,
     VersionEntry,
@@ -251,6 +253,9 @@ def examine_versions(generated: Path) -> Iterator[Finding]:
     package = generated / "__init__.py"
     if package.is_file() and (found := incompatibility(package.read_bytes())):
         yield problem("generated/__init__.py", f"{found}: {_OTHER_RELEASE}", UPGRADE)
+    if document.policies and not has_package_types(generated, document):
+        says = "does not have the types of the newest versions; type checkers see older ones, or none"
+        yield warning(f"generated/{TYPES_FILE}", says, UPGRADE)
     for policy in sorted(document.policies):
         yield _policy(generated, policy, document)
 

@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -73,6 +75,20 @@ def why(rule: Rule) -> str:
     return f"{origin}: {rule.reason}" if rule.reason else origin
 
 
+_CONDITIONS: Final[ContextVar[dict[str, type] | None]] = ContextVar("_CONDITIONS", default=None)
+
+
+@contextmanager
+def condition_types() -> Iterator[dict[str, type]]:
+    """Yield a mapping that receives the type of each rule's condition, by rule id, as outlines read them."""
+    found: dict[str, type] = {}
+    token = _CONDITIONS.set(found)
+    try:
+        yield found
+    finally:
+        _CONDITIONS.reset(token)
+
+
 def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape:
     """Return a rule's condition or parameters converted to the type that its policy defines.
 
@@ -81,6 +97,8 @@ def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape
     RenderError
         A field is missing, unknown or of the wrong type.
     """
+    if (types := _CONDITIONS.get()) is not None and document is rule.condition:
+        types[rule.id] = shape
     try:
         return msgspec.convert(document, shape)
     except (msgspec.ValidationError, UnicodeError) as error:
