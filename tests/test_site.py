@@ -118,7 +118,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_something_runs_every_block(page: Path) -> None:
     """A page that shows commands or code is named by what runs it, which names the page."""
     name = str(page.relative_to(ROOT))
-    if page.parent.name == "reference":
+    if page.parent.name in ("reference", "examples"):
         return  # generated from the code, of which the tests run every part
     if re.search(r"^```(console|python|dana|toml|jinja)$", page.read_text(encoding="utf-8"), re.MULTILINE):
         assert (ROOT / RUN[name]).is_file()
@@ -134,8 +134,8 @@ def test_something_runs_every_block(page: Path) -> None:
     ],
 )
 def test_what_a_page_quotes_is_there(page: str, source: str) -> None:
-    """Line by line, in its order; comments may be left out."""
-    (quoted,) = re.findall(
+    """The last block of the page has lines of the file in their order. Comments may be omitted."""
+    *_, quoted = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
     file = ROOT / "tests" / "policies" / "calculate_adaptive_window" / source

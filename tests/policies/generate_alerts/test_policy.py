@@ -84,7 +84,7 @@ def test_every_number_is_a_constant_with_its_reason() -> None:
     """The reason of a rule is above its first constant; units are after the values."""
     source = source_of(cool_down(), useless("b", "a"))
     assert (
-        "# Was an alert each: one cause\n"
+        "# Was individual alerts: one cause\n"
         "COOL_DOWN_SECONDS: Final = 3600.0  # after an alert about the same feature\n"
         "COOL_DOWN_FACTOR: Final = 1.5  # times the threshold\n"
     ) in source
