@@ -38,7 +38,7 @@ class Served(TestClient):
         secret, _ = Tokens(self.folder / "feedback_log").create(name, role, at="2026-01-01", **more)
         return {"authorization": f"Bearer {secret}"}
 
-    def held(self) -> list[Any]:
+    def logged_events(self) -> list[Any]:
         """Give the events in the log, as a reader of the folder sees them."""
         with open_log(self.folder / "feedback_log") as log:
             return [stored.event for stored in log.read()]

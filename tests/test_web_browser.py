@@ -40,8 +40,8 @@ def emit(address: str, events: list[dict[str, Any]]) -> int:
     """Send a batch as a program does; gives how many are on disk."""
     headers = {"content-type": "application/cloudevents-batch+json"}
     request = Request(f"{address}/v1/events", msgspec.json.encode(events), headers)  # noqa: S310
-    with urlopen(request, timeout=30) as answered:  # noqa: S310 -- our own server
-        return len(msgspec.json.decode(answered.read())["accepted"])
+    with urlopen(request, timeout=30) as response:  # noqa: S310 -- our own server
+        return len(msgspec.json.decode(response.read())["accepted"])
 
 
 def read_answers(page: Any, address: str, folder: Path) -> list[int]:

@@ -38,7 +38,7 @@ def test_the_document_names_every_route_for_machines_and_every_event(client: Ser
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nothing_that_the_document_allows_or_forbids_is_a_fault_of_ours(client: Served) -> None:
-    """Schemathesis makes requests of both kinds, from a fixed seed; none is answered with 5xx."""
+    """Schemathesis makes requests of both kinds, from a fixed seed; none is response with 5xx."""
     import hypothesis
     import schemathesis
     from schemathesis import GenerationMode
@@ -59,9 +59,9 @@ def test_nothing_that_the_document_allows_or_forbids_is_a_fault_of_ours(client: 
         )
         @hypothesis.given(case=operation.as_strategy())
         def ask(case: Any) -> None:
-            answered = send(client, case)
-            seen.append((case.path, answered.status_code))
-            assert answered.status_code < 500, answered.text
+            response = send(client, case)
+            seen.append((case.path, response.status_code))
+            assert response.status_code < 500, response.text
 
         ask()
     assert {path for path, _ in seen} == set(openapi()["paths"])
@@ -88,10 +88,10 @@ def test_bytes_at_random_are_refused(client: Served) -> None:
     before = client.state.log.position()
     for seed in range(300):
         address, body, headers = noise(random.Random(seed))
-        answered = client.post(address, content=body, headers=headers)
-        is_empty_batch = body.strip() == b"[]" and answered.status_code == 200
-        is_login = answered.status_code == 303
-        assert 400 <= answered.status_code < 500 or is_empty_batch or is_login, (seed, answered.text)
+        response = client.post(address, content=body, headers=headers)
+        is_empty_batch = body.strip() == b"[]" and response.status_code == 200
+        is_login = response.status_code == 303
+        assert 400 <= response.status_code < 500 or is_empty_batch or is_login, (seed, response.text)
     assert client.state.log.position() == before
 
 
