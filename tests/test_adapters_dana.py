@@ -18,7 +18,7 @@ from tests.builders import SEED_PAYLOADS
 from tests.workspaces import first_workspace
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-VERDICT = {"execution_id": "x", "was_real_drift": True}
+LABEL = {"execution_id": "x", "was_real_drift": True}
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ class Struct:
     @property
     def struct_type(self) -> str:
         """The name of the struct's type."""
-        return "Verdict"
+        return "Label"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields."""
@@ -84,7 +84,7 @@ def test_structs_promises_tuples_and_sets_become_plain_values(
         )
     )
     dana_events.emit(Promise("drift.validation"), payload, source="user/ana")  # type: ignore[arg-type]
-    expected = VERDICT | {"odd": [["a", "b"], {"k": [1]}]}
+    expected = LABEL | {"odd": [["a", "b"], {"k": [1]}]}
     assert logged_events(shop) == [("drift.validation", "user/ana", expected)]
 
 
@@ -99,19 +99,19 @@ def test_the_current_folder_is_the_default_workspace(shop: Path, monkeypatch: py
 def test_a_path_takes_precedence_over_the_environment(shop: Path, tmp_path: Path) -> None:
     """Earlier events stay in the earlier workspace."""
     other = first_workspace(tmp_path / "other")
-    dana_events.emit("drift.validation", VERDICT)
+    dana_events.emit("drift.validation", LABEL)
     dana_events.workspace(str(other))
-    dana_events.emit("drift.validation", VERDICT | {"execution_id": "y"})
+    dana_events.emit("drift.validation", LABEL | {"execution_id": "y"})
     assert [data["execution_id"] for _, _, data in logged_events(shop)] == ["x"]
     assert [data["execution_id"] for _, _, data in logged_events(other)] == ["y"]
 
 
 def test_a_folder_without_a_workspace_is_refused(shop: Path, tmp_path: Path) -> None:
     """The error names the command that creates one, and the open workspace stays in use."""
-    dana_events.emit("drift.validation", VERDICT)
+    dana_events.emit("drift.validation", LABEL)
     with pytest.raises(WorkspaceError, match="run `poet init"):
         dana_events.workspace(tmp_path / "nothing")
-    dana_events.emit("drift.validation", VERDICT)
+    dana_events.emit("drift.validation", LABEL)
     assert len(logged_events(shop)) == 2
 
 
@@ -119,9 +119,9 @@ def test_a_folder_without_a_workspace_is_refused(shop: Path, tmp_path: Path) -> 
     ("type_", "payload", "message"),
     [
         ("drift.validation", {"execution_id": "x"}, "was_real_drift: expected a value"),
-        ("drift.validated", VERDICT, "did you mean 'drift.validation'"),
+        ("drift.validated", LABEL, "did you mean 'drift.validation'"),
         ("drift.validation", "x", "data: expected a dictionary or a struct, got 'x'"),
-        (7, VERDICT, "type: expected a text, got 7"),
+        (7, LABEL, "type: expected a text, got 7"),
     ],
 )
 def test_an_invalid_event_is_refused(shop: Path, type_: Any, payload: Any, message: str) -> None:
@@ -135,7 +135,7 @@ def test_the_example_module_exports_the_adapter(shop: Path) -> None:
     """Programs in its folder import it by its plain name, and the import does not load the compiler."""
     program = (
         "import sys, dana_events; early = 'poet.workspace.workspace' in sys.modules;"
-        f"print(early, bool(dana_events.emit('drift.validation', {VERDICT})))"
+        f"print(early, bool(dana_events.emit('drift.validation', {LABEL})))"
     )
     environment = {**os.environ, "POET_WORKSPACE": str(shop)}
     ended = subprocess.run(

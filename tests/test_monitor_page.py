@@ -1,4 +1,4 @@
-"""The code of docs/monitor.md runs as printed."""
+"""Tests that run the code of docs/monitor.md."""
 
 import re
 import subprocess

@@ -210,11 +210,11 @@ def test_a_server_accepts_events_on_windows(tmp_path: Path) -> None:
         """
 import sys
 from pathlib import Path
-from tests.served import VERDICT, served
+from tests.served import LABEL, served
 
 with served(Path(sys.argv[1])) as client:
     headers = {"ce-specversion": "1.0", "ce-type": "drift.validation", "ce-source": "user/ana", "ce-id": "v1"}
-    answer = client.post("/v1/events", json=VERDICT, headers=headers)
+    answer = client.post("/v1/events", json=LABEL, headers=headers)
     assert answer.status_code == 200, answer.text
     assert [event.id for event in client.logged_events()] == ["v1"]
     assert client.get("/metrics").status_code == 200

@@ -78,8 +78,8 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
     assert [word["why"] for word in words] == ["it failed", "activated by hand"]
 
 
-def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
-    """Said before anything is learned."""
+def test_mutually_exclusive_compile_options_are_refused(folder: Path) -> None:
+    """They are refused before anything is learned."""
     for words, says in (
         (("--rollout", "shadow", "--no-activate"), "mutually exclusive"),
         ((WINDOW, "--plan-file", "plan.json"), "either a saved plan or policy names"),

@@ -106,9 +106,7 @@ SHAPES: dict[str, Callable[[np.random.Generator, int], NDArray[Any]]] = {
 @pytest.mark.parametrize("sizes", [(3_000, 3_000), (40_000, 500), (2 * BLOCK + 7, 50_000)])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("against", ["itself", "rounded", "normal"])
-def test_distances_of_long_samples_of_every_shape_equal_scipys(
-    shape: str, against: str, sizes: tuple[int, int]
-) -> None:
+def test_distances_of_long_samples_equal_scipys(shape: str, against: str, sizes: tuple[int, int]) -> None:
     """The samples span several blocks and types, and have equal and different shapes."""
     rng = np.random.default_rng(7)
     current = SHAPES[shape](rng, sizes[0])
@@ -143,7 +141,7 @@ def test_heavy_tails_use_a_grid_on_the_bits_of_numbers() -> None:
 
 
 def test_a_current_sample_is_read_without_a_copy() -> None:
-    """This includes single precision and integers."""
+    """Single-precision numbers and integers are not copied either."""
     for dtype in (np.float64, np.float32, np.int64, np.int8):
         column = np.arange(100).astype(dtype)
         rows = Reference.prepare(column).rows(read(column), "raw")

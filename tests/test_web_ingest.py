@@ -9,7 +9,7 @@ import pytest
 
 from poet.server.slack import sign
 from tests.builders import SEED_PAYLOADS
-from tests.served import HOOK, VERDICT, Served, encoded, envelope, served, slack_headers
+from tests.served import HOOK, LABEL, Served, encoded, envelope, served, slack_headers
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCHED = {"content-type": "application/cloudevents-batch+json"}
@@ -39,7 +39,7 @@ def test_an_event_in_binary_mode_is_accepted(client: Served) -> None:
         "ce-time": "2026-01-02T03:04:05Z",
         "ce-team": "blue",
     }
-    assert client.post("/v1/events", json=VERDICT, headers=headers).status_code == 200
+    assert client.post("/v1/events", json=LABEL, headers=headers).status_code == 200
     (event,) = client.logged_events()
     assert (event.source, event.time, event.extras()) == ("user/Jürgen", 1767323045.0, {"team": "blue"})
 
@@ -127,7 +127,7 @@ def test_a_body_above_the_limit_is_refused(client: Served) -> None:
     large = b" " * (5 * 1024 * 1024)
     assert client.post("/v1/events", content=large).status_code == 413
     assert client.post("/v1/events", content=iter([large])).status_code == 413
-    event = envelope(data=VERDICT | {"feature": "x" * 300_000})
+    event = envelope(data=LABEL | {"feature": "x" * 300_000})
     assert client.post("/v1/events", json=event).status_code == 422
 
 
@@ -231,7 +231,7 @@ def test_an_invalid_signature_is_refused(client: Served) -> None:
 
 def test_a_repeated_signed_request_is_stored_once(client: Served) -> None:
     """Its events need no id. Headers with attributes are ignored because they are not signed."""
-    now, body = f"{time.time():.0f}", encoded({"type": "drift.validation", "data": VERDICT})
+    now, body = f"{time.time():.0f}", encoded({"type": "drift.validation", "data": LABEL})
     headers = {
         "x-poet-timestamp": now,
         "x-poet-signature": sign(HOOK, now, body),
@@ -241,4 +241,4 @@ def test_a_repeated_signed_request_is_stored_once(client: Served) -> None:
     assert [response.status_code for response in answers] == [200, 200]
     (event,) = client.logged_events()
     assert event.source == "webhook/ci"
-    assert client.post("/v1/webhooks/nobody", content=body, headers=headers).status_code == 404
+    assert client.post("/v1/webhooks/unknown", content=body, headers=headers).status_code == 404
