@@ -1,4 +1,4 @@
-"""Programs that end without closing their workspace, and forks while a worker is busy."""
+"""Tests of programs that end without closing their workspace, and of forks while a worker is busy."""
 
 import os
 import subprocess
@@ -104,7 +104,7 @@ def ended(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
 def test_a_program_that_does_not_close_its_workspace_ends_cleanly(
     tmp_path: Path, work: str, end: str
 ) -> None:
-    """It has its own exit status, and all its executions are in the log."""
+    """The program has its own exit status, and all its executions are in the log."""
     folder = first_workspace(tmp_path / "w", threshold=10_000)
     last, status = ENDS[end]
     done = ended(folder, f"{WORK[work]}\n{last}")
@@ -202,7 +202,7 @@ def test_a_fork_waits_for_the_running_step(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_step_that_does_not_end_blocks_no_fork_and_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both continue after their time limit."""
+    """Fork and stop continue after their time limits."""
     monkeypatch.setattr(background, "FORK_S", 0.05)
     monkeypatch.setattr(background, "LAST_STEP_S", 0.05)
     worker = Stepping()

@@ -49,7 +49,7 @@ def test_a_bad_module_is_refused_by_the_right_gate(tmp_path: Path, what: str) ->
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_module_is_refused_in_a_new_process(tmp_path: Path, what: str) -> None:
-    """As before a publication, candidates share nothing."""
+    """Candidates share nothing, as in a publication."""
     check_refused(what, tmp_path)
 
 

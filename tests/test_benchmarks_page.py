@@ -1,4 +1,4 @@
-"""docs/benchmarks.md is made of the saved results only."""
+"""Tests that docs/benchmarks.md contains only the saved results."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ from benchmarks.results import RESULTS, Row, load, save
 
 
 def test_the_page_follows_from_the_results() -> None:
-    """`python benchmarks/page.py` writes the page; numbers are never edited."""
+    """`python benchmarks/page.py` writes the page, so its numbers are never edited."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_the_figures_follow_from_the_results() -> None:
-    """`python benchmarks/page.py` writes the figures as well."""
+    """`python benchmarks/page.py` writes the figures, too."""
     for name, picture in pictures(json.loads((RESULTS / "peers.json").read_text(encoding="utf-8"))).items():
         assert (PAGE.parent / "images" / name).read_text(encoding="utf-8") == picture
 

@@ -1,4 +1,4 @@
-"""Bundles from an attacker, without a trusted key and with one."""
+"""Tests of bundles from an attacker, without a trusted key and with one."""
 
 import hashlib
 import os
@@ -88,7 +88,7 @@ def test_every_truncation_and_every_addition_is_refused() -> None:
 
 
 def test_a_truncation_differs_from_a_forgery() -> None:
-    """The next step is not the same."""
+    """The error of a truncation has another next step."""
     with pytest.raises(BundleError, match="transfer it again"):
         open_bundle(small()[:-1], [key().public])
     with pytest.raises(BundleError, match="forged"):
@@ -311,7 +311,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_signed_inconsistent_document_is_refused(lie: str) -> None:
-    """Each has its own reason."""
+    """The error states which check failed."""
     change, reason = LIES[lie]
     with protected(raw(change)) as (here, path), pytest.raises(BundleError, match=reason):
         pull(path, here, [key().public])
@@ -392,7 +392,7 @@ def test_a_bundle_that_every_runtime_refuses_is_not_created(monkeypatch: pytest.
 
 
 def test_random_bytes_are_not_a_bundle() -> None:
-    """They have any length, with or without the magic prefix."""
+    """The bytes have any length, with or without the magic prefix."""
     chance = random.Random(1)
     for _ in range(500):
         noise = chance.randbytes(chance.randrange(400))

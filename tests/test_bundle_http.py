@@ -1,4 +1,4 @@
-"""Bundles by HTTP: entity tags, and servers that are down, lie, redirect or never end."""
+"""Tests of bundles over HTTP: entity tags, and servers that are down, lie, redirect or never end."""
 
 import threading
 import time
@@ -107,7 +107,7 @@ def test_an_unchanged_bundle_is_not_sent_again(tmp_path: Path, server: Server, t
 def test_a_requirement_is_checked_if_nothing_changed(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """A 304 answer does not bypass it."""
+    """A 304 answer does not bypass the check."""
     server.answer = offers(there.bundle(), etag='"one"')
     pull(server.url, tmp_path / "here", [key().public])
     with pytest.raises(BundleError, match="version 2 is required"):
@@ -117,7 +117,7 @@ def test_a_requirement_is_checked_if_nothing_changed(
 def test_a_tag_belongs_to_its_source_bundle_and_keys(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """From another source, or without trust in its key, the whole bundle is requested."""
+    """The whole bundle is requested from another source, or if its key is not trusted."""
     content = there.bundle()
     server.answer = offers(content, etag='"one"')
     pull(server.url, tmp_path / "here", [key(1).public])
@@ -137,7 +137,7 @@ def test_an_unexpected_304_is_refused(tmp_path: Path, server: Server) -> None:
 def test_a_tag_that_is_not_a_valid_header_is_ignored(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """It is too long or not printable ASCII."""
+    """The tag is too long or not printable ASCII."""
     for tag in ('"' + "x" * 300 + '"', '"caf\xe9"'):
         server.answer = offers(there.bundle(), etag=tag)
         pull(server.url, tmp_path / "here", [key().public])
@@ -179,7 +179,7 @@ def test_other_status_codes_are_named(tmp_path: Path, serving: Server, status: i
 
 
 def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """It is a web page, empty, or half a bundle."""
+    """The content is a web page, empty, or half a bundle."""
     serving.answer = offers(b"<html>please log in</html>")
     fails(tmp_path, serving.url, "this is not a bundle")
     serving.answer = offers(b"")
@@ -229,7 +229,7 @@ def test_an_oversized_answer_is_not_read(
 
 
 def test_a_slow_stream_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
-    """Each byte arrives in time, but all of them would not."""
+    """Each byte arrives before its timeout, but the whole stream exceeds the deadline."""
     over = threading.Event()
 
     def drip(request: BaseHTTPRequestHandler) -> None:
@@ -249,7 +249,7 @@ def test_a_slow_stream_hits_the_deadline(tmp_path: Path, serving: Server) -> Non
 
 
 def test_a_server_that_sends_nothing_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
-    """It accepts the connection and sends nothing."""
+    """The server accepts the connection and sends nothing."""
     over = threading.Event()
 
     def wait(_request: BaseHTTPRequestHandler) -> None:
@@ -263,7 +263,7 @@ def test_a_server_that_sends_nothing_hits_the_deadline(tmp_path: Path, serving: 
 
 
 def test_redirects_lead_only_to_http(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """They lead neither to local files nor around in circles."""
+    """Redirects to local files and circular redirects are refused."""
     there.publish(2)
     (tmp_path / "secret").write_bytes(there.bundle())
     for target in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/bundle", "data:,poet", "gopher://x/"):
@@ -277,7 +277,7 @@ def test_redirects_lead_only_to_http(tmp_path: Path, serving: Server, there: Pub
 
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
-    """It would remove the encryption."""
+    """Such a redirect would remove the encryption."""
     import urllib.request
     from email.message import Message
     from http.client import HTTPMessage

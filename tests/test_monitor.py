@@ -52,7 +52,7 @@ def test_the_package_and_the_decorator_share_their_name() -> None:
 
 
 def test_without_a_workspace_the_body_answers(tmp_path: Path) -> None:
-    """Its result is returned unchanged, and keywords of the policy do not reach it."""
+    """The result is returned unchanged, and keywords of the policy do not reach the body."""
 
     @poet(workspace=tmp_path)
     def detect_drift(current_data: Sample, reference_data: Sample) -> dict[str, bool]:
@@ -279,7 +279,7 @@ def test_the_active_version_answers_methods(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_function_keeps_its_metadata() -> None:
-    """It keeps name, documentation, signature and module, and can be pickled."""
+    """The decorated function has its name, documentation, signature and module, and can be pickled."""
     assert (detect_drift.__name__, detect_drift.__doc__) == ("detect_drift", "Compare two samples.")  # type: ignore[attr-defined]
     assert list(inspect.signature(detect_drift).parameters) == ["current_data", "reference_data"]
     assert pickle.loads(pickle.dumps(detect_drift)) is detect_drift  # noqa: S301 -- our own bytes

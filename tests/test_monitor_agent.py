@@ -84,8 +84,8 @@ def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> No
         monitor.track_execution(window)  # type: ignore[call-overload]
 
 
-def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: SmartMonitor) -> None:
-    """They come from the runtime's description of each policy. Other names are not attributes."""
+def test_the_methods_have_the_signatures_and_docstrings_of_the_policies(monitor: SmartMonitor) -> None:
+    """The runtime's description of each policy defines them. Other names are not attributes."""
     parameters = inspect.signature(monitor.detect_drift).parameters
     assert list(parameters)[:3] == ["current", "reference", "feature"]
     assert "has drifted from" in str(SmartMonitor.detect_drift.__doc__)
@@ -115,7 +115,7 @@ def test_editors_see_the_methods_of_the_policies() -> None:
 
 
 def test_the_decorator_configures_how_an_agent_learns(folder: Path) -> None:
-    """It sets workspace and threshold. The default threshold is that of poet.toml."""
+    """The decorator sets workspace and threshold. The default threshold is that of poet.toml."""
 
     @poet(domain="ml_monitoring", learning="manual", learning_threshold=7, workspace=folder)
     class CheckoutMonitor(SmartMonitor):
@@ -128,7 +128,7 @@ def test_the_decorator_configures_how_an_agent_learns(folder: Path) -> None:
 
 
 def test_an_agent_needs_a_workspace(tmp_path: Path) -> None:
-    """It has no body as a fallback."""
+    """An agent has no function body as a fallback."""
     with pytest.raises(WorkspaceError, match="run `poet init"):
         SmartMonitor(tmp_path)
 
@@ -195,7 +195,7 @@ def test_manual_learning_only_records(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_failed_learning_run_is_reported_and_the_monitor_continues(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is in `failures` and in the log, and `flush` raises it once. The champion answers."""
+    """The error is in `failures` and in the log, and `flush` raises it once. The champion answers."""
 
     def refuse(*_: object) -> None:
         raise MonitorError("the candidate broke its contract")
@@ -236,7 +236,7 @@ def test_the_holder_of_the_lock_compiles_for_all(
 
 
 def test_the_refusal_of_another_process_applies_to_its_feedback(monitor: SmartMonitor) -> None:
-    """It is not retried, and the monitor whose feedback it covers gets the error."""
+    """The compile is not retried, and the monitor whose feedback it covers gets the error."""
     for number in range(2):
         monitor.collect_feedback(label(f"x{number}"))
     save_checkpoint(monitor.workspace.path, 3, refused="detect_drift broke its contract")
@@ -263,7 +263,7 @@ def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
 
 
 def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: Workspace) -> None:
-    """It arrives before or after the await, in any order, also on executions of other processes."""
+    """Feedback arrives before or after the await, in any order, even on executions of other processes."""
 
     async def main() -> None:
         first, second, third = (tracked(monitor) for _ in range(3))
@@ -320,7 +320,7 @@ def test_all_feedback_that_names_an_execution_or_alert_counts(
 
 
 def test_an_execution_record_is_not_feedback(monitor: SmartMonitor) -> None:
-    """It contains the id too. The time-out error says that feedback may still arrive."""
+    """The record has the execution's id, too. The time-out error says that feedback may still arrive."""
 
     async def main() -> None:
         identity = tracked(monitor)
@@ -400,7 +400,7 @@ def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
 def test_the_pipeline_returns_immediately_and_collects_feedback(
     monitor: SmartMonitor, elsewhere: Workspace
 ) -> None:
-    """It collects all feedback on its executions, also after the loop has ended, and no other."""
+    """The pipeline collects all feedback on its executions, even after the loop has ended, and no other."""
 
     async def main() -> str:
         result = await monitor.monitoring_with_feedback(CURRENT, REFERENCE, feature="age")
@@ -449,7 +449,7 @@ def test_closing_ends_every_wait_and_may_be_repeated(folder: Path) -> None:
 
 
 def test_a_forked_child_continues(monitor: SmartMonitor) -> None:
-    """Its own inbox reads the log, because it does not have the parent's thread."""
+    """The child's own inbox reads the log, because the child does not have the parent's thread."""
     tracked(monitor)
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:

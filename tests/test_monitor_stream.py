@@ -1,4 +1,4 @@
-"""Four monitors in four processes on one workspace, with real series and late labels in any order."""
+"""Tests of four processes that monitor one workspace, with real series and late labels in any order."""
 
 import json
 import subprocess
@@ -78,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder: Path) -> None:
-    """All end with the version learned from the feedback of all of them, and no call fails."""
+    """All processes end with the version that was learned from the feedback of all of them."""
     begun = time.monotonic()
     with Workspace.open(folder) as elsewhere:
         monitors = [Monitor(folder, who, elsewhere) for who in range(PROCESSES)]

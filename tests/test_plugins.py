@@ -117,7 +117,7 @@ def greeting(bring: Bring, name: str, *, imports: str = "()") -> None:
 
 
 def test_a_policy_of_a_package_comes_after_the_built_in_ones_with_its_domain(bring: Bring) -> None:
-    """It is found by its name."""
+    """The policy is found by its name."""
     greeting(bring, "greeter_a")
     assert [spec.name for spec in policies()][len(BUILT_IN) :] == ["greet"]
     assert policy("greet").domain == "manners"
@@ -139,14 +139,14 @@ def test_a_template_of_a_package_is_overridden_by_file_name(bring: Bring, tmp_pa
 
 
 def test_generated_code_imports_only_the_packages_of_its_policy(bring: Bring) -> None:
-    """By default it imports only the packages allowed for every policy."""
+    """The default is the packages that are allowed for every policy."""
     greeting(bring, "greeter_c")
     with pytest.raises(CheckError, match=r"imports word from greeter_c\.words; import from numpy"):
         check(render(policy("greet").version_1("plain")))
 
 
 def test_a_package_that_a_policy_names_may_be_imported_by_public_names(bring: Bring, tmp_path: Path) -> None:
-    """As for numpy, also in the sandbox, wherever the package is installed."""
+    """The rules are those of numpy, and also hold in the sandbox, wherever the package is installed."""
     greeting(bring, "greeter_d", imports='("greeter_d",)')
     (tmp_path / "greeter_d" / "contract.py").write_text(CONTRACT)
     checked = check(render(policy("greet").version_1("plain")))
@@ -227,7 +227,7 @@ def greetings(folder: Path) -> Path:
 
 
 def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tmp_path: Path) -> None:
-    """Without any code in POET, its answer has an execution id that a label cites."""
+    """The answer has an execution id that a label cites, without any code for the policy in POET."""
     points = {
         "poet.policies": {"greet": "greeter_h.policy:SPEC"},
         "poet_runtime": {"greet": "greeter_h.runtime:RUNTIME"},
@@ -252,7 +252,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
 
 
 def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
-    """The comparison uses the behaviour of the package."""
+    """The comparison uses the `BEHAVIOUR` of the package."""
     behaviour = """
 from poet.build.compare import Behaviour, ProbeSet
 BEHAVIOUR = Behaviour(
@@ -324,7 +324,7 @@ def test_an_event_type_of_a_package_is_read_sealed_and_summarized(bring: Bring, 
 
 
 def test_a_broken_event_type_is_reported_and_does_not_affect_others(bring: Bring) -> None:
-    """It is omitted from the list of all types."""
+    """The list of all types omits it."""
     bring(
         "sayer_b",
         {"poet.events": {"greet.broken": "sayer_b:missing", "greet.odd": "sayer_b.odd:Odd"}},

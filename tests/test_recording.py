@@ -195,7 +195,7 @@ def test_a_flush_waits_only_for_earlier_answers() -> None:
 
 @pytest.mark.usefixtures("each_store")
 def test_recorded_answers_are_in_the_log(tmp_path: Path) -> None:
-    """They have the id that the caller got, in every store."""
+    """In every store, the recorded id is the one that the caller got."""
     with opened(tmp_path) as log:
         record = recorder(log)
         arguments = {"current": [1.0, 2.0], "reference": [1.0, 2.0]}

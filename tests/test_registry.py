@@ -34,7 +34,7 @@ def test_the_stable_callable_follows_the_registry(tmp_path: Path) -> None:
 
 
 def test_the_callable_has_the_metadata_of_its_function(tmp_path: Path) -> None:
-    """It has the name, the documentation and the signature."""
+    """The metadata are the name, the documentation and the signature."""
     import inspect
 
     published(tmp_path, 1)
@@ -61,7 +61,7 @@ def test_a_change_is_seen_without_a_refresh(tmp_path: Path) -> None:
 
 
 def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
-    """It answers with the old version and then, without a signal, with the new one."""
+    """The other process answers with the old version and then, without a signal, with the new one."""
     published(tmp_path, 1)
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
@@ -219,7 +219,7 @@ def test_a_pin_holds_a_snapshot_for_a_batch(tmp_path: Path) -> None:
 
 
 def test_a_policy_can_be_pickled(tmp_path: Path) -> None:
-    """It is a path and a name, which are resolved where it is loaded."""
+    """A pickled policy is a path and a name, which are resolved where it is loaded."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)
     assert pickle.loads(pickle.dumps(window))(*ASKED) == 5000  # noqa: S301 -- our own pickle

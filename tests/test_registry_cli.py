@@ -1,4 +1,4 @@
-"""The commands `poet shadow`, `canary`, `release` and `activate --despite-quarantine`."""
+"""Tests of the commands `poet shadow`, `canary`, `release` and `activate --despite-quarantine`."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
 
 
 def test_mutually_exclusive_compile_options_are_refused(folder: Path) -> None:
-    """They are refused before anything is learned."""
+    """The command ends before anything is learned."""
     for words, says in (
         (("--rollout", "shadow", "--no-activate"), "mutually exclusive"),
         ((WINDOW, "--plan-file", "plan.json"), "either a saved plan or policy names"),

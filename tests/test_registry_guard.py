@@ -174,7 +174,7 @@ def timed_versions(generated: Path, clocks: Clocks, *, body: str = WORKING) -> R
 def test_a_version_that_is_fifty_times_slower_is_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its late answers are used, and it is not quarantined. Log, status and journal record it."""
+    """The late answers are used, and the version is not quarantined. Log, status and journal record it."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -227,7 +227,7 @@ def test_a_slow_read_does_not_count_against_the_version(tmp_path: Path, column: 
 
 
 def test_a_version_that_only_waits_is_detected(tmp_path: Path) -> None:
-    """It takes no CPU time. It is slower in twenty rounds, at most three per call."""
+    """The version takes no CPU time. It is slower in twenty rounds, at most three per call."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -397,7 +397,7 @@ def test_one_call_is_repeated_for_a_few_seconds(tmp_path: Path) -> None:
 
 
 def test_a_slow_generator_does_not_count_against_the_version(tmp_path: Path) -> None:
-    """It is read once, and every repetition gets all of it."""
+    """The generator is read once, and every repetition gets all of its items."""
     clocks = Clocks()
     counting = "    return {number} * 100 + sum(value)\n"
     registry = timed_versions(tmp_path, clocks, body=counting)
@@ -425,7 +425,7 @@ def test_every_repetition_gets_the_whole_generator(tmp_path: Path) -> None:
 
 
 def test_calls_that_cannot_be_repeated_are_not_timed(tmp_path: Path) -> None:
-    """They have unknown iterators or code of the caller as arguments."""
+    """Their arguments are unknown iterators or contain code of the caller."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     for argument in (enumerate([1]), print, {"check": print}, [print]):
@@ -455,7 +455,7 @@ def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_path: Path) -> None:
-    """Its `RuntimePolicy` declares this."""
+    """The `RuntimePolicy` of the policy declares this."""
     clocks = Clocks()
     versions = {
         "monitor_with_recovery": {
@@ -517,7 +517,7 @@ def test_a_slow_canary_ends(tmp_path: Path) -> None:
 def test_in_a_read_only_folder_a_slow_version_is_replaced_locally(
     tmp_path: Path,
 ) -> None:
-    """It is treated like a failed version, and the status has the reason."""
+    """The version is treated like a failed version, and the status has the reason."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -625,7 +625,7 @@ def test_an_error_that_does_not_recur_is_not_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_flaky_column_does_not_withdraw_a_version(tmp_path: Path) -> None:
-    """It fails in up to one of twenty reads. Three failures and a success in between are very rare."""
+    """The column fails in up to one of twenty reads. Three failures with a success between are very rare."""
     registry = two_versions(tmp_path, READING.format(number=2), old=READING.format(number=1))
     one = registry.policy("one")
     draw = np.random.default_rng(5)
@@ -681,7 +681,7 @@ def test_the_hook_gets_the_version_that_answered(tmp_path: Path) -> None:
 
 
 def test_the_hook_gets_the_version_that_replaced_a_wrong_type(tmp_path: Path) -> None:
-    """It works as for an error."""
+    """The hook gets the same as after an error."""
     two_versions(tmp_path, "    return None\n")
     told: list[int] = []
 

@@ -219,7 +219,7 @@ def shadowed(folder: Path, *bodies: str, share: float = 1.0, policy: str = "dete
 
 
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
-    """They are counted by direction with witnesses, and another process adds to the counts."""
+    """Differences are counted by direction with witnesses, and another process adds to the counts."""
     answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
     result = f"from poet_runtime.results import DriftResult as R; return {answer}"
     bodies = result.format("current > 2"), result.format("current > 4 or current < 0")
@@ -237,7 +237,7 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
 
 
 def test_a_shadow_that_fails_or_is_slow_costs_the_caller_nothing(tmp_path: Path) -> None:
-    """Its exceptions are counted."""
+    """The exceptions of the shadow are counted."""
     registry = shadowed(tmp_path, "return 1", "import time; time.sleep(0.2); raise OSError('boom')")
     detect = registry.policy("detect")
     begun = time.perf_counter()
@@ -284,7 +284,7 @@ def test_a_shadow_runs_on_its_share(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_its_own_shadow_thread(tmp_path: Path) -> None:
-    """It does not write the counts of its parent."""
+    """The child does not write the counts of its parent."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     detect = registry.policy("detect")
     detect(0)
@@ -299,7 +299,7 @@ def test_a_forked_child_has_its_own_shadow_thread(tmp_path: Path) -> None:
 
 
 def test_counts_are_kept_if_the_file_cannot_be_written(tmp_path: Path) -> None:
-    """They are written later."""
+    """The counts are written later."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     path = tmp_path / "feedback_log" / "shadow.jsonl"
     path.mkdir()

@@ -79,7 +79,7 @@ def test_a_rejected_version_is_not_offered_again(workspace: Workspace) -> None:
 
 
 def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(workspace: Workspace) -> None:
-    """It is not quarantined: `poet activate` needs no flag."""
+    """The version is not quarantined, so `poet activate` needs no flag."""
     (planned,) = learned(workspace).changes
     published_as(workspace, planned.decisions)
     sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
@@ -161,7 +161,7 @@ def test_the_version_that_answered_is_recorded(workspace: Workspace) -> None:
 
 
 def test_the_same_bytes_are_refused(tmp_path: Path) -> None:
-    """They are recognized by their digest."""
+    """The version is recognized by its digest."""
     published(tmp_path, 1, 2)
     sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
     withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
@@ -184,7 +184,7 @@ def test_a_registry_with_an_active_quarantined_version_is_ignored(tmp_path: Path
 
 
 def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> None:
-    """It has the reasons."""
+    """The status has the reason of each."""
     rejected(workspace)
     published_as(workspace, msgspec.structs.replace(KS, version=3, revises=1))
     activate(workspace.generated, DRIFT, 1, **SAID)

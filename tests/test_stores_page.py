@@ -1,4 +1,4 @@
-"""The commands and the code of docs/stores.md run as printed."""
+"""Tests that run the commands and the code of docs/stores.md."""
 
 import os
 import re

@@ -122,7 +122,7 @@ def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
 
 
 def test_once_checks_once(watched: Watched) -> None:
-    """It reports the count, and with enough feedback it compiles without waiting for a pause."""
+    """The count is reported, and with enough feedback the compile does not wait for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
     assert watched.messages == ["2 of 3 feedback events since the last compile: nothing to do"]
@@ -177,7 +177,7 @@ def test_a_compile_of_another_process_counts(watched: Watched) -> None:
 
 
 def test_a_second_watcher_names_the_first_and_waits(watched: Watched) -> None:
-    """It continues when the first one ends for any reason."""
+    """The second watcher continues when the first one ends for any reason."""
     watched.append(1, 2, 3)
     first = FileLock(watched.folder / WATCH_LOCK_FILE)
     assert first.try_acquire()

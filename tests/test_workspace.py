@@ -73,7 +73,7 @@ def monitor_and_label(workspace: Workspace, runs: int) -> list[DriftResult]:
 
 
 def test_labels_teach_a_new_version_that_is_swapped_in(workspace: Workspace) -> None:
-    """It has fewer false alarms on the next hundred windows and finds the drifts, until it is rolled back."""
+    """Version 2 has fewer false alarms on the next hundred windows and finds the drifts, until a rollback."""
     detect_drift = workspace.policy("detect_drift")
     before = monitor_and_label(workspace, 90)
     report = workspace.compile(["detect_drift"])
