@@ -158,9 +158,11 @@ def drifts(_results: Any) -> Iterator[Call]:
         for times in (hours, None, (hours * 1e6).astype("datetime64[us]")):
             reference = season + chance.normal(0.0, 0.2, 600)
             current = season[:100] + chance.normal(shift, 0.2, 100)
-            told = {} if times is None else {"reference_times": times, "current_times": times[:100] + 0}
+            times_given = (
+                {} if times is None else {"reference_times": times, "current_times": times[:100] + 0}
+            )
             for context in (None, {"period": 86_400.0}, {"business_impact": "high"}, {"period": "day"}, 3):
-                yield (current, reference), {**told, "context": context, "feature": "user_age"}
+                yield (current, reference), {**times_given, "context": context, "feature": "user_age"}
     yield ("text", [1.0]), {}
     yield ([[1.0]], [1.0]), {}
     yield ([1.0], [datetime.now(UTC)]), {}

@@ -145,8 +145,8 @@ def test_a_program_ends_cleanly_while_a_shadow_computes(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     registry = Registry(generated)
     registry.refresh()
-    (told,) = registry.tallies()
-    assert (told.compared, told.skipped) == (5, 0)
+    (tally,) = registry.tallies()
+    assert (tally.compared, tally.skipped) == (5, 0)
 
 
 class Stepping(BackgroundWorker):
@@ -185,8 +185,8 @@ def forked(calls: list[str]) -> str:
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
-    with os.fdopen(reading) as said:
-        return said.read()
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -240,10 +240,10 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
     folder = first_workspace(tmp_path / "w")
     with jobs.compile_lock(folder) as lock:
         assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
-        wanted = jobs.Job(
+        job = jobs.Job(
             function="poet.server.proposals:apply", workspace=str(folder), arguments={"proposal": "x"}
         )
-        found = jobs.run(wanted, lock)
+        found = jobs.run(job, lock)
         foreign = jobs.run(jobs.job(fail, folder, reason="no"), lock)
         crashed = jobs.run(jobs.Job(function="poet.workspace.jobs:none", workspace=str(folder)), lock)
     assert found is not None
@@ -261,10 +261,10 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
 def test_a_job_can_be_left_and_ended(tmp_path: Path) -> None:
     """Leaving a job is not an error. An ended job reports that it was ended."""
     folder = first_workspace(tmp_path / "w")
-    wanted = jobs.job(compile_job, folder)
+    job = jobs.job(compile_job, folder)
     with jobs.compile_lock(folder) as lock:
-        assert jobs.run(wanted, lock, jobs.Control(is_left=lambda: True)) is None
-        done = jobs.run(wanted, lock, jobs.Control(is_ended=lambda: True))
+        assert jobs.run(job, lock, jobs.Control(is_left=lambda: True)) is None
+        done = jobs.run(job, lock, jobs.Control(is_ended=lambda: True))
     assert done is not None
     assert done.error is not None
     assert jobs.ENDED in done.error.message

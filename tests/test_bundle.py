@@ -1,4 +1,4 @@
-"""Bundles: what is packed, what is served, and what remains after a failed pull."""
+"""Tests of bundles: what is packed, what is served, and what remains after a failed pull."""
 
 import contextlib
 import os
@@ -261,8 +261,8 @@ def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None
     source = packed.files[f"{name}.py"] + "\nimport no_such_package\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
     entry = packed.registry.policies[WINDOW]
-    told = msgspec.json.decode(packed.files[f"{name}.json"])
-    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
+    manifest_fields = msgspec.json.decode(packed.files[f"{name}.json"])
+    manifest = msgspec.json.encode(manifest_fields | {"source": source, "source_sha256": digest}).decode()
     version = msgspec.structs.replace(
         entry.versions["2"], sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )
@@ -410,8 +410,8 @@ def test_concurrent_pulls_do_not_interfere(tmp_path: Path) -> None:
         return ""
 
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(pulled, range(8)))
-    assert all(not text or "which is older" in text for text in said)
+        errors = list(pool.map(pulled, range(8)))
+    assert all(not text or "which is older" in text for text in errors)
     assert answer(tmp_path / "here") == 2000
 
 

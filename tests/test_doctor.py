@@ -195,8 +195,8 @@ def test_a_clock_of_1970_is_a_problem() -> None:
 
 def test_missing_and_unsuitable_libraries_are_found() -> None:
     """The message states what is installed."""
-    wanted = [Requirement("numpy<1"), Requirement("no-such-library>=1"), Requirement("click>=8")]
-    missing, absent = shortcomings(wanted)
+    requirements = [Requirement("numpy<1"), Requirement("no-such-library>=1"), Requirement("click>=8")]
+    missing, absent = shortcomings(requirements)
     assert missing.startswith("numpy is 2")
     assert absent == "no-such-library is not installed"
 

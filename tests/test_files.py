@@ -1,4 +1,4 @@
-"""Locks, atomic writes and JSON documents under kills, forks and damage."""
+"""Tests of locks, atomic writes and JSON documents under kills, forks and damage."""
 
 import ast
 import contextlib
@@ -89,8 +89,8 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 def test_a_lock_file_of_an_earlier_release_can_be_locked(tmp_path: Path, left: bytes) -> None:
     """The next holder removes the text that the file contains."""
     (tmp_path / ".lock").write_bytes(left)
-    told, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
-    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=told), again:
+    message, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
+    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=message), again:
         pass
     assert (tmp_path / ".lock").read_bytes() == b""
 
@@ -403,7 +403,7 @@ def test_a_written_document_is_read_back_equal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", r"r\.json is not a recipe \(.+\); cook it again"),
         (b'{"steps": ["a"', r"r\.json is not a recipe \(.+truncated.*\); cook it again"),
@@ -420,11 +420,11 @@ def test_a_written_document_is_read_back_equal(tmp_path: Path) -> None:
         (b'{"format": 2, "courses": []}', r"has format 2, this release reads 1"),
     ],
 )
-def test_a_damaged_document_is_one_error(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_damaged_document_is_one_error(tmp_path: Path, content: bytes, message: str) -> None:
     """The error has the path, the problem and the next step."""
     (tmp_path / "r.json").write_bytes(content)
     for read in (RECIPE.read, RECIPE.read_if_exists):
-        with pytest.raises(LogError, match=told):
+        with pytest.raises(LogError, match=message):
             read(tmp_path / "r.json")
 
 

@@ -1,4 +1,4 @@
-"""`SmartMonitor`: buffer, threshold, tracking ids, awaited feedback, and learning in the background."""
+"""Tests of `SmartMonitor`: buffer, threshold, tracking ids, awaited feedback and background learning."""
 
 import ast
 import asyncio
@@ -41,7 +41,7 @@ def monitor(folder: Path) -> Iterator[SmartMonitor]:
 
 
 @pytest.fixture
-def elsewhere(folder: Path) -> Iterator[Workspace]:
+def other_process(folder: Path) -> Iterator[Workspace]:
     """Open the workspace like another process, with a separate log object."""
     with Workspace.open(folder) as opened:
         yield opened
@@ -74,12 +74,12 @@ def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> No
     plan = monitor.generate_alerts([])
     strategy = monitor.adaptive_monitoring_strategy({})
     window = monitor.calculate_adaptive_window("age", 1000.0, "normal")
-    told = [monitor.track_execution(each) for each in (plan, strategy)]
-    told.append(monitor.track_execution(monitor.workspace.last_execution_id()))
-    assert len(set(told)) == 3
+    tracked_ids = [monitor.track_execution(each) for each in (plan, strategy)]
+    tracked_ids.append(monitor.track_execution(monitor.workspace.last_execution_id()))
+    assert len(set(tracked_ids)) == 3
     monitor.flush()
     executions = [e.event.data for e in monitor.workspace.log.read() if e.event.type == "policy.executed"]
-    assert [each.execution_id for each in executions] == told  # type: ignore[attr-defined]
+    assert [each.execution_id for each in executions] == tracked_ids  # type: ignore[attr-defined]
     with pytest.raises(MonitorError, match="5000 has no execution_id"):
         monitor.track_execution(window)  # type: ignore[call-overload]
 
@@ -151,7 +151,7 @@ def test_collected_feedback_is_in_the_buffer_and_in_the_log(monitor: SmartMonito
     assert second.time == 5.0
 
 
-def test_the_threshold_starts_a_learning_and_empties_the_buffer(
+def test_the_threshold_starts_learning_and_empties_the_buffer(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later feedback counts for the next run. The caller never waits, and learned feedback is on disk."""
@@ -252,9 +252,9 @@ def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
         identity = tracked(monitor)
         waiting = [asyncio.create_task(monitor.on_feedback_received(identity)) for _ in range(3)]
         await asyncio.sleep(0.01)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         monitor.workspace.append(label(identity))
-        return await asyncio.gather(*waiting), time.perf_counter() - begun
+        return await asyncio.gather(*waiting), time.perf_counter() - start
 
     monitor._connection.inbox._run = lambda: None  # type: ignore[method-assign]
     events, took_s = asyncio.run(main())
@@ -262,17 +262,17 @@ def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
     assert took_s < 0.1
 
 
-def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: Workspace) -> None:
+def test_feedback_of_another_process_is_found(monitor: SmartMonitor, other_process: Workspace) -> None:
     """Feedback arrives before or after the await, in any order, even on executions of other processes."""
 
     async def main() -> None:
         first, second, third = (tracked(monitor) for _ in range(3))
-        elsewhere.append(label(third), durable=True)
+        other_process.append(label(third), durable=True)
         later = asyncio.create_task(monitor.on_feedback_received(second, timeout=5.0))
         assert (await monitor.on_feedback_received(third, timeout=5.0)).id == f"on-{third}"
-        elsewhere.append(label("stranger"), durable=True)
-        elsewhere.append(label(second), durable=True)
-        elsewhere.append(label(first), durable=True)
+        other_process.append(label("stranger"), durable=True)
+        other_process.append(label(second), durable=True)
+        other_process.append(label(first), durable=True)
         found = [
             await later,
             await monitor.on_feedback_received(first, timeout=5.0),
@@ -331,7 +331,7 @@ def test_an_execution_record_is_not_feedback(monitor: SmartMonitor) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_wait_leaves_no_state(monitor: SmartMonitor) -> None:
+def test_a_canceled_wait_leaves_no_state(monitor: SmartMonitor) -> None:
     """A time-out leaves none either, and both do not prevent other waiters from being woken."""
 
     async def main() -> Event:
@@ -398,7 +398,7 @@ def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
 
 
 def test_the_pipeline_returns_immediately_and_collects_feedback(
-    monitor: SmartMonitor, elsewhere: Workspace
+    monitor: SmartMonitor, other_process: Workspace
 ) -> None:
     """The pipeline collects all feedback on its executions, even after the loop has ended, and no other."""
 
@@ -407,8 +407,8 @@ def test_the_pipeline_returns_immediately_and_collects_feedback(
         return result.execution_id
 
     identity = asyncio.run(main())
-    elsewhere.append(label("stranger"), durable=True)
-    elsewhere.append(label(identity), durable=True)
+    other_process.append(label("stranger"), durable=True)
+    other_process.append(label(identity), durable=True)
     monitor.workspace.append(label(identity, was_real=True, identity="second thoughts"))
     deadline = time.monotonic() + 5.0
     while len(monitor.feedback_buffer) < 2 and time.monotonic() < deadline:
@@ -474,9 +474,9 @@ def test_a_compile_does_not_delay_calls(monitor: SmartMonitor) -> None:
     def latencies_ms(calls: int) -> list[float]:
         found = []
         for _ in range(calls):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             monitor.detect_drift(CURRENT, REFERENCE)
-            found.append(1000.0 * (time.perf_counter() - begun))
+            found.append(1000.0 * (time.perf_counter() - start))
             time.sleep(0.02)  # a stream at a rate that the recorder sustains
         return found
 

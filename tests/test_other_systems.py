@@ -302,8 +302,8 @@ def test_the_sandbox_on_windows_reports_what_a_candidate_tries(tmp_path: Path) -
     printed = run_on("windows", VALIDATED, tmp_path, json.dumps(CANDIDATES))
     found = json.loads(printed.partition("\n")[0])
     assert {name for name, (passed, _) in found.items() if passed} == {"good"}
-    for name, (_, _, says) in CANDIDATES.items():
-        assert says in found[name][1]
+    for name, (_, _, message) in CANDIDATES.items():
+        assert message in found[name][1]
 
 
 DEADLINES: Final = """

@@ -1,4 +1,4 @@
-"""Packages with policies and event types, valid and broken."""
+"""Tests of packages with policies and event types, valid and broken."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -166,9 +166,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("source", "says"), BROKEN.items(), ids=range(len(BROKEN)))
+@pytest.mark.parametrize(("source", "message"), BROKEN.items(), ids=range(len(BROKEN)))
 def test_a_broken_policy_is_reported_and_does_not_affect_others(
-    bring: Bring, request: pytest.FixtureRequest, source: str, says: str
+    bring: Bring, request: pytest.FixtureRequest, source: str, message: str
 ) -> None:
     """The error has the package and the reason."""
     name = f"broken_{request.node.callspec.indices['source']}"
@@ -176,7 +176,7 @@ def test_a_broken_policy_is_reported_and_does_not_affect_others(
     assert len(policies()) == len(BUILT_IN)
     with pytest.raises(PluginError, match=rf"package {name} \(poet\.policies: greet = {name}\.policy:SPEC\)"):
         policy("greet")
-    assert says in str(broken_policies()["greet"])
+    assert message in str(broken_policies()["greet"])
 
 
 def test_a_duplicate_policy_name_is_refused(bring: Bring) -> None:
@@ -305,8 +305,8 @@ def test_an_event_type_of_a_package_is_read_sealed_and_summarized(bring: Bring, 
     """A field with a name of the envelope has its own column, and fields without a column are JSON."""
     bring("sayer_a", {"poet.events": {"greet.said": "sayer_a.events:Said"}}, events_py=EVENT)
     data = {"source": "a friend", "how_often": 2**70, "tones": ["high"], "pitches": [0.5], "level": 2}
-    said = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
-    (row,) = summaries_of(tmp_path / "s", [said]).events("greet.said").to_pylist()
+    event = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
+    (row,) = summaries_of(tmp_path / "s", [event]).events("greet.said").to_pylist()
     assert row == {
         "position": 1,
         "event_id": "e",

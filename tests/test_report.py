@@ -83,7 +83,7 @@ def test_a_report_is_accessible(page: str, tmp_path: Path) -> None:
         browser.set_viewport_size({"width": 360, "height": 740})
         assert browser.evaluate("document.documentElement.scrollWidth") <= 360
         assert set(requested) == {file.as_uri()}
-        assert [said for said in browser.complaints if "axe" not in said] == []
+        assert [message for message in browser.complaints if "axe" not in message] == []
 
 
 def test_the_same_log_gives_the_same_report(folder: Path, page: str, tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ def area_by_fractions(current: Floats, reference: Floats) -> float:
         [(Fraction(float(x)), Fraction(1, m)) for x in current]
         + [(Fraction(float(y)), Fraction(-1, n)) for y in reference]
     )
-    apart, area = Fraction(0), Fraction(0)
+    difference, area = Fraction(0), Fraction(0)
     for (here, step), (there, _) in pairwise(steps):
-        apart += step
-        area += abs(apart) * (there - here)
+        difference += step
+        area += abs(difference) * (there - here)
     return float(area)
 
 

@@ -30,8 +30,8 @@ def distance(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     """Return the Kolmogorov-Smirnov distance, by its definition."""
     x, y = np.sort(np.asarray(reference)), np.sort(np.asarray(current))
     at = np.union1d(x, y)
-    apart = np.searchsorted(x, at, "right") / x.size - np.searchsorted(y, at, "right") / y.size
-    return float(np.abs(apart).max())
+    differences = np.searchsorted(x, at, "right") / x.size - np.searchsorted(y, at, "right") / y.size
+    return float(np.abs(differences).max())
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -83,13 +83,13 @@ def test_a_plan_by_spark_equals_the_plan_by_duckdb(tmp_path: Path) -> None:
     shop = first_workspace(tmp_path / "shop")
     with Workspace.open(shop) as workspace:
         workspace.log.append(scenario.events(), durable=True)
-    said = [
+    results = [
         CliRunner().invoke(app, ["--workspace", str(shop), "plan", "--format", "json", "--engine", engine])
         for engine in ("duckdb", "spark")
     ]
-    assert [each.exit_code for each in said] == [0, 0]
-    assert said[0].output == said[1].output
-    assert "wasserstein" in said[0].output
+    assert [each.exit_code for each in results] == [0, 0]
+    assert results[0].output == results[1].output
+    assert "wasserstein" in results[0].output
 
 
 def shop_table(session: Any) -> tuple[Any, dict[str, dict[str, Any]], dict[str, Any]]:
@@ -134,10 +134,10 @@ def test_each_group_is_answered_as_without_spark(session: Any, tmp_path: Path) -
         assert found["tuesday", "age"]["drifted"]
         cited = record(workspace, answers, by=["day"])
         workspace.flush()
-        told: dict[str, Any] = {each.event.id: each.event.data for each in workspace.log.read()}
+        logged: dict[str, Any] = {each.event.id: each.event.data for each in workspace.log.read()}
     assert len(cited) == len(found)
     for (day, name), result in cited.items():
-        recorded = told[result.execution_id]
+        recorded = logged[result.execution_id]
         assert (recorded.feature, recorded.drifted) == (name, found[day, name]["drifted"])
         assert recorded.profile.n_reference == 4000
         assert "wasserstein/raw" in recorded.scores or name == "plan"

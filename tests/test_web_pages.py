@@ -59,13 +59,13 @@ def test_the_inbox_records_labels(client: Served) -> None:
     data = {"form_token": token, "label": "false", "reason": "deployment", "following": "1"}
     response = client.post("/executions/2", data=data)
     assert response.headers["location"] == "/inbox?at=1&noted=false"
-    said = client.logged_events()[-1]
-    assert (said.type, said.data.execution_id, said.data.reason) == (
+    label = client.logged_events()[-1]
+    assert (label.type, label.data.execution_id, label.data.reason) == (
         "drift.false_positive",
         "x2",
         "deployment",
     )
-    assert said.source == client.state.workspace.who
+    assert label.source == client.state.workspace.who
     client.post("/executions/1", data={"form_token": token, "label": "real"})
     assert "Inbox is empty" in text_of(client, "/inbox")
     assert "drift.validation" in text_of(client, "/executions/1")
