@@ -228,7 +228,7 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
     answers = [detect(number, feature="age").drifted for number in range(-1, 7)]
     assert answers == [number > 2 for number in range(-1, 7)]
     (tally,) = registry.tallies()
-    assert str(tally) == "8 compared, 3 differ (2 quieter, 1 louder), 0 failed"
+    assert str(tally) == "8 compared, 3 differ (2 fewer alerts, 1 more alerts), 0 failed"
     assert {witness.feature for witness in tally.witnesses} == {"age"}
     other = Registry(registry.generated)
     other.policy("detect_drift")(3)
