@@ -19,6 +19,8 @@ ROOT: Final = Path(__file__).parents[1]
 CHECKED: Final = (
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs",
     "templates",
     "benchmarks",

@@ -153,19 +153,22 @@ def test_the_last_override_of_a_rule_counts(tmp_path: Path) -> None:
     assert next(rule for rule in amended.rules if rule.id == "fast").status == "adopted"
 
 
-def test_the_fields_of_the_overrides_file_keep_their_names(tmp_path: Path) -> None:
-    """Files of earlier releases are read, and earlier releases read new files."""
-    entry = {"policy": WINDOW, "rule": "fast", "word": "veto", "kind": "band", "condition": None}
+def test_the_overrides_file_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    """The next override rewrites it with the names of this release."""
+    entry = {"policy": WINDOW, "rule": "held-fast", "word": "veto", "kind": "band", "condition": None}
     entry |= {"parameters": None, "who": "user/ana", "when": "1", "why": ""}
     path = tmp_path / "pins.json"
     path.write_text(json.dumps({"format": 1, "words": [entry]}), encoding="utf-8")
     (stored,) = read_overrides(tmp_path)
-    assert (stored.action, stored.rule) == ("veto", "fast")
+    assert (stored.action, stored.rule) == ("veto", "candidate-fast")
     released = Override(policy=WINDOW, rule="fast", action="release", who="user/ana", when="2")
     append(tmp_path, [released])
-    words = json.loads(path.read_bytes())["words"]
-    assert words[0] == entry
-    assert words[1]["word"] == "release"
+    del entry["word"]
+    document = json.loads(path.read_bytes())
+    assert document.keys() == {"format", "overrides"}
+    assert document["format"] == 2
+    assert document["overrides"][0] == entry | {"action": "veto", "rule": "candidate-fast"}
+    assert document["overrides"][1]["action"] == "release"
 
 
 def test_a_damaged_overrides_file_is_an_error(tmp_path: Path) -> None:
@@ -310,7 +313,7 @@ def test_the_commands_of_the_review_page_run(tmp_path: Path) -> None:
     assert "looser, on every input: uses fewer points" in diff
     poet("release", WINDOW, "window")
     poet("veto", "generate_alerts", "useless-latency_p50")
-    assert json.loads(poet("--json", "pins"))[0]["word"] == "veto"
+    assert json.loads(poet("--json", "pins"))[0]["action"] == "veto"
     assert run(folder, "pin", WINDOW, "window", "window")[0] == 2
     (folder / "generated" / f"{WINDOW}_v2.py").write_text("# gone\n", encoding="utf-8")
     assert run(folder, "verify", WINDOW, "2")[0] == 1

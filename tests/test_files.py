@@ -28,7 +28,7 @@ from pathlib import Path
 from poet_runtime.files import FileLock
 held = FileLock(Path(sys.argv[1]))
 held.acquire()
-print("candidate", flush=True)
+print("held", flush=True)
 sys.stdin.read()
 held.release()
 """

@@ -63,18 +63,17 @@ def test_extreme_reports_of_one_source_do_not_change_a_cost(tmp_path: Path) -> N
     assert costs_of(tmp_path, plausible + extreme)["miss"] == 3.0
 
 
-@pytest.mark.parametrize("costs", [{"miss": 0.0}, {"within": 0.5}, {"unit_usd": -1.0}])
+@pytest.mark.parametrize("costs", [{"miss": 0.0}, {"max_adjustment_factor": 0.5}, {"unit_usd": -1.0}])
 def test_invalid_costs_are_rejected_by_their_name_in_the_configuration(costs: dict[str, float]) -> None:
     """Costs are positive, and the largest adjustment is at least 1."""
     with pytest.raises(ValueError, match=rf"costs\.{next(iter(costs))} must be"):
         msgspec.convert(costs, Costs)
 
 
-def test_the_largest_adjustment_keeps_its_name_in_documents() -> None:
-    """Logs and manifests of earlier versions contain `within`."""
+def test_the_largest_adjustment_is_part_of_documents() -> None:
+    """Manifests contain every cost."""
     document = LearnConfiguration(costs=Costs(max_adjustment_factor=3.0)).as_document()
-    assert document["costs"] == msgspec.to_builtins(Costs()) | {"within": 3.0}
-    assert list(msgspec.to_builtins(Costs()))[-1] == "within"
+    assert document["costs"] == msgspec.to_builtins(Costs()) | {"max_adjustment_factor": 3.0}
 
 
 def retrained(number: int, after: float) -> Event:

@@ -208,8 +208,8 @@ def with_criteria(*criteria: dict[str, object], min_votes: int = 1) -> Decisions
 
 KS = {"statistic": "ks", "scale": "absolute", "direction": "above", "threshold": 0.1}
 MALFORMED = [
-    (with_criteria(), "agree is 1 of 0 criteria"),
-    (with_criteria(KS, min_votes=2), "agree is 2 of 1 criteria"),
+    (with_criteria(), "min_votes is 1 of 0 criteria"),
+    (with_criteria(KS, min_votes=2), "min_votes is 2 of 1 criteria"),
     (with_criteria(KS | {"threshold": float("nan")}), "the threshold of ks is nan, expected a finite number"),
     (with_criteria(KS | {"statistic": "mmd"}), "Invalid enum value 'mmd'"),
     (with_criteria(KS | {"treshold": 1.0}), "unknown field `treshold`"),

@@ -59,10 +59,10 @@ NAMES = (
 RENDERED = {"source", "source_sha256", "template_sha256", "compiler"}
 
 
-def unpacked(folder: Path) -> Path:
-    """Unpack the old workspace into a new folder, as its release left it."""
+def unpacked(folder: Path, archive_file: Path = ARCHIVE) -> Path:
+    """Unpack an old workspace into a new folder, as its release left it."""
     folder.mkdir()
-    with lzma.open(ARCHIVE) as content, tarfile.open(fileobj=content) as archive:
+    with lzma.open(archive_file) as content, tarfile.open(fileobj=content) as archive:
         archive.extractall(folder, filter="data")
     (folder / "templates").mkdir()
     return folder

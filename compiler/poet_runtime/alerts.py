@@ -22,6 +22,13 @@ Results = tuple[DriftResult, ...]
 def drifted(results: Iterable[DriftResult]) -> Results:
     """Return the results that drifted, in an order that depends only on their content.
 
+    >>> from poet_runtime.alerts import drifted
+    >>> from poet_runtime.results import DriftResult
+    >>> one = DriftResult(drifted=True, score=0.4, threshold=0.1, test="ks/raw/absolute", feature="age")
+    >>> other = DriftResult(drifted=False, score=0.0, threshold=0.1, test="ks/raw/absolute", feature="city")
+    >>> [result.feature for result in drifted([other, one])]
+    ['age']
+
     Raises
     ------
     TypeError
@@ -59,6 +66,11 @@ def to_timestamp(now: Any) -> float | None:
     """Return a time in seconds since 1970. A datetime without a time zone is UTC; None stays None.
 
     NaN and NaT are unknown times and treated like None: they are before no end and within no pause.
+
+    >>> from datetime import datetime
+    >>> from poet_runtime.alerts import to_timestamp
+    >>> to_timestamp(datetime(1970, 1, 2)), to_timestamp(None)
+    (86400.0, None)
 
     Raises
     ------

@@ -28,6 +28,10 @@ def field(context: Any, name: str, default: Any = None) -> Any:
 
     Generated code calls this with names that the dialect cannot check as attributes. From an object it
     returns only data: no private attribute, no method, and nothing of modules, classes and functions.
+
+    >>> from poet_runtime.context import field
+    >>> field({"season": "black_friday"}, "season"), field({}, "season", "none")
+    ('black_friday', 'none')
     """
     if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):
         return default
@@ -44,7 +48,12 @@ def member(context: Any, name: str, default: Any = None) -> Any:
 
 
 def names(value: Any) -> frozenset[str]:
-    """Return the strings in `value`. A single string counts as one element; other types are ignored."""
+    """Return the strings in `value`. A single string counts as one element; other types are ignored.
+
+    >>> from poet_runtime.context import names
+    >>> names("price"), sorted(names(["price", 3, "city"])), names(None)
+    (frozenset({'price'}), ['city', 'price'], frozenset())
+    """
     if isinstance(value, str):
         return frozenset({value})
     if not isinstance(value, Iterable):

@@ -11,6 +11,10 @@ def has_recent_incident(model_context: Any, within_days: float) -> bool:
 
     `recent_incidents` is the number of incidents. `days_since_incident`, if given, is the age of the latest
     one in days. An incident older than `within_days` does not count.
+
+    >>> from poet_runtime.strategy import has_recent_incident
+    >>> has_recent_incident({"recent_incidents": 1, "days_since_incident": 9}, within_days=7)
+    False
     """
     if _number(field(model_context, "recent_incidents"), 0.0) <= 0.0:
         return False
@@ -19,7 +23,12 @@ def has_recent_incident(model_context: Any, within_days: float) -> bool:
 
 
 def rate(model_context: Any) -> float:
-    """Return the historical drift rate, or infinity if unknown: then the model does not count as stable."""
+    """Return the historical drift rate, or infinity if unknown: then the model does not count as stable.
+
+    >>> from poet_runtime.strategy import rate
+    >>> rate({"historical_drift_rate": 0.02}), rate({})
+    (0.02, inf)
+    """
     found = _number(field(model_context, "historical_drift_rate"), math.inf)
     return found if found >= 0.0 else math.inf
 
@@ -28,6 +37,10 @@ def top_features(model_context: Any, first: frozenset[str], top: int) -> tuple[s
     """Return up to `top` of the model's features: those in `first`, then the others, each sorted by name.
 
     If the context names no features, the features in `first` are used.
+
+    >>> from poet_runtime.strategy import top_features
+    >>> top_features({"features": ["city", "age", "price"]}, frozenset({"price"}), 2)
+    ('price', 'age')
     """
     own = names(field(model_context, "features")) or first
     return tuple(sorted(own, key=lambda name: (name not in first, name))[:top])

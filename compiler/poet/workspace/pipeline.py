@@ -102,7 +102,7 @@ class Plan:
         return tuple(rule for each in self._offered for rule in each.with_status("adopted", "pinned"))
 
     @property
-    def held(self) -> tuple[Rule, ...]:
+    def candidates(self) -> tuple[Rule, ...]:
         """Return the candidates without enough evidence, nearest to adoption first in each policy."""
         return tuple(
             rule for each in self.policies for rule in each.decisions.rules if rule.status == "candidate"

@@ -139,13 +139,24 @@ def verify(
         again = _learned(
             manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
         )
-    rendered = render(again).source.encode()
+    if found := _difference(documents.encode(manifest.decisions), documents.encode(_as_read(again))):
+        return found
+    module = render(again)
+    rendered = module.source.encode()
     published = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
-    return (
-        _difference(documents.encode(manifest.decisions), documents.encode(again))
-        or _difference(published, rendered)
-        or _difference_on_disk(generated / f"{module_name(policy, number)}.py", manifest, rendered)
-    )
+    found = _difference(published, rendered)
+    if found and module.template_sha256 != manifest.template_sha256:
+        return (
+            f"the decisions of version {number} are equal, but other templates rendered it; run "
+            f"`poet upgrade`, then verify again\n{found}"
+        )
+    path = generated / f"{module_name(policy, number)}.py"
+    return found or _difference_on_disk(path, manifest, rendered)
+
+
+def _as_read(decisions: Decisions) -> Decisions:
+    """Return decisions as a reader of their manifest has them: an integer in a field of floats is a float."""
+    return msgspec.json.decode(msgspec.json.encode(decisions), type=Decisions)
 
 
 def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:

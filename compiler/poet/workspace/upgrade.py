@@ -429,11 +429,16 @@ def require_current(generated: Path, policy: str, number: int) -> None:
     except PublishError:
         return  # it cannot run in any release
     path = generated / f"{policy}_v{number}.py"
+    if found := incompatibility(source):
+        raise PublishError(f"{path} {found}: another release wrote it; run `poet upgrade`")
+
+
+def incompatibility(source: bytes) -> str:
+    """Return why a module of another release cannot run in this one, as a predicate; empty if it can."""
     if missing := missing_import(source):
-        raise PublishError(
-            f"{path} imports {missing}, which this release does not have: another release wrote it; "
-            "run `poet upgrade`"
-        )
+        return f"imports {missing}, which this release does not have"
+    former = former_names.in_module(source)
+    return f"uses the name {former!r}, which this release replaced" if former else ""
 
 
 def missing_import(source: bytes) -> str:

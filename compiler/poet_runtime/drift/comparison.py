@@ -219,6 +219,12 @@ def compare(
     seconds, one per row. ``context["period"]`` is the length of the season in seconds; a prepared reference
     keeps the period it was prepared with.
 
+    >>> from poet_runtime.drift import above, compare
+    >>> samples = compare([9.0, 9.5, 10.0], [1.0, 2.0, 3.0, 4.0], feature="age")
+    >>> result = samples.decide("numeric", above("ks", "raw", "absolute", 0.5))
+    >>> result.drifted, result.score, result.test
+    (True, 1.0, 'ks/raw/absolute')
+
     Raises
     ------
     SampleError

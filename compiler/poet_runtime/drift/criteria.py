@@ -70,6 +70,10 @@ class Reading:
 def above(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
     """Return a criterion that holds for a value above a threshold.
 
+    >>> from poet_runtime.drift import above
+    >>> above("wasserstein", "raw", "null_q90", 1.7).test
+    'wasserstein/raw/null_q90'
+
     Raises
     ------
     SampleError
@@ -81,6 +85,10 @@ def above(statistic: str, preparation: str, scale: str, threshold: float) -> Cri
 def below(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
     """Return a criterion that holds for a value below a threshold, for example a p-value.
 
+    >>> from poet_runtime.drift import below
+    >>> below("ks", "raw", "p_value", 0.05).holds(0.01)
+    True
+
     Raises
     ------
     SampleError
@@ -90,7 +98,13 @@ def below(statistic: str, preparation: str, scale: str, threshold: float) -> Cri
 
 
 def read_score(score: Score, scale: str) -> float:
-    """Return the value of a score on a scale; NaN if the score has no such value."""
+    """Return the value of a score on a scale; NaN if the score has no such value.
+
+    >>> from poet_runtime.drift import read_score
+    >>> from poet_runtime.results import Score
+    >>> read_score(Score(statistic=0.3, p_value=0.02), "p_value")
+    0.02
+    """
     if scale == "absolute":
         return score.statistic
     if scale == "p_value":

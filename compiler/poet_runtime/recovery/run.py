@@ -373,6 +373,11 @@ def _named(table: Any) -> Any:
 def prepare(data: Any, monitor: Callable[[Any], Any] | None, context: Any, *, version: int) -> Run:
     """Measure `data` and return the run of `monitor`.
 
+    >>> from poet_runtime.recovery import prepare
+    >>> outcome = prepare({"age": [1, 2]}, lambda data: sum(data["age"]), {}, version=1).full()
+    >>> outcome.results, outcome.strategy, outcome.rows
+    (3, 'full', 2)
+
     Parameters
     ----------
     data

@@ -65,24 +65,10 @@ BAD = (
         "The two thresholds are equal today, but the next version may change one of them.",
         TABLE,
         (
+            ('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),
             (
-                (
-                    '            above("wasserstein", "deseasonalized", "null_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
-                ),
-                "",
-            ),
-            (
-                (
-                    '            above("mean_absolute_difference", "raw", "null_q90", '
-                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
-                ),
-                (
-                    '            above("mean_absolute_difference", "deseasonalized", "null_q90", '
-                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
-                    '            above("wasserstein", "raw", "null_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
-                ),
+                '"mean_absolute_difference",\n                "raw",',
+                '"mean_absolute_difference",\n                "deseasonalized",',
             ),
         ),
     ),
