@@ -38,7 +38,7 @@ def test_no_benchmark_deletes_results_of_another(tmp_path: Path) -> None:
 
 
 def test_a_saved_measurement_stays_in_the_history(tmp_path: Path) -> None:
-    """The newest results replace the earlier ones; the history keeps both, with commit and machine."""
+    """The newest results replace the earlier ones, and the history has both with commit and machine."""
     for found in (4.0, 3.0):
         save(
             "call",
@@ -55,8 +55,8 @@ def test_a_saved_measurement_stays_in_the_history(tmp_path: Path) -> None:
     assert "no measurement" in history.trend(lines, "log")
 
 
-def test_the_history_has_what_the_page_shows() -> None:
-    """The history has each result on the page; names may have changed since."""
+def test_the_history_has_the_results_of_the_page() -> None:
+    """The values are equal; their names may have changed since."""
     lines = history.read()
     for path in RESULTS.glob("*.json"):
         figures = history.figures_of(json.loads(path.read_text(encoding="utf-8")))
