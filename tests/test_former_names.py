@@ -304,9 +304,9 @@ def test_an_earlier_client_may_send_over_http(tmp_path: Path) -> None:
         ]
         kind = {"content-type": "application/cloudevents-batch+json"}
         assert client.post("/v1/events", json=batch, headers=kind).status_code == 200
-        execution, begun = client.held()
+        execution, started = client.logged_events()
     assert execution.data.test == "wasserstein/deseasonalized/null_q90"
-    assert (begun.type, begun.data.epoch) == ("learning.epoch_started", 2)
+    assert (started.type, started.data.epoch) == ("learning.epoch_started", 2)
 
 
 # Logs -----------------------------------------------------------------------------------------------------
