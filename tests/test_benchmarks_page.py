@@ -1,4 +1,4 @@
-"""docs/benchmarks.md is made of the saved results only."""
+"""Tests that docs/benchmarks.md contains only the saved results."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from benchmarks.results import RESULTS, Row, load, save
 
 
 def test_the_page_follows_from_the_results() -> None:
-    """`python benchmarks/page.py` writes the page; numbers are never edited."""
+    """`python benchmarks/page.py` writes the page, so its numbers are never edited."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_the_figures_follow_from_the_results() -> None:
-    """`python benchmarks/page.py` writes the figures as well."""
+    """`python benchmarks/page.py` writes the figures, too."""
     for name, picture in pictures(json.loads((RESULTS / "peers.json").read_text(encoding="utf-8"))).items():
         assert (PAGE.parent / "images" / name).read_text(encoding="utf-8") == picture
 
@@ -38,7 +38,7 @@ def test_no_benchmark_deletes_results_of_another(tmp_path: Path) -> None:
 
 
 def test_a_saved_measurement_stays_in_the_history(tmp_path: Path) -> None:
-    """The newest results replace the earlier ones; the history keeps both, with commit and machine."""
+    """The newest results replace the earlier ones, and the history has both with commit and machine."""
     for found in (4.0, 3.0):
         save(
             "call",
@@ -55,8 +55,8 @@ def test_a_saved_measurement_stays_in_the_history(tmp_path: Path) -> None:
     assert "no measurement" in history.trend(lines, "log")
 
 
-def test_the_history_has_what_the_page_shows() -> None:
-    """The history has each result on the page; names may have changed since."""
+def test_the_history_has_the_results_of_the_page() -> None:
+    """The values are equal; their names may have changed since."""
     lines = history.read()
     for path in RESULTS.glob("*.json"):
         figures = history.figures_of(json.loads(path.read_text(encoding="utf-8")))

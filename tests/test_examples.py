@@ -1,4 +1,4 @@
-"""Examples with ``>>>`` in docstrings and on pages: each runs by itself and prints what is shown."""
+"""Tests that run the ``>>>`` examples in docstrings and on pages and compare their output."""
 
 import ast
 import doctest
@@ -17,9 +17,9 @@ SOURCES = sorted((ROOT / "compiler").rglob("*.py"))
 PAGES = [
     page
     for page in sorted((ROOT / "docs").rglob("*.md"))
-    if page.parent.name != "reference"  # from docstrings
+    if page.parent.name != "reference"  # generated from docstrings
 ]
-WITH_EXAMPLES = (  # modules of which every public function shows its use
+WITH_EXAMPLES = (  # modules in which every public function has an example
     "poet.stats",
     "poet.events.units",
     "poet_runtime.context",
@@ -43,7 +43,7 @@ FINDER = doctest.DocTestFinder(exclude_empty=True)
 
 
 def modules() -> list[str]:
-    """Return the modules that have examples, found without importing the others."""
+    """Return the modules that have examples, without importing any module."""
     found = [
         ".".join(path.relative_to(ROOT / "compiler").with_suffix("").parts)
         for path in SOURCES
@@ -53,7 +53,7 @@ def modules() -> list[str]:
 
 
 def run(tests: list[doctest.DocTest]) -> int:
-    """Run examples and return how many there are; the first one that fails raises its own error."""
+    """Run examples and return their number; the first failure raises an error."""
     runner = doctest.DebugRunner(optionflags=doctest.ELLIPSIS)
     for test in tests:
         try:
@@ -68,13 +68,13 @@ def run(tests: list[doctest.DocTest]) -> int:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_examples_in_docstrings_are_true(name: str) -> None:
-    """Each docstring by itself: a reader copies one."""
+def test_examples_in_docstrings_are_correct(name: str) -> None:
+    """Each docstring runs separately, because readers copy a single one."""
     module: ModuleType = importlib.import_module(name)
     assert run([test for test in FINDER.find(module, globs={}) if test.examples]) > 0
 
 
-def test_examples_on_pages_are_true() -> None:
+def test_examples_on_pages_are_correct() -> None:
     """Each page is one session. `tests/test_site.py` lists the tests that run blocks without a prompt."""
     parser = doctest.DocTestParser()
     sessions = {page: "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))) for page in PAGES}
@@ -87,8 +87,8 @@ def test_examples_on_pages_are_true() -> None:
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_public_functions_show_their_use(name: str) -> None:
-    """A front door's function without an example has to be listed above with a reason."""
+def test_public_functions_have_examples(name: str) -> None:
+    """Exceptions are listed above."""
     module = importlib.import_module(name)
     for public in set(public_names(module)) - NOT_CALLED_DIRECTLY:
         value = getattr(module, public)
@@ -97,7 +97,7 @@ def test_public_functions_show_their_use(name: str) -> None:
 
 
 def test_examples_are_in_docstrings() -> None:
-    """A prompt in a comment or in another text would never run."""
+    """An example in a comment or in other text would never run."""
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
         if ">>> " not in text:

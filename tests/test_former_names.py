@@ -1,4 +1,4 @@
-"""Documents of earlier releases: their names are converted when they are read, everywhere in the same way."""
+"""Tests that names in documents of earlier releases are converted when the documents are read."""
 
 import hashlib
 import json
@@ -202,7 +202,7 @@ def test_every_former_name_is_converted_once(what: str) -> None:
 @pytest.mark.parametrize("what", CONVERSIONS)
 @pytest.mark.parametrize("content", [{}, {"a": {"own_q90": 1, "word": 2}, "held": ["held-a"], "n": None}])
 def test_unknown_content_is_unchanged(what: str, content: dict[str, Any]) -> None:
-    """Former names count only where a document had them. Manifests and overrides get their format."""
+    """Former names are converted only where a document had them. Manifests and overrides get their format."""
     convert, _, present = CONVERSIONS[what]
     stated = {"format": 2} if what in ("a manifest", "pins and vetoes") else {}
     assert convert(content) == content | stated
@@ -212,14 +212,14 @@ def test_unknown_content_is_unchanged(what: str, content: dict[str, Any]) -> Non
 
 
 def test_a_field_under_both_names_keeps_the_present_one() -> None:
-    """In either order."""
+    """The order of the two fields does not matter."""
     both = {"max_adjustment_factor": 3.0, "within": 2.0}
     for fields in (both, dict(reversed(both.items()))):
         assert former_names.cost_names(fields) == {"max_adjustment_factor": 3.0}
 
 
-def test_converted_rules_are_in_the_order_of_their_ids() -> None:
-    """``held-`` came after ``features``; ``candidate-`` comes before it."""
+def test_converted_rules_are_sorted_by_their_new_ids() -> None:
+    """``held-`` is sorted after ``features``, and ``candidate-`` before it."""
     rules = [{"id": "a"}, {"id": "features"}, {"id": "held-z"}]
     found = former_names.decisions({"rules": rules})["rules"]
     assert [rule["id"] for rule in found] == ["a", "candidate-z", "features"]
@@ -232,7 +232,7 @@ def test_converted_rules_are_in_the_order_of_their_ids() -> None:
     ("line", "name"),
     [
         ('above("roughness", "raw", "own_q90", 1.7)', "roughness"),
-        ('above("wasserstein", "deseasonalised", "null_q90", 1.7)', "deseasonalised"),
+        ('above("wasserstein", "deseasonalised", "null_q90", 1.7)', "deseasonalised"),  # language: keep
         ('below("ks", "raw", "own_sd", 1.7)', "own_sd"),
         ("samples.decide('numeric', agree=1)", "agree"),
         ('above("wasserstein", "deseasonalized", "null_q90", 1.7)', ""),
@@ -243,13 +243,13 @@ def test_converted_rules_are_in_the_order_of_their_ids() -> None:
     ],
 )
 def test_a_call_of_the_runtime_with_a_former_name_is_found(line: str, name: str) -> None:
-    """A feature of that name, a comment, and a module that does not compile are not."""
+    """Features with such a name, comments, and modules that do not compile are not reported."""
     assert former_names.in_module(f"found = {line}\n".encode()) == name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "generated").glob("*.py")), ids=lambda path: path.stem)
 def test_modules_of_this_release_have_no_former_name(path: Path) -> None:
-    """A false positive would refuse to run a module."""
+    """The runtime would refuse to run a module with a false positive."""
     assert former_names.in_module(path.read_bytes()) == ""
 
 
@@ -257,14 +257,14 @@ def test_modules_of_this_release_have_no_former_name(path: Path) -> None:
 
 
 def made_and_parsed(type_: str, data: dict[str, Any]) -> list[Event]:
-    """Return an event on both ways into a log."""
+    """Return an event that is made by `make` and one that is parsed."""
     fields: dict[str, Any] = {"source": "poet", "id": "e1", "time": 1.7e9}
     text = {"type": type_, "data": data, "source": "poet", "id": "e1", "time": "2023-11-14T22:13:20Z"}
     return [make(type_, data, **fields), parse(json.dumps(text))]
 
 
 def test_an_execution_of_an_earlier_client_is_understood() -> None:
-    """Its envelope stays as it was sent."""
+    """The recorded envelope keeps the former names."""
     present = execution_payload(recorded())
     (expected, _) = made_and_parsed("execution.recorded", present)
     for event in made_and_parsed("execution.recorded", recorded(team="blue")):
@@ -275,7 +275,7 @@ def test_an_execution_of_an_earlier_client_is_understood() -> None:
 
 
 def test_the_start_of_learning_of_an_earlier_client_is_understood() -> None:
-    """With its type, and without the field's former name among the unknown ones."""
+    """The type is converted, and the former name is not listed as an unknown field."""
     for event in made_and_parsed("learning.begun", {"page": 3, "more": 1}):
         assert event.type == "learning.epoch_started"
         assert event.data.epoch == 3  # type: ignore[attr-defined]
@@ -284,7 +284,7 @@ def test_the_start_of_learning_of_an_earlier_client_is_understood() -> None:
 
 
 def test_an_invalid_value_of_an_earlier_client_is_refused() -> None:
-    """As under its present name."""
+    """The error has the present name of the field."""
     with pytest.raises(EventError, match=r"epoch: expected `int` >= 2"):
         make("learning.begun", {"page": 0})
     with pytest.raises(EventError, match="null_q90"):
@@ -293,8 +293,8 @@ def test_an_invalid_value_of_an_earlier_client_is_refused() -> None:
         parse('{"type": "learning.begun", "data": [1]}')
 
 
-def test_an_earlier_client_may_send_by_http(tmp_path: Path) -> None:
-    """The intake converts names as `emit` does."""
+def test_an_earlier_client_may_send_over_http(tmp_path: Path) -> None:
+    """The server converts names like `emit`."""
     with served(tmp_path / "ws") as client:
         batch = [
             {"specversion": "1.0", "id": "x1", "source": "poet", "type": "execution.recorded"}
@@ -304,9 +304,9 @@ def test_an_earlier_client_may_send_by_http(tmp_path: Path) -> None:
         ]
         kind = {"content-type": "application/cloudevents-batch+json"}
         assert client.post("/v1/events", json=batch, headers=kind).status_code == 200
-        execution, begun = client.held()
+        execution, started = client.logged_events()
     assert execution.data.test == "wasserstein/deseasonalized/null_q90"
-    assert (begun.type, begun.data.epoch) == ("learning.epoch_started", 2)
+    assert (started.type, started.data.epoch) == ("learning.epoch_started", 2)
 
 
 # Logs -----------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def stored_by_an_earlier_release(event: Event) -> Event:
 
 
 def test_an_old_log_is_searched_and_counted_under_present_names(tmp_path: Path) -> None:
-    """By either name of a type."""
+    """A search accepts both names of a type."""
     begun = stored_by_an_earlier_release(make("learning.begun", {"page": 2}, id="b"))
     with filled_log(tmp_path, [begun, validation(1)]) as log:
         for type_ in ("learning.epoch_started", "learning.begun"):
@@ -332,7 +332,7 @@ def test_an_old_log_is_searched_and_counted_under_present_names(tmp_path: Path) 
 
 
 def test_old_executions_have_the_columns_of_new_ones(tmp_path: Path) -> None:
-    """Every table of the segments is the same."""
+    """All tables of the segments are equal."""
     lines = [json.loads(line) for line in DEMO.read_bytes().splitlines()[:40]]
     former = [parse(json.dumps(line)) for line in lines]
     present = [
@@ -352,7 +352,7 @@ def test_old_executions_have_the_columns_of_new_ones(tmp_path: Path) -> None:
 
 
 def test_segments_of_an_earlier_release_are_sealed_again(tmp_path: Path) -> None:
-    """Their columns have other names; the log has everything."""
+    """Their columns have former names, and the log contains all of their content."""
     folder = tmp_path / "segments"
     with filled_log(tmp_path / "log", [make("execution.recorded", recorded(), id="x1")]) as log:
         seal(log, folder)
@@ -369,7 +369,7 @@ def test_segments_of_an_earlier_release_are_sealed_again(tmp_path: Path) -> None
 
 
 def test_the_log_of_this_repository_is_that_of_an_earlier_release(tmp_path: Path) -> None:
-    """It is not rewritten: its digests are those in manifests, and its events have present names."""
+    """The log is not rewritten, so manifests keep its digests, and its events are read with present names."""
     assert FORMER.search(DEMO.read_text())
     expected = hashlib.sha256().digest()
     with open_log(tmp_path) as log:
@@ -388,7 +388,7 @@ def test_the_log_of_this_repository_is_that_of_an_earlier_release(tmp_path: Path
 
 
 def test_a_manifest_of_an_earlier_release_is_read() -> None:
-    """Its decisions are those of this release's manifest."""
+    """The decisions equal those of this release's manifest."""
     path = ROOT / "generated" / "detect_drift_v2.json"
     content = path.read_bytes()
     present = decode_manifest(content, path)
@@ -419,7 +419,7 @@ def test_a_manifest_of_an_earlier_release_is_read() -> None:
 
 
 def test_counts_of_a_shadow_of_both_releases_are_added(tmp_path: Path) -> None:
-    """One file has the lines of both."""
+    """One file may contain lines of both releases."""
     named = {"policy": "detect_drift", "version": 2, "sha256": "a", "champion": 1}
     lines = (named | TALLY | {"witnesses": TALLY["witnesses"][:1]}, named | {"compared": 4, "more_alerts": 3})  # type: ignore[index]
     (tmp_path / "shadow.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -438,14 +438,14 @@ def test_counts_of_a_shadow_of_both_releases_are_added(tmp_path: Path) -> None:
     ],
 )
 def test_costs_are_read_under_both_names(tmp_path: Path, costs: str, factor: float) -> None:
-    """The present name wins."""
+    """The present name takes precedence."""
     path = tmp_path / "poet.toml"
     path.write_text(initial_text(start="ks").replace("max_adjustment_factor = 2.0", costs))
     assert read_configuration(path).learn.costs.max_adjustment_factor == factor
 
 
 def test_an_unknown_cost_is_still_refused(tmp_path: Path) -> None:
-    """Also next to a former name, whose value is checked too."""
+    """A former name next to it makes no difference, and its value is checked, too."""
     path = tmp_path / "poet.toml"
     path.write_text("[costs]\nwithin = 2.0\nwithout = 1.0\n")
     with pytest.raises(WorkspaceError, match="without"):

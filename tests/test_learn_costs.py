@@ -1,4 +1,4 @@
-"""Estimated costs of a miss, a false alarm and a run; soft votes from actions."""
+"""Tests of estimated costs of a miss, a false alarm and a run, and of soft votes from actions."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def test_costs_without_reports_are_the_configured_ones(tmp_path: Path) -> None:
     assert costs_of(tmp_path, []) == {"miss": 3.0, "false_alarm": 1.0, "run": 0.001}
 
 
-def test_few_reports_change_nothing_and_many_do(tmp_path: Path) -> None:
+def test_few_reports_change_no_cost_and_many_do(tmp_path: Path) -> None:
     """The configured cost has the weight of ten reports."""
     few = reports(VALUE, 9, drift_catch="drift-1", prevented_loss=500, monitoring_cost=1)
     many = reports(VALUE, 30, drift_catch="drift-1", prevented_loss=500, monitoring_cost=1)

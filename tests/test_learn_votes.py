@@ -1,4 +1,4 @@
-"""Votes: one per source and execution, capped bursts, disagreement."""
+"""Tests of votes: one per source and execution, capped bursts, and disagreement."""
 
 from typing import Any
 

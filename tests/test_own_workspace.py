@@ -1,4 +1,4 @@
-"""The versions of this repository follow from its feedback log, with equal bytes."""
+"""Tests that the versions of this repository follow from its feedback log, with equal bytes."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_every_generated_file_follows_from_its_manifest() -> None:
     assert check_generated(GENERATED, render_in(ROOT / "templates")) == []
 
 
-def test_something_was_learned() -> None:
+def test_the_demo_has_a_learned_version() -> None:
     """The demo teaches at least one version."""
     assert ("detect_drift", 2) in LEARNED
 

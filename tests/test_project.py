@@ -1,4 +1,4 @@
-"""The files that describe the project itself: each names what exists, and what is generated is current."""
+"""Tests of the files that describe the project: what they name exists, and generated pages are current."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ def targets() -> set[str]:
 
 
 def navigation(part: Any) -> set[str]:
-    """Return the pages that a part of the site's navigation leads to."""
+    """Return the pages that a part of the site's navigation links to."""
     if isinstance(part, str):
         return {part}
     entries = part.values() if isinstance(part, dict) else part
@@ -34,7 +34,7 @@ def navigation(part: Any) -> set[str]:
 
 
 def test_commands_in_contributing_exist() -> None:
-    """Every `make` target, and every module that is run with `python -m`."""
+    """The test covers every `make` target and every module that is run with `python -m`."""
     text = CONTRIBUTING + (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
     made = set(re.findall(r"(?<!\w)make ([a-z]+)", text))
     assert {"test", "check", "coverage", "reference", "wheel"} <= made
@@ -49,21 +49,21 @@ def test_commands_in_contributing_exist() -> None:
     "page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/versioning.md"]
 )
 def test_paths_on_a_page_exist(page: str) -> None:
-    """Paths in the text, of files and folders; `<policy>` stands for any policy."""
+    """Paths are files or folders, and `<policy>` stands for any policy."""
     text = (ROOT / page).read_text(encoding="utf-8").replace("<policy>", "detect_drift")
     for path in PATH.findall(text):
         assert (ROOT / path).exists(), path
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    """A page that the site does not lead to is not found."""
+    """Readers would not find a page without a link."""
     nav = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert navigation(nav) == pages | {"changelog.md"}
 
 
 @pytest.mark.parametrize("record", DECISIONS, ids=lambda record: record.stem)
-def test_a_decision_has_its_parts_and_names_its_modules(record: Path) -> None:
+def test_a_decision_record_has_its_sections_and_names_modules(record: Path) -> None:
     """The number in the title is that of the file; context, decision and consequences follow."""
     text = record.read_text(encoding="utf-8")
     assert re.match(rf"# {int(record.name[:4])}\. ", text)
@@ -75,7 +75,7 @@ def test_a_decision_has_its_parts_and_names_its_modules(record: Path) -> None:
 
 
 def test_the_index_lists_every_decision() -> None:
-    """By number, under its title."""
+    """Decisions are listed by number with their titles."""
     index = (record := DECISIONS[0].parent / "index.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", index, re.MULTILINE)
     assert [(number, file) for number, _, file in listed] == [
@@ -85,8 +85,8 @@ def test_the_index_lists_every_decision() -> None:
         assert (record.parent / file).read_text(encoding="utf-8").startswith(f"# {number}. {title}\n")
 
 
-def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
-    """Unreleased first, then releases with their dates; the parts have the names of that format."""
+def test_the_changelog_has_the_format_of_keep_a_changelog() -> None:
+    """Unreleased changes are first, then releases with dates; sections have the names of that format."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first, *releases = RELEASE.findall(text)
     assert first == "Unreleased"
@@ -100,7 +100,7 @@ def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
 
 
 def test_the_reference_is_current() -> None:
-    """`make reference` writes it; every page follows from the code."""
+    """`make reference` writes the pages from the code."""
     folder = ROOT / "docs" / "reference"
     written = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     stale = [name for name, text in reference.pages().items() if written.pop(name, "") != text]
@@ -109,7 +109,7 @@ def test_the_reference_is_current() -> None:
 
 
 def test_the_reference_does_not_depend_on_the_process() -> None:
-    """No address of an object, and the same bytes in a terminal of another width."""
+    """The bytes are equal for another width of the terminal, and contain no address of an object."""
     script = "from docs import reference; print(''.join(reference.pages().values()), end='')"
     ended = subprocess.run(
         [sys.executable, "-c", script],
@@ -124,13 +124,13 @@ def test_the_reference_does_not_depend_on_the_process() -> None:
 
 
 def test_every_public_name_has_a_typed_use() -> None:
-    """The checkers read the folder; a name that is missing there could lose its type unnoticed."""
+    """Type checkers check the folder; a name that is not used there could lose its type unnoticed."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "typing").glob("*.py"))
     assert [name for name in poet.__all__ if not re.search(rf"\b{name}\b", text.partition("def ")[2])] == []
 
 
-def test_hooks_before_a_commit_are_local() -> None:
-    """They run commands of the checkout and fetch nothing."""
+def test_commit_hooks_are_local() -> None:
+    """Hooks run commands of the checkout and fetch nothing."""
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:
@@ -141,8 +141,8 @@ def test_hooks_before_a_commit_are_local() -> None:
             assert (ROOT / f"{words[1].replace('.', '/')}.py").is_file()
 
 
-def test_hooks_check_what_make_check_checks() -> None:
-    """Except pyright, which is too slow for a commit."""
+def test_commit_hooks_run_the_checks_of_make_check() -> None:
+    """Only pyright is left out, because it is too slow for a commit."""
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
         "hooks"
     ]

@@ -1,4 +1,4 @@
-"""A workspace from before names were changed to the terms of the field: every command works, without loss."""
+"""Tests that a workspace from before the change of names works with every command and is upgraded."""
 
 import json
 import re
@@ -45,13 +45,13 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the old workspace, for tests that do not change its versions."""
+    """Return the unpacked old workspace, for tests that do not change its versions."""
     return unpacked(tmp_path_factory.mktemp("before") / "workspace", ARCHIVE)
 
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Upgrade the old workspace, for tests that only add to it."""
+    """Return an upgraded copy of the old workspace, for tests that only add to it."""
     folder = unpacked(tmp_path_factory.mktemp("upgraded") / "workspace", ARCHIVE)
     done = run(folder, "upgrade")
     assert done.exit_code == 0
@@ -66,8 +66,8 @@ def split(name: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_module_that_cannot_run_asks_for_the_upgrade(before: Path, name: str) -> None:
-    """When it is loaded, verified or validated; not at a call, where a monitor would fail."""
+def test_the_error_of_an_outdated_module_names_the_upgrade(before: Path, name: str) -> None:
+    """The error is raised when the module is loaded or verified, and not by a call of a monitor."""
     policy, number = split(name)
     with pytest.raises(RegistryError, match=rf"{name}\.py cannot be loaded.*run `poet upgrade`"):
         Registry(before / "generated").version(policy, number)
@@ -77,7 +77,7 @@ def test_a_module_that_cannot_run_asks_for_the_upgrade(before: Path, name: str) 
 
 
 def test_everything_else_works_before_the_upgrade(before: Path) -> None:
-    """Commands read the old files, and name the two policies that need it."""
+    """Commands read the old files, and name the two policies that need the upgrade."""
     kept = contents(before / "generated")
     status = run(before, "status")
     assert status.exit_code == 0
@@ -100,7 +100,7 @@ def test_everything_else_works_before_the_upgrade(before: Path) -> None:
 
 
 def test_decisions_are_equal_after_the_mapping(before: Path, upgraded: Path) -> None:
-    """Every field of every manifest; modules that run are not touched."""
+    """Every field of every manifest is equal, and modules that run are not changed."""
     old, new = before / "generated", upgraded / "generated"
     for name in CHANGED:
         was, now = former_names.manifest(manifest(old, name)), manifest(new, name)
@@ -118,8 +118,8 @@ def test_decisions_are_equal_after_the_mapping(before: Path, upgraded: Path) -> 
 
 
 @pytest.mark.parametrize("name", [each for each in (*CHANGED, *SAME) if split(each)[0] in (DRIFT, ALERTS)])
-def test_the_answers_stay(upgraded: Path, name: str) -> None:
-    """The old release wrote its answers down; only the names of statistics differ."""
+def test_answers_are_the_same_after_the_upgrade(upgraded: Path, name: str) -> None:
+    """They equal the recorded answers of the old release, except for the names of statistics."""
     policy, number = split(name)
     words = re.compile("|".join(NAMES))
     was = [
@@ -131,8 +131,8 @@ def test_the_answers_stay(upgraded: Path, name: str) -> None:
     assert len(was) > 100
 
 
-def test_the_log_learns_the_same_versions_again(upgraded: Path) -> None:
-    """Old events, sealed again in new columns, lead to the bytes of the upgraded versions."""
+def test_the_log_gives_the_same_versions_again(upgraded: Path) -> None:
+    """Old events are sealed in new columns and lead to the bytes of the upgraded versions."""
     segments = upgraded / "feedback_log" / "segments"
     assert json.loads((segments / "segments.json").read_bytes())["format"] == 1
     with open_log(upgraded / "feedback_log") as log:
@@ -143,8 +143,8 @@ def test_the_log_learns_the_same_versions_again(upgraded: Path) -> None:
         assert verify(upgraded / "generated", policy, number, known, render) == ""
 
 
-def test_pins_and_vetoes_are_in_force(upgraded: Path, tmp_path: Path) -> None:
-    """Those that a version contains, and one that the next compile applies."""
+def test_pins_and_vetoes_stay_in_force(upgraded: Path, tmp_path: Path) -> None:
+    """Versions contain two of them, and the next compile applies the third."""
     shown = json.loads(run(upgraded, "pins", "--json").stdout)
     assert [(each["action"], each["rule"]) for each in shown] == [
         ("pin", PINNED),
@@ -169,7 +169,7 @@ def test_pins_and_vetoes_are_in_force(upgraded: Path, tmp_path: Path) -> None:
 
 
 def test_counts_of_the_shadow_are_kept(upgraded: Path) -> None:
-    """The shadow's module is the same, so it goes on with its counts."""
+    """The module of the shadow is unchanged, so its counts continue."""
     (tally,) = read_tallies(upgraded / "feedback_log").values()
     assert (tally.compared, tally.fewer_alerts, tally.more_alerts, tally.failed) == (40, 1, 9, 0)
     entry = read_document(upgraded / "generated").policies[DRIFT]
