@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, overload
 from poet.events import Event, make
 from poet.monitor.connection import Options, connect
 from poet.monitor.feedback import Recent
+from poet_runtime.context import Context
 from poet_runtime.errors import MonitorError, PoetError
 from poet_runtime.policies.policy import BUILT_IN, RuntimePolicy, runtime_policy
 from poet_runtime.results import DriftResult
@@ -61,7 +62,7 @@ class PolicyMethods:
             """Return the window length in points; `data_velocity` is in points per hour."""
             ...
 
-        def calculate_feature_importance(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
+        def calculate_feature_importance(self, feature_name: str, context: Context) -> float:
             """Return the importance of a feature in a context."""
             ...
 
