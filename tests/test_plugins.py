@@ -129,7 +129,7 @@ def test_a_template_of_a_package_is_overridden_by_file_name(bring: Bring, tmp_pa
     greeting(bring, "greeter_b")
     first = policy("greet").version_1("plain")
     ours = render(first)
-    assert ours.source.startswith('"""Greet.\n\nVersion 1 of greet, start plain.')
+    assert ours.source.startswith('"""Greet.\n\nVersion 1, preset plain.')
     overrides = tmp_path / "templates"
     overrides.mkdir()
     (overrides / "greet.jinja").write_text(TEMPLATE.replace("NAME", "greeter_b").replace("Greet.", "Hail."))

@@ -97,7 +97,7 @@ def test_a_comment_on_three_rules_shows_change_reason_and_evidence(three_rules: 
     assert "`1.0` → `0.1`" in shown
     assert shown.rstrip().splitlines()[-1].startswith("<sub>unchanged: generate_alerts")
     assert three_rules.index("```diff") > len(shown) / 2
-    assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in three_rules
+    assert "+NEVER_MATTERS_MULTIPLIER: Final = 0.1" in three_rules
 
 
 def test_text_markdown_html_and_json_have_the_same_content(document: PlanDocument, three_rules: str) -> None:
@@ -115,7 +115,7 @@ def test_text_markdown_html_and_json_have_the_same_content(document: PlanDocumen
             assert [each for each in content if each not in rendering] == []
     for rendering in (text, three_rules, page):
         assert document.verdict in rendering
-        assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in rendering
+        assert "+NEVER_MATTERS_MULTIPLIER: Final = 0.1" in rendering
     plain = msgspec.to_builtins(document)
     assert {"format_version", "log_position", "has_changes", "skipped", "costs", "policies"} <= set(plain)
     fields = {"policy", "is_change", "refused", "edits", "active_version", "next_version", "is_learned"}

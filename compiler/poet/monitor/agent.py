@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, overload
 from poet.events import Event, make
 from poet.monitor.connection import Options, connect
 from poet.monitor.feedback import Recent
-from poet_runtime.context import Context
 from poet_runtime.errors import MonitorError, PoetError
 from poet_runtime.policies.policy import BUILT_IN, RuntimePolicy, runtime_policy
 from poet_runtime.results import DriftResult
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from poet.workspace.workspace import Workspace
-    from poet_runtime.results import AlertPlan, MonitoringOutcome, MonitoringStrategy
+    from poet_runtime.alerts import Time
+    from poet_runtime.context import Context
+    from poet_runtime.results import Alert, AlertPlan, MonitoringOutcome, MonitoringStrategy
 
 
 class PolicyMethods:
@@ -67,7 +68,11 @@ class PolicyMethods:
             ...
 
         def generate_alerts(
-            self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
+            self,
+            drift_results: Iterable[DriftResult],
+            *,
+            history: Iterable[Alert | AlertPlan] = (),
+            now: Time | None = None,
         ) -> AlertPlan:
             """Return the plan of alerts about the results that drifted."""
             ...
@@ -82,7 +87,7 @@ class PolicyMethods:
             """Run a monitor within its deadline, and recover if it fails."""
             ...
 
-        def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
+        def adaptive_monitoring_strategy(self, model_context: Context) -> MonitoringStrategy:
             """Return how often, how much and how thoroughly to monitor a model."""
             ...
 
