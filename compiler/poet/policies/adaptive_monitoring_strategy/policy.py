@@ -109,7 +109,7 @@ def _branch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
 
     is_less = "top" in rule.parameters
     answer: Less | More = read(rule, rule.parameters, Less) if is_less else read(rule, rule.parameters, More)
-    printed = {
+    printed: dict[str, object] = {
         "rule": rule.id,
         "kind": rule.kind,
         "top": "",
