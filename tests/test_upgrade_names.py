@@ -16,7 +16,7 @@ from poet.workspace.plan import verify
 from poet.workspace.workspace import Workspace
 from poet_runtime import former_names
 from poet_runtime.errors import PublishError, RegistryError
-from poet_runtime.registry import Registry, read_document
+from poet_runtime.registry import Registry, Tally, read_document
 from poet_runtime.registry.shadow import read_tallies
 from tests.test_upgrade import RENDERED, SAID, contents, manifest, require_recorded_answers, run, unpacked
 
@@ -167,10 +167,16 @@ def test_pins_and_vetoes_are_in_force(upgraded: Path, tmp_path: Path) -> None:
     assert report.stderr == ""
 
 
-def test_counts_of_the_shadow_are_kept(upgraded: Path) -> None:
-    """The shadow's module is the same, so it goes on with its counts."""
-    (tally,) = read_tallies(upgraded / "feedback_log").values()
-    assert (tally.compared, tally.fewer_alerts, tally.more_alerts, tally.failed) == (40, 1, 9, 0)
-    entry = read_document(upgraded / "generated").policies[DRIFT]
-    assert entry.shadow is not None
-    assert (tally.version, tally.sha256) == (entry.shadow.version, entry.versions["1"].sha256)
+def test_a_shadow_counts_again(before: Path, upgraded: Path) -> None:
+    """Counts belong to the digest of a module, which changed. Those of the old module stay in the file."""
+    (was,) = read_tallies(upgraded / "feedback_log").values()
+    assert (was.compared, was.fewer_alerts, was.more_alerts, was.failed) == (40, 1, 9, 0)
+    entries = [read_document(folder / "generated").policies[DRIFT] for folder in (before, upgraded)]
+    assert was.sha256 == entries[0].versions["1"].sha256 != entries[1].versions["1"].sha256
+    assert entries[1].shadow == entries[0].shadow is not None
+    with Workspace.open(upgraded) as workspace:
+        workspace.policy(DRIFT)  # loads the registry
+        (now,) = workspace.registry.tallies()
+    assert now == Tally(
+        policy=DRIFT, version=1, sha256=entries[1].versions["1"].sha256, champion=entries[1].active
+    )
