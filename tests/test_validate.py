@@ -88,7 +88,7 @@ BAD = {
             'rule="numeric",\n    ) if current is not reference else DriftResult(\n'
             '        drifted=True, score=2.0, threshold=1.0, test="x"\n    )'
         ),
-        "never drifts on identical",
+        "finds no drift in identical",
     ),
     "says no drift of missing data": (
         "detect_drift",
