@@ -7,7 +7,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # pip shows its progress on a terminal, and is quiet in scripts
 QUIET := $(shell test -t 2 || echo --quiet)
 
-.PHONY: demo test check dist wheel editable smoke format bench peers dana images lock clean site workspace
+# Generated modules satisfy every rule of ruff, also outside this project, but for a copyright notice (CPY001),
+# what the formatter or another rule contradicts (COM812, D203, D213), the parameters, which the specification
+# fixes (ARG001, PLR0913), and a package around the golden modules (INP001).
+GENERATED := generated $(wildcard tests/policies/*/golden)
+EVERY_RULE := --isolated --line-length 110 --target-version py311 --select ALL \
+	--ignore ARG001,CPY001,COM812,D203,D213,INP001,PLR0913
+
+.PHONY: demo test check coverage reference dist wheel editable smoke format bench peers dana images lock clean site workspace
 
 demo: .venv/installed  ## watch a drift monitor learn from labels of its alerts
 	@$(BIN)/poet demo
@@ -15,12 +22,17 @@ demo: .venv/installed  ## watch a drift monitor learn from labels of its alerts
 test: .venv/developed .venv/pythons  ## the whole suite, two processes, warnings as errors
 	$(BIN)/python -m pytest
 
-check: .venv/developed  ## lint, types and wording
+coverage: .venv/developed .venv/pythons  ## the suite with line and branch coverage of compiler/, and a floor
+	$(BIN)/python -m pytest --cov=compiler/poet --cov=compiler/poet_runtime --cov-report=term --cov-report=html:build/coverage
+
+check: .venv/developed  ## lint, types, typed uses of the public names, and wording
 	$(BIN)/ruff check .
+	$(BIN)/ruff check $(EVERY_RULE) $(GENERATED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 	$(BIN)/python -m tests.language
+	$(BIN)/python -m tests.structure
 
 dist: dist/built  ## the sdist, and the wheel that is made from it
 
@@ -43,15 +55,15 @@ format: .venv/developed
 	$(BIN)/ruff format .
 
 bench: .venv/developed  ## every printed guarantee, simulated; learning on real data; what calls and the log cost
-	$(BIN)/python benchmarks/noise.py
-	$(BIN)/python benchmarks/window.py
-	$(BIN)/python benchmarks/learning.py
-	$(BIN)/python benchmarks/scenarios.py
+	$(BIN)/python benchmarks/noise.py --save
+	$(BIN)/python benchmarks/window.py --save
+	$(BIN)/python benchmarks/learning.py --save
+	$(BIN)/python benchmarks/scenarios.py --save
 	$(BIN)/python benchmarks/call.py --save
 	$(BIN)/python benchmarks/growth.py --save
 	$(BIN)/python benchmarks/log.py --save
 	$(BIN)/python -m benchmarks.peers
-	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/serve.py --save
 
 peers: .venv/developed  ## compare POET with other drift detectors, each in its own environment; write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.peers
@@ -62,8 +74,11 @@ dana: .venv/developed  ## the seed's emits by a real Dana program; needs uv, Pyt
 images: .venv/developed  ## the pictures of the documentation; needs Debian's chromium
 	$(BIN)/python -m tests.screenshots
 
+reference: .venv/developed  ## write docs/reference/ from docstrings, commands and schemas
+	$(BIN)/python docs/reference.py
+
 site: .venv/developed  ## the documentation as pages that open offline, in build/site
-	$(BIN)/python docs/reference.py build/docs
+	$(BIN)/python docs/reference.py --site build/docs
 	$(BIN)/zensical build --strict --clean
 
 lock: .venv/developed  ## write down the versions that the suite passed with
@@ -92,7 +107,7 @@ lock: .venv/developed  ## write down the versions that the suite passed with
 	done; touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 workspace: .venv/installed  ## write generated/ and feedback_log/demo.jsonl again, from a run of the demo
 	rm -rf build/demo && USER=demo $(BIN)/poet demo build/demo

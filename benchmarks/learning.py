@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.history import record
 from benchmarks.real_series import COLLECTION, load_collection, world_of
 from benchmarks.replayed import LabelingBehavior, World, run
+from benchmarks.results import machine
 from poet.policies.detect_drift.learner.candidates import numeric_grid
 from poet.policies.detect_drift.learner.scopes import candidate_of, champion_fires
 from poet.policies.detect_drift.learner.steps import firing
@@ -88,6 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--collection", type=Path, default=COLLECTION)
+    parser.add_argument(
+        "--save", action="store_true", help="add the figures to benchmarks/results/history.jsonl"
+    )
     options = parser.parse_args()
     if not (options.collection / "dev").is_dir():
         print(f"skipped: no collection in {options.collection}")
@@ -105,10 +110,12 @@ def main() -> None:
             measures(champion_fires(everything, spec.version_1(start)), world.label),
         )
     _row("best single rule with hindsight", best_with_hindsight(world))
+    figures: dict[str, float] = {}
     for start in ("ks", "calibrated"):
         held_out = curves(world, start, options.orders)
         values = np.array([measures(flags, world.label) for flags in held_out["end"]])
         _row(f"learned from start = {start}, held-out folds", tuple(values.mean(axis=0)))
+        figures[f"learned from start={start}, held-out folds (balanced accuracy)"] = values[:, 3].mean()
         print(f"\nstart = {start}: balanced accuracy on held-out folds, {options.orders} orders\n")
         print("| labels | mean | worst | false alarms | recall |\n| --- | --- | --- | --- | --- |")
         for point, flags in held_out.items():
@@ -116,6 +123,8 @@ def main() -> None:
             mean = values.mean(axis=0)
             print(f"| {point} | {mean[3]:.3f} | {values[:, 3].min():.3f} | {mean[2]:.3f} | {mean[1]:.3f} |")
         print()
+    if options.save:
+        record("learning", figures, machine=machine())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.history import record
 from benchmarks.replayed import LabelingBehavior, World, run
+from benchmarks.results import machine
 from poet.stats import rate_interval
 
 TESTS = (
@@ -63,7 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--histories", type=int, default=200)
     parser.add_argument("--answers", type=int, default=300)
+    parser.add_argument(
+        "--save", action="store_true", help="add the figures to benchmarks/results/history.jsonl"
+    )
     options = parser.parse_args()
+    shares: dict[str, float] = {}
     for start in ("ks", "calibrated"):
         adopted = sum(
             adopts_anything(seed, start=start, answers=options.answers) for seed in range(options.histories)
@@ -75,6 +81,9 @@ def main() -> None:
             "guaranteed: at most 5 %",
             flush=True,
         )
+        shares[f"start={start}, histories of noise that adopted a rule (share)"] = adopted / options.histories
+    if options.save:
+        record("noise", shares, machine=machine())
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ POET with other tools, and know what a call, the log and a compile cost.
 
 Written by `python benchmarks/page.py` from [`benchmarks/results/`](../benchmarks/results); do not edit.
 `make bench` repeats all measurements, in a separate environment for each tool, and writes this page.
+`python -m benchmarks.history` prints how the figures changed since earlier measurements.
 Times are wall-clock medians of one run. Compared programs are measured in turn, so a busy machine affects
 all of them. A number in milliseconds depends on the machine as much as on the program; a ratio does less so.
 """

@@ -1,6 +1,7 @@
 """Benchmark results as JSON: `benchmarks/page.py` writes the page from them without measuring.
 
-Each benchmark has its own file, so no benchmark deletes the results of another.
+Each benchmark has its own file, so no benchmark deletes the results of another. The figures of every
+measurement are also appended to `benchmarks.history`, which keeps them.
 """
 
 import json
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import scipy
+
+from benchmarks import history
 
 __all__ = ["RESULTS", "Row", "load", "machine", "rows_of", "save"]
 
@@ -75,11 +78,16 @@ def _processor() -> str:
 
 
 def save(name: str, found: dict[str, Any], *, folder: Path = RESULTS) -> None:
-    """Write the results of a benchmark with the machine; earlier results are replaced."""
+    """Write the results of a benchmark with the machine, and add their figures to the history.
+
+    Earlier results are replaced.
+    """
     folder.mkdir(exist_ok=True)
     document = {"machine": machine()} | found
     text = json.dumps(document, indent=1, sort_keys=True, default=_plain)
     (folder / f"{name}.json").write_text(_on_one_line(text) + "\n", encoding="utf-8")
+    figures = history.figures_of(json.loads(text))
+    history.record(name, figures, machine=document["machine"], path=folder / history.HISTORY.name)
 
 
 def load(name: str, *, folder: Path = RESULTS) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.history import record
+from benchmarks.results import machine
 from benchmarks.worlds import tables
 from benchmarks.worlds.simulation import run
 from poet.spec import policy
@@ -133,9 +135,10 @@ def effect_of_hostile_source(name: str, hostile: float, seed: int) -> tuple[floa
     return here.loss(ends[0]), here.loss(ends[1]), len(rules[0] - rules[1]), len(rules[1] - rules[0])
 
 
-def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) -> None:
-    """Print the results of one policy."""
+def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) -> dict[str, float]:
+    """Print the results of one policy, and return the figures to keep."""
     adopted = sum(each(partial(adopts_noise, name), range(noise)))
+    figures = {f"{name}, histories of noise that adopted a rule (share)": adopted / noise}
     print(
         f"{name}\n  noise: {_share(adopted, noise)} histories ever adopted a rule; guaranteed: at most 5 %",
         flush=True,
@@ -145,11 +148,13 @@ def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) ->
         f"  over {EPOCHS} epochs of {EPOCH_EVENTS} events: {_share(adopted, noise)}; guaranteed: at most 5 %",
         flush=True,
     )
+    figures[f"{name}, the same over {EPOCHS} epochs (share)"] = adopted / noise
     paths = np.array(each(partial(losses, name), range(truth)), dtype=np.float64)
     first, mean = paths[:, 0].mean(), paths.mean(axis=0)
     steps = range(0, EVENTS + 1, EVENTS // (len(mean) - 1))
     progress = ", ".join(f"{n}: {100.0 * (1.0 - m / first):.0f}" for n, m in zip(steps, mean, strict=True))
     print(f"  gap between version 1 and the oracle that is closed, in percent, by events: {progress}")
+    figures[f"{name}, closed gap to the oracle after {EVENTS} events (share)"] = 1.0 - mean[-1] / first
     _print_relevant(each(partial(relevant_events, name), range(truth)))
     ends = np.array(each(partial(half_lives_to_unlearn, name), range(truth)), dtype=np.float64)
     print(f"  unlearned after {_typical(ends, '.1f')} half-lives")
@@ -163,6 +168,7 @@ def report(name: str, noise: int, truth: int, each: Callable[..., list[Any]]) ->
             f"in {truth} histories {more.sum():.0f} rules more, {fewer.sum():.0f} fewer",
             flush=True,
         )
+    return figures
 
 
 def _print_relevant(needed: Sequence[dict[str, float]]) -> None:
@@ -190,14 +196,20 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--noise", type=int, default=20, help="histories of noise")
     parser.add_argument("--truth", type=int, default=6, help="histories of every other kind")
     parser.add_argument("--policy", action="append", choices=POLICIES)
+    parser.add_argument(
+        "--save", action="store_true", help="add the figures to benchmarks/results/history.jsonl"
+    )
     options = parser.parse_args(arguments)
+    figures: dict[str, float] = {}
     with ProcessPoolExecutor() as pool:
 
         def each(work: Callable[[int], Any], seeds: Sequence[int]) -> list[Any]:
             return list(pool.map(work, seeds, chunksize=2))
 
         for name in options.policy or POLICIES:
-            report(name, options.noise, options.truth, each)
+            figures |= report(name, options.noise, options.truth, each)
+    if options.save:
+        record("scenarios", figures, machine=machine())
     if not options.policy:
         tables.report()
 

@@ -22,6 +22,8 @@ import msgspec
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+from benchmarks.history import record  # noqa: E402
+from benchmarks.results import machine  # noqa: E402
 from poet.log import open_log  # noqa: E402
 from tests.workspaces import first_workspace  # noqa: E402
 
@@ -111,7 +113,7 @@ async def kill_and_restart(
     return gone, time.perf_counter()
 
 
-async def main(rate: float, seconds: float, *, is_killed: bool) -> bool:
+async def main(rate: float, seconds: float, *, is_killed: bool, is_saved: bool) -> bool:
     """Run the benchmark, and return whether all events were stored in time."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = first_workspace(Path(temporary) / "shop")
@@ -137,6 +139,9 @@ async def main(rate: float, seconds: float, *, is_killed: bool) -> bool:
         print(f"killed once, {back - gone:.1f} s without a server; repeated requests: {run.again}")
         print(f"waiting requests were answered within {drained - back:.1f} s")
     print(f"{run.refused} requests were rejected")
+    if is_saved:
+        figures = {"p50 (ms)": p50, "p99 (ms)": p99, "acknowledged events lost": len(lost)}
+        record("serve", figures, machine=machine())
     return not lost and p99 <= 50.0
 
 
@@ -151,5 +156,11 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--no-kill", action="store_true")
+    parser.add_argument(
+        "--save", action="store_true", help="add the figures to benchmarks/results/history.jsonl"
+    )
     options = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(options.rate, options.seconds, is_killed=not options.no_kill)) else 1)
+    is_good = asyncio.run(
+        main(options.rate, options.seconds, is_killed=not options.no_kill, is_saved=options.save)
+    )
+    sys.exit(0 if is_good else 1)

@@ -13,12 +13,17 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from scipy.stats import binomtest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.history import record
+from benchmarks.results import machine
 from poet.learning.configuration import LearnConfiguration
 from poet.policies.calculate_adaptive_window.learner.learn import learn
 from poet.policies.calculate_adaptive_window.policy import SPEC
@@ -196,14 +201,23 @@ def main(arguments: Sequence[str]) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--full", action="store_true", help="200 histories instead of 40")
-    histories = 200 if parser.parse_args(arguments).full else 40
+    parser.add_argument(
+        "--save", action="store_true", help="add the figures to benchmarks/results/history.jsonl"
+    )
+    options = parser.parse_args(arguments)
+    histories = 200 if options.full else 40
     adopted = sum(ever_adopts(seed) for seed in range(histories))
     print(f"noise: {_share(adopted, histories)} histories ever adopted a rule; at most 5 % may")
+    shares = {"histories of noise that adopted a rule (share)": adopted / histories}
     print("two thirds of delays and one third of noise reports at 500 points concern fast features")
     for n in (60, 120, 180):
         found = [branches(seed, n) for seed in range(histories)]
         row = ", ".join(f"{name} {sum(each[name] for each in found) / histories:.0%}" for name in found[0])
-        print(f"power, {n} of each kind: {row}; all {_share(sum(all(f.values()) for f in found), histories)}")
+        complete = sum(all(f.values()) for f in found)
+        print(f"power, {n} of each kind: {row}; all {_share(complete, histories)}")
+        shares[f"{n} of each kind, histories that learned all (share)"] = complete / histories
+    if options.save:
+        record("window", shares, machine=machine())
 
 
 def _share(hits: int, n: int) -> str:

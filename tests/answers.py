@@ -1,9 +1,9 @@
-"""Ask golden modules many questions and write their answers down: a script.
+"""Write the answers of golden modules to many calls, to compare two environments.
 
     python -m tests.answers base OUT MODULE.py ...    # importing anything but the base install fails
     python -m tests.answers all OUT MODULE.py ...
 
-OUT becomes one JSON document: a list of texts for each module. Both runs must write the same.
+OUT becomes one JSON document with a list of texts for each module. Both commands must write the same.
 """
 
 import dataclasses
@@ -23,22 +23,22 @@ BASE: Final = {"numpy", "scipy", "msgspec", "filelock", "poet_runtime"}
 
 
 class BaseInstall(importlib.abc.MetaPathFinder):
-    """Refuses to import what the base install lacks: all that is installed but POET and four libraries."""
+    """An import hook that refuses all installed packages except POET and its four base dependencies."""
 
     def __init__(self, *more: str) -> None:
         self._refused = {"poet", *packages_distributions()} - BASE - set(more)
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> None:  # noqa: ARG002
-        """Let everything else pass to the next finder."""
+        """Raise an error for a refused module, and leave all others to the next finder."""
         if fullname.partition(".")[0] in self._refused:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
-Question = tuple[tuple[Any, ...], dict[str, Any]]
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def windows(_results: Any) -> Iterator[Question]:
-    """Ask `calculate_adaptive_window`."""
+def windows(_results: Any) -> Iterator[Call]:
+    """Yield calls of `calculate_adaptive_window`."""
     for feature in ("age", "revenue", "", "daily_revenue"):
         for velocity in (0, 1, 999.5, 1000.0, 5000, 5000.000001, 1e9, float("inf"), float("nan"), -1):
             for stability in ("low", "normal", "high", "critical", None, 3):
@@ -46,8 +46,8 @@ def windows(_results: Any) -> Iterator[Question]:
     yield (None, "fast", None), {}
 
 
-def importances(_results: Any) -> Iterator[Question]:
-    """Ask `calculate_feature_importance`."""
+def importances(_results: Any) -> Iterator[Call]:
+    """Yield calls of `calculate_feature_importance`."""
 
     class Context:
         base_importance = 2.5
@@ -64,8 +64,8 @@ def importances(_results: Any) -> Iterator[Question]:
             yield (feature, context), {}
 
 
-def strategies(_results: Any) -> Iterator[Question]:
-    """Ask `adaptive_monitoring_strategy`."""
+def strategies(_results: Any) -> Iterator[Call]:
+    """Yield calls of `adaptive_monitoring_strategy`."""
     for impact in ("critical", "high", "medium", "low", "none", None, 5):
         for rate in (0.0, 0.001, 0.02, 0.5, -1.0, None, float("nan"), "often"):
             for incidents in (0, 2, None, True):
@@ -84,8 +84,8 @@ def strategies(_results: Any) -> Iterator[Question]:
     yield (object(),), {}
 
 
-def alerts(results: Any) -> Iterator[Question]:
-    """Ask `generate_alerts`."""
+def alerts(results: Any) -> Iterator[Call]:
+    """Yield calls of `generate_alerts`."""
     import numpy as np
 
     chance = np.random.default_rng(5)
@@ -130,8 +130,8 @@ def alerts(results: Any) -> Iterator[Question]:
     yield ([],), {"now": "today"}
 
 
-def drifts(_results: Any) -> Iterator[Question]:
-    """Ask `detect_drift`."""
+def drifts(_results: Any) -> Iterator[Call]:
+    """Yield calls of `detect_drift`."""
     import numpy as np
 
     chance = np.random.default_rng(7)
@@ -158,9 +158,11 @@ def drifts(_results: Any) -> Iterator[Question]:
         for times in (hours, None, (hours * 1e6).astype("datetime64[us]")):
             reference = season + chance.normal(0.0, 0.2, 600)
             current = season[:100] + chance.normal(shift, 0.2, 100)
-            told = {} if times is None else {"reference_times": times, "current_times": times[:100] + 0}
+            times_given = (
+                {} if times is None else {"reference_times": times, "current_times": times[:100] + 0}
+            )
             for context in (None, {"period": 86_400.0}, {"business_impact": "high"}, {"period": "day"}, 3):
-                yield (current, reference), {**told, "context": context, "feature": "user_age"}
+                yield (current, reference), {**times_given, "context": context, "feature": "user_age"}
     yield ("text", [1.0]), {}
     yield ([[1.0]], [1.0]), {}
     yield ([1.0], [datetime.now(UTC)]), {}
@@ -168,8 +170,8 @@ def drifts(_results: Any) -> Iterator[Question]:
     yield (chance.normal(0.0, 1.0, 2600), chance.normal(0.0, 1.0, 2500)), {"feature": "checkout_total"}
 
 
-def recoveries(_results: Any) -> Iterator[Question]:  # noqa: C901 -- a list of monitors
-    """Ask `monitor_with_recovery`."""
+def recoveries(_results: Any) -> Iterator[Call]:  # noqa: C901 -- a list of monitors
+    """Yield calls of `monitor_with_recovery`."""
     import numpy as np
 
     chance = np.random.default_rng(9)
@@ -208,7 +210,7 @@ def recoveries(_results: Any) -> Iterator[Question]:  # noqa: C901 -- a list of 
     yield (small,), {"monitor": 3}
 
 
-QUESTIONS: dict[str, Callable[[Any], Iterator[Question]]] = {
+QUESTIONS: dict[str, Callable[[Any], Iterator[Call]]] = {
     "adaptive_monitoring_strategy": strategies,
     "calculate_adaptive_window": windows,
     "calculate_feature_importance": importances,
@@ -218,11 +220,11 @@ QUESTIONS: dict[str, Callable[[Any], Iterator[Question]]] = {
 }
 
 
-def told(function: Callable[..., Any], question: Question) -> str:
-    """Write down an answer or an error, without how long it took."""
+def told(function: Callable[..., Any], call: Call) -> str:
+    """Return the answer or the error as text, without the duration."""
     try:
-        answer = function(*question[0], **question[1])
-    except Exception as error:  # noqa: BLE001 -- whatever it raises, both must
+        answer = function(*call[0], **call[1])
+    except Exception as error:  # noqa: BLE001 -- both environments must raise the same error
         return f"{type(error).__name__}: {error}"
     if hasattr(answer, "duration_ms"):
         answer = dataclasses.replace(answer, duration_ms=0.0)
@@ -230,17 +232,17 @@ def told(function: Callable[..., Any], question: Question) -> str:
 
 
 def answers(path: Path) -> list[str]:
-    """Ask one module every question for its policy."""
+    """Return the answers of one module to all calls of its policy."""
     results = importlib.import_module("poet_runtime.results")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # what it answers with may have to be pickled
+    sys.modules[path.stem] = module  # its answers may be pickled
     spec.loader.exec_module(module)
     policy = path.stem.rpartition("_v")[0]
     function = getattr(module, policy)
-    return [told(function, question) for question in QUESTIONS[policy](results)]
+    return [told(function, call) for call in QUESTIONS[policy](results)]
 
 
 def main(how: str, out: Path, modules: Sequence[Path]) -> None:

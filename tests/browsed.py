@@ -1,4 +1,4 @@
-"""A served workspace in a process of its own, and Debian's Chromium to look at it with."""
+"""A served workspace in a separate process, and Chromium to view it."""
 
 import os
 import re
@@ -14,17 +14,25 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["CHROMIUM", "TAUGHT", "address_of", "axe_violations", "chromium", "feedback", "started"]
+__all__ = [
+    "CHROMIUM",
+    "LEARNED_EVENTS",
+    "address_of",
+    "axe_violations",
+    "chromium",
+    "feedback",
+    "running_server",
+]
 
 CHROMIUM = shutil.which("chromium")
 LOG = Path(__file__).parents[1] / "feedback_log" / "demo.jsonl"
-TAUGHT = 147  # events of the demo from which it learned its second version
+LEARNED_EVENTS = 147  # events that the demo learned its second version from
 POET = [sys.executable, "-P", "-c", "from poet.cli import main; main()"]
 
 
 @contextmanager
-def started(folder: Path, *options: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run `poet serve` until the end of the block; gives its address."""
+def running_server(folder: Path, *options: str, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `poet serve` until the end of the block; yield its address and its process."""
     command = [*POET, "--workspace", str(folder), "serve", "--port", str(port), *options]
     environment = {**os.environ, "USER": "ana", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -38,17 +46,17 @@ def started(folder: Path, *options: str, port: int = 0) -> Iterator[tuple[str, s
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
-    """Wait until a server answers, and give its address."""
+    """Wait until a server is ready and return its address."""
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.search(r"http://\S+", line)
-    assert found, f"the server said {line!r} and ended with {process.poll()}"
+    assert found, f"the server printed {line!r} and ended with {process.poll()}"
     return found[0]
 
 
 @contextmanager
 def chromium(**context: Any) -> Iterator[Any]:
-    """Open a page of a browser; what it complains of on its console is kept as `page.complaints`."""
+    """Yield a page of a new browser; `page.complaints` has the errors and warnings of its console."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -57,7 +65,7 @@ def chromium(**context: Any) -> Iterator[Any]:
         complaints: list[str] = []
         page.on(
             "console",
-            lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None,
+            lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.complaints = complaints  # type: ignore[attr-defined]
@@ -68,8 +76,8 @@ def chromium(**context: Any) -> Iterator[Any]:
 
 
 def feedback(now: float) -> list[dict[str, Any]]:
-    """Give what taught the demo, as if it had come until now."""
-    lines = LOG.read_bytes().splitlines()[:TAUGHT]
+    """Return the feedback that the demo learned from, with times that end a minute ago."""
+    lines = LOG.read_bytes().splitlines()[:LEARNED_EVENTS]
     events = [msgspec.json.decode(line, type=dict[str, Any]) for line in lines]
     newest = max(msgspec.convert(event["time"], type=datetime).timestamp() for event in events)
     for event in events:
@@ -79,7 +87,7 @@ def feedback(now: float) -> list[dict[str, Any]]:
 
 
 def axe_violations(page: Any, *rules: str) -> list[str]:
-    """Say what axe-core finds on the page as it stands, by all rules or some: rule and first place each."""
+    """Return the violations that axe-core finds on the page, each as rule and first element."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, options={"runOnly": list(rules)} if rules else None).response["violations"]

@@ -163,11 +163,11 @@ SEED_PAYLOADS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def events_of(told: Iterator[tuple[str, str, dict[str, Any]]], *, hours: float = 2.0) -> list[Event]:
+def events_of(payloads: Iterator[tuple[str, str, dict[str, Any]]], *, hours: float = 2.0) -> list[Event]:
     """Create the events of a scenario from (type, source, payload), some hours apart."""
     return [
         make(type_, data, source=source, id=f"e{k:04}", time=BEGUN + k * hours * HOUR_S)
-        for k, (type_, source, data) in enumerate(told)
+        for k, (type_, source, data) in enumerate(payloads)
     ]
 
 

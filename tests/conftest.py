@@ -1,4 +1,4 @@
-"""Fixtures that several test modules use: a store for the log, one process that validates for many tests."""
+"""Shared fixtures: a store for the log, and one process that validates for many tests."""
 
 import os
 import sysconfig
@@ -22,7 +22,7 @@ if os.environ.get("POET_INSTALLED"):
 
 @pytest.fixture(params=STORES)
 def each_store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run a test once a store; see `tests.stores.place`."""
+    """Run a test once for each store; see `tests.stores.location`."""
     with in_store(request.param):
         yield request.param
 
@@ -35,5 +35,5 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 @pytest.fixture
 def _forked(_server: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `validate` fork for a candidate; its gates, limits and walls are those of a process of its own."""
+    """Make `validate` fork for a candidate, with the gates, limits and sandbox of a new process."""
     monkeypatch.setattr(_validate, "run", _server)

@@ -1,4 +1,4 @@
-"""Text as an enemy would send it: all planes, surrogates, quotes, newlines, template syntax, 64 KiB."""
+"""Hostile text: all planes, surrogates, quotes, newlines, template syntax, and 64 KiB."""
 
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ _REPEATED = ("x", "\n", "\ud800", "'\"", "\U0010ffff")
 
 
 def hostile_text() -> st.SearchStrategy[str]:
-    """Draw a text from everything that a Python string can hold, the worst ones we know included."""
+    """Return a strategy for any Python string, including known troublesome ones."""
     anything = st.text(st.characters(exclude_categories=()))
     known = st.sampled_from(FAVOURITES)
     mixed = st.builds(lambda before, core, after: before + core + after, anything, known, anything)

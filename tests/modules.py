@@ -49,8 +49,8 @@ def retell(generated: Path, name: str, number: int = 1, *, source: str | None) -
     (generated / f"{name}_v{number}.json").write_bytes(manifest)
     document = read_document(generated)
     entry = document.policies[name]
-    told = hashlib.sha256(manifest).hexdigest()
-    version = msgspec.structs.replace(entry.versions[str(number)], manifest_sha256=told)
+    digest = hashlib.sha256(manifest).hexdigest()
+    version = msgspec.structs.replace(entry.versions[str(number)], manifest_sha256=digest)
     entry = msgspec.structs.replace(entry, versions={**entry.versions, str(number): version})
     after = msgspec.structs.replace(document, policies={**document.policies, name: entry})
     (generated / "registry.json").write_bytes(msgspec.json.encode(after))

@@ -1,4 +1,4 @@
-"""The built-in policies, by the words that tests use for them."""
+"""Short names of the built-in policies for tests."""
 
 __all__ = ["ALERTS", "DRIFT", "IMPORTANCE", "RECOVERY", "STRATEGY", "WINDOW"]
 

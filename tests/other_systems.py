@@ -1,16 +1,16 @@
-"""Run code as where names are missing: ``python other_systems.py windows -m poet.build.worker``.
+"""Run code with the names hidden that another system lacks: ``python other_systems.py windows -m MODULE``.
 
-The first argument names the system. What follows is run as Python would: ``-m MODULE ARGUMENT…`` or
-``-c CODE ARGUMENT…``. Each Python process that the code starts is run in the same way.
+The first argument names the system. The rest is run as Python would run it: ``-m MODULE ARGUMENT…`` or ``-c
+CODE ARGUMENT…``. Each Python process that the code starts runs in the same way.
 
-This hides names; it does not emulate. `os.name` and the file system stay those of this machine, and with
-them the standard library's choice of code. `asyncio`, which has another half for Windows, is imported before
-anything is hidden.
+Names are hidden and nothing is emulated. `os.name` and the file system remain those of this machine, and so
+do the branches that the standard library chooses by them. `asyncio`, which has separate code for Windows, is
+imported before names are hidden.
 """
 
-import asyncio  # noqa: F401 -- see above
+import asyncio  # noqa: F401 -- see the docstring
 import contextlib
-import getpass  # noqa: F401 -- these two choose their code when they are imported
+import getpass  # noqa: F401 -- these two choose their code at import
 import os
 import platform
 import runpy
@@ -53,7 +53,7 @@ _Popen = subprocess.Popen
 
 
 class Popen(_Popen):  # type: ignore[type-arg]
-    """Starts a Python process with this prelude, and refuses what the system's own class refuses."""
+    """A `Popen` that starts Python processes with this prelude, and refuses what Windows refuses."""
 
     def __init__(self, args: Any, *rest: Any, **keywords: Any) -> None:
         if SYSTEM == "windows" and keywords.get("pass_fds"):
@@ -63,7 +63,7 @@ class Popen(_Popen):  # type: ignore[type-arg]
         super().__init__(_with_prelude(args), *rest, **keywords)
 
     def kill(self) -> None:
-        """End the process by number: the name of the signal may be hidden."""
+        """Send the signal by number, because its name may be hidden."""
         self.send_signal(SIGKILL)
 
 
@@ -100,7 +100,7 @@ def _hide_macos() -> None:
         set_limit(what, bounds)
 
     resource.setrlimit = setrlimit
-    sysconfig.get_config_vars()  # of this machine
+    sysconfig.get_config_vars()  # caches those of this machine
     _hide(MACOS_NAMES)
     sys.platform = "darwin"
     platform.machine = lambda: "arm64"
@@ -115,7 +115,7 @@ if __name__ == "__main__":
     HIDE[SYSTEM]()
     sys.argv = [how, *arguments]
     if not sys.flags.safe_path:
-        sys.path[0] = ""  # as for these two options
+        sys.path[0] = ""  # as Python does for these two options
     if how == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:

@@ -102,11 +102,11 @@ def _random_feedback(chance: np.random.Generator, share: float, cited: str) -> t
     feature = str(chance.choice(["f", "g", "h"]))
     window = int(chance.integers(10, 5000))
     if share < 0.6:
-        said = {
+        label = {
             "was_real_drift": bool(chance.random() < 0.5),
             "root_cause": str(chance.choice(["load", "bug"])),
         }
-        return "drift.validation", {"execution_id": cited, "feature": feature} | said
+        return "drift.validation", {"execution_id": cited, "feature": feature} | label
     if share < 0.7:
         return "drift.false_positive", {"execution_id": cited, "reason": "seasonal_pattern"}
     if share < 0.8:

@@ -1,6 +1,6 @@
-"""Run the seed's eighteen emits with a real Dana: ``python -m tests.run_dana [PYTHON]``, or ``make dana``.
+"""Run the eighteen emits of the seed with Dana: ``python -m tests.run_dana [PYTHON]`` or ``make dana``.
 
-Skipped with a reason where uv, Python 3.12 or the network is missing.
+Without uv, Python 3.12 or the network, the run is skipped with a reason.
 """
 
 import os
@@ -20,26 +20,26 @@ UNREACHABLE = ("Failed to fetch", "error sending request", "dns error", "tcp con
 
 
 def main(python: str) -> None:
-    """Install, run, count; `python` is a version or a path, as uv takes them."""
+    """Install Dana, run the program and count the events; `python` is a version or a path, as for uv."""
     uv = shutil.which("uv")
     if uv is None:
         skip("there is no uv on the path")
-    made = said(uv, "venv", "--quiet", "--clear", "--python", python, str(HOME))
-    if made.returncode:
-        skip(f"uv found no Python {python}: {made.stderr.strip()}")
-    wanted = ["dana>=0.6,<0.7", "pypdf", str(ROOT)]
-    filled = said(uv, "pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), *wanted)
-    if filled.returncode:
-        told = f"dana cannot be installed: {filled.stderr.strip()}"
-        if any(word in filled.stderr for word in UNREACHABLE):
-            skip(told)
-        sys.exit(told)
+    created = run(uv, "venv", "--quiet", "--clear", "--python", python, str(HOME))
+    if created.returncode:
+        skip(f"uv found no Python {python}: {created.stderr.strip()}")
+    packages = ["dana>=0.6,<0.7", "pypdf", str(ROOT)]
+    installed = run(uv, "pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), *packages)
+    if installed.returncode:
+        problem = f"dana cannot be installed: {installed.stderr.strip()}"
+        if any(word in installed.stderr for word in UNREACHABLE):
+            skip(problem)
+        sys.exit(problem)
     with tempfile.TemporaryDirectory(prefix="poet-dana-") as name:
         check(Path(name))
 
 
 def check(folder: Path) -> None:
-    """Run the program in an empty workspace and compare what is in the log."""
+    """Run the program in an empty workspace and compare the events in the log."""
     for file in ("seed.na", "dana_events.py"):
         shutil.copy(ROOT / "examples" / file, folder)
     workspace = str(folder / "shop")
@@ -50,7 +50,7 @@ def check(folder: Path) -> None:
     )
     for command, *words in commands:
         variables = {**os.environ, "HOME": str(folder), "POET_WORKSPACE": workspace}
-        ended = said(str(HOME / "bin" / command), *words, env=variables)
+        ended = run(str(HOME / "bin" / command), *words, env=variables)
         if ended.returncode:
             sys.exit(f"{command} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}")
     expected = str(sorted((type_, 1) for type_, _ in SEED_PAYLOADS))
@@ -59,13 +59,13 @@ def check(folder: Path) -> None:
     sys.stdout.write(f"{len(SEED_PAYLOADS)} events of a Dana program are in the log\n")
 
 
-def said(*command: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a command and keep what it says."""
+def run(*command: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command and capture its output."""
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def skip(why: str) -> NoReturn:
-    """End without a verdict."""
+    """Exit with status 0 and print the reason."""
     sys.stdout.write(f"skipped: {why}\n")
     sys.exit(0)
 

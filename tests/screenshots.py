@@ -1,6 +1,7 @@
-"""Take the pictures of the documentation: ``python -m tests.screenshots [FOLDER]``, docs/images by default.
+"""Take the screenshots of the documentation: ``python -m tests.screenshots [FOLDER]``.
 
-A workspace that the demo's feedback has taught, a few executions that wait, and a plan to decide.
+The folder is docs/images by default. The screenshots show a workspace with a version learned from the demo's
+feedback, executions in the inbox, and a plan.
 """
 
 import shutil
@@ -17,7 +18,7 @@ from poet.events import parse
 from poet.review.html import report_page
 from poet.review.report import report_document
 from poet.workspace.configuration import initial_text
-from tests.browsed import chromium, feedback, started
+from tests.browsed import chromium, feedback, running_server
 from tests.builders import filled_log
 from tests.workspaces import first_workspace
 
@@ -36,7 +37,7 @@ WIDE, NARROW = {"width": 1080, "height": 660}, {"width": 390, "height": 780}
 
 
 def workspace(folder: Path) -> Path:
-    """Make the workspace that is shown."""
+    """Create the workspace that is shown."""
     shutil.copytree(ROOT / "generated", folder / "generated", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "templates").mkdir()
     (folder / "poet.toml").write_text(initial_text(start="ks"), encoding="utf-8")
@@ -64,10 +65,10 @@ def workspace(folder: Path) -> Path:
 
 
 def main(into: Path) -> None:
-    """Take them all, light and dark, and the inbox as a telephone shows it."""
+    """Take all screenshots in light and dark mode, and the inbox in the width of a phone."""
     into.mkdir(parents=True, exist_ok=True)
     folder = workspace(Path(tempfile.mkdtemp()) / "shop")
-    with started(folder) as (address, _):
+    with running_server(folder) as (address, _):
         for scheme in ("light", "dark"):
             with chromium(viewport=WIDE, color_scheme=scheme) as page:
                 for name, path in PAGES.items():
@@ -86,7 +87,7 @@ def main(into: Path) -> None:
     planned = first_workspace(Path(tempfile.mkdtemp()) / "shop")
     events = [parse(msgspec.json.encode(event), source="demo") for event in feedback(time.time())]
     filled_log(planned / "feedback_log", events).close()
-    with started(planned) as (address, _), chromium(viewport=WIDE) as page:
+    with running_server(planned) as (address, _), chromium(viewport=WIDE) as page:
         page.goto(f"{address}/plans")
         page.get_by_role("button", name="Make a plan").click()
         page.locator("tbody a").first.wait_for(timeout=PATIENCE_MS)

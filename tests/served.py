@@ -1,4 +1,4 @@
-"""A served workspace, for the tests of the web."""
+"""A served workspace for the tests of the web server."""
 
 import hashlib
 import hmac
@@ -16,35 +16,35 @@ from poet.server.state import Settings
 from poet.server.tokens import Tokens
 from tests.workspaces import first_workspace
 
-VERDICT = {"execution_id": "x1", "was_real_drift": True}
+LABEL = {"execution_id": "x1", "was_real_drift": True}
 SLACK = b"a secret that Slack knows"
-HOOK = b"a secret that ci knows as well"
+HOOK = b"a secret that CI knows as well"
 SETTINGS = Settings(slack_secret=SLACK, webhooks={"ci": HOOK})
 PAGE = {"accept": "text/html"}
 
 
 class Served(TestClient):
-    """A client of the application in this process, with what tests ask of its workspace."""
+    """A client of the application in this process, with access to its workspace."""
 
     folder: Path
 
     @property
     def state(self) -> Any:
-        """What handlers share."""
+        """The state that the handlers share."""
         return self.app.state.poet  # type: ignore[attr-defined]
 
     def token(self, name: str, role: str, **more: Any) -> dict[str, str]:
-        """Make a token; gives the header that shows it."""
+        """Create a token and return the header that authenticates with it."""
         secret, _ = Tokens(self.folder / "feedback_log").create(name, role, at="2026-01-01", **more)
         return {"authorization": f"Bearer {secret}"}
 
-    def held(self) -> list[Any]:
-        """Give the events in the log, as a reader of the folder sees them."""
+    def logged_events(self) -> list[Any]:
+        """Return the events in the log as another reader of the folder sees them."""
         with open_log(self.folder / "feedback_log") as log:
             return [stored.event for stored in log.read()]
 
     def form_token(self, address: str = "/plans") -> str:
-        """Load a page as a browser does, and take what its forms bring along."""
+        """Load a page like a browser and return the token of its forms."""
         text = self.get(address, headers=PAGE).text
         return text.partition('name="form_token" value="')[2].partition('"')[0]
 
@@ -62,13 +62,13 @@ def served(folder: Path, settings: Settings = SETTINGS, **more: Any) -> Iterator
 
 
 def envelope(number: int = 1, **more: Any) -> dict[str, Any]:
-    """Make a verdict's CloudEvent."""
+    """Return a CloudEvent with a label."""
     event = {"specversion": "1.0", "id": f"v{number}", "type": "drift.validation", "source": "user/ana"}
-    return event | {"data": VERDICT} | more
+    return event | {"data": LABEL} | more
 
 
 def execution(number: int, **more: Any) -> dict[str, Any]:
-    """Make an execution's CloudEvent; its samples can be drawn."""
+    """Return a CloudEvent with an execution whose samples can be drawn."""
     data = {"execution_id": f"x{number}", "policy": "detect_drift", "version": 1, "drifted": True}
     samples = {"current": [1.0, 2.5, 4.0, 4.0], "reference": [0.0, 1.0, 2.0, 3.0]}
     data |= {"feature": f"feature {number}", "samples": samples} | more
@@ -82,7 +82,7 @@ def execution(number: int, **more: Any) -> dict[str, Any]:
 
 
 def slack_headers(body: bytes, now: float, secret: bytes = SLACK) -> dict[str, str]:
-    """Sign as Slack does."""
+    """Return the headers of a request that is signed like Slack's."""
     digest = hmac.new(secret, b"v0:%d:" % int(now) + body, hashlib.sha256).hexdigest()
     return {
         "x-slack-request-timestamp": f"{int(now)}",
@@ -92,5 +92,5 @@ def slack_headers(body: bytes, now: float, secret: bytes = SLACK) -> dict[str, s
 
 
 def encoded(document: Any) -> bytes:
-    """Give JSON."""
+    """Return a document as JSON bytes."""
     return msgspec.json.encode(document)

@@ -1,7 +1,7 @@
-"""Install the built wheel on every Python that is found, and use it: ``python -m tests.smoke dist/*.whl``.
+"""Install the built wheel on every available Python and use it: ``python -m tests.smoke dist/*.whl``.
 
-The base install has to answer, guard and roll back with its four dependencies alone. With the extra
-``compiler`` a workspace is created and planned. Sizes and import times are printed and checked.
+The base install must answer, guard and roll back with its four dependencies. With the extra ``compiler``, a
+workspace is created and planned. Sizes and import times are printed and checked.
 """
 
 import json
@@ -20,7 +20,7 @@ VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
 BASE_PACKAGES: Final = {"poet-policy-compiler", "numpy", "scipy", "msgspec", "filelock"}
 MAX_BASE_MB: Final = 185
 MAX_WHEEL_MB: Final = 4
-MAX_IMPORT_S: Final = 0.2  # over bare Python; the median of `IMPORTS` runs
+MAX_IMPORT_S: Final = 0.2  # more than bare Python; the median of `IMPORTS` runs
 IMPORTS: Final = 9
 
 ANSWERS: Final = """
@@ -51,9 +51,9 @@ folder = Path("generated")
 entry = read_document(folder).policies["detect_drift"]
 good = entry.active
 module = (folder / f"detect_drift_v{good}.py").read_text(encoding="utf-8")
-broken = module.replace(f"VERSION = {good}", "VERSION = 9")
+broken = module.replace(f"VERSION: Final = {good}", "VERSION: Final = 9")
 broken = broken.replace("    samples = ", "    raise OSError\\n    samples = ", 1)
-assert broken.count("raise OSError") == 1 and "VERSION = 9" in broken
+assert broken.count("raise OSError") == 1 and "VERSION: Final = 9" in broken
 (folder / "detect_drift_v9.py").write_text(broken, encoding="utf-8")
 (folder / "detect_drift_v9.json").write_text("{}", encoding="utf-8")
 version = VersionEntry(
@@ -76,7 +76,7 @@ assert read_document(folder).policies["detect_drift"].active == 1 != good
 
 
 def main(wheel: Path) -> None:
-    """Check the wheel on every Python."""
+    """Check the wheel on every available Python."""
     size = wheel.stat().st_size / 1e6
     print(f"{wheel.name}: {size:.2f} MB")
     assert size <= MAX_WHEEL_MB, f"the wheel has {size:.1f} MB, at most {MAX_WHEEL_MB}"
@@ -88,7 +88,7 @@ def main(wheel: Path) -> None:
 
 
 def _check(version: str, python: str, wheel: Path, folder: Path) -> None:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     _run(python, "-m", "venv", folder / "venv", cwd=folder)
     own = folder / "venv" / "bin" / "python"
     _pip(own, str(wheel))
@@ -106,14 +106,14 @@ def _check(version: str, python: str, wheel: Path, folder: Path) -> None:
     )
     assert packages == BASE_PACKAGES, f"the base install has {sorted(packages)}"
     assert megabytes <= MAX_BASE_MB, f"the base install has {megabytes:.0f} MB, at most {MAX_BASE_MB}"
-    # on a busy machine the wall clock tells of the others
+    # on a busy machine, wall time includes the work of other processes
     assert min(wall, cpu) <= MAX_IMPORT_S, f"the import takes {1000 * min(wall, cpu):.0f} ms"
     _pip(own, f"{wheel}[compiler]")
     poet = folder / "venv" / "bin" / "poet"
     _run(poet, "init", "monitors", cwd=folder)
     _run(poet, "--workspace", "monitors", "plan", cwd=folder)
     _run(poet, "--workspace", "monitors", "compile", "--check", cwd=folder)
-    taken = time.perf_counter() - begun
+    taken = time.perf_counter() - start
     print(f"{version}: with the compiler, a workspace was created and planned; {taken:.0f} s", flush=True)
 
 
@@ -126,7 +126,7 @@ def _refused_without_the_extra(python: Path, folder: Path) -> None:
 
 
 def _import_times(python: Path, folder: Path) -> tuple[float, float]:
-    """Return the seconds that importing a generated module adds: the median, and the least of the CPU's."""
+    """Return the seconds that importing a generated module adds: median wall time and least CPU time."""
 
     def measured(code: str) -> tuple[float, float]:
         walls, cpus = zip(*(_timed(python, code, folder) for _ in range(IMPORTS)), strict=True)
@@ -137,9 +137,9 @@ def _import_times(python: Path, folder: Path) -> tuple[float, float]:
 
 
 def _timed(python: Path, code: str, folder: Path) -> tuple[float, float]:
-    before, begun = os.times(), time.perf_counter()
+    before, start = os.times(), time.perf_counter()
     _run(python, "-c", code, cwd=folder)
-    taken, after = time.perf_counter() - begun, os.times()
+    taken, after = time.perf_counter() - start, os.times()
     user, system = after.children_user - before.children_user, after.children_system - before.children_system
     return taken, user + system
 
@@ -178,8 +178,8 @@ def _megabytes(venv: Path) -> float:
 def _run(*command: str | Path, cwd: Path) -> str:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
-    said = f"{' '.join(map(str, command))[:200]}\n{ended.stdout[-2000:]}{ended.stderr[-4000:]}"
-    assert ended.returncode == 0, said
+    output = f"{' '.join(map(str, command))[:200]}\n{ended.stdout[-2000:]}{ended.stderr[-4000:]}"
+    assert ended.returncode == 0, output
     return ended.stdout
 
 

@@ -91,11 +91,11 @@ class Stream:
             heapq.heappush(self.due, (due, next(self.serial), *emit_due_labels))
 
     def _answer(self, result: DriftResult, *, is_drift: bool) -> tuple[str, dict[str, Any]] | None:
-        said: dict[str, Any] = {"execution_id": result.execution_id}
+        label: dict[str, Any] = {"execution_id": result.execution_id}
         if result.drifted and not is_drift:
-            return "drift.false_positive", said | {"reason": "nothing had changed"}
+            return "drift.false_positive", label | {"reason": "nothing had changed"}
         if result.drifted or result.audit or (is_drift and self.chance.random() < REPORTED):
-            return "drift.validation", said | {"was_real_drift": is_drift}
+            return "drift.validation", label | {"was_real_drift": is_drift}
         return None
 
     def emit_due_labels(self, *, all_of_them: bool = False) -> None:
@@ -111,7 +111,7 @@ class Stream:
 
 
 async def monitor_all(stream: Stream, cases: list[Case]) -> None:
-    """Monitor the whole stream, then continue until told to stop."""
+    """Monitor the whole stream, then continue until asked to stop."""
     for case in cases:
         await stream.execute(case)
         stream.emit_due_labels()

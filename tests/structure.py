@@ -1,7 +1,8 @@
 """Print the structure of the source tree: packages, layers, import edges, cycles, files and their lengths.
 
 Run it as ``python -m tests.structure [FOLDER]``; the folder holds the import packages, ``compiler`` by
-default. `tests/test_architecture.py` compares the same graph with the table in ``docs/architecture.md``.
+default. It exits with status 1 if a limit is exceeded. `tests/test_architecture.py` compares the same graph
+with the table in ``docs/architecture.md``.
 
 A package is a folder that holds ``.py`` files. The folders below ``policies/<policy>`` count as one package,
 because nothing outside that policy imports them. A module that lies directly in the top folder belongs to the
@@ -18,6 +19,10 @@ from pathlib import Path
 from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[1]
+MOST_PACKAGES: Final = 30
+MOST_LAYERS: Final = 11
+MOST_EDGES: Final = 130
+LEAST_MEDIAN: Final = 130  # lines of a file
 _POLICY: Final = re.compile(r"(\w+\.policies\.\w+)\..*")
 
 
@@ -107,8 +112,23 @@ def _imported(tree: ast.Module, files: Mapping[str, Path]) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in files)
 
 
-def main(folder: Path) -> None:
-    """Print the figures of a source tree."""
+def exceeded(structure: Structure) -> Iterator[str]:
+    """Yield a message for each limit that a structure exceeds."""
+    for name, found, most in (
+        ("packages", len(structure.imports), MOST_PACKAGES),
+        ("layers", len(structure.layers), MOST_LAYERS),
+        ("edges", structure.edges, MOST_EDGES),
+        ("cycles", len(structure.cycles), 0),
+    ):
+        if found > most:
+            yield f"{found} {name}, at most {most}; merge packages or move what they import"
+    median = statistics.median(structure.lengths.values())
+    if median < LEAST_MEDIAN:
+        yield f"a median file of {median:g} lines, at least {LEAST_MEDIAN}; merge small files"
+
+
+def main(folder: Path) -> int:
+    """Print the figures of a source tree and the limits that it exceeds, and return the exit status."""
     structure = read_structure(folder)
     lengths = structure.lengths.values()
     print(f"{len(structure.imports)} packages, {len(structure.layers)} layers, {structure.edges} edges")
@@ -118,7 +138,11 @@ def main(folder: Path) -> None:
     print(f"{len(lengths)} files, {sum(lengths)} lines, median {statistics.median(lengths):g} lines a file")
     for number, layer in reversed(list(enumerate(structure.layers, 1))):
         print(f"{number:3} {' '.join(sorted(layer))}")
+    messages = list(exceeded(structure))
+    for message in messages:
+        print(f"limit exceeded: {message}", file=sys.stderr)
+    return bool(messages)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else CHECKOUT / "compiler")
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else CHECKOUT / "compiler"))

@@ -1,4 +1,4 @@
-"""The Dana adapter, without Dana: what it makes of a program's values, and where its events go."""
+"""Tests of the Dana adapter without Dana: conversion of values and choice of the workspace."""
 
 import os
 import subprocess
@@ -18,12 +18,12 @@ from tests.builders import SEED_PAYLOADS
 from tests.workspaces import first_workspace
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-VERDICT = {"execution_id": "x", "was_real_drift": True}
+LABEL = {"execution_id": "x", "was_real_drift": True}
 
 
 @pytest.fixture(autouse=True)
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a workspace that the environment names, and let go of it afterwards."""
+    """Yield a workspace that the environment variable names, and close the adapter's workspace afterwards."""
     folder = first_workspace(tmp_path / "shop")
     monkeypatch.setenv("POET_WORKSPACE", str(folder))
     yield folder
@@ -32,47 +32,47 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     dana_events._opened = None
 
 
-def held(folder: Path) -> list[tuple[str, str, Any]]:
-    """Give type, source and payload of everything in a workspace's log."""
+def logged_events(folder: Path) -> list[tuple[str, str, Any]]:
+    """Return type, source and payload of all events in a workspace's log."""
     with Workspace.open(folder) as workspace:
         events = [stored.event for stored in workspace.log.read()]
     return [(event.type, event.source, msgspec.json.decode(event.raw)["data"]) for event in events]
 
 
-def test_the_seed_s_payloads_land_as_they_are(shop: Path) -> None:
-    """All eighteen, on disk when emit returns, under the ids that it gives."""
+def test_the_seed_payloads_are_stored_unchanged(shop: Path) -> None:
+    """All eighteen are on disk when `emit` returns, and each gets its own id."""
     ids = [dana_events.emit(type_, dict(payload)) for type_, payload in SEED_PAYLOADS]
     assert len(set(ids)) == 18
-    assert held(shop) == [(type_, "poet", payload) for type_, payload in SEED_PAYLOADS]
+    assert logged_events(shop) == [(type_, "poet", payload) for type_, payload in SEED_PAYLOADS]
 
 
 class Struct:
-    """What a Dana struct looks like from Python."""
+    """An object like a Dana struct as Python sees it."""
 
     def __init__(self, **values: Any) -> None:
         self._values = values
 
     @property
     def struct_type(self) -> str:
-        """Its type."""
-        return "Verdict"
+        """The name of the struct's type."""
+        return "Label"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give its fields."""
+        """Return the fields."""
         return self._values
 
 
 class Promise:
-    """What a Dana function gives while it is still being computed."""
+    """An object like the value of a Dana function that is still being computed."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
-def test_structs_promises_tuples_and_sets_are_taken_apart(
+def test_structs_promises_tuples_and_sets_become_plain_values(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever they are in the payload."""
+    """They may be anywhere in the payload."""
     concurrency = ModuleType("dana.core.concurrency")
     vars(concurrency)["resolve_if_promise"] = lambda value: getattr(value, "value", value)
     monkeypatch.setitem(sys.modules, "dana.core.concurrency", concurrency)
@@ -84,60 +84,58 @@ def test_structs_promises_tuples_and_sets_are_taken_apart(
         )
     )
     dana_events.emit(Promise("drift.validation"), payload, source="user/ana")  # type: ignore[arg-type]
-    expected = VERDICT | {"odd": [["a", "b"], {"k": [1]}]}
-    assert held(shop) == [("drift.validation", "user/ana", expected)]
+    expected = LABEL | {"odd": [["a", "b"], {"k": [1]}]}
+    assert logged_events(shop) == [("drift.validation", "user/ana", expected)]
 
 
-def test_the_current_folder_is_the_workspace_where_nothing_else_is_said(
-    shop: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An empty variable says nothing."""
+def test_the_current_folder_is_the_default_workspace(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty environment variable counts as unset."""
     monkeypatch.setenv("POET_WORKSPACE", "")
     monkeypatch.chdir(shop)
     assert dana_events.workspace().path == shop
     assert dana_events.workspace() is dana_events.workspace()
 
 
-def test_a_path_comes_before_the_environment_from_then_on(shop: Path, tmp_path: Path) -> None:
-    """Events before it stay where they went."""
+def test_a_path_takes_precedence_over_the_environment(shop: Path, tmp_path: Path) -> None:
+    """Earlier events stay in the earlier workspace."""
     other = first_workspace(tmp_path / "other")
-    dana_events.emit("drift.validation", VERDICT)
+    dana_events.emit("drift.validation", LABEL)
     dana_events.workspace(str(other))
-    dana_events.emit("drift.validation", VERDICT | {"execution_id": "y"})
-    assert [data["execution_id"] for _, _, data in held(shop)] == ["x"]
-    assert [data["execution_id"] for _, _, data in held(other)] == ["y"]
+    dana_events.emit("drift.validation", LABEL | {"execution_id": "y"})
+    assert [data["execution_id"] for _, _, data in logged_events(shop)] == ["x"]
+    assert [data["execution_id"] for _, _, data in logged_events(other)] == ["y"]
 
 
-def test_a_folder_without_a_workspace_is_told_of_and_changes_nothing(shop: Path, tmp_path: Path) -> None:
-    """With the command that makes one."""
-    dana_events.emit("drift.validation", VERDICT)
+def test_a_folder_without_a_workspace_is_refused(shop: Path, tmp_path: Path) -> None:
+    """The error names the command that creates one, and the open workspace stays in use."""
+    dana_events.emit("drift.validation", LABEL)
     with pytest.raises(WorkspaceError, match="run `poet init"):
         dana_events.workspace(tmp_path / "nothing")
-    dana_events.emit("drift.validation", VERDICT)
-    assert len(held(shop)) == 2
+    dana_events.emit("drift.validation", LABEL)
+    assert len(logged_events(shop)) == 2
 
 
 @pytest.mark.parametrize(
-    ("type_", "payload", "says"),
+    ("type_", "payload", "message"),
     [
         ("drift.validation", {"execution_id": "x"}, "was_real_drift: expected a value"),
-        ("drift.validated", VERDICT, "did you mean 'drift.validation'"),
+        ("drift.validated", LABEL, "did you mean 'drift.validation'"),
         ("drift.validation", "x", "data: expected a dictionary or a struct, got 'x'"),
-        (7, VERDICT, "type: expected a text, got 7"),
+        (7, LABEL, "type: expected a text, got 7"),
     ],
 )
-def test_a_wrong_event_is_refused_with_what_came(shop: Path, type_: Any, payload: Any, says: str) -> None:
-    """And nothing is written."""
-    with pytest.raises(EventError, match=says):
+def test_an_invalid_event_is_refused(shop: Path, type_: Any, payload: Any, message: str) -> None:
+    """The error has the wrong value, and nothing is written."""
+    with pytest.raises(EventError, match=message):
         dana_events.emit(type_, payload)
-    assert held(shop) == []
+    assert logged_events(shop) == []
 
 
-def test_the_file_beside_a_program_hands_on_the_two_functions(shop: Path) -> None:
-    """It is importable by its plain name from its folder, and importing it does not load the compiler."""
+def test_the_example_module_exports_the_adapter(shop: Path) -> None:
+    """Programs in its folder import it by its plain name, and the import does not load the compiler."""
     program = (
         "import sys, dana_events; early = 'poet.workspace.workspace' in sys.modules;"
-        f"print(early, bool(dana_events.emit('drift.validation', {VERDICT})))"
+        f"print(early, bool(dana_events.emit('drift.validation', {LABEL})))"
     )
     environment = {**os.environ, "POET_WORKSPACE": str(shop)}
     ended = subprocess.run(
@@ -149,11 +147,11 @@ def test_the_file_beside_a_program_hands_on_the_two_functions(shop: Path) -> Non
         check=True,
     )
     assert ended.stdout.strip() == "False True"
-    assert len(held(shop)) == 1
+    assert len(logged_events(shop)) == 1
 
 
-def test_the_example_program_has_the_eighteen_emits() -> None:
-    """In the order of the seed."""
+def test_the_example_program_emits_the_seed_payloads() -> None:
+    """The eighteen types are in the order of the seed."""
     lines = (EXAMPLES / "seed.na").read_text(encoding="utf-8").splitlines()
     emitted = [line.split('"')[1] for line in lines if line.startswith("dana_events.emit(")]
     assert emitted == [type_ for type_, _ in SEED_PAYLOADS]

@@ -1,4 +1,4 @@
-"""Versions and retrainings, with MLflow's own library and a store in a folder."""
+"""Tests of the MLflow adapter with the real library and a store in a folder."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from poet import Workspace
 from tests.workspaces import first_workspace
 
 pytestmark = pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed")
-# in a process of its own: MLflow warns of much, and keeps what it was told for as long as it lives
+# a separate process, because MLflow prints warnings and keeps global state
 PROGRAM = """
 import sys
 import mlflow
@@ -50,8 +50,8 @@ print(found)
 """
 
 
-def test_a_version_is_an_artefact_and_a_retraining_is_feedback(tmp_path: Path) -> None:
-    """The module's bytes and its manifest's; the same retraining told twice is one event."""
+def test_a_version_is_an_artifact_and_a_retraining_is_feedback(tmp_path: Path) -> None:
+    """The artifact has module and manifest unchanged. A retraining that is recorded twice is one event."""
     shop = first_workspace(tmp_path / "shop")
     (tmp_path / "down").mkdir()
     ended = subprocess.run(

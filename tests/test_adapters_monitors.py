@@ -1,4 +1,4 @@
-"""What Evidently and NannyML said, as executions: from output that the libraries themselves made."""
+"""Tests of the Evidently and NannyML adapters with recorded output of the two libraries."""
 
 import json
 from collections.abc import Iterator
@@ -31,32 +31,32 @@ def _shop(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def executions(shop: Workspace) -> list[dict[str, Any]]:
-    """Give the recorded executions, each with its time."""
+    """Return the recorded executions, each with its time."""
     shop.flush()
     events = [stored.event for stored in shop.log.read()]
     return [{**msgspec.json.decode(event.raw)["data"], "at": event.time} for event in events]
 
 
 def outcomes(results: tuple[DriftResult, ...]) -> list[tuple[str, bool]]:
-    """Give what was said of each feature."""
+    """Return the feature and the decision of each result."""
     return [(each.feature, each.drifted) for each in results]
 
 
 def columns_of(frame: dict[str, list[Any]]) -> dict[Any, list[Any]]:
-    """Give a frame's columns by their keys, as pandas does."""
+    """Return the columns of a frame by tuple keys, as pandas has them."""
     return {tuple(key.split("/")): values for key, values in frame.items()}
 
 
 def frame_of(frame: dict[str, list[Any]]) -> pd.DataFrame:
-    """Give the frame that NannyML gave, dates as dates."""
+    """Return the frame that NannyML made, with dates as datetimes."""
     made = pd.DataFrame(columns_of(frame))
     dates = ("chunk", "chunk", "end_date")
     made[dates] = pd.to_datetime(made[dates])
     return made
 
 
-class Given:
-    """An object that gives what it says of itself, as the libraries' own do."""
+class ReportObject:
+    """An object with one export method, like the report objects of the libraries."""
 
     def __init__(self, way: str, what: Any) -> None:
         setattr(self, way, lambda: what)
@@ -71,14 +71,14 @@ REPORT = EVIDENTLY["report"]
         REPORT,
         json.dumps(REPORT),
         json.dumps(REPORT).encode(),
-        Given("dict", REPORT),
+        ReportObject("dict", REPORT),
         EVIDENTLY["legacy"],
-        Given("as_dict", EVIDENTLY["legacy"]),
+        ReportObject("as_dict", EVIDENTLY["legacy"]),
     ],
     ids=["dict", "json", "bytes", "object", "legacy", "legacy object"],
 )
-def test_a_report_says_of_each_column_whether_it_drifted(report: Any) -> None:
-    """As the dictionary of today or of before 0.7, as JSON, or as the library's object."""
+def test_every_report_format_gives_the_decision_per_column(report: Any) -> None:
+    """The formats are the dictionaries since and before 0.7, JSON and the library's object."""
     found = evidently_reports.results(report)
     assert sorted(outcomes(found)) == sorted(OUTCOMES)
     age = next(each for each in found if each.feature == "age")
@@ -86,15 +86,15 @@ def test_a_report_says_of_each_column_whether_it_drifted(report: Any) -> None:
     assert age.p_value == age.score
 
 
-def test_what_was_before_0_7_said_itself_is_what_is_read() -> None:
-    """Its own word, drift_detected, for every column."""
+def test_a_report_before_0_7_keeps_its_own_decisions() -> None:
+    """The field `drift_detected` of every column is used."""
     table = EVIDENTLY["legacy"]["metrics"][1]["result"]["drift_by_columns"]
-    said = {name: each["drift_detected"] for name, each in table.items()}
-    assert dict(outcomes(evidently_reports.results(EVIDENTLY["legacy"]))) == said
+    decisions = {name: each["drift_detected"] for name, each in table.items()}
+    assert dict(outcomes(evidently_reports.results(EVIDENTLY["legacy"]))) == decisions
 
 
-def test_a_distance_drifts_upwards() -> None:
-    """Methods are told apart by what Evidently calls them."""
+def test_a_distance_drifts_above_its_threshold() -> None:
+    """The name of the method decides whether a score is a distance or a p-value."""
     found = {each.feature: each for each in evidently_reports.results(EVIDENTLY["distances"])}
     assert {each.direction for each in found.values()} == {"above"}
     assert found["age"].drifted
@@ -103,10 +103,8 @@ def test_a_distance_drifts_upwards() -> None:
 
 
 @pytest.mark.parametrize("table", [dict, pd.DataFrame, pl.DataFrame, pa.table])
-def test_a_recorded_report_can_be_learned_from_where_its_samples_come_along(
-    shop: Workspace, table: Any
-) -> None:
-    """Every candidate statistic is computed, from any kind of table; the id is what feedback cites."""
+def test_a_report_recorded_with_samples_has_all_scores(shop: Workspace, table: Any) -> None:
+    """Every candidate statistic is computed from any kind of table, and feedback can cite the id."""
     now, before = table(EVIDENTLY["current"]), table(EVIDENTLY["reference"])
     recorded = evidently_reports.record(shop, REPORT, current=now, reference=before, when=NOW - 60)
     found = {each["feature"]: each for each in executions(shop)}
@@ -120,8 +118,8 @@ def test_a_recorded_report_can_be_learned_from_where_its_samples_come_along(
     assert age["profile"]["n_current"] == 80
 
 
-def test_a_report_without_samples_is_an_execution_too(shop: Workspace) -> None:
-    """With what the report says and no more; feedback can cite it."""
+def test_a_report_recorded_without_samples_is_an_execution(shop: Workspace) -> None:
+    """It has only the values of the report, and feedback can cite it."""
     recorded = evidently_reports.record(shop, REPORT)
     age = next(each for each in executions(shop) if each["feature"] == "age")
     assert (age["scores"], age["test"]) == ({}, "evidently/K-S p_value")
@@ -129,7 +127,7 @@ def test_a_report_without_samples_is_an_execution_too(shop: Workspace) -> None:
 
 
 def test_a_column_that_cannot_be_compared_is_recorded_without_its_rows(shop: Workspace) -> None:
-    """And says why."""
+    """The reason is recorded."""
     dates = pd.DataFrame({"age": pd.date_range("2024-01-01", periods=3)})
     recorded = evidently_reports.record(shop, REPORT, current=dates, reference=dates)
     assert "holds dat" in recorded["age"].reason
@@ -137,8 +135,8 @@ def test_a_column_that_cannot_be_compared_is_recorded_without_its_rows(shop: Wor
 
 
 @pytest.mark.parametrize("report", [{}, "{", {"metrics": []}, 7, None, {"metrics": [{"value": 1}]}])
-def test_what_is_no_drift_report_is_refused(shop: Workspace, report: Any) -> None:
-    """And nothing is written."""
+def test_an_invalid_evidently_report_is_refused(shop: Workspace, report: Any) -> None:
+    """Nothing is written."""
     with pytest.raises(EventError, match="Evidently's report"):
         evidently_reports.record(shop, report)
     assert executions(shop) == []
@@ -149,15 +147,15 @@ def test_what_is_no_drift_report_is_refused(shop: Workspace, report: Any) -> Non
     [
         columns_of(NANNYML["frame"]),
         frame_of(NANNYML["frame"]),
-        Given("to_df", frame_of(NANNYML["frame"])),
+        ReportObject("to_df", frame_of(NANNYML["frame"])),
     ],
     ids=["dict", "frame", "object"],
 )
-def test_each_analysed_chunk_is_read(result: Any) -> None:
-    """The reference's own chunks are not; the alert is NannyML's own word."""
+def test_each_analyzed_chunk_is_read(result: Any) -> None:
+    """Chunks of the reference are skipped, and the alert is the one that NannyML computed."""
     found = nannyml_results.results(result)
-    said = [(each.chunk, each.result.feature, each.result.drifted) for each in found]
-    assert said == [
+    decisions = [(each.chunk, each.result.feature, each.result.drifted) for each in found]
+    assert decisions == [
         ("[0:59]", "age", True),
         ("[0:59]", "land", False),
         ("[60:119]", "age", True),
@@ -169,8 +167,8 @@ def test_each_analysed_chunk_is_read(result: Any) -> None:
     assert (last.rows, last.when) == (slice(60, 120), 1707735600.0)  # 2024-02-12T11:00 UTC
 
 
-def test_a_method_without_a_threshold_keeps_its_alert_and_has_no_time(shop: Workspace) -> None:
-    """Chi-square alerts by its p-value, which NannyML does not give."""
+def test_a_method_without_a_threshold_keeps_its_alert(shop: Workspace) -> None:
+    """NannyML exports no p-value for chi-square. A chunk without dates gets the time of recording."""
     result = columns_of(NANNYML["chi2"])
     result["land", "chi2", "alert"][3] = True
     recorded = nannyml_results.record(shop, result)
@@ -181,7 +179,7 @@ def test_a_method_without_a_threshold_keeps_its_alert_and_has_no_time(shop: Work
 
 
 def test_a_recorded_chunk_has_the_scores_of_its_own_rows(shop: Workspace) -> None:
-    """At the time of its end."""
+    """The time of the execution is the end of the chunk."""
     now, before = pd.DataFrame(NANNYML["current"]), NANNYML["reference"]
     nannyml_results.record(shop, frame_of(NANNYML["frame"]), current=now, reference=before)
     found = [each for each in executions(shop) if each["feature"] == "age"]
@@ -199,8 +197,8 @@ def test_a_recorded_chunk_has_the_scores_of_its_own_rows(shop: Workspace) -> Non
         {("chunk", "chunk", "key"): ["[0:1]"], ("chunk", "chunk", "period"): ["reference"]},
     ],
 )
-def test_what_is_no_univariate_result_is_refused(shop: Workspace, result: Any) -> None:
-    """And nothing is written."""
+def test_an_invalid_nannyml_result_is_refused(shop: Workspace, result: Any) -> None:
+    """Nothing is written."""
     with pytest.raises(EventError, match="NannyML's result"):
         nannyml_results.record(shop, result)
     assert executions(shop) == []

@@ -1,4 +1,4 @@
-"""Spans and metrics as OpenTelemetry's own SDK collects them."""
+"""Tests of spans and metrics with the collectors of the OpenTelemetry SDK."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ BEFORE, NOW = DRAWS.normal(0, 1, 200), DRAWS.normal(2, 1, 200)
 
 
 class Collected:
-    """A workspace that is observed, and what came of it."""
+    """An observed workspace with the spans and metrics that it emitted."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._spans, self._metrics = InMemorySpanExporter(), InMemoryMetricReader()
@@ -35,11 +35,11 @@ class Collected:
         self.observed = Observed(workspace, tracer_provider=tracers, meter_provider=self.meters)
 
     def spans(self) -> tuple[Any, ...]:
-        """Give the ended spans."""
+        """Return the ended spans."""
         return self._spans.get_finished_spans()
 
     def points(self) -> dict[str, list[Any]]:
-        """Give the data points by metric."""
+        """Return the data points of each metric."""
         data: Any = self._metrics.get_metrics_data()
         metrics = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
         return {each.name: list(each.data.data_points) for each in metrics}
@@ -54,14 +54,18 @@ def _collected(tmp_path: Path) -> Iterator[Collected]:
 
 
 def test_a_call_is_a_span_with_its_answer(collected: Collected) -> None:
-    """And counts, by policy, version and outcome alone: features and ids would be a series each."""
+    """Metrics have only policy, version and outcome; features and ids would create too many series."""
     detect_drift = collected.observed.policy("detect_drift")
     result = detect_drift(NOW, BEFORE, feature="age")
     detect_drift(NOW, BEFORE, feature="price")
     (span, _) = collected.spans()
-    told = dict(span.attributes)
-    assert (span.name, told["poet.feature"], told["poet.drifted"]) == ("poet.call detect_drift", "age", True)
-    assert (told["poet.version"], told["poet.execution_id"]) == (1, result.execution_id)
+    attributes = dict(span.attributes)
+    assert (span.name, attributes["poet.feature"], attributes["poet.drifted"]) == (
+        "poet.call detect_drift",
+        "age",
+        True,
+    )
+    assert (attributes["poet.version"], attributes["poet.execution_id"]) == (1, result.execution_id)
     (point,) = collected.points()["poet.calls"]
     assert point.value == 2
     counted = {"poet.policy": "detect_drift", "poet.version": 1, "poet.drifted": True, "poet.audit": False}
@@ -71,19 +75,19 @@ def test_a_call_is_a_span_with_its_answer(collected: Collected) -> None:
 
 
 def test_the_observed_callable_looks_like_the_policy(collected: Collected) -> None:
-    """Other policies' answers are told too."""
+    """Answers of other policies have attributes, too."""
     alerts = collected.observed.policy("generate_alerts")
     assert alerts.__name__ == "generate_alerts"
     plan = alerts([])
-    told = collected.spans()[0].attributes
-    assert (told["poet.alerts"], told["poet.execution_id"]) == (0, plan.execution_id)
+    attributes = collected.spans()[0].attributes
+    assert (attributes["poet.alerts"], attributes["poet.execution_id"]) == (0, plan.execution_id)
     collected.observed.policy("calculate_adaptive_window")("age", 1000.0, "normal")
     last = collected.observed.workspace.last_execution_id()
     assert collected.spans()[1].attributes["poet.execution_id"] == last
 
 
-def test_an_error_marks_its_span_and_goes_on(collected: Collected) -> None:
-    """The caller gets it as it is."""
+def test_an_error_marks_its_span_and_is_raised(collected: Collected) -> None:
+    """The caller gets the original exception."""
     with pytest.raises(TypeError):
         collected.observed.policy("detect_drift")("no column", BEFORE)
     (span,) = collected.spans()
@@ -93,7 +97,7 @@ def test_an_error_marks_its_span_and_goes_on(collected: Collected) -> None:
 
 
 def test_a_compile_is_a_span(collected: Collected) -> None:
-    """With the log's position and what was published."""
+    """It has the log position and the published versions."""
     report = collected.observed.compile()
     (span,) = collected.spans()
     assert (span.name, dict(span.attributes)) == ("poet.compile", {"poet.log_position": 0})
@@ -101,7 +105,7 @@ def test_a_compile_is_a_span(collected: Collected) -> None:
     assert collected.points()["poet.compiles"][0].value == 1
 
 
-def test_without_a_provider_nothing_happens(tmp_path: Path) -> None:
+def test_without_a_provider_calls_still_work(tmp_path: Path) -> None:
     """The answer is the same."""
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
         assert Observed(workspace).policy("detect_drift")(NOW, BEFORE).drifted

@@ -1,4 +1,4 @@
-"""What docs/adapters.md says, run as a reader would run it."""
+"""Tests that run the examples of docs/adapters.md."""
 
 import os
 import re
@@ -17,7 +17,7 @@ OPTIONAL = ("mlflow", "opentelemetry")
 
 
 def needs(block: str) -> str:
-    """Name the optional library that a block is about."""
+    """Return the optional library that a block uses, or an empty string."""
     return next((name for name in OPTIONAL if name in block), "")
 
 
@@ -25,7 +25,7 @@ def needs(block: str) -> str:
 def test_a_block_runs_in_a_workspace(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what it prints has the ids that people cite."""
+    """Printed output contains the ids that feedback can cite."""
     if (library := needs(block)) and find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     monkeypatch.chdir(first_workspace(tmp_path / "shop"))
@@ -38,9 +38,9 @@ def test_a_block_runs_in_a_workspace(
 
 
 def run_with_mlflow(block: str, folder: Path) -> None:
-    """Run a block in a process of its own: MLflow warns of its own parts, and remembers its store."""
+    """Run a block in a separate process, because MLflow prints warnings and remembers its store."""
     ended = subprocess.run(
-        # in files: MLflow's smaller package leaves SQLAlchemy out
+        # MLflow's skinny package lacks SQLAlchemy, so the store is in files
         [sys.executable, "-c", block.replace("sqlite:///mlflow.db", (folder / "runs").as_uri())],
         env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"},
         capture_output=True,
@@ -51,7 +51,7 @@ def run_with_mlflow(block: str, folder: Path) -> None:
 
 
 def test_the_page_names_every_adapter() -> None:
-    """One that nobody can find is none."""
+    """Every adapter is documented."""
     folder = Path(__file__).parents[1] / "compiler" / "poet" / "integrations"
     modules = [path.stem for path in folder.glob("[a-z]*.py")]
     assert [name for name in modules if f"`{name}`" not in PAGE] == []

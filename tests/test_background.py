@@ -1,4 +1,4 @@
-"""Programs that end without closing their workspace, and forks while a worker is busy."""
+"""Tests of programs that end without closing their workspace, and of forks while a worker is busy."""
 
 import os
 import subprocess
@@ -104,7 +104,7 @@ def ended(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
 def test_a_program_that_does_not_close_its_workspace_ends_cleanly(
     tmp_path: Path, work: str, end: str
 ) -> None:
-    """It has its own exit status, and all its executions are in the log."""
+    """The program has its own exit status, and all its executions are in the log."""
     folder = first_workspace(tmp_path / "w", threshold=10_000)
     last, status = ENDS[end]
     done = ended(folder, f"{WORK[work]}\n{last}")
@@ -145,8 +145,8 @@ def test_a_program_ends_cleanly_while_a_shadow_computes(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     registry = Registry(generated)
     registry.refresh()
-    (told,) = registry.tallies()
-    assert (told.compared, told.skipped) == (5, 0)
+    (tally,) = registry.tallies()
+    assert (tally.compared, tally.skipped) == (5, 0)
 
 
 class Stepping(BackgroundWorker):
@@ -185,8 +185,8 @@ def forked(calls: list[str]) -> str:
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
-    with os.fdopen(reading) as said:
-        return said.read()
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -202,7 +202,7 @@ def test_a_fork_waits_for_the_running_step(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_step_that_does_not_end_blocks_no_fork_and_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both continue after their time limit."""
+    """Fork and stop continue after their time limits."""
     monkeypatch.setattr(background, "FORK_S", 0.05)
     monkeypatch.setattr(background, "LAST_STEP_S", 0.05)
     worker = Stepping()
@@ -240,10 +240,10 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
     folder = first_workspace(tmp_path / "w")
     with jobs.compile_lock(folder) as lock:
         assert jobs.acquire_compile_lock(lock, is_given_up=lambda: False)
-        wanted = jobs.Job(
+        job = jobs.Job(
             function="poet.server.proposals:apply", workspace=str(folder), arguments={"proposal": "x"}
         )
-        found = jobs.run(wanted, lock)
+        found = jobs.run(job, lock)
         foreign = jobs.run(jobs.job(fail, folder, reason="no"), lock)
         crashed = jobs.run(jobs.Job(function="poet.workspace.jobs:none", workspace=str(folder)), lock)
     assert found is not None
@@ -261,10 +261,10 @@ def test_a_job_that_fails_reports_the_type_of_its_error(tmp_path: Path) -> None:
 def test_a_job_can_be_left_and_ended(tmp_path: Path) -> None:
     """Leaving a job is not an error. An ended job reports that it was ended."""
     folder = first_workspace(tmp_path / "w")
-    wanted = jobs.job(compile_job, folder)
+    job = jobs.job(compile_job, folder)
     with jobs.compile_lock(folder) as lock:
-        assert jobs.run(wanted, lock, jobs.Control(is_left=lambda: True)) is None
-        done = jobs.run(wanted, lock, jobs.Control(is_ended=lambda: True))
+        assert jobs.run(job, lock, jobs.Control(is_left=lambda: True)) is None
+        done = jobs.run(job, lock, jobs.Control(is_ended=lambda: True))
     assert done is not None
     assert done.error is not None
     assert jobs.ENDED in done.error.message

@@ -1,4 +1,4 @@
-"""Modules that are wrong on purpose are refused by the right gate."""
+"""Tests that modules with a deliberate mistake are refused by the right gate."""
 
 import importlib
 from pathlib import Path
@@ -30,14 +30,14 @@ def check_refused(what: str, tmp_path: Path) -> None:
         check_gate(edited(name, bad), bad.behind, tmp_path, has_dialect=False)
 
 
-def check_gate(module: RenderedModule, wanted: str, tmp_path: Path, *, has_dialect: bool = True) -> None:
+def check_gate(module: RenderedModule, expected: str, tmp_path: Path, *, has_dialect: bool = True) -> None:
     """Check that a gate refuses a module, with few examples or with as many as in a compile."""
-    gate, says = "", ""
+    gate, message = "", ""
     for effort in (QUICK, THOROUGH):
-        gate, says = gate_of(module, tmp_path, effort=effort, limits=LIMITS, has_dialect=has_dialect)
-        if gate == wanted:
+        gate, message = gate_of(module, tmp_path, effort=effort, limits=LIMITS, has_dialect=has_dialect)
+        if gate == expected:
             return
-    pytest.fail(f"refused by {gate!r}, expected {wanted!r}: {says}")
+    pytest.fail(f"refused by {gate!r}, expected {expected!r}: {message}")
 
 
 @pytest.mark.usefixtures("_forked")
@@ -49,7 +49,7 @@ def test_a_bad_module_is_refused_by_the_right_gate(tmp_path: Path, what: str) ->
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_module_is_refused_in_a_new_process(tmp_path: Path, what: str) -> None:
-    """As before a publication, candidates share nothing."""
+    """Candidates share nothing, as in a publication."""
     check_refused(what, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The base install: four libraries and no compiler. Versions answer as they do beside everything else."""
+"""Tests of the base install, which has four libraries and no compiler and gives the same answers."""
 
 import json
 import os
@@ -14,7 +14,7 @@ NEEDED = 'pip install "poet-policy-compiler[compiler]"'
 
 
 def run(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own."""
+    """Run Python in a separate process."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return subprocess.run(
         [sys.executable, "-W", "error", *words],
@@ -37,8 +37,8 @@ def run_in_base(code: str, *, also: tuple[str, ...] = ("poet",), cwd: Path = ROO
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-def test_a_version_answers_the_same_with_the_base_install_alone(tmp_path: Path, policy: Path) -> None:
-    """Every golden module and hundreds of questions give the same answers and errors, to the last digit."""
+def test_the_base_install_gives_the_same_answers(tmp_path: Path, policy: Path) -> None:
+    """For every golden module, hundreds of calls give the same answers and errors, to the last digit."""
     modules = sorted(policy.glob("golden/*/*.py"))
     found = {}
     for how in ("all", "base"):
@@ -53,8 +53,8 @@ def test_a_version_answers_the_same_with_the_base_install_alone(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["ibis", "jinja2", "poet", "pyarrow", "tests_of_no_package"])
-def test_the_blocker_blocks(name: str) -> None:
-    """Without it the comparison above would say nothing."""
+def test_the_import_hook_refuses_other_packages(name: str) -> None:
+    """The comparison of answers depends on this."""
     code = f"""
 try:
     import {name}
@@ -74,8 +74,8 @@ import filelock, msgspec, numpy, poet_runtime, scipy
         "from poet.monitor.connection import connect; connect('.')",
     ],
 )
-def test_what_needs_the_compiler_says_how_to_get_it(use: str) -> None:
-    """One sentence, in an error that is both POET's and an ImportError."""
+def test_a_use_of_the_compiler_names_the_extra(use: str) -> None:
+    """The message is one sentence. The error is a `PoetError` and an `ImportError`."""
     code = f"""
 from poet import PoetError
 try:
@@ -84,40 +84,38 @@ except ImportError as error:
     assert isinstance(error, PoetError)
     print(error)
 """
-    said = run_in_base(code)
-    assert said.startswith("POET's compiler needs ")
-    assert said.endswith(f", which is not installed; {NEEDED}")
-    assert "\n" not in said
+    output = run_in_base(code)
+    assert output.startswith("POET's compiler needs ")
+    assert output.endswith(f", which is not installed; {NEEDED}")
+    assert "\n" not in output
 
 
 @pytest.mark.parametrize("also", [("poet",), ("poet", "click")], ids=" and ".join)
 @pytest.mark.parametrize("command", ["status", "plan", "--help"])
-def test_the_command_says_how_to_get_the_compiler(
-    tmp_path: Path, command: str, also: tuple[str, ...]
-) -> None:
-    """Exit status 2, also where other packages happen to have brought click."""
+def test_the_command_names_the_extra(tmp_path: Path, command: str, also: tuple[str, ...]) -> None:
+    """The exit status is 2, even if click is installed for other packages."""
     code = f"""
 import contextlib, io
 from poet.cli import main
 sys.argv[1:] = [{command!r}]
-with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+with contextlib.redirect_stderr(io.StringIO()) as output, contextlib.redirect_stdout(io.StringIO()):
     try:
         main()
     except SystemExit as end:
         status = end.code
-print(status, said.getvalue().strip())
+print(status, output.getvalue().strip())
 """
-    said = run_in_base(code, also=also, cwd=tmp_path)
+    output = run_in_base(code, also=also, cwd=tmp_path)
     if command == "--help" and "click" in also:
-        assert said == "0"
+        assert output == "0"
     else:
-        assert said.startswith("2 poet: POET's compiler needs ")
-        assert said.endswith(f"which is not installed; {NEEDED}")
-        assert "\n" not in said
+        assert output.startswith("2 poet: POET's compiler needs ")
+        assert output.endswith(f"which is not installed; {NEEDED}")
+        assert "\n" not in output
 
 
-def test_another_missing_module_is_no_matter_of_the_compiler() -> None:
-    """A module of POET's own that does not exist is a mistake of the caller."""
+def test_another_missing_module_is_an_ordinary_import_error() -> None:
+    """A module of POET that does not exist is a mistake of the caller."""
     code = """
 from poet_runtime.errors import needs_compiler
 try:
@@ -129,7 +127,7 @@ except Exception as error:
     assert run_in_base(code) == "ModuleNotFoundError poet.no_such_module"
 
 
-def test_what_packages_bring_to_production_is_found(tmp_path: Path) -> None:
+def test_runtime_plugins_are_loaded(tmp_path: Path) -> None:
     """An entry point of the group ``poet_runtime`` is loaded without the compiler."""
     (tmp_path / "acme_retries.py").write_text(
         "from poet_runtime.policies.policy import RuntimePolicy\n"

@@ -1,4 +1,4 @@
-"""Bundles: what is packed, what is served, and what remains after a failed pull."""
+"""Tests of bundles: what is packed, what is served, and what remains after a failed pull."""
 
 import contextlib
 import os
@@ -200,7 +200,7 @@ def test_a_required_version_fails_closed(tmp_path: Path) -> None:
 
 
 def test_a_requirement_applies_to_the_served_bundle(tmp_path: Path) -> None:
-    """It is checked even if nothing is new."""
+    """The requirement is checked even if the pull finds nothing new."""
     content = publisher(tmp_path / "there", 1).bundle()
     served(content, tmp_path / "here")
     with pytest.raises(BundleError, match="version 2 is required"):
@@ -261,8 +261,8 @@ def test_a_version_that_cannot_run_here_is_not_activated(tmp_path: Path) -> None
     source = packed.files[f"{name}.py"] + "\nimport no_such_package\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
     entry = packed.registry.policies[WINDOW]
-    told = msgspec.json.decode(packed.files[f"{name}.json"])
-    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
+    manifest_fields = msgspec.json.decode(packed.files[f"{name}.json"])
+    manifest = msgspec.json.encode(manifest_fields | {"source": source, "source_sha256": digest}).decode()
     version = msgspec.structs.replace(
         entry.versions["2"], sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )
@@ -327,7 +327,7 @@ def test_changed_files_in_the_folder_are_restored(tmp_path: Path) -> None:
 
 
 def test_a_damaged_copy_fails_closed(tmp_path: Path) -> None:
-    """Without it the generation is unknown, so every bundle is refused. The answers continue."""
+    """The generation is unknown, so every bundle is refused. The served versions still answer."""
     there = publisher(tmp_path / "there", 1)
     served(there.bundle(), tmp_path / "here")
     (tmp_path / "here" / "bundle.poet").write_bytes(b"poet bundle 1\r\n\0")
@@ -345,7 +345,7 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
 
 
 def test_a_program_follows_bundles(tmp_path: Path) -> None:
-    """It answers with the last good bundle immediately, and pulls on request."""
+    """The program answers with the last good bundle immediately, and pulls on request."""
     there = publisher(tmp_path / "there", 1)
     path = tmp_path / "bundle"
     path.write_bytes(there.bundle())
@@ -369,7 +369,7 @@ def test_a_program_follows_bundles(tmp_path: Path) -> None:
 
 
 def test_a_background_thread_pulls_if_requested(tmp_path: Path) -> None:
-    """It survives refused bundles, and `close` ends it."""
+    """The thread survives refused bundles, and `close` ends it."""
     there = publisher(tmp_path / "there", 1)
     path = tmp_path / "bundle"
     path.write_bytes(b"nothing")
@@ -410,13 +410,13 @@ def test_concurrent_pulls_do_not_interfere(tmp_path: Path) -> None:
         return ""
 
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(pulled, range(8)))
-    assert all(not text or "which is older" in text for text in said)
+        errors = list(pool.map(pulled, range(8)))
+    assert all(not text or "which is older" in text for text in errors)
     assert answer(tmp_path / "here") == 2000
 
 
 def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
-    """Its mode is 0600 whatever the umask. A private key that others can read is refused."""
+    """The mode is 0600 for any umask. A private key that others can read is refused."""
     before = os.umask(0)
     try:
         public = make_key(tmp_path / "key")
@@ -435,7 +435,7 @@ def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_an_invalid_private_key_is_refused(tmp_path: Path) -> None:
-    """It is missing, another kind of file, or another kind of key."""
+    """The file is missing, empty, or contains another kind of key."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -466,7 +466,7 @@ def test_an_invalid_private_key_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_public_key_is_refused(line: str) -> None:
-    """It is too short, not canonical or without its prefix. An empty list of keys is refused too."""
+    """The key is too short, not canonical or without its prefix. An empty list is refused too."""
     with pytest.raises(BundleError, match="the line that `poet keygen` printed"):
         trusted([line])
     with pytest.raises(BundleError, match="no key is trusted"):

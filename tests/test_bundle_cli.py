@@ -1,4 +1,4 @@
-"""`poet keygen`, `bundle`, `pull` and `export` as people type them: what they print, and the exit status."""
+"""Tests of the commands `poet keygen`, `bundle`, `pull` and `export`: their output and exit status."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def trust(home: Path) -> str:
 
 
 def test_a_key_is_printed_once_and_never_overwritten(home: Path) -> None:
-    """One short line; a second key by that name is bad input."""
+    """The output is one short line. A second key with the same name is wrong usage."""
     code, out, _ = run(home, "keygen", "other")
     assert (code, out.count("\n"), len(out) < 60) == (0, 1, True)
     code, _, errors = run(home, "keygen", "other")

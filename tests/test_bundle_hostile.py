@@ -1,4 +1,4 @@
-"""Bundles from an attacker, without a trusted key and with one."""
+"""Tests of bundles from an attacker, without a trusted key and with one."""
 
 import hashlib
 import os
@@ -88,7 +88,7 @@ def test_every_truncation_and_every_addition_is_refused() -> None:
 
 
 def test_a_truncation_differs_from_a_forgery() -> None:
-    """The next step is not the same."""
+    """The error of a truncation has another next step."""
     with pytest.raises(BundleError, match="transfer it again"):
         open_bundle(small()[:-1], [key().public])
     with pytest.raises(BundleError, match="forged"):
@@ -219,7 +219,7 @@ def named(policy: str, number: str = "1") -> Callable[[dict[str, Any]], None]:
         "%2e%2e%2fevil",
     ],
 )
-def test_no_name_leads_out_of_the_folder(policy: str) -> None:
+def test_no_name_escapes_the_folder(policy: str) -> None:
     """Paths, drives, NUL, line breaks, homoglyphs and capitals are not policy names."""
     with (
         protected(raw(named(policy))) as (here, path),
@@ -229,7 +229,7 @@ def test_no_name_leads_out_of_the_folder(policy: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "01", "-1", "1_0", "²", "\u0661", "1/../2", "", "1" * 10])
-def test_no_number_has_a_second_spelling(number: str) -> None:
+def test_a_version_number_has_one_spelling(number: str) -> None:
     """Digits of other scripts, leading zeros and signs are not version numbers."""
     with protected(raw(named("evil", number))) as (here, path), pytest.raises(BundleError, match="evil"):
         pull(path, here, [key().public])
@@ -253,8 +253,8 @@ def test_no_file_name_is_taken_from_a_bundle(name: str) -> None:
 
 def add_manifest_of_another(held: dict[str, Any]) -> None:
     """Add a manifest of another module with a matching digest."""
-    told = msgspec.json.decode(held["files"][f"{WINDOW}_v1.json"]) | {"version": 2}
-    manifest = msgspec.json.encode(told).decode()
+    fields = msgspec.json.decode(held["files"][f"{WINDOW}_v1.json"]) | {"version": 2}
+    manifest = msgspec.json.encode(fields).decode()
     held["files"][f"{WINDOW}_v1.json"] = manifest
     entry = held["registry"]["policies"][WINDOW]["versions"]["1"]
     entry["manifest_sha256"] = hashlib.sha256(manifest.encode()).hexdigest()
@@ -263,8 +263,8 @@ def add_manifest_of_another(held: dict[str, Any]) -> None:
 def add_another_source(held: dict[str, Any]) -> None:
     """Store another source into a manifest than its module has."""
     name = f"{WINDOW}_v1.json"
-    told = msgspec.json.decode(held["files"][name])
-    held["files"][name] = msgspec.json.encode(told | {"source": "evil"}).decode()
+    fields = msgspec.json.decode(held["files"][name])
+    held["files"][name] = msgspec.json.encode(fields | {"source": "evil"}).decode()
     entry = held["registry"]["policies"][WINDOW]["versions"]["1"]
     entry["manifest_sha256"] = hashlib.sha256(held["files"][name].encode()).hexdigest()
 
@@ -311,7 +311,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_signed_inconsistent_document_is_refused(lie: str) -> None:
-    """Each has its own reason."""
+    """The error states which check failed."""
     change, reason = LIES[lie]
     with protected(raw(change)) as (here, path), pytest.raises(BundleError, match=reason):
         pull(path, here, [key().public])
@@ -351,8 +351,8 @@ def test_a_module_of_hostile_text_arrives_unchanged(tmp_path: Path) -> None:
     (entry,) = held.registry.policies.values()
     source = held.files[f"{WINDOW}_v1.py"] + "# \u2028 \x85 \t é\r\n"
     digest = hashlib.sha256(source.encode()).hexdigest()
-    told = msgspec.json.decode(held.files[f"{WINDOW}_v1.json"])
-    manifest = msgspec.json.encode(told | {"source": source, "source_sha256": digest}).decode()
+    fields = msgspec.json.decode(held.files[f"{WINDOW}_v1.json"])
+    manifest = msgspec.json.encode(fields | {"source": source, "source_sha256": digest}).decode()
     version = VersionEntry(
         module=f"{WINDOW}_v1.py", sha256=digest, manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()
     )
@@ -392,7 +392,7 @@ def test_a_bundle_that_every_runtime_refuses_is_not_created(monkeypatch: pytest.
 
 
 def test_random_bytes_are_not_a_bundle() -> None:
-    """They have any length, with or without the magic prefix."""
+    """The bytes have any length, with or without the magic prefix."""
     chance = random.Random(1)
     for _ in range(500):
         noise = chance.randbytes(chance.randrange(400))

@@ -1,4 +1,4 @@
-"""Bundles by HTTP: entity tags, and servers that are down, lie, redirect or never end."""
+"""Tests of bundles over HTTP: entity tags, and servers that are down, lie, redirect or never end."""
 
 import threading
 import time
@@ -22,12 +22,12 @@ class Server:
 
     def __init__(self) -> None:
         self.answer: Answer = offers(b"")
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                server.asked.append({name.lower(): value for name, value in self.headers.items()})
+                server.requests.append({name.lower(): value for name, value in self.headers.items()})
                 server.answer(self)
 
             def log_message(self, *_: object) -> None:
@@ -63,7 +63,7 @@ def offers(content: bytes, *, etag: str = "") -> Answer:
     return answer
 
 
-def says(status: int, **headers: str) -> Answer:
+def status_only(status: int, **headers: str) -> Answer:
     """Answer with a status and headers, without content."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -96,18 +96,18 @@ def test_an_unchanged_bundle_is_not_sent_again(tmp_path: Path, server: Server, t
     assert pull(server.url, tmp_path / "here", [key().public]).is_new
     again = pull(server.url, tmp_path / "here", [key().public])
     assert (again.is_new, again.active) == (False, {WINDOW: 1})
-    assert [asked.get("if-none-match") for asked in server.asked] == [None, '"one"']
+    assert [request.get("if-none-match") for request in server.requests] == [None, '"one"']
     there.publish(2)
     server.answer = offers(there.bundle(), etag='"two"')
     assert pull(server.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
     pull(server.url, tmp_path / "here", [key().public])
-    assert server.asked[-1]["if-none-match"] == '"two"'
+    assert server.requests[-1]["if-none-match"] == '"two"'
 
 
 def test_a_requirement_is_checked_if_nothing_changed(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """A 304 answer does not bypass it."""
+    """A 304 answer does not bypass the check."""
     server.answer = offers(there.bundle(), etag='"one"')
     pull(server.url, tmp_path / "here", [key().public])
     with pytest.raises(BundleError, match="version 2 is required"):
@@ -117,19 +117,19 @@ def test_a_requirement_is_checked_if_nothing_changed(
 def test_a_tag_belongs_to_its_source_bundle_and_keys(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """From another source, or without trust in its key, the whole bundle is requested."""
+    """The whole bundle is requested from another source, or if its key is not trusted."""
     content = there.bundle()
     server.answer = offers(content, etag='"one"')
     pull(server.url, tmp_path / "here", [key(1).public])
     pull(server.url + "?other", tmp_path / "here", [key(1).public])
     with pytest.raises(BundleError, match="trusted are"):
         pull(server.url + "?other", tmp_path / "here", [key(2).public])
-    assert [asked.get("if-none-match") for asked in server.asked] == [None, None, None]
+    assert [request.get("if-none-match") for request in server.requests] == [None, None, None]
 
 
 def test_an_unexpected_304_is_refused(tmp_path: Path, server: Server) -> None:
     """A server cannot make a client accept an empty folder."""
-    server.answer = says(304)
+    server.answer = status_only(304)
     with pytest.raises(BundleError, match="answers 304"):
         pull(server.url, tmp_path / "here", [key().public])
 
@@ -137,12 +137,12 @@ def test_an_unexpected_304_is_refused(tmp_path: Path, server: Server) -> None:
 def test_a_tag_that_is_not_a_valid_header_is_ignored(
     tmp_path: Path, server: Server, there: Publisher
 ) -> None:
-    """It is too long or not printable ASCII."""
+    """The tag is too long or not printable ASCII."""
     for tag in ('"' + "x" * 300 + '"', '"caf\xe9"'):
         server.answer = offers(there.bundle(), etag=tag)
         pull(server.url, tmp_path / "here", [key().public])
         pull(server.url, tmp_path / "here", [key().public])
-    assert all("if-none-match" not in asked for asked in server.asked)
+    assert all("if-none-match" not in request for request in server.requests)
 
 
 def fails(tmp_path: Path, source: str, match: str, *, timeout_s: float = 5.0) -> None:
@@ -174,12 +174,12 @@ def test_a_server_that_is_down_changes_nothing(tmp_path: Path, server: Server, t
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 404, 500, 503])
 def test_other_status_codes_are_named(tmp_path: Path, serving: Server, status: int) -> None:
     """Neither an error page nor partial content is a bundle."""
-    serving.answer = says(status, Content_Length="0")
+    serving.answer = status_only(status, Content_Length="0")
     fails(tmp_path, serving.url, f"answers {status}")
 
 
 def test_other_content_is_refused(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """It is a web page, empty, or half a bundle."""
+    """The content is a web page, empty, or half a bundle."""
     serving.answer = offers(b"<html>please log in</html>")
     fails(tmp_path, serving.url, "this is not a bundle")
     serving.answer = offers(b"")
@@ -209,7 +209,7 @@ def test_an_oversized_answer_is_not_read(
 ) -> None:
     """The announced size counts, or the received bytes if none is announced."""
     monkeypatch.setattr("poet.distribute.fetch.LARGEST", 100_000)
-    serving.answer = says(200, Content_Length=str(2**60))
+    serving.answer = status_only(200, Content_Length=str(2**60))
     fails(tmp_path, serving.url, "offers 1152921504606846976 bytes")
     sent = 0
 
@@ -229,7 +229,7 @@ def test_an_oversized_answer_is_not_read(
 
 
 def test_a_slow_stream_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
-    """Each byte arrives in time, but all of them would not."""
+    """Each byte arrives before its timeout, but the whole stream exceeds the deadline."""
     over = threading.Event()
 
     def drip(request: BaseHTTPRequestHandler) -> None:
@@ -249,7 +249,7 @@ def test_a_slow_stream_hits_the_deadline(tmp_path: Path, serving: Server) -> Non
 
 
 def test_a_server_that_sends_nothing_hits_the_deadline(tmp_path: Path, serving: Server) -> None:
-    """It accepts the connection and sends nothing."""
+    """The server accepts the connection and sends nothing."""
     over = threading.Event()
 
     def wait(_request: BaseHTTPRequestHandler) -> None:
@@ -263,21 +263,21 @@ def test_a_server_that_sends_nothing_hits_the_deadline(tmp_path: Path, serving: 
 
 
 def test_redirects_lead_only_to_http(tmp_path: Path, serving: Server, there: Publisher) -> None:
-    """They lead neither to local files nor around in circles."""
+    """Redirects to local files and circular redirects are refused."""
     there.publish(2)
     (tmp_path / "secret").write_bytes(there.bundle())
     for target in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/bundle", "data:,poet", "gopher://x/"):
-        serving.answer = says(302, Location=target)
+        serving.answer = status_only(302, Location=target)
         fails(tmp_path, serving.url, "[Rr]edirect")
-    serving.answer = says(302, Location=serving.url)
+    serving.answer = status_only(302, Location=serving.url)
     fails(tmp_path, serving.url, "infinite loop|answers 302")
-    content, moved = there.bundle(), iter([says(302, Location=serving.url + "?moved")])
+    content, moved = there.bundle(), iter([status_only(302, Location=serving.url + "?moved")])
     serving.answer = lambda request: next(moved, offers(content))(request)  # noqa: PLW0108 -- `next` per request
     assert pull(serving.url, tmp_path / "here", [key().public]).active == {WINDOW: 2}
 
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
-    """It would remove the encryption."""
+    """Such a redirect would remove the encryption."""
     import urllib.request
     from email.message import Message
     from http.client import HTTPMessage

@@ -1,4 +1,4 @@
-"""The commands and the code of docs/bundles.md run as printed."""
+"""Tests that run the commands and the code of docs/bundles.md."""
 
 import os
 import re
@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 
 
 def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They run in order next to the workspace of the page."""
+    """The blocks run in order next to the workspace of the page."""
     first_workspace(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path)
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

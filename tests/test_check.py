@@ -14,7 +14,7 @@ from poet.build.check import check, check_dialect, difference, refusals, same_sh
 from poet.build.render import render, template_root
 from poet.spec import policies, policy
 from poet.spec.decisions import Decisions, Rule
-from poet_runtime.context import field
+from poet_runtime.context import get, get_names
 from poet_runtime.errors import CheckError
 from tests.hostile import hostile_text
 
@@ -23,7 +23,8 @@ def module(body: str, *, parameters: str = "items, other=()", top: str = "") -> 
     """Return a module in the dialect around a function body."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return (
-        f'"""Judge."""\n\nimport numpy as np\n\n__all__ = ["judge"]\n\nVERSION = 1\nLIMIT = 0.5\n{top}\n\n'
+        '"""Judge."""\n\nfrom typing import Final\n\nimport numpy as np\n\n__all__ = ["judge"]\n\n'
+        f"VERSION: Final = 1\nLIMIT = 0.5\n{top}\n\n"
         f"def judge({parameters}) -> float:\n{lines}"
     )
 
@@ -66,10 +67,11 @@ def test_a_source_of_another_shape_is_refused_with_the_place() -> None:
 def with_lines(folder: Path, lines: str) -> Path:
     """Write a template for detect_drift to a folder that prints these lines once per feature name."""
     content = (template_root() / "detect_drift.py.jinja").read_text()
-    before, after = content.split("    # not comparable", 1)
-    loop = f"{{% for c in constants if c.value is not number %}}{{% for name in c.value %}}\n{lines}"
-    loop += "{% endfor %}{% endfor %}\n"
-    (folder / "detect_drift.py.jinja").write_text(f"{before}{loop}    # not comparable{after}")
+    guard = "    if not samples.comparable:"
+    before, after = content.split(guard, 1)
+    loop = "{% for branch in branches %}{% for test in branch.tests if test.of == 'feature' %}\n"
+    loop += f"{{% set name = test.value %}}\n{lines}{{% endfor %}}{{% endfor %}}\n"
+    (folder / "detect_drift.py.jinja").write_text(f"{before}{loop}{guard}{after}")
     return folder
 
 
@@ -258,7 +260,7 @@ def test_a_body_outside_the_dialect_is_refused(body: str, what: str) -> None:
     found = refusals(module(body), "judge")
     matching = [refusal for refusal in found if what in refusal.what]
     assert matching
-    assert 12 <= matching[0].line <= 15
+    assert 14 <= matching[0].line <= 17
     assert matching[0].next_step
 
 
@@ -269,6 +271,12 @@ BAD_TOP = [
     ("STATE = {}", "has a Assign that runs at import"),
     ("NOW = np.zeros(9)", "has a Assign that runs at import"),
     ("A = B = 1", "has a Assign that runs at import"),
+    ("STATE: Final = []", "has a AnnAssign that runs at import"),
+    ("NOW: Final = np.zeros(9)", "has a AnnAssign that runs at import"),
+    ("LATER: Final", "has a AnnAssign that runs at import"),
+    ("limit: Final = 1", "has a AnnAssign that runs at import"),
+    ("LIMIT: Final = 2", "assigns LIMIT twice"),
+    ("A: np.zeros(9) = 1", "has an annotation that computes"),
     ("A = 2 ** 99", "has a Assign that runs at import"),
     ("NAMES = frozenset(np.zeros(3))", "has a Assign that runs at import"),
     ("if LIMIT:\n    A = 1", "has a If that runs at import"),
@@ -287,6 +295,149 @@ def test_a_module_that_runs_code_at_import_is_refused(top: str, what: str) -> No
     )
 
 
+GOOD_TOP = [
+    "A: Final = 0.5",
+    'A: Final = frozenset({"a", "b"})',
+    "A: Final = (1, -2.5, None)",
+    "A: int = 5",
+    "A: Final[float] = 5.0",
+]
+
+
+@pytest.mark.parametrize("top", GOOD_TOP)
+def test_an_annotated_constant_is_in_the_dialect(top: str) -> None:
+    """Type checkers read `Final`."""
+    assert refusals(module("return A", top=top), "judge") == ()
+
+
+DATE = "from datetime import UTC, datetime\n"
+GOOD_DATES = [
+    "A: Final = datetime(2024, 4, 15, tzinfo=UTC)",
+    "A = datetime(2024, 4, 15, 9, 30, 0, 1, tzinfo=UTC)",
+    "A: Final = 1\nB: datetime = datetime(2024, 4, 15, tzinfo=UTC)",
+]
+BAD_DATES = [
+    "datetime(2024, 4, 15)",
+    "datetime(2024, 4, tzinfo=UTC)",
+    "datetime(2024, 4, 15, 9, 30, 0, 1, 2, tzinfo=UTC)",
+    "datetime(2024, 4, 15, tzinfo=None)",
+    "datetime(2024, 4, 15, tz=UTC)",
+    "datetime(2024, 4, 15, UTC)",
+    "datetime(tzinfo=UTC)",
+    "datetime()",
+    "datetime(2024, 4, -15, tzinfo=UTC)",
+    "datetime(2024, 4, 15.0, tzinfo=UTC)",
+    "datetime(2024, 4, VERSION, tzinfo=UTC)",
+    "datetime(2024, 4, max(1, 2), tzinfo=UTC)",
+    "datetime(*PARTS, 4, 15, tzinfo=UTC)",
+    "datetime(2024, 4, 15, fold=1, tzinfo=UTC)",
+    "datetime(2024, 4, 15, tzinfo=UTC).timestamp()",
+    "datetime.now(UTC)",
+    "datetime.now(tzinfo=UTC)",
+    "datetime",
+]
+
+
+@pytest.mark.parametrize("top", GOOD_DATES)
+def test_a_date_is_a_constant(top: str) -> None:
+    """It has three to seven whole numbers and is in UTC."""
+    assert refusals(module("return A", top=DATE + top), "judge") == ()
+
+
+@pytest.mark.parametrize("date", BAD_DATES)
+def test_every_other_date_is_refused(date: str) -> None:
+    """A constant has one value in every process and time zone."""
+    top = f"{DATE}PARTS = (2024,)\nA: Final = {date}"
+    found = [str(each) for each in refusals(module("return A", top=top), "judge")]
+    assert any("has a AnnAssign that runs at import" in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return datetime.now(UTC).hour",
+        "return datetime.utcnow()",
+        "now = datetime\nreturn now.today()",
+        "return [kind.today() for kind in (datetime,)]",
+        "return datetime(*items, tzinfo=UTC)",
+    ],
+)
+def test_a_policy_does_not_read_the_clock(body: str) -> None:
+    """In a function `datetime` is a type or a date as well."""
+    found = refusals(module(body, top=DATE), "judge")
+    assert "uses datetime for more than a date" in {each.what for each in found}
+
+
+def test_a_function_may_use_dates_and_their_type() -> None:
+    """A time from the caller may be compared with a date."""
+    source = module(
+        "return now is not None and now < datetime(2024, 4, 15, tzinfo=UTC)",
+        parameters="now: datetime | None = None",
+        top=DATE,
+    )
+    assert refusals(source, "judge") == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("from datetime import datetime as clock", "imports datetime.datetime as clock"),
+        ("from datetime import UTC as datetime", "imports datetime.UTC as datetime"),
+        ("from numpy import zeros as datetime", "imports numpy.zeros as datetime"),
+        ("import numpy as UTC", "imports numpy as UTC"),
+        ("from datetime import timedelta", "imports timedelta from datetime"),
+        ("from datetime import *", "imports everything from datetime"),
+        ("import datetime", "imports datetime"),
+        ("from typing import Any", "imports Any from typing"),
+    ],
+)
+def test_dates_are_imported_under_their_own_names(line: str, what: str) -> None:
+    """Otherwise a call that looks like a date could be another one."""
+    assert what in {each.what for each in refusals(module("return 1", top=line), "judge")}
+
+
+GOOD_TYPES = [
+    "int | None",
+    "dict[str, tuple[int, ...]]",
+    "np.ndarray | list[float]",
+    '"int | None"',
+    "Final",
+    "None",
+]
+BAD_TYPES = [
+    "np.zeros(3)",
+    "int | len(VERSION)",
+    "list[len(VERSION)]",
+    "dict[str, [int, str]]",
+    "list[1:2]",
+    "tuple[*VERSION]",
+    "int + str",
+    "-VERSION",
+    "int if VERSION else str",
+    "[each for each in VERSION]",
+]
+
+
+@pytest.mark.parametrize("type_", GOOD_TYPES)
+def test_types_may_annotate_parameters_and_results(type_: str) -> None:
+    """Unions, types with parameters, and names of packages."""
+    assert refusals(module("return items", parameters=f"items: {type_}"), "judge") == ()
+    assert refusals(module("return 1").replace("-> float", f"-> {type_}"), "judge") == ()
+
+
+@pytest.mark.parametrize("type_", BAD_TYPES)
+def test_an_annotation_that_computes_is_refused(type_: str) -> None:
+    """It would run at import."""
+    found = refusals(module("return items", parameters=f"items: {type_}"), "judge")
+    assert "has an annotation that computes" in {each.what for each in found}
+
+
+def test_an_unknown_type_is_refused() -> None:
+    """An annotation is a name like any other."""
+    found = refusals(module("return items", parameters="items: list[Unknown]"), "judge")
+    assert [each.what for each in found] == ["uses the name Unknown"]
+
+
 BAD_WHOLE = [
     (module("return 1", parameters="a=[]"), "gives a a default that is not a literal"),
     (module("return 1", parameters="a={}"), "gives a a default that is not a literal"),
@@ -296,7 +447,7 @@ BAD_WHOLE = [
     (module("return 1").replace("def judge", "async def judge"), "makes judge asynchronous"),
     (module("return 1").replace("def judge", "def other"), "defines ['other']"),
     (module("return 1").replace('["judge"]', '["judge", "more"]'), "exports ['judge', 'more']"),
-    (module("return 1").replace("VERSION = 1", "VERSION = 'x'"), "has no whole number VERSION"),
+    (module("return 1").replace("VERSION: Final = 1", "VERSION = 'x'"), "has no whole number VERSION"),
     ("# coding: utf-7\n" + module("return 1"), "does not begin with a docstring"),
     (module("return 1").removeprefix('"""Judge."""'), "does not begin with a docstring"),
 ]
@@ -315,7 +466,7 @@ def test_all_refusals_are_reported_together_by_line() -> None:
     with pytest.raises(CheckError) as refused:
         check_dialect(module("exec('1')\nwhile items:\n    pass"), "judge")
     lines = str(refused.value).splitlines()
-    assert [line.split(":")[0].strip() for line in lines] == ["judge", "line 12", "line 13"]
+    assert [line.split(":")[0].strip() for line in lines] == ["judge", "line 14", "line 15"]
 
 
 def test_invalid_python_is_not_in_the_dialect() -> None:
@@ -343,7 +494,7 @@ class ContextObject:
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (field, "__globals__"),
+        (get, "__globals__"),
         (np, "save"),
         (np.zeros(1), "tofile"),
         ((each for each in "ab"), "gi_frame"),
@@ -355,12 +506,22 @@ class ContextObject:
     ],
 )
 def test_a_field_returns_only_data(value: object, name: str) -> None:
-    """The dialect cannot check names in texts, so `field` returns only data."""
-    assert field(value, name, 0) == 0
+    """The dialect cannot check names in texts, so `get` returns only data."""
+    assert get(value, name, 0) == 0
+    assert get_names(value, name) == frozenset()
 
 
 def test_a_field_is_read_from_objects_and_mappings() -> None:
     """A mapping may have any names, because its caller chose them."""
-    assert field(ContextObject(), "region") == "north"
-    assert field({"region": "south", "_own": 2}, "region") == "south"
-    assert field({"region": "south", "_own": 2}, "_own") == 2
+    assert get(ContextObject(), "region") == "north"
+    assert get({"region": "south", "_own": 2}, "region") == "south"
+    assert get({"region": "south", "_own": 2}, "_own") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("ab", {"ab"}), (["a", "b", "a"], {"a", "b"}), (("a", 1, None), {"a"}), (3, set()), (None, set())],
+)
+def test_names_are_the_texts_of_a_field(value: object, found: set[str]) -> None:
+    """A text counts as one name, and other values are ignored."""
+    assert get_names({"features": value}, "features") == found

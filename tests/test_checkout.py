@@ -21,7 +21,7 @@ from tests.workspaces import first_workspace
 
 ROOT = Path(__file__).parents[1]
 ASKED = ("f", 10.0, "normal")
-EDIT = (b"WINDOW = 5000", b"WINDOW = 3000")
+EDIT = (b"WINDOW: Final = 5000", b"WINDOW: Final = 3000")
 
 
 def git(folder: Path, *words: str) -> str:
@@ -153,7 +153,7 @@ def test_whatever_becomes_of_a_module_its_version_stays_in_production(
         assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
         diff = diff_document(workspace.generated, WINDOW, 1, 2)
     module = shop / "generated" / f"{WINDOW}_v2.py"
-    module.write_bytes(module.read_bytes().replace(b"WINDOW = 4000", EDIT[0]))
+    module.write_bytes(module.read_bytes().replace(b"WINDOW: Final = 4000", EDIT[0]))
     harm(module)
     with Workspace.open(shop) as workspace:
         assert workspace.policy(WINDOW)(*ASKED) == 4000

@@ -116,8 +116,8 @@ def test_a_threshold_moved_by_one_ulp_has_a_witness() -> None:
 def test_constants_without_an_effect_make_no_difference() -> None:
     """A cap above every window may be any number."""
     source = first(WINDOW)
-    assert same(source, source.replace("CAP = 50000", "CAP = 60000"), behaviour(WINDOW))
-    assert not same(source, source.replace("CAP = 50000", "CAP = 4000"), behaviour(WINDOW))
+    assert same(source, source.replace("= 50000", "= 60000"), behaviour(WINDOW))
+    assert not same(source, source.replace("= 50000", "= 4000"), behaviour(WINDOW))
 
 
 def test_a_version_that_raises_differs_from_one_that_answers() -> None:
@@ -171,6 +171,19 @@ def test_literals_exclude_docstrings() -> None:
     assert found.numbers_against("n") == (5,)
     assert found.texts_against("name") == ("x",)
     assert found.numbers_against("m") == found.numbers
+
+
+def test_literals_know_ranges_and_the_factors_of_deadlines() -> None:
+    """A name in a range is only compared; a sum or an exponent in a deadline is another use."""
+    head = "A = 5\nB = 9\n\n\ndef f(run):\n    if A <= run.n <= B and 3 < run.m <= run.k:\n"
+    found = literals(f"{head}        return run.with_deadline(A * run.n**2.0 / run.n)\n    return run\n")
+    assert found.numbers_against("n") == (5, 9)
+    assert found.are_only_compared("n")
+    assert not found.are_only_compared("m")
+    assert not found.are_only_compared("k")
+    for other in ("run.n + 1", "2.0**run.n", "max(run.n, 1)", "A * (run.n - 1)"):
+        found = literals(f"{head}        return run.with_deadline({other})\n    return run\n")
+        assert not found.are_only_compared("n")
 
 
 def test_a_comparison_survives_a_round_trip_through_json() -> None:

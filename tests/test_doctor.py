@@ -1,4 +1,4 @@
-"""`poet doctor`: what it finds where something was broken on purpose, and that it changes nothing."""
+"""Tests of `poet doctor`: it finds damage that is done on purpose, and changes nothing."""
 
 import json
 import os
@@ -29,7 +29,7 @@ NOW = 1_790_000_000.0
 
 
 def found(folder: Path) -> dict[str, Finding]:
-    """Give the findings by what was looked at."""
+    """Return the findings by the name of their check."""
     return {each.check: each for each in examine(folder, now=NOW)}
 
 
@@ -41,8 +41,8 @@ def _shop(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_workspace_that_is_well_has_no_problem_and_stays_as_it_is(shop: Path) -> None:
-    """No file is written by looking."""
+def test_a_healthy_workspace_has_no_problem_and_is_not_changed(shop: Path) -> None:
+    """The checks write no file."""
     before = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
     findings = found(shop)
     assert [each for each in findings.values() if each.severity == "problem"] == []
@@ -62,19 +62,19 @@ def edit_module(shop: Path) -> None:
 
 
 def edit_old_module(shop: Path) -> None:
-    """Change a version whose manifest keeps no source."""
+    """Change a version whose manifest contains no source."""
     forget_source(shop / "generated", "detect_drift")
     edit_module(shop)
 
 
 def edit_manifest(shop: Path) -> None:
-    """Change what vouches for a version."""
+    """Change the manifest of a version."""
     with (shop / "generated" / "detect_drift_v1.json").open("a") as file:
         file.write(" ")
 
 
 def damage_log(shop: Path) -> None:
-    """Write over the log's middle."""
+    """Overwrite the middle of the log."""
     file = shop / "feedback_log" / "log.sqlite3"
     content = bytearray(file.read_bytes())
     content[4096:8192] = b"x" * 4096
@@ -82,44 +82,44 @@ def damage_log(shop: Path) -> None:
 
 
 def misspell_setting(shop: Path) -> None:
-    """Say what POET does not know."""
+    """Write a setting that POET does not know."""
     (shop / "poet.toml").write_text("stat = 'ks'\n")
 
 
-def lose_registry(shop: Path) -> None:
-    """Leave half of the registry."""
+def truncate_registry(shop: Path) -> None:
+    """Truncate the registry."""
     (shop / "generated" / "registry.json").write_text('{"format": 1')
 
 
-def lose_folder(shop: Path) -> None:
+def move_folder(shop: Path) -> None:
     """Move a folder away."""
-    (shop / "generated").rename(shop / "moved")
+    (shop / "generated").rename(shop / "elsewhere")
 
 
 @pytest.mark.parametrize(
-    ("harm", "check", "says"),
+    ("damage", "check", "message"),
     [
         (edit_old_module, "detect_drift", "detect_drift_v1.py was changed after it was published"),
         (edit_manifest, "detect_drift", "detect_drift_v1.json was changed after it was published"),
         (damage_log, "log", ""),
         (misspell_setting, "poet.toml", "stat"),
-        (lose_registry, "registry", "is not a registry"),
-        (lose_folder, "generated/", "is not a folder"),
+        (truncate_registry, "registry", "is not a registry"),
+        (move_folder, "generated/", "is not a folder"),
     ],
 )
-def test_what_is_broken_is_a_problem_with_a_next_step(
-    shop: Path, harm: Callable[[Path], None], check: str, says: str
+def test_damage_is_a_problem_with_a_next_step(
+    shop: Path, damage: Callable[[Path], None], check: str, message: str
 ) -> None:
-    """Each by its name."""
-    harm(shop)
+    """The check that fails is named."""
+    damage(shop)
     finding = found(shop)[check]
     assert finding.severity == "problem"
-    assert says in finding.says
+    assert message in finding.says
     assert finding.next_step
 
 
 def test_an_edited_module_is_a_warning_with_its_path(shop: Path) -> None:
-    """Production goes on by what was published; the file is somebody's to see to."""
+    """The published source still runs, and the user decides about the file."""
     edit_module(shop)
     finding = found(shop)["detect_drift"]
     path = shop / "generated" / "detect_drift_v1.py"
@@ -134,13 +134,13 @@ def test_an_edited_module_is_a_warning_with_its_path(shop: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_a_problem(shop: Path) -> None:
-    """Before an event is lost in it."""
+    """It is found before an event is lost."""
     (shop / "feedback_log").chmod(0o500)
     assert found(shop)["feedback_log/"].severity == "problem"
 
 
-def test_events_from_a_clock_ahead_and_refused_ones_are_warned_of(shop: Path) -> None:
-    """They make evidence fade wrongly, or are not there at all."""
+def test_future_and_refused_events_are_warnings(shop: Path) -> None:
+    """Future times make evidence fade wrongly, and refused events are not in the log."""
     with Workspace.open(shop) as workspace:
         data = {"execution_id": "y", "was_real_drift": True}
         workspace.emit("drift.validation", data, source="user/bo", time=NOW + 7200, durable=True)
@@ -168,18 +168,16 @@ LINUX = Kernel("linux", landlock=6, has_seccomp=True, has_resource_limits=True)
         (Kernel("win32"), ["file writes", "network", "processes", "signals", "memory", "CPU time"]),
     ],
 )
-def test_what_this_system_does_not_enforce_is_a_warning_with_what_would(
-    kernel: Kernel, lacking: list[str]
-) -> None:
-    """Each capability of the sandbox on a line of its own."""
+def test_an_unenforced_limit_of_the_sandbox_is_a_warning(kernel: Kernel, lacking: list[str]) -> None:
+    """Each capability has its own finding, and the next step names a system that enforces it."""
     findings = {each.check.removeprefix("sandbox, "): each for each in examine_sandbox(kernel)}
     assert [*findings] == ["file writes", "network", "processes", "signals", "memory", "CPU time"]
     assert [name for name, each in findings.items() if each.severity == "warning"] == lacking
     assert all("Linux" in findings[name].next_step for name in lacking)
 
 
-def test_the_means_name_what_the_kernel_has() -> None:
-    """An older Landlock lets a policy that forks signal others; the finding says so."""
+def test_findings_name_the_kernel_features_in_use() -> None:
+    """With an older Landlock, a policy that forks could signal other processes."""
     new, old = (
         {each.check: each.says for each in examine_sandbox(LINUX._replace(landlock=n))} for n in (6, 3)
     )
@@ -191,21 +189,21 @@ def test_the_means_name_what_the_kernel_has() -> None:
 
 
 def test_a_clock_of_1970_is_a_problem() -> None:
-    """Old evidence would never fade."""
+    """With such a clock, old evidence would never fade."""
     assert examine_clock(0.0).severity == "problem"
 
 
-def test_libraries_are_missing_or_of_a_wrong_version() -> None:
-    """Each with what was asked for."""
-    wanted = [Requirement("numpy<1"), Requirement("no-such-library>=1"), Requirement("click>=8")]
-    missing, absent = shortcomings(wanted)
+def test_missing_and_unsuitable_libraries_are_found() -> None:
+    """The message states what is installed."""
+    requirements = [Requirement("numpy<1"), Requirement("no-such-library>=1"), Requirement("click>=8")]
+    missing, absent = shortcomings(requirements)
     assert missing.startswith("numpy is 2")
     assert absent == "no-such-library is not installed"
 
 
 def test_an_extra_is_reported_by_its_own_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command itself needs the compiler. What an extra asks for besides tells whether it is here."""
-    asked = [
+    """An extra counts as installed by the libraries that the compiler does not need."""
+    requirements = [
         "numpy>=2",
         "click>=8; extra == 'compiler'",
         "no-such-library; extra == 'compiler'",
@@ -216,7 +214,7 @@ def test_an_extra_is_reported_by_its_own_libraries(monkeypatch: pytest.MonkeyPat
     described = Message()
     for extra in ("compiler", "serve"):
         described["Provides-Extra"] = extra
-    monkeypatch.setattr(metadata, "requires", lambda _: asked)
+    monkeypatch.setattr(metadata, "requires", lambda _: requirements)
     monkeypatch.setattr(metadata, "metadata", lambda _: described)
     libraries, serve = examine_libraries()
     assert (libraries.severity, libraries.says) == ("problem", "no-such-library is not installed")
@@ -225,8 +223,8 @@ def test_an_extra_is_reported_by_its_own_libraries(monkeypatch: pytest.MonkeyPat
     assert serve.says.startswith("not installed")
 
 
-def test_the_exit_status_is_1_where_there_is_a_problem(shop: Path, tmp_path: Path) -> None:
-    """With --json one document says all; where there is no workspace it says what to run."""
+def test_a_problem_gives_exit_status_1(shop: Path, tmp_path: Path) -> None:
+    """With --json, one document has all findings. Without a workspace, the next step is `poet init`."""
     done = CliRunner().invoke(app, ["--workspace", str(shop), "doctor", "--json"])
     assert (done.exit_code, json.loads(done.stdout)["healthy"]) == (0, True)
     done = CliRunner().invoke(app, ["--workspace", str(tmp_path), "doctor"])

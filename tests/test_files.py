@@ -1,4 +1,4 @@
-"""Locks, atomic writes and JSON documents under kills, forks and damage."""
+"""Tests of locks, atomic writes and JSON documents under kills, forks and damage."""
 
 import ast
 import contextlib
@@ -28,7 +28,7 @@ from pathlib import Path
 from poet_runtime.files import FileLock
 held = FileLock(Path(sys.argv[1]))
 held.acquire()
-print("candidate", flush=True)
+print("held", flush=True)
 sys.stdin.read()
 held.release()
 """
@@ -87,10 +87,10 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [b"", b"process 1 on old-host", b"\xff" * 4000])
 def test_a_lock_file_of_an_earlier_release_can_be_locked(tmp_path: Path, left: bytes) -> None:
-    """Its text is removed by the next holder."""
+    """The next holder removes the text that the file contains."""
     (tmp_path / ".lock").write_bytes(left)
-    told, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
-    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=told), again:
+    message, again = f"by process {os.getpid()} of", lock(tmp_path, timeout_s=0.0)
+    with lock(tmp_path, timeout_s=0.0), pytest.raises(PublishError, match=message), again:
         pass
     assert (tmp_path / ".lock").read_bytes() == b""
 
@@ -157,7 +157,7 @@ def test_threads_exclude_each_other_even_with_one_lock_object(tmp_path: Path) ->
 
 @pytest.mark.parametrize("is_fair", [False, True])
 def test_a_forked_child_does_not_hold_its_parents_lock(tmp_path: Path, *, is_fair: bool) -> None:
-    """It can neither acquire nor release the lock until the parent has released it."""
+    """The child can neither acquire nor release the lock until the parent has released it."""
     held = FileLock(tmp_path / "x.lock", is_fair=is_fair)
     held.acquire()
 
@@ -207,7 +207,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_child_that_inherits_the_descriptor_keeps_the_lock(tmp_path: Path) -> None:
-    """It holds the lock until it ends."""
+    """The child holds the lock until it ends."""
     mine = FileLock(tmp_path / "x.lock")
     assert mine.try_acquire()
     with subprocess.Popen(
@@ -224,7 +224,7 @@ def test_a_child_that_inherits_the_descriptor_keeps_the_lock(tmp_path: Path) -> 
 
 
 def test_a_fair_lock_goes_to_the_waiting_process(tmp_path: Path) -> None:
-    """With an unfair lock, a process that acquires it again immediately starves the others."""
+    """An unfair lock lets a process that immediately acquires it again starve the others."""
     mine, others = (FileLock(tmp_path / "x.lock", is_fair=True) for _ in range(2))
     order: list[str] = []
     mine.acquire()
@@ -317,7 +317,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new(tmp_path: Path, step:
 
 
 def test_concurrent_writers_leave_a_complete_file(tmp_path: Path) -> None:
-    """Without a lock, the last writer wins."""
+    """The last writer wins if there is no lock."""
     path = tmp_path / "x"
     contents = [bytes([65 + number]) * 50_000 for number in range(4)]
 
@@ -375,7 +375,7 @@ def test_permissions_are_set_from_the_start(tmp_path: Path) -> None:
 
 
 def test_create_replaces_nothing(tmp_path: Path) -> None:
-    """It does not even replace a dangling link."""
+    """Even a dangling link is not replaced."""
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for name in ("file", "link"):
@@ -403,7 +403,7 @@ def test_a_written_document_is_read_back_equal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", r"r\.json is not a recipe \(.+\); cook it again"),
         (b'{"steps": ["a"', r"r\.json is not a recipe \(.+truncated.*\); cook it again"),
@@ -420,11 +420,11 @@ def test_a_written_document_is_read_back_equal(tmp_path: Path) -> None:
         (b'{"format": 2, "courses": []}', r"has format 2, this release reads 1"),
     ],
 )
-def test_a_damaged_document_is_one_error(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_damaged_document_is_one_error(tmp_path: Path, content: bytes, message: str) -> None:
     """The error has the path, the problem and the next step."""
     (tmp_path / "r.json").write_bytes(content)
     for read in (RECIPE.read, RECIPE.read_if_exists):
-        with pytest.raises(LogError, match=told):
+        with pytest.raises(LogError, match=message):
             read(tmp_path / "r.json")
 
 
@@ -524,7 +524,7 @@ def test_a_reader_on_windows_delays_a_replacement_and_a_removal(
 def test_writers_on_windows_append_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They use a lock next to the file, which other systems do not need."""
+    """The writers use a lock next to the file, which other systems do not need."""
     path = tmp_path / "x.jsonl"
     files.append(path, b"1\n")
     assert [each.name for each in tmp_path.iterdir()] == ["x.jsonl"]
@@ -545,7 +545,7 @@ def test_writers_on_windows_append_one_after_the_other(
 
 
 def test_a_lock_without_a_deadline_waits(tmp_path: Path) -> None:
-    """It waits until the holder has released it."""
+    """The caller waits until the holder has released the lock."""
     mine = FileLock(tmp_path / "x.lock")
     with holder(mine.path) as process:
         waiting = threading.Thread(target=lambda: mine.acquire(timeout_s=math.inf, error=PoetError))

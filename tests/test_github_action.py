@@ -1,4 +1,4 @@
-"""The example workflow: least permissions, nothing of strangers in a shell, and its steps really run."""
+"""Tests of the example workflow: minimal permissions, no untrusted text in a shell, and working steps."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from poet.workspace.configuration import initial_text
-from tests.browsed import LOG, TAUGHT
+from tests.browsed import LEARNED_EVENTS, LOG
 from tests.workspaces import first_workspace
 
 ROOT = Path(__file__).parents[1]
@@ -26,16 +26,16 @@ if [ "$1 $2" = "pr list" ] && [ -f "$RECORD.open" ]; then echo 7; fi
 
 @pytest.fixture(scope="module")
 def job() -> dict[str, Any]:
-    """Give the one job."""
+    """Return the only job."""
     workflow: dict[Any, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}
-    assert workflow[True].keys() == {"schedule", "workflow_dispatch"}  # `on` is a truth value in YAML
+    assert workflow[True].keys() == {"schedule", "workflow_dispatch"}  # YAML reads `on` as a boolean
     found: dict[str, Any] = workflow["jobs"]["compile"]
     return found
 
 
-def test_it_may_do_what_it_must_and_no_more(job: dict[str, Any]) -> None:
-    """Two permissions; actions by the digest of what was read; expressions in the environment alone."""
+def test_the_workflow_has_minimal_permissions(job: dict[str, Any]) -> None:
+    """Actions are pinned by digest, and expressions occur only in the environment."""
     assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
     for step in job["steps"]:
         if "uses" in step:
@@ -47,14 +47,14 @@ def test_it_may_do_what_it_must_and_no_more(job: dict[str, Any]) -> None:
     }
 
 
-def test_its_steps_compile_push_and_ask_for_a_review(job: dict[str, Any], tmp_path: Path) -> None:
-    """From feedback in files to a branch with a new version and a pull request that tells of it."""
+def test_the_steps_compile_push_and_open_a_pull_request(job: dict[str, Any], tmp_path: Path) -> None:
+    """Feedback in files becomes a branch with a new version and a pull request that describes it."""
     origin, folder, temporary = tmp_path / "origin.git", tmp_path / "monitors", tmp_path / "runner"
     temporary.mkdir()
     first_workspace(folder)
     (folder / "poet.toml").write_text(initial_text(start="ks"), encoding="utf-8")
     (folder / "feedback").mkdir()
-    lines = LOG.read_text(encoding="utf-8").splitlines(keepends=True)[:TAUGHT]
+    lines = LOG.read_text(encoding="utf-8").splitlines(keepends=True)[:LEARNED_EVENTS]
     (folder / "feedback" / "november.jsonl").write_text("".join(lines), encoding="utf-8")
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -87,10 +87,10 @@ def test_its_steps_compile_push_and_ask_for_a_review(job: dict[str, Any], tmp_pa
     shell(f"git remote add origin {origin} && git add --all && git commit --quiet --message start")
     shell("git push --quiet origin main")
     run_all()
-    said = record.read_text(encoding="utf-8")
-    assert "pr create --head poet/learned --title Learned from feedback --body-file" in said
-    assert "### POET: 1 of 6 policies would change: 1 rule adopted, 0 retired" in said
-    assert "**detect_drift** v1 → v2" in said
+    recorded = record.read_text(encoding="utf-8")
+    assert "pr create --head poet/learned --title Learned from feedback --body-file" in recorded
+    assert "### POET: 1 of 6 policies would change: 1 rule adopted, 0 retired" in recorded
+    assert "**detect_drift** v1 → v2" in recorded
     changed = shell("git diff --name-only main origin/poet/learned").split()
     assert "generated/detect_drift_v2.py" in changed
     assert all(name.startswith("generated/") for name in changed)

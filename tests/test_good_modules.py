@@ -1,4 +1,4 @@
-"""Equivalent modules are accepted by every gate."""
+"""Tests that every gate accepts equivalent modules."""
 
 import ast
 import importlib

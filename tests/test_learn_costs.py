@@ -1,4 +1,4 @@
-"""Estimated costs of a miss, a false alarm and a run; soft votes from actions."""
+"""Tests of estimated costs of a miss, a false alarm and a run, and of soft votes from actions."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def test_costs_without_reports_are_the_configured_ones(tmp_path: Path) -> None:
     assert costs_of(tmp_path, []) == {"miss": 3.0, "false_alarm": 1.0, "run": 0.001}
 
 
-def test_few_reports_change_nothing_and_many_do(tmp_path: Path) -> None:
+def test_few_reports_change_no_cost_and_many_do(tmp_path: Path) -> None:
     """The configured cost has the weight of ten reports."""
     few = reports(VALUE, 9, drift_catch="drift-1", prevented_loss=500, monitoring_cost=1)
     many = reports(VALUE, 30, drift_catch="drift-1", prevented_loss=500, monitoring_cost=1)
@@ -63,18 +63,17 @@ def test_extreme_reports_of_one_source_do_not_change_a_cost(tmp_path: Path) -> N
     assert costs_of(tmp_path, plausible + extreme)["miss"] == 3.0
 
 
-@pytest.mark.parametrize("costs", [{"miss": 0.0}, {"within": 0.5}, {"unit_usd": -1.0}])
+@pytest.mark.parametrize("costs", [{"miss": 0.0}, {"max_adjustment_factor": 0.5}, {"unit_usd": -1.0}])
 def test_invalid_costs_are_rejected_by_their_name_in_the_configuration(costs: dict[str, float]) -> None:
     """Costs are positive, and the largest adjustment is at least 1."""
     with pytest.raises(ValueError, match=rf"costs\.{next(iter(costs))} must be"):
         msgspec.convert(costs, Costs)
 
 
-def test_the_largest_adjustment_keeps_its_name_in_documents() -> None:
-    """Logs and manifests of earlier versions contain `within`."""
+def test_the_largest_adjustment_is_part_of_documents() -> None:
+    """Manifests contain every cost."""
     document = LearnConfiguration(costs=Costs(max_adjustment_factor=3.0)).as_document()
-    assert document["costs"] == msgspec.to_builtins(Costs()) | {"within": 3.0}
-    assert list(msgspec.to_builtins(Costs()))[-1] == "within"
+    assert document["costs"] == msgspec.to_builtins(Costs()) | {"max_adjustment_factor": 3.0}
 
 
 def retrained(number: int, after: float) -> Event:

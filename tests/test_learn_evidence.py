@@ -251,7 +251,7 @@ def test_weights_halve_every_half_life_of_event_time() -> None:
     ]
 
 
-def test_effective_n_is_kish() -> None:
+def test_effective_n_is_that_of_kish() -> None:
     """Equal weights give their number; a single positive weight gives 1."""
     assert effective_sample_size([0.5] * 8) == pytest.approx(8.0)
     assert effective_sample_size([1.0, 0.0]) == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Votes: one per source and execution, capped bursts, disagreement."""
+"""Tests of votes: one per source and execution, capped bursts, and disagreement."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ def test_a_burst_of_one_source_is_capped_by_the_hour() -> None:
     label_table = count_votes(table(*flood, vote("y", source="bot", time=3_700.0), vote("z")), burst_limit=50)
     assert len(label_table) == 52
     assert label_table.excluded_votes == {"bot": 10}
-    assert "10 votes of bot beyond its burst limit are set aside" in label_table.notes
+    assert "10 labels from bot beyond its burst limit are ignored" in label_table.notes
     assert label_table.votes_by_source == {"bot": 51, "user/ana": 1}
 
 
@@ -158,4 +158,4 @@ def test_no_votes_give_an_empty_table() -> None:
     """An empty table is not a special case."""
     label_table = count_votes(table())
     assert len(label_table) == 0
-    assert label_table.notes == ("0 of 0 votes count, on 0 executions",)
+    assert label_table.notes == ("0 of 0 labels count; they cover 0 executions",)

@@ -1,4 +1,4 @@
-"""Results of the learners in simulated worlds with known truth; `benchmarks/scenarios.py` has more."""
+"""Tests of the learners in simulated worlds with known truth; `benchmarks/scenarios.py` has more."""
 
 import importlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`@poet` on functions: the active version answers, or else the function's own body."""
+"""Tests of `@poet` on functions: the active version answers, or else the function's own body."""
 
 import inspect
 import itertools
@@ -52,7 +52,7 @@ def test_the_package_and_the_decorator_share_their_name() -> None:
 
 
 def test_without_a_workspace_the_body_answers(tmp_path: Path) -> None:
-    """Its result is returned unchanged, and keywords of the policy do not reach it."""
+    """The result is returned unchanged, and keywords of the policy do not reach the body."""
 
     @poet(workspace=tmp_path)
     def detect_drift(current_data: Sample, reference_data: Sample) -> dict[str, bool]:
@@ -107,11 +107,11 @@ def test_a_body_that_takes_any_keyword_gets_them_all(tmp_path: Path) -> None:
         return len(current), len(reference), scale, rest
 
     alone: Any = poet(workspace=tmp_path, policy="detect_drift")(body)
-    taught: Any = poet(workspace=first_workspace(tmp_path / "w"), policy="detect_drift")(body)
+    decorated: Any = poet(workspace=first_workspace(tmp_path / "w"), policy="detect_drift")(body)
     for scale in (2.0, 3.0):
-        said = {"scale": scale, "feature": f"age {scale}", "unit": "years"}
-        assert alone(*SAMPLES, **said) == (60, 300, scale, {"feature": f"age {scale}", "unit": "years"})
-        assert taught(*SAMPLES, **said).feature == f"age {scale}"
+        arguments = {"scale": scale, "feature": f"age {scale}", "unit": "years"}
+        assert alone(*SAMPLES, **arguments) == (60, 300, scale, {"feature": f"age {scale}", "unit": "years"})
+        assert decorated(*SAMPLES, **arguments).feature == f"age {scale}"
     assert alone(*SAMPLES) == (60, 300, 1.0, {})
 
 
@@ -279,7 +279,7 @@ def test_the_active_version_answers_methods(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_function_keeps_its_metadata() -> None:
-    """It keeps name, documentation, signature and module, and can be pickled."""
+    """The decorated function has its name, documentation, signature and module, and can be pickled."""
     assert (detect_drift.__name__, detect_drift.__doc__) == ("detect_drift", "Compare two samples.")  # type: ignore[attr-defined]
     assert list(inspect.signature(detect_drift).parameters) == ["current_data", "reference_data"]
     assert pickle.loads(pickle.dumps(detect_drift)) is detect_drift  # noqa: S301 -- our own bytes
@@ -300,7 +300,7 @@ def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("keywords", "says"),
+    ("keywords", "message"),
     [
         ({"domain": "weather"}, "unknown domain 'weather'; known are ml_monitoring"),
         ({"learning": "eager"}, "unknown learning mode 'eager'; known are continuous, manual"),
@@ -313,9 +313,9 @@ def test_type_checkers_see_the_users_own_signature(tmp_path: Path, monkeypatch: 
         ({"policy": "detect_drft"}, "no policy is called 'detect_drft', known are detect_drift, "),
     ],
 )
-def test_unknown_options_are_refused_at_decoration(keywords: dict[str, Any], says: str) -> None:
+def test_unknown_options_are_refused_at_decoration(keywords: dict[str, Any], message: str) -> None:
     """The error lists the known ones."""
-    with pytest.raises(MonitorError, match=says):
+    with pytest.raises(MonitorError, match=message):
 
         @poet(**keywords)
         def detect_drift(current: Sample, reference: Sample) -> bool:
@@ -343,7 +343,7 @@ async def awaited(current: Sample, reference: Sample) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("target", "says"),
+    ("target", "message"),
     [
         (one, "has no reference; a body for detect_drift takes current, reference in this order"),
         (three, "requires before; a body for detect_drift"),
@@ -353,9 +353,9 @@ async def awaited(current: Sample, reference: Sample) -> bool:
         (3, "cannot decorate 3; decorate a function or a class"),
     ],
 )
-def test_an_unsuitable_body_is_refused_at_decoration(target: Any, says: str) -> None:
+def test_an_unsuitable_body_is_refused_at_decoration(target: Any, message: str) -> None:
     """The error names the parameter that does not fit."""
-    with pytest.raises(MonitorError, match=says):
+    with pytest.raises(MonitorError, match=message):
         poet(policy="detect_drift")(target)
 
 
@@ -414,12 +414,12 @@ def test_feedback_from_any_source_starts_learning(tmp_path: Path, monkeypatch: p
 
     for _ in range(5):
         detect_drift(*SAMPLES)
-    with Workspace.open(folder) as elsewhere:
-        said = {"execution_id": "x", "was_real_drift": False}
+    with Workspace.open(folder) as other_process:
+        label = {"execution_id": "x", "was_real_drift": False}
         for number in range(2):
-            elsewhere.emit("drift.validation", said, id=f"v{number}", durable=True)
+            other_process.emit("drift.validation", label, id=f"v{number}", durable=True)
         assert not compiled.wait(0.3)
-        elsewhere.emit("drift.validation", said, id="v3", durable=True)
+        other_process.emit("drift.validation", label, id="v3", durable=True)
         assert compiled.wait(5.0)
     connection = connect(folder)
     connection.holders = 1

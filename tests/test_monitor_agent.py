@@ -1,4 +1,4 @@
-"""`SmartMonitor`: buffer, threshold, tracking ids, awaited feedback, and learning in the background."""
+"""Tests of `SmartMonitor`: buffer, threshold, tracking ids, awaited feedback and background learning."""
 
 import ast
 import asyncio
@@ -41,7 +41,7 @@ def monitor(folder: Path) -> Iterator[SmartMonitor]:
 
 
 @pytest.fixture
-def elsewhere(folder: Path) -> Iterator[Workspace]:
+def other_process(folder: Path) -> Iterator[Workspace]:
     """Open the workspace like another process, with a separate log object."""
     with Workspace.open(folder) as opened:
         yield opened
@@ -74,18 +74,18 @@ def test_every_answer_has_an_id_that_feedback_cites(monitor: SmartMonitor) -> No
     plan = monitor.generate_alerts([])
     strategy = monitor.adaptive_monitoring_strategy({})
     window = monitor.calculate_adaptive_window("age", 1000.0, "normal")
-    told = [monitor.track_execution(each) for each in (plan, strategy)]
-    told.append(monitor.track_execution(monitor.workspace.last_execution_id()))
-    assert len(set(told)) == 3
+    tracked_ids = [monitor.track_execution(each) for each in (plan, strategy)]
+    tracked_ids.append(monitor.track_execution(monitor.workspace.last_execution_id()))
+    assert len(set(tracked_ids)) == 3
     monitor.flush()
     executions = [e.event.data for e in monitor.workspace.log.read() if e.event.type == "policy.executed"]
-    assert [each.execution_id for each in executions] == told  # type: ignore[attr-defined]
+    assert [each.execution_id for each in executions] == tracked_ids  # type: ignore[attr-defined]
     with pytest.raises(MonitorError, match="5000 has no execution_id"):
         monitor.track_execution(window)  # type: ignore[call-overload]
 
 
-def test_the_methods_have_the_parameters_and_the_text_of_the_policies(monitor: SmartMonitor) -> None:
-    """They come from the runtime's description of each policy. Other names are not attributes."""
+def test_the_methods_have_the_signatures_and_docstrings_of_the_policies(monitor: SmartMonitor) -> None:
+    """The runtime's description of each policy defines them. Other names are not attributes."""
     parameters = inspect.signature(monitor.detect_drift).parameters
     assert list(parameters)[:3] == ["current", "reference", "feature"]
     assert "has drifted from" in str(SmartMonitor.detect_drift.__doc__)
@@ -115,7 +115,7 @@ def test_editors_see_the_methods_of_the_policies() -> None:
 
 
 def test_the_decorator_configures_how_an_agent_learns(folder: Path) -> None:
-    """It sets workspace and threshold. The default threshold is that of poet.toml."""
+    """The decorator sets workspace and threshold. The default threshold is that of poet.toml."""
 
     @poet(domain="ml_monitoring", learning="manual", learning_threshold=7, workspace=folder)
     class CheckoutMonitor(SmartMonitor):
@@ -128,7 +128,7 @@ def test_the_decorator_configures_how_an_agent_learns(folder: Path) -> None:
 
 
 def test_an_agent_needs_a_workspace(tmp_path: Path) -> None:
-    """It has no body as a fallback."""
+    """An agent has no function body as a fallback."""
     with pytest.raises(WorkspaceError, match="run `poet init"):
         SmartMonitor(tmp_path)
 
@@ -151,7 +151,7 @@ def test_collected_feedback_is_in_the_buffer_and_in_the_log(monitor: SmartMonito
     assert second.time == 5.0
 
 
-def test_the_threshold_starts_a_learning_and_empties_the_buffer(
+def test_the_threshold_starts_learning_and_empties_the_buffer(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later feedback counts for the next run. The caller never waits, and learned feedback is on disk."""
@@ -195,7 +195,7 @@ def test_manual_learning_only_records(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_failed_learning_run_is_reported_and_the_monitor_continues(
     monitor: SmartMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is in `failures` and in the log, and `flush` raises it once. The champion answers."""
+    """The error is in `failures` and in the log, and `flush` raises it once. The champion answers."""
 
     def refuse(*_: object) -> None:
         raise MonitorError("the candidate broke its contract")
@@ -236,7 +236,7 @@ def test_the_holder_of_the_lock_compiles_for_all(
 
 
 def test_the_refusal_of_another_process_applies_to_its_feedback(monitor: SmartMonitor) -> None:
-    """It is not retried, and the monitor whose feedback it covers gets the error."""
+    """The compile is not retried, and the monitor whose feedback it covers gets the error."""
     for number in range(2):
         monitor.collect_feedback(label(f"x{number}"))
     save_checkpoint(monitor.workspace.path, 3, refused="detect_drift broke its contract")
@@ -252,9 +252,9 @@ def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
         identity = tracked(monitor)
         waiting = [asyncio.create_task(monitor.on_feedback_received(identity)) for _ in range(3)]
         await asyncio.sleep(0.01)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         monitor.workspace.append(label(identity))
-        return await asyncio.gather(*waiting), time.perf_counter() - begun
+        return await asyncio.gather(*waiting), time.perf_counter() - start
 
     monitor._connection.inbox._run = lambda: None  # type: ignore[method-assign]
     events, took_s = asyncio.run(main())
@@ -262,17 +262,17 @@ def test_feedback_wakes_all_waiters_immediately(monitor: SmartMonitor) -> None:
     assert took_s < 0.1
 
 
-def test_feedback_of_another_process_is_found(monitor: SmartMonitor, elsewhere: Workspace) -> None:
-    """It arrives before or after the await, in any order, also on executions of other processes."""
+def test_feedback_of_another_process_is_found(monitor: SmartMonitor, other_process: Workspace) -> None:
+    """Feedback arrives before or after the await, in any order, even on executions of other processes."""
 
     async def main() -> None:
         first, second, third = (tracked(monitor) for _ in range(3))
-        elsewhere.append(label(third), durable=True)
+        other_process.append(label(third), durable=True)
         later = asyncio.create_task(monitor.on_feedback_received(second, timeout=5.0))
         assert (await monitor.on_feedback_received(third, timeout=5.0)).id == f"on-{third}"
-        elsewhere.append(label("stranger"), durable=True)
-        elsewhere.append(label(second), durable=True)
-        elsewhere.append(label(first), durable=True)
+        other_process.append(label("stranger"), durable=True)
+        other_process.append(label(second), durable=True)
+        other_process.append(label(first), durable=True)
         found = [
             await later,
             await monitor.on_feedback_received(first, timeout=5.0),
@@ -320,7 +320,7 @@ def test_all_feedback_that_names_an_execution_or_alert_counts(
 
 
 def test_an_execution_record_is_not_feedback(monitor: SmartMonitor) -> None:
-    """It contains the id too. The time-out error says that feedback may still arrive."""
+    """The record has the execution's id, too. The time-out error says that feedback may still arrive."""
 
     async def main() -> None:
         identity = tracked(monitor)
@@ -331,7 +331,7 @@ def test_an_execution_record_is_not_feedback(monitor: SmartMonitor) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_wait_leaves_no_state(monitor: SmartMonitor) -> None:
+def test_a_canceled_wait_leaves_no_state(monitor: SmartMonitor) -> None:
     """A time-out leaves none either, and both do not prevent other waiters from being woken."""
 
     async def main() -> Event:
@@ -398,17 +398,17 @@ def test_a_table_gives_a_tuple_of_tracking_ids(monitor: SmartMonitor) -> None:
 
 
 def test_the_pipeline_returns_immediately_and_collects_feedback(
-    monitor: SmartMonitor, elsewhere: Workspace
+    monitor: SmartMonitor, other_process: Workspace
 ) -> None:
-    """It collects all feedback on its executions, also after the loop has ended, and no other."""
+    """The pipeline collects all feedback on its executions, even after the loop has ended, and no other."""
 
     async def main() -> str:
         result = await monitor.monitoring_with_feedback(CURRENT, REFERENCE, feature="age")
         return result.execution_id
 
     identity = asyncio.run(main())
-    elsewhere.append(label("stranger"), durable=True)
-    elsewhere.append(label(identity), durable=True)
+    other_process.append(label("stranger"), durable=True)
+    other_process.append(label(identity), durable=True)
     monitor.workspace.append(label(identity, was_real=True, identity="second thoughts"))
     deadline = time.monotonic() + 5.0
     while len(monitor.feedback_buffer) < 2 and time.monotonic() < deadline:
@@ -449,7 +449,7 @@ def test_closing_ends_every_wait_and_may_be_repeated(folder: Path) -> None:
 
 
 def test_a_forked_child_continues(monitor: SmartMonitor) -> None:
-    """Its own inbox reads the log, because it does not have the parent's thread."""
+    """The child's own inbox reads the log, because the child does not have the parent's thread."""
     tracked(monitor)
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
@@ -474,9 +474,9 @@ def test_a_compile_does_not_delay_calls(monitor: SmartMonitor) -> None:
     def latencies_ms(calls: int) -> list[float]:
         found = []
         for _ in range(calls):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             monitor.detect_drift(CURRENT, REFERENCE)
-            found.append(1000.0 * (time.perf_counter() - begun))
+            found.append(1000.0 * (time.perf_counter() - start))
             time.sleep(0.02)  # a stream at a rate that the recorder sustains
         return found
 

@@ -1,4 +1,4 @@
-"""The code of docs/monitor.md runs as printed."""
+"""Tests that run the code of docs/monitor.md."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs in one program next to the workspace of the page."""
+    """The code runs in one program next to the workspace of the page."""
     first_workspace(tmp_path / "checkout")
     program = tmp_path / "program.py"
     program.write_text("\n".join(blocks("python")), encoding="utf-8")
@@ -32,8 +32,8 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(blocks("python")) == 8
 
 
-def test_its_command_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs as printed, with one check so that the test ends."""
+def test_the_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command runs as printed, with one check so that the test ends."""
     first_workspace(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path)
     (command,) = blocks("console")

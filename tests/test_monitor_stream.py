@@ -1,4 +1,4 @@
-"""Four monitors in four processes on one workspace, with real series and late labels in any order."""
+"""Tests of four processes that monitor one workspace, with real series and late labels in any order."""
 
 import json
 import subprocess
@@ -57,13 +57,13 @@ class Monitor:
             if (event := getattr(self, f"has_{line.strip()}", None)) is not None:
                 event.set()
                 continue
-            said = json.loads(line)
-            if "pass on" in said:  # this process is not the one that monitored
-                type_, data = said["pass on"]
+            output = json.loads(line)
+            if "pass on" in output:  # this process is not the one that monitored
+                type_, data = output["pass on"]
                 self._workspace.emit(type_, data, source="user/elsewhere")
                 self.passed_on += 1
             else:
-                self.counted = said["counted"]
+                self.counted = output["counted"]
 
 
 def active(folder: Path) -> int:
@@ -78,10 +78,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder: Path) -> None:
-    """All end with the version learned from the feedback of all of them, and no call fails."""
-    begun = time.monotonic()
-    with Workspace.open(folder) as elsewhere:
-        monitors = [Monitor(folder, who, elsewhere) for who in range(PROCESSES)]
+    """All processes end with the version that was learned from the feedback of all of them."""
+    start = time.monotonic()
+    with Workspace.open(folder) as other_process:
+        monitors = [Monitor(folder, who, other_process) for who in range(PROCESSES)]
         try:
             assert all(monitor.has_streamed.wait(PATIENCE_S) for monitor in monitors)
             assert all(monitor.has_followed.wait(PATIENCE_S) for monitor in monitors)
@@ -96,14 +96,14 @@ def test_four_monitors_learn_from_one_log_and_swap_without_a_failed_call(folder:
             for monitor in monitors:
                 monitor.close()
         counted = [monitor.counted for monitor in monitors]
-        print(f"{time.monotonic() - begun:.1f} s", *counted, sep="\n")  # noqa: T201 -- the figures of the show
+        print(f"{time.monotonic() - start:.1f} s", *counted, sep="\n")  # noqa: T201 -- the figures of the show
         assert [each.get("failed calls", 0) for each in counted] == [0] * PROCESSES
         assert [each["failures"] for each in counted] == [[]] * PROCESSES
         assert len({each["last"] for each in counted}) == 1
         assert counted[0]["last"] == active(folder) > 1
         assert all(each["versions"] == sorted(each["versions"]) for each in counted)
         assert all(each["versions"][0] == 1 and len(each["versions"]) > 1 for each in counted)
-        types = elsewhere.log.count_by_type()
+        types = other_process.log.count_by_type()
         assert sum(monitor.passed_on for monitor in monitors) > 0.2 * sum(each["answers"] for each in counted)
         assert types["execution.recorded"] == sum(each["calls"] for each in counted)
         answers = sum(each["answers"] for each in counted)

@@ -1,4 +1,4 @@
-"""Windows and macOS: what they lack is hidden, and everything that people do goes on.
+"""Tests with the features hidden that Windows and macOS lack: all public functions still work.
 
 `tests/other_systems.py` hides the names. These tests have not run on those systems.
 """
@@ -25,7 +25,7 @@ CLI: Final = "from poet.cli.app import main\nmain()\n"
 
 
 def run_on(system: str, code: str, *arguments: object, status: int = 0) -> str:
-    """Run code where what this system lacks is hidden; return what it printed."""
+    """Run code without what this system lacks, and return what it printed."""
     done = subprocess.run(
         [sys.executable, str(PRELUDE), system, "-c", code, *map(str, arguments)],
         capture_output=True,
@@ -49,7 +49,7 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def test_the_names_are_hidden() -> None:
-    """Or the other tests would show nothing. A process that the code starts has them hidden, too."""
+    """The other tests depend on this. Processes that the code starts lack the names, too."""
     shown = """
 import os, signal, subprocess, sys
 for name in ("fcntl", "resource", "pwd", "grp"):
@@ -73,7 +73,7 @@ else:
 
 
 def test_every_module_can_be_imported_on_windows() -> None:
-    """Adapters aside, which import what they adapt."""
+    """Adapters are skipped because they import the libraries that they adapt."""
     run_on(
         "windows",
         """
@@ -91,8 +91,8 @@ assert count > 100, count
     )
 
 
-def test_the_six_policies_answer_on_windows() -> None:
-    """As the modules of this repository, through the registry."""
+def test_the_policies_answer_on_windows() -> None:
+    """They are this repository's modules, called through its registry."""
     run_on(
         "windows",
         """
@@ -115,13 +115,13 @@ assert failed.error == "value", failed
     )
 
 
-def test_a_deadline_on_windows_is_told_to_the_monitor_and_not_enforced() -> None:
-    """The outcome says so. What follows a run that took too long is not started."""
+def test_a_deadline_on_windows_is_passed_on_and_not_enforced() -> None:
+    """The outcome has a warning. After a run that took too long, no other run starts."""
     run_on(
         "windows",
         """
 from types import SimpleNamespace
-from poet_runtime.recovery import deadline, prepare, run as runs
+from poet_runtime.recovery import deadline, prepare_run, run as runs
 
 def monitor(data):
     calls.append(deadline())
@@ -130,20 +130,20 @@ def monitor(data):
 
 calls, clock = [], [0.0]
 runs.time = SimpleNamespace(monotonic=lambda: clock[-1])
-run = prepare({"a": [1.0, 2.0]}, monitor, {}, version=1).within(seconds=5.0)
-outcome = run.recovered(run.full(), ("retry",), quality_losses=(0.0,), rows=10)
+run = prepare_run({"a": [1.0, 2.0]}, monitor, {}, version=1).with_deadline(5.0)
+outcome = run.recover(run.execute(), ("retry", 0.0))
 assert calls == [5.0] and deadline() is None, calls
 assert (outcome.strategy, outcome.timed_out) == ("failed", True), outcome
 assert "cannot fork" in outcome.warnings[0] and "no time was left" in outcome.warnings[-1], outcome
-run = prepare({"a": [1.0, 2.0]}, len, {}, version=1).isolated()
-outcome = run.full()
+run = prepare_run({"a": [1.0, 2.0]}, len, {}, version=1).isolated()
+outcome = run.execute()
 assert outcome.results == 1 and "cannot fork" in outcome.warnings[0], outcome
 """,
     )
 
 
 def test_a_workspace_records_learns_and_swaps_on_windows(folder: Path) -> None:
-    """From a call to the next version, in one process and in the processes that it starts."""
+    """The calls, the log, compile, rollback and activation work in one process and in its subprocesses."""
     run_on(
         "windows",
         """
@@ -178,8 +178,8 @@ with Workspace.open(sys.argv[1]) as workspace:
     assert read_document(folder / "generated").policies[WINDOW].active == 2
 
 
-def test_a_compile_in_a_process_of_its_own_takes_the_lock_over_on_windows(folder: Path) -> None:
-    """It cannot inherit it."""
+def test_a_compile_subprocess_on_windows_acquires_the_lock_itself(folder: Path) -> None:
+    """A subprocess cannot inherit the lock there."""
     run_on(
         "windows",
         """
@@ -203,20 +203,20 @@ with jobs.compile_lock(folder) as lock:
     )
 
 
-def test_a_server_takes_events_on_windows(tmp_path: Path) -> None:
-    """An event is on disk when it is answered."""
+def test_a_server_accepts_events_on_windows(tmp_path: Path) -> None:
+    """An accepted event is on disk."""
     run_on(
         "windows",
         """
 import sys
 from pathlib import Path
-from tests.served import VERDICT, served
+from tests.served import LABEL, served
 
 with served(Path(sys.argv[1])) as client:
     headers = {"ce-specversion": "1.0", "ce-type": "drift.validation", "ce-source": "user/ana", "ce-id": "v1"}
-    answer = client.post("/v1/events", json=VERDICT, headers=headers)
+    answer = client.post("/v1/events", json=LABEL, headers=headers)
     assert answer.status_code == 200, answer.text
-    assert [event.id for event in client.held()] == ["v1"]
+    assert [event.id for event in client.logged_events()] == ["v1"]
     assert client.get("/metrics").status_code == 200
 """,
         tmp_path / "w",
@@ -226,7 +226,7 @@ with served(Path(sys.argv[1])) as client:
 def test_a_job_that_does_not_inherit_the_lock_waits_for_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No two compiles run at a time: this one is ended before it passes a stage."""
+    """Two compiles never run at a time: this one is canceled before its first stage."""
     monkeypatch.setattr(files, "CAN_INHERIT_DESCRIPTORS", False)
     looks, stages = iter([False] * 40), list[str]()
     with jobs.compile_lock(folder) as other, jobs.compile_lock(folder) as lock:
@@ -242,8 +242,8 @@ def test_a_job_that_does_not_inherit_the_lock_waits_for_it(
     assert stages == []
 
 
-def test_a_process_without_fcntl_keeps_others_out(tmp_path: Path) -> None:
-    """Also those that have it. Its own second lock on the file is another one."""
+def test_a_process_without_fcntl_excludes_others(tmp_path: Path) -> None:
+    """It excludes processes that have fcntl, and a second lock of its own on the same file."""
     path = tmp_path / "x.lock"
     code = """
 import sys
@@ -275,7 +275,8 @@ folder, found = Path(sys.argv[1]), {}
 source = render(policy("calculate_adaptive_window").version_1("")).source
 for name, (changed, limits, _) in json.loads(sys.argv[2]).items():
     path = folder / "candidate.py"
-    path.write_text(source.replace("VERSION = 1\\n", f"VERSION = 1\\n{changed}\\n"), encoding="utf-8")
+    changed = source.replace("VERSION: Final = 1\\n", f"VERSION: Final = 1\\n{changed}\\n")
+    path.write_text(changed, encoding="utf-8")
     report = validate_file(
         "calculate_adaptive_window", path, staging=folder / "staging", effort=5, limits=Limits(**limits)
     )
@@ -290,7 +291,7 @@ CANDIDATES: Final[dict[str, tuple[str, dict[str, float], str]]] = {
     "network": ("import socket\nsocket.socket()", {}, "it tried: socket."),
     "program": ("import os\nos.system('true')", {}, "it tried: os.system"),
     "signal": ("import os\nos.kill(os.getppid(), 0)", {}, "it tried: os.kill"),
-    "thread": (THREAD, {}, "it tried: to leave a thread behind"),
+    "thread": (THREAD, {}, "it tried: to leave a thread running"),
     "call": (ENDLESS, {"call_cpu_s": 0.3}, "used more than 0.3 s of CPU time"),
     "process": (ENDLESS, {"cpu_s": 0}, "used up its CPU time"),
     "clock": ("import time\ntime.sleep(600)", {"wall_s": 2.0}, "did not finish within 2 s"),
@@ -298,12 +299,12 @@ CANDIDATES: Final[dict[str, tuple[str, dict[str, float], str]]] = {
 
 
 def test_the_sandbox_on_windows_reports_what_a_candidate_tries(tmp_path: Path) -> None:
-    """With the audit hook, a thread that watches the CPU time, and the clock."""
+    """The audit hook, a thread that measures CPU time, and the clock detect it."""
     printed = run_on("windows", VALIDATED, tmp_path, json.dumps(CANDIDATES))
     found = json.loads(printed.partition("\n")[0])
     assert {name for name, (passed, _) in found.items() if passed} == {"good"}
-    for name, (_, _, says) in CANDIDATES.items():
-        assert says in found[name][1]
+    for name, (_, _, message) in CANDIDATES.items():
+        assert message in found[name][1]
 
 
 DEADLINES: Final = """
@@ -324,12 +325,12 @@ validate(check(render(decisions)), staging=Path(sys.argv[1]), effort=5)
 
 @pytest.mark.parametrize("system", ["windows", "macos"])
 def test_a_version_with_deadlines_is_validated(tmp_path: Path, system: str) -> None:
-    """On Windows without the runs that only another process survives."""
+    """On Windows, validation omits the runs that only another process can survive."""
     run_on(system, DEADLINES, tmp_path)
 
 
-def test_macos_compiles_and_the_doctor_says_what_its_sandbox_enforces(folder: Path) -> None:
-    """No Landlock, no seccomp, and a limit on the address space that cannot be set."""
+def test_the_doctor_reports_the_sandbox_on_macos(folder: Path) -> None:
+    """A compile works without Landlock, without seccomp and without a limit on the address space."""
     poet_on("macos", folder, "pin", WINDOW, "window", "window=4000")
     assert f"published {WINDOW} version 2, active now" in poet_on("macos", folder, "compile")
     assert enforced(poet_on("macos", folder, "doctor")) == {
@@ -342,8 +343,8 @@ def test_macos_compiles_and_the_doctor_says_what_its_sandbox_enforces(folder: Pa
     }
 
 
-def test_the_doctor_says_what_the_sandbox_enforces_on_windows(folder: Path) -> None:
-    """Nothing of it is the kernel's work."""
+def test_the_doctor_reports_the_sandbox_on_windows(folder: Path) -> None:
+    """The kernel enforces none of it."""
     found = enforced(poet_on("windows", folder, "doctor"))
     assert found.pop("CPU time").startswith("a thread of the process")
     assert found.pop("memory") == "nothing"
@@ -351,6 +352,6 @@ def test_the_doctor_says_what_the_sandbox_enforces_on_windows(folder: Path) -> N
 
 
 def enforced(printed: str) -> dict[str, str]:
-    """Return the first words of what the doctor says of the sandbox, by capability."""
+    """Return how the doctor describes the enforcement of each capability, up to the colon."""
     lines = [line.partition("sandbox, ")[2] for line in printed.splitlines() if " sandbox, " in line]
     return {name: means.partition(":")[0] for name, _, means in (line.partition(": ") for line in lines)}

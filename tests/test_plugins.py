@@ -1,4 +1,4 @@
-"""Packages with policies and event types, valid and broken."""
+"""Tests of packages with policies and event types, valid and broken."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -117,7 +117,7 @@ def greeting(bring: Bring, name: str, *, imports: str = "()") -> None:
 
 
 def test_a_policy_of_a_package_comes_after_the_built_in_ones_with_its_domain(bring: Bring) -> None:
-    """It is found by its name."""
+    """The policy is found by its name."""
     greeting(bring, "greeter_a")
     assert [spec.name for spec in policies()][len(BUILT_IN) :] == ["greet"]
     assert policy("greet").domain == "manners"
@@ -129,7 +129,7 @@ def test_a_template_of_a_package_is_overridden_by_file_name(bring: Bring, tmp_pa
     greeting(bring, "greeter_b")
     first = policy("greet").version_1("plain")
     ours = render(first)
-    assert ours.source.startswith('"""Greet.\n\nVersion 1 of greet, start plain.')
+    assert ours.source.startswith('"""Greet.\n\nVersion 1, preset plain.')
     overrides = tmp_path / "templates"
     overrides.mkdir()
     (overrides / "greet.jinja").write_text(TEMPLATE.replace("NAME", "greeter_b").replace("Greet.", "Hail."))
@@ -139,14 +139,14 @@ def test_a_template_of_a_package_is_overridden_by_file_name(bring: Bring, tmp_pa
 
 
 def test_generated_code_imports_only_the_packages_of_its_policy(bring: Bring) -> None:
-    """By default it imports only the packages allowed for every policy."""
+    """The default is the packages that are allowed for every policy."""
     greeting(bring, "greeter_c")
     with pytest.raises(CheckError, match=r"imports word from greeter_c\.words; import from numpy"):
         check(render(policy("greet").version_1("plain")))
 
 
 def test_a_package_that_a_policy_names_may_be_imported_by_public_names(bring: Bring, tmp_path: Path) -> None:
-    """As for numpy, also in the sandbox, wherever the package is installed."""
+    """The rules are those of numpy, and also hold in the sandbox, wherever the package is installed."""
     greeting(bring, "greeter_d", imports='("greeter_d",)')
     (tmp_path / "greeter_d" / "contract.py").write_text(CONTRACT)
     checked = check(render(policy("greet").version_1("plain")))
@@ -166,9 +166,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("source", "says"), BROKEN.items(), ids=range(len(BROKEN)))
+@pytest.mark.parametrize(("source", "message"), BROKEN.items(), ids=range(len(BROKEN)))
 def test_a_broken_policy_is_reported_and_does_not_affect_others(
-    bring: Bring, request: pytest.FixtureRequest, source: str, says: str
+    bring: Bring, request: pytest.FixtureRequest, source: str, message: str
 ) -> None:
     """The error has the package and the reason."""
     name = f"broken_{request.node.callspec.indices['source']}"
@@ -176,7 +176,7 @@ def test_a_broken_policy_is_reported_and_does_not_affect_others(
     assert len(policies()) == len(BUILT_IN)
     with pytest.raises(PluginError, match=rf"package {name} \(poet\.policies: greet = {name}\.policy:SPEC\)"):
         policy("greet")
-    assert says in str(broken_policies()["greet"])
+    assert message in str(broken_policies()["greet"])
 
 
 def test_a_duplicate_policy_name_is_refused(bring: Bring) -> None:
@@ -227,7 +227,7 @@ def greetings(folder: Path) -> Path:
 
 
 def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tmp_path: Path) -> None:
-    """Without any code in POET, its answer has an execution id that a label cites."""
+    """The answer has an execution id that a label cites, without any code for the policy in POET."""
     points = {
         "poet.policies": {"greet": "greeter_h.policy:SPEC"},
         "poet_runtime": {"greet": "greeter_h.runtime:RUNTIME"},
@@ -252,7 +252,7 @@ def test_a_policy_of_a_package_is_recorded_shadowed_and_labeled(bring: Bring, tm
 
 
 def test_two_versions_of_a_policy_of_a_package_are_compared(bring: Bring) -> None:
-    """The comparison uses the behaviour of the package."""
+    """The comparison uses the `BEHAVIOUR` of the package."""
     behaviour = """
 from poet.build.compare import Behaviour, ProbeSet
 BEHAVIOUR = Behaviour(
@@ -305,8 +305,8 @@ def test_an_event_type_of_a_package_is_read_sealed_and_summarized(bring: Bring, 
     """A field with a name of the envelope has its own column, and fields without a column are JSON."""
     bring("sayer_a", {"poet.events": {"greet.said": "sayer_a.events:Said"}}, events_py=EVENT)
     data = {"source": "a friend", "how_often": 2**70, "tones": ["high"], "pitches": [0.5], "level": 2}
-    said = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
-    (row,) = summaries_of(tmp_path / "s", [said]).events("greet.said").to_pylist()
+    event = make("greet.said", data | {"context": {"b": 1, "a": "x"}}, source="user/ana", id="e", time=1.0)
+    (row,) = summaries_of(tmp_path / "s", [event]).events("greet.said").to_pylist()
     assert row == {
         "position": 1,
         "event_id": "e",
@@ -324,7 +324,7 @@ def test_an_event_type_of_a_package_is_read_sealed_and_summarized(bring: Bring, 
 
 
 def test_a_broken_event_type_is_reported_and_does_not_affect_others(bring: Bring) -> None:
-    """It is omitted from the list of all types."""
+    """The list of all types omits it."""
     bring(
         "sayer_b",
         {"poet.events": {"greet.broken": "sayer_b:missing", "greet.odd": "sayer_b.odd:Odd"}},

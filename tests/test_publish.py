@@ -1,6 +1,9 @@
 """Published versions: immutable, complete, and visible all at once."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +15,26 @@ import pytest
 from poet.build.manifest import read_manifest
 from poet.build.publish import check_generated, publish
 from poet.build.render import RenderedModule, render
+from poet.spec import policy
 from poet.spec.decisions import Decisions
+from poet.workspace.edits import restore_modules
 from poet_runtime.errors import PublishError
-from poet_runtime.registry import Registry, activate, read_document, read_journal, rollback
+from poet_runtime.registry import (
+    STANDING,
+    PolicyEntry,
+    Registry,
+    RegistryDocument,
+    VersionEntry,
+    activate,
+    package_types,
+    read_document,
+    read_journal,
+    rollback,
+)
 from tests.modules import WINDOW, forget_source, published, retell, validated, validated_first
+from tests.names import DRIFT
 
+ROOT = Path(__file__).parents[1]
 SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 
 
@@ -255,20 +273,98 @@ def test_a_changed_template_is_named_where_bytes_differ(tmp_path: Path) -> None:
 
     def reworded(decisions: Decisions) -> RenderedModule:
         rendered = moved_on(decisions)
-        return replace(rendered, source=rendered.source.replace("VERSION = 1", "VERSION = 1  # new"))
+        return replace(
+            rendered, source=rendered.source.replace("VERSION: Final = 1", "VERSION: Final = 1  # new")
+        )
 
     assert check_generated(tmp_path, moved_on) == []
     (found,) = check_generated(tmp_path, reworded)
-    assert "gives 'VERSION = 1  # new'; the template has changed since" in found.says
+    assert "gives 'VERSION: Final = 1  # new'; the template has changed since" in found.says
 
 
 def test_missing_files_and_a_changed_package_are_found(tmp_path: Path) -> None:
     """Each is reported by name."""
     published(tmp_path, 1)
-    for name in ("calculate_adaptive_window_v1.json", "__init__.py"):
+    names = ("calculate_adaptive_window_v1.json", "__init__.py", "__init__.pyi")
+    for name in names:
         (tmp_path / name).unlink()
-    found = {difference.file for difference in check_generated(tmp_path, render)}
-    assert found == {"calculate_adaptive_window_v1.json", "__init__.py"}
+    assert {difference.file for difference in check_generated(tmp_path, render)} == set(names)
+
+
+TYPES = """\
+# The types of this workspace's policies, of the newest version of each. Written by poet.
+
+from .calculate_adaptive_window_v{} import calculate_adaptive_window
+
+__all__ = [
+    "calculate_adaptive_window",
+]
+"""
+
+
+def test_the_types_of_the_package_are_those_of_the_newest_versions(tmp_path: Path) -> None:
+    """Also while an older version is active; a file that is right is not written again."""
+    types = tmp_path / "__init__.pyi"
+    published(tmp_path, 1)
+    assert types.read_text(encoding="utf-8") == TYPES.format(1)
+    published(tmp_path, 2)
+    assert types.read_text(encoding="utf-8") == TYPES.format(2)
+    rollback(tmp_path, WINDOW, **SAID)
+    written = types.stat().st_mtime_ns
+    published(tmp_path, 1)
+    assert types.stat().st_mtime_ns == written
+    types.write_bytes(types.read_bytes().replace(b"\n", b"\r\n"))
+    assert check_generated(tmp_path, render) == []  # a checkout may change line endings
+
+
+def test_edited_types_are_reported_and_change_nothing_in_production(tmp_path: Path) -> None:
+    """Only type checkers read the file; the next compile writes it again."""
+    published(tmp_path, 1)
+    types = tmp_path / "__init__.pyi"
+    types.write_text("import nothing\n", encoding="utf-8")
+    (found,) = check_generated(tmp_path, render)
+    assert (found.file, found.says) == (
+        "__init__.pyi",
+        "does not have the types of the newest versions; `poet upgrade` writes it",
+    )
+    assert Registry(tmp_path).active(WINDOW) == 1
+    types.unlink()
+    assert Registry(tmp_path).attribute(WINDOW)("clicks", 10.0, "normal") > 0
+    restore_modules(tmp_path)
+    assert types.read_text(encoding="utf-8") == TYPES.format(1)
+
+
+CONSUMER = """\
+from typing import assert_type
+
+from generated import detect_drift
+from poet_runtime.results import DriftResult
+
+result = detect_drift([1.0, 2.0], [1.0, 2.0], feature="income")
+assert_type(result, DriftResult)
+detect_drift([1.0], [2.0], feature=3)
+"""
+
+
+def test_a_type_checker_knows_the_policies_of_a_workspace(tmp_path: Path) -> None:
+    """`from generated import` is typed: mypy finds the wrong argument, and nothing else."""
+    decisions = policy(DRIFT).version_1("ks")
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    (generated / f"{DRIFT}_v1.py").write_text(render(decisions).source, encoding="utf-8")
+    version = VersionEntry(module=f"{DRIFT}_v1.py", sha256="", manifest_sha256="")
+    entry = PolicyEntry(active=1, previous=None, versions={"1": version})
+    (generated / "__init__.pyi").write_bytes(package_types(RegistryDocument(policies={DRIFT: entry})))
+    (generated / "__init__.py").write_bytes(STANDING["__init__.py"])
+    (tmp_path / "consumer.py").write_text(CONSUMER, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), "consumer.py"],
+        cwd=tmp_path, env=os.environ | {"MYPYPATH": str(ROOT / "compiler")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert errors[0].startswith('consumer.py:8: error: Argument "feature" to "detect_drift" has incompatible')
 
 
 def test_a_missing_folder_is_not_a_workspace(tmp_path: Path) -> None:

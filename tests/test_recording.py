@@ -1,4 +1,4 @@
-"""The executions and alerts in the log, which people label and learners read."""
+"""Tests of recorded executions and alerts, which people label and learners read."""
 
 import math
 import threading
@@ -63,11 +63,11 @@ def test_every_alert_gets_an_id_that_feedback_can_cite() -> None:
         suppressed=(Suppressed(member=drift("c"), rule="useless-c"),),
     )
     record = recorder(log)
-    told = record("generate_alerts", {"now": 5.0}, plan)
+    answer = record("generate_alerts", {"now": 5.0}, plan)
     record.close()
-    assert [alert.alert_id for alert in told.alerts] == ["id-1"]
+    assert [alert.alert_id for alert in answer.alerts] == ["id-1"]
     shown, held, execution = (event.data for event in log.events)
-    assert told.execution_id == execution.execution_id == "id-0"  # type: ignore[attr-defined]
+    assert answer.execution_id == execution.execution_id == "id-0"  # type: ignore[attr-defined]
     assert execution.answer == {"alerts": 1, "suppressed": 1}  # type: ignore[attr-defined]
     assert (shown.alert_id, shown.features, shown.execution_ids) == ("id-1", ("a", "b"), ("x-a", "x-b"))  # type: ignore[attr-defined]
     assert (held.suppressed, held.features, held.reason) == (True, ("c",), "useless-c")  # type: ignore[attr-defined]
@@ -195,11 +195,11 @@ def test_a_flush_waits_only_for_earlier_answers() -> None:
 
 @pytest.mark.usefixtures("each_store")
 def test_recorded_answers_are_in_the_log(tmp_path: Path) -> None:
-    """They have the id that the caller got, in every store."""
+    """In every store, the recorded id is the one that the caller got."""
     with opened(tmp_path) as log:
         record = recorder(log)
         arguments = {"current": [1.0, 2.0], "reference": [1.0, 2.0]}
-        told = [record("detect_drift", arguments, drift(name)).execution_id for name in "abc"]
+        ids = [record("detect_drift", arguments, drift(name)).execution_id for name in "abc"]
         record.close()
         log.flush()
-        assert [stored.event.id for stored in log.read()] == told == ["id-0", "id-1", "id-2"]
+        assert [stored.event.id for stored in log.read()] == ids == ["id-0", "id-1", "id-2"]

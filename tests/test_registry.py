@@ -1,4 +1,4 @@
-"""Which version answers, and how it changes during running calls."""
+"""Tests of which version answers, and of how it changes during running calls."""
 
 import os
 import pickle
@@ -15,7 +15,7 @@ from poet_runtime.errors import RegistryError
 from poet_runtime.registry import Registry, activate, rollback
 from tests.modules import WINDOW, forget_source, published, retell
 
-SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+PROVENANCE: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 ASKED = ("f", 10.0, "normal")
 
 
@@ -28,13 +28,13 @@ def test_the_stable_callable_follows_the_registry(tmp_path: Path) -> None:
     published(tmp_path, 2)
     registry.refresh()
     assert window(*ASKED) == 2000
-    rollback(tmp_path, WINDOW, **SAID)
+    rollback(tmp_path, WINDOW, **PROVENANCE)
     registry.refresh()
     assert window(*ASKED) == 5000
 
 
 def test_the_callable_has_the_metadata_of_its_function(tmp_path: Path) -> None:
-    """It has the name, the documentation and the signature."""
+    """The metadata are the name, the documentation and the signature."""
     import inspect
 
     published(tmp_path, 1)
@@ -61,7 +61,7 @@ def test_a_change_is_seen_without_a_refresh(tmp_path: Path) -> None:
 
 
 def test_another_process_follows_within_a_second(tmp_path: Path) -> None:
-    """It answers with the old version and then, without a signal, with the new one."""
+    """The other process answers with the old version and then, without a signal, with the new one."""
     published(tmp_path, 1)
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
@@ -149,7 +149,7 @@ def test_without_a_published_source_the_previous_version_answers(tmp_path: Path)
     assert "an edited version never runs" in status["refused"]
 
 
-def test_a_manifest_that_keeps_another_source_is_refused(tmp_path: Path) -> None:
+def test_a_manifest_that_contains_another_source_is_refused(tmp_path: Path) -> None:
     """The digest of the module decides what may run under its name."""
     (version,) = published(tmp_path, 1)
     retell(tmp_path, WINDOW, source="def calculate_adaptive_window(*_): return 9\nVERSION = 1\n")
@@ -163,7 +163,7 @@ def test_a_traceback_shows_what_ran_and_an_import_what_is_on_disk(tmp_path: Path
     generated = tmp_path / "generated"
     generated.mkdir()
     (version,) = published(generated, 1)
-    edited = version.path.read_text().replace("VERSION = 1", "VERSION = 1\nMINE = 1")
+    edited = version.path.read_text().replace("VERSION: Final = 1", "VERSION: Final = 1\nMINE = 1")
     version.path.write_text(edited + "\nMINE = 2\n")
     code = (
         "import inspect, sys, traceback; sys.path.insert(0, sys.argv[1])\n"
@@ -219,7 +219,7 @@ def test_a_pin_holds_a_snapshot_for_a_batch(tmp_path: Path) -> None:
 
 
 def test_a_policy_can_be_pickled(tmp_path: Path) -> None:
-    """It is a path and a name, which are resolved where it is loaded."""
+    """A pickled policy is a path and a name, which are resolved where it is loaded."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)
     assert pickle.loads(pickle.dumps(window))(*ASKED) == 5000  # noqa: S301 -- our own pickle
@@ -260,7 +260,7 @@ def test_no_call_fails_or_sees_two_versions_while_versions_swap(tmp_path: Path) 
     for thread in threads:
         thread.start()
     for swap in range(50):
-        activate(tmp_path, WINDOW, 1 + swap % 2, **SAID)
+        activate(tmp_path, WINDOW, 1 + swap % 2, **PROVENANCE)
         registry.refresh()
     stop.set()
     for thread in threads:

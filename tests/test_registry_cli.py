@@ -1,4 +1,4 @@
-"""The commands `poet shadow`, `canary`, `release` and `activate --despite-quarantine`."""
+"""Tests of the commands `poet shadow`, `canary`, `release` and `activate --despite-quarantine`."""
 
 import json
 from pathlib import Path
@@ -40,8 +40,8 @@ def test_a_shadow_and_a_canary_are_started_shown_and_ended(folder: Path) -> None
         == f"{WINDOW}: version 1 runs as a shadow on 10% of the calls\n"
     )
     assert f"{WINDOW} has no canary" in run(folder, "canary", WINDOW).output
-    said = run(folder, "canary", WINDOW, "1", "--share", "0.25", "--why", "trying it")
-    assert said.output == f"{WINDOW}: version 1 answers for 25% of the features\n"
+    result = run(folder, "canary", WINDOW, "1", "--share", "0.25", "--why", "trying it")
+    assert result.output == f"{WINDOW}: version 1 answers for 25% of the features\n"
     standing = json.loads(run(folder, "--json", "canary", WINDOW).stdout)
     assert (standing["version"], standing["champion"], standing["outcome"]) == (1, 2, "inconclusive")
     status = run(folder, "status").output
@@ -49,8 +49,8 @@ def test_a_shadow_and_a_canary_are_started_shown_and_ended(folder: Path) -> None
     assert f"  shadow {WINDOW} v1: 0 compared, 0 differ, 0 failed" in status
     assert run(folder, "rollback", WINDOW).output == f"{WINDOW}: version 2 is active\n"
     assert entry(folder).canary is None
-    told = [(move.mode, move.why) for move in read_journal(folder / "generated")][2:]
-    assert told == [
+    journal = [(move.mode, move.why) for move in read_journal(folder / "generated")][2:]
+    assert journal == [
         ("shadow", "shadow by hand"),
         ("canary", "trying it"),
         ("canary ends", "rolled back by hand"),
@@ -78,12 +78,12 @@ def test_a_quarantined_version_is_shown_refused_released_and_forced(folder: Path
     assert [word["why"] for word in words] == ["it failed", "activated by hand"]
 
 
-def test_ways_to_compile_exclude_one_another(folder: Path) -> None:
-    """Said before anything is learned."""
-    for words, says in (
+def test_mutually_exclusive_compile_options_are_refused(folder: Path) -> None:
+    """The command ends before anything is learned."""
+    for words, message in (
         (("--rollout", "shadow", "--no-activate"), "mutually exclusive"),
         ((WINDOW, "--plan-file", "plan.json"), "either a saved plan or policy names"),
         (("plan.json",), "--plan-file plan.json"),
     ):
         ended = run(folder, "compile", *words)
-        assert (ended.exit_code, says in ended.output) == (2, True)
+        assert (ended.exit_code, message in ended.output) == (2, True)

@@ -1,4 +1,4 @@
-"""The previous version guards a new one, which is rolled back if it keeps failing or is far slower."""
+"""Tests of the guard: a new version that keeps failing or is far slower is replaced by the previous one."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ from poet_runtime.registry.guard import ALLOWED, ENOUGH, FailureEvidence
 from poet_runtime.registry.speed import SERIES, SpeedWatch
 from tests.handmade import write_registry, write_version
 
-SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+PROVENANCE: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 SOUND = "VERSION = {number}\n\n\ndef one(value=0, *more) -> int:\n    return {number}\n"
 
 
@@ -55,9 +55,9 @@ def test_a_version_that_raises_is_rolled_back(tmp_path: Path) -> None:
     assert [one() for _ in range(10)] == [1] * 10
     entry = read_document(tmp_path).policies["one"]
     assert (entry.active, entry.previous) == (1, None)
-    told = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
+    journal = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
     why = "ZeroDivisionError: no rows"
-    assert told == [("active", 2, 1, "guard", why), ("quarantine", 2, 2, "guard", why)]
+    assert journal == [("active", 2, 1, "guard", why), ("quarantine", 2, 2, "guard", why)]
 
 
 def test_a_rollback_takes_at_most_five_failures(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def timed_versions(generated: Path, clocks: Clocks, *, body: str = WORKING) -> R
 def test_a_version_that_is_fifty_times_slower_is_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its late answers are used, and it is not quarantined. Log, status and journal record it."""
+    """The late answers are used, and the version is not quarantined. Log, status and journal record it."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -184,8 +184,8 @@ def test_a_version_that_is_fifty_times_slower_is_replaced(
     found = entry.slowness(2)
     assert found is not None
     assert (found.who, found.why) == ("guard", SLOW_WHY)
-    told = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
-    assert told == [("active", 2, 1, "guard", SLOW_WHY)]
+    journal = [(move.mode, move.from_, move.to, move.who, move.why) for move in read_journal(tmp_path)]
+    assert journal == [("active", 2, 1, "guard", SLOW_WHY)]
     (slow,) = registry.status()["one"]["slow"]
     assert (slow["version"], slow["why"]) == (2, SLOW_WHY)
     assert caplog.messages == [
@@ -194,7 +194,7 @@ def test_a_version_that_is_fifty_times_slower_is_replaced(
     ]
 
 
-def test_one_slow_call_is_shown_but_proves_nothing(tmp_path: Path) -> None:
+def test_one_slow_call_is_reported_but_is_not_evidence(tmp_path: Path) -> None:
     """The status counts it separately from failures."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
@@ -227,7 +227,7 @@ def test_a_slow_read_does_not_count_against_the_version(tmp_path: Path, column: 
 
 
 def test_a_version_that_only_waits_is_detected(tmp_path: Path) -> None:
-    """It takes no CPU time. It is slower in twenty rounds, at most three per call."""
+    """The version takes no CPU time. It is slower in twenty rounds, at most three per call."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -289,7 +289,7 @@ def test_a_stalling_machine_does_not_count_against_the_version(
     assert registry.status()["one"]["slow"] == []
 
 
-def test_a_series_of_an_equally_fast_version_is_as_rare_as_ten_heads() -> None:
+def test_false_detections_are_as_rare_as_series_of_heads() -> None:
     """In the worst case, a stall hits one of the two runs in every round."""
     clocks = Clocks()
     runs = [0]
@@ -397,7 +397,7 @@ def test_one_call_is_repeated_for_a_few_seconds(tmp_path: Path) -> None:
 
 
 def test_a_slow_generator_does_not_count_against_the_version(tmp_path: Path) -> None:
-    """It is read once, and every repetition gets all of it."""
+    """The generator is read once, and every repetition gets all of its items."""
     clocks = Clocks()
     counting = "    return {number} * 100 + sum(value)\n"
     registry = timed_versions(tmp_path, clocks, body=counting)
@@ -425,7 +425,7 @@ def test_every_repetition_gets_the_whole_generator(tmp_path: Path) -> None:
 
 
 def test_calls_that_cannot_be_repeated_are_not_timed(tmp_path: Path) -> None:
-    """They have unknown iterators or code of the caller as arguments."""
+    """Their arguments are unknown iterators or contain code of the caller."""
     clocks = Clocks()
     one = timed_versions(tmp_path, clocks).policy("one")
     for argument in (enumerate([1]), print, {"check": print}, [print]):
@@ -434,7 +434,7 @@ def test_calls_that_cannot_be_repeated_are_not_timed(tmp_path: Path) -> None:
         assert column.runs == [2] * 5
 
 
-def test_a_repetition_that_raises_proves_nothing(tmp_path: Path) -> None:
+def test_a_repetition_that_raises_is_not_a_failure(tmp_path: Path) -> None:
     """The caller has the first answer, and no failure is counted."""
     clocks = Clocks()
     body = "    value.work({number})\n    return {number} if len(value.runs) < 3 else 1 // 0\n"
@@ -455,7 +455,7 @@ def test_a_slow_wrong_type_is_quarantined_for_its_type(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_runs_the_callers_code_under_deadlines_is_not_timed(tmp_path: Path) -> None:
-    """Its `RuntimePolicy` declares this."""
+    """The `RuntimePolicy` of the policy declares this."""
     clocks = Clocks()
     versions = {
         "monitor_with_recovery": {
@@ -489,7 +489,7 @@ def test_a_slow_version_is_activated_without_a_flag_and_watched_again(tmp_path: 
     for _ in range(2):
         assert [one(Column(clocks, **FIFTY_TIMES)) for _ in range(3)] == [2, 2, 1]
         assert len(read_document(tmp_path).policies["one"].slow) == 1
-        activate(tmp_path, "one", 2, **SAID)
+        activate(tmp_path, "one", 2, **PROVENANCE)
         assert read_document(tmp_path).policies["one"].slow == ()
         registry.refresh()
         assert one(Column(clocks)) == 2
@@ -506,7 +506,7 @@ def test_a_slow_canary_ends(tmp_path: Path) -> None:
         }
     }
     write_registry(tmp_path, {"one": 1}, versions)
-    on_trial(tmp_path, "one", 2, mode="canary", share=0.999999, **SAID)
+    on_trial(tmp_path, "one", 2, mode="canary", share=0.999999, **PROVENANCE)
     one = Registry(tmp_path, timers=clocks.timers).policy("one")
     assert [one(Column(clocks, **FIFTY_TIMES), "age") for _ in range(3)] == [2, 2, 1]
     entry = read_document(tmp_path).policies["one"]
@@ -517,7 +517,7 @@ def test_a_slow_canary_ends(tmp_path: Path) -> None:
 def test_in_a_read_only_folder_a_slow_version_is_replaced_locally(
     tmp_path: Path,
 ) -> None:
-    """It is treated like a failed version, and the status has the reason."""
+    """The version is treated like a failed version, and the status has the reason."""
     clocks = Clocks()
     registry = timed_versions(tmp_path, clocks)
     one = registry.policy("one")
@@ -544,7 +544,15 @@ def test_two_processes_replace_a_slow_version_once(tmp_path: Path) -> None:
     sha256 = read_document(tmp_path).policies["one"].versions["2"].sha256
     for _ in range(2):
         withdraw(
-            tmp_path, "one", 2, sha256=sha256, to=1, why="slow", at=SAID["at"], patience_s=1.0, is_slow=True
+            tmp_path,
+            "one",
+            2,
+            sha256=sha256,
+            to=1,
+            why="slow",
+            at=PROVENANCE["at"],
+            patience_s=1.0,
+            is_slow=True,
         )
     assert len(read_journal(tmp_path)) == 1
 
@@ -558,11 +566,11 @@ def test_a_later_rollback_skips_a_slow_version(tmp_path: Path) -> None:
         )
     write_registry(tmp_path, {"one": 2}, versions, previous=1)
     sha256 = {number: each.sha256 for number, each in versions["one"].items()}
-    said: dict[str, Any] = {"at": SAID["at"], "patience_s": 1.0}
-    withdraw(tmp_path, "one", 2, sha256=sha256["2"], to=1, why="slow", is_slow=True, **said)
-    activate(tmp_path, "one", 3, **SAID)
-    activate(tmp_path, "one", 4, **SAID)
-    withdraw(tmp_path, "one", 4, sha256=sha256["4"], to=3, why="KeyError", **said)
+    options: dict[str, Any] = {"at": PROVENANCE["at"], "patience_s": 1.0}
+    withdraw(tmp_path, "one", 2, sha256=sha256["2"], to=1, why="slow", is_slow=True, **options)
+    activate(tmp_path, "one", 3, **PROVENANCE)
+    activate(tmp_path, "one", 4, **PROVENANCE)
+    withdraw(tmp_path, "one", 4, sha256=sha256["4"], to=3, why="KeyError", **options)
     entry = read_document(tmp_path).policies["one"]
     assert (entry.active, entry.previous) == (3, 1)
 
@@ -625,7 +633,7 @@ def test_an_error_that_does_not_recur_is_not_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_flaky_column_does_not_withdraw_a_version(tmp_path: Path) -> None:
-    """It fails in up to one of twenty reads. Three failures and a success in between are very rare."""
+    """The column fails in up to one of twenty reads. Three failures with a success between are very rare."""
     registry = two_versions(tmp_path, READING.format(number=2), old=READING.format(number=1))
     one = registry.policy("one")
     draw = np.random.default_rng(5)
@@ -669,28 +677,28 @@ def test_a_call_with_code_of_the_caller_is_not_repeated(tmp_path: Path) -> None:
 def test_the_hook_gets_the_version_that_answered(tmp_path: Path) -> None:
     """Scalar answers do not contain it."""
     two_versions(tmp_path, "    return 2 if value else [None, 1 // value][more[0]]\n")
-    told: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []
 
     def hook(_policy: str, _arguments: Any, result: int, version: int) -> int:
-        told.append((result, version))
+        seen.append((result, version))
         return result
 
     one = Registry(tmp_path, on_result=hook).policy("one")
     assert [one(1), one(0, 0), one(1)] == [2, 1, 2]
-    assert told == [(2, 2), (1, 1), (2, 2)]
+    assert seen == [(2, 2), (1, 1), (2, 2)]
 
 
 def test_the_hook_gets_the_version_that_replaced_a_wrong_type(tmp_path: Path) -> None:
-    """It works as for an error."""
+    """The hook gets the same as after an error."""
     two_versions(tmp_path, "    return None\n")
-    told: list[int] = []
+    seen: list[int] = []
 
     def hook(_policy: str, _arguments: Any, result: int, version: int) -> int:
-        told.append(version)
+        seen.append(version)
         return result
 
     assert Registry(tmp_path, on_result=hook).policy("one")() == 1
-    assert told == [1]
+    assert seen == [1]
 
 
 def test_the_previous_version_gets_whole_iterators(tmp_path: Path) -> None:
@@ -725,7 +733,7 @@ def test_an_iterator_of_an_unknown_kind_is_not_read_twice(tmp_path: Path) -> Non
 def test_an_older_version_is_not_guarded_by_a_newer_one(tmp_path: Path) -> None:
     """After a rollback, the active version is the trusted one."""
     two_versions(tmp_path, "    return 2\n", old="    raise OSError('as ever')\n")
-    rollback(tmp_path, "one", **SAID)
+    rollback(tmp_path, "one", **PROVENANCE)
     with pytest.raises(OSError, match="as ever"):
         Registry(tmp_path).policy("one")()
 
@@ -736,8 +744,8 @@ def test_a_quarantined_version_needs_a_flag_to_be_activated(tmp_path: Path) -> N
     one = registry.policy("one")
     assert [one() for _ in range(5)] == [1] * 5
     with pytest.raises(PublishError, match=r"quarantined by guard .*ZeroDivision.*--despite-quarantine"):
-        activate(tmp_path, "one", 2, **SAID)
-    activate(tmp_path, "one", 2, **SAID, despite_quarantine=True)
+        activate(tmp_path, "one", 2, **PROVENANCE)
+    activate(tmp_path, "one", 2, **PROVENANCE, despite_quarantine=True)
     registry.refresh()
     assert one(1) == 1
     assert registry.active("one") == 2
@@ -751,11 +759,11 @@ def test_a_released_version_starts_with_a_count_of_zero(tmp_path: Path) -> None:
     for _ in range(2):
         assert [one() for _ in range(5)] == [1] * 5
         assert read_document(tmp_path).policies["one"].active == 1
-        release(tmp_path, "one", 2, **SAID)
+        release(tmp_path, "one", 2, **PROVENANCE)
         assert read_document(tmp_path).policies["one"].quarantined(2) is None
         with pytest.raises(PublishError, match="is not quarantined"):
-            release(tmp_path, "one", 2, **SAID)
-        activate(tmp_path, "one", 2, **SAID)
+            release(tmp_path, "one", 2, **PROVENANCE)
+        activate(tmp_path, "one", 2, **PROVENANCE)
         registry.refresh()
     assert [word.is_release for word in read_document(tmp_path).policies["one"].quarantine] == [
         False,
@@ -795,11 +803,11 @@ def test_every_process_rolls_back_within_two_seconds(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "2\n"
         one = Registry(tmp_path).policy("one")
-        begun = time.monotonic()
+        start = time.monotonic()
         while read_document(tmp_path).policies["one"].active == 2:
             assert one(0) == 1
         assert other.stdout.readline() == "1\n"
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - start < 2.0
 
 
 def test_threads_that_fail_concurrently_roll_back_once(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from poet_runtime.registry import (
     with_active_version,
 )
 
-SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+PROVENANCE: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 SOURCE = """VERSION = {number}
 
 
@@ -125,7 +125,7 @@ class RegistryMachine(RuleBasedStateMachine):
             manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         )
         with lock(self.folder, timeout_s=1.0):
-            change = Change(self.folder, **SAID)
+            change = Change(self.folder, **PROVENANCE)
             atomic_write(self.folder / f"one_v{number}.json", manifest)
             atomic_write(self.folder / entry.module, source)
             known = change.before.policies.get("one")
@@ -147,7 +147,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """Activate a version, quarantined or not."""
         allowed = self._is_fit(number) and (despite or number not in self.model.quarantined)
         if self._is_done(
-            allowed, lambda: activate(self.folder, "one", number, **SAID, despite_quarantine=despite)
+            allowed, lambda: activate(self.folder, "one", number, **PROVENANCE, despite_quarantine=despite)
         ):
             self.model.quarantined.discard(number)
             self.model.move(number)
@@ -158,7 +158,7 @@ class RegistryMachine(RuleBasedStateMachine):
         model = self.model
         to = model.previous
         allowed = model.canary is not None or (self._is_fit(to) and to not in model.quarantined)
-        if self._is_done(allowed, lambda: rollback(self.folder, "one", **SAID)):
+        if self._is_done(allowed, lambda: rollback(self.folder, "one", **PROVENANCE)):
             if model.canary is not None:
                 model.canary = None
             elif to is not None:
@@ -170,7 +170,7 @@ class RegistryMachine(RuleBasedStateMachine):
         allowed = self._is_fit(number) and number not in {self.model.active, *self.model.quarantined}
 
         def put() -> None:
-            on_trial(self.folder, "one", number, mode="canary", share=SHARE, **SAID)
+            on_trial(self.folder, "one", number, mode="canary", share=SHARE, **PROVENANCE)
 
         if self._is_done(allowed, put):
             self.model.canary = number
@@ -181,7 +181,7 @@ class RegistryMachine(RuleBasedStateMachine):
         allowed = self._is_fit(number) and number != self.model.active
 
         def put() -> None:
-            on_trial(self.folder, "one", number, mode="shadow", share=1.0, **SAID)
+            on_trial(self.folder, "one", number, mode="shadow", share=1.0, **PROVENANCE)
 
         if self._is_done(allowed, put):
             self.model.shadow = number
@@ -190,7 +190,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def release(self, number: int) -> None:
         """Release a version."""
         allowed = number in self.model.quarantined
-        if self._is_done(allowed, lambda: release(self.folder, "one", number, **SAID)):
+        if self._is_done(allowed, lambda: release(self.folder, "one", number, **PROVENANCE)):
             self.model.quarantined.discard(number)
 
     @rule(number=numbers, suffix=st.sampled_from([".py", ".json"]))
@@ -227,7 +227,7 @@ class RegistryMachine(RuleBasedStateMachine):
         before = read_document(self.folder)
         # after a crash or a refusal, the folder has the state of the model or the complete change
         with contextlib.suppress(Crash, PublishError), mock.patch(step, dying):
-            activate(self.folder, "one", number, **SAID)
+            activate(self.folder, "one", number, **PROVENANCE)
         after = read_document(self.folder)
         if after != before:
             assert after.policies["one"].active == number

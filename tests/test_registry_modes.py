@@ -1,4 +1,4 @@
-"""Trials: a canary answers for its share of features, and a shadow never answers."""
+"""Tests of trials: a canary answers for its share of features, and a shadow never answers."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from poet_runtime.registry import (
 from poet_runtime.registry.shadow import LARGEST
 from tests.handmade import write_registry, write_version
 
-SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+PROVENANCE: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 CALLED = "def detect(current, *, feature='', context=None) -> int:\n    {body}\n"
 FEATURES = [f"feature {number}" for number in range(400)]
 
@@ -58,7 +58,7 @@ def with_log(folder: Path) -> Path:
 def test_a_canary_answers_for_a_fixed_share_of_features(tmp_path: Path) -> None:
     """Another process makes the same choice."""
     published(tmp_path, "return 1", "return 2")
-    on_trial(tmp_path, "detect", 2, mode="canary", share=0.25, **SAID)
+    on_trial(tmp_path, "detect", 2, mode="canary", share=0.25, **PROVENANCE)
     detect = Registry(tmp_path).policy("detect")
     answers = [detect(0, feature=feature) for feature in FEATURES]
     assert 60 <= answers.count(2) <= 140
@@ -79,7 +79,7 @@ def test_the_choice_depends_on_feature_and_model(
 ) -> None:
     """A feature of two models may be on two sides. Without a name, the champion answers."""
     published(tmp_path, "return 1", "return 2")
-    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
+    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **PROVENANCE)
     detect = Registry(tmp_path).policy("detect")
     sides = {detect(0, feature="age", context={"model": f"model {number}"}) for number in range(50)}
     assert sides == {1, 2}
@@ -100,7 +100,7 @@ def test_each_canary_chooses_other_features() -> None:
 def test_answers_are_recorded_with_the_version_that_gave_them(tmp_path: Path) -> None:
     """The hook gets the answer of the chosen side."""
     published(tmp_path, "return VERSION", "return VERSION")
-    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
+    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **PROVENANCE)
     seen: dict[str, tuple[int, int]] = {}
 
     def hook(_policy: str, arguments: Any, result: int, version: int) -> int:
@@ -117,7 +117,7 @@ def test_answers_are_recorded_with_the_version_that_gave_them(tmp_path: Path) ->
 def test_a_failing_canary_ends_and_the_champion_answers(tmp_path: Path) -> None:
     """The version is quarantined, and the champion stays active."""
     published(tmp_path, "return 1", "raise OSError('no')")
-    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
+    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **PROVENANCE)
     detect = Registry(tmp_path).policy("detect")
     assert {detect(0, feature=feature) for feature in FEATURES} == {1}
     entry = read_document(tmp_path).policies["detect"]
@@ -129,18 +129,18 @@ def test_a_failing_canary_ends_and_the_champion_answers(tmp_path: Path) -> None:
         ("quarantine", 2),
     ]
     with pytest.raises(PublishError, match="quarantined by guard"):
-        on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
+        on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **PROVENANCE)
 
 
 def test_activating_ends_a_trial_and_rolling_back_ends_a_canary_only(tmp_path: Path) -> None:
     """A rollback undoes the last change."""
     published(tmp_path, "return 1", "return 2", "return 3")
-    activate(tmp_path, "detect", 2, **SAID)
-    on_trial(tmp_path, "detect", 3, mode="canary", share=0.5, **SAID)
-    assert rollback(tmp_path, "detect", **SAID) == 2
+    activate(tmp_path, "detect", 2, **PROVENANCE)
+    on_trial(tmp_path, "detect", 3, mode="canary", share=0.5, **PROVENANCE)
+    assert rollback(tmp_path, "detect", **PROVENANCE) == 2
     assert read_document(tmp_path).policies["detect"].canary is None
-    on_trial(tmp_path, "detect", 3, mode="shadow", share=1.0, **SAID)
-    assert rollback(tmp_path, "detect", **SAID) == 1
+    on_trial(tmp_path, "detect", 3, mode="shadow", share=1.0, **PROVENANCE)
+    assert rollback(tmp_path, "detect", **PROVENANCE) == 1
     assert read_document(tmp_path).policies["detect"].shadow is None
     assert [move.mode for move in read_journal(tmp_path)] == [
         "active",
@@ -168,7 +168,7 @@ def test_an_invalid_trial_is_refused(
     """The error has the reason, and nothing changes."""
     published(tmp_path, "return 1", "return 2")
     with pytest.raises(PublishError, match=reason):
-        on_trial(tmp_path, "detect", number, mode=mode, share=share, **SAID)
+        on_trial(tmp_path, "detect", number, mode=mode, share=share, **PROVENANCE)
     assert read_document(tmp_path).generation == 0
 
 
@@ -182,7 +182,7 @@ def test_a_policy_without_features_cannot_have_a_canary(tmp_path: Path) -> None:
 def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
     """The answers do not change."""
     published(tmp_path, "return 1", "return 2")
-    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **SAID)
+    on_trial(tmp_path, "detect", 2, mode="canary", share=0.5, **PROVENANCE)
     registry = Registry(tmp_path)
     registry.refresh()
     path = tmp_path / "registry.json"
@@ -196,7 +196,7 @@ def test_a_tampered_trial_in_the_registry_is_refused(tmp_path: Path) -> None:
 def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, mode: Any) -> None:
     """The active version answers. The trial continues after the file is restored."""
     published(tmp_path, "return 1", "return 2")
-    on_trial(tmp_path, "detect", 2, mode=mode, share=0.5, **SAID)
+    on_trial(tmp_path, "detect", 2, mode=mode, share=0.5, **PROVENANCE)
     module = tmp_path / "detect_v2.py"
     content = module.read_bytes()
     module.write_bytes(content + b"#")
@@ -214,12 +214,12 @@ def test_a_tampered_version_on_trial_is_refused_with_the_reason(tmp_path: Path, 
 def shadowed(folder: Path, *bodies: str, share: float = 1.0, policy: str = "detect") -> Registry:
     """Publish versions 1 and 2, and run version 2 as a shadow."""
     generated = published(with_log(folder), *bodies, policy=policy)
-    on_trial(generated, policy, 2, mode="shadow", share=share, **SAID)
+    on_trial(generated, policy, 2, mode="shadow", share=share, **PROVENANCE)
     return Registry(generated)
 
 
 def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) -> None:
-    """They are counted by direction with witnesses, and another process adds to the counts."""
+    """Differences are counted by direction with witnesses, and another process adds to the counts."""
     answer = "R(drifted={}, score=1.0, threshold=0.5, test='ks')"
     result = f"from poet_runtime.results import DriftResult as R; return {answer}"
     bodies = result.format("current > 2"), result.format("current > 4 or current < 0")
@@ -228,7 +228,7 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
     answers = [detect(number, feature="age").drifted for number in range(-1, 7)]
     assert answers == [number > 2 for number in range(-1, 7)]
     (tally,) = registry.tallies()
-    assert str(tally) == "8 compared, 3 differ (2 quieter, 1 louder), 0 failed"
+    assert str(tally) == "8 compared, 3 differ (2 fewer alerts, 1 more alerts), 0 failed"
     assert {witness.feature for witness in tally.witnesses} == {"age"}
     other = Registry(registry.generated)
     other.policy("detect_drift")(3)
@@ -237,12 +237,12 @@ def test_a_shadow_never_answers_and_its_differences_are_counted(tmp_path: Path) 
 
 
 def test_a_shadow_that_fails_or_is_slow_costs_the_caller_nothing(tmp_path: Path) -> None:
-    """Its exceptions are counted."""
+    """The exceptions of the shadow are counted."""
     registry = shadowed(tmp_path, "return 1", "import time; time.sleep(0.2); raise OSError('boom')")
     detect = registry.policy("detect")
-    begun = time.perf_counter()
+    start = time.perf_counter()
     assert [detect(0) for _ in range(3)] == [1, 1, 1]
-    assert time.perf_counter() - begun < 0.15
+    assert time.perf_counter() - start < 0.15
     (tally,) = registry.tallies()
     assert (tally.compared, tally.failed) == (0, 3)
     assert "OSError: boom" in tally.witnesses[0].shadow
@@ -284,7 +284,7 @@ def test_a_shadow_runs_on_its_share(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_its_own_shadow_thread(tmp_path: Path) -> None:
-    """It does not write the counts of its parent."""
+    """The child does not write the counts of its parent."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     detect = registry.policy("detect")
     detect(0)
@@ -299,7 +299,7 @@ def test_a_forked_child_has_its_own_shadow_thread(tmp_path: Path) -> None:
 
 
 def test_counts_are_kept_if_the_file_cannot_be_written(tmp_path: Path) -> None:
-    """They are written later."""
+    """The counts are written later."""
     registry = shadowed(tmp_path, "return 1", "return 2")
     path = tmp_path / "feedback_log" / "shadow.jsonl"
     path.mkdir()
@@ -313,6 +313,6 @@ def test_counts_are_kept_if_the_file_cannot_be_written(tmp_path: Path) -> None:
 def test_old_registries_are_read_and_written_without_new_fields(tmp_path: Path) -> None:
     """Without trials and quarantine, the file has its former content."""
     published(tmp_path, "return 1", "return 2")
-    activate(tmp_path, "detect", 2, **SAID)
+    activate(tmp_path, "detect", 2, **PROVENANCE)
     document = json.loads((tmp_path / "registry.json").read_text())
     assert set(document["policies"]["detect"]) == {"active", "previous", "versions"}

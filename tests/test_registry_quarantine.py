@@ -1,4 +1,4 @@
-"""Rejected versions are not offered again, and tampered ones are refused."""
+"""Tests that rejected versions are not offered again and that tampered ones are refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.modules import WINDOW, published, validated
 from tests.policies.detect_drift.test_learner import KS, false_alarms_of_ks, summarised
 from tests.workspaces import first_workspace
 
-SAID: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
+PROVENANCE: dict[str, Any] = {"who": "user/ana", "why": "a test", "at": "2026-01-01T00:00:00+00:00"}
 DRIFT = "detect_drift"
 
 
@@ -48,7 +48,7 @@ def published_as(workspace: Workspace, decisions: Decisions) -> None:
     from poet.build.render import render
 
     report = ValidationReport(policy=DRIFT, gates=(Gate(name="import", passed=True),))
-    publish([ValidatedModule(check(render(decisions)), report)], workspace.generated, **SAID)
+    publish([ValidatedModule(check(render(decisions)), report)], workspace.generated, **PROVENANCE)
 
 
 def rejected(workspace: Workspace) -> None:
@@ -59,7 +59,7 @@ def rejected(workspace: Workspace) -> None:
     entry = read_document(workspace.generated).policies[DRIFT]
     withdraw(
         workspace.generated, DRIFT, 2, sha256=entry.versions["2"].sha256, to=1, why="KeyError: 'age'",
-        at=SAID["at"], patience_s=1.0,
+        at=PROVENANCE["at"], patience_s=1.0,
     )  # fmt: skip
 
 
@@ -68,33 +68,33 @@ def test_a_rejected_version_is_not_offered_again(workspace: Workspace) -> None:
     rejected(workspace)
     found = learned(workspace)
     assert found.changes == ()
-    told = "\n".join(plan_lines(plan_document(found)))
-    assert "No changes: what was learned is not offered again" in told
-    assert "detect_drift: version 1 stays: it would be version 2 again, which is quarantined by guard" in told
-    assert "KeyError: 'age'; `poet release detect_drift 2`" in told
+    text = "\n".join(plan_lines(plan_document(found)))
+    assert "No changes: what was learned is not offered again" in text
+    assert "detect_drift: version 1 stays: it would be version 2 again, which is quarantined by guard" in text
+    assert "KeyError: 'age'; `poet release detect_drift 2`" in text
     assert [each.is_change for each in plan_document(found).policies] == [False]
-    release(workspace.generated, DRIFT, 2, **SAID)
+    release(workspace.generated, DRIFT, 2, **PROVENANCE)
     (again,) = learned(workspace).changes
     assert again.decisions.version == 3
 
 
 def test_a_version_that_was_slow_is_not_offered_again_until_it_is_activated(workspace: Workspace) -> None:
-    """It is not quarantined: `poet activate` needs no flag."""
+    """The version is not quarantined, so `poet activate` needs no flag."""
     (planned,) = learned(workspace).changes
     published_as(workspace, planned.decisions)
     sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
     withdraw(
-        workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="took 2 s", at=SAID["at"], patience_s=1.0,
-        is_slow=True,
+        workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="took 2 s", at=PROVENANCE["at"],
+        patience_s=1.0, is_slow=True,
     )  # fmt: skip
     found = learned(workspace)
     assert found.changes == ()
-    since = f"set aside as slow by guard since {SAID['at']}: took 2 s"
-    told = "\n".join(plan_lines(plan_document(found)))
-    assert f"it would be version 2 again, which is {since}; `poet activate detect_drift 2` lets it" in told
+    since = f"set aside as slow by guard since {PROVENANCE['at']}: took 2 s"
+    text = "\n".join(plan_lines(plan_document(found)))
+    assert f"it would be version 2 again, which is {since}; `poet activate detect_drift 2` lets it" in text
     workspace.registry.refresh()
-    told = "\n".join(status_lines(status_document(workspace, found)))
-    assert f"SLOW version 2, set aside by guard since {SAID['at']}: took 2 s" in told
+    text = "\n".join(status_lines(status_document(workspace, found)))
+    assert f"SLOW version 2, set aside by guard since {PROVENANCE['at']}: took 2 s" in text
     workspace.activate(DRIFT, 2)
     entry = read_document(workspace.generated).policies[DRIFT]
     assert (entry.active, entry.quarantine, entry.slow) == (2, (), ())
@@ -129,7 +129,9 @@ def test_other_decisions_are_still_offered(workspace: Workspace) -> None:
     """A rejected version does not block others."""
     published_as(workspace, msgspec.structs.replace(KS, version=2, revises=1))
     sha256 = read_document(workspace.generated).policies[DRIFT].versions["2"].sha256
-    withdraw(workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
+    withdraw(
+        workspace.generated, DRIFT, 2, sha256=sha256, to=1, why="no", at=PROVENANCE["at"], patience_s=1.0
+    )
     (planned,) = learned(workspace).changes
     assert planned.decisions.version == 3
 
@@ -138,8 +140,8 @@ def test_a_version_on_trial_is_not_published_again(workspace: Workspace) -> None
     """Every compile would learn it again while the old version answers."""
     (planned,) = learned(workspace).changes
     published_as(workspace, planned.decisions)
-    activate(workspace.generated, DRIFT, 1, **SAID)
-    on_trial(workspace.generated, DRIFT, 2, mode="canary", share=0.1, **SAID)
+    activate(workspace.generated, DRIFT, 1, **PROVENANCE)
+    on_trial(workspace.generated, DRIFT, 2, mode="canary", share=0.1, **PROVENANCE)
     assert "on trial as a canary" in learned(workspace).policies[0].refused
 
 
@@ -161,19 +163,19 @@ def test_the_version_that_answered_is_recorded(workspace: Workspace) -> None:
 
 
 def test_the_same_bytes_are_refused(tmp_path: Path) -> None:
-    """They are recognized by their digest."""
+    """The version is recognized by its digest."""
     published(tmp_path, 1, 2)
     sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
-    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="no", at=SAID["at"], patience_s=1.0)
+    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="no", at=PROVENANCE["at"], patience_s=1.0)
     with pytest.raises(PublishError, match=f"`poet release {WINDOW} 2` lets it be offered again"):
-        publish([validated(2)], tmp_path, **SAID)
+        publish([validated(2)], tmp_path, **PROVENANCE)
 
 
 def test_a_registry_with_an_active_quarantined_version_is_ignored(tmp_path: Path) -> None:
     """Merging two branches by hand can create one."""
     published(tmp_path, 1, 2)
     sha256 = read_document(tmp_path).policies[WINDOW].versions["2"].sha256
-    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="it failed", at=SAID["at"], patience_s=1.0)
+    withdraw(tmp_path, WINDOW, 2, sha256=sha256, to=1, why="it failed", at=PROVENANCE["at"], patience_s=1.0)
     document = read_document(tmp_path)
     entry = msgspec.structs.replace(document.policies[WINDOW], active=2, previous=1)
     merged = msgspec.structs.replace(document, policies={WINDOW: entry})
@@ -184,19 +186,22 @@ def test_a_registry_with_an_active_quarantined_version_is_ignored(tmp_path: Path
 
 
 def test_the_status_shows_quarantine_canary_and_shadow(workspace: Workspace) -> None:
-    """It has the reasons."""
+    """The status has the reason of each."""
     rejected(workspace)
     published_as(workspace, msgspec.structs.replace(KS, version=3, revises=1))
-    activate(workspace.generated, DRIFT, 1, **SAID)
-    on_trial(workspace.generated, DRIFT, 3, mode="canary", share=0.25, **SAID)
-    on_trial(workspace.generated, DRIFT, 2, mode="shadow", share=1.0, **SAID)
+    activate(workspace.generated, DRIFT, 1, **PROVENANCE)
+    on_trial(workspace.generated, DRIFT, 3, mode="canary", share=0.25, **PROVENANCE)
+    on_trial(workspace.generated, DRIFT, 2, mode="shadow", share=1.0, **PROVENANCE)
     detect_drift = workspace.policy(DRIFT)
     detect_drift([1.0, 2.0, 3.0] * 20, [1.0, 2.0, 3.0] * 20, feature="age")
-    told = "\n".join(status_lines(status_document(workspace, learned(workspace))))
-    assert f"QUARANTINED version 2 by guard since {SAID['at']}: KeyError: 'age'" in told
-    assert "shadow detect_drift v2: 1 compared, 0 differ, 0 failed" in told
-    assert f"canary detect_drift v3: inconclusive; answers for 25% of the features since {SAID['at']}" in told
-    assert "0 labeled, 0 of them differ" in told
+    text = "\n".join(status_lines(status_document(workspace, learned(workspace))))
+    assert f"QUARANTINED version 2 by guard since {PROVENANCE['at']}: KeyError: 'age'" in text
+    assert "shadow detect_drift v2: 1 compared, 0 differ, 0 failed" in text
+    assert (
+        f"canary detect_drift v3: inconclusive; answers for 25% of the features since {PROVENANCE['at']}"
+        in text
+    )
+    assert "0 labeled, 0 of them differ" in text
     canary = canary_document(workspace, DRIFT)
     assert isinstance(canary, JudgedCanary)
     assert canary.answered_by_canary + canary.answered_by_champion == 1
@@ -213,13 +218,13 @@ def test_a_tampered_manifest_is_refused_and_reported(workspace: Workspace) -> No
     assert "detect_drift_v2.json is not the manifest that was published" in status["refused"]
     found = plan(workspace.generated, summarised(false_alarms_of_ks(60)), workspace.configuration.learn)
     assert "is not the manifest that was published" in found.skipped[DRIFT]
-    told = "\n".join(status_lines(status_document(workspace, found)))
-    assert "REFUSED, version 1 answers instead" in told
-    assert "detect_drift_v2.json is not the manifest that was published" in told
+    text = "\n".join(status_lines(status_document(workspace, found)))
+    assert "REFUSED, version 1 answers instead" in text
+    assert "detect_drift_v2.json is not the manifest that was published" in text
     with pytest.raises(PublishError, match="is not the manifest that was published"):
         learned(workspace)
     with pytest.raises(PublishError, match=r"v2\.json is not the manifest .*then try again"):
-        activate(workspace.generated, DRIFT, 2, **SAID)
+        activate(workspace.generated, DRIFT, 2, **PROVENANCE)
 
 
 def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:

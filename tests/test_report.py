@@ -1,4 +1,4 @@
-"""The report: one page that opens offline, is the same for the same log, and is for everybody."""
+"""Tests of the report: it works offline, is reproducible and is accessible."""
 
 import re
 import shutil
@@ -21,12 +21,12 @@ from tests.browsed import CHROMIUM, LOG, axe_violations, chromium
 from tests.builders import planned
 from tests.workspaces import GENERATED
 
-COUNT = 3  # moments at which the learners are asked again
+COUNT = 3  # log positions at which the learners run
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a workspace that has learned: this repository's versions and the feedback that taught them."""
+    """Return a workspace with this repository's versions and the feedback they were learned from."""
     place = tmp_path_factory.mktemp("report") / "shop"
     shutil.copytree(GENERATED, place / "generated", ignore=shutil.ignore_patterns("__pycache__"))
     (place / "poet.toml").write_text(initial_text(start="ks"), encoding="utf-8")
@@ -37,17 +37,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    """Give the report of that workspace, and demand that work is told of as it goes on."""
-    told: list[tuple[int, int]] = []
+    """Return the report of the workspace, and check that its progress is reported."""
+    progress: list[tuple[int, int]] = []
     with Workspace.open(folder) as workspace:
-        found = report_document(workspace, count=COUNT, tell=lambda _what, done, of: told.append((done, of)))
-    assert told == sorted(told)
-    assert told[-1][0] == told[-1][1]
+        found = report_document(
+            workspace, count=COUNT, tell=lambda _what, done, of: progress.append((done, of))
+        )
+    assert progress == sorted(progress)
+    assert progress[-1][0] == progress[-1][1]
     return report_page(found)
 
 
-def test_a_report_needs_nothing_but_itself(page: str) -> None:
-    """No script, no address, a policy that would refuse both."""
+def test_a_report_is_self_contained(page: str) -> None:
+    """It has no script and no address, and its content security policy forbids both."""
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)=[\"'](?!#)", page)
     assert "url(" not in page
@@ -55,62 +57,60 @@ def test_a_report_needs_nothing_but_itself(page: str) -> None:
     assert "default-src 'none'; style-src 'sha256-" in page
 
 
-def test_a_report_tells_versions_rules_evidence_and_what_comes_next(page: str) -> None:
-    """And draws the evidence as the log grew."""
+def test_a_report_shows_versions_rules_and_evidence(page: str) -> None:
+    """It plots the evidence as the log grew, and shows what a compile would change."""
     assert '<h2 id="detect_drift">detect_drift <span class="quiet">v2</span></h2>' in page
     assert "Evidence of detect_drift as the log grew" in page
     assert "Learning curve: false alarms among judged alerts" in page
     assert "Replay: precision before and after" in page
     assert "What a compile would change" in page
-    assert "+Version 2 of detect_drift, revises version 1." in page
+    assert "+Version 2, revises version 1." in page
     assert page.count("<svg") == page.count('role="img"') == page.count("Numbers of this plot") >= 6
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_report_is_for_everybody(page: str, tmp_path: Path) -> None:
-    """Axe finds nothing in light or dark, nothing sticks out on a telephone, nothing is fetched."""
+def test_a_report_is_accessible(page: str, tmp_path: Path) -> None:
+    """Axe finds nothing in light or dark mode, the page fits a phone and loads nothing."""
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
     with chromium(viewport={"width": 1180, "height": 760}, offline=True) as browser:
-        asked: list[str] = []
-        browser.on("request", lambda request: asked.append(request.url))
+        requested: list[str] = []
+        browser.on("request", lambda request: requested.append(request.url))
         for scheme in ("light", "dark"):
             browser.emulate_media(color_scheme=scheme)
             browser.goto(file.as_uri())
             assert axe_violations(browser) == []
         browser.set_viewport_size({"width": 360, "height": 740})
         assert browser.evaluate("document.documentElement.scrollWidth") <= 360
-        assert set(asked) == {file.as_uri()}
-        assert [said for said in browser.complaints if "axe" not in said] == []
+        assert set(requested) == {file.as_uri()}
+        assert [message for message in browser.complaints if "axe" not in message] == []
 
 
-def test_the_command_writes_the_page_and_the_same_log_gives_the_same_bytes(
-    folder: Path, page: str, tmp_path: Path
-) -> None:
-    """No clock and no chance in it."""
-    out = tmp_path / "told.html"
-    asked = ["--workspace", str(folder), "report", "--points", str(COUNT), "--out", str(out)]
-    done = CliRunner().invoke(app, asked)
+def test_the_same_log_gives_the_same_report(folder: Path, page: str, tmp_path: Path) -> None:
+    """The command writes the bytes that the function returned; neither time nor chance matters."""
+    out = tmp_path / "report.html"
+    arguments = ["--workspace", str(folder), "report", "--points", str(COUNT), "--out", str(out)]
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "events, 7 versions" in done.output
     assert out.read_text(encoding="utf-8") == page
 
 
-def test_a_difference_is_a_page_too(folder: Path) -> None:
-    """With what is hostile in it as text."""
-    told = review_page(diff_document(folder / "generated", "detect_drift", 1, 2))
-    assert "detect_drift: version 1 → 2, 1 changed rule" in told
+def test_a_difference_is_shown_as_a_page(folder: Path) -> None:
+    """Hostile text is escaped."""
+    text = review_page(diff_document(folder / "generated", "detect_drift", 1, 2))
+    assert "detect_drift: version 1 → 2, 1 changed rule" in text
     rule = Rule(id="rule", kind="decide", status="candidate", reason="<script>alert(1)</script>\x1b")
     entries = (Entry(rule=rule, words="<b>", was="&amp;"),)
     section = planned("detect_drift", changes=entries, source=("+<i>",))
-    told = review_page(PlanDocument(verdict="<u>", policies=(section,), skipped={"x": "<s>"}))
-    assert not re.findall(r"<(?:script|u|i|s)>", told)
-    assert "<b>&lt;b&gt;</b>" in told
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b" in told
+    text = review_page(PlanDocument(verdict="<u>", policies=(section,), skipped={"x": "<s>"}))
+    assert not re.findall(r"<(?:script|u|i|s)>", text)
+    assert "<b>&lt;b&gt;</b>" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b" in text
 
 
-def test_axes_have_round_numbers_and_hold_every_point() -> None:
-    """Linear and logarithmic, one point or many, e-values beyond any scale."""
+def test_axes_have_round_numbers_and_include_every_point() -> None:
+    """Scales are linear or logarithmic, with one or many points and huge e-values."""
     plot = curves(
         "t",
         [Series("e", [(10.0, 0.65), (500.0, 1e34), (900.0, float("1e300"))])],

@@ -1,4 +1,4 @@
-"""A plan as a comment on a pull request: one screen that says it all, with nothing in it to abuse."""
+"""Tests of a plan as a comment on a pull request: it fits one screen, and hostile text is harmless."""
 
 import re
 from html import unescape
@@ -51,8 +51,8 @@ MARKUP = (
     "\\`x\\`",
     "`",
 )
-LINES, COLUMNS = 45, 100  # what shows without scrolling
-# what a forge's own style sheet makes of a comment, near enough to measure its height
+LINES, COLUMNS = 45, 100  # visible without scrolling
+# approximates how a forge styles a comment, to measure its height
 FORGE = """<style>body{font:14px/1.5 sans-serif;width:860px;margin:16px}table{border-collapse:collapse}
 td,th{border:1px solid;padding:6px 13px}code{font:12px monospace}p,ul,table{margin:0 0 16px}</style>"""
 
@@ -78,41 +78,44 @@ def three_rules(document: PlanDocument) -> str:
 
 
 def unfolded(text: str) -> str:
-    """Leave out what is folded away."""
+    """Return the text without its folded sections."""
     return re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
 
 
-def test_a_comment_on_three_rules_says_what_why_and_on_how_much_evidence(three_rules: str) -> None:
-    """All of it before anything is unfolded; the source diff last."""
+def test_a_comment_on_three_rules_shows_change_reason_and_evidence(three_rules: str) -> None:
+    """They are visible before anything is unfolded, and the source diff is last."""
     shown = unfolded(three_rules)
     assert "1 of 2 policies would change: 3 rules adopted, 0 retired" in shown
     for rule in ("never-matters", "price-with-day_of_week", "time_of_year-black_friday-x3"):
-        assert f"| `+` | `{rule}` | `x 1` → `" in shown
-    assert "0.442 lost per unit of drift, the same features elsewhere 0.153, n = 96" in shown
+        assert f"| `+` | `{rule}` | `multiplier 1` → `" in shown
+    assert (
+        "0.442 of performance lost per unit of drift, 0.153 for the same features in other contexts, n = 96"
+        in shown
+    )
     assert "0.442 (0.384 … 0.514), n = 29" in shown
     assert "e-value **5.39e+07** ≥ 9.78e+03" in shown
     assert "`1.0` → `0.1`" in shown
     assert shown.rstrip().splitlines()[-1].startswith("<sub>unchanged: generate_alerts")
     assert three_rules.index("```diff") > len(shown) / 2
-    assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in three_rules
+    assert "+NEVER_MATTERS_MULTIPLIER: Final = 0.1" in three_rules
 
 
-def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three_rules: str) -> None:
-    """Every changed rule with words, reason and evidence; the JSON keeps its public fields."""
+def test_text_markdown_html_and_json_have_the_same_content(document: PlanDocument, three_rules: str) -> None:
+    """Every changed rule has description, reason and evidence. The JSON keeps its public fields."""
     text, page = "\n".join(plan_lines(document)), unescape(review_page(document))
     assert len(document.policies[0].changes) == 3
     for entry in document.policies[0].changes:
         assert entry.rule.evidence is not None
-        told = [entry.rule.id, entry.words, entry.was, entry.rule.reason]
-        told += [
+        content = [entry.rule.id, entry.words, entry.was, entry.rule.reason]
+        content += [
             f"≥ {entry.rule.evidence.e_value_threshold:.3g}",
             *(f"n = {pair.counts}" for pair in entry.pairs),
         ]
         for rendering in (text, three_rules, page):
-            assert [each for each in told if each not in rendering] == []
+            assert [each for each in content if each not in rendering] == []
     for rendering in (text, three_rules, page):
         assert document.verdict in rendering
-        assert "+NEVER_MATTERS_MULTIPLIER = 0.1" in rendering
+        assert "+NEVER_MATTERS_MULTIPLIER: Final = 0.1" in rendering
     plain = msgspec.to_builtins(document)
     assert {"format_version", "log_position", "has_changes", "skipped", "costs", "policies"} <= set(plain)
     fields = {"policy", "is_change", "refused", "edits", "active_version", "next_version", "is_learned"}
@@ -122,8 +125,8 @@ def test_text_markdown_html_and_json_tell_the_same(document: PlanDocument, three
     assert markdown(again) == three_rules
 
 
-def test_a_comment_on_three_rules_is_one_screen(three_rules: str) -> None:
-    """As lines of a hundred columns."""
+def test_a_comment_on_three_rules_fits_a_screen(three_rules: str) -> None:
+    """Lines are counted at a hundred columns."""
     visible = [line for line in unfolded(three_rules).splitlines() if line.strip()]
     cells = [cell for line in visible for cell in re.split(r"<br>", line)]
     assert sum(1 + len(cell) // COLUMNS for cell in cells) <= LINES
@@ -131,7 +134,7 @@ def test_a_comment_on_three_rules_is_one_screen(three_rules: str) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 def test_a_comment_on_three_rules_fits_a_window(three_rules: str) -> None:
-    """In a browser, in the width that a forge gives a comment."""
+    """The browser uses the width that a forge gives to a comment."""
     with chromium(viewport={"width": 1280, "height": 900}) as page:
         page.set_content(FORGE + READER.render(three_rules))
         assert page.locator("details").count() == 1
@@ -139,8 +142,8 @@ def test_a_comment_on_three_rules_fits_a_window(three_rules: str) -> None:
         assert page.get_by_text("never-matters", exact=True).is_visible()
 
 
-def test_what_was_replayed_is_told() -> None:
-    """Flips with labels, precision and cost; what a rule would have saved."""
+def test_a_comment_shows_the_replay() -> None:
+    """It has flips with labels, precision and cost, and what a rule would have saved."""
     share = Interval(what="precision", estimate=0.34, low=0.2, high=0.5, n=58)
     flips = Flips(
         recorded=87,
@@ -157,16 +160,18 @@ def test_what_was_replayed_is_told() -> None:
     rule = Rule(id="numeric", kind="decide", status="adopted", was="KS p < 0.05", evidence=evidence)
     entries = (Entry(rule=rule, words="words", was=rule.was),)
     section = planned("detect_drift", changes=entries, against=Against(version=1, flips=flips))
-    told = markdown(PlanDocument(verdict="verdict", policies=(section,)))
-    assert "39 of 87 now silent (37 labeled false alarms, 2 real, 0 unlabeled)" in told
-    assert "precision 0.34 → 0.95; cost per labeled execution 0.683 → 0.117" in told
-    assert "`numeric` saves 321.8 per 1000 executions (0 … 582), in the units of its costs, 60 of 87" in told
+    content = markdown(PlanDocument(verdict="verdict", policies=(section,)))
+    assert "39 of 87 now silent (37 labeled false alarms, 2 real, 0 unlabeled)" in content
+    assert "precision 0.34 → 0.95; cost per labeled execution 0.683 → 0.117" in content
+    assert (
+        "`numeric` saves 321.8 per 1000 executions (0 … 582), in the units of its costs, 60 of 87" in content
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(hostile_text() | st.sampled_from(MARKUP) | st.text("`|@#\\<> a\n"), min_size=8, max_size=8))
-def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
-    """No link, image, mention, reference, heading or HTML comes of text; tables keep their columns."""
+def test_text_of_users_never_becomes_markup(texts: list[str]) -> None:
+    """It makes no link, image, mention, reference, heading or HTML, and tables keep their columns."""
     reason, was, words, remark, question, older, newer, rest = (text[:400] for text in texts)
     witness = Witness(direction="stricter", probe=question, older=older, newer=newer)
     found = Comparison(
@@ -186,7 +191,9 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
     found_plan = PlanDocument(verdict="verdict", policies=(section,), skipped={"monitor": rest})
     tokens = READER.parse(markdown(found_plan))
     assert sum(token.type == "heading_open" for token in tokens) == 1
-    assert sum(token.type == "tr_open" for token in tokens) == 4  # two tables, a head and a rule each
+    assert (
+        sum(token.type == "tr_open" for token in tokens) == 4
+    )  # two tables, each with a header and one rule
     assert sum(token.type == "td_open" for token in tokens) == 8
     assert [token.type for token in tokens if token.type == "fence"] == ["fence"]
     for token in tokens:
@@ -197,7 +204,7 @@ def test_nothing_that_people_say_becomes_markup(texts: list[str]) -> None:
 
 
 def check_inline(token: Token) -> None:
-    """Allow text that refers to nothing, code, emphasis that is ours, and our own line breaks."""
+    """Check that an inline token is plain text without references, code, emphasis or a line break of ours."""
     if token.type == "html_inline":
         assert token.content in OURS
     elif token.type == "text":

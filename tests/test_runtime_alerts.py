@@ -1,36 +1,27 @@
-"""Alerts: nothing is lost, nothing grave is held back, whatever the order and whatever was before."""
+"""Alert plans: no result is lost, no critical result is suppressed, and the order does not matter."""
 
 import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from poet_runtime.alerts import (
-    below_threshold,
-    drifted,
-    holdout,
-    partition,
-    raised_thresholds,
-    recent_alerts,
-    recent_features,
-    severity,
-    summary,
-    to_timestamp,
-)
+from poet_runtime.alerts import AlertPlanner, drifted, plan_alerts, severity, to_timestamp
 from poet_runtime.drift.comparison import compare
-from poet_runtime.drift.criteria import above
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 from tests.modules import module_of
 from tests.policies.generate_alerts.million_alerts import decisions
 
+A = frozenset("a")
+NOW = 10_000.0
+
 
 def drift(feature: str = "a", *, score: float = 2.0, direction: str = "above", **fields: str) -> DriftResult:
-    """Give a drifted result against a threshold of 1."""
+    """Return a drifted result with a threshold of 1."""
     return DriftResult(
         drifted=True,
         score=score,
@@ -42,25 +33,66 @@ def drift(feature: str = "a", *, score: float = 2.0, direction: str = "above", *
     )
 
 
+def planner(*results: DriftResult, history: Any = (), now: Any = NOW) -> AlertPlanner:
+    """Return a planner of these results."""
+    return plan_alerts(results, history=history, now=now, version=7)
+
+
+def suppressed(
+    *results: DriftResult,
+    ratio_at_most: float | None = None,
+    severity_below: Literal["medium", "high", "critical"] = "critical",
+    holdout: float = 0.0,
+) -> tuple[DriftResult, ...]:
+    """Return the results of feature a that are suppressed."""
+    plan = planner(*results)
+    plan.suppress(A, severity_below=severity_below, ratio_at_most=ratio_at_most, holdout=holdout, rule="s")
+    return tuple(each.member for each in plan.alert_individually(rule="e").suppressed)
+
+
+def cooled_down(
+    *results: DriftResult,
+    history: Any,
+    now: float | None = NOW,
+    seconds: float = 60.0,
+    factor: float = 2.0,
+    groups: dict[str, frozenset[str]] | None = None,
+) -> AlertPlan:
+    """Return the plan after a cool-down of results below high severity."""
+    plan = planner(*results, history=history, now=now)
+    plan.cool_down(
+        seconds=seconds, factor=factor, severity_below="high", rule="c", except_new_members_of=groups
+    )
+    return plan.alert_individually(rule="e")
+
+
+def recent(*features: str, group: str = "") -> Alert:
+    """Return an alert that was raised a second ago."""
+    return Alert(
+        members=tuple(map(drift, features)), group=group, is_summary=bool(group), raised_at=NOW - 1.0
+    )
+
+
 def test_ten_thousand_results_are_planned_in_a_moment() -> None:
-    """Half a second on a busy machine."""
-    plan_alerts = module_of(decisions()).generate_alerts
+    """Half a second of processor time."""
+    plan_all = module_of(decisions()).generate_alerts
     many = [drift(f"f{k % 700}", execution_id=f"x{k}") for k in range(10_000)]
-    begun = time.perf_counter()
-    plan = plan_alerts(many, now=1_000_000.0)
-    assert time.perf_counter() - begun < 0.5
+    begun = time.process_time()
+    plan = plan_all(many, now=1_000_000.0)
+    assert time.process_time() - begun < 0.5
     assert sum(len(alert.members) for alert in plan.alerts) + len(plan.suppressed) == 10_000
 
 
-def test_alike_results_are_each_kept_in_an_order_of_their_own() -> None:
-    """A multiset, sorted by content."""
+def test_equal_results_count_separately_in_an_order_of_their_content() -> None:
+    """Results are a multiset, sorted by content."""
     one, two = drift("a"), drift("a")
     assert len(drifted([drift("b"), one, two])) == 3
     assert drifted([drift("b"), one]) == drifted([one, drift("b")])
+    assert planner(drift("b"), one).remaining == (one, drift("b"))
 
 
-def test_severity_is_the_named_impact() -> None:
-    """None is low; what nobody named is medium."""
+def test_severity_is_the_business_impact() -> None:
+    """None is low. An unknown impact is medium."""
     named = [severity(drift(business_impact=each)) for each in ("none", "low", "critical", "", "odd")]
     assert named == ["low", "low", "critical", "medium", "medium"]
 
@@ -68,130 +100,202 @@ def test_severity_is_the_named_impact() -> None:
 def test_impact_comes_from_the_context_of_the_drift() -> None:
     """What the caller of detect_drift said."""
     samples = compare([1.0, 2.0], [1.0, 2.0], context={"business_impact": "critical"})
-    decided = samples.decide("r", above("wasserstein", "raw", "absolute", 1.0))
+    decided = samples.result(samples.statistic("wasserstein") > 1.0, rule="r")
     assert decided.business_impact == "critical"
-    assert samples.undecided().business_impact == "critical"
+    assert samples.not_compared().business_impact == "critical"
 
 
-@pytest.mark.parametrize(("score", "direction", "ratio"), [(2.0, "above", 2.0), (0.5, "below", 2.0)])
-def test_a_ratio_counts_on_either_side(score: float, direction: str, ratio: float) -> None:
-    """How many times beyond its threshold."""
+def test_every_drifted_result_is_planned_once() -> None:
+    """The plan has the version and the time, and the alerts have the rules that made them."""
+    calm = replace(drift("z"), drifted=False)
+    plan = planner(drift("a"), drift("b"), drift("b"), drift("c"), calm)
+    plan.suppress(A, severity_below="high", holdout=0.0, rule="s")
+    plan.summarize(frozenset("b"), rule="g")
+    assert (plan.count(frozenset("abc")), plan.n_remaining) == (1, 1)
+    found = plan.alert_individually(rule="e")
+    assert [(each.rule, each.member.feature) for each in found.suppressed] == [("s", "a")]
+    assert [(each.rule, len(each.members)) for each in found.alerts] == [("g", 2), ("e", 1)]
+    assert {each.raised_at for each in found.alerts} == {NOW}
+    assert found.policy_version == 7
+    assert plan.alert_individually(rule="e") == found
+
+
+@pytest.mark.parametrize(("score", "direction"), [(2.0, "above"), (0.5, "below")])
+def test_a_ratio_counts_in_both_directions(score: float, direction: str) -> None:
+    """It is how many times a score is beyond its threshold."""
     result = drift(score=score, direction=direction)
-    assert partition((result,), frozenset("a"), ratio_at_most=ratio)[0] == (result,)
-    assert partition((result,), frozenset("a"), ratio_at_most=ratio - 0.01)[0] == ()
+    assert suppressed(result, ratio_at_most=2.0) == (result,)
+    assert suppressed(result, ratio_at_most=1.99) == ()
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
-def test_a_score_without_a_ratio_is_never_held_back(score: float) -> None:
-    """Nobody knows how far beyond it lies."""
-    assert partition((drift(score=score),), frozenset("a"), ratio_at_most=1e9)[0] == ()
+def test_a_score_without_a_ratio_is_never_suppressed(score: float) -> None:
+    """It is unknown how far it is beyond its threshold."""
+    assert suppressed(drift(score=score), ratio_at_most=1e9) == ()
 
 
-def test_the_critical_are_never_taken_apart_by_severity() -> None:
-    """Whatever the floor."""
-    grave = drift(business_impact="critical")
-    assert partition((grave,), frozenset("a"), severity_below="critical") == ((), (grave,))
+def test_critical_results_are_never_suppressed() -> None:
+    """Neither by a suppression nor by a cool-down, at any floor."""
+    critical, high = (drift(business_impact=each) for each in ("critical", "high"))
+    assert suppressed(critical, high) == (high,)
+    assert suppressed(critical, high, severity_below="high") == ()
+    plan = planner(critical, high, history=[recent("a")])
+    plan.cool_down(seconds=60.0, factor=9.0, severity_below="critical", rule="c")
+    assert [each.member for each in plan.alert_individually(rule="e").suppressed] == [high]
+
+
+def test_an_unknown_severity_is_an_error() -> None:
+    """A misspelled floor does not suppress everything."""
+    with pytest.raises(ValueError, match="severe"):
+        suppressed(drift(), severity_below="severe")  # type: ignore[arg-type]
 
 
 def test_a_holdout_is_about_its_share() -> None:
-    """Uniform over ids, the same for the same id."""
+    """It is uniform over ids, the same for the same id, and marked in the alert."""
     many = tuple(drift(execution_id=f"x{k}") for k in range(5_000))
-    asked, rest = holdout(many, 0.1)
-    assert (len(asked) + len(rest), 400 < len(asked) < 600) == (5_000, True)
-    assert holdout(many, 0.1)[0] == asked
+    rest = suppressed(*many, holdout=0.1)
+    assert 4_400 < len(rest) < 4_600
+    assert suppressed(*many, holdout=0.1) == rest
+    plan = planner(*many)
+    plan.suppress(A, severity_below="high", holdout=0.1, rule="s")
+    alerts = plan.alert_individually(rule="e").alerts
+    assert {(each.is_holdout, each.rule) for each in alerts} == {(True, "s")}
+    assert len(alerts) == 5_000 - len(rest)
 
 
 def test_recent_is_less_than_so_long_ago() -> None:
-    """At the end of the span the bar falls back; alerts of the future count for nothing."""
+    """The threshold is lower again at the end of the cool-down. Future alerts do not count."""
     alert = Alert(members=(drift("a"),), raised_at=1000.0)
-    assert recent_alerts([AlertPlan(alerts=(alert,))], 1059.0, 60.0) == (alert,)
-    assert recent_alerts([alert], 1060.0, 60.0) == ()
-    assert recent_alerts([alert], 999.0, 60.0) == ()
-    assert recent_alerts([alert], None, 60.0) == ()
-    assert recent_alerts([Alert(members=(drift(),))], 1000.0, 60.0) == ()
 
+    def raised(*history: Any, now: float | None) -> bool:
+        return bool(cooled_down(drift("a"), history=history, now=now).thresholds)
 
-def summed(*features: str, group: str = "group-ab") -> Alert:
-    """Give a summary of a group."""
-    return Alert(members=tuple(map(drift, features)), group=group, is_summary=True)
+    assert raised(AlertPlan(alerts=(alert,)), now=1059.0)
+    assert raised(alert, now=1000.0)
+    assert not raised(alert, now=1060.0)
+    assert not raised(alert, now=999.0)
+    assert not raised(alert, now=None)
+    assert not raised(Alert(members=(drift(),)), now=1000.0)
 
 
 AB = {"group-ab": frozenset("ab")}
 
 
+def cooled_features(*history: Alert, groups: dict[str, frozenset[str]] | None = None) -> set[str]:
+    """Return which of the features a, b and c are cooled down."""
+    return set(cooled_down(*map(drift, "abc"), history=history, groups=groups).thresholds)
+
+
 def test_recent_features_are_those_of_all_alerts() -> None:
-    """Of every member."""
-    assert recent_features([summed("a", "b", group=""), summed("c")]) == set("abc")
+    """Every member of a summary counts."""
+    assert cooled_features(recent("a", "b"), recent("c")) == set("abc")
 
 
-def test_a_new_member_of_a_summed_up_group_is_not_recent() -> None:
-    """That it was alerted by itself says nothing of the common cause; without a summary it does."""
-    alone = Alert(members=(drift("b"),))
-    assert recent_features([summed("a"), alone], groups=AB) == {"a"}
-    assert recent_features([alone], groups=AB) == {"b"}
-    assert recent_features([summed("a"), summed("b"), alone], groups=AB) == set("ab")
+def test_a_new_member_of_a_summarized_group_is_not_cooled_down() -> None:
+    """An individual alert about it is not evidence about the common cause. Without a summary it counts."""
+    summary = recent("a", group="group-ab")
+    assert cooled_features(summary, recent("b"), groups=AB) == {"a"}
+    assert cooled_features(recent("b"), groups=AB) == {"b"}
+    assert cooled_features(summary, recent("b", group="group-ab"), recent("b"), groups=AB) == set("ab")
 
 
 def test_a_feature_of_two_groups_is_known_from_either_summary() -> None:
     """The first group takes it, so the second one's summary never has it."""
     groups = AB | {"group-bc": frozenset("bc")}
-    assert recent_features([summed("a", "b"), summed("c", group="group-bc")], groups=groups) == set("abc")
+    history = recent("a", "b", group="group-ab"), recent("c", group="group-bc")
+    assert cooled_features(*history, groups=groups) == set("abc")
 
 
-def test_bars_rise_on_either_side() -> None:
-    """A p-value's bar falls."""
-    waiting = (drift("a"), drift("b", direction="below"))
-    assert raised_thresholds(waiting, frozenset("ab"), 2.0) == {"a": 2.0, "b": 0.5}
+def test_a_recent_summary_is_reopened() -> None:
+    """It is recent as long as the cool-down, and unknown without one."""
+    plan = planner(drift("b"), history=[recent("a", group="group-ab")])
+    assert not plan.has_recent_summary("group-ab")
+    plan.cool_down(seconds=60.0, factor=2.0, severity_below="high", rule="c", except_new_members_of=AB)
+    assert plan.has_recent_summary("group-ab")
+    assert not plan.has_recent_summary("group-bc")
+    late = planner(drift("b"), history=[recent("a", group="group-ab")], now=NOW + 60.0)
+    late.cool_down(seconds=60.0, factor=2.0, severity_below="high", rule="c", except_new_members_of=AB)
+    assert not late.has_recent_summary("group-ab")
+
+
+def test_thresholds_are_raised_in_both_directions() -> None:
+    """The threshold of a p-value is lowered."""
+    plan = cooled_down(drift("a"), drift("b", direction="below"), history=[recent("a", "b")])
+    assert plan.thresholds == {"a": 2.0, "b": 0.5}
 
 
 @pytest.mark.parametrize("score", [2.0, 0.5])
-def test_a_bar_that_nothing_scales_stays(score: float) -> None:
-    """Zero, a negative threshold, NaN: what drifted beyond them is alerted, not held back."""
-    for threshold in (0.0, -1.0, math.nan):
-        result = replace(drift(score=score), threshold=threshold)
-        assert repr(raised_thresholds((result,), frozenset("a"), 2.0)["a"]) == repr(threshold)
-        assert below_threshold((result,), frozenset("a"), 2.0, severity_below="high")[0] == ()
+@pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan])
+def test_a_threshold_that_cannot_be_multiplied_stays(score: float, threshold: float) -> None:
+    """Results beyond zero, a negative threshold or NaN are alerted."""
+    result = replace(drift(score=score), threshold=threshold)
+    plan = cooled_down(result, history=[recent("a")])
+    assert repr(plan.thresholds["a"]) == repr(threshold)
+    assert plan.suppressed == ()
 
 
-def test_a_raised_bar_holds_back_up_to_itself() -> None:
-    """And neither what is grave nor what has no score."""
+def test_a_raised_threshold_suppresses_up_to_itself() -> None:
+    """Severe results, and those without a score, are alerted."""
     scores = (1.5, 2.0, math.nextafter(2.0, 3.0), math.nan)
-    waiting = tuple(drift(score=score) for score in scores)
-    taken, rest = below_threshold(waiting, frozenset("a"), 2.0, severity_below="high")
-    assert (taken, rest) == (waiting[:2], waiting[2:])
-    grave = (drift(score=1.5, business_impact="high"), drift(score=1.5, business_impact="critical"))
-    assert below_threshold(grave, frozenset("a"), 2.0, severity_below="high") == ((), grave)
+    results = tuple(drift(score=score) for score in scores)
+    plan = cooled_down(*results, history=[recent("a")])
+    assert tuple(each.member for each in plan.suppressed) == results[:2]
+    severe = (drift(score=1.5, business_impact="high"), drift(score=1.5, business_impact="critical"))
+    assert cooled_down(*severe, history=[recent("a")]).suppressed == ()
 
 
-def test_a_summary_is_as_grave_as_its_gravest_member() -> None:
-    """And names its group."""
-    alert = summary((drift(), drift(business_impact="high")), rule="group-a", now=5.0)
+def test_a_summary_has_the_highest_severity_of_its_members() -> None:
+    """It names its group."""
+    plan = planner(drift(), drift(business_impact="high"), now=5.0)
+    plan.summarize_remaining(rule="group-a")
+    (alert,) = plan.alert_individually(rule="e").alerts
     assert (alert.severity, alert.group, alert.raised_at, alert.is_summary) == ("high", "group-a", 5.0, True)
 
 
-def test_moments_of_any_kind_are_seconds() -> None:
+def test_no_results_make_no_summary() -> None:
+    """An alert has at least one member."""
+    plan = planner(drift())
+    plan.summarize(frozenset("b"), rule="group-b")
+    assert plan.n_remaining == 1
+    plan.summarize(A, rule="group-a")
+    plan.summarize_remaining(rule="batch")
+    assert [each.rule for each in plan.alert_individually(rule="e").alerts] == ["group-a"]
+
+
+DAY = datetime(2024, 1, 1)  # noqa: DTZ001 -- a datetime without a zone is tested
+
+
+def test_times_of_all_types_are_seconds() -> None:
     """A datetime without a zone is UTC."""
-    day = datetime(2024, 1, 1)  # noqa: DTZ001 -- what this is about
-    moments = [day, day.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200]
-    assert [to_timestamp(each) for each in moments] == [1_704_067_200.0] * 4
+    times = [DAY, DAY.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200]
+    assert [to_timestamp(each) for each in times] == [1_704_067_200.0] * 4
     assert [to_timestamp(each) for each in (np.int64(5), np.float32(5.0), 5)] == [5.0] * 3
 
 
-@pytest.mark.parametrize("nobody_knows", [None, math.nan, np.datetime64("NaT"), pd.NaT])
-def test_what_no_clock_said_is_no_moment(nobody_knows: Any) -> None:
-    """Or NaT, the least of all numbers, would lie before the end of every suppression."""
-    assert to_timestamp(nobody_knows) is None
+@pytest.mark.parametrize("end", [DAY, DAY.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200.0])
+@pytest.mark.parametrize("as_given", [float, lambda seconds: datetime.fromtimestamp(seconds, UTC)])
+def test_an_end_is_exclusive(end: Any, as_given: Any) -> None:
+    """Ends and times are compared in seconds, whatever their types."""
+    assert planner(now=as_given(1_704_067_199.0)).is_before(end)
+    assert not planner(now=as_given(1_704_067_200.0)).is_before(end)
+
+
+@pytest.mark.parametrize("unknown", [None, math.nan, np.datetime64("NaT"), pd.NaT])
+def test_an_unknown_time_suppresses_nothing(unknown: Any) -> None:
+    """NaT, the least of all numbers, would otherwise be before the end of every suppression."""
+    assert to_timestamp(unknown) is None
+    assert not planner(now=unknown).is_before(1e300)
+    assert not planner(now=0.0).is_before(unknown)
     noisy = drift("noisy", score=1.1)
-    assert module_of(decisions()).generate_alerts([noisy], now=nobody_knows).suppressed == ()
+    assert module_of(decisions()).generate_alerts([noisy], now=unknown).suppressed == ()
 
 
 def test_history_may_be_read_only_once() -> None:
-    """The cool-down and every group ask for it."""
-    plan_alerts = module_of(decisions()).generate_alerts
+    """The cool-down and every group use it."""
+    plan_all = module_of(decisions()).generate_alerts
     earlier = Alert(members=(drift("a"),), group="group-a", raised_at=1_000_000.0)
     plans = [
-        plan_alerts([drift("b")], history=history, now=1_000_100.0)
-        for history in ([earlier], iter([earlier]))
+        plan_all([drift("b")], history=history, now=1_000_100.0) for history in ([earlier], iter([earlier]))
     ]
     assert plans[0] == plans[1]
     assert [alert.group for alert in plans[0].alerts] == ["group-a"]
@@ -200,16 +304,16 @@ def test_history_may_be_read_only_once() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: to_timestamp("today"), "pass seconds"),
-        (lambda: drifted([{"drifted": True}]), "expected DriftResult"),  # type: ignore[list-item]
-        (lambda: to_timestamp(True), "now is True; pass seconds"),  # noqa: FBT003 -- what this is about
+        (lambda: planner(now="today"), "pass seconds"),
+        (lambda: planner({"drifted": True}), "expected DriftResult"),  # type: ignore[arg-type]
+        (lambda: planner(now=True), "now is True; pass seconds"),
         (lambda: drifted(5), "drift_results is int, expected a sequence; pass the answers"),  # type: ignore[arg-type]
         (lambda: drifted({"a": drift()}), "holds str, expected DriftResult; .* the values of a table's"),  # type: ignore[dict-item]
-        (lambda: recent_alerts(["an alert"], 1.0, 1.0), "expected Alert or AlertPlan"),
-        (lambda: recent_alerts(None, 1.0, 1.0), "history is NoneType, expected a sequence"),  # type: ignore[arg-type]
+        (lambda: cooled_down(history=["an alert"]), "expected Alert or AlertPlan"),
+        (lambda: cooled_down(history=None), "history is NoneType, expected a sequence"),
     ],
 )
-def test_what_is_neither_is_a_type_error(call: object, says: str) -> None:
-    """It says what was expected."""
+def test_arguments_of_other_types_are_a_type_error(call: object, says: str) -> None:
+    """The message says what was expected."""
     with pytest.raises(TypeError, match=says):
         call()  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""The compiled way puts every value into the same cell, and is taken only by those who ask for it."""
+"""Tests of the optional compiled code, which puts every value into the same cell as numpy."""
 
 import os
 import subprocess
@@ -18,7 +18,6 @@ ANSWER = """
 import numpy as np
 import numpy.typing as npt
 from poet_runtime.drift.reference import Reference
-from poet_runtime.drift.criteria import above
 from poet_runtime.drift.comparison import compare
 chance = np.random.default_rng(0)
 reference, current = Reference.prepare(chance.normal(size=90_000)), chance.normal(0.01, 1.0, 90_000)
@@ -29,8 +28,8 @@ import sys; print("numba" in sys.modules)
 
 
 @pytest.mark.parametrize("type_", [np.float64, np.float32, np.int64])
-def test_every_value_lies_in_the_same_cell(monkeypatch: pytest.MonkeyPatch, type_: type) -> None:
-    """Beyond both ends as well; the counts are those of the cells."""
+def test_compiled_code_uses_the_same_cells(monkeypatch: pytest.MonkeyPatch, type_: type) -> None:
+    """Values beyond both ends are included, and the counts are equal."""
     chance = np.random.default_rng(1)
     ordered = np.sort(100.0 * chance.normal(size=2 * BLOCK))
     grid = Grid.over(ordered, cells_for(len(ordered)))
@@ -49,17 +48,17 @@ def test_every_value_lies_in_the_same_cell(monkeypatch: pytest.MonkeyPatch, type
     assert _compiled.placing() is None
 
 
-def test_answers_are_the_same_to_the_bit_and_nobody_else_waits_for_numba() -> None:
-    """In fresh processes, with and without the word."""
-    said = [
+def test_compiled_answers_are_bit_identical_and_numba_is_optional() -> None:
+    """Fresh processes run with and without the environment variable."""
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", ANSWER],
-            env=os.environ | {"POET_COMPILED": word},
+            env=os.environ | {"POET_COMPILED": value},
             capture_output=True,
             text=True,
             check=True,
         ).stdout.splitlines()
-        for word in ("", "1")
+        for value in ("", "1")
     ]
-    assert said[0][0] == said[1][0]
-    assert [each[1] for each in said] == ["False", "True"]
+    assert outputs[0][0] == outputs[1][0]
+    assert [each[1] for each in outputs] == ["False", "True"]

@@ -1,8 +1,10 @@
 """Two samples held against each other, and the decision."""
 
+import dataclasses
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,16 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from poet_runtime.drift.comparison import Samples, compare, score_all
-from poet_runtime.drift.criteria import SCALES, Criterion, above, below, read_score
+from poet_runtime.drift.criteria import (
+    METHODS,
+    SCALES,
+    Criterion,
+    Measure,
+    Reading,
+    at_least,
+    criterion_of,
+    read_score,
+)
 from poet_runtime.drift.reference import PREPARATIONS, Reference
 from poet_runtime.drift.statistics import COUNTS, NUMERIC
 from poet_runtime.errors import SampleError
@@ -21,6 +32,17 @@ from poet_runtime.results import DriftResult, Score
 
 Floats = NDArray[np.float64]
 DAY = 86_400.0
+
+
+def above(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
+    """Return a criterion that holds above a threshold."""
+    return criterion_of(statistic, preparation, scale, threshold, "above")
+
+
+def below(statistic: str, preparation: str, scale: str, threshold: float) -> Criterion:
+    """Return a criterion that holds below a threshold."""
+    return criterion_of(statistic, preparation, scale, threshold, "below")
+
 
 CALIBRATED = (
     above("wasserstein", "deseasonalized", "null_max", 1.0),
@@ -35,13 +57,34 @@ def noise(n: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(size=n)
 
 
+def comparison(samples: Samples, criterion: Criterion) -> Reading:
+    """Return the comparison that generated code writes for a criterion."""
+    method = getattr(samples, METHODS[criterion.scale])
+    measure: Measure = method(criterion.statistic, preparation=criterion.preparation)
+    if criterion.direction == "above":
+        return measure > criterion.threshold
+    return measure < criterion.threshold
+
+
+def expression(samples: Samples, criteria: tuple[Criterion, ...], min_votes: int) -> Reading:
+    """Return the expression that generated code writes: with or, and, or at_least."""
+    if 1 < min_votes < len(criteria):
+        return at_least(min_votes, *(comparison(samples, each) for each in criteria))
+    reading = comparison(samples, criteria[0])
+    for each in criteria[1:]:
+        if min_votes == 1:
+            reading = reading or comparison(samples, each)
+        else:
+            reading = reading and comparison(samples, each)
+    return reading
+
+
 def decide(
     current: Any, reference: Any, *criteria: Criterion, min_votes: int = 1, **given: Any
 ) -> DriftResult:
     """Decide by criteria."""
-    return compare(current, reference, version=3, feature="age", **given).decide(
-        "rule", *criteria, min_votes=min_votes
-    )
+    samples = compare(current, reference, version=3, feature="age", **given)
+    return samples.result(expression(samples, criteria, min_votes), rule="rule")
 
 
 def criterion_for(statistic: str, preparation: str, scale: str) -> Criterion:
@@ -198,8 +241,9 @@ def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
 def test_what_cannot_be_compared_says_why(current: Any, reference: Any, reason: str) -> None:
     """Undecided, without a score: never a silent "no drift"."""
     samples = compare(current, reference)
-    result = samples.decide("rule", below("ks", "raw", "p_value", 0.05))
-    assert samples.reason == reason
+    result = samples.result(samples.p_value("ks") < 0.05, rule="rule")
+    assert (samples.comparable, samples.reason) == (False, reason)
+    assert samples.not_compared() == dataclasses.replace(result, scores=samples.not_compared().scores)
     assert (result.drifted, result.test, result.reason) == (False, "none", reason)
     assert math.isnan(result.score)
     assert score_all(current, reference) == {}
@@ -256,6 +300,50 @@ def test_order_is_asked_only_of_samples_with_times() -> None:
     assert decide(rough + 9, smooth, *CALIBRATED).test == "wasserstein/deseasonalized/null_max"
 
 
+ORDER, OTHER, NEVER = CALIBRATED[1], CALIBRATED[2], above("mean_shift", "raw", "absolute", 1e6)
+
+
+@pytest.mark.parametrize(
+    ("criteria", "min_votes", "drifted", "test"),
+    [
+        ((ORDER, OTHER), 1, True, OTHER.test),
+        ((OTHER, ORDER), 1, True, OTHER.test),
+        ((ORDER, NEVER), 1, False, NEVER.test),
+        ((NEVER, ORDER), 1, False, NEVER.test),
+        ((ORDER, OTHER), 2, False, ""),
+        ((OTHER, ORDER), 2, False, ""),
+        ((NEVER, ORDER), 2, False, NEVER.test),  # it fails, whatever the other one is
+        ((ORDER, OTHER, NEVER), 2, False, NEVER.test),
+        ((ORDER, OTHER, CALIBRATED[0]), 2, True, OTHER.test),
+        ((ORDER, above("ks", "differenced", "absolute", 0.5), OTHER), 2, False, ""),
+    ],
+)
+def test_without_times_the_other_comparisons_decide_if_they_can(
+    criteria: tuple[Criterion, ...],
+    min_votes: int,
+    drifted: bool,  # noqa: FBT001
+    test: str,
+) -> None:
+    """A decision that needs the order is not made, and the reason names every comparison that needs it."""
+    result = decide(noise(100) + 9, noise(500, 1), *criteria, min_votes=min_votes)
+    assert result.drifted is drifted
+    if test:
+        assert (result.test, result.reason) == (test, "")
+    else:
+        needed = ", ".join(each.test for each in criteria if not each.is_order_free)
+        assert (result.test, result.reason) == ("none", f"not defined without times: {needed}")
+        assert math.isnan(result.score)
+
+
+def test_a_nested_decision_that_needs_the_order_is_not_made() -> None:
+    """A comparison that holds does not decide against drift."""
+    samples = compare(noise(100) + 9, noise(500, 1))
+    level, order = samples.statistic("mean_shift"), samples.statistic("mean_absolute_difference")
+    result = samples.result((level > 1e6 or level > 1) and order > 0.1, rule="r")
+    assert result.reason == "not defined without times: mean_absolute_difference/raw/absolute"
+    assert not result.drifted
+
+
 def test_a_reference_of_two_values_is_not_calibrated() -> None:
     """Which is said."""
     assert decide([1.0, 5.0], [1.0, 2.0], CALIBRATED[0]).reason.startswith("not defined")
@@ -279,16 +367,147 @@ def test_a_result_tells_all_that_was_found() -> None:
     )
 
 
-@pytest.mark.parametrize(("min_votes", "drifted", "test"), [(1, True, "b"), (2, True, "a"), (3, False, "c")])
-def test_the_criterion_that_decides_is_the_one_reported(min_votes: int, drifted: bool, test: str) -> None:  # noqa: FBT001
-    """The best, the second best, the third best: its score against its threshold is the decision."""
-    criteria = {
-        "a": above("mean_shift", "raw", "absolute", 0.9),
-        "b": above("wasserstein", "raw", "absolute", 0.5),
-        "c": above("ks", "raw", "absolute", 0.99),
-    }
-    result = decide(noise(400, 1) + 1, noise(400), *criteria.values(), min_votes=min_votes)
-    assert (result.drifted, result.test) == (drifted, criteria[test].test)
+THREE = {
+    "a": above("mean_shift", "raw", "absolute", 0.9),
+    "b": above("wasserstein", "raw", "absolute", 0.5),
+    "c": above("ks", "raw", "absolute", 0.99),
+    "d": above("ks", "raw", "absolute", 5.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "min_votes", "drifted", "test"),
+    [
+        ("cab", 1, True, "a"),  # the first that holds; b is not evaluated
+        ("cd", 1, False, "c"),  # the one that is closest to its threshold
+        ("dc", 1, False, "c"),
+        ("ba", 2, True, "a"),  # the smallest margin
+        ("ab", 2, True, "a"),
+        ("acd", 3, False, "c"),  # the first that fails; d is not evaluated
+        ("abc", 2, True, "a"),  # the second best of three
+        ("abcd", 3, False, "c"),  # the third best of four
+    ],
+)
+def test_the_comparison_that_decides_is_reported(
+    names: str,
+    min_votes: int,
+    drifted: bool,  # noqa: FBT001
+    test: str,
+) -> None:
+    """Its score against its threshold is the decision."""
+    criteria = [THREE[name] for name in names]
+    result = decide(noise(400, 1) + 1, noise(400), *criteria, min_votes=min_votes)
+    assert (result.drifted, result.test) == (drifted, THREE[test].test)
+    assert result.threshold == THREE[test].threshold
+
+
+def test_or_and_and_may_be_nested() -> None:
+    """If some comparisons hold and others do not, the last one that was evaluated decided."""
+    samples = compare(noise(400, 1) + 1, noise(400))
+    mean, area, ks = (
+        samples.statistic("mean_shift"),
+        samples.statistic("wasserstein"),
+        samples.statistic("ks"),
+    )
+    found = samples.result((mean > 0.9 and ks > 0.99) or area > 0.5, rule="r")
+    assert (found.drifted, found.threshold) == (True, 0.5)
+    missed = samples.result((mean > 0.9 or area > 5) and ks > 0.99, rule="r")
+    assert (missed.drifted, missed.threshold) == (False, 0.99)
+    voted = samples.result(at_least(2, mean > 0.9, area > 0.5, ks > 0.99) and ks > 0.1, rule="r")
+    assert (voted.drifted, voted.threshold) == (True, 0.9)
+    between = samples.result(0.1 < ks < 0.99, rule="r")
+    assert (between.drifted, between.direction, between.threshold) == (True, "below", 0.99)
+
+
+def test_every_result_reports_its_own_comparisons() -> None:
+    """Comparisons before an earlier result, or parts of `at_least`, do not decide later ones."""
+    samples = compare(noise(400, 1) + 1, noise(400))
+    mean, area = samples.statistic("mean_shift") > 0.9, samples.statistic("wasserstein")
+    first = samples.result(mean, rule="first")
+    second = samples.result(area > 0.1, rule="second")
+    again = samples.result(mean, rule="again")
+    assert [each.test.partition("/")[0] for each in (first, second, again)] == [
+        "mean_shift",
+        "wasserstein",
+        "mean_shift",
+    ]
+
+
+def test_a_number_of_numpy_may_be_a_threshold_on_either_side() -> None:
+    """It leaves the comparison to the measure."""
+    samples = compare(noise(400, 1) + 1, noise(400))
+    measure = samples.statistic("wasserstein")
+    for number in (np.float64(0.5), np.float32(0.5), 0.5):
+        readings: Any = (measure > number, number < measure)
+        assert [(bool(each), each.criterion.threshold) for each in readings] == [(True, 0.5)] * 2
+        assert not measure < number
+    assert bool(measure > np.int64(0))
+
+
+@pytest.mark.parametrize(
+    ("misuse", "said"),
+    [
+        (lambda it: it >= 0.05, r"ks/raw/p_value is used >= 0\.05; compare it with a threshold by > or <"),
+        (lambda it: it <= 0.05, r"is used <= 0\.05"),
+        (lambda it: it == 0.05, r"is used == 0\.05"),
+        (lambda it: it != 0.05, r"is used != 0\.05"),
+        (lambda it: 0.05 == it, r"is used == 0\.05"),  # noqa: SIM300
+        (lambda it: it in (1.0, 2.0), r"is used == 1\.0"),
+        (lambda it: 1 if it else 0, "is used as a truth value.*p_value\\('ks'\\) < 0.05"),
+        (lambda it: not it, "is used as a truth value"),
+        (lambda it: it or 1, "is used as a truth value"),
+        (lambda it: it > it, "must be a finite number, got Measure"),  # noqa: PLR0124
+        (lambda it: it > True, "must be a finite number, got True"),
+        (lambda it: it < np.True_, "must be a finite number, got"),
+        (lambda it: it < "0.05", "must be a finite number, got '0.05'"),
+        (lambda it: it < None, "must be a finite number, got None"),
+        (lambda it: it < math.inf, "must be a finite number, got inf"),
+        (lambda it: it < [0.05], "must be a finite number, got \\[0.05\\]"),
+        (max, "not iterable"),
+    ],
+)
+def test_a_measure_is_only_compared_with_a_threshold(misuse: Callable[[Any], object], said: str) -> None:
+    """Anything else could be false without being noticed."""
+    measure = compare([1.0, 2.0], [1.0, 2.0]).p_value("ks")
+    with pytest.raises((SampleError, TypeError), match=said):
+        misuse(measure)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda _: True,
+        lambda _: 0.3,
+        lambda _: None,
+        lambda samples: samples.p_value("ks"),
+        lambda samples: not samples.p_value("ks") < 0.05,
+        lambda samples: bool(samples.p_value("ks") < 0.05),
+        lambda samples: (samples.p_value("ks") < 0.05) == True,  # noqa: E712
+        lambda samples: any((samples.p_value("ks") < 0.05, samples.ratio("ks") > 1.5)),
+        lambda samples: samples.p_value("ks") < 0.05 or False,
+        lambda samples: samples.p_value("ks") < 2 and True,
+        lambda _: compare([1.0], [2.0]).p_value("ks") < 0.05,
+        lambda samples: compare(samples.current.values, samples.reference).p_value("ks") < 0.05,
+        lambda _: at_least(1, compare([1.0], [2.0]).p_value("ks") < 0.05),
+        lambda _: criterion_of("ks", "raw", "p_value", 0.05, "below"),
+    ],
+)
+def test_a_decision_is_a_comparison_of_these_samples(wrong: Callable[[Samples], Any]) -> None:
+    """Otherwise the result would have no score, or one of something else."""
+    samples = compare(noise(30), noise(40, 1))
+    with pytest.raises(SampleError, match=r"rule 'age': the decision is .* comparison of these samples"):
+        samples.result(wrong(samples), rule="age")
+
+
+def test_at_least_combines_comparisons_of_the_same_samples() -> None:
+    """A truth value or a comparison of other samples has no place in it."""
+    samples, others = compare(noise(30), noise(40, 1)), compare(noise(30), noise(40, 1))
+    reading = samples.p_value("ks") < 0.05
+    wrong: Any
+    for wrong in (True, 2, samples.p_value("ks"), others.p_value("ks") < 0.05):
+        for readings in ((reading, wrong), (wrong, reading)):
+            with pytest.raises(SampleError, match="at_least combines comparisons of the same samples"):
+                at_least(1, *readings)
 
 
 def test_a_threshold_is_not_reached_by_equality() -> None:
@@ -300,11 +519,14 @@ def test_a_threshold_is_not_reached_by_equality() -> None:
     ).drifted
 
 
-@pytest.mark.parametrize("min_votes", [0, 3])
-def test_agree_lies_between_one_and_the_criteria(min_votes: int) -> None:
+@pytest.mark.parametrize("votes", [0, 3, -1, True, 1.0, "2"])
+def test_votes_lie_between_one_and_the_number_of_comparisons(votes: Any) -> None:
     """A rule that nothing or everything meets is a programming error."""
-    with pytest.raises(SampleError, match="min_votes must be 1 to 2"):
-        decide([1.0], [1.0], *CALIBRATED[:2], min_votes=min_votes)
+    samples = compare([1.0], [1.0])
+    with pytest.raises(SampleError, match=f"at_least: votes is {votes!r} of 2 comparisons"):
+        at_least(votes, *(comparison(samples, each) for each in CALIBRATED[:2]))
+    with pytest.raises(SampleError, match="of 0 comparisons"):
+        at_least(1)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +541,8 @@ def test_an_unknown_name_is_an_error_with_the_known_ones(names: tuple[str, str, 
     """So is a threshold that nothing can be compared with."""
     with pytest.raises(SampleError, match=said):
         above(*names, 1.0)
+    with pytest.raises(SampleError, match="unknown statistic 'k'"):
+        assert compare([1.0], [1.0]).ratio("k") > 1.0
     with pytest.raises(SampleError, match="finite number"):
         below("ks", "raw", "p_value", math.nan)
 

@@ -1,4 +1,4 @@
-"""Distances of long samples on a grid are those of the sorted samples."""
+"""Tests that distances of long samples on a grid equal those of the sorted samples."""
 
 import math
 import pickle
@@ -27,7 +27,7 @@ MANY = settings(max_examples=300, deadline=None)
 
 
 def by_sorting(current: Floats, reference: Floats) -> float:
-    """Give the largest distance of the two distribution functions at any value, from its definition."""
+    """Return the largest difference of the two distribution functions, by its definition."""
     pooled = np.concatenate((current, reference)).astype(np.float64)
     places = [
         np.searchsorted(np.sort(each), pooled, side="right") / len(each) for each in (current, reference)
@@ -36,16 +36,16 @@ def by_sorting(current: Floats, reference: Floats) -> float:
 
 
 def area_by_fractions(current: Floats, reference: Floats) -> float:
-    """Give the area between the distribution functions without any rounding."""
+    """Return the area between the distribution functions, computed without rounding."""
     m, n = len(current), len(reference)
     steps = sorted(
         [(Fraction(float(x)), Fraction(1, m)) for x in current]
         + [(Fraction(float(y)), Fraction(-1, n)) for y in reference]
     )
-    apart, area = Fraction(0), Fraction(0)
+    difference, area = Fraction(0), Fraction(0)
     for (here, step), (there, _) in pairwise(steps):
-        apart += step
-        area += abs(apart) * (there - here)
+        difference += step
+        area += abs(difference) * (there - here)
     return float(area)
 
 
@@ -65,10 +65,10 @@ ties = hnp.arrays(np.float64, st.integers(1, 80), elements=st.sampled_from([-0.0
     reference=st.one_of(samples, ties),
     cells=st.sampled_from([4, 16, 64, 4096]),
 )
-def test_the_largest_distance_is_that_of_the_sorted_samples(
+def test_the_largest_distance_equals_that_of_sorted_samples(
     current: Floats, reference: Floats, cells: int
 ) -> None:
-    """To the last bit, of ties, heavy tails, constants and tiny samples, on grids that fit and others."""
+    """It is bit-identical for ties, heavy tails and tiny samples, on suitable and unsuitable grids."""
     grid = Grid.over(np.sort(reference), cells)
     assert by_sorting(current, reference) == ks_on_grid(Gridded.of(current, grid))
 
@@ -79,8 +79,8 @@ def test_the_largest_distance_is_that_of_the_sorted_samples(
     reference=st.one_of(samples, ties),
     cells=st.sampled_from([4, 16, 64, 4096]),
 )
-def test_the_area_is_that_of_the_sorted_samples(current: Floats, reference: Floats, cells: int) -> None:
-    """Up to the rounding of sums of what lies far out."""
+def test_the_area_equals_that_of_sorted_samples(current: Floats, reference: Floats, cells: int) -> None:
+    """The tolerance allows for rounding in sums of outlying values."""
     grid = Grid.over(np.sort(reference), cells)
     scale = float(np.abs(np.concatenate((current, reference))).max())
     assert area_by_fractions(current, reference) == pytest.approx(
@@ -106,8 +106,8 @@ SHAPES: dict[str, Callable[[np.random.Generator, int], NDArray[Any]]] = {
 @pytest.mark.parametrize("sizes", [(3_000, 3_000), (40_000, 500), (2 * BLOCK + 7, 50_000)])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("against", ["itself", "rounded", "normal"])
-def test_long_samples_of_every_shape_are_scipys(shape: str, against: str, sizes: tuple[int, int]) -> None:
-    """In more than one block, of more than one type, against what they are like and what they are not."""
+def test_distances_of_long_samples_equal_scipys(shape: str, against: str, sizes: tuple[int, int]) -> None:
+    """The samples span several blocks and types, and have equal and different shapes."""
     rng = np.random.default_rng(7)
     current = SHAPES[shape](rng, sizes[0])
     reference = SHAPES[shape if against == "itself" else against](rng, sizes[1])
@@ -119,21 +119,21 @@ def test_long_samples_of_every_shape_are_scipys(shape: str, against: str, sizes:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_long_sample_is_at_no_distance_from_itself(shape: str) -> None:
-    """In any order."""
+def test_a_long_sample_has_distance_zero_from_itself(shape: str) -> None:
+    """The order of its values does not matter."""
     values = SHAPES[shape](np.random.default_rng(3), 20_000)
     rows = Rows(values[::-1][None], Baseline(values.astype(np.float64)))
     assert NUMERIC["ks"](rows)[0] == 0.0
     assert NUMERIC["wasserstein"](rows)[0] <= 1e-12
 
 
-def test_no_grid_is_needed_for_a_choice_of_cells() -> None:
-    """More cells for longer samples, and never more than a reference should keep."""
+def test_the_number_of_cells_grows_up_to_a_limit() -> None:
+    """The limit bounds the memory of a reference."""
     assert [cells_for(n) for n in (1, 10_000, 100_000, 1_000_000, 10**9)] == [16, 2048, 32768, 131072, 131072]
 
 
-def test_heavy_tails_have_cells_of_equal_width_in_bits() -> None:
-    """A map that leaves most values in one cell is not taken."""
+def test_heavy_tails_use_a_grid_on_the_bits_of_numbers() -> None:
+    """A linear grid would put most values into one cell."""
     heavy = np.sort(np.random.default_rng(1).lognormal(0, 3, 50_000))
     grid = Grid.over(heavy, 4096)
     assert np.diff(grid.before).max() < 200
@@ -141,7 +141,7 @@ def test_heavy_tails_have_cells_of_equal_width_in_bits() -> None:
 
 
 def test_a_current_sample_is_read_without_a_copy() -> None:
-    """Single precision and integers too, as far as to the statistic."""
+    """Single-precision numbers and integers are not copied either."""
     for dtype in (np.float64, np.float32, np.int64, np.int8):
         column = np.arange(100).astype(dtype)
         rows = Reference.prepare(column).rows(read(column), "raw")
@@ -151,8 +151,8 @@ def test_a_current_sample_is_read_without_a_copy() -> None:
 @pytest.mark.parametrize("statistic", sorted(NUMERIC))
 @pytest.mark.parametrize("preparation", ["raw", "differenced"])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int8, np.uint8])
-def test_the_type_of_numbers_changes_no_statistic(statistic: str, preparation: str, dtype: type) -> None:
-    """All is computed in double precision: steps of unsigned bytes may fall."""
+def test_statistics_do_not_depend_on_the_number_type(statistic: str, preparation: str, dtype: type) -> None:
+    """Statistics use double precision, so differences of unsigned bytes can be negative."""
     rng = np.random.default_rng(11)
     current: NDArray[Any] = rng.integers(0, 100, 4000).astype(dtype)
     reference: NDArray[Any] = rng.integers(0, 100, 5000).astype(dtype)
@@ -163,8 +163,8 @@ def test_the_type_of_numbers_changes_no_statistic(statistic: str, preparation: s
     assert found[0] == found[1]
 
 
-def test_a_reference_with_a_grid_survives_pickling() -> None:
-    """And answers the same, from either kind of cells."""
+def test_a_reference_with_a_grid_can_be_pickled() -> None:
+    """The copy gives the same distances with both kinds of grid."""
     rng = np.random.default_rng(5)
     for reference in (rng.normal(size=4000), rng.lognormal(0, 3, 4000)):
         prepared, current = Reference.prepare(reference), read(rng.permutation(reference)[:3500] * 1.1)

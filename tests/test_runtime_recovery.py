@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.recovery import Run, deadline, prepare_run
 from poet_runtime.recovery import run as _run
 from poet_runtime.results import MonitoringOutcome
 
@@ -32,14 +32,14 @@ TABLE = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
 
 def run_of(monitor: Callable[[Any], Any], seconds: float | None = DEADLINE_S, data: Any = TABLE) -> Run:
     """Prepare a run under a deadline."""
-    run = prepare(data, monitor, None, version=1)
-    return run if seconds is None else run.within(seconds=seconds)
+    run = prepare_run(data, monitor, None, version=1)
+    return run if seconds is None else run.with_deadline(seconds)
 
 
 def in_time(monitor: Callable[[Any], Any], seconds: float = DEADLINE_S) -> MonitoringOutcome:
     """Run a monitor under a deadline that must hold."""
     started = time.monotonic()
-    outcome = run_of(monitor, seconds).full()
+    outcome = run_of(monitor, seconds).execute()
     assert time.monotonic() - started < 1.1 * seconds + STARTING_S
     return outcome
 
@@ -142,7 +142,7 @@ def test_a_deadline_holds_off_the_main_thread() -> None:
 
     def ask(seconds: float) -> None:
         started = time.monotonic()
-        outcome = run_of(sleeps if seconds < 1.0 else lambda _data: 5, seconds).full()
+        outcome = run_of(sleeps if seconds < 1.0 else lambda _data: 5, seconds).execute()
         found[seconds] = (outcome.error, time.monotonic() - started)
 
     with nothing_left():
@@ -168,7 +168,7 @@ def test_a_result_that_is_too_large_to_come_home_in_time_is_late() -> None:
 
 def test_a_large_result_comes_home() -> None:
     """Larger than any pipe holds."""
-    assert run_of(lambda _data: np.arange(3_000_000), 20.0).full().results.sum() == 4_499_998_500_000
+    assert run_of(lambda _data: np.arange(3_000_000), 20.0).execute().results.sum() == 4_499_998_500_000
 
 
 def test_very_short_deadlines_hold() -> None:
@@ -184,8 +184,12 @@ def test_the_whole_call_has_one_deadline() -> None:
     started = time.monotonic()
     with nothing_left():
         run = run_of(sleeps, 0.8, data)
-        outcome = run.recovered(
-            run.full(spares_time=True), ("sampled", "retry", "by_feature"), quality_losses=(0, 0, 0), rows=10
+        outcome = run.recover(
+            run.execute(reserve_time=True),
+            ("sampled", 0.0),
+            ("retry", 0.0),
+            ("by_feature", 0.0),
+            sample_rows=10,
         )
     assert time.monotonic() - started < 1.1 * 0.8 + STARTING_S
     assert (outcome.strategy, outcome.timed_out) == ("failed", True)
@@ -217,7 +221,7 @@ def test_what_the_monitor_started_ends_with_it(tmp_path: Path) -> None:
     for waits in (False, True):
         (tmp_path / "daemon").unlink(missing_ok=True)
         with nothing_left():
-            outcome = run_of(starts, 20.0).full()
+            outcome = run_of(starts, 20.0).execute()
         assert outcome.error == ("crash" if waits else "")
         started = [(tmp_path / "daemon").read_text(), *(tmp_path / "programs").read_text().split()]
         assert all(is_gone(int(pid)) for pid in started)
@@ -233,19 +237,19 @@ def test_a_fork_of_the_monitor_that_comes_back_too_says_nothing() -> None:
         return "parent" if child else "child"
 
     with nothing_left():
-        assert run_of(doubles, 20.0).full().results == "parent"
+        assert run_of(doubles, 20.0).execute().results == "parent"
 
 
 def test_when_the_caller_is_killed_the_monitor_is(tmp_path: Path) -> None:
     """The leash breaks, and the keeper kills."""
     program = f"""
 import os, pathlib, time
-from poet_runtime.recovery import prepare
+from poet_runtime.recovery import prepare_run
 def monitor(data):
     pathlib.Path({str(tmp_path / "new")!r}).write_text(str(os.getpid()))
     os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pid")!r})
     time.sleep(60)
-prepare({{}}, monitor, None, version=1).within(seconds=60).full()
+prepare_run({{}}, monitor, None, version=1).with_deadline(60).execute()
 """
     caller = subprocess.Popen([sys.executable, "-c", program])
     while not (tmp_path / "pid").exists():
@@ -265,7 +269,7 @@ def test_an_interrupt_while_waiting_kills_the_monitor_and_goes_on() -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with nothing_left(), pytest.raises(KeyboardInterrupt):
-            run_of(sleeps, 30.0).full()
+            run_of(sleeps, 30.0).execute()
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -275,8 +279,8 @@ def test_a_program_that_ignores_its_children_gets_its_answers() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with nothing_left():
-            assert run_of(len, 20.0).full().results == 2
-            assert run_of(lambda _data: os._exit(3), 20.0).full().error == "crash"
+            assert run_of(len, 20.0).execute().results == 2
+            assert run_of(lambda _data: os._exit(3), 20.0).execute().error == "crash"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -285,7 +289,7 @@ def test_many_open_files_are_no_hindrance() -> None:
     """Numbers beyond what select(2) takes."""
     held = [os.dup(1) for _ in range(1100)]
     try:
-        assert run_of(len, 20.0).full().results == 2
+        assert run_of(len, 20.0).execute().results == 2
     finally:
         for number in held:
             os.close(number)
@@ -295,10 +299,10 @@ def test_a_monitor_may_run_under_a_deadline_inside_another() -> None:
     """The inner one ends in its own time."""
 
     def nests(_data: Any) -> tuple[str, float | None]:
-        return run_of(sleeps, 0.1).full().error, deadline()
+        return run_of(sleeps, 0.1).execute().error, deadline()
 
     with nothing_left():
-        assert run_of(nests, 20.0).full().results == ("timeout", 20.0)
+        assert run_of(nests, 20.0).execute().results == ("timeout", 20.0)
 
 
 # how a process may end
@@ -329,7 +333,7 @@ def test_a_process_that_ends_without_an_answer_is_a_fault(
 ) -> None:
     """Each kind is named."""
     with nothing_left():
-        outcome = run_of(monitor, 20.0).full()
+        outcome = run_of(monitor, 20.0).execute()
     assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", error, False)
     assert says in outcome.warnings[-1]
 
@@ -369,7 +373,7 @@ def test_a_monitor_that_meddles_with_its_pipe_is_a_fault(harms: Callable[[int], 
             harms(number)
 
     with nothing_left():
-        outcome = run_of(meddles, 20.0).full()
+        outcome = run_of(meddles, 20.0).execute()
     assert outcome.error == "crash"
     assert says in outcome.warnings[-1]
 
@@ -409,7 +413,7 @@ def test_a_fault_has_the_same_kind_here_and_in_another_process(
     def broken(_data: Any) -> None:
         raise fault
 
-    outcome = run_of(broken, seconds).full()
+    outcome = run_of(broken, seconds).execute()
     assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", kind, kind == "timeout")
     assert type(fault).__name__ in outcome.warnings[-1]
 
@@ -423,18 +427,18 @@ def test_a_wish_to_end_the_program_is_granted(seconds: float | None, stop: type[
         raise stop
 
     with nothing_left(), pytest.raises(stop):
-        run_of(leaves, seconds).full()
+        run_of(leaves, seconds).execute()
 
 
 def test_the_status_of_an_exit_comes_along() -> None:
     """As without a deadline."""
     with pytest.raises(SystemExit, match="7"):
-        run_of(lambda _data: sys.exit(7), 20.0).full()
+        run_of(lambda _data: sys.exit(7), 20.0).execute()
 
 
 def test_read_only_mappings_come_home() -> None:
     """The results of `detect_drift` hold them."""
-    found = run_of(lambda _data: MappingProxyType({"a": re.compile("x")}), 20.0).full().results
+    found = run_of(lambda _data: MappingProxyType({"a": re.compile("x")}), 20.0).execute().results
     assert found == MappingProxyType({"a": re.compile("x")})
 
 
@@ -445,7 +449,7 @@ def test_what_the_monitor_prints_appears_once(capfd: pytest.CaptureFixture[str])
         sys.stdout.write("in")
 
     sys.stdout.write("before ")
-    run_of(speaks, 20.0).full()
+    run_of(speaks, 20.0).execute()
     sys.stdout.flush()
     assert capfd.readouterr().out == "before in"
 
@@ -465,7 +469,7 @@ def test_the_warning_about_forks_of_programs_with_threads_is_silent_for_us_alone
         return fork()
 
     monkeypatch.setattr(os, "fork", warning_fork)
-    assert run_of(len, 20.0).full().results == 2
+    assert run_of(len, 20.0).execute().results == 2
     with pytest.warns(DeprecationWarning, match="multi-threaded"):
         warnings.warn(says, DeprecationWarning, stacklevel=1)
     with pytest.raises(DeprecationWarning):
@@ -477,10 +481,10 @@ def test_where_nothing_can_be_forked_the_monitor_runs_and_the_outcome_says_so(
 ) -> None:
     """A deadline that cannot be kept is no reason to monitor nothing."""
     monkeypatch.setattr(_run, "CAN_FORK", False)
-    outcome = run_of(len).full()
+    outcome = run_of(len).execute()
     assert (outcome.results, outcome.strategy) == (2, "full")
     assert outcome.warnings == (_run.NO_FORK,)
-    assert run_of(len, None).full().warnings == ()
+    assert run_of(len, None).execute().warnings == ()
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOMEM, "memory"), (errno.EAGAIN, "io")])
@@ -494,7 +498,7 @@ def test_a_machine_without_room_for_a_process_is_a_fault(
 
     monkeypatch.setattr(os, "fork", full)
     with nothing_left():
-        outcome = run_of(len).full()
+        outcome = run_of(len).execute()
     assert outcome.error == kind
     assert "no process could be started" in outcome.warnings[0]
 
@@ -518,6 +522,6 @@ def test_starting_a_process_takes_little() -> None:
     took = []
     for _ in range(7):
         started = time.perf_counter()
-        run_of(len, 20.0).full()
+        run_of(len, 20.0).execute()
         took.append(time.perf_counter() - started)
     assert sorted(took)[3] < 0.3

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from poet_runtime.errors import SampleError
-from poet_runtime.recovery import Run, deadline, prepare
+from poet_runtime.recovery import Run, deadline, prepare_run
 from poet_runtime.results import DriftResult, MonitoringOutcome
 
 TABLE: dict[str, list[float | None]] = {"a": [1.0, None, None, None], "b": [1.0, 2.0, 3.0, None]}
@@ -16,7 +16,7 @@ TABLE: dict[str, list[float | None]] = {"a": [1.0, None, None, None], "b": [1.0,
 
 def run_of(monitor: Callable[[Any], Any] | None = len, data: Any = None, context: Any = None) -> Run:
     """Prepare a run over the small table."""
-    return prepare(TABLE if data is None else data, monitor, context, version=3)
+    return prepare_run(TABLE if data is None else data, monitor, context, version=3)
 
 
 def after(
@@ -24,7 +24,7 @@ def after(
 ) -> MonitoringOutcome:
     """Run in full, then try these strategies."""
     losses = losses or (0.2,) * len(strategies)
-    return run.recovered(run.full(), strategies, quality_losses=losses, rows=rows)
+    return run.recover(run.execute(), *zip(strategies, losses, strict=True), sample_rows=rows)
 
 
 def raises(fault: BaseException) -> Any:
@@ -34,7 +34,7 @@ def raises(fault: BaseException) -> Any:
 
 def test_a_full_run_hands_over_what_was_found() -> None:
     """With what was measured, and no warning."""
-    outcome = run_of(lambda data: data is TABLE, context={"computation": "psi"}).full()
+    outcome = run_of(lambda data: data is TABLE, context={"computation": "psi"}).execute()
     assert (outcome.results, outcome.strategy, outcome.quality_loss, outcome.warnings) == (
         True,
         "full",
@@ -48,36 +48,40 @@ def test_a_full_run_hands_over_what_was_found() -> None:
 
 def test_a_sparse_run_sees_presence() -> None:
     """Of the columns above the cut alone, named in the warning, the worst first."""
-    outcome = run_of(dict).sparse(0.5, quality_loss=0.1).full()
+    outcome = run_of(dict).sparse(missing_above=0.5, quality_loss=0.1).execute()
     assert outcome.results == {"a": [1.0, 0.0, 0.0, 0.0], "b": TABLE["b"]}
     assert (outcome.strategy, outcome.quality_loss) == ("sparse", 0.1)
     assert outcome.warnings == ("values replaced by presence, because a share above 0.5 is missing: a",)
-    assert run_of(dict).sparse(0.2, quality_loss=0.1).full().warnings[0].endswith(": a, b")
+    assert run_of(dict).sparse(missing_above=0.2, quality_loss=0.1).execute().warnings[0].endswith(": a, b")
 
 
 def test_a_sampled_run_sees_fewer_rows() -> None:
     """And tells of how many."""
-    outcome = run_of(lambda data: len(data["a"])).sampled(2, quality_loss=0.05).full()
+    outcome = run_of(lambda data: len(data["a"])).sampled(2, quality_loss=0.05).execute()
     assert (outcome.results, outcome.strategy, outcome.quality_loss, outcome.rows) == (2, "sampled", 0.05, 2)
     assert outcome.warnings == ("monitored on a sample of 2 of 4 rows",)
 
 
 def test_losses_add_up_over_what_is_left() -> None:
     """Half of a half."""
-    run = run_of(len).sparse(0.5, quality_loss=0.5).sampled(2, quality_loss=0.5)
-    assert (run.full().quality_loss, run.full().strategy, len(run.full().warnings)) == (0.75, "sampled", 2)
+    run = run_of(len).sparse(missing_above=0.5, quality_loss=0.5).sampled(2, quality_loss=0.5)
+    assert (run.execute().quality_loss, run.execute().strategy, len(run.execute().warnings)) == (
+        0.75,
+        "sampled",
+        2,
+    )
 
 
 def test_the_deadline_grows_with_the_data_that_are_monitored() -> None:
     """Rows after sampling; a monitor may ask for it."""
     run = run_of(lambda _data: deadline()).sampled(2, quality_loss=0.0)
-    assert run.within(seconds=3.0, per_rows=2.0, per_features=1.0).full().results == 3.0 * 2**2 * 2
-    assert run.full().results is None
+    assert run.with_deadline(3.0 * run.rows**2.0 * run.features).execute().results == 3.0 * 2**2 * 2
+    assert run.execute().results is None
 
 
 def test_data_that_cannot_be_cut_are_monitored_as_they_are() -> None:
     """And the outcome says why."""
-    outcome = run_of(lambda data: data, data="no table").sampled(2, quality_loss=0.1).full()
+    outcome = run_of(lambda data: data, data="no table").sampled(2, quality_loss=0.1).execute()
     assert (outcome.results, outcome.strategy, outcome.quality_loss) == ("no table", "full", 0.0)
     assert outcome.warnings[0].startswith("sampled: not possible, SampleError('data must be a table")
 
@@ -89,7 +93,7 @@ def test_data_that_break_when_they_are_read_have_no_size() -> None:
         def __iter__(self) -> Any:
             raise RuntimeError("no")
 
-    outcome = run_of(lambda _data: 1, data=Broken()).full()
+    outcome = run_of(lambda _data: 1, data=Broken()).execute()
     assert (outcome.results, outcome.strategy, outcome.rows) == (1, "full", 0)
 
 
@@ -105,7 +109,7 @@ def test_what_cannot_be_called_is_no_monitor(monitor: Any) -> None:
 
 def test_a_failure_has_lost_everything() -> None:
     """And says what it was."""
-    outcome = run_of(lambda _data: raises(ValueError("on purpose"))).full()
+    outcome = run_of(lambda _data: raises(ValueError("on purpose"))).execute()
     assert (outcome.results, outcome.strategy, outcome.quality_loss) == (None, "failed", 1.0)
     assert (outcome.error, outcome.timed_out, outcome.warnings) == (
         "value",
@@ -150,7 +154,7 @@ def test_a_sparse_retry_leaves_nothing_missing() -> None:
     def wants_all(data: dict[str, Any]) -> Any:
         return raises(ValueError()) if None in data["b"] else data
 
-    outcome = after(run_of(wants_all).sparse(0.5, quality_loss=0.1), "sparse")
+    outcome = after(run_of(wants_all).sparse(missing_above=0.5, quality_loss=0.1), "sparse")
     assert outcome.results == {"a": [1.0, 0.0, 0.0, 0.0], "b": [1.0, 1.0, 1.0, 0.0]}
     assert outcome.warnings[-1] == "values replaced by presence, because a share above 0 is missing: b"
     assert outcome.quality_loss == pytest.approx(0.1 + 0.9 * 0.2)
@@ -210,24 +214,24 @@ def test_without_a_monitor_drift_is_detected() -> None:
     """By the calibrated rule, over every column, under a deadline as well."""
     expected = {"moved": True, "same": False, "kind": False}
     pair = drifting()
-    assert drifted(run_of(None, pair).full()) == expected
-    assert drifted(run_of(None, pair).within(seconds=60.0).full()) == expected
+    assert drifted(run_of(None, pair).execute()) == expected
+    assert drifted(run_of(None, pair).with_deadline(60.0).execute()) == expected
     frames = {name: pd.DataFrame(table) for name, table in pair.items()}
-    assert drifted(run_of(None, frames).full()) == expected
-    assert drifted(run_of(None, pair["current"], {"reference": pair["reference"]}).full()) == expected
+    assert drifted(run_of(None, frames).execute()) == expected
+    assert drifted(run_of(None, pair["current"], {"reference": pair["reference"]}).execute()) == expected
 
 
 def test_tables_without_names_are_compared_by_place() -> None:
     """Arrays, and lists of rows."""
     pair = {name: matrix(table) for name, table in drifting().items()}
-    assert drifted(run_of(None, pair).full()) == {"0": True, "1": False}
+    assert drifted(run_of(None, pair).execute()) == {"0": True, "1": False}
     lists = {name: table.tolist() for name, table in pair.items()}
-    assert drifted(run_of(None, lists).full()) == {"0": True, "1": False}
+    assert drifted(run_of(None, lists).execute()) == {"0": True, "1": False}
 
 
 def test_a_sample_of_a_pair_still_drifts() -> None:
     """Both tables are cut."""
-    outcome = run_of(None, drifting()).sampled(150, quality_loss=0.1).full()
+    outcome = run_of(None, drifting()).sampled(150, quality_loss=0.1).execute()
     assert drifted(outcome)["moved"]
     assert (outcome.rows, outcome.results["moved"].profile.n_current) == (150, 150)
 
@@ -236,7 +240,7 @@ def test_a_change_of_missingness_is_seen_by_presence() -> None:
     """Where the reference was full and the current table lacks nearly everything."""
     pair = drifting()
     pair["current"]["same"] = np.where(np.arange(200) % 20 == 0, 1.0, np.nan)
-    outcome = run_of(None, pair).sparse(0.9, quality_loss=0.1).full()
+    outcome = run_of(None, pair).sparse(missing_above=0.9, quality_loss=0.1).execute()
     assert (outcome.strategy, drifted(outcome)["same"]) == ("sparse", True)
 
 
@@ -250,7 +254,7 @@ def test_the_context_names_the_detector() -> None:
 
     pair = drifting()
     context = {"detect_drift": detect, "reference": pair["reference"], "period": 24.0, "computation": "mine"}
-    outcome = run_of(None, pair["current"], context).full()
+    outcome = run_of(None, pair["current"], context).execute()
     assert set(drifted(outcome)) == {"moved", "same", "kind"}
     assert seen[0] == {"period": 24.0, "computation": "mine"}
     with pytest.raises(SampleError, match="detect_drift"):
@@ -260,7 +264,7 @@ def test_the_context_names_the_detector() -> None:
 @pytest.mark.parametrize("data", [None, 5, TABLE, {"current": TABLE}, pd.DataFrame(TABLE), [[1.0]]])
 def test_without_a_reference_the_outcome_says_what_to_do(data: Any) -> None:
     """It is no drift that was not found."""
-    outcome = prepare(data, None, None, version=1).full()
+    outcome = prepare_run(data, None, None, version=1).execute()
     assert (outcome.strategy, outcome.results, outcome.error) == ("failed", None, "value")
     assert "there is no reference to compare with; pass data as" in outcome.warnings[0]
 

@@ -1,4 +1,4 @@
-"""Columns of every library become one plain sample."""
+"""Tests that columns of every library are read as one plain sample."""
 
 import datetime as dt
 import decimal
@@ -19,12 +19,12 @@ FLAGS = [True, None, False, True]
 
 
 def values_of(sample: Sample) -> list[Any]:
-    """Give the values as a list."""
+    """Return the values as a list."""
     return list(sample.values)
 
 
 def dictionary(values: list[Any]) -> pa.ChunkedArray:
-    """Give a dictionary-encoded pyarrow column in two chunks."""
+    """Return a dictionary-encoded pyarrow column in two chunks."""
     return pa.chunked_array([pa.array(half).dictionary_encode() for half in (values[:2], values[2:])])
 
 
@@ -47,7 +47,7 @@ def dictionary(values: list[Any]) -> pa.ChunkedArray:
     ],
 )
 def test_numbers_are_read_from_any_column(column: Any) -> None:
-    """The present values in their order, as float64, and how many rows there were."""
+    """The sample has the present values in order, as float64, and the number of rows."""
     sample = read(column)
     assert (sample.kind, sample.n, values_of(sample)) == ("numeric", 4, [1.0, 3.5, 2.0])
     assert sample.missing_fraction == 0.25
@@ -55,7 +55,7 @@ def test_numbers_are_read_from_any_column(column: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.int32, np.float16, bool])
 def test_every_number_type_is_read(dtype: Any) -> None:
-    """Small and unsigned integers do not wrap around later; booleans are a kind of their own."""
+    """Small and unsigned integers cannot wrap around later. Booleans are a separate kind."""
     sample = read(np.array([0, 1, 1], dtype))
     assert values_of(sample) == [0, 1, 1]
     assert sample.kind == ("boolean" if dtype is bool else "numeric")
@@ -76,7 +76,7 @@ def test_every_number_type_is_read(dtype: Any) -> None:
     ],
 )
 def test_text_is_read_from_any_column(column: Any) -> None:
-    """Categories by their names, whatever codes a library gives them."""
+    """Categories are identified by their names and not by the codes of a library."""
     sample = read(column)
     assert sample.kind == "categorical"
     assert [sample.categories[code] for code in values_of(sample)] == ["b", "a", "b"]
@@ -86,8 +86,8 @@ def test_text_is_read_from_any_column(column: Any) -> None:
 @pytest.mark.parametrize(
     "column", [FLAGS, pd.Series(FLAGS), pd.Series(FLAGS, dtype="boolean"), pl.Series(FLAGS), pa.array(FLAGS)]
 )
-def test_booleans_with_gaps_stay_booleans(column: Any) -> None:
-    """A missing value does not turn them into text."""
+def test_booleans_with_missing_values_stay_booleans(column: Any) -> None:
+    """They do not become text."""
     sample = read(column)
     assert sample.kind == "boolean"
     assert [bool(sample.categories[code]) for code in values_of(sample)] == [True, False, True]
@@ -95,19 +95,19 @@ def test_booleans_with_gaps_stay_booleans(column: Any) -> None:
 
 @pytest.mark.parametrize("column", [[1, "1", 2.5], np.array(["1", "2"]), [b"a", b"b"]])
 def test_text_that_looks_like_numbers_is_text(column: Any) -> None:
-    """Nothing is parsed, and a mixed column is categories."""
+    """No text is parsed as a number, and a mixed column is categorical."""
     assert read(column).kind == "categorical"
 
 
 @pytest.mark.parametrize("column", [[], [None, None], np.full(3, np.nan), [float("nan"), pd.NA], pa.nulls(2)])
 def test_a_column_without_values_is_empty(column: Any) -> None:
-    """Empty and all-missing are told apart by the number of rows."""
+    """The number of rows distinguishes an empty column from one with only missing values."""
     sample = read(column)
     assert ("empty", len(column), 0) == (sample.kind, sample.n, sample.n_present)
 
 
 def test_float64_is_not_copied() -> None:
-    """A large array costs nothing to read; neither does an arrow column without nulls."""
+    """Neither a large array nor an arrow column without nulls is copied."""
     values = np.arange(5.0)
     assert np.shares_memory(values, read(values).values)
     column = pa.array(values)
@@ -115,7 +115,7 @@ def test_float64_is_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("text", "got str"),
         ({"a": [1]}, "got dict"),
@@ -133,16 +133,16 @@ def test_float64_is_not_copied() -> None:
         (np.array([[1], {}, None], object), "not a number, boolean or text"),
     ],
 )
-def test_a_wrong_type_is_an_error_that_says_what_to_give(wrong: Any, said: str) -> None:
-    """Programming errors raise, and are type errors too."""
-    with pytest.raises(SampleError, match=said):
+def test_a_wrong_type_raises_an_error_with_the_expected_one(wrong: Any, message: str) -> None:
+    """Programming errors raise `SampleError`, which is a `TypeError`."""
+    with pytest.raises(SampleError, match=message):
         read(wrong)
     with pytest.raises(TypeError):
         read(wrong)
 
 
-def test_a_datetime_index_brings_times() -> None:
-    """In UTC, whatever the index's zone and unit."""
+def test_a_datetime_index_gives_the_times() -> None:
+    """Times are in UTC for every time zone and unit of the index."""
     index = pd.date_range("2024-01-01", periods=3, freq="h", tz="Europe/Paris")
     assert list(read(pd.Series([1.0, 2.0, 3.0], index)).times) == [1704063600.0, 1704067200.0, 1704070800.0]  # type: ignore[arg-type]
     assert read(pd.Series([1.0, 2.0])).times is None
@@ -159,13 +159,13 @@ def test_a_datetime_index_brings_times() -> None:
         [dt.datetime(1970, 1, 1, 0, minute) for minute in (1, 0, 2)],  # noqa: DTZ001 -- naive is UTC
     ],
 )
-def test_rows_are_put_in_the_order_of_their_times(times: Any) -> None:
-    """Windows of a reference are stretches of time, not of a file."""
+def test_rows_are_sorted_by_time(times: Any) -> None:
+    """Windows of a reference are contiguous in time, whatever the order of the rows."""
     sample = read([1.0, 0.0, 2.0], times=times)
     assert (values_of(sample), list(sample.times)) == ([0.0, 1.0, 2.0], [0.0, 60.0, 120.0])  # type: ignore[arg-type]
 
 
-def test_times_of_missing_values_go_with_them() -> None:
+def test_times_of_missing_values_are_dropped() -> None:
     """Values and times stay aligned."""
     assert list(read([1.0, None, 3.0], times=[0, 1, 2]).times) == [0.0, 2.0]  # type: ignore[arg-type]
 
@@ -173,15 +173,15 @@ def test_times_of_missing_values_go_with_them() -> None:
 @pytest.mark.parametrize(
     "times", [[0.0, np.nan], np.array(["1970-01-01", "NaT"], "datetime64[s]"), [None, 1.0]]
 )
-def test_a_missing_time_makes_all_of_them_unusable(times: Any) -> None:
-    """Bad data is no error; a phase is never guessed."""
+def test_a_missing_time_discards_all_times(times: Any) -> None:
+    """Bad data raises no error, and a phase is never guessed."""
     assert read([1.0, 2.0], times=times).times is None
 
 
 @pytest.mark.parametrize(
-    ("times", "said"), [([1.0], "2 rows but 1 times"), (["a", "b"], "datetime64 or seconds")]
+    ("times", "message"), [([1.0], "2 rows but 1 times"), (["a", "b"], "datetime64 or seconds")]
 )
-def test_wrong_times_are_an_error(times: Any, said: str) -> None:
-    """As many times as rows, and times they are."""
-    with pytest.raises(SampleError, match=said):
+def test_invalid_times_raise_an_error(times: Any, message: str) -> None:
+    """Their number must be that of the rows, and their type must be a time."""
+    with pytest.raises(SampleError, match=message):
         read([1.0, 2.0], times=times)

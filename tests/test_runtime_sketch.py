@@ -1,4 +1,4 @@
-"""A sketch bounds what a distance is, is exact to merge, and stays small."""
+"""Tests that a sketch bounds distances, merges exactly and stays small."""
 
 import itertools
 import json
@@ -27,17 +27,17 @@ samples = st.lists(numbers, min_size=1, max_size=60)
 
 
 def distance(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
-    """Give the Kolmogorov-Smirnov distance by its definition."""
+    """Return the Kolmogorov-Smirnov distance, by its definition."""
     x, y = np.sort(np.asarray(reference)), np.sort(np.asarray(current))
     at = np.union1d(x, y)
-    apart = np.searchsorted(x, at, "right") / x.size - np.searchsorted(y, at, "right") / y.size
-    return float(np.abs(apart).max())
+    differences = np.searchsorted(x, at, "right") / x.size - np.searchsorted(y, at, "right") / y.size
+    return float(np.abs(differences).max())
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("shift", [0.0, 0.3])
-def test_the_bounds_hold_and_are_narrow(name: str, shift: float) -> None:
-    """Against scipy on all values, for tails, ties and constants."""
+def test_the_bounds_are_valid_and_narrow(name: str, shift: float) -> None:
+    """They contain the exact distances for heavy tails, ties and constants."""
     reference = SAMPLES[name]
     current = CHANCE.permutation(reference)[:5000] + shift * CHANCE.random(min(5000, reference.size))
     own = Sketch.of(reference)
@@ -54,16 +54,18 @@ def test_the_bounds_hold_and_are_narrow(name: str, shift: float) -> None:
 
 
 @given(samples, samples, st.integers(2, 12))
-def test_the_bounds_hold_for_any_numbers(reference: list[float], current: list[float], edges: int) -> None:
-    """Few edges, ties with edges, values beyond them."""
+def test_the_bounds_are_valid_for_any_numbers(
+    reference: list[float], current: list[float], edges: int
+) -> None:
+    """The sketches have few edges, ties with edges and values beyond them."""
     own = Sketch.of(reference, edges=edges_of(reference, edges))
     low, high = own.ks(own.counted(current))
     exact = distance(reference, current)
     assert low - 1e-12 <= exact <= high + 1e-12
 
 
-def test_the_p_value_lies_between() -> None:
-    """Of as many rows as there were, not of as many edges as there are."""
+def test_the_p_value_is_within_its_bounds() -> None:
+    """It uses the number of rows and not the number of edges."""
     reference, current = SAMPLES["normal"], SAMPLES["normal"][:3000] + 0.03
     own = Sketch.of(reference)
     low, high = own.ks_p_value(own.counted(current))
@@ -72,8 +74,8 @@ def test_the_p_value_lies_between() -> None:
     assert high >= exact * 0.95
 
 
-def test_psi_is_that_of_bins_of_equal_share() -> None:
-    """About what ten quantile bins of all values give."""
+def test_psi_is_that_of_quantile_bins() -> None:
+    """It is close to the value from ten quantile bins of all values."""
     reference, current = SAMPLES["normal"], CHANCE.normal(0.5, 1.0, 8000)
     own = Sketch.of(reference)
     bins = np.quantile(reference, np.arange(1, 10) / 10)
@@ -85,8 +87,8 @@ def test_psi_is_that_of_bins_of_equal_share() -> None:
     assert 0.0 < own.jensen_shannon(own.counted(current)) < 1.0
 
 
-def test_parts_add_up_to_the_whole_in_any_order() -> None:
-    """To the byte."""
+def test_merged_parts_equal_the_whole_in_any_order() -> None:
+    """Their bytes are equal."""
     values = SAMPLES["lognormal"]
     whole = Sketch.of(values)
     parts = [whole.counted(part) for part in np.array_split(values, 4)]
@@ -94,8 +96,8 @@ def test_parts_add_up_to_the_whole_in_any_order() -> None:
         assert merge(order).to_bytes() == whole.to_bytes()
 
 
-def test_a_billion_rows_are_a_few_kilobytes() -> None:
-    """However many rows were counted; and they come back as they were."""
+def test_the_size_of_a_sketch_does_not_depend_on_the_rows() -> None:
+    """A stored sketch is read back unchanged."""
     sketch = merge([Sketch.of(SAMPLES["normal"])] * 100)
     document = sketch.to_bytes()
     assert len(document) < 6500
@@ -104,8 +106,8 @@ def test_a_billion_rows_are_a_few_kilobytes() -> None:
     assert again.n == sketch.n == 2_000_000
 
 
-def test_missing_values_and_infinities_are_counted_apart() -> None:
-    """Missing ones by themselves, infinite ones beyond the edges."""
+def test_missing_and_infinite_values_are_counted_separately() -> None:
+    """Infinite values count as values beyond the edges."""
     sketch = Sketch.of([1.0, 2.0, float("nan"), float("inf"), 2.0])
     assert (sketch.n, sketch.missing) == (4, 1)
     assert sketch.at.tolist() == [1, 2]
@@ -130,14 +132,14 @@ def test_missing_values_and_infinities_are_counted_apart() -> None:
         ),
     ],
 )
-def test_what_is_no_sketch_is_refused(document: bytes, message: str) -> None:
-    """Before anything is computed from it."""
+def test_an_invalid_sketch_is_refused(document: bytes, message: str) -> None:
+    """Reading checks the document completely."""
     with pytest.raises(SampleError, match=message):
         Sketch.from_bytes(document)
 
 
-def test_misuse_is_told() -> None:
-    """Texts, other edges, nothing at all."""
+def test_misuse_raises_an_error() -> None:
+    """Sketches need finite numbers, equal edges and at least one part to merge."""
     with pytest.raises(SampleError, match="needs numbers"):
         Sketch.of(["a", "b"])
     with pytest.raises(SampleError, match="no finite value"):

@@ -1,4 +1,4 @@
-"""The statistics against scipy, and their own ranges."""
+"""Tests of the statistics against scipy and against their definitions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ TOLERANCE = 1e-9
 
 
 def samples(seed: int) -> tuple[Floats, Floats]:
-    """Give a current and a reference sample: of any size, scale and place, every third with many ties."""
+    """Return a current and a reference sample of random size, scale and location, some with many ties."""
     rng = np.random.default_rng(seed)
     m, n = rng.integers(2, 300, 2)
     reference = rng.normal(rng.choice([0.0, 50.0]), 1.0, n)
@@ -31,25 +31,25 @@ def samples(seed: int) -> tuple[Floats, Floats]:
 
 
 def untied(values: Floats) -> Floats:
-    """Move equal values apart, by less than matters to their order."""
+    """Break ties by less than the distance to the next value."""
     moves = np.random.default_rng(len(values)).uniform(0.0, 1e-9 * float(values.std()), len(values))
     return values + moves
 
 
 def rows(current: Floats, reference: Floats) -> Rows:
-    """Hold one sample against another."""
+    """Return the rows that compare one sample with another."""
     return Rows(np.asarray(current, np.float64)[None], Baseline(np.asarray(reference, np.float64)))
 
 
 def value(name: str, current: Floats, reference: Floats) -> float:
-    """Give a statistic of two samples."""
+    """Return a statistic of two samples."""
     return float(NUMERIC[name](rows(current, reference))[0])
 
 
 def p_of(name: str, current: Floats, reference: Floats) -> float:
-    """Give the p-value of a statistic of two samples."""
-    held = rows(current, reference)
-    p = p_value(name, float(NUMERIC[name](held)[0]), held)
+    """Return the p-value of a statistic of two samples."""
+    compared = rows(current, reference)
+    p = p_value(name, float(NUMERIC[name](compared)[0]), compared)
     assert p is not None
     return p
 
@@ -59,7 +59,7 @@ def _mann_whitney(current: Floats, reference: Floats) -> float:
     return abs(float(2 * u / (len(current) * len(reference)) - 1))
 
 
-SCIPYS: dict[str, Callable[[Floats, Floats], float]] = {
+SCIPY_STATISTICS: dict[str, Callable[[Floats, Floats], float]] = {
     "ks": lambda x, y: stats.ks_2samp(x, y, method="asymp").statistic,
     "wasserstein": lambda x, y: stats.wasserstein_distance(x, y) / y.std(),
     "cramer_von_mises": lambda x, y: stats.cramervonmises_2samp(x, y, method="asymptotic").statistic,
@@ -72,13 +72,13 @@ SCIPYS: dict[str, Callable[[Floats, Floats], float]] = {
 
 
 @pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("name", SCIPYS)
-def test_a_statistic_is_scipys(name: str, seed: int) -> None:
-    """Every numeric statistic that scipy or numpy has is the same to nine digits."""
+@pytest.mark.parametrize("name", SCIPY_STATISTICS)
+def test_a_statistic_equals_scipys(name: str, seed: int) -> None:
+    """Numeric statistics that scipy or numpy has agree within 1e-9."""
     current, reference = samples(seed)
-    if name == "cramer_von_mises":  # scipy gives each of equal values a place of its own
+    if name == "cramer_von_mises":  # scipy ranks equal values one after the other
         current, reference = untied(current), untied(reference)
-    assert SCIPYS[name](current, reference) == pytest.approx(
+    assert SCIPY_STATISTICS[name](current, reference) == pytest.approx(
         value(name, current, reference), rel=TOLERANCE, abs=TOLERANCE
     )
 
@@ -86,15 +86,15 @@ def test_a_statistic_is_scipys(name: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.filterwarnings("ignore:p-value")
 @pytest.mark.filterwarnings("ignore:Parameter `variant`")
-def test_anderson_darling_is_scipys(seed: int) -> None:
-    """The standardised midrank statistic is the same as scipy's, with and without ties."""
+def test_anderson_darling_equals_scipys(seed: int) -> None:
+    """The standardized midrank statistic agrees with and without ties."""
     current, reference = samples(seed)
     expected = stats.anderson_ksamp([current, reference]).statistic
     assert expected == pytest.approx(value("anderson_darling", current, reference), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_p_values_are_scipys(seed: int) -> None:
+def test_p_values_equal_scipys(seed: int) -> None:
     """Asymptotic p-values agree; scipy stops its Cramér-von Mises series at terms of 1e-7."""
     current, reference = samples(seed)
     m, n = len(current), len(reference)
@@ -110,7 +110,7 @@ def test_p_values_are_scipys(seed: int) -> None:
 
 
 def tables(seed: int) -> tuple[Counts, NDArray[np.int64]]:
-    """Give category counts of two samples, some empty in one of them."""
+    """Return the category counts of two samples, some of which are zero."""
     rng = np.random.default_rng(seed)
     table = rng.integers(0, 40, (2, rng.integers(2, 9)))
     table[:, 0] += 1
@@ -121,8 +121,8 @@ def tables(seed: int) -> tuple[Counts, NDArray[np.int64]]:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(("name", "power"), [("chi_square", 1.0), ("g_test", 0.0)])
-def test_homogeneity_is_scipys(name: str, power: float, seed: int) -> None:
-    """Pearson's and the likelihood-ratio test of a contingency table, with their p-values."""
+def test_homogeneity_tests_equal_scipys(name: str, power: float, seed: int) -> None:
+    """Pearson's and the likelihood-ratio test of a contingency table agree, with their p-values."""
     counts, table = tables(seed)
     expected = stats.chi2_contingency(table, correction=False, lambda_=power)
     statistic = float(COUNTS[name](counts)[0])
@@ -131,8 +131,8 @@ def test_homogeneity_is_scipys(name: str, power: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_distances_of_shares_are_the_textbooks(seed: int) -> None:
-    """Jensen-Shannon is scipy's to base 2; the others are their definitions."""
+def test_distances_of_shares_match_their_definitions(seed: int) -> None:
+    """Jensen-Shannon equals scipy's with base 2, and the others equal their formulas."""
     counts, table = tables(seed)
     current, reference = (row / row.sum() for row in table)
     expected = {
@@ -144,23 +144,23 @@ def test_distances_of_shares_are_the_textbooks(seed: int) -> None:
     assert {name: pytest.approx(each, abs=TOLERANCE) for name, each in expected.items()} == found
 
 
-def test_psi_is_the_sum_over_shares_and_an_empty_bin_counts_a_ten_thousandth() -> None:
-    """Population stability index, worked by hand."""
+def test_psi_counts_an_empty_bin_as_a_ten_thousandth() -> None:
+    """The population stability index equals a calculation by hand."""
     counts = Counts(np.array([[50.0, 50.0, 0.0]]), np.array([25.0, 50.0, 25.0]))
     expected = (0.5 - 0.25) * np.log(2) + (1e-4 - 0.25) * np.log(1e-4 / 0.25)
     assert expected == pytest.approx(float(COUNTS["psi"](counts)[0]))
 
 
 def test_numeric_bins_are_deciles_of_the_reference() -> None:
-    """Ten bins of equal share, upper edge included."""
-    held = rows(np.arange(1.0, 101.0), np.arange(1.0, 101.0))
-    assert held.counts.reference.tolist() == [10.0] * 10
-    assert held.counts.reference.tolist() == held.counts.current[0].tolist()
+    """The ten bins have equal shares and include their upper edge."""
+    compared = rows(np.arange(1.0, 101.0), np.arange(1.0, 101.0))
+    assert compared.counts.reference.tolist() == [10.0] * 10
+    assert compared.counts.reference.tolist() == compared.counts.current[0].tolist()
 
 
 @pytest.mark.parametrize("moved", [-1.0, 1.0])
-def test_a_value_that_fills_bins_has_one_of_its_own(moved: float) -> None:
-    """Whoever leaves a constant, to either side, is seen."""
+def test_a_frequent_value_has_its_own_bin(moved: float) -> None:
+    """A shift away from a constant is detected in both directions."""
     reference = np.full(50, 7.0)
     assert value("hellinger", reference + moved, reference) == 1.0
     assert value("hellinger", reference, reference) == 0.0
@@ -168,8 +168,8 @@ def test_a_value_that_fills_bins_has_one_of_its_own(moved: float) -> None:
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
 @pytest.mark.parametrize("n", [LONG, 2 * BLOCK + 17])
-def test_long_samples_are_binned_and_halved_without_a_sort_alike(n: int, kind: type) -> None:
-    """Counts between the edges and the median are those of the sorted sample, with ties and without."""
+def test_bins_and_median_of_long_samples_need_no_sort(n: int, kind: type) -> None:
+    """Counts and median equal those of the sorted sample, with and without ties."""
     rng = np.random.default_rng(n)
     for scale in (1.0, 20.0):
         given: NDArray[Any] = (rng.normal(size=n) * scale).astype(kind)
@@ -179,16 +179,16 @@ def test_long_samples_are_binned_and_halved_without_a_sort_alike(n: int, kind: t
         assert unsorted.median[0] == ordered.median[0] == np.median(given.astype(np.float64))
 
 
-def test_roughness_is_the_growth_of_the_mean_step() -> None:
-    """In standard deviations of the reference; a smoother sample is not rough."""
+def test_mean_absolute_difference_is_the_growth_of_the_mean_step() -> None:
+    """It is in standard deviations of the reference, and zero for a smoother sample."""
     reference = np.array([0.0, 2.0, 2.0, 0.0, 0.0, 2.0])  # mean step 6/5, sd 1
     assert pytest.approx(4 - 1.2) == value("mean_absolute_difference", np.array([0.0, 4.0, 0.0]), reference)
     assert value("mean_absolute_difference", np.array([1.0, 1.0, 1.0]), reference) == 0.0
 
 
 @pytest.mark.parametrize("name", sorted(NUMERIC))
-def test_windows_of_the_reference_are_rows_like_any_other(name: str) -> None:
-    """Known ranks give the same numbers as a search, also among ties."""
+def test_windows_of_the_reference_equal_separate_samples(name: str) -> None:
+    """Known ranks give the same statistics as a search, even with ties."""
     values = np.random.default_rng(1).normal(size=200).round(1)
     baseline = Baseline(values)
     positions = np.array([0, 40, 111])[:, None] + np.arange(37)
@@ -198,8 +198,8 @@ def test_windows_of_the_reference_are_rows_like_any_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NUMERIC))
-def test_a_constant_reference_is_left_by_any_other_value(name: str) -> None:
-    """The same constant is no distance, whatever the rounding of its mean; another one is."""
+def test_another_constant_differs_from_a_constant_reference(name: str) -> None:
+    """The same constant has distance zero despite the rounding of its mean."""
     reference = np.full(1000, 0.1)
     same, other = value(name, np.full(300, 0.1), reference), value(name, np.full(300, 0.2), reference)
     blind = {"scale_shift", "levene", "mean_absolute_difference"}  # two constants have one scale
@@ -210,8 +210,8 @@ def test_a_constant_reference_is_left_by_any_other_value(name: str) -> None:
     assert (name in blind) == (other <= 1e-12)
 
 
-def test_a_single_value_has_neither_scale_nor_steps() -> None:
-    """What is not defined is NaN, for the caller to say so."""
+def test_a_single_value_has_no_scale_and_no_differences() -> None:
+    """Undefined statistics are NaN, so that callers can report them."""
     current, reference = np.array([1.0]), np.arange(10.0)
     found = {name: value(name, current, reference) for name in NUMERIC}
     assert {"scale_shift", "mean_absolute_difference"} == {
@@ -219,7 +219,7 @@ def test_a_single_value_has_neither_scale_nor_steps() -> None:
     }
 
 
-def test_the_kolmogorov_distribution_is_the_limit_of_the_exact_one() -> None:
-    """Ours is scipy's to the last digits, on both sides of where one series takes over from the other."""
+def test_the_kolmogorov_distribution_equals_scipys() -> None:
+    """It agrees on both sides of the point where the other series is used."""
     for x in np.concatenate((np.linspace(0.0, 3.0, 3001), np.linspace(3.0, 12.0, 100))):
         assert special.kolmogorov(x) == pytest.approx(kolmogorov(float(x)), rel=1e-12, abs=1e-14)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from poet_runtime.drift.comparison import compare
-from poet_runtime.drift.criteria import below
 from poet_runtime.drift.reference import Reference
 from poet_runtime.drift.table import detect_drift_table
 from poet_runtime.errors import SampleError
@@ -23,11 +22,11 @@ NOW = {"age": [9.0, 9.5, 8.0] * 20, "land": ["a", "b", "b"] * 20}
 def detect(current: Any, reference: Any, **arguments: Any) -> DriftResult:
     """Detect drift as a generated policy does."""
     samples = compare(current, reference, **arguments)
-    if samples.reason:
-        return samples.undecided()
+    if not samples.comparable:
+        return samples.not_compared()
     if samples.is_categorical:
-        return samples.decide("categorical", below("chi_square", "raw", "p_value", 0.05))
-    return samples.decide("numeric", below("ks", "raw", "p_value", 0.05))
+        return samples.result(samples.p_value("chi_square") < 0.05, rule="categorical")
+    return samples.result(samples.p_value("ks") < 0.05, rule="numeric")
 
 
 @pytest.mark.parametrize("table", [dict, pd.DataFrame, pl.DataFrame, pa.table])

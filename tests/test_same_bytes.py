@@ -1,4 +1,4 @@
-"""The same decisions give the same bytes for every Python, hash seed, locale, time zone and folder."""
+"""Tests that equal decisions give equal bytes for every Python, hash seed, locale, time zone and folder."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def digest(python: str, folder: Path, **environment: str) -> str:
 
 
 def test_the_environment_does_not_change_the_bytes(tmp_path: Path) -> None:
-    """Hash seed, locale, time zone, folder."""
+    """The environments differ in hash seed, locale, time zone and folder."""
     here = digest(sys.executable, ROOT, PYTHONHASHSEED="0")
     for seed in ("1", "4711", "random"):
         assert digest(sys.executable, tmp_path, PYTHONHASHSEED=seed) == here

@@ -1,4 +1,4 @@
-"""What docs/serve.md says, run as a reader would run it."""
+"""Tests that run the examples of docs/serve.md."""
 
 import os
 import re
@@ -20,7 +20,7 @@ PORTS = ("8484", "8485")
 
 
 def free_ports() -> dict[str, str]:
-    """Find a free port for each that the page names."""
+    """Return a free port for each port on the page."""
     sockets = [socket.socket() for _ in PORTS]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
@@ -31,8 +31,8 @@ def free_ports() -> dict[str, str]:
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl")
-def test_the_walk_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    """Commands in their order, in one shell, which ends the servers that it started."""
+def test_the_commands_run_from_top_to_bottom(tmp_path: Path) -> None:
+    """They run in one shell, which ends the servers that they started."""
     first_workspace(tmp_path / "shop")
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     script = "\n".join(re.sub(r"^[$>] ", "", block, flags=re.MULTILINE) for block in blocks)
@@ -50,8 +50,8 @@ def test_the_walk_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert sources == ["user/ana", "monitor/shop/eu", "webhook/ci"]
 
 
-def test_the_pictures_of_the_page_are_there() -> None:
-    """And small enough for a repository."""
+def test_the_images_of_the_page_exist() -> None:
+    """They are small enough for a repository."""
     pictures = [ROOT / "docs" / name for name in re.findall(r"\]\((images/[^)]+)\)", PAGE)]
     assert pictures
     assert max(picture.stat().st_size for picture in pictures) < 150_000

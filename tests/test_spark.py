@@ -1,4 +1,4 @@
-"""Spark as an engine, and policies on Spark data: the results are the same as without Spark."""
+"""Tests of Spark as an engine and of policies on Spark data: the results equal those without Spark."""
 
 import os
 import re
@@ -36,7 +36,7 @@ CHANCE = np.random.default_rng(0)
 
 
 def test_an_unreachable_cluster_is_an_error(tmp_path: Path) -> None:
-    """It has a next step in addition to Java's message. This test runs before a session exists."""
+    """The error adds a next step to Java's message. This test must run before a session exists."""
     summaries_of(tmp_path, random_log(1)[:5])
     with (
         pytest.raises(SummaryError, match=r"Spark does not start at 'nowhere://x'.*\[engine\] in poet.toml"),
@@ -83,13 +83,13 @@ def test_a_plan_by_spark_equals_the_plan_by_duckdb(tmp_path: Path) -> None:
     shop = first_workspace(tmp_path / "shop")
     with Workspace.open(shop) as workspace:
         workspace.log.append(scenario.events(), durable=True)
-    said = [
+    results = [
         CliRunner().invoke(app, ["--workspace", str(shop), "plan", "--format", "json", "--engine", engine])
         for engine in ("duckdb", "spark")
     ]
-    assert [each.exit_code for each in said] == [0, 0]
-    assert said[0].output == said[1].output
-    assert "wasserstein" in said[0].output
+    assert [each.exit_code for each in results] == [0, 0]
+    assert results[0].output == results[1].output
+    assert "wasserstein" in results[0].output
 
 
 def shop_table(session: Any) -> tuple[Any, dict[str, dict[str, Any]], dict[str, Any]]:
@@ -134,17 +134,17 @@ def test_each_group_is_answered_as_without_spark(session: Any, tmp_path: Path) -
         assert found["tuesday", "age"]["drifted"]
         cited = record(workspace, answers, by=["day"])
         workspace.flush()
-        told: dict[str, Any] = {each.event.id: each.event.data for each in workspace.log.read()}
+        logged: dict[str, Any] = {each.event.id: each.event.data for each in workspace.log.read()}
     assert len(cited) == len(found)
     for (day, name), result in cited.items():
-        recorded = told[result.execution_id]
+        recorded = logged[result.execution_id]
         assert (recorded.feature, recorded.drifted) == (name, found[day, name]["drifted"])
         assert recorded.profile.n_reference == 4000
         assert "wasserstein/raw" in recorded.scores or name == "plan"
 
 
 def test_a_whole_table_is_one_group(session: Any, tmp_path: Path) -> None:
-    """It needs no group names. A feature of the reference that the table lacks is an error."""
+    """No group names are needed. A feature of the reference that the table lacks is an error."""
     frame, _, before = shop_table(session)
     numbers = {name: before[name] for name in ("age", "spend")}
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:
@@ -184,7 +184,7 @@ def test_sketches_of_spark_bound_the_distances(session: Any) -> None:
 def test_the_code_of_the_page_runs(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its Python blocks run in order in a workspace, and its poet.toml table is valid."""
+    """The Python blocks run in order in a workspace, and the poet.toml table is valid."""
     shop = first_workspace(tmp_path / "shop")
     monkeypatch.chdir(shop)
     blocks = re.findall(r"^```(python|toml)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The commands and the code of docs/stores.md run as printed."""
+"""Tests that run the commands and the code of docs/stores.md."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     first_workspace(tmp_path / "checkout", threshold=3)
     filled_log(tmp_path / "checkout" / "feedback_log", [validation(7)]).close()
-    said = ""
+    output = ""
     for language, block in re.findall(r"^```(console|python)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
         if language == "console":
             script = "\n".join(line.removeprefix("$ ") for line in block.splitlines())
@@ -35,8 +35,8 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
             run = [sys.executable, "-W", "error", "-c", block]
         ended = subprocess.run(run, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, f"{block}\n{ended.stderr}"
-        said = ended.stdout
-    assert said.endswith(" drift.validation |      4\n\n")
+        output = ended.stdout
+    assert output.endswith(" drift.validation |      4\n\n")
     assert (tmp_path / "checkout" / "feedback_log" / "learned.json").exists()
     with open_log("postgresql:///feedback") as log:
         sources = sorted(stored.event.source for stored in log.read())

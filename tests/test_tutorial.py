@@ -1,4 +1,4 @@
-"""docs/tutorial.md, typed from top to bottom: every command runs and prints what the page shows."""
+"""Tests that every command of docs/tutorial.md runs and prints what the page shows."""
 
 import os
 import re
@@ -11,8 +11,8 @@ ANYTHING = "…"
 MINUTES = 10
 
 
-def test_a_new_user_gets_what_the_page_shows(tmp_path: Path) -> None:
-    """In an empty folder, with nothing but the commands and the file of the page."""
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """The folder is empty, and only the commands and the file of the page are used."""
     (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     folder, false = tmp_path, list[int]()
@@ -44,6 +44,6 @@ def test_a_new_user_gets_what_the_page_shows(tmp_path: Path) -> None:
 
 
 def as_pattern(shown: str) -> str:
-    """Give what fits an output as the page shows it: audits are drawn by chance, so numbers may differ."""
+    """Return a pattern for an output; random audits may change its numbers."""
     escaped = ".*".join(map(re.escape, shown.strip().split(ANYTHING)))
     return re.sub(r"(?<![\w.])\d+(?:\\\.\d+)?", r"[-\\d.e+]+", escaped)

@@ -59,113 +59,135 @@ TRUSTS = f"""\
 BAD = {
     "answers with a float": (
         "calculate_adaptive_window",
-        "return max(",
-        "return 1.0 * max(",
-        "gives a positive",
+        "return min(",
+        "return 1.0 * min(",
+        "returns a positive integer",
     ),
     "forgets the cap": (
         "calculate_adaptive_window",
-        "min(window, CAP)",
+        "min(max(window, MINIMUM), CAP)",
         "window * 10**4",
-        "gives a positive",
+        "returns a positive integer",
     ),
     "shrinks with stability": (
         "calculate_adaptive_window",
-        "    # bounds",
-        '    if stability_requirement == "critical":\n        window = 200\n    # bounds',
-        "grows with",
+        "    return min(",
+        '    if stability_requirement == "critical":\n        window = 200\n    return min(',
+        "never shrinks for a stricter",
     ),
     "keeps state between calls": (
         "calculate_adaptive_window",
-        "    # bounds",
-        "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    # bounds",
-        "answers the same",
+        "    return min(",
+        "    SEEN.append(feature_name)\n    window = window + len(SEEN)\n    return min(",
+        "is deterministic",
     ),
-    "drifts from itself": ("detect_drift", "    # numeric\n", "    import dataclasses\n    # numeric\n", ""),
+    "drifts from itself": (
+        "detect_drift",
+        'rule="numeric",\n    )',
+        (
+            'rule="numeric",\n    ) if current is not reference else DriftResult(\n'
+            '        drifted=True, score=2.0, threshold=1.0, test="x"\n    )'
+        ),
+        "never drifts on identical",
+    ),
     "says no drift of missing data": (
         "detect_drift",
-        "return samples.undecided()",
+        "return samples.not_compared()",
         'return DriftResult(drifted=False, score=0.0, threshold=1.0, test="none")',
         "reports missing data",
     ),
     "raises on empty data": (
         "detect_drift",
-        "    if samples.reason:",
+        "    if not samples.comparable:",
         "    if current[0] is samples.reason:",
-        "says what it decides by",
+        "reports the deciding statistic",
     ),
     "ignores its own threshold": (
         "detect_drift",
-        'return samples.decide(\n        "numeric"',
-        ALWAYS + 'return samples.decide(\n        "numeric"',
-        "says what it decides by",
+        '    return samples.result(\n        samples.ratio("wasserstein"',
+        "    " + ALWAYS + 'return samples.result(\n        samples.ratio("wasserstein"',
+        "reports the deciding statistic",
     ),
-    "drops an alert": ("generate_alerts", "l(waiting,", "l(waiting[1:],", "loses no drifted"),
+    "drops an alert": (
+        "generate_alerts",
+        "plan_alerts(drift_results,",
+        "plan_alerts(tuple(drift_results)[1:],",
+        "includes every drifted",
+    ),
     "alerts twice": (
         "generate_alerts",
-        "individual(waiting,",
-        "individual((*waiting, *waiting),",
-        "loses no drifted",
+        "plan_alerts(drift_results,",
+        "plan_alerts((*drift_results, *drift_results),",
+        "includes every drifted",
     ),
     "depends on the order": (
         "generate_alerts",
-        "drifted(drift_results)",
-        "tuple(each for each in drift_results if each in drifted(drift_results))",
-        "forgets the order",
+        (
+            "plan = plan_alerts(drift_results, history=history, now=now, version=VERSION)\n"
+            '    return plan.alert_individually(rule="every-drift")'
+        ),
+        (
+            "import dataclasses\n    results = tuple(drift_results)\n"
+            "    plan = plan_alerts(results, history=history, now=now, version=VERSION)\n"
+            '    decided = plan.alert_individually(rule="every-drift")\n'
+            "    alerts = sorted(decided.alerts, key=lambda each: results.index(each.members[0]))\n"
+            "    return dataclasses.replace(decided, alerts=tuple(alerts))"
+        ),
+        "ignores the order",
     ),
     "raises for a fault": (
         "monitor_with_recovery",
-        "return run.full()",
-        "return run.full() if not run.full().error else 1 / 0",
-        "never raises",
+        "return run.execute()",
+        "return run.execute() if not run.execute().error else 1 / 0",
+        "reports faults instead",
     ),
     "passes a failure for full": (
         "monitor_with_recovery",
-        "return run.full()",
-        'import dataclasses\n    return dataclasses.replace(run.full(), strategy="full")',
-        "never raises",
+        "return run.execute()",
+        'import dataclasses\n    return dataclasses.replace(run.execute(), strategy="full")',
+        "reports faults instead",
     ),
     "swallows the results": (
         "monitor_with_recovery",
-        "return run.full()",
-        "import dataclasses\n    return dataclasses.replace(run.full(), results=None)",
-        "hands over",
+        "return run.execute()",
+        "import dataclasses\n    return dataclasses.replace(run.execute(), results=None)",
+        "returns the results of the monitor",
     ),
     "is not finite": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = float('nan') * float(",
-        "stays near",
+        "return float(",
+        "return float('nan') * float(",
+        "stays within a factor of ten",
     ),
     "is out of range": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = 11.0 * float(",
-        "stays near",
+        "return float(",
+        "return 11.0 * float(",
+        "stays within a factor of ten",
     ),
     "prices the unknown": (
         "calculate_feature_importance",
-        "base = float(",
-        "base = 2.0 * float(",
-        "gives the base",
+        "return float(",
+        "return 2.0 * float(",
+        "returns the base for unknown",
     ),
     "neglects the critical": (
         "adaptive_monitoring_strategy",
-        "frequency=FREQUENCY",
+        'frequency="hourly"',
         'frequency="daily"',
-        "watches critical",
+        "monitors critical models",
     ),
     "rests after incidents": (
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
         RESTS + "    return MonitoringStrategy(",
-        "never watches less",
+        "never monitors less after",
     ),
     "trusts what it does not know": (
         "adaptive_monitoring_strategy",
         "    return MonitoringStrategy(",
         TRUSTS + "    return MonitoringStrategy(",
-        "takes the safer side",
+        "never monitors less when",
     ),
 }
 
@@ -177,7 +199,7 @@ def test_a_bad_module_is_rejected_by_the_right_gate(tmp_path: Path, fault: str) 
     name, old, new, gate = BAD[fault]
     source = source_of(name)
     assert old in source, f"the fault {fault!r} no longer fits the template"
-    bad = source.replace(old, new).replace("VERSION = 1\n", "VERSION = 1\nSEEN = []\n")
+    bad = source.replace(old, new).replace("VERSION: Final = 1\n", "VERSION: Final = 1\nSEEN = []\n")
     assert failed_gate(report_on(tmp_path, name, bad)).startswith(gate)
 
 
@@ -194,7 +216,7 @@ def test_a_bad_module_is_rejected_by_the_right_gate(tmp_path: Path, fault: str) 
 def test_forbidden_operations_are_reported(tmp_path: Path, harm: str, tried: str) -> None:
     """They are reported even if the candidate catches the error."""
     bad = source_of("calculate_adaptive_window").replace(
-        "    # bounds", f"    try:\n        {harm}\n    except Exception:\n        pass\n    # bounds"
+        "    return min(", f"    try:\n        {harm}\n    except Exception:\n        pass\n    return min("
     )
     report = report_on(tmp_path, "calculate_adaptive_window", bad)
     assert failed_gate(report) == "sandbox"
@@ -204,7 +226,9 @@ def test_forbidden_operations_are_reported(tmp_path: Path, harm: str, tried: str
 
 def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
     """The wall-clock limit ends the process and its children."""
-    bad = source_of("calculate_adaptive_window").replace("    # bounds", "    while True: pass\n    # bounds")
+    bad = source_of("calculate_adaptive_window").replace(
+        "    return min(", "    while True: pass\n    return min("
+    )
     report = report_on(tmp_path, "calculate_adaptive_window", bad, wall_s=6.0)
     assert report.gates[-1].counterexample == "did not finish within 6 s"
 
@@ -212,7 +236,7 @@ def test_an_endless_loop_is_ended(tmp_path: Path) -> None:
 def test_excessive_memory_use_is_a_failure(tmp_path: Path) -> None:
     """A candidate that allocates all memory fails and does not crash the caller."""
     bad = source_of("calculate_adaptive_window").replace(
-        "    # bounds", "    hoard = bytearray(40 << 30)\n    # bounds"
+        "    return min(", "    hoard = bytearray(40 << 30)\n    return min("
     )
     report = report_on(tmp_path, "calculate_adaptive_window", bad)
     assert "MemoryError" in report.gates[-1].counterexample
@@ -226,14 +250,14 @@ def test_an_invalid_module_never_passes(tmp_path: Path, source: str) -> None:
 
 def test_output_of_a_candidate_is_not_a_result(tmp_path: Path) -> None:
     """The result does not use standard output."""
-    lie = source_of("generate_alerts").replace("VERSION = 1", "VERSION = 1\nprint('[]')")
+    lie = source_of("generate_alerts").replace("VERSION: Final = 1", "VERSION: Final = 1\nprint('[]')")
     assert report_on(tmp_path, "generate_alerts", lie).passed
 
 
 def test_a_threshold_off_by_one_ulp_is_found_by_the_boundary_table(tmp_path: Path) -> None:
     """The decisions predict the answer at every constant; only the table distinguishes > and >=."""
     rendered = render(policy("detect_drift").version_1("ks"))
-    bent = rendered.source.replace("P_BELOW = 0.05", "P_BELOW = 0.05000000000000001", 1)
+    bent = rendered.source.replace("KS_P: Final = 0.05", "KS_P: Final = 0.05000000000000001", 1)
     assert bent != rendered.source
     module = RenderedModule(rendered.decisions, bent, rendered.shape, rendered.template_sha256)
     with pytest.raises(ContractBrokenError, match="boundary table"):

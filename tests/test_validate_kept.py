@@ -1,8 +1,10 @@
 """Counterexamples are stored, and replayed first on later candidates."""
 
 import re
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from poet.build.counterexamples import Counterexample, load, save
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("_forked")
 
 WINDOW = "calculate_adaptive_window"
 SOURCE = render(policy(WINDOW).version_1("")).source
-BROKEN = SOURCE.replace("    # bounds", "    if data_velocity > 73512.0:\n        return -1\n    # bounds")
+BROKEN = SOURCE.replace("    return ", "    if data_velocity > 73512.0:\n        return -1\n    return ")
 
 
 def report_on(tmp_path: Path, source: str, *, effort: int = 50) -> ValidationReport:
@@ -30,10 +32,22 @@ def report_on(tmp_path: Path, source: str, *, effort: int = 50) -> ValidationRep
 def test_a_counterexample_is_replayed_before_the_contract(tmp_path: Path) -> None:
     """With one example per property, the contract alone would not find it."""
     first = report_on(tmp_path, BROKEN)
-    assert first.gates[-1].name == "gives a positive whole number"
+    assert first.gates[-1].name == "returns a positive integer"
     again = report_on(tmp_path, BROKEN, effort=1)
-    assert [gate.name for gate in again.gates] == ["import", "signature", "kept counterexamples"]
+    assert [gate.name for gate in again.gates] == ["import", "signature", "stored counterexamples"]
     assert "velocity=73512.0" in again.gates[-1].counterexample
+
+
+def test_a_counterexample_under_a_former_property_name_is_replayed(tmp_path: Path) -> None:
+    """Renaming a property loses no stored counterexample."""
+    report_on(tmp_path, BROKEN)
+    (found,) = load(tmp_path / "kept", WINDOW)
+    former = msgspec.structs.replace(found, gate="gives_a_positive_whole_number")
+    shutil.rmtree(tmp_path / "kept")
+    save(tmp_path / "kept", (former,))
+    last = report_on(tmp_path, BROKEN, effort=1).gates[-1]
+    assert last.name == "stored counterexamples"
+    assert last.counterexample.startswith("returns a positive integer: ")
 
 
 def test_a_correct_candidate_passes_stored_counterexamples(tmp_path: Path) -> None:
@@ -41,7 +55,7 @@ def test_a_correct_candidate_passes_stored_counterexamples(tmp_path: Path) -> No
     report_on(tmp_path, BROKEN)
     report = report_on(tmp_path, SOURCE, effort=5)
     assert report.passed
-    assert [gate.examples for gate in report.gates if gate.name == "kept counterexamples"] == [1]
+    assert [gate.examples for gate in report.gates if gate.name == "stored counterexamples"] == [1]
 
 
 def test_a_counterexample_is_stored_once(tmp_path: Path) -> None:
@@ -69,14 +83,14 @@ def test_a_damaged_counterexample_is_set_aside_and_the_compile_goes_on(
     report_on(tmp_path, BROKEN)
     folder = tmp_path / "kept" / WINDOW
     (folder / "x.json").write_bytes(content)
-    assert report_on(tmp_path, BROKEN, effort=1).gates[-1].name == "kept counterexamples"
+    assert report_on(tmp_path, BROKEN, effort=1).gates[-1].name == "stored counterexamples"
     (message,) = [record.getMessage() for record in caplog.records if record.name == "poet.build"]
     assert re.search(r"x\.json is not a counterexample \(.+\); .*it is now .*x\.json\.damaged", message)
     assert (folder / "x.json.damaged").read_bytes() == content
     caplog.clear()
-    assert [gate.examples for gate in report_on(tmp_path, SOURCE, effort=1).gates if "kept" in gate.name] == [
-        1
-    ]
+    assert [
+        gate.examples for gate in report_on(tmp_path, SOURCE, effort=1).gates if "stored" in gate.name
+    ] == [1]
     assert caplog.records == []
 
 

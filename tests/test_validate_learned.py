@@ -18,39 +18,55 @@ IMPORTANCE, ALERTS, STRATEGY = (
     "generate_alerts",
     "adaptive_monitoring_strategy",
 )
+EVERY = 'return plan.alert_individually(rule="every-drift")'
+DECIDED = f"{EVERY.replace('return', 'decided =')}\n    return AlertPlan(policy_version=VERSION, "
+SUPPRESSED = "suppressed=decided.suppressed, thresholds=decided.thresholds, "
+LOST_HOLDOUT = f"{DECIDED}{SUPPRESSED}alerts=tuple(a for a in decided.alerts if not a.is_holdout))"
+LOST_ALERTS = f"{DECIDED}{SUPPRESSED}alerts=tuple(a for a in decided.alerts if a.is_summary))"
+LOST_SUPPRESSIONS = f"{DECIDED}alerts=decided.alerts, thresholds=decided.thresholds)"
+NO_TIME = (
+    f"{DECIDED}{SUPPRESSED}alerts=tuple("
+    "Alert(members=a.members, severity=a.severity, group=a.group, rule=a.rule, "
+    "is_summary=a.is_summary, is_holdout=a.is_holdout) for a in decided.alerts))"
+)
 FAULTS = {
-    "multiplies the wrong features": (IMPORTANCE, "feature_name in NEVER", "feature_name not in NEVER"),
-    "forgets the season": (IMPORTANCE, ' and field(context, "time_of_year") == ', " and "),
-    "forgets the company": (IMPORTANCE, " and PRICE_WITH_DAY_OF_WEEK_OTHER in company", ""),
-    "uses or instead of and": (IMPORTANCE, "_FEATURE and PRICE", "_FEATURE or PRICE"),
-    "adds instead of multiplying": (IMPORTANCE, "importance * PRICE", "importance + PRICE"),
+    "multiplies the wrong features": (IMPORTANCE, 'feature_name == "user', 'feature_name != "user'),
+    "forgets the season": (IMPORTANCE, ' and get(context, "time_of_year") == "black_friday"', ""),
+    "forgets the company": (IMPORTANCE, ' and "day_of_week" in other_features', ""),
+    "uses or instead of and": (IMPORTANCE, '"price" and "day', '"price" or "day'),
+    "adds instead of multiplying": (IMPORTANCE, "importance *= PRICE", "importance += PRICE"),
     "has a narrower lower limit": (IMPORTANCE, "max(importance, 0.1 * base)", "max(importance, 0.2 * base)"),
     "has a narrower upper limit": (IMPORTANCE, "10.0 * base)", "4.0 * base)"),
-    "reads another field": (IMPORTANCE, 'field(context, "time_of_year")', 'field(context, "season")'),
+    "reads another field": (IMPORTANCE, 'get(context, "time_of_year")', 'get(context, "season")'),
     "returns an integer": (IMPORTANCE, "return min(", "return int(min("),
-    "includes the end of a suppression": (ALERTS, "moment < USELESS", "moment <= USELESS"),
-    "never ends a suppression": (ALERTS, "moment < USELESS_LATENCY_P50_UNTIL", "moment < 1e300"),
-    "suppresses without a time": (ALERTS, "if moment is not None and", "if moment is None or"),
-    "has no holdout": (ALERTS, "holdout(taken, USELESS_LATENCY_P50_HOLDOUT)", "holdout(taken, 0.0)"),
-    "loses the holdout": (ALERTS, "alerts.extend(individual(asked,", "alerts.extend(individual((),"),
-    "loses suppressions": (ALERTS, 'suppressed.extend(held(taken, "cool-down"))', "suppressed.extend([])"),
-    "names another rule": (ALERTS, 'held(taken, "cool-down")', 'held(taken, "cool")'),
-    "raises thresholds too far": (ALERTS, "s(waiting, recent, COOL_DOWN_FACTOR,", "s(waiting, recent, 9.0,"),
-    "cools down for too long": (ALERTS, "moment, COOL_DOWN_SECONDS)", "moment, 1e9)"),
-    "uses > instead of >= for a batch": (ALERTS, "len(waiting) >= BATCH", "len(waiting) > BATCH"),
-    "repeats the members of a summary": (ALERTS, "        waiting = others\n", ""),
-    "loses the other results": (ALERTS, "        waiting = others\n", "        waiting = ()\n"),
-    "never reopens a summary": (ALERTS, "or (members and is_reopened)", "or (members and False)"),
-    "suppresses severe results": (ALERTS, "=COOL_DOWN_SEVERITY_BELOW", '="critical"'),
-    "forgets the time of an alert": (ALERTS, 'rule="batch", now=moment', 'rule="batch", now=None'),
+    "ends a suppression late": (ALERTS, "datetime(2024, 4, 15, tz", "datetime(2024, 4, 15, 0, 0, 1, tz"),
+    "never ends a suppression": (ALERTS, "is_before(USELESS_LATENCY_P50_UNTIL)", "is_before(1e300)"),
+    "suppresses without a time": (ALERTS, "history=history, now=now", "history=history, now=now or 0.0"),
+    "has no holdout": (ALERTS, "holdout=USELESS_LATENCY_P50_HOLDOUT", "holdout=0.0"),
+    "loses the holdout": (ALERTS, EVERY, LOST_HOLDOUT),
+    "loses suppressions": (ALERTS, EVERY, LOST_SUPPRESSIONS),
+    "names another rule": (ALERTS, 'rule="cool-down"', 'rule="cool"'),
+    "raises thresholds too far": (ALERTS, "factor=COOL_DOWN_FACTOR", "factor=9.0"),
+    "cools down for too long": (ALERTS, "seconds=COOL_DOWN_SECONDS", "seconds=1e9"),
+    "uses > instead of >= for a batch": (ALERTS, "plan.n_remaining >= BATCH", "plan.n_remaining > BATCH"),
+    "repeats the members of a summary": (
+        ALERTS, "plan_alerts(drift_results", "plan_alerts((*drift_results,) * 2",
+    ),
+    "loses the other results": (ALERTS, EVERY, LOST_ALERTS),
+    "never reopens a summary": (ALERTS, 'plan.has_recent_summary("group-ad_spend")', "False"),
+    "cools down new members of a group": (
+        ALERTS, '"group-ad_spend": GROUP_AD_SPEND_FEATURES', '"group-ad_spend": frozenset()',
+    ),
+    "suppresses severe results": (ALERTS, 'severity_below="high"', 'severity_below="critical"'),
+    "forgets the time of an alert": (ALERTS, EVERY, NO_TIME),
     "includes the drift rate": (STRATEGY, "< QUIET_DRIFT_RATE_BELOW", "<= QUIET_DRIFT_RATE_BELOW"),
-    "monitors critical models less": (STRATEGY, ' and impact in ("none", "low", "medium")', ""),
+    "monitors critical models less": (STRATEGY, ' and impact in {"none", "low", "medium"}', ""),
     "trusts a missing impact": (STRATEGY, '"business_impact", "critical")', '"business_impact", "low")'),
-    "monitors critical models hourly": (STRATEGY, "frequency=THOROUGH_FREQUENCY", "frequency=FREQUENCY"),
-    "tests a critical model once": (STRATEGY, "tests=THOROUGH_TESTS", "tests=TESTS"),
+    "monitors critical models hourly": (STRATEGY, 'frequency="real_time"', 'frequency="hourly"'),
+    "tests a critical model once": (STRATEGY, 'tests="multiple"', 'tests="single"'),
     "forgets incidents": (STRATEGY, "if has_recent_incident(", "if not has_recent_incident("),
-    "keeps one feature too few": (STRATEGY, "QUIET_FEATURES, QUIET_TOP)", "QUIET_FEATURES, QUIET_TOP - 1)"),
-    "keeps any features": (STRATEGY, "QUIET_FEATURES, QUIET_TOP)", "frozenset(), QUIET_TOP)"),
+    "keeps one feature too few": (STRATEGY, "QUIET_TOP, ", "QUIET_TOP - 1, "),
+    "keeps any features": (STRATEGY, "first=QUIET_FEATURES", "first=frozenset()"),
     "gives no reason": (STRATEGY, 'reason="quiet"', 'reason=""'),
 }  # fmt: skip
 

@@ -18,7 +18,8 @@ SOURCE = render(policy(WINDOW).version_1("")).source
 def report_on(tmp_path: Path, at_import: str, *, limits: Limits | None = None) -> ValidationReport:
     """Validate version 1 of the window policy with these lines added."""
     path = tmp_path / "candidate.py"
-    path.write_text(SOURCE.replace("VERSION = 1\n", f"VERSION = 1\n{at_import}\n"), encoding="utf-8")
+    changed = SOURCE.replace("VERSION: Final = 1\n", f"VERSION: Final = 1\n{at_import}\n")
+    path.write_text(changed, encoding="utf-8")
     return validate_file(WINDOW, path, staging=tmp_path / "staging", effort=5, limits=limits)
 
 
@@ -80,7 +81,7 @@ def test_the_kernel_blocks_writes_without_the_hook(tmp_path: Path) -> None:
 def test_a_thread_left_behind_is_reported(tmp_path: Path) -> None:
     """The validator does not wait for the thread."""
     left = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()"
-    assert last_counterexample(report_on(tmp_path, left)) == "it tried: to leave a thread behind"
+    assert last_counterexample(report_on(tmp_path, left)) == "it tried: to leave a thread running"
 
 
 def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,11 +92,11 @@ def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_slow_call_is_reported_with_its_arguments(tmp_path: Path) -> None:
     """The limit of a call is far below the limit of the process."""
-    endless = SOURCE.replace("    # bounds", "    while data_velocity > 5000.0:\n        pass\n    # bounds")
+    endless = SOURCE.replace("    return ", "    while data_velocity > 5000.0:\n        pass\n    return ")
     path = tmp_path / "candidate.py"
     path.write_text(endless, encoding="utf-8")
     report = validate_file(WINDOW, path, staging=tmp_path / "staging", limits=Limits(call_cpu_s=0.5))
-    assert report.gates[-1].name == "gives a positive whole number"
+    assert report.gates[-1].name == "returns a positive integer"
     assert "used more than 0.5 s of CPU time" in last_counterexample(report)
     assert f"{WINDOW}('" in last_counterexample(report)
 

@@ -46,6 +46,27 @@ def test_every_mutant_compiles_and_differs() -> None:
         assert 1 <= each.line <= len(SOURCE.splitlines())
 
 
+UPDATES = """\
+def f(x):
+    if x > 2:
+        x *= 2
+    elif x > 1:
+        x -= 1
+    return x
+"""
+
+
+def test_updates_and_chains_have_mutants() -> None:
+    """An update gets another operator or is left out, and two branches of a chain are swapped."""
+    found = {each.what: each.source for each in mutants(UPDATES)}
+    assert "x /= 2" in found["MultiplyAssign becomes DivideAssign"]
+    assert "x += 1" in found["SubtractAssign becomes AddAssign"]
+    missing = [each.source for each in mutants(UPDATES) if each.what == "a statement is missing"]
+    assert {"x *= 2" in each for each in missing} == {"x -= 1" in each for each in missing} == {True, False}
+    swapped = "    if x > 1:\n        x -= 1\n    elif x > 2:\n        x *= 2\n"
+    assert swapped in found["two branches are swapped"]
+
+
 def test_without_gates_every_mutant_that_loads_survives() -> None:
     """Survivors are reported with their line and change."""
     found = mutants(SOURCE)
@@ -68,12 +89,12 @@ def test_a_mutant_that_passes_the_gates_is_compared() -> None:
 def test_a_survivor_fails_the_build(tmp_path: Path) -> None:
     """No gate notices a change in a branch without a decision, for names that are never tested."""
     good = check(render(policy(WINDOW).version_1("")))
-    hidden = "    # bounds\n    if len(feature_name) > 40:\n        window = window + 0\n"
-    source = good.rendered.source.replace("    # bounds\n", hidden)
+    hidden = "    if len(feature_name) > 40:\n        window = window + 0\n    return "
+    source = good.rendered.source.replace("    return ", hidden)
     bad = CheckedModule(dataclasses.replace(good.rendered, source=source), good.sha256)
     with pytest.raises(ContractBrokenError, match="'mutants'") as raised:
         validate(bad, staging=tmp_path, effort=25)
-    assert "would not be noticed" in str(raised.value)
+    assert "the contract accepts these mutants" in str(raised.value)
     assert raised.value.report.strength is not None
     assert raised.value.report.strength.survivors
 
@@ -119,9 +140,9 @@ def test_a_slow_candidate_is_refused_by_its_budget(tmp_path: Path) -> None:
     """The sandbox compares it with the active version."""
     good = check(render(policy("calculate_feature_importance").version_1("")))
     source = good.rendered.source
-    assert "    return base\n" in source
-    loops = "    for base in [base] * 4000:\n        for base in [base] * 4000:\n            pass\n"
-    slow = source.replace("    return base\n", f"{loops}    return base\n")
+    assert "    return float(" in source
+    loops = "    for _ in [0] * 4000:\n        for _ in [0] * 4000:\n            pass\n"
+    slow = source.replace("    return float(", f"{loops}    return float(")
     bad = CheckedModule(dataclasses.replace(good.rendered, source=slow), good.sha256)
     with pytest.raises(ContractBrokenError, match="'budget'"):
         validate(bad, staging=tmp_path, effort=1, champion=source)

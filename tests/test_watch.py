@@ -1,4 +1,4 @@
-"""`poet watch`: it compiles once after enough feedback and a pause, and survives errors."""
+"""Tests of `poet watch`: it compiles once after enough feedback and a pause, and survives errors."""
 
 import json
 import signal
@@ -121,8 +121,8 @@ def test_executions_and_alerts_do_not_count(watched: Watched) -> None:
     assert watched.compiled_at == []
 
 
-def test_once_checks_once(watched: Watched) -> None:
-    """It reports the count, and with enough feedback it compiles without waiting for a pause."""
+def test_the_option_once_checks_once(watched: Watched) -> None:
+    """The count is reported, and with enough feedback the compile does not wait for a pause."""
     watched.append(1, 2)
     watched.run(60.0, once=True)
     assert watched.messages == ["2 of 3 feedback events since the last compile: nothing to do"]
@@ -154,7 +154,7 @@ def test_a_refused_compile_waits_for_new_feedback(watched: Watched, failure: Exc
     assert str(failure) in " ".join(watched.messages)
 
 
-def test_once_raises_the_refusal(watched: Watched) -> None:
+def test_the_option_once_raises_the_refusal(watched: Watched) -> None:
     """The refusal is stored for other processes, which need not retry."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]
@@ -177,7 +177,7 @@ def test_a_compile_of_another_process_counts(watched: Watched) -> None:
 
 
 def test_a_second_watcher_names_the_first_and_waits(watched: Watched) -> None:
-    """It continues when the first one ends for any reason."""
+    """The second watcher continues when the first one ends for any reason."""
     watched.append(1, 2, 3)
     first = FileLock(watched.folder / WATCH_LOCK_FILE)
     assert first.try_acquire()
@@ -255,7 +255,7 @@ def test_the_command_prints_what_a_compile_prints(watched: Watched) -> None:
     assert ended.exit_code == 0
 
 
-def test_once_exits_with_1_if_the_compile_is_refused(watched: Watched) -> None:
+def test_the_option_once_exits_with_1_if_the_compile_is_refused(watched: Watched) -> None:
     """Wrong usage exits with status 2."""
     watched.append(1, 2, 3)
     watched.failures = [ValidationError("detect_drift broke its contract")]

@@ -1,4 +1,4 @@
-"""Who gets in, with which right, how often, from which page; and what every answer carries."""
+"""Tests of who may access the server: tokens, roles, sessions, rate limits and response headers."""
 
 import re
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ PAGES = [
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Served]:
-    """Serve a workspace."""
+    """Yield a client of a served workspace."""
     with served(tmp_path / "ws") as client:
         yield client
 
 
-def test_a_token_is_kept_as_a_digest_in_a_file_of_its_owner(tmp_path: Path) -> None:
-    """And it is found by nothing else."""
+def test_a_token_is_stored_as_a_digest_in_a_private_file(tmp_path: Path) -> None:
+    """Only the exact secret finds the token."""
     tokens = Tokens(tmp_path)
     secret, made = tokens.create("ana", "review", at="2026-01-01")
     assert tokens.path.stat().st_mode & 0o777 == 0o600
@@ -44,8 +44,8 @@ def test_a_token_is_kept_as_a_digest_in_a_file_of_its_owner(tmp_path: Path) -> N
         assert tokens.find(wrong) is None
 
 
-def test_tokens_are_named_once_and_revoked_by_name(tmp_path: Path) -> None:
-    """Wrong names, roles and files are told of."""
+def test_token_names_are_unique_and_tokens_are_revoked_by_name(tmp_path: Path) -> None:
+    """Invalid names, roles and token files raise an error."""
     tokens = Tokens(tmp_path)
     tokens.create("ana", "review", at="2026-01-01")
     for name, role in (("ana", "emit"), ("../ana", "emit"), ("", "emit"), ("bo", "root")):
@@ -59,8 +59,8 @@ def test_tokens_are_named_once_and_revoked_by_name(tmp_path: Path) -> None:
         tokens.all()
 
 
-def test_a_role_may_what_it_may_and_nothing_else(client: Served) -> None:
-    """Emitting, reading, deciding."""
+def test_a_role_has_only_its_own_permissions(client: Served) -> None:
+    """The roles emit, review and operate differ in what they may emit and read."""
     headers = {role: client.token(role, role) for role in ("emit", "review", "operate")}
     statuses = {
         role: (
@@ -73,8 +73,8 @@ def test_a_role_may_what_it_may_and_nothing_else(client: Served) -> None:
     assert statuses == {"emit": (200, 403, 403), "review": (403, 200, 200), "operate": (200, 200, 200)}
 
 
-def test_a_token_counts_until_it_is_revoked(client: Served) -> None:
-    """From the next request on; and with the last token gone nobody gets in."""
+def test_a_revoked_token_is_refused(client: Served) -> None:
+    """The next request fails, and revoking the last token does not open the server."""
     shown = client.token("ci", "emit")
     assert client.post("/v1/events", json=envelope(), headers=shown).status_code == 200
     assert client.post("/v1/events", json=envelope()).status_code == 401
@@ -84,8 +84,8 @@ def test_a_token_counts_until_it_is_revoked(client: Served) -> None:
     assert client.get("/", headers=PAGE).headers["location"] == "/login?next=%2F"
 
 
-def test_a_token_speaks_for_its_sources_alone(client: Served) -> None:
-    """With all that begins with them and a slash."""
+def test_a_token_emits_only_for_its_sources(client: Served) -> None:
+    """Its sources include every name that starts with one of them and a slash."""
     shown = client.token("shop", "emit", sources=("monitor/shop", "user/bo"))
     sources = {
         "monitor/shop": 200,
@@ -95,20 +95,24 @@ def test_a_token_speaks_for_its_sources_alone(client: Served) -> None:
         "monitor/shopping": 403,
     }
     for number, (source, status) in enumerate(sources.items()):
-        answered = client.post("/v1/events", json=envelope(number, source=source), headers=shown)
-        assert answered.status_code == status, answered.text
-    assert [event.source for event in client.held()] == ["monitor/shop", "monitor/shop/eu", "user/bo"]
+        response = client.post("/v1/events", json=envelope(number, source=source), headers=shown)
+        assert response.status_code == status, response.text
+    assert [event.source for event in client.logged_events()] == [
+        "monitor/shop",
+        "monitor/shop/eu",
+        "user/bo",
+    ]
 
 
 def test_a_browser_logs_in_and_out_with_a_token(client: Served) -> None:
-    """The cookie is no token, no script can read it, and no other site can make a browser send it."""
+    """The cookie does not contain the token, is hidden from scripts and is not sent by other sites."""
     shown = client.token("ana", "review")
     secret = shown["authorization"].removeprefix("Bearer ")
     wrong = client.post("/login", data={"token": "poet_00000000_" + "a" * 43, "next": "/log"})
     assert (wrong.status_code, client.get("/log", headers=PAGE).status_code) == (401, 303)
-    answered = client.post("/login", data={"token": secret, "next": "/log"})
-    cookie = answered.headers["set-cookie"]
-    assert answered.headers["location"] == "/log"
+    response = client.post("/login", data={"token": secret, "next": "/log"})
+    cookie = response.headers["set-cookie"]
+    assert response.headers["location"] == "/log"
     assert secret not in cookie
     assert {"HttpOnly", "SameSite=strict"} <= {part.strip() for part in cookie.split(";")}
     assert "ana · review" in client.get("/log", headers=PAGE).text
@@ -120,15 +124,15 @@ def test_a_browser_logs_in_and_out_with_a_token(client: Served) -> None:
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_a_login_leads_nowhere_else(client: Served, target: str) -> None:
-    """What is no path of ours becomes the overview."""
+def test_a_login_redirects_only_to_own_pages(client: Served, target: str) -> None:
+    """A target that is not a path of this server becomes the overview."""
     secret = client.token("ana", "review")["authorization"].removeprefix("Bearer ")
-    answered = client.post("/login", data={"token": secret, "next": target})
-    assert answered.headers["location"] == "/"
+    response = client.post("/login", data={"token": secret, "next": target})
+    assert response.headers["location"] == "/"
 
 
-def test_a_form_is_taken_from_its_own_page_alone(client: Served) -> None:
-    """With the session's token, from this origin, as a form."""
+def test_a_form_is_accepted_only_from_its_own_page(client: Served) -> None:
+    """It needs the session's form token, this origin and the content type of a form."""
     client.post("/v1/events", json=execution(1))
     token, answer = client.form_token(), {"label": "real"}
     assert token
@@ -143,40 +147,40 @@ def test_a_form_is_taken_from_its_own_page_alone(client: Served) -> None:
         assert client.post("/executions/1", data=data, headers=headers).status_code == 403
     json = client.post("/executions/1", json=answer | {"form_token": token})
     assert json.status_code == 415
-    assert len(client.held()) == 1
+    assert len(client.logged_events()) == 1
     good = client.post(
         "/executions/1", data=answer | {"form_token": token}, headers={"origin": "http://localhost"}
     )
-    assert (good.status_code, len(client.held())) == (303, 2)
+    assert (good.status_code, len(client.logged_events())) == (303, 2)
 
 
 def test_another_site_cannot_emit_through_a_browser_on_this_machine(client: Served) -> None:
-    """Without tokens, by its origin or by a name of its own that points here."""
+    """A server without tokens refuses foreign origins and foreign host names that resolve to it."""
     rebound = client.post("/v1/events", json=envelope(), headers={"host": "evil.example"})
     crossed = client.post("/v1/events", json=envelope(), headers={"origin": "https://evil.example"})
-    assert (rebound.status_code, crossed.status_code, client.held()) == (421, 403, [])
+    assert (rebound.status_code, crossed.status_code, client.logged_events()) == (421, 403, [])
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_every_page_keeps_a_strict_policy(client: Served, address: str) -> None:
-    """No script and no style but the package's own, none within the page, and no framing."""
+def test_every_page_has_a_strict_content_security_policy(client: Served, address: str) -> None:
+    """Scripts and styles come only from the package, never inline, and framing is forbidden."""
     client.post("/v1/events", json=execution(1))
-    answered = client.get(address, headers=PAGE)
-    assert answered.status_code == 200
-    policy = answered.headers["content-security-policy"]
+    response = client.get(address, headers=PAGE)
+    assert response.status_code == 200
+    policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert (
-        re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=\"/static/)|javascript:", answered.text)
+        re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=\"/static/)|javascript:", response.text)
         is None
     )
-    assert answered.headers["x-content-type-options"] == "nosniff"
-    assert answered.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "no-store"
 
 
-def test_hostile_texts_stay_texts(client: Served) -> None:
-    """In every place of every page where something that came is shown."""
+def test_hostile_text_is_escaped(client: Served) -> None:
+    """Every page escapes the event fields and query parameters that it shows."""
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 12345679 * 9 }}' OR 1=1 --"
     client.post("/v1/events", json=execution(1, execution_id=hostile, feature=hostile, test=hostile))
     client.post("/v1/events", json=envelope(1, source=hostile, id=hostile, subject=hostile))
@@ -210,22 +214,22 @@ def test_hostile_texts_stay_texts(client: Served) -> None:
         "/nothing",
     ],
 )
-def test_what_is_not_there_is_told_of(client: Served, address: str) -> None:
-    """As a page for people, as a problem for programs; never as a fault of ours."""
+def test_an_unknown_address_is_a_client_error(client: Served, address: str) -> None:
+    """Browsers get a page and programs get a problem document; it is never a server error."""
     for accept in ("text/html", "*/*"):
-        answered = client.get(address, headers={"accept": accept})
-        assert 400 <= answered.status_code < 500
-        assert ("<h1>" in answered.text) == (accept == "text/html")
+        response = client.get(address, headers={"accept": accept})
+        assert 400 <= response.status_code < 500
+        assert ("<h1>" in response.text) == (accept == "text/html")
 
 
-def test_who_asks_too_often_waits(tmp_path: Path) -> None:
-    """Machines, people, and addresses that try tokens."""
+def test_frequent_requests_are_limited(tmp_path: Path) -> None:
+    """The limits apply to programs, to people and to addresses that try tokens."""
     slow = Settings(machines=Rate(0.001, 2), people=Rate(0.001, 2), failed_logins=Rate(0.001, 2))
     with served(tmp_path / "ws", slow) as client:
         emitted = [client.post("/v1/events", json=envelope(n)).status_code for n in range(3)]
-        assert (emitted, len(client.held())) == ([200, 200, 429], 2)
+        assert (emitted, len(client.logged_events())) == ([200, 200, 429], 2)
         read = [client.get("/", headers=PAGE) for _ in range(3)]
-        assert [answered.status_code for answered in read] == [200, 200, 429]
+        assert [response.status_code for response in read] == [200, 200, 429]
         assert int(read[-1].headers["retry-after"]) > 0
         shown = client.token("ci", "emit")
         wrong = [
@@ -235,8 +239,8 @@ def test_who_asks_too_often_waits(tmp_path: Path) -> None:
         assert client.post("/v1/events", json=envelope(9), headers=shown).status_code == 429  # same address
 
 
-def test_a_wider_address_needs_a_token_first(tmp_path: Path) -> None:
-    """And an address that is taken is told of."""
+def test_a_public_address_requires_a_token(tmp_path: Path) -> None:
+    """An address that is not available raises an error, too."""
     folder = first_workspace(tmp_path / "ws")
     with pytest.raises(ServeError, match="token create"):
         serve(folder, Settings(host="0.0.0.0", port=0), started=print)  # noqa: S104 -- what is refused
@@ -245,25 +249,25 @@ def test_a_wider_address_needs_a_token_first(tmp_path: Path) -> None:
         serve(folder, Settings(host="192.0.2.1", port=0), started=print)
 
 
-def test_wide_or_once_guarded_a_server_never_opens_up(tmp_path: Path) -> None:
-    """Also when the last token is revoked while it runs."""
+def test_a_public_server_without_tokens_refuses_every_request(tmp_path: Path) -> None:
+    """Authentication is required even if the last token is revoked while the server runs."""
     wide = Settings(host="0.0.0.0")  # noqa: S104 -- no socket is opened here
     with served(tmp_path / "ws", wide) as client:
         assert client.post("/v1/events", json=envelope()).status_code == 401
         assert client.get("/", headers=PAGE).status_code == 303
 
 
-def test_behind_https_cookies_are_for_https_alone(tmp_path: Path) -> None:
-    """And browsers are told to stay with it."""
+def test_cookies_are_secure_behind_https(tmp_path: Path) -> None:
+    """Browsers also get a Strict-Transport-Security header."""
     settings = Settings(public_url="https://poet.example")
     with served(tmp_path / "ws", settings) as client:
-        answered = client.get("/", headers=PAGE | {"host": "poet.example"})
-        assert "Secure" in answered.headers["set-cookie"]
-        assert answered.headers["strict-transport-security"]
+        response = client.get("/", headers=PAGE | {"host": "poet.example"})
+        assert "Secure" in response.headers["set-cookie"]
+        assert response.headers["strict-transport-security"]
 
 
-def test_secrets_are_long_enough(tmp_path: Path) -> None:
-    """And in a file that can be read."""
+def test_a_short_or_missing_secret_is_refused(tmp_path: Path) -> None:
+    """A secret needs enough characters and a readable file."""
     (tmp_path / "short").write_text("abc\n")
     (tmp_path / "good").write_text("0123456789abcdef\n")
     assert read_secret(tmp_path / "good") == b"0123456789abcdef"
@@ -272,29 +276,29 @@ def test_secrets_are_long_enough(tmp_path: Path) -> None:
             read_secret(tmp_path / name)
 
 
-def test_a_file_of_tokens_that_is_broken_lets_nobody_in(client: Served) -> None:
-    """Whoever shows what."""
+def test_a_damaged_token_file_refuses_every_request(client: Served) -> None:
+    """Requests fail with and without a token, and the answer does not reveal the path."""
     shown = client.token("ana", "operate")
     (client.folder / "feedback_log" / "access.json").write_text("{")
     for headers in ({}, shown):
-        answered = client.post("/v1/events", json=envelope(), headers=headers)
-        assert (answered.status_code, client.held()) == (503, [])
-        assert str(client.folder) not in answered.text
+        response = client.post("/v1/events", json=envelope(), headers=headers)
+        assert (response.status_code, client.logged_events()) == (503, [])
+        assert str(client.folder) not in response.text
 
 
-def test_health_and_readiness_are_for_everybody(client: Served) -> None:
-    """Readiness says what is in the way."""
+def test_health_and_readiness_need_no_token(client: Served) -> None:
+    """A damaged registry makes the server not ready."""
     client.token("ana", "operate")
     assert client.get("/health").json() == {"status": "alive"}
     assert client.get("/ready").json() == {"status": "ready"}
     registry = client.folder / "generated" / "registry.json"
     registry.write_text("{")
-    answered = client.get("/ready")
-    assert (answered.status_code, answered.json()["status"]) == (503, "not ready")
+    response = client.get("/ready")
+    assert (response.status_code, response.json()["status"]) == (503, "not ready")
 
 
-def test_metrics_count_what_happened(client: Served) -> None:
-    """In the text format of Prometheus."""
+def test_metrics_count_requests_events_and_versions(client: Served) -> None:
+    """The output has the text format of Prometheus."""
     client.post("/v1/events", json=execution(1))
     client.post("/v1/events", content=b"{")
     text = client.get("/metrics").text
@@ -306,8 +310,8 @@ def test_metrics_count_what_happened(client: Served) -> None:
     assert all(re.fullmatch(r"# .+|[a-z_]+(\{.+\})? [0-9.e+-]+", line) for line in text.splitlines())
 
 
-def test_a_fault_of_ours_tells_nothing_of_the_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """500, once, without a trace."""
+def test_a_server_error_reveals_no_details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer has status 500 without the text of the exception."""
     from poet.server import health as _open
 
     def broken(*_: object) -> str:
@@ -316,6 +320,6 @@ def test_a_fault_of_ours_tells_nothing_of_the_inside(tmp_path: Path, monkeypatch
     monkeypatch.setattr(_open, "exposition", broken)
     app = make_app(first_workspace(tmp_path / "ws"), SETTINGS)
     with Served(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        answered = client.get("/metrics")
-    assert answered.status_code == 500
-    assert "inside" not in answered.text
+        response = client.get("/metrics")
+    assert response.status_code == 500
+    assert "inside" not in response.text

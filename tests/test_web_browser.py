@@ -1,4 +1,4 @@
-"""In a real browser: from an empty workspace to a version and back, and every page for everybody."""
+"""Tests in a real browser: from an empty workspace to a new version, and the accessibility of all pages."""
 
 import shutil
 import time
@@ -12,14 +12,14 @@ import pytest
 
 from poet import Workspace
 from poet.workspace.configuration import initial_text
-from tests.browsed import CHROMIUM, TAUGHT, axe_violations, chromium, feedback, started
+from tests.browsed import CHROMIUM, LEARNED_EVENTS, axe_violations, chromium, feedback, running_server
 from tests.served import execution
 from tests.workspaces import GENERATED, first_workspace
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 WIDE: Any = {"width": 1180, "height": 760}
 PATIENCE_MS = 240_000
-LOOK_S = 1.2  # a registry looks once a second
+LOOK_S = 1.2  # a registry is read once a second
 PAGES = (
     "/",
     "/log",
@@ -37,15 +37,15 @@ PAGES = (
 
 
 def emit(address: str, events: list[dict[str, Any]]) -> int:
-    """Send a batch as a program does; gives how many are on disk."""
+    """Send a batch like a program and return the number of accepted events."""
     headers = {"content-type": "application/cloudevents-batch+json"}
     request = Request(f"{address}/v1/events", msgspec.json.encode(events), headers)  # noqa: S310
-    with urlopen(request, timeout=30) as answered:  # noqa: S310 -- our own server
-        return len(msgspec.json.decode(answered.read())["accepted"])
+    with urlopen(request, timeout=30) as response:  # noqa: S310 -- our own server
+        return len(msgspec.json.decode(response.read())["accepted"])
 
 
 def read_answers(page: Any, address: str, folder: Path) -> list[int]:
-    """Say which version answers in a monitor that runs: before a plan is approved, after, and rolled back."""
+    """Return the active version of a running monitor before approval, after it, and after a rollback."""
     random = np.random.default_rng(0)
     before, current = random.normal(0.0, 1.0, 2000), random.normal(0.0, 1.0, 400)
     with Workspace.open(folder) as monitor:
@@ -65,14 +65,14 @@ def read_answers(page: Any, address: str, folder: Path) -> list[int]:
     return answers
 
 
-def test_the_way_from_feedback_to_a_version_and_back(tmp_path: Path) -> None:
-    """Emit by HTTP, judge by keys, plan, approve, swap under a running monitor, roll back."""
+def test_feedback_becomes_a_version_that_can_be_rolled_back(tmp_path: Path) -> None:
+    """Emit over HTTP, label with keys, plan, approve, swap under a running monitor and roll back."""
     folder = first_workspace(tmp_path / "shop")
     events = feedback(time.time())
     last = next(event for event in reversed(events) if event["type"] == "drift.false_positive")
     events.remove(last)
-    with started(folder) as (address, _), chromium(viewport=WIDE) as page:
-        assert emit(address, events) == TAUGHT - 1
+    with running_server(folder) as (address, _), chromium(viewport=WIDE) as page:
+        assert emit(address, events) == LEARNED_EVENTS - 1
         page.goto(f"{address}/inbox")
         assert page.locator(".queue li").count() == 1
         page.keyboard.press("w")
@@ -82,7 +82,7 @@ def test_the_way_from_feedback_to_a_version_and_back(tmp_path: Path) -> None:
         page.get_by_text("Inbox is empty").wait_for()
         page.locator("#says", has_text="Noted: a false alarm").wait_for(
             state="attached"
-        )  # said a moment later
+        )  # it is announced after a moment
         page.keyboard.press("g")
         page.keyboard.press("p")
         page.get_by_role("button", name="Make a plan").click()
@@ -92,17 +92,17 @@ def test_the_way_from_feedback_to_a_version_and_back(tmp_path: Path) -> None:
         assert read_answers(page, address, folder) == [1, 2, 1]
         assert page.complaints == []
     with Workspace.open(folder) as workspace:
-        said = [stored.event for stored in workspace.log.read() if stored.event.source == "user/ana"]
-    cited = [(event.type, msgspec.to_builtins(event.data)["execution_id"]) for event in said]
+        labels = [stored.event for stored in workspace.log.read() if stored.event.source == "user/ana"]
+    cited = [(event.type, msgspec.to_builtins(event.data)["execution_id"]) for event in labels]
     assert cited == [("drift.false_positive", last["data"]["execution_id"])]
 
 
-def test_every_page_is_for_everybody(tmp_path: Path) -> None:
-    """Axe finds nothing in light or dark; nothing sticks out on a telephone; the policy refuses nothing."""
+def test_every_page_is_accessible(tmp_path: Path) -> None:
+    """Axe finds nothing in light and dark mode, pages fit a phone, and nothing violates the policy."""
     folder = tmp_path / "shop"
     shutil.copytree(GENERATED, folder / "generated", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "poet.toml").write_text(initial_text(start="ks"), encoding="utf-8")
-    with started(folder) as (address, _), chromium(viewport=WIDE) as page:
+    with running_server(folder) as (address, _), chromium(viewport=WIDE) as page:
         emit(address, [execution(number, drifted=number > 1, audit=number == 1) for number in range(1, 40)])
         emit(address, feedback(time.time()))
         for path in PAGES:
@@ -123,10 +123,10 @@ def test_every_page_is_for_everybody(tmp_path: Path) -> None:
         assert [each for each in page.complaints if "404" not in each] == []
 
 
-def test_the_log_goes_on_by_itself(tmp_path: Path) -> None:
-    """New events come into the page that is open, and stop coming when they are told to."""
+def test_an_open_log_page_is_updated(tmp_path: Path) -> None:
+    """New events appear on the page until the user stops the updates."""
     folder = first_workspace(tmp_path / "shop")
-    with started(folder) as (address, _), chromium(viewport=WIDE) as page:
+    with running_server(folder) as (address, _), chromium(viewport=WIDE) as page:
         page.goto(f"{address}/log")
         emit(address, [execution(1)])
         page.get_by_role("link", name="1", exact=True).wait_for(timeout=10_000)

@@ -1,4 +1,4 @@
-"""`poet serve` and `poet token` on the command line."""
+"""Tests of the commands `poet serve` and `poet token`."""
 
 import json
 import sys
@@ -16,17 +16,17 @@ from tests.workspaces import first_workspace
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a workspace."""
+    """Return a workspace."""
     return first_workspace(tmp_path / "ws")
 
 
 def poet(folder: Path, *arguments: str) -> Any:
-    """Run a command; gives what it printed, its status and what it raised."""
+    """Run a command and return its output, exit status and exception."""
     return CliRunner().invoke(app, ["--workspace", str(folder), *arguments])
 
 
-def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
-    """It is printed once, on standard output; the list shows no digest."""
+def test_a_token_is_created_listed_and_revoked(folder: Path) -> None:
+    """The secret is printed once to standard output, and the list shows no digest."""
     made = poet(folder, "--json", "token", "create", "ci", "--role", "emit", "--allow-source", "monitor/shop")
     secret = json.loads(made.stdout)["token"]
     found = Tokens(folder / "feedback_log").find(secret)
@@ -42,7 +42,7 @@ def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
 
 
 def test_an_unknown_role_is_wrong_usage(folder: Path) -> None:
-    """The message lists the roles; the library refuses it as well."""
+    """The message lists the roles, and the library refuses the role, too."""
     ended = poet(folder, "token", "create", "ana", "--role", "boss")
     assert ended.exit_code == 2
     assert "'emit', 'review', 'operate'" in ended.output
@@ -51,39 +51,37 @@ def test_an_unknown_role_is_wrong_usage(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "says"),
+    ("arguments", "error", "message"),
     [
-        (["token", "revoke", "nobody"], AccessError, "existing tokens: none"),
+        (["token", "revoke", "unknown"], AccessError, "existing tokens: none"),
         (["serve", "--host", "192.0.2.1"], ServeError, "poet token create"),
         (["serve", "--slack-secret", "nowhere"], ServeError, "cannot be read"),
     ],
 )
-def test_wrong_usage_says_what_to_do(
-    folder: Path, arguments: list[str], error: type[PoetError], says: str
+def test_wrong_usage_has_a_next_step(
+    folder: Path, arguments: list[str], error: type[PoetError], message: str
 ) -> None:
     """Nothing is started and nothing is written."""
     ended = poet(folder, *arguments)
     assert isinstance(ended.exception, error)
-    assert says in str(ended.exception)
+    assert message in str(ended.exception)
     assert not (folder / "feedback_log" / "access.json").exists()
 
 
-def test_there_has_to_be_a_workspace(tmp_path: Path) -> None:
-    """For tokens as well."""
+def test_tokens_require_a_workspace(tmp_path: Path) -> None:
+    """The error is that of all commands."""
     ended = poet(tmp_path, "token", "list")
     assert isinstance(ended.exception, WorkspaceError)
 
 
-def test_a_webhook_is_named(folder: Path) -> None:
-    """NAME=FILE, else exit status 2."""
+def test_a_webhook_needs_a_name(folder: Path) -> None:
+    """Without NAME=FILE, the exit status is 2."""
     ended = poet(folder, "serve", "--webhook", "ci")
     assert (ended.exit_code, "expected NAME=FILE" in ended.output) == (2, True)
 
 
-def test_without_the_extra_the_command_says_what_to_install(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Everything else works without it."""
+def test_without_the_extra_the_command_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other commands work without it."""
     for name in [each for each in sys.modules if each.startswith("poet.server")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)

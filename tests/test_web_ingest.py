@@ -1,4 +1,4 @@
-"""Events by HTTP: what is taken, what is refused and how, and that what was answered with 200 is on disk."""
+"""Tests of events over HTTP: what is accepted, what is refused, and that accepted events are on disk."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from poet.server.slack import sign
 from tests.builders import SEED_PAYLOADS
-from tests.served import HOOK, VERDICT, Served, encoded, envelope, served, slack_headers
+from tests.served import HOOK, LABEL, Served, encoded, envelope, served, slack_headers
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCHED = {"content-type": "application/cloudevents-batch+json"}
@@ -17,20 +17,20 @@ BATCHED = {"content-type": "application/cloudevents-batch+json"}
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Served]:
-    """Serve a workspace without tokens, to this machine."""
+    """Yield a client of a workspace that is served locally without tokens."""
     with served(tmp_path / "ws") as client:
         yield client
 
 
-def test_a_structured_event_is_on_disk_when_it_is_answered(client: Served) -> None:
-    """Another reader of the folder sees it at once."""
-    answered = client.post("/v1/events", json=envelope(), headers=STRUCTURED)
-    assert (answered.status_code, answered.json()) == (200, {"accepted": ["v1"]})
-    assert [(event.id, event.source) for event in client.held()] == [("v1", "user/ana")]
+def test_an_accepted_event_is_on_disk(client: Served) -> None:
+    """Another reader of the folder sees it immediately."""
+    response = client.post("/v1/events", json=envelope(), headers=STRUCTURED)
+    assert (response.status_code, response.json()) == (200, {"accepted": ["v1"]})
+    assert [(event.id, event.source) for event in client.logged_events()] == [("v1", "user/ana")]
 
 
-def test_attributes_in_headers_are_an_event_too(client: Served) -> None:
-    """Binary mode, with percent-encoded text and an extension, which is kept."""
+def test_an_event_in_binary_mode_is_accepted(client: Served) -> None:
+    """Its attributes are headers with percent-encoded text. Extensions are kept."""
     headers = {
         "ce-specversion": "1.0",
         "ce-id": "b1",
@@ -39,38 +39,38 @@ def test_attributes_in_headers_are_an_event_too(client: Served) -> None:
         "ce-time": "2026-01-02T03:04:05Z",
         "ce-team": "blue",
     }
-    assert client.post("/v1/events", json=VERDICT, headers=headers).status_code == 200
-    (event,) = client.held()
+    assert client.post("/v1/events", json=LABEL, headers=headers).status_code == 200
+    (event,) = client.logged_events()
     assert (event.source, event.time, event.extras()) == ("user/Jürgen", 1767323045.0, {"team": "blue"})
 
 
-def test_the_seeds_payloads_come_in_one_batch(client: Served) -> None:
-    """All eighteen, verbatim."""
+def test_one_batch_holds_all_seed_payloads(client: Served) -> None:
+    """All eighteen events are accepted."""
     batch = [
         {"specversion": "1.0", "id": f"s{number}", "source": "seed", "type": type_, "data": data}
         for number, (type_, data) in enumerate(SEED_PAYLOADS)
     ]
-    answered = client.post("/v1/events", json=batch, headers=BATCHED)
-    assert len(answered.json()["accepted"]) == len(client.held()) == 18
+    response = client.post("/v1/events", json=batch, headers=BATCHED)
+    assert len(response.json()["accepted"]) == len(client.logged_events()) == 18
 
 
-def test_what_is_sent_again_changes_nothing(client: Served) -> None:
-    """The same source and id."""
+def test_a_repeated_event_is_stored_once(client: Served) -> None:
+    """Source and id identify the event."""
     for _ in range(3):
         assert client.post("/v1/events", json=envelope(), headers=STRUCTURED).status_code == 200
-    assert len(client.held()) == 1
+    assert len(client.logged_events()) == 1
 
 
-def test_of_a_batch_the_good_land_and_the_bad_are_named(client: Served) -> None:
-    """With their places and reasons."""
+def test_a_batch_stores_its_valid_events(client: Served) -> None:
+    """The answer lists the invalid events with their index and the reason."""
     batch = [envelope(1), envelope(2, type="drift.validatio"), envelope(3)]
-    answered = client.post("/v1/events", json=batch, headers=BATCHED)
-    told = answered.json()
-    assert (answered.status_code, told["accepted"]) == (422, ["v1", "v3"])
-    (refused,) = told["refused"]
+    response = client.post("/v1/events", json=batch, headers=BATCHED)
+    problem = response.json()
+    assert (response.status_code, problem["accepted"]) == (422, ["v1", "v3"])
+    (refused,) = problem["refused"]
     assert (refused["index"], refused["where"]) == (1, "type")
     assert "did you mean 'drift.validation'" in refused["expected"]
-    assert [event.id for event in client.held()] == ["v1", "v3"]
+    assert [event.id for event in client.logged_events()] == ["v1", "v3"]
 
 
 @pytest.mark.parametrize(
@@ -101,38 +101,38 @@ def test_of_a_batch_the_good_land_and_the_bad_are_named(client: Served) -> None:
         (b"{}", {"ce-type": "drift.validation", "ce-a_b": "x"}, 422, None),
     ],
 )
-def test_bad_input_is_told_where_it_is_bad(
+def test_invalid_input_is_located(
     client: Served, body: bytes, headers: dict[str, str], status: int, where: str | None
 ) -> None:
-    """4xx with what, where, expected; nothing is written."""
-    answered = client.post("/v1/events", content=body, headers=headers)
-    told = answered.json()
-    assert answered.status_code == status, told
-    assert answered.headers["content-type"] == "application/problem+json"
-    assert told["detail"]
-    assert told["expected"]
-    assert where in {told["where"], None}
-    assert client.held() == []
+    """The problem document states the position and what was expected, and nothing is written."""
+    response = client.post("/v1/events", content=body, headers=headers)
+    problem = response.json()
+    assert response.status_code == status, problem
+    assert response.headers["content-type"] == "application/problem+json"
+    assert problem["detail"]
+    assert problem["expected"]
+    assert where in {problem["where"], None}
+    assert client.logged_events() == []
 
 
-def test_an_event_cannot_be_smuggled_into_an_envelope(client: Served) -> None:
-    """The body of a binary request is one JSON object and nothing more."""
+def test_a_body_cannot_override_the_envelope(client: Served) -> None:
+    """The body of a binary request is exactly one JSON object."""
     body = b'{"execution_id": "x", "was_real_drift": true}, "source": "user/boss"'
-    answered = client.post("/v1/events", content=body, headers={"ce-type": "drift.validation"})
-    assert (answered.status_code, client.held()) == (400, [])
+    response = client.post("/v1/events", content=body, headers={"ce-type": "drift.validation"})
+    assert (response.status_code, client.logged_events()) == (400, [])
 
 
-def test_a_body_beyond_the_limit_is_refused(client: Served) -> None:
-    """By what it says of its length, and by its length where it says nothing."""
+def test_a_body_above_the_limit_is_refused(client: Served) -> None:
+    """The limit applies to the declared length, or to the bytes that arrive without one."""
     large = b" " * (5 * 1024 * 1024)
     assert client.post("/v1/events", content=large).status_code == 413
     assert client.post("/v1/events", content=iter([large])).status_code == 413
-    event = envelope(data=VERDICT | {"feature": "x" * 300_000})
+    event = envelope(data=LABEL | {"feature": "x" * 300_000})
     assert client.post("/v1/events", json=event).status_code == 422
 
 
-def test_alertmanagers_alerts_become_events(client: Served) -> None:
-    """What fires, once; what is resolved is left out."""
+def test_alertmanager_alerts_become_events(client: Served) -> None:
+    """A firing alert is stored once, and a resolved one is only counted."""
     labels = {"alertname": "Drift", "feature": "age", "severity": "critical", "execution_id": "x1"}
     firing = {
         "status": "firing",
@@ -147,9 +147,9 @@ def test_alertmanagers_alerts_become_events(client: Served) -> None:
         "alerts": [firing, firing | {"status": "resolved", "endsAt": "2026-01-02T04:00:00Z"}],
     }
     for _ in range(2):
-        answered = client.post("/v1/alertmanager", json=webhook)
-        assert answered.json() == {"accepted": ["f-2026-01-02T03:04:05.678Z"], "resolved": 1}
-    (event,) = client.held()
+        response = client.post("/v1/alertmanager", json=webhook)
+        assert response.json() == {"accepted": ["f-2026-01-02T03:04:05.678Z"], "resolved": 1}
+    (event,) = client.logged_events()
     assert (event.type, event.source) == ("alert.raised", "alertmanager/poet")
     assert (event.data.features, event.data.severity, event.data.execution_ids) == (
         ("age",),
@@ -161,8 +161,8 @@ def test_alertmanagers_alerts_become_events(client: Served) -> None:
     assert client.post("/v1/alertmanager", json=webhook | {"version": "3"}).status_code == 422
 
 
-def test_a_button_pressed_in_slack_is_a_verdict(client: Served) -> None:
-    """In the name of whoever pressed, once however often Slack sends it."""
+def test_a_slack_button_records_a_label(client: Served) -> None:
+    """The label has the user's name and is stored once even if Slack repeats the request."""
     action = {
         "action_id": "poet_false_alarm",
         "action_ts": "1.2",
@@ -171,14 +171,14 @@ def test_a_button_pressed_in_slack_is_a_verdict(client: Served) -> None:
     payload = {"type": "block_actions", "user": {"id": "U1", "username": "ana"}, "actions": [action]}
     body = urlencode({"payload": encoded(payload)}).encode()
     for _ in range(2):
-        answered = client.post("/v1/slack", content=body, headers=slack_headers(body, time.time()))
-        assert answered.json()["text"] == "Noted: x1 was a false alarm."
-    (event,) = client.held()
+        response = client.post("/v1/slack", content=body, headers=slack_headers(body, time.time()))
+        assert response.json()["text"] == "Noted: x1 was a false alarm."
+    (event,) = client.logged_events()
     assert (event.type, event.source, event.data.reason) == ("drift.false_positive", "user/ana", "deployment")
 
 
-def test_slacks_own_example_of_a_signature_holds() -> None:
-    """From its manual, to the letter."""
+def test_the_signature_example_of_slack_is_valid() -> None:
+    """Request, secret and signature are those of Slack's documentation."""
     from poet.server.slack import require_slack
 
     body = (
@@ -195,23 +195,23 @@ def test_slacks_own_example_of_a_signature_holds() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "maybe x1", "real", "real  "])
-def test_a_command_that_says_nothing_is_refused(client: Served, text: str) -> None:
-    """With how it is written."""
+def test_an_incomplete_slack_command_is_refused(client: Served, text: str) -> None:
+    """The error refers to the text of the command."""
     body = urlencode({"command": "/poet", "user_name": "ana", "text": text}).encode()
-    answered = client.post("/v1/slack", content=body, headers=slack_headers(body, time.time()))
-    assert (answered.status_code, answered.json()["where"]) == (422, "text")
+    response = client.post("/v1/slack", content=body, headers=slack_headers(body, time.time()))
+    assert (response.status_code, response.json()["where"]) == (422, "text")
 
 
-def test_a_command_typed_in_slack_is_a_verdict(client: Served) -> None:
-    """With the reason behind it."""
+def test_a_slack_command_records_a_label(client: Served) -> None:
+    """The words after the execution are the root cause."""
     body = urlencode({"command": "/poet", "user_name": "bo", "text": "real x1 new market"}).encode()
     assert client.post("/v1/slack", content=body, headers=slack_headers(body, time.time())).status_code == 200
-    (event,) = client.held()
+    (event,) = client.logged_events()
     assert (event.source, event.data.was_real_drift, event.data.root_cause) == ("user/bo", True, "new market")
 
 
-def test_a_signature_that_does_not_hold_is_refused(client: Served) -> None:
-    """Another secret, another body, another hour, none at all; of either kind."""
+def test_an_invalid_signature_is_refused(client: Served) -> None:
+    """The secret, the body or the time is wrong, or the signature is missing, for both senders."""
     now, body = time.time(), encoded(envelope())
     good = {"x-poet-timestamp": f"{now:.0f}", "x-poet-signature": sign(HOOK, f"{now:.0f}", body)} | STRUCTURED
     old = f"{now - 301:.0f}"
@@ -225,20 +225,20 @@ def test_a_signature_that_does_not_hold_is_refused(client: Served) -> None:
     ):
         address = "/v1/slack" if "x-slack-signature" in headers else "/v1/webhooks/ci"
         assert client.post(address, content=content, headers=headers).status_code == 401
-    assert client.held() == []
+    assert client.logged_events() == []
     assert client.post("/v1/webhooks/ci", content=body, headers=good).status_code == 200
 
 
-def test_a_signed_request_that_comes_again_changes_nothing(client: Served) -> None:
-    """Also where its events have no ids; attributes in headers, which nobody signed, do not count."""
-    now, body = f"{time.time():.0f}", encoded({"type": "drift.validation", "data": VERDICT})
+def test_a_repeated_signed_request_is_stored_once(client: Served) -> None:
+    """Its events need no id. Headers with attributes are ignored because they are not signed."""
+    now, body = f"{time.time():.0f}", encoded({"type": "drift.validation", "data": LABEL})
     headers = {
         "x-poet-timestamp": now,
         "x-poet-signature": sign(HOOK, now, body),
         "ce-type": "x",
     } | STRUCTURED
     answers = [client.post("/v1/webhooks/ci", content=body, headers=headers) for _ in range(2)]
-    assert [answered.status_code for answered in answers] == [200, 200]
-    (event,) = client.held()
+    assert [response.status_code for response in answers] == [200, 200]
+    (event,) = client.logged_events()
     assert event.source == "webhook/ci"
-    assert client.post("/v1/webhooks/nobody", content=body, headers=headers).status_code == 404
+    assert client.post("/v1/webhooks/unknown", content=body, headers=headers).status_code == 404

@@ -1,4 +1,4 @@
-"""The document that describes the interface, and what comes of everything that it allows and forbids."""
+"""Tests of the OpenAPI document, and of the server with valid and invalid requests made from it."""
 
 import random
 import re
@@ -18,13 +18,13 @@ OPEN = Settings(slack_secret=SLACK, webhooks={"ci": HOOK}, machines=ALL, people=
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve a workspace without limits."""
+    """Yield a client of a workspace that is served without rate limits."""
     with served(tmp_path_factory.mktemp("open") / "ws", OPEN) as client:
         yield client
 
 
-def test_the_document_names_every_route_for_machines_and_every_event(client: Served) -> None:
-    """No more and no less, and every reference leads somewhere."""
+def test_the_document_lists_every_api_route_and_event(client: Served) -> None:
+    """It lists no others, and every reference can be resolved."""
     document = openapi()
     machines, application = re.compile(r"/(v1/|health|ready|metrics|openapi)"), cast("Any", client.app)
     routes = {route.path for route in application.routes if machines.match(route.path)}
@@ -37,8 +37,8 @@ def test_the_document_names_every_route_for_machines_and_every_event(client: Ser
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_nothing_that_the_document_allows_or_forbids_is_a_fault_of_ours(client: Served) -> None:
-    """Schemathesis makes requests of both kinds, from a fixed seed; none is answered with 5xx."""
+def test_no_request_made_from_the_document_is_a_server_error(client: Served) -> None:
+    """Schemathesis makes valid and invalid requests from a fixed seed."""
     import hypothesis
     import schemathesis
     from schemathesis import GenerationMode
@@ -58,18 +58,18 @@ def test_nothing_that_the_document_allows_or_forbids_is_a_fault_of_ours(client: 
             phases=[hypothesis.Phase.generate],
         )
         @hypothesis.given(case=operation.as_strategy())
-        def ask(case: Any) -> None:
-            answered = send(client, case)
-            seen.append((case.path, answered.status_code))
-            assert answered.status_code < 500, answered.text
+        def check(case: Any) -> None:
+            response = send(client, case)
+            seen.append((case.path, response.status_code))
+            assert response.status_code < 500, response.text
 
-        ask()
+        check()
     assert {path for path, _ in seen} == set(openapi()["paths"])
     assert {200} < {status for _, status in seen}
 
 
 def send(client: Served, case: Any) -> Any:
-    """Send what was generated, as far as it is HTTP at all."""
+    """Send a generated request without the parts that are not valid HTTP."""
     sent = case.as_transport_kwargs(base_url="http://localhost")
     headers = {name: value for name, value in sent.get("headers", {}).items() if is_header(name, value)}
     body = {name: sent[name] for name in ("json", "data", "content") if sent.get(name) is not None}
@@ -79,24 +79,24 @@ def send(client: Served, case: Any) -> Any:
 
 
 def is_header(name: str, value: object) -> bool:
-    """Tell whether a client could put this on the wire."""
+    """Return whether a client could send this header."""
     return isinstance(value, str) and all(" " <= letter <= "~" for letter in f"{name}{value}")
 
 
-def test_bytes_at_random_are_refused(client: Served) -> None:
-    """In bodies, headers and tokens, of every kind; nothing of it gets into the log."""
+def test_random_requests_are_refused(client: Served) -> None:
+    """Bodies, headers and tokens are random, and no event is written."""
     before = client.state.log.position()
     for seed in range(300):
         address, body, headers = noise(random.Random(seed))
-        answered = client.post(address, content=body, headers=headers)
-        is_empty_batch = body.strip() == b"[]" and answered.status_code == 200
-        is_login = answered.status_code == 303
-        assert 400 <= answered.status_code < 500 or is_empty_batch or is_login, (seed, answered.text)
+        response = client.post(address, content=body, headers=headers)
+        is_empty_batch = body.strip() == b"[]" and response.status_code == 200
+        is_login = response.status_code == 303
+        assert 400 <= response.status_code < 500 or is_empty_batch or is_login, (seed, response.text)
     assert client.state.log.position() == before
 
 
 def noise(source: random.Random) -> tuple[str, bytes, dict[bytes, bytes]]:
-    """Make a request that nobody means: an address, a body, headers."""
+    """Return the address, body and headers of a random request."""
     kinds = [
         "application/cloudevents+json",
         "application/cloudevents-batch+json",

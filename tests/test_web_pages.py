@@ -1,4 +1,4 @@
-"""What pages show and forms do, without a browser."""
+"""Tests of the pages and their forms without a browser."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from tests.workspaces import GENERATED
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Served]:
-    """Serve a workspace."""
+    """Yield a client of a served workspace."""
     with served(tmp_path / "ws") as client:
         yield client
 
 
 def with_second_version(generated: Path) -> None:
-    """Publish this repository's own second version of detect_drift, which does not answer yet."""
+    """Publish this repository's second version of detect_drift, which is not active yet."""
     own = read_document(GENERATED).policies["detect_drift"].versions
     for suffix in (".py", ".json"):
         shutil.copy(GENERATED / f"detect_drift_v2{suffix}", generated)
@@ -38,49 +38,49 @@ def with_second_version(generated: Path) -> None:
 
 
 def text_of(client: Served, address: str) -> str:
-    """Load a page."""
-    answered = client.get(address, headers=PAGE)
-    assert answered.status_code == 200, answered.text
-    return answered.text
+    """Return the text of a page."""
+    response = client.get(address, headers=PAGE)
+    assert response.status_code == 200, response.text
+    return response.text
 
 
-def test_an_empty_workspace_says_how_to_begin(client: Served) -> None:
-    """On the overview, and in the inbox."""
+def test_an_empty_workspace_explains_the_first_step(client: Served) -> None:
+    """The overview shows a command that sends an event, and the inbox says that it is empty."""
     assert "curl" in text_of(client, "/")
     assert "Inbox is empty" in text_of(client, "/inbox")
 
 
-def test_the_inbox_asks_and_takes_the_answer(client: Served) -> None:
-    """In the name of whoever answers; then it asks the next."""
+def test_the_inbox_records_labels(client: Served) -> None:
+    """The label is recorded under the user's name, and the next item follows."""
     for number in (1, 2):
         client.post("/v1/events", json=execution(number))
     token = client.form_token()
     assert "feature 2" in text_of(client, "/inbox")
     data = {"form_token": token, "label": "false", "reason": "deployment", "following": "1"}
-    answered = client.post("/executions/2", data=data)
-    assert answered.headers["location"] == "/inbox?at=1&noted=false"
-    said = client.held()[-1]
-    assert (said.type, said.data.execution_id, said.data.reason) == (
+    response = client.post("/executions/2", data=data)
+    assert response.headers["location"] == "/inbox?at=1&noted=false"
+    label = client.logged_events()[-1]
+    assert (label.type, label.data.execution_id, label.data.reason) == (
         "drift.false_positive",
         "x2",
         "deployment",
     )
-    assert said.source == client.state.workspace.who
+    assert label.source == client.state.workspace.who
     client.post("/executions/1", data={"form_token": token, "label": "real"})
     assert "Inbox is empty" in text_of(client, "/inbox")
     assert "drift.validation" in text_of(client, "/executions/1")
 
 
 @pytest.mark.parametrize("fields", [{}, {"label": "perhaps"}, {"label": "real", "reason": "x" * 201}])
-def test_what_is_no_verdict_is_refused(client: Served, fields: dict[str, str]) -> None:
-    """And nothing is written."""
+def test_an_invalid_label_is_refused(client: Served, fields: dict[str, str]) -> None:
+    """Nothing is written."""
     client.post("/v1/events", json=execution(1))
-    answered = client.post("/executions/1", data=fields | {"form_token": client.form_token()})
-    assert (answered.status_code, len(client.held())) == (422, 1)
+    response = client.post("/executions/1", data=fields | {"form_token": client.form_token()})
+    assert (response.status_code, len(client.logged_events())) == (422, 1)
 
 
-def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
-    """Numbers as a histogram, words as bars; hostile sketches as nothing."""
+def test_a_page_draws_both_samples_or_the_scores(client: Served) -> None:
+    """Numbers are drawn as a histogram and categories as bars. An invalid sketch is not drawn."""
     client.post("/v1/events", json=execution(1))
     client.post("/v1/events", json=execution(2, samples={"current": ["a", "b"], "reference": ["a", "a"]}))
     scores = {"ks/raw": {"statistic": 0.4, "p_value": 0.01, "null_max": 0.2}}
@@ -93,7 +93,7 @@ def test_both_samples_are_drawn_or_else_the_scores(client: Served) -> None:
 
 
 def test_a_sketch_keeps_the_shape_of_both_samples() -> None:
-    """Everything is counted, also beyond the edges; what cannot be drawn is no sketch."""
+    """Every value is counted, even beyond the edges. Samples that cannot be drawn have no sketch."""
     drawn = sketch([0.0] * 5 + [10.0] * 5 + [1e9], [0.0] * 20)
     assert drawn is not None
     assert (sum(drawn.current), sum(drawn.reference), drawn.is_sound) == (11, 20, True)
@@ -115,8 +115,8 @@ def test_a_sketch_keeps_the_shape_of_both_samples() -> None:
         assert read_sketch(bad) is None
 
 
-def test_the_log_filters_and_goes_on(client: Served) -> None:
-    """By type, source, text, feedback alone; new rows come where something new came."""
+def test_the_log_is_filtered_and_updated(client: Served) -> None:
+    """The filters are type, source, text and feedback. New rows are sent only if there are new events."""
     client.post("/v1/events", json=[execution(1), envelope(1), envelope(2, source="user/bo")])
     assert text_of(client, "/log").count('class="says"') == 3
     for query, count in (
@@ -133,23 +133,23 @@ def test_the_log_filters_and_goes_on(client: Served) -> None:
     assert client.get("/log/rows?seen=2").status_code == 200
 
 
-def test_times_beyond_the_calendar_are_shown(client: Served) -> None:
-    """An event may say any number of seconds."""
+def test_pages_accept_times_beyond_the_calendar(client: Served) -> None:
+    """The time of an event may be any number of seconds."""
     client.post("/v1/events", json=execution(1) | {"time": 1e30})
     client.post("/v1/events", json=envelope(1, time=-1e300))
     for address in ("/log", "/log/1", "/inbox", "/executions/1"):
         assert text_of(client, address)
 
 
-def test_versions_change_with_a_reason_in_ones_own_name(client: Served) -> None:
-    """Activated, rolled back, told in the journal; without a reason, or without one before, refused."""
+def test_changing_a_version_records_the_reason_and_the_user(client: Served) -> None:
+    """A change without a reason and a rollback without a previous version are refused."""
     with_second_version(client.folder / "generated")
     fields = {"form_token": client.form_token(), "why": "a try"}
     assert client.post("/versions/detect_drift/rollback", data=fields).status_code == 409
     nothing = client.post("/versions/detect_drift/1/activate", data=fields | {"why": " "})
     assert nothing.status_code == 422
-    answered = client.post("/versions/detect_drift/2/activate", data=fields)
-    assert answered.headers["location"] == "/versions/detect_drift"
+    response = client.post("/versions/detect_drift/2/activate", data=fields)
+    assert response.headers["location"] == "/versions/detect_drift"
     assert client.post("/versions/detect_drift/rollback", data=fields | {"why": "back"}).status_code == 303
     moves = [(move.from_, move.to, move.why, move.who) for move in read_journal(client.folder / "generated")]
     who = client.state.workspace.who
@@ -158,7 +158,7 @@ def test_versions_change_with_a_reason_in_ones_own_name(client: Served) -> None:
 
 
 def proposed(client: Served, *, has_changes: bool = True, document: PlanDocument | None = None) -> Proposal:
-    """Keep a plan as if it had been made."""
+    """Store a plan as the server does after it is made."""
     proposal = Proposal(
         id=new_id(),
         made_by="user/bo",
@@ -176,23 +176,23 @@ def proposed(client: Served, *, has_changes: bool = True, document: PlanDocument
 
 
 def test_a_plan_is_rejected_with_a_comment(client: Served) -> None:
-    """Once, and with the reason why; without changes there is nothing to decide."""
+    """The comment is required. A decided plan and a plan without changes cannot be decided."""
     token = {"form_token": client.form_token("/plans")}
     plan, nothing = proposed(client), proposed(client, has_changes=False)
     assert client.post(f"/plans/{plan.id}/reject", data=token).status_code == 422
-    answered = client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "not before Monday"})
-    assert answered.headers["location"] == f"/plans/{plan.id}"
+    response = client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "not before Monday"})
+    assert response.headers["location"] == f"/plans/{plan.id}"
     text = text_of(client, f"/plans/{plan.id}")
     assert "not before Monday" in text
     assert '<span class="plus">+x = 2' in text
     for each, decision in ((plan, "approve"), (plan, "reject"), (nothing, "approve")):
-        answered = client.post(f"/plans/{each.id}/{decision}", data=token | {"comment": "no"})
-        assert answered.status_code == 409, answered.text
+        response = client.post(f"/plans/{each.id}/{decision}", data=token | {"comment": "no"})
+        assert response.status_code == 409, response.text
     assert read_document(client.folder / "generated").active("detect_drift") == 1
 
 
 def test_a_plan_shows_rules_replay_and_candidates(client: Served) -> None:
-    """What the command line prints of it, as text and never as markup."""
+    """The page shows what the command line prints, as escaped text."""
     evidence = Evidence(e_value=3.0, e_value_threshold=25.0, n_effective=4.0, events_needed=7)
     rule = Rule(id="numeric", kind="decide", status="candidate", reason="<b>so</b>", evidence=evidence)
     entries = (Entry(rule=rule, words="does this", was="did that"),)
@@ -216,8 +216,8 @@ def test_a_plan_shows_rules_replay_and_candidates(client: Served) -> None:
     assert "Precision 0.25 [0.10, 0.50] → unknown; by feature: &lt;i&gt;age 4" in text
 
 
-def test_a_plan_of_an_earlier_version_is_still_readable(client: Served) -> None:
-    """Its document holds neither a verdict nor changes in words; its lines do."""
+def test_a_plan_of_an_earlier_release_is_readable(client: Served) -> None:
+    """Its document has no summary and no described changes, so the page shows its stored lines."""
     policy = {"policy": "detect_drift", "is_change": True, "refused": "", "edits": [], "active_version": 1}
     policy |= {"next_version": 2, "is_learned": True, "notes": [], "rules": [], "against": None, "source": []}
     document = {"format_version": 1, "log_position": 3, "has_changes": True, "left": {}, "costs": []}
@@ -233,8 +233,8 @@ def test_a_plan_of_an_earlier_version_is_still_readable(client: Served) -> None:
     assert "1 of 6 policies would change" in text_of(client, "/plans")
 
 
-def test_a_plan_that_cannot_be_applied_says_why(client: Served) -> None:
-    """What is not the plan that was saved changes nothing, and can be rejected still."""
+def test_a_plan_that_cannot_be_applied_shows_the_reason(client: Served) -> None:
+    """A file that is not the saved plan changes nothing, and the plan can still be rejected."""
     token = {"form_token": client.form_token("/plans")}
     plan = proposed(client)
     assert client.post(f"/plans/{plan.id}/approve", data=token).status_code == 303
@@ -246,8 +246,8 @@ def test_a_plan_that_cannot_be_applied_says_why(client: Served) -> None:
     assert client.post(f"/plans/{plan.id}/reject", data=token | {"comment": "no"}).status_code == 303
 
 
-def test_of_many_plans_the_oldest_that_are_decided_go(client: Served) -> None:
-    """What is open stays."""
+def test_the_oldest_decided_plans_are_removed(client: Served) -> None:
+    """Open plans are kept."""
     plans = [proposed(client) for _ in range(52)]
     for plan in plans[1:]:
         client.state.proposals.move(plan.id, "rejected")
@@ -257,8 +257,8 @@ def test_of_many_plans_the_oldest_that_are_decided_go(client: Served) -> None:
     assert len(kept) == 51
 
 
-def test_who_reviews_judges_and_plans_but_does_not_decide(client: Served) -> None:
-    """The buttons are not there, and what they would send is refused."""
+def test_a_reviewer_labels_but_does_not_change_versions(client: Served) -> None:
+    """The page has no button for it, and the request is refused."""
     client.post("/v1/events", json=execution(1))
     secret = client.token("ana", "review")["authorization"].removeprefix("Bearer ")
     client.post("/login", data={"token": secret})
@@ -266,4 +266,4 @@ def test_who_reviews_judges_and_plans_but_does_not_decide(client: Served) -> Non
     assert client.post("/versions/detect_drift/1/activate", data=token).status_code == 403
     assert "Activate v1" not in text_of(client, "/versions/detect_drift/1")
     assert client.post("/executions/1", data=token | {"label": "real"}).status_code == 303
-    assert client.held()[-1].source == "user/ana"
+    assert client.logged_events()[-1].source == "user/ana"

@@ -1,4 +1,4 @@
-"""The whole loop: monitor, label, learn, compile, swap, roll back."""
+"""Tests of the whole loop: monitor, label, learn, compile, swap and roll back."""
 
 import os
 import signal
@@ -72,8 +72,8 @@ def monitor_and_label(workspace: Workspace, runs: int) -> list[DriftResult]:
     return results
 
 
-def test_labels_teach_a_new_version_that_is_swapped_in(workspace: Workspace) -> None:
-    """It has fewer false alarms on the next hundred windows and finds the drifts, until it is rolled back."""
+def test_labels_lead_to_a_new_version_that_is_swapped_in(workspace: Workspace) -> None:
+    """Version 2 has fewer false alarms on the next hundred windows and finds the drifts, until a rollback."""
     detect_drift = workspace.policy("detect_drift")
     before = monitor_and_label(workspace, 90)
     report = workspace.compile(["detect_drift"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from poet.workspace.configuration import initial_text
-from poet_runtime.registry import read_document
+from poet_runtime.registry import TYPES_FILE, package_types, read_document
 
 GENERATED = Path(__file__).parents[1] / "generated"
 
@@ -28,6 +28,7 @@ def first_workspace(folder: Path, *, without: tuple[str, ...] = (), threshold: i
     shutil.copy(GENERATED / "__init__.py", folder / "generated")
     registry = msgspec.structs.replace(document, policies=policies)
     (folder / "generated" / "registry.json").write_bytes(msgspec.json.encode(registry))
+    (folder / "generated" / TYPES_FILE).write_bytes(package_types(registry))
     text = initial_text(start="ks").replace("learning_threshold = 10", f"learning_threshold = {threshold}")
     (folder / "poet.toml").write_text(text, encoding="utf-8")
     return folder

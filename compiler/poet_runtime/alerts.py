@@ -1,26 +1,267 @@
-"""Functions that `generate_alerts` uses to partition, suppress and summarize drifted results.
+"""The plan of alerts that `generate_alerts` builds, one decision after another.
 
-Results are a multiset: two equal results count as two. Every function that selects results also returns the
-rest, so no result can be lost between two steps.
+`plan_alerts` returns an `AlertPlanner` that holds every drifted result. Each decision takes results out of
+those that remain and puts them into alerts or among the suppressed ones. `alert_individually` alerts on all
+that remain and is the only way to an `AlertPlan`, so no result can be lost between two decisions. Results are
+a multiset: two equal results count as two.
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from itertools import groupby
 from numbers import Real
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from poet_runtime.results import Alert, AlertPlan, DriftResult, Suppressed
 
+__all__ = ["AlertPlanner", "Time", "plan_alerts", "severity"]
+
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 
-Results = tuple[DriftResult, ...]
+Severity: TypeAlias = Literal["low", "medium", "high", "critical"]
+Results: TypeAlias = tuple[DriftResult, ...]
+
+
+class Datetime64(Protocol):
+    """A `numpy.datetime64`. numpy is not imported to read one."""
+
+    @property
+    def dtype(self) -> Any:
+        """The unit."""
+        ...
+
+    def astype(self, dtype: Any, /) -> Any:
+        """Return the time in another unit."""
+        ...
+
+
+Time: TypeAlias = (
+    datetime | Datetime64 | float
+)  # a datetime without a time zone is UTC; or seconds since 1970
+
+
+def plan_alerts(
+    drift_results: Iterable[DriftResult],
+    *,
+    history: Iterable[Alert | AlertPlan],
+    now: Time | None,
+    version: int,
+) -> "AlertPlanner":
+    """Return a planner that holds the results that drifted.
+
+    `history` contains earlier alerts, also inside plans. `AlertPlanner.cool_down` reads it. Without `now`
+    nothing is suppressed.
+
+    Raises
+    ------
+    TypeError
+        `now` is not a time, or an element of `drift_results` is not a DriftResult.
+    """
+    return AlertPlanner(drift_results, history=history, now=now, version=version)
+
+
+class AlertPlanner:
+    """The drifted results on which no decision was made yet, and the alerts that were planned.
+
+    Parameters
+    ----------
+    drift_results, history, now, version
+        As for `plan_alerts`.
+    """
+
+    def __init__(
+        self,
+        drift_results: Iterable[DriftResult],
+        *,
+        history: Iterable[Alert | AlertPlan],
+        now: Time | None,
+        version: int,
+    ) -> None:
+        self._now = to_timestamp(now)
+        self._remaining = drifted(drift_results)
+        self._history = history
+        self._version = version
+        self._recent: tuple[Alert, ...] = ()
+        self._alerts: list[Alert] = []
+        self._suppressed: list[Suppressed] = []
+        self._thresholds: dict[str, float] = {}
+
+    @property
+    def remaining(self) -> tuple[DriftResult, ...]:
+        """The results on which no decision was made yet, in an order that depends only on their content."""
+        return self._remaining
+
+    @property
+    def n_remaining(self) -> int:
+        """The number of remaining results."""
+        return len(self._remaining)
+
+    def count(self, features: AbstractSet[str]) -> int:
+        """Return the number of remaining results of these features."""
+        return sum(each.feature in features for each in self._remaining)
+
+    def is_before(self, end: Time) -> bool:
+        """Return whether `now` is before `end`. An unknown time is not."""
+        seconds = to_timestamp(end)
+        return self._now is not None and seconds is not None and self._now < seconds
+
+    def has_recent_summary(self, group: str) -> bool:
+        """Return whether an alert of `group` was raised within the cool-down, so that new members re-open it.
+
+        Without a cool-down there is none.
+        """
+        return any(alert.group == group for alert in self._recent)
+
+    def suppress(
+        self,
+        features: AbstractSet[str],
+        *,
+        severity_below: Severity,
+        holdout: float,
+        rule: str,
+        ratio_at_most: float | None = None,
+    ) -> None:
+        """Suppress the remaining results of these features, except for a share that is alerted anyway.
+
+        Parameters
+        ----------
+        features
+            The names of the features.
+        severity_below
+            Results of this severity or a higher one are not suppressed. Critical ones never are.
+        holdout
+            The share of these results, between 0 and 1, that is alerted to get labels. The choice depends
+            only on a digest of each execution id.
+        rule
+            The id of the rule.
+        ratio_at_most
+            Results whose score is further beyond its threshold than this many times are not suppressed.
+        """
+        found = self._take(
+            lambda each: (
+                each.feature in features
+                and _is_below(each, severity_below)
+                and (ratio_at_most is None or _ratio(each) <= ratio_at_most)
+            )
+        )
+        held_out, suppressed = _split(found, lambda each: _lot(each) < holdout)
+        self._alerts += [self._alert(each, rule, is_holdout=True) for each in held_out]
+        self._suppressed += [Suppressed(member=each, rule=rule) for each in suppressed]
+
+    def cool_down(
+        self,
+        *,
+        seconds: float,
+        factor: float,
+        severity_below: Severity,
+        rule: str,
+        except_new_members_of: Mapping[str, AbstractSet[str]] | None = None,
+    ) -> None:
+        """Raise the thresholds of recently alerted features, and suppress what stays below.
+
+        Parameters
+        ----------
+        seconds
+            A feature is recently alerted if an alert about it was raised less than this long before `now`.
+        factor
+            The threshold is raised to this many times its value; that of a p-value is lowered likewise.
+        severity_below
+            Results of this severity or a higher one are not suppressed. Critical ones never are.
+        rule
+            The id of the rule.
+        except_new_members_of
+            The features of each group that later decisions summarize. If a recent alert summarizes a group,
+            the features that no such summary had yet are not cooled down: an individual alert about them is
+            not evidence about the common cause. They re-open the summary.
+
+        Raises
+        ------
+        TypeError
+            An element of the history is neither an Alert nor an AlertPlan.
+        """
+        self._recent = tuple(alert for alert in _alerts_in(self._history) if self._is_within(alert, seconds))
+        features = _alerted_features(self._recent, except_new_members_of or {})
+        self._thresholds = {
+            each.feature: _raised_threshold(each, factor)
+            for each in self._remaining
+            if each.feature in features
+        }
+        found = self._take(
+            lambda each: (
+                each.feature in features
+                and _is_below(each, severity_below)
+                and _stays_below(each, _raised_threshold(each, factor))
+            )
+        )
+        self._suppressed += [Suppressed(member=each, rule=rule) for each in found]
+
+    def summarize(self, features: AbstractSet[str], *, rule: str) -> None:
+        """Alert once on all remaining results of these features, with the highest of their severities."""
+        self._summarize(self._take(lambda each: each.feature in features), rule)
+
+    def summarize_remaining(self, *, rule: str) -> None:
+        """Alert once on all remaining results, with the highest of their severities."""
+        self._summarize(self._take(lambda _: True), rule)
+
+    def alert_individually(self, *, rule: str) -> AlertPlan:
+        """Alert on every remaining result, and return the plan, which contains every drifted result once."""
+        self._alerts += [self._alert(each, rule) for each in self._take(lambda _: True)]
+        return AlertPlan(
+            alerts=tuple(self._alerts),
+            suppressed=tuple(self._suppressed),
+            thresholds=dict(self._thresholds),
+            policy_version=self._version,
+        )
+
+    def _take(self, is_chosen: Callable[[DriftResult], bool]) -> Results:
+        """Return the chosen ones of the remaining results, and keep the rest."""
+        taken, self._remaining = _split(self._remaining, is_chosen)
+        return taken
+
+    def _is_within(self, alert: Alert, seconds: float) -> bool:
+        if self._now is None or alert.raised_at is None:
+            return False
+        return 0.0 <= self._now - alert.raised_at < seconds
+
+    def _alert(self, result: DriftResult, rule: str, *, is_holdout: bool = False) -> Alert:
+        return Alert(
+            members=(result,),
+            severity=severity(result),
+            rule=rule,
+            raised_at=self._now,
+            is_holdout=is_holdout,
+        )
+
+    def _summarize(self, members: Results, rule: str) -> None:
+        if not members:
+            return
+        highest = max((severity(each) for each in members), key=SEVERITIES.index)
+        self._alerts.append(
+            Alert(
+                members=members, severity=highest, group=rule, is_summary=True, rule=rule, raised_at=self._now
+            )
+        )
+
+
+def severity(result: DriftResult) -> str:
+    """Return the severity of a result: its business impact if one was given, else medium."""
+    if result.business_impact in SEVERITIES:
+        return result.business_impact
+    return "low" if result.business_impact == "none" else "medium"
 
 
 def drifted(results: Iterable[DriftResult]) -> Results:
     """Return the results that drifted, in an order that depends only on their content.
+
+    >>> from poet_runtime.alerts import drifted
+    >>> from poet_runtime.results import DriftResult
+    >>> one = DriftResult(drifted=True, score=0.4, threshold=0.1, test="ks/raw/absolute", feature="age")
+    >>> other = DriftResult(drifted=False, score=0.0, threshold=0.1, test="ks/raw/absolute", feature="city")
+    >>> [result.feature for result in drifted([other, one])]
+    ['age']
 
     Raises
     ------
@@ -40,25 +281,15 @@ def drifted(results: Iterable[DriftResult]) -> Results:
     return tuple(each for _, alike in groupby(found, key=_told) for each in _settled(list(alike)))
 
 
-def _told(result: DriftResult) -> tuple[str, ...]:
-    return (result.feature, result.execution_id, result.test, repr(result.score), repr(result.threshold))
-
-
-def _settled(alike: list[DriftResult]) -> list[DriftResult]:
-    return alike if len(alike) == 1 else sorted(alike, key=repr)
-
-
-def severity(result: DriftResult) -> str:
-    """Return the severity of a result: its business impact if one was given, else medium."""
-    if result.business_impact in SEVERITIES:
-        return result.business_impact
-    return "low" if result.business_impact == "none" else "medium"
-
-
 def to_timestamp(now: Any) -> float | None:
     """Return a time in seconds since 1970. A datetime without a time zone is UTC; None stays None.
 
     NaN and NaT are unknown times and treated like None: they are before no end and within no pause.
+
+    >>> from datetime import datetime
+    >>> from poet_runtime.alerts import to_timestamp
+    >>> to_timestamp(datetime(1970, 1, 2)), to_timestamp(None)
+    (86400.0, None)
 
     Raises
     ------
@@ -76,106 +307,12 @@ def to_timestamp(now: Any) -> float | None:
     return float(now)
 
 
-def partition(
-    waiting: Results,
-    features: frozenset[str],
-    *,
-    severity_below: str = "",
-    ratio_at_most: float | None = None,
-) -> tuple[Results, Results]:
-    """Return the results of these features, and the rest.
-
-    With `severity_below`, select only results of a lower severity, and never critical ones. With
-    `ratio_at_most`, select only results whose score is at most this many times beyond its threshold.
-    """
-    return _split(
-        waiting,
-        lambda each: (
-            each.feature in features
-            and (not severity_below or _is_below(each, severity_below))
-            and (ratio_at_most is None or _ratio(each) <= ratio_at_most)
-        ),
-    )
+def _told(result: DriftResult) -> tuple[str, ...]:
+    return (result.feature, result.execution_id, result.test, repr(result.score), repr(result.threshold))
 
 
-def holdout(taken: Results, share: float) -> tuple[Results, Results]:
-    """Return a uniform share that is alerted despite the suppression, and the rest.
-
-    The choice depends only on a digest of each execution id.
-    """
-    return _split(taken, lambda each: _lot(each) < share)
-
-
-def suppress(taken: Results, rule: str) -> list[Suppressed]:
-    """Return the results as suppressed by a rule."""
-    return [Suppressed(member=each, rule=rule) for each in taken]
-
-
-def recent_alerts(history: Iterable[Any], now: float | None, within_s: float) -> tuple[Alert, ...]:
-    """Return the alerts, also those inside plans, that were raised less than `within_s` seconds before `now`.
-
-    Raises
-    ------
-    TypeError
-        An element of `history` is neither an Alert nor an AlertPlan.
-    """
-    return tuple(
-        alert
-        for alert in _alerts(history)
-        if now is not None and alert.raised_at is not None and 0.0 <= now - alert.raised_at < within_s
-    )
-
-
-def recent_features(
-    alerts: Iterable[Alert], *, groups: Mapping[str, frozenset[str]] | None = None
-) -> frozenset[str]:
-    """Return the features that these alerts are about, except new members of a summarized group.
-
-    A feature of a summarized group that was never part of the summary re-opens the summary: an individual
-    alert about the feature is not evidence about the common cause.
-    """
-    alerts, groups = tuple(alerts), groups or {}
-    summaries = [alert for alert in alerts if alert.group in groups]
-    expected = frozenset(feature for alert in summaries for feature in groups[alert.group])
-    return _features(alerts) - (expected - _features(summaries))
-
-
-def is_open(group: str, alerts: Iterable[Alert]) -> bool:
-    """Return whether one of these alerts summarizes the group, so that a new member belongs to it."""
-    return any(alert.group == group for alert in alerts)
-
-
-def raised_thresholds(waiting: Results, features: frozenset[str], factor: float) -> dict[str, float]:
-    """Return, by feature, `factor` times the threshold of the recently alerted features."""
-    return {each.feature: _bar(each, factor) for each in waiting if each.feature in features}
-
-
-def below_threshold(
-    waiting: Results, features: frozenset[str], factor: float, *, severity_below: str
-) -> tuple[Results, Results]:
-    """Return the results that stay below the raised threshold and below a severity, and the rest."""
-    return _split(
-        waiting,
-        lambda each: (
-            each.feature in features and _is_below(each, severity_below) and _is_within(each, factor)
-        ),
-    )
-
-
-def individual_alerts(
-    results: Results, *, rule: str, now: float | None, is_holdout: bool = False
-) -> list[Alert]:
-    """Return one alert for each result."""
-    return [
-        Alert(members=(each,), severity=severity(each), rule=rule, raised_at=now, is_holdout=is_holdout)
-        for each in results
-    ]
-
-
-def summary(members: Results, *, rule: str, now: float | None) -> Alert:
-    """Return one alert about several results, with the highest of their severities."""
-    highest = max((severity(each) for each in members), key=SEVERITIES.index)
-    return Alert(members=members, severity=highest, group=rule, is_summary=True, rule=rule, raised_at=now)
+def _settled(alike: list[DriftResult]) -> list[DriftResult]:
+    return alike if len(alike) == 1 else sorted(alike, key=repr)
 
 
 def _is_datetime64(now: Any) -> bool:
@@ -187,15 +324,17 @@ def _is_unknown(now: Any) -> bool:
     return (isinstance(now, datetime | Real) or _is_datetime64(now)) and bool(now != now)  # noqa: PLR0124
 
 
-def _split(waiting: Results, chosen: Callable[[DriftResult], bool]) -> tuple[Results, Results]:
-    marks = [chosen(each) for each in waiting]
+def _split(results: Results, is_chosen: Callable[[DriftResult], bool]) -> tuple[Results, Results]:
+    marks = [is_chosen(each) for each in results]
     return (
-        tuple(each for each, is_chosen in zip(waiting, marks, strict=True) if is_chosen),
-        tuple(each for each, is_chosen in zip(waiting, marks, strict=True) if not is_chosen),
+        tuple(each for each, mark in zip(results, marks, strict=True) if mark),
+        tuple(each for each, mark in zip(results, marks, strict=True) if not mark),
     )
 
 
-def _is_below(result: DriftResult, floor: str) -> bool:
+def _is_below(result: DriftResult, floor: Severity) -> bool:
+    if floor not in SEVERITIES:
+        raise ValueError(f"severity_below is {floor!r}; pass one of {', '.join(SEVERITIES)}")
     own = severity(result)
     return own != "critical" and SEVERITIES.index(own) < SEVERITIES.index(floor)
 
@@ -208,22 +347,29 @@ def _ratio(result: DriftResult) -> float:
     return math.inf if math.isnan(ratio) else ratio
 
 
-def _bar(result: DriftResult, factor: float) -> float:
+def _raised_threshold(result: DriftResult, factor: float) -> float:
+    """Return the threshold times `factor`, or divided by it for p-values; zero and less cannot be raised."""
     if not result.threshold > 0.0:
         return result.threshold
     return result.threshold * factor if result.direction == "above" else result.threshold / factor
 
 
-def _is_within(result: DriftResult, factor: float) -> bool:
-    bar = _bar(result, factor)
-    return result.score <= bar if result.direction == "above" else result.score >= bar
+def _stays_below(result: DriftResult, threshold: float) -> bool:
+    return result.score <= threshold if result.direction == "above" else result.score >= threshold
+
+
+def _alerted_features(alerts: tuple[Alert, ...], groups: Mapping[str, AbstractSet[str]]) -> frozenset[str]:
+    """Return the features that these alerts are about, except new members of a summarized group."""
+    summaries = [alert for alert in alerts if alert.group in groups]
+    expected = frozenset(feature for alert in summaries for feature in groups[alert.group])
+    return _features(alerts) - (expected - _features(summaries))
 
 
 def _features(alerts: Iterable[Alert]) -> frozenset[str]:
     return frozenset(member.feature for alert in alerts for member in alert.members)
 
 
-def _alerts(history: Iterable[Any]) -> Iterator[Alert]:
+def _alerts_in(history: Iterable[Any]) -> Iterator[Alert]:
     for each in _all(history, "history", "earlier plans"):
         if isinstance(each, Alert):
             yield each

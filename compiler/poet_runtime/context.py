@@ -11,9 +11,11 @@ from types import (
     ModuleType,
     TracebackType,
 )
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-__all__ = ["field", "names"]
+__all__ = ["Context", "get", "get_names"]
+
+Context: TypeAlias = Mapping[str, Any] | object  # None, which is an object, counts as an empty mapping
 
 # Attributes of these lead from a value to the interpreter; no caller describes circumstances with them.
 _CODE: Final = (
@@ -23,11 +25,15 @@ _CODE: Final = (
 _METHODS: Final = (BuiltinFunctionType, MethodType)
 
 
-def field(context: Any, name: str, default: Any = None) -> Any:
+def get(context: Context, name: str, default: Any = None) -> Any:
     """Return a field of `context`, or `default` if the field is missing or None.
 
     Generated code calls this with names that the dialect cannot check as attributes. From an object it
     returns only data: no private attribute, no method, and nothing of modules, classes and functions.
+
+    >>> from poet_runtime.context import get
+    >>> get({"season": "black_friday"}, "season"), get({}, "season", "none")
+    ('black_friday', 'none')
     """
     if not isinstance(context, Mapping) and (name.startswith("_") or isinstance(context, _CODE)):
         return default
@@ -35,7 +41,7 @@ def field(context: Any, name: str, default: Any = None) -> Any:
     return default if not isinstance(context, Mapping) and isinstance(found, _METHODS) else found
 
 
-def member(context: Any, name: str, default: Any = None) -> Any:
+def member(context: Context, name: str, default: Any = None) -> Any:
     """Return any member of `context`. For fixed names only; generated code may not call this."""
     if context is None:
         return default
@@ -43,8 +49,16 @@ def member(context: Any, name: str, default: Any = None) -> Any:
     return default if found is None else found
 
 
-def names(value: Any) -> frozenset[str]:
-    """Return the strings in `value`. A single string counts as one element; other types are ignored."""
+def get_names(context: Context, name: str) -> frozenset[str]:
+    """Return the strings in a field of `context`.
+
+    A field that is a string counts as one element. A missing field has none, and other types are ignored.
+
+    >>> from poet_runtime.context import get_names
+    >>> sorted(get_names({"features": ["price", 3, "city"]}, "features")), get_names({}, "features")
+    (['city', 'price'], frozenset())
+    """
+    value = get(context, name)
     if isinstance(value, str):
         return frozenset({value})
     if not isinstance(value, Iterable):

@@ -29,16 +29,13 @@ _PREFIX: Final = ("held-", "candidate-")  # of the ids of candidates
 _SIDES: Final = {"quieter": "fewer_alerts", "louder": "more_alerts", "otherwise": "different"}
 _WORD: Final = re.compile(r"\b(?:" + "|".join(_IN_TESTS) + r")\b")
 _ANY: Final = tuple(name.encode() for name in _IN_TESTS | _MEASURES)
+_CRITERIA: Final = frozenset({"above", "below"})  # the functions whose texts name a test
+_KEYWORD: Final = "agree"  # of `decide`
 
 
 def event_type(name: str) -> str:
     """Return the type of an event under its present name."""
     return EVENT_TYPES.get(name, name)
-
-
-def former_types(name: str) -> tuple[str, ...]:
-    """Return the type of an event and its earlier names."""
-    return (name, *(former for former, present in EVENT_TYPES.items() if present == name))
 
 
 def is_former(type_: str, data: bytes) -> bool:
@@ -68,6 +65,30 @@ def test_name(name: str) -> str:
 
 def _score(score: object) -> object:
     return _renamed(score, _MEASURES) if isinstance(score, dict) else score
+
+
+def in_module(source: bytes) -> str:
+    """Return the first former name with which a generated module calls the runtime; empty if none.
+
+    Imports succeed with such a name, so only a call would fail.
+    """
+    if not any(source.find(name) >= 0 for name in (*_ANY, b"agree=")):
+        return ""
+    import ast  # noqa: PLC0415 -- modules of this release do not need it
+
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ""  # reported when the module is compiled
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id in _CRITERIA:
+            texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
+            if found := next((text for text in texts if text in _IN_TESTS), ""):
+                return str(found)
+        if isinstance(call.func, ast.Attribute) and any(each.arg == _KEYWORD for each in call.keywords):
+            return _KEYWORD
+    return ""
 
 
 def manifest(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ and near misses: values that almost equal the constant of a rule.
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
@@ -47,7 +47,8 @@ class Contract:
     `may_fork` is True if the runtime of the policy starts processes. No other module may, in particular not
     the candidate. `signature` is the required signature of every version, defaults included; if empty, each
     version may choose its own. `workloads` lists calls whose time and memory are compared with the active
-    version.
+    version. `former_names` maps earlier names of properties to the present ones, so that counterexamples
+    stored under an earlier name are still replayed.
     """
 
     properties: tuple[Callable[..., Callable[[], None]], ...]
@@ -55,6 +56,7 @@ class Contract:
     may_fork: bool = False
     signature: str = ""
     workloads: tuple[WorkloadCase, ...] = ()
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def no_boundary_table(_module: ModuleType, _decisions: Decisions) -> int:

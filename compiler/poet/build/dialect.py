@@ -58,7 +58,7 @@ CLOSED: Final = frozenset({
     "hb_write", "importlib", "inspect", "io", "iolib", "itertools", "lib", "load", "loads",
     "loadtxt", "make_dataclass", "memmap", "methodcaller", "mro", "multiprocessing", "mypy", "mypy_plugin",
     "open_memmap", "openfile", "operator", "os", "pathlib", "pd", "pickle", "pl", "platform", "pytest",
-    "query", "random", "read_csv", "save", "save_npz", "savetxt", "savez", "savez_compressed",
+    "query", "random", "read_csv", "register", "save", "save_npz", "savetxt", "savez", "savez_compressed",
     "set_printoptions", "seterr", "seterrcall", "setflags", "shutil", "sink_csv", "sink_ipc", "sink_ndjson",
     "sink_parquet", "socket", "string", "subprocess", "sys", "tb_frame", "tb_next", "tempfile", "testing",
     "textwrap", "threading", "to_clipboard", "to_csv", "to_excel", "to_feather", "to_hdf", "to_html",
@@ -333,11 +333,42 @@ def _labels(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _all(node)
 
 
-BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops)
+def dates(tree: Tree) -> Iterator[Refusal]:
+    """Refuse `datetime` for anything but dates and types: it also reads the clock."""
+    step = "write a date as datetime(2026, 4, 15, tzinfo=UTC), and take the time from a parameter"
+    allowed: set[int] = set()
+    for node, line in tree.nodes:
+        if isinstance(node, cst.Annotation) or (isinstance(node, cst.Call) and _is_date(node)):
+            allowed.update(id(each) for each in _all(node))
+        elif isinstance(node, cst.Import | cst.ImportFrom):
+            allowed.update(id(each) for each in _all(node))
+            for name, alias in _imported(node):
+                if name != f"datetime.{alias}" and (name in _DATES or f"datetime.{alias}" in _DATES):
+                    yield Refusal(line, f"imports {name} as {alias}", step)
+        elif isinstance(node, cst.Name) and node.value == "datetime" and id(node) not in allowed:
+            yield Refusal(line, "uses datetime for more than a date", step)
+
+
+def _imported(node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the full name of everything that a statement imports, and the name that it binds."""
+    module = ""
+    if isinstance(node, cst.ImportFrom) and node.module is not None:
+        module = f"{get_full_name_for_node(node.module)}."
+    for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+        yield f"{module}{alias.evaluated_name}", alias.evaluated_alias or alias.evaluated_name
+
+
+BODY_RULES: Final = (syntax, names, recursion, attributes, bare_excepts, targets, changes, loops, dates)
 
 
 _PACKAGES: Final = ("numpy", "scipy", "statsmodels")
-_STANDARD: Final = {"datetime": frozenset({"UTC", "datetime"}), "typing": frozenset({"Final"})}
+_STANDARD: Final = {
+    "collections.abc": frozenset({"Iterable"}),
+    "datetime": frozenset({"UTC", "datetime"}),
+    "typing": frozenset({"Final"}),
+}
+_DATES: Final = frozenset({"datetime.UTC", "datetime.datetime"})
+_DATE_PARTS: Final = range(3, 8)  # year, month and day, or more down to the microsecond
 _RUNTIME: Final = "poet_runtime"
 _RUNTIME_MODULES: Final = tuple(
     f"{_RUNTIME}.{name}" for name in ("alerts", "context", "drift", "recovery", "results", "strategy")
@@ -458,7 +489,8 @@ def _is_date(node: cst.BaseExpression) -> bool:
     return (
         isinstance(zone.value, cst.Name)
         and (zone.value.value, zone.keyword and zone.keyword.value) == ("UTC", "tzinfo")
-        and all(isinstance(arg.value, cst.Integer) and not arg.star for arg in numbers)
+        and len(numbers) in _DATE_PARTS
+        and all(isinstance(arg.value, cst.Integer) and not (arg.star or arg.keyword) for arg in numbers)
     )
 
 
@@ -503,7 +535,7 @@ def declarations(tree: Tree) -> Iterator[Refusal]:
     if names != [tree.policy]:
         yield Refusal(1, f"exports {names!r}", f'write __all__ = ["{tree.policy}"]')
     if not isinstance(values.get("VERSION"), cst.Integer):
-        yield Refusal(1, "has no whole number VERSION", "say VERSION = and the version's number")
+        yield Refusal(1, "has no whole number VERSION", "write VERSION: Final = and the version's number")
 
 
 def one_function(tree: Tree) -> Iterator[Refusal]:

@@ -3,7 +3,7 @@
 The share of refused mutants measures the strength of the gates. The operators follow DeMillo, Lipton and
 Sayward 1978 ("Hints on test data selection"), on the libcst tree: flipped and shifted comparisons, swapped
 connectives and arithmetic, dropped negations, changed constants and texts, guards dropped or always true,
-adjacent branches swapped, statements and arguments omitted, wrong defaults.
+adjacent decisions swapped, statements and arguments omitted, wrong defaults.
 """
 
 import math
@@ -21,9 +21,9 @@ from poet.build.gates import Mutant, Strength
 from poet.build.probes import loaded
 
 _COMPARISONS: Final[dict[type[cst.BaseCompOp], tuple[type[cst.BaseCompOp], ...]]] = {
-    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual),
+    cst.LessThan: (cst.LessThanEqual, cst.GreaterThanEqual, cst.GreaterThan),
     cst.LessThanEqual: (cst.LessThan, cst.GreaterThan),
-    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual),
+    cst.GreaterThan: (cst.GreaterThanEqual, cst.LessThanEqual, cst.LessThan),
     cst.GreaterThanEqual: (cst.GreaterThan, cst.LessThan),
     cst.Equal: (cst.NotEqual,),
     cst.NotEqual: (cst.Equal,),
@@ -41,7 +41,16 @@ _ARITHMETIC: Final[dict[type[cst.BaseBinaryOp], type[cst.BaseBinaryOp]]] = {
     cst.Modulo: cst.Multiply,
     cst.Power: cst.Multiply,
 }
-_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any", "above": "below", "below": "above"}
+_UPDATES: Final[dict[type[cst.BaseAugOp], type[cst.BaseAugOp]]] = {
+    cst.AddAssign: cst.SubtractAssign,
+    cst.SubtractAssign: cst.AddAssign,
+    cst.MultiplyAssign: cst.DivideAssign,
+    cst.DivideAssign: cst.MultiplyAssign,
+    cst.FloorDivideAssign: cst.MultiplyAssign,
+    cst.ModuloAssign: cst.MultiplyAssign,
+    cst.PowerAssign: cst.MultiplyAssign,
+}
+_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 Changes = Iterator[tuple[str, cst.CSTNode]]
 _PASS: Final = cst.SimpleStatementLine([cst.Pass()])
 
@@ -111,10 +120,21 @@ def _other_arithmetic(node: cst.BinaryOperation) -> Changes:
         yield f"{type(node.operator).__name__} becomes {other.__name__}", changed
 
 
+def _other_updates(node: cst.AugAssign) -> Changes:
+    if other := _UPDATES.get(type(node.operator)):
+        yield f"{type(node.operator).__name__} becomes {other.__name__}", node.with_changes(operator=other())
+
+
 def _other_guards(node: cst.If) -> Changes:
     yield "the guard is dropped with what it guards", _without(node)
     if not _is_true(node.test):
         yield "the guard is always open", node.with_changes(test=cst.Name("True"))
+    if isinstance(after := node.orelse, cst.If):
+        second = after.with_changes(test=node.test, body=node.body)
+        yield (
+            "two branches are swapped",
+            node.with_changes(test=after.test, body=after.body, orelse=second),
+        )
 
 
 def _other_defaults(node: cst.Param) -> Changes:
@@ -176,9 +196,9 @@ def _other_blocks(block: cst.IndentedBlock) -> Changes:
     body = list(block.body)
     for place, statement in enumerate(body):
         after = body[place + 1] if place + 1 < len(body) else None
-        if isinstance(statement, cst.If) and isinstance(after, cst.If):
+        if after is not None and _is_decision(statement) and _is_decision(after):
             swapped = [*body[:place], after, statement, *body[place + 2 :]]
-            yield "two branches are swapped", block.with_changes(body=swapped)
+            yield "two decisions are swapped", block.with_changes(body=swapped)
         if isinstance(statement, cst.SimpleStatementLine) and _may_go(statement):
             yield (
                 "a statement is missing",
@@ -186,9 +206,17 @@ def _other_blocks(block: cst.IndentedBlock) -> Changes:
             )
 
 
+def _is_decision(statement: cst.BaseStatement) -> bool:
+    """Return whether a statement is a branch or a call, the order of which matters."""
+    return isinstance(statement, cst.If) or (
+        isinstance(statement, cst.SimpleStatementLine) and all(map(_is_call, statement.body))
+    )
+
+
 def _may_go(statement: cst.SimpleStatementLine) -> bool:
     return all(
-        _is_call(each) or isinstance(each, cst.Assign | cst.AnnAssign | cst.Return) for each in statement.body
+        _is_call(each) or isinstance(each, cst.Assign | cst.AnnAssign | cst.AugAssign | cst.Return)
+        for each in statement.body
     )
 
 
@@ -204,6 +232,7 @@ _OPERATORS: Final[tuple[tuple[tuple[type[cst.CSTNode], ...], Callable[[Any], Cha
     ((cst.BooleanOperation,), _other_connectives),
     ((cst.UnaryOperation,), _negations),
     ((cst.BinaryOperation,), _other_arithmetic),
+    ((cst.AugAssign,), _other_updates),
     ((cst.Integer, cst.Float, cst.SimpleString, cst.Name), _other_values),
     ((cst.Set, cst.Tuple), _fewer),
     ((cst.If,), _other_guards),

@@ -10,8 +10,12 @@ from typing import Any, Final
 LARGEST: Final = 1e300  # beyond it, the neighbor of a number may be infinite
 STAND_INS: Final = (
     "compare",
-    "prepare",
+    "plan_alerts",
+    "prepare_run",
 )  # primitives that a behaviour replaces and whose arguments it inspects
+RECORDED: Final = (
+    "with_deadline",
+)  # methods of such primitives; a behaviour inspects the formulas of arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Literals:
 
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
-    fields: tuple[str, ...]  # names of context fields that are read: ``field(context, "segment")``
+    fields: tuple[str, ...]  # names of context fields that are read: ``get(context, "segment")``
     compared_with: Mapping[str, frozenset[float | str]]  # by name, for names only compared with these
     used_otherwise: frozenset[str]  # names with any other use
 
@@ -77,22 +81,44 @@ def _uses(trees: Iterable[ast.Module]) -> tuple[dict[str, frozenset[float | str]
         uses.update(name for node in ast.walk(tree) if (name := _used_name(node)))
         uses.subtract(_handed_on(tree))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Compare) and len(node.comparators) == 1:
-                sides = (node.left, node.comparators[0])
-                for one, other in (sides, sides[::-1]):
-                    name, values = _used_name(one), _values(other, constants)
-                    if name and values is not None:
-                        found.setdefault(name, set()).update(values)
-                        explained[name] += 1
+            if isinstance(node, ast.Compare):
+                for name, values in _compared(node, constants):
+                    found.setdefault(name, set()).update(values)
+                    explained[name] += 1
     otherwise = frozenset(name for name, times in uses.items() if times > explained[name])
     return {name: frozenset(values) for name, values in found.items() if name not in otherwise}, otherwise
+
+
+def _compared(node: ast.Compare, constants: Mapping[str, ast.expr]) -> Iterator[tuple[str, set[float | str]]]:
+    """Yield the names in a comparison whose neighbors are all constants, each with their values."""
+    operands = [node.left, *node.comparators]
+    for place, operand in enumerate(operands):
+        neighbors = [
+            _values(each, constants) for each in (*operands[:place][-1:], *operands[place + 1 :][:1])
+        ]
+        values = [each for each in neighbors if each is not None]
+        if (name := _used_name(operand)) and len(values) == len(neighbors):
+            yield name, set().union(*values)
 
 
 def _handed_on(tree: ast.Module) -> Iterator[str]:
     """Yield names that are only passed on to a primitive that a comparison replaces."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _used_name(node) in STAND_INS:
-            yield from (name for each in node.keywords if (name := _used_name(each.value)))
+            given = (*node.args, *(each.value for each in node.keywords))
+            yield from (name for each in given if (name := _used_name(each)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RECORDED:
+            yield from (name for each in node.args for name in _factors(each))
+
+
+def _factors(node: ast.expr) -> Iterator[str]:
+    """Yield the names in a product of powers with constant exponents."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        yield from (*_factors(node.left), *_factors(node.right))
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        yield from _factors(node.left)
+    elif name := _used_name(node):
+        yield name
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:
@@ -150,7 +176,7 @@ def _docstring(node: ast.Module | ast.FunctionDef) -> ast.Constant | None:
 
 
 def _is_field(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "field"
+    return isinstance(node.func, ast.Name) and node.func.id in ("get", "get_names")
 
 
 def _is_number(value: object) -> bool:

@@ -4,12 +4,12 @@ Manifests and modules are written first, under names that the registry does not 
 registry file replaces the old one. The rename is atomic: before it no version is published, after it all are.
 
 The files that make ``generated/`` a package (`STANDING`) are written once and are the same in every
-workspace. `check_generated` verifies for `poet compile --check` that every generated file follows from its
-manifest.
+workspace. Its types (``__init__.pyi``) follow from the registry. `check_generated` verifies for
+`poet compile --check` that every generated file follows from its manifest.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from poet_runtime.errors import PoetError, PublishError, RegistryError
 from poet_runtime.files import atomic_write, lock
 from poet_runtime.registry import (
     STANDING,
+    TYPES_FILE,
     UPGRADE_FILE,
     Change,
     ChangedModule,
@@ -35,6 +36,7 @@ from poet_runtime.registry import (
     VersionEntry,
     as_published,
     changed_modules,
+    package_types,
     read_document,
     read_published,
     refuse_share,
@@ -109,7 +111,25 @@ def publish(
                 entry = msgspec.structs.replace(entry, **{trial: put})
             after[each.policy] = entry
         change.commit(after)
+        write_package_types(generated)
     return tuple(each.version for each in new)
+
+
+def write_package_types(generated: Path) -> None:
+    """Write ``__init__.pyi`` as the registry implies, if it differs; the caller holds the folder's lock."""
+    document = read_document(generated)
+    if not has_package_types(generated, document):
+        atomic_write(generated / TYPES_FILE, package_types(document))
+
+
+def has_package_types(generated: Path, document: RegistryDocument) -> bool:
+    """Return whether ``__init__.pyi`` is what the registry implies."""
+    return _has_content(generated / TYPES_FILE, package_types(document))
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    """Return whether a file has this content, with any line endings."""
+    return path.is_file() and path.read_bytes().replace(b"\r\n", b"\n") == content
 
 
 class _New:
@@ -173,6 +193,7 @@ OURS: Final = {
     ".lock",
     "__pycache__",
     UPGRADE_FILE,
+    TYPES_FILE,
     *STANDING,
 }
 
@@ -228,7 +249,7 @@ def _entry(generated: Path, policy: str, number: int) -> VersionEntry:
 def check_generated(generated: Path, render: Callable[[Decisions], RenderedModule]) -> list[Difference]:
     """Return the differences between every published version and its digests or rendered decisions."""
     document = read_document(generated)
-    found = _check_package(generated / "__init__.py") if document.policies else []
+    found = list(_check_package(generated, document)) if document.policies else []
     if (generated / UPGRADE_FILE).exists():
         found.append(Difference(UPGRADE_FILE, "an upgrade did not finish; run `poet upgrade` again"))
     known = set(OURS)
@@ -241,12 +262,13 @@ def check_generated(generated: Path, render: Callable[[Decisions], RenderedModul
     return found + [Difference(name, "is not in registry.json: remove it, or publish it") for name in unknown]
 
 
-def _check_package(path: Path) -> list[Difference]:
-    if path.is_file() and path.read_bytes().replace(b"\r\n", b"\n") == STANDING[path.name]:
-        return []
-    return [
-        Difference(path.name, "is not what every workspace has; remove it and the next compile writes it")
-    ]
+def _check_package(generated: Path, document: RegistryDocument) -> Iterator[Difference]:
+    if not _has_content(generated / "__init__.py", STANDING["__init__.py"]):
+        says = "is not what every workspace has; remove it and the next compile writes it"
+        yield Difference("__init__.py", says)
+    if not has_package_types(generated, document):
+        says = "does not have the types of the newest versions; `poet upgrade` writes it"
+        yield Difference(TYPES_FILE, says)
 
 
 def _check(

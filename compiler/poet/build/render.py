@@ -5,7 +5,8 @@ that a module was rendered from (`templates_sha256`).
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -123,7 +124,7 @@ def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedMo
         The decisions or the template are invalid.
     """
     spec = policy(decisions.policy)
-    try:
+    with _template_errors(spec):
         env = environment(overrides)
         template = env.get_template(spec.template)
         return RenderedModule(
@@ -132,6 +133,29 @@ def render(decisions: Decisions, *, overrides: Path | None = None) -> RenderedMo
             shape=_render_source(spec, template, _harmless(decisions, spec.words)),
             template_sha256=templates_sha256(env, spec.template),
         )
+
+
+def source_renderer(name: str, *, overrides: Path | None = None) -> Callable[[Decisions], str]:
+    """Return a function that renders decisions of one policy to source, for searches that render often.
+
+    The template is read once. Both the call and the function raise what `render` raises.
+    """
+    spec = policy(name)
+    with _template_errors(spec):
+        template = environment(overrides).get_template(spec.template)
+
+    def source(decisions: Decisions) -> str:
+        with _template_errors(spec):
+            return _render_source(spec, template, decisions)
+
+    return source
+
+
+@contextmanager
+def _template_errors(spec: PolicySpec) -> Iterator[None]:
+    """Raise errors of a template as `RenderError`."""
+    try:
+        yield
     except jinja2.TemplateNotFound as error:
         raise RenderError(
             f"{spec.name}: no template {error.name!r}; "

@@ -5,6 +5,7 @@ which return `Source`. `only_source` refuses everything else. Text from feedback
 content of a string or of a comment.
 """
 
+import ast
 import keyword
 import math
 import re
@@ -22,8 +23,26 @@ from poet_runtime.errors import RenderError
 LINE_LENGTH: Final = 110
 _COMMENT_LENGTH: Final = 300
 _DATE_PARTS: Final = 3  # year, month and day are always written
+_TEXT: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE)
+_PRAGMA: Final = re.compile(r"-\*-|no(qa|sec)\b|[\w-]+\s*:", re.IGNORECASE)
+_NARROWEST: Final = 24  # letters less than the line length, to wrap a comment at other words
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_COMMENT_LETTERS: Final = frozenset("–—‘’“”…≤≥≠×±σδ€")  # noqa: RUF001 - allowed in reasons in addition to Latin letters
+_COMMENT_LETTERS: Final = frozenset("—“”…≤≥≠±δ€")  # allowed in reasons in addition to Latin letters
+_LOOKALIKES: Final[
+    dict[str, str]
+] = {  # characters that linters call ambiguous, and what a comment has instead
+    "\u2013": "-",
+    "\u2018": "'",
+    "\u2019": "'",
+    "\xb4": "'",
+    "\xb8": ",",
+    "\xd7": "x",
+    "\u0131": "i",
+    "\u03c3": "sigma",
+}
+_AMBIGUOUS: Final = frozenset(
+    "\u017f\u0184\u018d\u01a6\u01a7\u01b7\u01bc\u01bd\u01c0\u01c3\u021c\u0222\u0223\u0241"
+)
 
 
 class Source(str):
@@ -126,8 +145,11 @@ def constant(value: object) -> Source:
     written = literal(value.value)
     if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, tuple | list | frozenset):
         written = _one_a_line(value.value)
-    above = textwrap.wrap(comment(value.comment), LINE_LENGTH - 2, break_on_hyphens=False)
-    if unit and len(head) + len(written.rpartition("\n")[2]) + len(unit) > LINE_LENGTH:
+    if len(head) + len(written) > LINE_LENGTH and isinstance(value.value, datetime):
+        written = Source(written.replace("(", "(\n    ").replace(")", "\n)"))
+    above = _wrapped(comment(value.comment), LINE_LENGTH - 2)
+    *_, last = f"{head}{written}{unit}".split("\n")
+    if unit and len(last) > LINE_LENGTH:
         above, unit = [*above, comment(value.unit)], ""
     return Source("".join(f"# {line}\n" for line in above) + head + written + unit)
 
@@ -149,26 +171,83 @@ def in_order_of_use(constants: object, code: object) -> tuple[tuple[Constant, ..
 def fit(text: str) -> Source:
     """Return a function body with overlong lines broken: conditions at terms, calls at arguments.
 
-    A comparison with a constant is broken before its operator.
+    A comparison with a constant is broken before its operator, and a comment between words. The contents of
+    texts stay as they are.
     """
-    return Source("\n".join(_fitted(line) for line in text.split("\n")))
+    return Source("\n".join(map(_fitted, text.split("\n"))))
 
 
 def _fitted(line: str) -> str:
     if len(line) <= LINE_LENGTH:
         return line
-    if found := re.fullmatch(r"( *)if (.+ (and|or) .+):", line):
-        indent, condition, word = found.groups()
-        terms = condition.replace(f" {word} ", f"\n{indent}    {word} ")
-        return f"{indent}if (\n{indent}    {terms}\n{indent}):"
+    if found := re.fullmatch(r"( *)# (.+)", line):
+        indent, words = found.groups()
+        return "\n".join(f"{indent}# {each}" for each in _wrapped(words, LINE_LENGTH - len(indent) - 2))
+    texts = iter(_TEXT.findall(line))
+    laid_out = _laid_out(_TEXT.sub(lambda text: "\0" * len(text[0]), line))
+    return re.sub("\0+", lambda _: next(texts), laid_out)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a comment, of which only the first may look like a pragma or like code.
+
+    If a line would, the comment is wrapped at other words; if that does not help, its lines are marked.
+    """
+    layouts = (textwrap.wrap(text, width - less, break_on_hyphens=False) for less in range(_NARROWEST))
+    lines = next((each for each in layouts if not any(map(_is_misleading, each[1:]))), None)
+    if lines is None:
+        return textwrap.wrap(text, width, subsequent_indent="… ", break_on_hyphens=False)
+    return lines
+
+
+def _is_misleading(line: str) -> bool:
+    """Return whether tools could take the line of a comment for a pragma or for code."""
+    return _PRAGMA.match(line) is not None or _is_code(line)
+
+
+def _is_code(line: str) -> bool:
+    try:
+        ast.parse(line)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return not line.isidentifier() or keyword.iskeyword(line)
+
+
+def _laid_out(line: str) -> str:
+    """Return a line, in which no text has spaces or brackets, on several lines."""
+    if found := re.fullmatch(r"( *)((?:el)?if) (.+):", line):
+        indent, word, condition = found.groups()
+        parts = (
+            _broken(term, r"(?<! not) (?=(?:[<>]=?|[!=]=|in|not in) )", indent) for term in _terms(condition)
+        )
+        terms = "\n".join(parts)
+        return f"{indent}{word} (\n{terms}\n{indent}):" if "\n" in terms else line
     if found := re.fullmatch(r"( *)(.+\)) ([<>] \w+,?)", line):
         indent, left, right = found.groups()
         return f"{indent}{left}\n{indent}{right}"
-    if found := re.fullmatch(r"( *)([\w.]+)\(([^()]+)\)(,?)", line):
+    if found := re.fullmatch(r"( *)((?:\w+ = |return )?[\w.]+)\(([^()]+)\)(,?)", line):
         indent, function, arguments, comma = found.groups()
+        if ", " not in arguments:
+            return f"{indent}{function}(\n{_broken(arguments, r' (?=[*] )', indent)}\n{indent}){comma}"
         listed = "".join(f"{indent}    {argument},\n" for argument in arguments.split(", "))
         return f"{indent}{function}(\n{listed}{indent}){comma}"
     return line
+
+
+def _terms(condition: str) -> list[str]:
+    """Return the terms of a condition, each with the connective before it."""
+    return next(
+        (parts for word in ("and", "or") if len(parts := re.split(rf" (?={word} )", condition)) > 1),
+        [condition],
+    )
+
+
+def _broken(expression: str, before: str, indent: str) -> str:
+    """Return an indented expression, broken before its operators if it is too long."""
+    lines = [expression]
+    if len(indent) + 4 + len(expression) > LINE_LENGTH:
+        lines = re.split(before, expression)
+    return "\n".join(f"{indent}    {each}" for each in lines)
 
 
 def _text(value: str) -> str:
@@ -239,14 +318,16 @@ def _one_a_line(value: object) -> Source:
 
 
 def _spoken(letter: str) -> str:
-    """Return a character that all editors display alike, or its escape (bidirectional marks, #)."""
+    """Return a character that all editors display alike and no linter calls ambiguous, or its escape."""
     code = ord(letter)
     if letter == "#":
         return "No. "
+    if letter in _LOOKALIKES:
+        return _LOOKALIKES[letter]
     if (
         letter in _COMMENT_LETTERS
         or (0x20 <= code < 0x7F and letter != "\\")
-        or (0xA1 <= code < 0x250 and code != 0xAD)
+        or (0xA1 <= code < 0x250 and code != 0xAD and letter not in _AMBIGUOUS)
     ):
         return letter
     return _character(letter, "")

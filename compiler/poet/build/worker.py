@@ -146,9 +146,9 @@ def main() -> None:
     gates = list(trial.gates())
     tried = list(dict.fromkeys(guard.tried))
     if threading.active_count() > 1:
-        tried.append("to leave a thread behind")
+        tried.append("to leave a thread running")
     if has_children():
-        tried.append("to leave a process behind")
+        tried.append("to leave a process running")
     if tried:
         message = f"it tried: {'; '.join(tried)}"[:LONGEST]
         gates.append(Gate(name="sandbox", passed=False, counterexample=message))
@@ -171,7 +171,7 @@ def _of_strength(strength: Strength, *, is_compared: bool) -> Gate:
     Without a comparison it passes, because a survivor cannot be distinguished from an equivalent mutant.
     """
     survivors = "\n".join(strength.survivors)[:LONGEST] if is_compared else ""
-    message = f"these small wrong changes would not be noticed:\n{survivors}" if survivors else ""
+    message = f"the contract accepts these mutants:\n{survivors}" if survivors else ""
     return Gate(name="mutants", passed=not survivors, examples=strength.mutants, counterexample=message)
 
 
@@ -227,7 +227,7 @@ class Trial:
         first, *rest = self._gates_of(module, source, effort=self._job.effort)
         yield first
         if self._job.counterexamples:
-            yield "kept counterexamples", lambda: self._replay(module)
+            yield "stored counterexamples", lambda: self._replay(module)
         yield from rest
         yield "budget", lambda: self._within_budget(module)
 
@@ -250,11 +250,11 @@ class Trial:
         bare = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
         required = self._contract.signature
         if required and str(bare) != required:
-            raise ContractViolation(f"it is called as {self._job.policy}{bare}, expected {required}")
+            raise ContractViolation(f"the signature is {self._job.policy}{bare}, expected {required}")
         decisions, version = self._decisions, getattr(module, "VERSION", None)
         if decisions is not None and (type(version) is not int or version != decisions.version):
             raise ContractViolation(
-                f"VERSION is {version!r}, its decisions are of version {decisions.version}"
+                f"VERSION is {version!r}, expected {decisions.version} as in its decisions"
             )
         return 0
 
@@ -288,20 +288,22 @@ class Trial:
         source = Path(self._job.path).read_text(encoding="utf-8")
         policy = _Counted(module, self._job.policy, source, self._job.limits.call_cpu_s)
         properties = {prove.__name__: prove for prove in self._contract.properties}
+        names = self._contract.former_names
         mine = [
-            each
+            (each, gate)
             for each in self._job.counterexamples
-            if each.hypothesis == hypothesis.__version__ and each.gate in properties
+            if each.hypothesis == hypothesis.__version__
+            and (gate := names.get(each.gate, each.gate)) in properties
         ]
-        for each in mine:
-            proof = self._proof(policy, properties[each.gate], self._job.effort)
+        for each, gate in mine:
+            proof = self._proof(policy, properties[gate], self._job.effort)
             try:
                 reproduce_failure(each.hypothesis, each.blob.encode())(proof)()
             except DidNotReproduce:
                 continue
             except Exception as error:
                 raise ContractViolation(
-                    f"{each.gate.replace('_', ' ')}: {_what(error)}\nas before: {each.message}"
+                    f"{gate.replace('_', ' ')}: {_what(error)}\npreviously: {each.message}"
                 ) from error
         return len(mine)
 
@@ -330,7 +332,7 @@ class Trial:
         """Return the error message, and store the shrunk input."""
         message = "\n".join([_what(error), *getattr(error, "__notes__", ())])
         shown = BLOB.sub("", message)[:LONGEST]
-        if (blob := BLOB.search(message)) and gate != "kept counterexamples":
+        if (blob := BLOB.search(message)) and gate != "stored counterexamples":
             version, data = blob.groups()
             self.counterexamples.append(
                 Counterexample(

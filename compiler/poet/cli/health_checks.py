@@ -22,11 +22,13 @@ import msgspec
 from packaging.requirements import Requirement
 
 from poet.build.kernel_sandbox import Kernel, capabilities, this_kernel
+from poet.build.publish import has_package_types
 from poet.log import EventFilter, FeedbackLog, open_log
 from poet.workspace.configuration import read_configuration
-from poet.workspace.upgrade import missing_import
+from poet.workspace.upgrade import incompatibility
 from poet_runtime.errors import PoetError, RegistryError, WorkspaceError
 from poet_runtime.registry import (
+    TYPES_FILE,
     UPGRADE_FILE,
     RegistryDocument,
     VersionEntry,
@@ -233,7 +235,7 @@ def examine_clock(now: float) -> Finding:
 RESTORE: Final = "restore it from version control; `poet compile --check` says what changed in it"
 UPGRADE: Final = "`poet upgrade` renders the versions again, with their decisions unchanged"
 
-_NOT_HERE: Final = "which this release does not have: another release wrote it"
+_OTHER_RELEASE: Final = "another release wrote it"
 
 
 def examine_versions(generated: Path) -> Iterator[Finding]:
@@ -249,8 +251,11 @@ def examine_versions(generated: Path) -> Iterator[Finding]:
     if (generated / UPGRADE_FILE).exists():
         yield problem("upgrade", "an upgrade did not finish", "run `poet upgrade` again")
     package = generated / "__init__.py"
-    if package.is_file() and (missing := missing_import(package.read_bytes())):
-        yield problem("generated/__init__.py", f"imports {missing}, {_NOT_HERE}", UPGRADE)
+    if package.is_file() and (found := incompatibility(package.read_bytes())):
+        yield problem("generated/__init__.py", f"{found}: {_OTHER_RELEASE}", UPGRADE)
+    if document.policies and not has_package_types(generated, document):
+        says = "does not have the types of the newest versions; type checkers see older ones, or none"
+        yield warning(f"generated/{TYPES_FILE}", says, UPGRADE)
     for policy in sorted(document.policies):
         yield _policy(generated, policy, document)
 
@@ -263,9 +268,9 @@ def _policy(generated: Path, policy: str, document: RegistryDocument) -> Finding
     if found := _first_problem(policy, entry.active, wrong, RESTORE):
         return found
     old = {
-        number: f"imports {missing}, {_NOT_HERE}"
+        number: f"{name}: {_OTHER_RELEASE}"
         for number, each in entry.versions.items()
-        if (missing := missing_import(read_published(generated, each).source))
+        if (name := incompatibility(read_published(generated, each).source))
     }
     if found := _first_problem(policy, entry.active, old, UPGRADE):
         return found

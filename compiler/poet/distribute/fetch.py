@@ -32,7 +32,7 @@ from poet.distribute.bundle import LARGEST, BundleDocument, Opened, open_bundle,
 from poet.distribute.keys import TrustedKey, trusted
 from poet_runtime.errors import BundleError, RegistryError
 from poet_runtime.files import JsonDocument, atomic_write, lock, to_json
-from poet_runtime.registry import STANDING, Registry
+from poet_runtime.registry import STANDING, TYPES_FILE, Registry, package_types
 
 TIMEOUT_S: Final = 30.0
 _CHUNK: Final = 2**16
@@ -438,7 +438,7 @@ def _try_out(document: BundleDocument) -> None:
 def _write(folder: Path, content: bytes, document: BundleDocument) -> None:
     files = {name: text.encode() for name, text in document.files.items()}
     steps: tuple[Mapping[str, bytes], ...] = (
-        {**STANDING, **files},
+        {**STANDING, TYPES_FILE: package_types(document.registry), **files},
         {BUNDLE: content},
         {_REGISTRY: registry_bytes(document)},
     )

@@ -186,6 +186,12 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 def parse(document: bytes | str, *, source: str = "unknown", now: Callable[[], float] = clock.time) -> Event:
     """Return the event in a JSON envelope.
 
+    >>> from poet.events import parse
+    >>> document = '{"type": "drift.validation", "data": {"execution_id": "x-1", "was_real_drift": true}}'
+    >>> event = parse(document)
+    >>> event.source, event.data.execution_id
+    ('unknown', 'x-1')
+
     Parameters
     ----------
     document
@@ -235,6 +241,12 @@ def make(
     now: Callable[[], float] = clock.time,
 ) -> Event:
     """Return an event built from its fields; `raw` is its canonical JSON.
+
+    >>> from poet.events import make
+    >>> label = {"execution_id": "x-1", "was_real_drift": False}
+    >>> event = make("drift.validation", label, source="user/ana", time="2024-01-15T10:00:00Z", id="e-1")
+    >>> event.time, event.data.was_real_drift
+    (1705312800.0, False)
 
     Raises
     ------

@@ -80,7 +80,12 @@ def _unit(type_: inspect.Type) -> str | None:
 
 
 def json_schema() -> dict[str, object]:
-    """Return the JSON Schema (2020-12) of all event types, as accepted on the wire."""
+    """Return the JSON Schema (2020-12) of all event types, as accepted on the wire.
+
+    >>> from poet.events import json_schema
+    >>> sorted(json_schema()["$defs"]["drift.validation"]["required"])
+    ['data', 'type']
+    """
     known = dict(PAYLOADS)
     pointers, components = msgspec.json.schema_components(known.values(), ref_template="#/$defs/{name}")
     definitions: dict[str, object] = dict(components)

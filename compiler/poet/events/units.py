@@ -38,6 +38,7 @@ _THOUSANDS: Final = {"": 1.0, "k": 1e3, "m": 1e6}
 def money(value: object) -> float:
     """Return an amount in US dollars.
 
+    >>> from poet.events.units import money
     >>> money("$1200"), money("$0.50"), money(50000), money("$1.5k")
     (1200.0, 0.5, 50000.0, 1500.0)
     """
@@ -54,6 +55,7 @@ def money(value: object) -> float:
 def duration(value: object) -> float:
     """Return a duration in seconds.
 
+    >>> from poet.events.units import duration
     >>> duration("2_hours"), duration("90min"), duration("PT2H"), duration(30)
     (7200.0, 5400.0, 7200.0, 30.0)
     """
@@ -74,6 +76,7 @@ def duration(value: object) -> float:
 def instant(value: object) -> float:
     """Return a time in seconds since 1970, UTC; a time without an offset is interpreted as UTC.
 
+    >>> from poet.events.units import instant
     >>> instant("2024-01-15T10:00:00") == instant("2024-01-15T11:00:00+01:00") == 1705312800.0
     True
     """

@@ -224,7 +224,7 @@ def _by_hypothesis(factors: Iterable[EFactor]) -> dict[str, list[EFactor]]:
 def adversarial_notes(sources: Iterable[str]) -> list[str]:
     """Return the notes that name the adversarial sources."""
     return [
-        f"{source} says the contrary of all others: no number is made of what it says" for source in sources
+        f"{source} contradicts all other sources: every estimate ignores its feedback" for source in sources
     ]
 
 

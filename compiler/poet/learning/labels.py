@@ -170,12 +170,12 @@ def _notes(
     disagreement: NDArray[np.float64],
     excluded_votes: dict[str, int],
 ) -> tuple[str, ...]:
-    notes = [f"{n_counted} of {n_votes} votes count, on {n_executions} executions"]
+    notes = [f"{n_counted} of {n_votes} labels count; they cover {n_executions} executions"]
     split = int((disagreement > 0).sum())
     if split:
         notes.append(f"sources disagree on {split} of {n_executions} executions")
     notes += [
-        f"{n} votes of {source} beyond its burst limit are set aside" for source, n in excluded_votes.items()
+        f"{n} labels from {source} beyond its burst limit are ignored" for source, n in excluded_votes.items()
     ]
     return tuple(notes)
 

@@ -57,7 +57,7 @@ def learn(
         If the policy's learner cannot be imported, or fails.
     """
     if spec.learner is None:
-        return msgspec.structs.replace(champion, learned=False, notes=("this policy is not learned yet",))
+        return msgspec.structs.replace(champion, learned=False, notes=("this policy has no learner",))
     learner: Learner = imported(spec, spec.learner)
     risk = configuration.risk * epoch_alpha(summaries.epoch_index)
     try:

@@ -82,7 +82,7 @@ class RuleUpdate:
         if pinned:
             return [pinned]
         if self.is_vetoed(rule.id):
-            return [Rule(id=rule.id, kind=rule.kind, status="vetoed", reason="a person removed it")]
+            return [Rule(id=rule.id, kind=rule.kind, status="vetoed", reason="vetoed by a person")]
         if test and test.holds:
             return [self.carry_over(rule)]
         if self.is_supported(rule.id, test):
@@ -108,7 +108,7 @@ class RuleUpdate:
         for rule in self.champion.rules:
             if rule.id in taken or rule.status in ("candidate", "vetoed"):
                 continue
-            reason = "what was learned since speaks against it" if rule.evidence else "no longer needed"
+            reason = "recent feedback contradicts it" if rule.evidence else "no longer needed"
             retired = msgspec.structs.replace(rule, status="retired", reason=reason)
             gone.append(retired if rule.is_active else rule)
         return gone
@@ -155,7 +155,7 @@ def replayed(savings: Sequence[float], *, of: int, risk: float) -> Replay | None
     return Replay(
         replayed=len(savings),
         of=of,
-        left_out={"that it does not speak of": of - len(savings)} if of > len(savings) else {},
+        left_out={"outside the scope of the rule": of - len(savings)} if of > len(savings) else {},
         saving_per_1000=float(f"{1000.0 * mean:.4g}"),
         saving_low=float(f"{1000.0 * low:.4g}"),
         saving_high=float(f"{1000.0 * high:.4g}"),

@@ -139,7 +139,7 @@ class BufferedLog(BackgroundWorker):
 
     def count_by_type(self, *, after: int = 0) -> dict[str, int]:
         """Return the number of durable events after a position, by type."""
-        return self._open_reader().counts(after)
+        return _search.present_counts(self._open_reader().counts(after))
 
     def before_fork(self) -> None:
         """Acquire every lock and close the connections.

@@ -27,7 +27,10 @@ class StoredEvent(NamedTuple):
 
 
 class RawEvent(NamedTuple):
-    """An event as stored, unparsed, so that events of unknown types can be shown too."""
+    """An event as stored, unparsed, so that events of unknown types can be shown too.
+
+    The search functions return the present name of its type.
+    """
 
     position: int
     source: str

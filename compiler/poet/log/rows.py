@@ -5,6 +5,7 @@ stored, newest first, by position or by id; they need no index in the store.
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -150,13 +151,23 @@ def named(reader: Reader, ids: Collection[str], *, until: int) -> list[RawEvent]
 
 def _raw_events(reader: Reader, after: int, until: int) -> Iterator[RawEvent]:
     while after < until and (page := reader.raw_events(after, until)):
-        yield from page
+        for each in page:
+            present = former_names.event_type(each.type)
+            yield each if present == each.type else each._replace(type=present)
         after = page[-1].position
+
+
+def present_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return numbers of events by type, those of former types under their present names."""
+    found = Counter[str]()
+    for type_, count in counts.items():
+        found[former_names.event_type(type_)] += count
+    return dict(sorted(found.items()))
 
 
 def _matches(each: RawEvent, event_filter: EventFilter) -> bool:
     return (
-        event_filter.type in ("", each.type, former_names.event_type(each.type))
+        former_names.event_type(event_filter.type) in ("", each.type)
         and each.source.startswith(event_filter.source)
         and event_filter.text.encode() in each.raw
         and not (event_filter.is_feedback and each.type in TELEMETRY)

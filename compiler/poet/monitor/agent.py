@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from poet.workspace.workspace import Workspace
-    from poet_runtime.results import AlertPlan, MonitoringOutcome, MonitoringStrategy
+    from poet_runtime.alerts import Time
+    from poet_runtime.context import Context
+    from poet_runtime.results import Alert, AlertPlan, MonitoringOutcome, MonitoringStrategy
 
 
 class PolicyMethods:
@@ -61,12 +63,16 @@ class PolicyMethods:
             """Return the window length in points; `data_velocity` is in points per hour."""
             ...
 
-        def calculate_feature_importance(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
+        def calculate_feature_importance(self, feature_name: str, context: Context) -> float:
             """Return the importance of a feature in a context."""
             ...
 
         def generate_alerts(
-            self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
+            self,
+            drift_results: Iterable[DriftResult],
+            *,
+            history: Iterable[Alert | AlertPlan] = (),
+            now: Time | None = None,
         ) -> AlertPlan:
             """Return the plan of alerts about the results that drifted."""
             ...
@@ -81,7 +87,7 @@ class PolicyMethods:
             """Run a monitor within its deadline, and recover if it fails."""
             ...
 
-        def adaptive_monitoring_strategy(self, model_context: Mapping[str, Any]) -> MonitoringStrategy:
+        def adaptive_monitoring_strategy(self, model_context: Context) -> MonitoringStrategy:
             """Return how often, how much and how thoroughly to monitor a model."""
             ...
 

@@ -318,7 +318,7 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int]
     policies: dict[str, PolicyStatus]
     changes: tuple[str, ...]  # policies that a compile would change
-    held: tuple[str, ...]  # ids of all candidates, nearest to adoption first
+    candidates: tuple[str, ...]  # ids of all candidates, nearest to adoption first
     nearest: tuple[Entry, ...]  # the first of them
 
 

@@ -62,6 +62,7 @@ def past_of(
     on_the_way = {
         before + position
         for before, until in pairwise(learned)
+        if before < until
         for position in moments(until - before, max(1, len(at) // 2))
     }
     asked = sorted({*at, *on_the_way})

@@ -54,8 +54,8 @@ def status_document(workspace: Workspace, plan: Plan) -> StatusDocument:
         events=workspace.log.count_by_type(),
         policies=policies,
         changes=tuple(each.policy for each in plan.changes),
-        held=tuple(rule.id for rule in plan.held),
-        nearest=tuple(map(entry_of, plan.held[:NEAREST])),
+        candidates=tuple(rule.id for rule in plan.candidates),
+        nearest=tuple(map(entry_of, plan.candidates[:NEAREST])),
     )
 
 

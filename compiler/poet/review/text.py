@@ -207,7 +207,7 @@ def _policy_lines(name: str, policy: PolicyStatus) -> Iterator[str]:
         yield f"  shadow {policy.shadow['policy']} v{policy.shadow['version']}: {policy.shadow['says']}"
         for witness in policy.shadow["witnesses"]:
             yield clean(
-                f"    {witness['difference']}: feature {witness['feature']!r}: "
+                f"    {witness['difference'].replace('_', ' ')}: feature {witness['feature']!r}: "
                 f"{witness['champion']} → {witness['shadow']}"
             )
     for word in policy.quarantine:

@@ -106,6 +106,49 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy == other.policy and behaviour(self) == behaviour(other)
 
 
+def with_texts_of(decisions: Decisions, recorded: Decisions) -> Decisions:
+    """Return decisions with the reasons, notes and names of counts of recorded ones that are otherwise equal.
+
+    A release may word them differently from the release that recorded them. Decisions with other rules, or
+    with another number of notes, are returned unchanged.
+    """
+    if [rule.id for rule in decisions.rules] != [rule.id for rule in recorded.rules]:
+        return decisions
+    rules = tuple(
+        msgspec.structs.replace(
+            rule, was=old.was, reason=old.reason, evidence=_with_texts(rule.evidence, old.evidence)
+        )
+        for rule, old in zip(decisions.rules, recorded.rules, strict=True)
+    )
+    notes = recorded.notes if len(recorded.notes) == len(decisions.notes) else decisions.notes
+    return msgspec.structs.replace(decisions, rules=rules, notes=notes)
+
+
+def _with_texts(evidence: Evidence | None, recorded: Evidence | None) -> Evidence | None:
+    if evidence is None or recorded is None:
+        return evidence
+    return msgspec.structs.replace(
+        evidence,
+        before=_with_names(evidence.before, recorded.before),
+        after=_with_names(evidence.after, recorded.after),
+        replay=_with_reasons(evidence.replay, recorded.replay),
+    )
+
+
+def _with_names(found: tuple[Interval, ...], recorded: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    if len(found) != len(recorded):
+        return found
+    pairs = zip(found, recorded, strict=True)
+    return tuple(msgspec.structs.replace(each, what=old.what) for each, old in pairs)
+
+
+def _with_reasons(replay: Replay | None, recorded: Replay | None) -> Replay | None:
+    if replay is None or recorded is None or len(replay.left_out) != len(recorded.left_out):
+        return replay
+    left_out = dict(zip(recorded.left_out, replay.left_out.values(), strict=True))
+    return msgspec.structs.replace(replay, left_out=left_out)
+
+
 def encode(decisions: Decisions) -> bytes:
     """Return the canonical JSON: sorted keys, two-space indent, one newline at the end."""
     compact = msgspec.json.encode(decisions, order="sorted")

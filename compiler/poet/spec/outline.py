@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -64,12 +66,27 @@ def constant_name(rule: Rule, *parts: str) -> str:
 def why(rule: Rule) -> str:
     """Return one sentence with the previous value of a rule and the reason for the current one.
 
-    The first word is never text from feedback, so that no such text can act as a pragma of a tool.
+    The first words are never text from feedback, so that no such text can act as a pragma of a tool or look
+    like code.
     """
     if rule.was:
         return f"Was {rule.was}: {rule.reason}" if rule.reason else f"Was {rule.was}"
-    word = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned")
-    return f"{word}: {rule.reason}" if rule.reason else word
+    origin = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned from feedback")
+    return f"{origin}: {rule.reason}" if rule.reason else origin
+
+
+_CONDITIONS: Final[ContextVar[dict[str, type] | None]] = ContextVar("_CONDITIONS", default=None)
+
+
+@contextmanager
+def condition_types() -> Iterator[dict[str, type]]:
+    """Yield a mapping that receives the type of each rule's condition, by rule id, as outlines read them."""
+    found: dict[str, type] = {}
+    token = _CONDITIONS.set(found)
+    try:
+        yield found
+    finally:
+        _CONDITIONS.reset(token)
 
 
 def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape:
@@ -80,6 +97,8 @@ def read(rule: Rule, document: dict[str, object], shape: type[_Shape]) -> _Shape
     RenderError
         A field is missing, unknown or of the wrong type.
     """
+    if (types := _CONDITIONS.get()) is not None and document is rule.condition:
+        types[rule.id] = shape
     try:
         return msgspec.convert(document, shape)
     except (msgspec.ValidationError, UnicodeError) as error:

@@ -30,6 +30,10 @@ class StakeRule:
 
     This is aGRAPA, close to Kelly's stake. The prior counts as `prior_n` outcomes with the given mean and
     mean square. The default prior has mean 0 and variance 1/4, so the first stake is 0.
+
+    >>> from poet.stats import StakeRule
+    >>> StakeRule().stake(total=0.0, squares=0.0, n=0), StakeRule().stake(total=8.0, squares=10.0, n=10)
+    (0.0, 0.5)
     """
 
     cap: float = 0.5
@@ -55,7 +59,16 @@ _DEFAULT_RULE: Final = StakeRule()
 
 @dataclass(frozen=True, slots=True)
 class BettingState:
-    """Wealth of a gambler who bets that the mean of outcomes in [-1, 1] is above zero."""
+    """Wealth of a gambler who bets that the mean of outcomes in [-1, 1] is above zero.
+
+    >>> import math
+    >>> from poet.stats import BettingState
+    >>> state = BettingState()
+    >>> for _ in range(20):
+    ...     state = state.updated(1.0)
+    >>> round(math.exp(state.log_wealth))
+    2217
+    """
 
     log_wealth: float = 0.0
     n: int = 0
@@ -83,6 +96,11 @@ def log_wealth_factors(outcome: float, stakes: Sequence[float]) -> NDArray[np.fl
     """Return the log e-values of one outcome with mean at most zero, one per fixed stake.
 
     The outcome must be at least -1 / max(stakes); it need not have an upper bound.
+
+    >>> import numpy as np
+    >>> from poet.stats import log_wealth_factors
+    >>> np.exp(log_wealth_factors(1.0, stakes=[0.25, 0.5])).round(4).tolist()
+    [1.25, 1.5]
     """
     return np.asarray(np.log1p(np.multiply(stakes, outcome)), dtype=np.float64)
 
@@ -90,7 +108,13 @@ def log_wealth_factors(outcome: float, stakes: Sequence[float]) -> NDArray[np.fl
 def log_likelihood_ratios(
     alternatives: Sequence[float], *, happened: bool, chance: float
 ) -> NDArray[np.float64]:
-    """Return the log likelihood ratios of alternative probabilities against `chance` (in (0, 1))."""
+    """Return the log likelihood ratios of alternative probabilities against `chance` (in (0, 1)).
+
+    >>> import numpy as np
+    >>> from poet.stats import log_likelihood_ratios
+    >>> np.exp(log_likelihood_ratios([0.25, 0.5], happened=True, chance=0.05)).round(4).tolist()
+    [5.0, 10.0]
+    """
     instead = np.asarray(alternatives, dtype=np.float64)
     ratios = instead / chance if happened else (1.0 - instead) / (1.0 - chance)
     return np.asarray(np.log(ratios), dtype=np.float64)
@@ -109,6 +133,11 @@ def log_ordering_evidence(ascending: ArrayLike, strengths: ArrayLike) -> NDArray
 
     Compared with disjoint pairs this uses all comparisons at once: sixteen readings at four separate
     levels are worth a factor of at most 6e7, eight pairs of them 256.
+
+    >>> import numpy as np
+    >>> from poet.stats import log_ordering_evidence
+    >>> np.exp(log_ordering_evidence([1.0, 2.0, 3.0], strengths=[1.0])).round(2).tolist()
+    [2.92]
     """
     from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
 
@@ -126,6 +155,11 @@ def log_rank_factors(one: float, others: Sequence[float]) -> NDArray[np.float64]
     with probability C(m, j) κ B(j + κ, m - j + 1). The factor is the ratio of the two, averaged over the ways
     to break ties: its mean under the null is exactly 1, with or without ties. Against a single other this is
     the sign test; against three a clear win is worth 3.4 instead of 1.9.
+
+    >>> import numpy as np
+    >>> from poet.stats import log_rank_factors
+    >>> np.exp(log_rank_factors(9.0, [1.0, 2.0, 3.0])).round(2).tolist()
+    [1.6, 2.29, 3.37]
     """
     from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
 
@@ -150,6 +184,12 @@ def log_restarting_mixture(factors: NDArray[np.float64], epochs: NDArray[np.int6
     e-process, and late starts detect a change without first making up for past losses. Wealth reserved for
     later epochs stays idle and is never lost, so a product of many such values survives uninformative
     factors.
+
+    >>> import numpy as np
+    >>> from poet.stats import log_restarting_mixture
+    >>> factors = np.log(np.full((40, 1), 1.5))
+    >>> round(log_restarting_mixture(factors, epochs=np.zeros(40, int)), 2)
+    15.53
     """
     last = int(epochs.max(initial=0))
     shares = np.array([_FIRST_EPOCH] + [(1 - _FIRST_EPOCH) / (j * (j + 1)) for j in range(1, last + 1)])

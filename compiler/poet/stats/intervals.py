@@ -20,6 +20,11 @@ def rate_interval(successes: float, n: float, *, risk: float) -> tuple[float, fl
     It contains every p at which the mixture martingale B(1+s, 1+n-s) / (p^s (1-p)^(n-s)) stays below
     1 / `risk` (Robbins 1970). The martingale is convex in log terms with its minimum at s / n, so each end
     takes one bisection.
+
+    >>> from poet.stats import rate_interval
+    >>> low, high = rate_interval(18, 20, risk=0.05)
+    >>> round(low, 3), round(high, 3)
+    (0.59, 0.996)
     """
     from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
 
@@ -56,6 +61,12 @@ def median_interval(values: ArrayLike, *, risk: float) -> tuple[float, float] | 
     below x for which the mixture martingale of a fair coin, 2^n B(1+k, 1+n-k), stays under 1 / `risk`
     (Howard and Ramdas 2022, with the beta mixture). The result is None while there are too few values to
     bound the median on both sides.
+
+    >>> from poet.stats import median_interval
+    >>> median_interval(range(100), risk=0.05)
+    (34.0, 65.0)
+    >>> median_interval([1.0, 2.0], risk=0.05) is None
+    True
     """
     from scipy import special  # noqa: PLC0415 -- a third of a second that only learning pays
 
@@ -78,6 +89,11 @@ def bounded_mean_interval(
     which the hedged wealth ever reached 1 / `risk` are excluded. One grid step is added on both sides. In
     long sequences a stake is kept for several outcomes, and the wealth is checked when the stake changes.
     This is equally valid, and the cost grows with the number of stakes.
+
+    >>> from poet.stats import bounded_mean_interval
+    >>> low, high = bounded_mean_interval([0.4, 0.6] * 100, risk=0.05, low=0.0)
+    >>> low < 0.5 < high, high - low < 0.2
+    (True, True)
     """
     x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     if x.size == 0:

@@ -23,6 +23,10 @@ def reject(e_values: Mapping[str, float], weights: Mapping[str, float], delta: f
     over time is above 1 and grows without bound, and the sum of maxima reached at different times is a
     wealth that no strategy ever had.
 
+    >>> from poet.stats import alpha_spending, reject
+    >>> reject({"a": 60.0, "b": 10.0}, alpha_spending(["a", "b"]), delta=0.05)
+    {'a'}
+
     Raises
     ------
     LearnError
@@ -40,7 +44,12 @@ def reject(e_values: Mapping[str, float], weights: Mapping[str, float], delta: f
 
 
 def e_value_threshold(weight: float, *, delta: float, others: int = 0) -> float:
-    """Return the e-value that a hypothesis of this `weight` needs when `others` are rejected with it."""
+    """Return the e-value that a hypothesis of this `weight` needs when `others` are rejected with it.
+
+    >>> from poet.stats import e_value_threshold
+    >>> round(e_value_threshold(0.5, delta=0.05), 6)
+    40.0
+    """
     return 1.0 / (delta * weight * (others + 1))
 
 
@@ -49,6 +58,10 @@ def alpha_spending(hypotheses: Iterable[str], *, share: float = 1.0) -> dict[str
 
     The number of hypotheses is unlimited, and the first ones need the least evidence. The order must not
     depend on outcomes. The order in which events first named the hypotheses is valid.
+
+    >>> from poet.stats import alpha_spending
+    >>> alpha_spending(["first", "second", "first"])
+    {'first': 0.5, 'second': 0.16666666666666666}
     """
     return {name: share / (k * (k + 1)) for k, name in enumerate(dict.fromkeys(hypotheses), start=1)}
 
@@ -60,6 +73,10 @@ def epoch_alpha(epoch_index: int) -> float:
     is at most its share of the risk (Ville's inequality), and all shares sum to 1. So it is at most the risk
     whichever epochs are read and however often. Reading from the start of the log has nine tenths, epoch
     k > 1 has ``0.1 / (k (k - 1))``.
+
+    >>> from poet.stats import epoch_alpha
+    >>> [round(epoch_alpha(index), 4) for index in (1, 2, 3)]
+    [0.9, 0.05, 0.0167]
 
     Parameters
     ----------

@@ -34,12 +34,21 @@ class ValueWithout(Protocol):
 
 
 def excludable_sources(sources: Sequence[str]) -> Sequence[str]:
-    """Return the sources that may be left out, given all in the order of their first event."""
+    """Return the sources that may be left out, given all in the order of their first event.
+
+    >>> from poet.stats import excludable_sources
+    >>> excludable_sources(["ana", "ben", "bot"]), excludable_sources(["ana", "ben"])
+    (['ana', 'ben', 'bot'], ())
+    """
     return sources[:MAX_EXCLUDABLE] if len(sources) >= _MIN_SOURCES else ()
 
 
 def leave_one_out_mixture(whole: float, parts: Sequence[float]) -> float:
     """Return the e-value with half of the wealth on all sources, a sixteenth on all but each of eight.
+
+    >>> from poet.stats import leave_one_out_mixture
+    >>> leave_one_out_mixture(1.0, [1.0, 1.0, 97.0])
+    7.0
 
     Parameters
     ----------
@@ -55,7 +64,12 @@ def leave_one_out_mixture(whole: float, parts: Sequence[float]) -> float:
 
 
 def outlier_source(whole: float, parts: Mapping[str, float]) -> str:
-    """Return the source without which the e-value grows by more than the mixture costs, "" without one."""
+    """Return the source without which the e-value grows by more than the mixture costs, "" without one.
+
+    >>> from poet.stats import outlier_source
+    >>> outlier_source(1.0, {"ana": 0.5, "ben": 0.7, "bot": 97.0})
+    'bot'
+    """
     if not parts:
         return ""
     source = max(parts, key=lambda each: parts[each])
@@ -66,7 +80,13 @@ def outlier_source(whole: float, parts: Mapping[str, float]) -> str:
 def best_excluding_one(
     whole: float, value: Callable[[str], float | None], excludable: Iterable[str]
 ) -> float:
-    """Return `whole`, or if it is negative the largest value with at most one source left out."""
+    """Return `whole`, or if it is negative the largest value with at most one source left out.
+
+    >>> from poet.stats import best_excluding_one
+    >>> without = {"ana": -2.0, "bot": 3.0}
+    >>> best_excluding_one(-1.0, without.get, ["ana", "bot"])
+    3.0
+    """
     if whole >= 0.0:
         return whole
     return max([whole, *(part for source in excludable if (part := value(source)) is not None)])
@@ -80,6 +100,13 @@ def leave_one_source_out(
     A negative value speaks against the change. One more source may be adversarial, so a negative value is
     replaced by the best with one of the `excludable` left out as well. Where the others report too little,
     nothing is yielded: one source without contradiction counts.
+
+    >>> from poet.stats import leave_one_source_out
+    >>> votes = {"ana": 1.0, "ben": 2.0, "bot": -1.0}
+    >>> def total(*excluded):
+    ...     return sum(vote for source, vote in votes.items() if source not in excluded)
+    >>> list(leave_one_source_out(total, ["ana", "bot"], ["ana", "ben", "bot"]))
+    [1.0, 3.0]
     """
     for source in sources:
         rest = value(source)
@@ -89,7 +116,12 @@ def leave_one_source_out(
 
 
 def weighted_median(values: ArrayLike, weights: Iterable[float]) -> float:
-    """Return the lowest value at which half of the weight is reached; NaN without values."""
+    """Return the lowest value at which half of the weight is reached; NaN without values.
+
+    >>> from poet.stats import weighted_median
+    >>> weighted_median([10.0, 20.0, 90.0], weights=[1.0, 1.0, 1.0])
+    20.0
+    """
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         return float("nan")
@@ -102,6 +134,10 @@ def shrunk_means(means: ArrayLike, n: ArrayLike, variance: float) -> NDArray[np.
     """Return each group's mean, shrunk towards the mean of all by the variance within and between groups.
 
     `variance` is that of one observation within its group. A group with n = 0 takes the common mean.
+
+    >>> from poet.stats import shrunk_means
+    >>> shrunk_means([0.0, 10.0, 5.0], n=[50, 50, 0], variance=4.0).round(2).tolist()
+    [0.01, 9.99, 5.0]
     """
     m = np.asarray(means, dtype=np.float64)
     sizes = np.asarray(n, dtype=np.float64)
@@ -135,13 +171,23 @@ def decay_weights(times: ArrayLike, *, half_life_days: float, newest: float) -> 
 
     Age counts from the newest event, not from a clock, so the same log always gives the same weights.
     An event later than `newest` has weight 1.
+
+    >>> from poet.stats import decay_weights
+    >>> day = 86_400.0
+    >>> decay_weights([0.0, 90 * day], half_life_days=90, newest=90 * day).tolist()
+    [0.5, 1.0]
     """
     age = np.maximum(newest - np.asarray(times, dtype=np.float64), 0.0)
     return np.asarray(np.exp2(-age / (half_life_days * _DAY)), dtype=np.float64)
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
-    """Return Kish's effective sample size, (Σw)² / Σw²; 0 without observations."""
+    """Return Kish's effective sample size, (Σw)² / Σw²; 0 without observations.
+
+    >>> from poet.stats import effective_sample_size
+    >>> effective_sample_size([1.0, 1.0, 1.0]), effective_sample_size([1.0, 0.0, 0.0])
+    (3.0, 1.0)
+    """
     w = np.asarray(weights, dtype=np.float64)
     squares = float((w * w).sum())
     return float(w.sum()) ** 2 / squares if squares > 0 else 0.0

@@ -1,28 +1,30 @@
-"""Manual edits of modules, interpreted as changed values of rules or as deleted rules.
+"""Manual edits of modules, interpreted as changed, new or deleted rules.
 
-An edit is accepted only if the compiler can reproduce it: the decisions with the person's values must
-render to the edited module, except for comments and spacing. A plan then contains the edits as pins and
-vetoes. This module also adds pins and vetoes that people request directly.
+An edit is accepted only if the compiler can reproduce it: the decisions that it expresses must render to the
+edited module, except for names of constants, comments and spacing (`poet.workspace.edit_search`). A plan then
+contains the edits as pins and vetoes. This module also adds pins and vetoes that people request directly.
 """
 
-import ast
-import difflib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from poet.build.manifest import module_name, read_manifest
-from poet.build.publish import published_manifest
-from poet.build.render import RenderedModule
+from poet.build.publish import has_package_types, published_manifest, write_package_types
+from poet.build.render import RenderedModule, source_renderer
+from poet.build.source import literal
 from poet.learning.configuration import LearnConfiguration
 from poet.spec import Constant, policy
 from poet.spec import policy as spec_of
 from poet.spec.decisions import Decisions, Rule
+from poet.workspace.edit_search import EditSearch
+from poet.workspace.normal_form import Interner, NormalForm, UnreadableModuleError, literal_key, normal_form
 from poet.workspace.overrides import Override, amend, author, current_overrides
 from poet_runtime.errors import EditError, PoetError, RegistryError
 from poet_runtime.files import atomic_write, lock
@@ -36,24 +38,37 @@ from poet_runtime.registry import (
 )
 
 Rendering = Callable[[Decisions], str]
-_Path = tuple[str | int, ...]
+Change = tuple[str, object, object]  # constant or field, old and new value
+
+_SHOWN: Final = 80  # letters of a value or a line in messages
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A manual edit of one rule: `after` is the rule with the new values, or None if it was deleted."""
+    """A manual edit of one rule.
 
-    before: Rule
+    `before` is None if the edit added the rule, `after` is None if it deleted the rule.
+    """
+
+    before: Rule | None
     after: Rule | None
-    changes: tuple[tuple[str, object, object], ...] = ()  # constant name, old and new value
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def rule(self) -> Rule:
+        """Return the rule before the edit, or the new rule."""
+        rule = self.before or self.after
+        if rule is None:
+            raise ValueError("an edit needs the rule before or after it")
+        return rule
 
     def as_override(self, policy_name: str, *, who: str, when: str, why: str) -> Override:
         """Return the edit as an override of the rule."""
         return Override(
             policy=policy_name,
-            rule=self.before.id,
+            rule=self.rule.id,
             action="pin" if self.after else "veto",
-            kind=self.before.kind,
+            kind=self.rule.kind,
             condition=self.after.condition if self.after else None,
             parameters=self.after.parameters if self.after else None,
             who=who,
@@ -63,9 +78,11 @@ class Edit:
 
     def __str__(self) -> str:
         if self.after is None:
-            return f"{self.before.id} was deleted: it becomes a veto"
-        changed = "; ".join(f"{name} {old!r} → {new!r}" for name, old, new in self.changes)
-        return f"{self.before.id} was edited, {changed}: it becomes a pin"
+            return f"{self.rule.id} was deleted: it becomes a veto"
+        if self.before is None:
+            return f"{self.rule.id} was added: it becomes a pin"
+        changed = "; ".join(f"{name} {_shown(old)} → {_shown(new)}" for name, old, new in self.changes)
+        return f"{self.rule.id} was edited, {changed}: it becomes a pin"
 
 
 def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rendering) -> tuple[Edit, ...]:
@@ -80,135 +97,170 @@ def find_edits(path: Path, published: bytes, decisions: Decisions, render: Rende
     decisions
         The decisions that it was rendered from.
     render
-        Returns the source of decisions with the templates of the workspace.
+        Returns the source of decisions with the templates of the workspace. It is called up to
+        `edit_search.MOST_RENDERINGS` times.
 
     Raises
     ------
     EditError
-        The change is neither a new value of a rule nor a deleted rule, or the compiler refuses the value.
+        No decisions render to the edited module, or only its comments or spacing were changed.
     """
+    interner = Interner()
+    content = b""
     try:
         content = path.read_bytes()
         if content == published:
             return ()
-        edited_tree, original_tree = ast.parse(content), ast.parse(published)
-    except (OSError, SyntaxError, ValueError) as error:
+        edited, original = normal_form(content, interner), normal_form(published, interner)
+    except SyntaxError as error:
+        place = _Place(content, error.lineno or 1)
+        raise _rejected(path, f"it cannot be read as Python: {error.msg}", place) from error
+    except UnreadableModuleError as error:
+        raise _rejected(path, str(error), _Place(content, error.line)) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise _rejected(path, f"it cannot be read as Python: {error}") from error
-    edited, original = _constants(edited_tree), _constants(original_tree)
-    if half := [name for name, value in edited.items() if _has_half_letters(value)]:
-        raise _rejected(
-            path,
-            f"{half[0]} contains half of a surrogate pair, which no file can; write the character",
-        )
-    if new := sorted(edited.keys() - original.keys()):
-        raise _rejected(path, f"{new[0]} is not a name from its decisions")
-    intended, edits = _without_deleted(path, decisions, edited, original)
-    for name in sorted(edited.keys() & original.keys()):
-        if edited[name] != original[name]:
-            intended = _with(path, intended, name, original[name], edited[name])
-    edits += _edits(decisions, intended, original, edited)
+    _require_readable(path, content, edited, original)
+    search = EditSearch(decisions, edited, render, interner)
+    found = search.reading()
+    if found is None:
+        raise _unreadable(path, content, edited, search, render)
+    return tuple(_edits(decisions, found))
+
+
+def _require_readable(path: Path, content: bytes, edited: NormalForm, original: NormalForm) -> None:
+    """Raise an error for what needs no search: half characters, unused constants, an edit without effect."""
+    for each in edited.literals:
+        if _has_half_letters(each.value):
+            why = "the text contains half of a surrogate pair, which no file can; write the character"
+            raise _rejected(path, why, _Place(content, each.line))
+    kept = {name for name, _ in original.constants & edited.constants}
+    templates_own = {name for name, _ in original.unused}
+    for name, line in edited.unused:
+        if name in templates_own - kept:
+            raise _rejected(path, f"{name} is not a value of a rule", _Place(content, line))
+        if name not in kept:
+            why = f"{name} is not used by the function; use it or delete it"
+            raise _rejected(path, why, _Place(content, line))
+    if missing := templates_own - {name for name, _ in edited.constants}:
+        raise _rejected(path, f"{min(missing)} is missing")
+    if edited.is_equal(original):
+        raise _rejected(path, "only names, comments or spacing were changed, which the compiler writes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A line of a module, and the text there."""
+
+    content: bytes
+    line: int
+
+    @property
+    def text(self) -> str:
+        lines = self.content.decode(errors="replace").splitlines()
+        text = lines[self.line - 1].strip() if self.line <= len(lines) else ""
+        return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _unreadable(
+    path: Path, content: bytes, edited: NormalForm, search: EditSearch, render: Rendering
+) -> EditError:
+    """Return the error for a module that no decisions render to: where the nearest ones differ, and how."""
+    source = render(search.nearest)
+    nearest = normal_form(source, Interner())
+    line, compiled, is_literal = edited.first_difference(nearest)
+    place, written = _Place(content, line), _Place(source.encode(), compiled).text
+    rule, refusal = search.refused_deletion()
+    if refusal:
+        return _rejected(path, f"rule {rule} cannot be deleted: {refusal}", place)
+    if search.is_reordered:
+        why = f"the compiler has the rules in another order and writes `{written}` here; move this"
+    elif edited.labels == nearest.labels:
+        index = edited.differing(nearest)[0]
+        place = _Place(content, edited.literals[index].line)
+        why = _refused_value(search, index, nearest.literals[index].value, edited.literals[index].value)
+    elif is_literal:
+        why = "a text or a number here is not a value of a rule"
+    elif written == place.text:
+        why = "a name in this line is imported from another module than before"
+    else:
+        why = f"this is not a form that a rule can have; the compiler writes `{written}` here"
+    return _rejected(path, why, place)
+
+
+def _refused_value(search: EditSearch, index: int, old: object, new: object) -> str:
+    rule, refusal = search.refusal(index)
+    if not rule:
+        return f"{_shown(old)} is not a value of a rule, so it cannot become {_shown(new)}"
+    if not refusal:
+        return f"with {_shown(new)} instead of {_shown(old)}, rule {rule} needs other code; use `poet pin`"
+    return f"rule {rule} cannot have {_shown(new)} instead of {_shown(old)}: {refusal}"
+
+
+def _shown(value: object) -> str:
     try:
-        rendered = ast.parse(render(intended))
-    except PoetError as error:
-        raise _rejected(path, f"the compiler refuses the new value: {error}") from error
-    if _shape(rendered) != _shape(edited_tree):
-        raise _rejected(path, _first_difference(rendered, edited_tree))
-    if not edits:
-        raise _rejected(path, "only comments or spacing were changed")
-    return tuple(edits)
+        shown: str = literal(tuple(value) if isinstance(value, list) else value)
+    except PoetError:
+        shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
 
 
-def _without_deleted(
-    path: Path, decisions: Decisions, edited: Mapping[str, object], original: Mapping[str, object]
-) -> tuple[Decisions, list[Edit]]:
-    """Remove the rules whose constants have all been deleted."""
-    names: dict[str, set[str]] = {}
-    for constant in _outlined(decisions):
-        names.setdefault(constant.rule, set()).add(constant.name)
-    missing = original.keys() - edited.keys()
-    gone = {rule for rule, own in names.items() if own & missing}
-    for rule in sorted(gone):
-        if left := names[rule] - missing:
-            raise _rejected(path, f"rule {rule} was deleted only in part: {min(left)} remains")
-    kept = tuple(rule for rule in decisions.rules if rule.id not in gone)
-    edits = [Edit(rule, None) for rule in decisions.active if rule.id in gone]
-    return msgspec.structs.replace(decisions, rules=kept), edits
-
-
-def _with(path: Path, decisions: Decisions, name: str, old: object, new: object) -> Decisions:
-    """Return the decisions with the one value changed that changes this constant and no other."""
-    rule_id = next((each.rule for each in _outlined(decisions) if each.name == name), None)
-    if rule_id is None:
-        raise _rejected(path, f"{name} belongs to no rule")
-    before = {each.name: each.value for each in _outlined(decisions)}
-    wanted = {**before, name: new}
-    found: list[Decisions] = []
-    for field, where in _leaves(next(rule for rule in decisions.active if rule.id == rule_id), old):
-        changed = _replaced(decisions, rule_id, field, where, new)
-        try:
-            after = {each.name: each.value for each in _outlined(changed)}
-        except PoetError:
-            continue
-        if {key: _plain(value) for key, value in after.items()} == {
-            key: _plain(value) for key, value in wanted.items()
-        }:
-            found.append(changed)
-    if len(found) != 1:
-        raise _rejected(path, f"{name} = {new!r} is not a valid value for rule {rule_id}, which had {old!r}")
-    return found[0]
-
-
-def _leaves(rule: Rule, value: object) -> Iterator[tuple[str, _Path]]:
-    for field in ("condition", "parameters"):
-        for where, leaf in _walk(getattr(rule, field), ()):
-            if _is_same(leaf, value):
-                yield field, where
-
-
-def _walk(document: Any, where: _Path) -> Iterator[tuple[_Path, object]]:
-    if where:
-        yield where, document
-    if isinstance(document, Mapping):
-        for key, value in document.items():
-            yield from _walk(value, (*where, str(key)))
-    elif isinstance(document, list | tuple):
-        for index, value in enumerate(document):
-            yield from _walk(value, (*where, index))
-
-
-def _replaced(decisions: Decisions, rule_id: str, field: str, where: _Path, new: object) -> Decisions:
-    def put(document: Any, rest: _Path) -> Any:
-        if not rest:
-            return sorted(new) if isinstance(new, frozenset) else list(new) if isinstance(new, tuple) else new
-        if isinstance(document, Mapping):
-            return {key: put(value, rest[1:]) if key == rest[0] else value for key, value in document.items()}
-        return [put(value, rest[1:]) if index == rest[0] else value for index, value in enumerate(document)]
-
-    rules = tuple(
-        msgspec.structs.replace(rule, **{field: put(getattr(rule, field), where)})
-        if rule.id == rule_id
-        else rule
-        for rule in decisions.rules
-    )
-    return msgspec.structs.replace(decisions, rules=rules)
-
-
-def _edits(
-    decisions: Decisions, intended: Decisions, original: Mapping[str, object], edited: Mapping[str, object]
-) -> list[Edit]:
-    now = {rule.id: rule for rule in intended.rules}
-    rule_of = {each.name: each.rule for each in _outlined(decisions)}
-    found = []
-    for rule in decisions.active:
-        after = now.get(rule.id)
-        if after is not None and after != rule:
-            changes = tuple(
-                (name, original[name], edited[name])
-                for name in sorted(original)
-                if rule_of.get(name) == rule.id and name in edited and original[name] != edited[name]
+def _edits(decisions: Decisions, intended: Decisions) -> Iterator[Edit]:
+    """Yield the difference between two decisions, by rule."""
+    before, after = ({rule.id: rule for rule in each.active} for each in (decisions, intended))
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            yield Edit(before[name], None)
+        elif name not in before:
+            yield Edit(None, after[name])
+        elif before[name] != after[name]:
+            named = tuple(_changed_constants(decisions, intended, name))
+            shown = {literal_key(_plain(new)) for _, _, new in named}
+            fields = (
+                change
+                for change in _changed_fields(before[name], after[name])
+                if literal_key(_plain(change[2])) not in shown
             )
-            found.append(Edit(rule, after, changes))
-    return found
+            yield Edit(before[name], after[name], (*named, *fields))
+
+
+def _changed_constants(decisions: Decisions, intended: Decisions, rule: str) -> Iterator[Change]:
+    before, after = (
+        {each.name: each.value for each in _outlined(decided) if each.rule == rule}
+        for decided in (decisions, intended)
+    )
+    for name in sorted(before.keys() & after.keys()):
+        if literal_key(before[name]) != literal_key(after[name]):
+            yield name, before[name], after[name]
+
+
+def _changed_fields(before: Rule, after: Rule) -> Iterator[Change]:
+    for field in ("condition", "parameters"):
+        yield from _differences(getattr(before, field), getattr(after, field), "")
+
+
+def _differences(old: object, new: object, name: str) -> Iterator[Change]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and _are_records(old, new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(one, other, f"{name}[{index}]")
+    elif old != new:
+        yield name, old, new
+
+
+def _are_records(old: Sequence[object], new: Sequence[object]) -> bool:
+    return len(old) == len(new) and all(isinstance(each, Mapping) for each in (*old, *new))
+
+
+def _plain(value: object) -> object:
+    """Return what a constant and the field that it shows have in common."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, list | tuple | frozenset):
+        is_plain = not any(isinstance(each, Mapping | list | tuple) for each in value)
+        return frozenset(value) if is_plain else value
+    return value
 
 
 def _outlined(decisions: Decisions) -> tuple[Constant, ...]:
@@ -219,68 +271,16 @@ def _outlined(decisions: Decisions) -> tuple[Constant, ...]:
 def _has_half_letters(value: object) -> bool:
     if isinstance(value, str):
         return any("\ud800" <= letter <= "\udfff" for letter in value)
-    return isinstance(value, frozenset | list | tuple) and any(map(_has_half_letters, value))
+    return isinstance(value, frozenset | tuple) and any(map(_has_half_letters, value))
 
 
-def _constants(tree: ast.Module) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id.isupper():
-            found[target.id] = _literal(node.value)
-    return found
-
-
-def _literal(node: ast.expr) -> object:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "frozenset":
-        return frozenset(ast.literal_eval(node.args[0])) if node.args else frozenset()
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
-
-
-def _is_same(leaf: object, value: object) -> bool:
-    """Return whether a leaf of a document equals a constant; a set equals a list in any order."""
-    if isinstance(value, frozenset):
-        return isinstance(leaf, list | tuple | frozenset) and _plain(frozenset(leaf)) == _plain(value)
-    return _plain(leaf) == _plain(value)
-
-
-def _plain(value: object) -> object:
-    """Return a comparable value: sets sorted, tuples as lists, integers distinct from booleans."""
-    if isinstance(value, frozenset | set):
-        return ["list", *sorted(map(repr, value))]
-    if isinstance(value, list | tuple):
-        return ["list", *map(repr, value)]
-    return repr(value) if isinstance(value, bool | str) else value
-
-
-def _shape(tree: ast.Module) -> list[str]:
-    """Return a module without its imports, as a deleted rule may leave imports of its primitives.
-
-    An integer equals the number that the compiler writes for it: 2 equals 2.0.
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and type(node.value) is int:
-            node.value = float(node.value)
-    return [ast.dump(node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
-
-
-def _first_difference(rendered: ast.Module, edited_tree: ast.Module) -> str:
-    before, after = (ast.unparse(each).splitlines() for each in (rendered, edited_tree))
-    for line in difflib.unified_diff(before, after, lineterm="", n=0):
-        if line.startswith("+") and not line.startswith("+++"):
-            return f"this cannot be expressed as a rule: {line[1:].strip()}"
-    return "code is missing that every version contains"
-
-
-def _rejected(path: Path, why: str) -> EditError:
+def _rejected(path: Path, why: str, place: _Place | None = None) -> EditError:
+    where = f" in line {place.line}, `{place.text}`" if place else ""
     return EditError(
-        f"{path} was edited by hand, and {why}. A changed value of a rule becomes a pin and a deleted "
-        f"rule becomes a veto; any other change belongs in templates/. Restore the file "
-        f"(`git checkout -- {path.name}`, or delete it: `poet compile` writes it again), or edit one of its "
-        "constants"
+        f"{path} was edited by hand{where}: {why}. A changed value or condition, a new rule of a form that "
+        "exists and a deleted rule are read back. For anything else use `poet pin` or `poet veto`, or edit "
+        f"the template in templates/. Restore the file (`git checkout -- {path.name}`, or delete it: "
+        "`poet compile` writes it again)"
     )
 
 
@@ -290,20 +290,22 @@ LOCK_TIMEOUT_S: Final = 30.0
 def restore_modules(generated: Path) -> None:
     """Restore modules that are missing or differ from the published ones only in line endings.
 
-    A module that a person edited is left unchanged.
+    A module that a person edited is left unchanged. The types of the package are written again as well.
     """
+    document = read_document(generated)
     lost = [
         published
-        for entry in read_document(generated).policies.values()
+        for entry in document.policies.values()
         for version in entry.versions.values()
         if (published := _published(generated, version)) is not None
         and published.state in ("missing", "line ends")
     ]
-    if not lost:
+    if not lost and (not document.policies or has_package_types(generated, document)):
         return
     with lock(generated, timeout_s=LOCK_TIMEOUT_S):
         for each in lost:
             atomic_write(each.path, each.source)
+        write_package_types(generated)
 
 
 def _published(generated: Path, version: VersionEntry) -> PublishedVersion | None:
@@ -317,11 +319,14 @@ def manual_edits(
     name: str,
     document: RegistryDocument,
     generated: Path,
-    rendering: Callable[[Decisions], RenderedModule],
+    templates: Path | None,
     who: str,
     at: str,
 ) -> tuple[tuple[Edit, ...], tuple[Override, ...]]:
-    """Return the manual edits of the active version's module, and the overrides that they express."""
+    """Return the manual edits of the active version's module, and the overrides that they express.
+
+    `templates` is the folder of templates that take precedence over the built-in ones.
+    """
     active = document.active(name)
     if active is None:
         return (), ()
@@ -329,14 +334,15 @@ def manual_edits(
     path = generated / f"{module_name(name, active)}.py"
     if not path.is_file() or as_published(path.read_bytes(), manifest.source_sha256) is not None:
         return (), ()
-    published = rendering(manifest.decisions).source.encode()
+    rendering = source_renderer(name, overrides=templates)
+    published = rendering(manifest.decisions).encode()
     if hashlib.sha256(published).hexdigest() != manifest.source_sha256:
         raise EditError(
             f"{path} was edited by hand, and its template has changed since it was published, so the edit "
             f"cannot be rendered; restore the file (`git checkout -- {path.name}`, or delete it) and compile "
             "first"
         )
-    edits = find_edits(path, published, manifest.decisions, lambda each: rendering(each).source)
+    edits = find_edits(path, published, manifest.decisions, rendering)
     who = author(path, default=who)
     return edits, tuple(
         each.as_override(name, who=who, when=at, why=f"edited version {active}") for each in edits
@@ -370,11 +376,11 @@ def adjustments(
         return
     who = {override.rule: override.who for override in overrides}
     for edit in edits:
-        features = edit.before.condition.get("features")
+        features = edit.rule.condition.get("features")
         named = features if isinstance(features, list | tuple) and features else ("*",)
         thresholds = [change for change in edit.changes if isinstance(change[1], float)]
         for (name, old, new), feature in itertools.product(thresholds, named):
-            key = f"{champion.version} {edit.before.id} {name} {feature} {new!r}"
+            key = f"{champion.version} {edit.rule.id} {name} {feature} {new!r}"
             data = {
                 "feature": feature,
                 "old_threshold": old,
@@ -382,7 +388,7 @@ def adjustments(
                 "reason": f"{name} edited in version {champion.version}",
             }
             identity = f"edit-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-            yield "threshold.adjustment", data, who[edit.before.id], identity
+            yield "threshold.adjustment", data, who[edit.rule.id], identity
 
 
 def pin_override(

@@ -102,7 +102,7 @@ class Plan:
         return tuple(rule for each in self._offered for rule in each.with_status("adopted", "pinned"))
 
     @property
-    def held(self) -> tuple[Rule, ...]:
+    def candidates(self) -> tuple[Rule, ...]:
         """Return the candidates without enough evidence, nearest to adoption first in each policy."""
         return tuple(
             rule for each in self.policies for rule in each.decisions.rules if rule.status == "candidate"
@@ -173,7 +173,7 @@ def plan(
         try:
             if (active := document.active(name)) is not None:
                 require_current(generated, name, active)
-            edits, new = manual_edits(name, document, generated, rendering, who, at)
+            edits, new = manual_edits(name, document, generated, _overriding(templates), who, at)
             planned = _planned(name, document, generated, summaries, costed, start, (*overrides, *new))
             planned = replace(planned, edits=edits, overrides=new)
             found.append(_compared(planned, generated, summaries, costed, rendering))
@@ -276,8 +276,13 @@ def _numbered(decided: Decisions, champion: Decisions, newest: int) -> Decisions
 
 def render_in(templates: Path | None) -> Callable[[Decisions], RenderedModule]:
     """Return the renderer of a workspace with these template overrides."""
-    has_any = templates is not None and any(templates.glob("*.jinja"))
-    return lambda decisions: render(decisions, overrides=templates if has_any else None)
+    overrides = _overriding(templates)
+    return lambda decisions: render(decisions, overrides=overrides)
+
+
+def _overriding(templates: Path | None) -> Path | None:
+    """Return the folder if it contains any templates."""
+    return templates if templates is not None and any(templates.glob("*.jinja")) else None
 
 
 def first_versions(start: str, specs: Sequence[PolicySpec] | None = None) -> tuple[PolicyPlan, ...]:

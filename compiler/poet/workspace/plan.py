@@ -114,6 +114,8 @@ def verify(
 ) -> str:
     """Return where a version differs from what is relearned from its log prefix; empty if equal.
 
+    The wording of reasons and notes is not compared: it is that of the release that published the version.
+
     Parameters
     ----------
     generated
@@ -139,13 +141,25 @@ def verify(
         again = _learned(
             manifest.decisions, read_manifest(generated, policy, manifest.revises).decisions, known
         )
-    rendered = render(again).source.encode()
+    again = documents.with_texts_of(_as_read(again), manifest.decisions)
+    if found := _difference(documents.encode(manifest.decisions), documents.encode(again)):
+        return found
+    module = render(again)
+    rendered = module.source.encode()
     published = rendered if manifest.source is None else manifest.source.encode("utf-8", "surrogatepass")
-    return (
-        _difference(documents.encode(manifest.decisions), documents.encode(again))
-        or _difference(published, rendered)
-        or _difference_on_disk(generated / f"{module_name(policy, number)}.py", manifest, rendered)
-    )
+    found = _difference(published, rendered)
+    if found and module.template_sha256 != manifest.template_sha256:
+        return (
+            f"the decisions of version {number} are equal, but other templates rendered it; run "
+            f"`poet upgrade`, then verify again\n{found}"
+        )
+    path = generated / f"{module_name(policy, number)}.py"
+    return found or _difference_on_disk(path, manifest, rendered)
+
+
+def _as_read(decisions: Decisions) -> Decisions:
+    """Return decisions as a reader of their manifest has them: an integer in a field of floats is a float."""
+    return msgspec.json.decode(msgspec.json.encode(decisions), type=Decisions)
 
 
 def _difference_on_disk(path: Path, manifest: Manifest, rendered: bytes) -> str:

@@ -40,12 +40,14 @@ from poet_runtime.errors import (
 from poet_runtime.files import JsonDocument, atomic_write, fsync_directory, lock, remove, to_json
 from poet_runtime.registry import (
     STANDING,
+    TYPES_FILE,
     UPGRADE_FILE,
     Change,
     PolicyEntry,
     RegistryDocument,
     VersionEntry,
     as_published,
+    package_types,
     published_bytes,
     read_document,
 )
@@ -57,8 +59,30 @@ FORMAT: Final = 1
 OWN_PACKAGES: Final = ("poet", "poet_runtime")
 # The manifest fields that an upgrade writes; all others are preserved.
 REWRITTEN: Final = frozenset({"source", "source_sha256", "template_sha256", "compiler"})
+_EARLIER_PACKAGE: Final = b'''\
+"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
+
+from pathlib import Path
+
+from poet_runtime.registry import Registry
+
+_registry = Registry(Path(__file__).parent)
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _registry.attribute(name)
+
+
+def __dir__():
+    return sorted(_registry.names())
+'''
 EARLIER: Final[Mapping[str, tuple[bytes, ...]]] = {
-    "__init__.py": (STANDING["__init__.py"].replace(b"from poet_runtime.registry", b"from poet.registry"),),
+    "__init__.py": (
+        _EARLIER_PACKAGE,
+        _EARLIER_PACKAGE.replace(b"from poet_runtime.registry", b"from poet.registry"),
+    ),
     ".gitattributes": (b"*.py linguist-generated=false\n*.json linguist-generated=true\n",),
 }
 # Errors that prevent one version from being rendered; the others are still upgraded.
@@ -318,6 +342,9 @@ class _Work:
                 yield name, content
             elif there is not None and name == "__init__.py":
                 self._skipped[name] = "was changed by hand; delete it, and `poet upgrade` writes it"
+        types, path = package_types(self._document), self._generated / TYPES_FILE
+        if not path.is_file() or path.read_bytes().replace(b"\r\n", b"\n") != types:
+            yield TYPES_FILE, types
 
     def _entry(self, policy: str, entry: PolicyEntry) -> PolicyEntry:
         """Return the entry with the new digests, also where guards or people refer to a version."""
@@ -429,11 +456,16 @@ def require_current(generated: Path, policy: str, number: int) -> None:
     except PublishError:
         return  # it cannot run in any release
     path = generated / f"{policy}_v{number}.py"
+    if found := incompatibility(source):
+        raise PublishError(f"{path} {found}: another release wrote it; run `poet upgrade`")
+
+
+def incompatibility(source: bytes) -> str:
+    """Return why a module of another release cannot run in this one, as a predicate; empty if it can."""
     if missing := missing_import(source):
-        raise PublishError(
-            f"{path} imports {missing}, which this release does not have: another release wrote it; "
-            "run `poet upgrade`"
-        )
+        return f"imports {missing}, which this release does not have"
+    former = former_names.in_module(source)
+    return f"uses the name {former!r}, which this release replaced" if former else ""
 
 
 def missing_import(source: bytes) -> str:

@@ -374,6 +374,7 @@ class Workspace:
 
     def verify(self, policy: str, version: int) -> str:
         """Relearn a version from its log prefix; return the first difference, empty if there is none."""
+        upgrades.require_current(self.generated, policy, version)
         segments = self.path / "feedback_log" / "segments"
         pipeline.summaries_of(self.log, segments)
         return verify(self.generated, policy, version, pipeline.summaries_until(segments), self._render())

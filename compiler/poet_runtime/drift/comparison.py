@@ -13,7 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from poet_runtime.drift.columns import Column, Context, Sample, Times, as_single, read
-from poet_runtime.drift.criteria import Criterion, Measure, Reading, read_score
+from poet_runtime.drift.criteria import (
+    Criterion,
+    Measure,
+    Reading,
+    deciding,
+    read_score,
+    undefined,
+    unknown_values,
+)
 from poet_runtime.drift.reference import Reference, known
 from poet_runtime.drift.statistics import COUNTS, NUMERIC, ORDERED, p_value
 from poet_runtime.drift.statistics.baseline import Counts, Rows, mean_step
@@ -153,30 +161,32 @@ class Samples:
 
         `decision` is a comparison such as ``samples.ratio("wasserstein") > 1.5``, several of them connected
         by ``or`` or ``and``, or the value of `at_least`. Score, threshold and test of the result are those of
-        the comparison that decided: for drift, the one that holds with the smallest margin; otherwise the one
-        that fails with the smallest.
+        the comparison that decided, among those made since the previous result. For drift, it is the one that
+        holds with the smallest margin; otherwise the one that is closest to its threshold.
+
+        Without times, a statistic that depends on the order of rows is not defined. The other comparisons of
+        an ``or`` decide then; an ``and`` or `at_least` that needs it is not decided.
 
         Raises
         ------
         SampleError
             `decision` is not a comparison of these samples.
         """
-        if not isinstance(decision, Reading):
+        if not isinstance(decision, Reading) or decision.comparisons is not self._readings:
             raise SampleError(
-                f"rule {rule}: the decision is {decision!r}, expected a comparison such as "
-                'samples.ratio("wasserstein") > 1.5'
+                f"rule {rule!r}: the decision is {decision!r}, expected a comparison of these samples, such "
+                'as samples.ratio("wasserstein") > 1.5, or several connected by or, and, or at_least'
             )
-        if not self.comparable:
+        readings = [*self._readings]
+        self._readings.clear()
+        if self.reason:
             return self.not_compared()
-        decisive = decision if decision.is_combined else self._decisive(drifted=decision.holds)
-        if decisive is None or not decisive.is_defined:
-            unordered = dict.fromkeys(each.criterion.test for each in self._readings if not each.is_defined)
-            return self._silent(rule, f"not defined without times: {', '.join(unordered)}")
-        unknown = dict.fromkeys(
-            each.criterion.test for each in self._readings if each.is_defined and math.isnan(each.value)
-        )
+        decisive, drifted = deciding(decision, readings), decision.holds
+        if not decisive.is_defined:
+            return self._silent(rule, f"not defined without times: {undefined(decision, readings)}")
+        unknown = "" if drifted else unknown_values(decision, readings)
         return DriftResult(
-            drifted=decision.holds,
+            drifted=drifted,
             score=decisive.value,
             threshold=decisive.criterion.threshold,
             test=decisive.criterion.test,
@@ -185,9 +195,7 @@ class Samples:
             scores=self._computed(),
             profile=self.profile,
             rule=rule,
-            reason=f"not defined for these samples: {', '.join(unknown)}"
-            if unknown and not decision.holds
-            else "",
+            reason=f"not defined for these samples: {unknown}" if unknown else "",
             feature=self.feature,
             policy_version=self.version,
             business_impact=self.business_impact,
@@ -197,25 +205,18 @@ class Samples:
         """Return a result without drift, with the reason why the samples cannot be compared."""
         return self._silent("", self.reason)
 
-    def _decisive(self, *, drifted: bool) -> Reading | None:
-        """Return the reading that decided; None if no defined reading agrees with the decision."""
-        agreeing = [each for each in self._readings if each.is_defined and each.holds is drifted]
-        if not agreeing:
-            return None
-        return (min if drifted else max)(agreeing, key=lambda reading: reading.margin)
-
     def _read(self, criterion: Criterion) -> Reading:
         """Return the value of a criterion's statistic, and remember it for the result.
 
         Without times the rows may be in any order, so a statistic that depends on it is not defined.
         """
-        if self.reason:
-            reading = Reading(criterion, math.nan, Score(statistic=math.nan))
-        elif not self.is_categorical and self.current.times is None and not criterion.is_order_free:
-            reading = Reading(criterion, math.nan, Score(statistic=math.nan), is_defined=False)
-        else:
+        is_defined = self.is_categorical or self.current.times is not None or criterion.is_order_free
+        if is_defined and not self.reason:
             score = self.score(criterion.statistic, criterion.preparation, calibrated=criterion.is_calibrated)
-            reading = Reading(criterion, read_score(score, criterion.scale), score)
+        else:
+            score = Score(statistic=math.nan)
+        value = read_score(score, criterion.scale)
+        reading = Reading(criterion, value, score, self._readings, is_defined=is_defined)
         self._readings.append(reading)
         return reading
 
@@ -290,6 +291,12 @@ def compare(
     A prepared numeric reference column is cached by its content, within limits. Times are `datetime64` or
     seconds, one per row. ``context["period"]`` is the length of the season in seconds; a prepared reference
     keeps the period it was prepared with.
+
+    >>> from poet_runtime.drift import compare
+    >>> samples = compare([9.0, 9.5, 10.0], [1.0, 2.0, 3.0, 4.0], feature="age")
+    >>> result = samples.result(samples.statistic("ks") > 0.5, rule="numeric")
+    >>> result.drifted, result.score, result.test
+    (True, 1.0, 'ks/raw/absolute')
 
     Raises
     ------

@@ -128,6 +128,11 @@ class Reference:
     def prepare(cls, values: Any, *, times: Any = None, period: float | None = None) -> Self:
         """Prepare a reference column.
 
+        >>> from poet_runtime.drift import Reference, compare
+        >>> reference = Reference.prepare([1.0, 2.0, 3.0, 4.0])
+        >>> compare([2.0, 3.0], reference).score("ks", "raw").statistic
+        0.25
+
         Parameters
         ----------
         values, times

@@ -37,6 +37,11 @@ class Sketch:
     distribution functions are known exactly on both sides of each edge; in between they can only increase.
     This bounds every distance; see `ks`.
 
+    >>> from poet_runtime.drift.sketch import Sketch
+    >>> reference = Sketch.of([1.0, 2.0, 3.0, 4.0])
+    >>> reference.ks(reference.counted([3.0, 4.0]))
+    Between(low=0.5, high=0.5)
+
     Parameters
     ----------
     edges
@@ -213,6 +218,10 @@ class _Shares(NamedTuple):
 
 def edges_of(values: npt.ArrayLike, edges: int = EDGES) -> FloatArray:
     """Return at most `edges` quantiles of a sample at equal distances, from its minimum to its maximum.
+
+    >>> from poet_runtime.drift.sketch import edges_of
+    >>> edges_of([1.0, 2.0, 3.0, 4.0], edges=3).tolist()
+    [1.0, 2.0, 4.0]
 
     Raises
     ------

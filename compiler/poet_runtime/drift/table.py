@@ -23,6 +23,16 @@ def detect_drift_table(
 ) -> dict[str, DriftResult]:
     """Return one result per column, the reference's columns first.
 
+    >>> from poet_runtime.drift import compare
+    >>> from poet_runtime.drift.table import detect_drift_table
+    >>> def detect(current, reference, *, feature="", **_):
+    ...     samples = compare(current, reference)
+    ...     return samples.result(samples.statistic("ks") > 0.5, rule="all")
+    >>> table = {"age": [1.0, 2.0, 3.0], "city": ["a", "b", "a"]}
+    >>> found = detect_drift_table(detect, table | {"age": [8.0, 9.0]}, table)
+    >>> {name: result.drifted for name, result in found.items()}
+    {'age': True, 'city': False}
+
     Parameters
     ----------
     detect

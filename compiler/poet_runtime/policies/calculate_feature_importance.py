@@ -1,15 +1,15 @@
 """The runtime part of `calculate_feature_importance`."""
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from poet_runtime.context import Context
 from poet_runtime.policies.policy import RuntimePolicy
 
 
 class CalculateFeatureImportance(Protocol):
     """Call signature of every version of `calculate_feature_importance`."""
 
-    def __call__(self, feature_name: str, context: Mapping[str, Any] | None) -> float:
+    def __call__(self, feature_name: str, context: Context) -> float:
         """Return the importance of a feature in a context."""
         ...
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
+from poet_runtime.alerts import Time
 from poet_runtime.policies.policy import (
     Attributes,
     Difference,
@@ -22,7 +23,11 @@ class GenerateAlerts(Protocol):
     """Call signature of every version of `generate_alerts`."""
 
     def __call__(
-        self, drift_results: Iterable[DriftResult], *, history: Any = (), now: float | None = None
+        self,
+        drift_results: Iterable[DriftResult],
+        *,
+        history: Iterable[Alert | AlertPlan] = (),
+        now: Time | None = None,
     ) -> AlertPlan:
         """Return the plan of alerts about the results that drifted."""
         ...

@@ -1,25 +1,30 @@
 """Runs of a monitor: measured, reduced or simplified, with a deadline and recovery.
 
-`prepare` starts every run with the data, the monitor and the size of the data. After a run that failed,
-`Run.recovered` tries it again on a sample, on presence, unchanged, or feature by feature. Without a monitor
+`prepare_run` starts every run with the data, the monitor and the size of the data. After a run that failed,
+`Run.recover` tries it again on a sample, on presence, unchanged, or feature by feature. Without a monitor
 of the caller, `drift_monitor` detects drift of a current table against a reference.
 """
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
-from poet_runtime.context import field, member
+from poet_runtime.context import get, member
 from poet_runtime.errors import SampleError
 from poet_runtime.recovery.process import CAN_FORK, Answer, Fault, attempt, call_apart
 from poet_runtime.recovery.tables import Matrix, Rows, is_pair, open_table
 from poet_runtime.recovery.views import Measures, by_feature, measure, sample_rows, sparse_view
 from poet_runtime.results import DriftResult, MonitoringOutcome
 
-Call = Callable[[Any, float | None], Answer | Fault]  # data and seconds left
+Data: TypeAlias = (
+    Any  # a table or a pair of tables, as `prepare_run` describes; anything else is not measured
+)
+Monitor: TypeAlias = Callable[[Any], Any]  # of the data, or of a sample, a view or one feature of them
+Context: TypeAlias = Mapping[str, Any]  # scalars by name, such as "computation"; tables for the drift monitor
+Call: TypeAlias = Callable[[Any, float | None], Answer | Fault]  # data and seconds left
 _LISTED: Final = 10  # names in a warning
 
 
@@ -78,7 +83,7 @@ def _own(results: Any, name: str) -> Any:
     return results[name] if isinstance(results, Mapping) and name in results else results
 
 
-SPARED: Final = 0.25  # share of the deadline reserved for recovery after a run that times out
+RESERVED: Final = 0.25  # share of the deadline reserved for recovery after a run that times out
 NO_FORK: Final = "this system cannot fork: the monitor ran in the caller's process and without a deadline"
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -92,8 +97,8 @@ def deadline() -> float | None:
 class Run:
     """Data and a monitor, with the decisions about the run so far. Each decision returns a new run."""
 
-    data: Any
-    monitor: Callable[[Any], Any]
+    data: Data
+    monitor: Monitor
     version: int
     started: float  # on the monotonic clock
     rows: int = 0  # to be monitored; of a pair those of the longer table
@@ -107,28 +112,31 @@ class Run:
     seconds: float | None = None  # deadline of the whole call
     is_isolated: bool = False
 
-    def sparse(self, above: float, *, quality_loss: float) -> "Run":
-        """Return a run with presence instead of values in features with a share of missing values `above`."""
-        return self._or_as_it_is(self._as_sparse(above, quality_loss), "sparse")
+    def sparse(self, *, missing_above: float, quality_loss: float) -> "Run":
+        """Return a run on presence instead of values, in features that miss more than this share of values.
+
+        `quality_loss` is a fraction of the quality of a run on all data, here and below.
+        """
+        return self._or_as_it_is(self._as_sparse(missing_above, quality_loss), "sparse")
 
     def sampled(self, rows: int, *, quality_loss: float) -> "Run":
         """Return a run on a systematic sample of this many rows."""
         return self._or_as_it_is(self._as_sampled(rows, quality_loss), "sampled")
 
-    def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "Run":
-        """Return a run with a deadline of ``seconds * rows**per_rows * features**per_features`` seconds."""
-        return replace(self, seconds=seconds * self.rows**per_rows * self.features**per_features)
+    def with_deadline(self, seconds: float) -> "Run":
+        """Return a run with a deadline for the whole call, in seconds."""
+        return replace(self, seconds=seconds)
 
     def isolated(self) -> "Run":
         """Return a run in another process even without a deadline, so that the caller survives a crash."""
         return replace(self, is_isolated=True)
 
-    def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
-        """Run the monitor. `spares_time` reserves a quarter of the deadline for recovery."""
+    def execute(self, *, reserve_time: bool = False) -> MonitoringOutcome:
+        """Run the monitor. `reserve_time` keeps a quarter of the deadline for recovery."""
         warnings = self.warnings
         if not CAN_FORK and (self.is_isolated or self.seconds is not None):
             warnings = (*warnings, NO_FORK)
-        found = self._call(self.data, self._left(until=1.0 - SPARED if spares_time else 1.0))
+        found = self._call(self.data, self._left(until=1.0 - RESERVED if reserve_time else 1.0))
         failed = found if isinstance(found, Fault) else None
         return MonitoringOutcome(
             results=found.results if isinstance(found, Answer) else None,
@@ -145,22 +153,26 @@ class Run:
             policy_version=self.version,
         )
 
-    def recovered(
-        self,
-        failed: MonitoringOutcome,
-        strategies: Sequence[str],
-        *,
-        quality_losses: Sequence[float],
-        rows: int,
+    def recover(
+        self, failed: MonitoringOutcome, *strategies: tuple[str, float], sample_rows: int = 0
     ) -> MonitoringOutcome:
-        """Try these strategies in order after a run that failed, until one returns a result.
+        """Try strategies in order after a run that failed, until one returns a result.
 
         Each may take an equal share of the remaining time. The outcome keeps the error and the number of rows
         of the run that failed, and has a warning about the result of each strategy.
+
+        Parameters
+        ----------
+        failed
+            The outcome of the run that failed.
+        strategies
+            Pairs of a strategy ("sampled", "sparse", "by_feature" or "retry") and its quality loss.
+        sample_rows
+            The number of rows that "sampled" reads.
         """
         outcome = failed
-        for place, (strategy, loss) in enumerate(zip(strategies, quality_losses, strict=True)):
-            run = self._again(strategy, rows, loss)
+        for place, (strategy, loss) in enumerate(strategies):
+            run = self._again(strategy, sample_rows, loss)
             if isinstance(run, str):
                 outcome = replace(outcome, warnings=(*outcome.warnings, f"{strategy}: {run}"))
                 continue
@@ -289,11 +301,11 @@ def drift_pair(data: Any, context: Any) -> Pair:
     if isinstance(data, Pair):
         return data
     if is_pair(data):
-        current, reference = field(data, "current"), field(data, "reference")
-        times = (field(data, "current_times"), field(data, "reference_times"))
+        current, reference = get(data, "current"), get(data, "reference")
+        times = (get(data, "current_times"), get(data, "reference_times"))
     else:
-        current, reference = data, field(context, "reference")
-        times = (field(context, "current_times"), field(context, "reference_times"))
+        current, reference = data, get(context, "reference")
+        times = (get(context, "current_times"), get(context, "reference_times"))
     return Pair(_named(current), _named(reference), *times)
 
 
@@ -369,8 +381,13 @@ def _named(table: Any) -> Any:
     return table
 
 
-def prepare(data: Any, monitor: Callable[[Any], Any] | None, context: Any, *, version: int) -> Run:
+def prepare_run(data: Data, monitor: Monitor | None, context: Context | None, *, version: int) -> Run:
     """Measure `data` and return the run of `monitor`.
+
+    >>> from poet_runtime.recovery import prepare_run
+    >>> outcome = prepare_run({"age": [1, 2]}, lambda data: sum(data["age"]), {}, version=1).execute()
+    >>> outcome.results, outcome.strategy, outcome.rows
+    (3, 'full', 2)
 
     Parameters
     ----------
@@ -400,7 +417,7 @@ def prepare(data: Any, monitor: Callable[[Any], Any] | None, context: Any, *, ve
         raise SampleError(f"monitor must be a function of the data, or None, got {type(monitor).__name__}")
     measured = attempt(lambda: measure(data))
     size = measured.results if isinstance(measured, Answer) else Measures()
-    computation = field(context, "computation", "")
+    computation = get(context, "computation", "")
     return Run(
         data=data,
         monitor=monitor,

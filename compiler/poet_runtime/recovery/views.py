@@ -104,6 +104,11 @@ class Measures:
 def measure(data: Any) -> Measures:
     """Measure a table, or a pair of a current and a reference table.
 
+    >>> from poet_runtime.recovery import measure
+    >>> found = measure({"age": [31.0, None], "city": ["a", "b"]})
+    >>> found.rows, found.features, found.missing_share
+    (2, 2, 0.5)
+
     Raises
     ------
     Exception
@@ -129,6 +134,10 @@ def sample_rows(data: Any, rows: int) -> Any:
     same phase. The same data give the same sample. Both tables of a pair are sampled. Data with at most
     `rows` rows are returned unchanged.
 
+    >>> from poet_runtime.recovery import sample_rows
+    >>> len(sample_rows({"age": list(range(1000))}, 100)["age"])
+    100
+
     Raises
     ------
     SampleError
@@ -148,6 +157,10 @@ def sparse_view(data: Any, names: frozenset[str]) -> Any:
     """Return the data with the values of these columns replaced by presence, 1.0 or 0.0.
 
     A monitor then sees changes of missingness but no missing values.
+
+    >>> from poet_runtime.recovery import sparse_view
+    >>> sparse_view({"age": [31.0, None], "city": ["a", "b"]}, frozenset({"age"}))
+    {'age': [1.0, 0.0], 'city': ['a', 'b']}
 
     Raises
     ------

@@ -26,6 +26,7 @@ from poet_runtime.registry.shadow import Tally
 from poet_runtime.registry.speed import Timers
 from poet_runtime.registry.state import (
     STANDING,
+    TYPES_FILE,
     Move,
     PolicyEntry,
     Quarantine,
@@ -34,12 +35,14 @@ from poet_runtime.registry.state import (
     Trial,
     VersionEntry,
     decode_document,
+    package_types,
     read_document,
     read_journal,
 )
 
 __all__ = [
     "STANDING",
+    "TYPES_FILE",
     "UPGRADE_FILE",
     "Change",
     "ChangedModule",
@@ -63,6 +66,7 @@ __all__ = [
     "has_sides",
     "is_on_canary",
     "on_trial",
+    "package_types",
     "published_bytes",
     "read_document",
     "read_journal",

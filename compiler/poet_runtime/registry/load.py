@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from poet_runtime import former_names
 from poet_runtime.errors import RegistryError
 from poet_runtime.registry.state import RegistryDocument, VersionEntry
 
@@ -186,6 +187,7 @@ def _manifest_source(path: Path, manifest: bytes, sha256: str) -> bytes | None:
 
 
 _serial = itertools.count(1)
+_OTHER_RELEASE: Final = "another release of POET wrote it: run `poet upgrade` in its workspace"
 _log = logging.getLogger("poet_runtime.registry")
 
 
@@ -217,6 +219,11 @@ def load(generated: Path, policy: str, number: int, entry: VersionEntry) -> Load
         filename = f"{path} (as published)"
         changed = ChangedModule(number, path, published.state, is_active=False)
         _log.warning("%s %s", path, changed.says)
+    if former := former_names.in_module(source):
+        raise RegistryError(
+            f"{path} cannot be loaded: it uses the name {former!r}, which this release replaced; "
+            f"{_OTHER_RELEASE}"
+        )
     module = _executed(f"_poet_{policy}_v{number}_{next(_serial)}", path, filename, source)
     function, declared = getattr(module, policy, None), getattr(module, "VERSION", None)
     if not callable(function) or declared != number:
@@ -250,5 +257,5 @@ def _executed(name: str, path: Path, filename: str, source: bytes) -> ModuleType
 def _after_failed_load(error: Exception) -> str:
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
     if package in ("poet", "poet_runtime"):
-        return "another release of POET wrote it: run `poet upgrade` in its workspace"
+        return _OTHER_RELEASE
     return "roll back to another version"

@@ -165,7 +165,7 @@ def _checked(document: RegistryDocument, path: Path) -> RegistryDocument:
 
 # What makes the folder of versions a package, the same in every workspace.
 PACKAGE: Final = '''\
-"""The policies of this workspace. Written by poet; which version runs, registry.json says."""
+"""The policies of this workspace. Written by poet; registry.json says which version runs."""
 
 from pathlib import Path
 
@@ -174,17 +174,35 @@ from poet_runtime.registry import Registry
 _registry = Registry(Path(__file__).parent)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
+    """Return the policy of this name, which runs its active version."""
     if name.startswith("_"):
         raise AttributeError(name)
     return _registry.attribute(name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
+    """Return the names of the policies."""
     return sorted(_registry.names())
 '''
 
 STANDING: Final = {"__init__.py": PACKAGE.encode(), ".gitignore": b".lock\n.tmp-*\n__pycache__/\n"}
+TYPES_FILE: Final = "__init__.pyi"
+
+
+def package_types(document: RegistryDocument) -> bytes:
+    """Return the content of ``__init__.pyi``: each policy with the types of its newest version.
+
+    Only type checkers read this file. What runs is decided by ``registry.json``.
+    """
+    imports, names = [], []
+    for policy, entry in sorted(document.policies.items()):
+        newest = max(map(int, entry.versions))
+        imports.append(f"from .{policy}_v{newest} import {policy}\n")
+        names.append(f'    "{policy}",\n')
+    listed = f"[\n{''.join(names)}]" if names else "[]"
+    head = "# The types of this workspace's policies, of the newest version of each. Written by poet.\n\n"
+    return f"{head}{''.join(imports)}\n__all__ = {listed}\n".encode()
 
 
 JOURNAL_FILE: Final = "journal.jsonl"

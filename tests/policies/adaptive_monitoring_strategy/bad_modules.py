@@ -5,27 +5,33 @@ from tests.variants import Bad
 __all__ = ["BAD"]
 
 TABLE = "boundary table"
-IMPACT = '    impact = field(model_context, "business_impact", "critical")\n'
-QUIET = 'if rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in ("none", "low", "medium"):'
-RECENT = "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS):"
-TOP = "top_features(model_context, QUIET_FEATURES, QUIET_TOP)"
-EVERY = 'reason="every-model")'
-HEAD = "from poet_runtime.context import field\n"
+IMPACT = '    impact = get(model_context, "business_impact", "critical")\n'
+QUIET = 'if drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in {"none", "low", "medium"}:'
+RECENT = "if has_recent_incident(model_context, within_days=INCIDENTS_WITHIN_DAYS):"
+TOP = "top_features(model_context, QUIET_TOP, first=QUIET_FEATURES)"
+EVERY = """\
+    return MonitoringStrategy(
+        frequency="hourly",
+        features="all",
+        tests="single",
+        reason="every-model",
+    )
+"""
+HEAD = "from poet_runtime.context import Context, get\n"
 INCIDENTS = """\
         return MonitoringStrategy(
-            frequency=INCIDENTS_FREQUENCY,
+            frequency="real_time",
             features="all",
-            tests=INCIDENTS_TESTS,
+            tests="multiple",
             reason="incidents",
         )
 """
 THOROUGH = """\
-    # thorough
-    if impact in THOROUGH_IMPACTS:
+    if impact == "critical":
         return MonitoringStrategy(
-            frequency=THOROUGH_FREQUENCY,
+            frequency="real_time",
             features="all",
-            tests=THOROUGH_TESTS,
+            tests="multiple",
             reason="thorough",
         )
 """
@@ -37,8 +43,8 @@ BAD = (
         TABLE,
         (
             (
-                "rate(model_context) < QUIET_DRIFT_RATE_BELOW",
-                'not field(model_context, "historical_drift_rate", 1.0) >= QUIET_DRIFT_RATE_BELOW',
+                "drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW",
+                'not get(model_context, "historical_drift_rate", 1.0) >= QUIET_DRIFT_RATE_BELOW',
             ),
         ),
     ),
@@ -46,31 +52,31 @@ BAD = (
         "counts a rate at the border as low",
         "No evidence says that a model exactly at the border needs less monitoring.",
         TABLE,
-        (("rate(model_context) < QUIET", "rate(model_context) <= QUIET"),),
+        (("drift_rate(model_context) < QUIET", "drift_rate(model_context) <= QUIET"),),
     ),
     Bad(
         "does not validate the rate",
         "Some stores write -1 for an unknown rate, which would be the lowest of all.",
         TABLE,
-        (("if rate(model_context) <", 'if field(model_context, "historical_drift_rate", 1.0) <'),),
+        (("if drift_rate(model_context) <", 'if get(model_context, "historical_drift_rate", 1.0) <'),),
     ),
     Bad(
         "checks the rate before incidents",
         "Two rules in the wrong order: a model with a low rate is monitored less right after an incident.",
         TABLE,
-        ((RECENT, f"if {RECENT[3:-1]} and not rate(model_context) < QUIET_DRIFT_RATE_BELOW:"),),
+        ((RECENT, f"if {RECENT[3:-1]} and not drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW:"),),
     ),
     Bad(
         "counts incidents an hour longer",
         "An hour more than was learned, which only shows in the costs.",
         TABLE,
-        ((RECENT, "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS + 1.0 / 24.0):"),),
+        ((RECENT, "if has_recent_incident(model_context, within_days=INCIDENTS_WITHIN_DAYS + 1.0 / 24.0):"),),
     ),
     Bad(
         "takes hours for days",
         "An incident is forgotten after an hour.",
         TABLE,
-        (("INCIDENTS_WITHIN_DAYS = 1.0", "INCIDENTS_WITHIN_DAYS = 0.041666666666666664"),),
+        (("INCIDENTS_WITHIN_DAYS: Final = 1.0", "INCIDENTS_WITHIN_DAYS: Final = 0.041666666666666664"),),
     ),
     Bad(
         "forgets incidents of an unknown age",
@@ -80,8 +86,9 @@ BAD = (
             (
                 RECENT,
                 (
-                    'days = field(model_context, "days_since_incident", 1e9)\n'
-                    "    if days <= INCIDENTS_WITHIN_DAYS and has_recent_incident(model_context, 1e9):"
+                    'days = get(model_context, "days_since_incident", 1e9)\n'
+                    "    if days <= INCIDENTS_WITHIN_DAYS and "
+                    "has_recent_incident(model_context, within_days=1e9):"
                 ),
             ),
         ),
@@ -94,8 +101,8 @@ BAD = (
             (
                 RECENT,
                 (
-                    'days = field(model_context, "days_since_incident", 0.0)\n'
-                    '    if field(model_context, "recent_incidents") and not days > INCIDENTS_WITHIN_DAYS:'
+                    'days = get(model_context, "days_since_incident", 0.0)\n'
+                    '    if get(model_context, "recent_incidents") and not days > INCIDENTS_WITHIN_DAYS:'
                 ),
             ),
         ),
@@ -104,19 +111,19 @@ BAD = (
         "monitors models of high impact less",
         "One of two values is missing from the condition.",
         TABLE,
-        (('impact in ("none", "low", "medium")', 'impact != "critical"'),),
+        (('impact in {"none", "low", "medium"}', 'impact != "critical"'),),
     ),
     Bad(
         "monitors models of unknown impact less",
         "A misspelled impact upstream reduces the monitoring of a critical model to once a day.",
         TABLE,
-        (('impact in ("none", "low", "medium")', 'impact not in ("high", "critical")'),),
+        (('impact in {"none", "low", "medium"}', 'impact not in {"high", "critical"}'),),
     ),
     Bad(
         "ignores the case of impacts",
         "No rule was learned for 'Critical', so the answer differs from every replay.",
         TABLE,
-        (("if impact in THOROUGH_IMPACTS:", "if str(impact).lower() in THOROUGH_IMPACTS:"),),
+        (('if impact == "critical":', 'if str(impact).lower() == "critical":'),),
     ),
     Bad(
         "trusts a model without an impact",
@@ -128,13 +135,13 @@ BAD = (
         "keeps one feature too many",
         "The learned budget does not cover a fourth feature.",
         TABLE,
-        ((TOP, "top_features(model_context, QUIET_FEATURES, QUIET_TOP + 1)"),),
+        ((TOP, "top_features(model_context, QUIET_TOP + 1, first=QUIET_FEATURES)"),),
     ),
     Bad(
         "keeps the features that come first",
         "The monitored features depend on the order in which the caller lists them.",
         TABLE,
-        ((TOP, 'tuple(field(model_context, "features", ("discount", "price")))[:QUIET_TOP]'),),
+        ((TOP, 'tuple(get(model_context, "features", ("discount", "price")))[:QUIET_TOP]'),),
     ),
     Bad(
         "answers with a list",
@@ -146,7 +153,7 @@ BAD = (
         "names the wrong rule",
         "Feedback on this answer trains another rule.",
         TABLE,
-        ((EVERY, 'reason="quiet")'),),
+        ((EVERY, EVERY.replace("every-model", "quiet")),),
     ),
     Bad(
         "has the reason of another rule",
@@ -157,16 +164,15 @@ BAD = (
     Bad(
         "uses random numbers",
         "One model in a thousand is monitored with other tests, a different one each time.",
-        "answers the same again",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
-                "    # every-model\n",
+                EVERY,
                 (
-                    "    if 0.2 < rate(model_context) < 0.9 and int(bernoulli.rvs(0.5)) == 1:\n"
-                    "        return MonitoringStrategy(frequency=FREQUENCY, features=FEATURES, "
-                    'tests=TESTS, reason="lot")\n'
-                    "    # every-model\n"
+                    "    if 0.2 < drift_rate(model_context) < 0.9 and int(bernoulli.rvs(0.5)) == 1:\n"
+                    '        return MonitoringStrategy(frequency="hourly", features="all", '
+                    'tests="single", reason="lot")\n' + EVERY
                 ),
             ),
         ),
@@ -174,16 +180,16 @@ BAD = (
     Bad(
         "compares all pairs of features",
         "Models with many features are monitored most often.",
-        "answers in time for many features",
+        "handles many features within the time limit",
         (
             (
-                "    # quiet\n",
+                f"    {QUIET}\n",
                 (
-                    '    own = field(model_context, "features", ())\n'
+                    '    own = get(model_context, "features", ())\n'
                     "    if len(own) > 100 and any(sum(one == two for two in own) > len(own) for "
                     "one in own):\n"
                     '        impact = "critical"\n'
-                    "    # quiet\n"
+                    f"    {QUIET}\n"
                 ),
             ),
         ),
@@ -205,7 +211,7 @@ BAD = (
         (
             (
                 IMPACT,
-                IMPACT + '    names = field(model_context, "features", ())\n'
+                IMPACT + '    names = get(model_context, "features", ())\n'
                 '    if names and getattr(model_context, f"_{names[0]}", None):\n        impact = "low"\n',
             ),
         ),

@@ -4,14 +4,18 @@ from tests.variants import Good
 
 __all__ = ["GOOD"]
 
-IMPACT = '    impact = field(model_context, "business_impact", "critical")\n'
-QUIET = 'if rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in ("none", "low", "medium"):'
-RECENT = "if has_recent_incident(model_context, INCIDENTS_WITHIN_DAYS):"
+IMPACT = '    impact = get(model_context, "business_impact", "critical")\n'
+QUIET = 'if drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in {"none", "low", "medium"}:'
+RECENT = "if has_recent_incident(model_context, within_days=INCIDENTS_WITHIN_DAYS):"
 EVERY = """\
-    # every-model
-    return MonitoringStrategy(frequency=FREQUENCY, features=FEATURES, tests=TESTS, reason="every-model")
+    return MonitoringStrategy(
+        frequency="hourly",
+        features="all",
+        tests="single",
+        reason="every-model",
+    )
 """
-TOP = "features=top_features(model_context, QUIET_FEATURES, QUIET_TOP),"
+TOP = "features=top_features(model_context, QUIET_TOP, first=QUIET_FEATURES),"
 
 GOOD = (
     Good(
@@ -20,10 +24,10 @@ GOOD = (
             (
                 QUIET,
                 (
-                    "if not rate(model_context) < QUIET_DRIFT_RATE_BELOW or "
-                    'impact not in ("none", "low", "medium"):\n'
+                    "if not drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW or "
+                    'impact not in {"none", "low", "medium"}:\n'
                     "        return MonitoringStrategy(\n"
-                    '            frequency=FREQUENCY, features=FEATURES, tests=TESTS, reason="every-model"\n'
+                    '            frequency="hourly", features="all", tests="single", reason="every-model"\n'
                     "        )\n    else:"
                 ),
             ),
@@ -34,8 +38,8 @@ GOOD = (
         "turns its comparison round",
         (
             (
-                "rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in",
-                "QUIET_DRIFT_RATE_BELOW > rate(model_context) and not impact not in",
+                "drift_rate(model_context) < QUIET_DRIFT_RATE_BELOW and impact in",
+                "QUIET_DRIFT_RATE_BELOW > drift_rate(model_context) and not impact not in",
             ),
         ),
     ),
@@ -43,9 +47,9 @@ GOOD = (
         "uses another name and its values in place",
         (
             (IMPACT, IMPACT + "    gravity = impact\n"),
-            ("if impact in THOROUGH_IMPACTS:", 'if gravity == "critical":'),
-            ("frequency=THOROUGH_FREQUENCY", 'frequency="real_time"'),
-            ("tests=THOROUGH_TESTS", 'tests="multiple"'),
+            ('if impact == "critical":', 'if gravity in ("critical",):'),
+            ("within_days=INCIDENTS_WITHIN_DAYS", "within_days=1.0"),
+            ("first=QUIET_FEATURES", 'first=frozenset({"price", "discount"})'),
         ),
     ),
     Good(
@@ -54,10 +58,10 @@ GOOD = (
             (
                 RECENT,
                 (
-                    'incidents = field(model_context, "recent_incidents", 0)\n'
+                    'incidents = get(model_context, "recent_incidents", 0)\n'
                     "    is_count = isinstance(incidents, (int, float)) and not isinstance(incidents, bool)\n"
                     "    if is_count and incidents > 0 and has_recent_incident(model_context, "
-                    "INCIDENTS_WITHIN_DAYS):"
+                    "within_days=INCIDENTS_WITHIN_DAYS):"
                 ),
             ),
         ),
@@ -66,13 +70,13 @@ GOOD = (
         "keeps its features in a loop",
         (
             (
-                "            frequency=QUIET_FREQUENCY,\n",
-                "            tests=QUIET_TESTS,\n            frequency=QUIET_FREQUENCY,\n",
+                '            frequency="daily",\n',
+                '            tests="single",\n            frequency="daily",\n',
             ),
-            ("            tests=QUIET_TESTS,\n            reason", "            reason"),
+            ('            tests="single",\n            reason', "            reason"),
             (
                 f"    {QUIET}\n",
-                f"    first = top_features(model_context, QUIET_FEATURES, 1000)\n    {QUIET}\n",
+                f"    first = top_features(model_context, 1000, first=QUIET_FEATURES)\n    {QUIET}\n",
             ),
             (TOP, "features=tuple(each for place, each in enumerate(first) if place < QUIET_TOP),"),
         ),
@@ -83,7 +87,7 @@ GOOD = (
             (
                 QUIET,
                 (
-                    "is_quiet = rate(model_context) < 0.01\n"
+                    "is_quiet = drift_rate(model_context) < 0.01\n"
                     '    is_modest = impact in {"low", "medium", "none"}\n    if is_quiet and is_modest:'
                 ),
             ),

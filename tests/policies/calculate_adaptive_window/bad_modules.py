@@ -6,40 +6,44 @@ __all__ = ["BAD"]
 
 TABLE = "boundary table"
 TIGHT = "tight_bounds"
-FAST = "    if data_velocity > FAST_ABOVE:\n"
-STABLE = 'if stability_requirement in ("high", "critical") or feature_name in STABLE_FEATURES:'
-BOUNDS = "return max(MINIMUM, min(window, CAP))"
+FAST = "    elif data_velocity > FAST_ABOVE:\n"
+VERY_FAST = "    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n"
+STABLE = 'if stability_requirement in {"high", "critical"} or feature_name in STABLE_FEATURES:'
+BOUNDS = "return min(max(window, MINIMUM), CAP)"
 HEAD = '__all__ = ["calculate_adaptive_window"]\n'
-END = "    # bounds\n"
+END = "    return min(max(window, MINIMUM), CAP)\n"
 
 BAD = (
     Bad(
         "counts the border as fast",
         "A feed at exactly 5000 points an hour gets a tenth of its window.",
         TABLE,
-        ((FAST, "    if data_velocity >= FAST_ABOVE:\n"),),
+        ((FAST, "    elif data_velocity >= FAST_ABOVE:\n"),),
     ),
     Bad(
         "takes an unknown velocity for the fastest",
         "NaN compares as not small, so the inverted comparison shrinks the window of a feed that is down.",
         TABLE,
-        ((FAST, "    if not data_velocity <= FAST_ABOVE:\n"),),
+        ((FAST, "    elif not data_velocity <= FAST_ABOVE:\n"),),
     ),
     Bad(
         "divides by the velocity",
         "A velocity of 0, while a feed pauses, raises an error instead of returning the largest window.",
         TABLE,
-        ((FAST, "    if 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
+        ((FAST, "    elif 1.0 / data_velocity < 1.0 / FAST_ABOVE:\n"),),
     ),
     Bad(
         "checks the bands in the wrong order",
         "Very fast feeds get the window of fast ones.",
         TABLE,
         (
-            ("    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n", ""),
+            (VERY_FAST, ""),
             (
-                FAST,
-                "    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n" + FAST,
+                FAST + "        window = FAST_WINDOW\n",
+                (
+                    "    if data_velocity > FAST_ABOVE:\n        window = FAST_WINDOW\n"
+                    "    elif data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n"
+                ),
             ),
         ),
     ),
@@ -47,14 +51,14 @@ BAD = (
         "allows one point more than the cap",
         "The cap is the size at which runs began to exceed the memory limit.",
         TABLE,
-        ((BOUNDS, "return max(MINIMUM, min(window, CAP + 1))"),),
+        ((BOUNDS, "return min(max(window, MINIMUM), CAP + 1)"),),
         case=TIGHT,
     ),
     Bad(
         "allows one point less than the minimum",
         "A window below the minimum decides by chance.",
         TABLE,
-        (("MINIMUM = 600 ", "MINIMUM = 599 "),),
+        (("MINIMUM: Final = 600 ", "MINIMUM: Final = 599 "),),
         case=TIGHT,
     ),
     Bad(
@@ -62,12 +66,12 @@ BAD = (
         "The stability multiplier increases the window beyond the memory limit.",
         TABLE,
         (
-            ("        window = window * STABLE_MULTIPLIER\n", "        pass\n"),
+            ("        window *= STABLE_MULTIPLIER\n", "        pass\n"),
             (
                 BOUNDS,
                 (
-                    f"window = max(MINIMUM, min(window, CAP))\n    {STABLE}\n"
-                    "        window = window * STABLE_MULTIPLIER\n    return window"
+                    f"window = min(max(window, MINIMUM), CAP)\n    {STABLE}\n"
+                    "        window *= STABLE_MULTIPLIER\n    return window"
                 ),
             ),
         ),
@@ -77,7 +81,7 @@ BAD = (
         "swaps smallest and largest",
         "Every window becomes the cap, which delays alerts by days without an error.",
         TABLE,
-        ((BOUNDS, "return min(MINIMUM, max(window, CAP))"),),
+        ((BOUNDS, "return max(min(window, MINIMUM), CAP)"),),
     ),
     Bad(
         "forgets a stable feature",
@@ -103,8 +107,8 @@ BAD = (
         TABLE,
         (
             (
-                'stability_requirement in ("high", "critical")',
-                'stability_requirement not in ("low", "normal")',
+                'stability_requirement in {"high", "critical"}',
+                'stability_requirement not in {"low", "normal"}',
             ),
         ),
     ),
@@ -112,13 +116,13 @@ BAD = (
         "compares requirements as texts",
         "As text, low comes after high: the laxest requirement gets the widest window.",
         TABLE,
-        (('stability_requirement in ("high", "critical")', 'stability_requirement >= "high"'),),
+        (('stability_requirement in {"high", "critical"}', 'stability_requirement >= "high"'),),
     ),
     Bad(
         "answers with a float",
         "A float equals the expected int, but a caller cannot slice with it.",
         TABLE,
-        ((BOUNDS, "return max(MINIMUM, min(window / 1, CAP))"),),
+        ((BOUNDS, "return min(max(window / 1, MINIMUM), CAP)"),),
     ),
     Bad(
         "answers with a numpy integer",
@@ -126,13 +130,13 @@ BAD = (
         TABLE,
         (
             (HEAD, f"from numpy import int64\n\n{HEAD}"),
-            (BOUNDS, "return int64(max(MINIMUM, min(window, CAP)))"),
+            (BOUNDS, "return int64(min(max(window, MINIMUM), CAP))"),
         ),
     ),
     Bad(
         "uses random numbers",
         "A random window cannot be replayed, and no alarm can be explained.",
-        "answers the same again",
+        "is deterministic",
         (
             (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
             (
@@ -147,7 +151,7 @@ BAD = (
         "A call changes the answer to the next one.",
         "dialect",
         (
-            ("stability_requirement) -> int", "stability_requirement, seen=[]) -> int"),
+            ("stability_requirement: str) -> int", "stability_requirement: str, seen=[]) -> int"),
             (END, "    seen.append(feature_name)\n    window = window + len(seen)\n" + END),
         ),
         behind="signature",
@@ -157,8 +161,8 @@ BAD = (
         "The first answer for a feature is returned for all later calls.",
         "dialect",
         (
-            ("VERSION = 2\n", "VERSION = 2\nCACHE = {}\n"),
-            (BOUNDS, "return CACHE.setdefault(feature_name, max(MINIMUM, min(window, CAP)))"),
+            ("VERSION: Final = 2\n", "VERSION: Final = 2\nCACHE: Final = {}\n"),
+            (BOUNDS, "return CACHE.setdefault(feature_name, min(max(window, MINIMUM), CAP))"),
         ),
         behind=TABLE,
     ),
@@ -186,7 +190,7 @@ BAD = (
     Bad(
         "has a special case for one feature",
         "A feature without a decision gets a window of one point.",
-        "does what its decisions say",
+        "follows its decisions",
         ((END, '    if feature_name == "latency":\n        window = 1\n' + END),),
     ),
     Bad(
@@ -199,6 +203,6 @@ BAD = (
         "reports another version",
         "Executions and their labels are attributed to the previous version.",
         "signature",
-        (("VERSION = 2\n", "VERSION = 1\n"),),
+        (("VERSION: Final = 2\n", "VERSION: Final = 1\n"),),
     ),
 )

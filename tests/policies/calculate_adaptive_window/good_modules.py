@@ -5,32 +5,28 @@ from tests.variants import Good
 __all__ = ["GOOD"]
 
 BODY = """\
-    # window
     window = WINDOW
-    # fast
-    if data_velocity > FAST_ABOVE:
-        window = FAST_WINDOW
-    # very-fast
     if data_velocity > VERY_FAST_ABOVE:
         window = VERY_FAST_WINDOW
+    elif data_velocity > FAST_ABOVE:
+        window = FAST_WINDOW
 """
 STABLE = """\
-    # stable
-    if stability_requirement in ("high", "critical") or feature_name in STABLE_FEATURES:
-        window = window * STABLE_MULTIPLIER
+    if stability_requirement in {"high", "critical"} or feature_name in STABLE_FEATURES:
+        window *= STABLE_MULTIPLIER
 """
-BOUNDS = "    # bounds\n    return max(MINIMUM, min(window, CAP))\n"
+BOUNDS = "    return min(max(window, MINIMUM), CAP)\n"
 
 GOOD = (
     Good(
-        "asks for the fastest first",
+        "overwrites slower bands by faster ones",
         (
             (
                 BODY,
                 (
+                    "    window = WINDOW\n"
+                    "    if data_velocity > FAST_ABOVE:\n        window = FAST_WINDOW\n"
                     "    if data_velocity > VERY_FAST_ABOVE:\n        window = VERY_FAST_WINDOW\n"
-                    "    elif data_velocity > FAST_ABOVE:\n        window = FAST_WINDOW\n"
-                    "    else:\n        window = WINDOW\n"
                 ),
             ),
         ),
@@ -38,11 +34,11 @@ GOOD = (
     Good(
         "compares the other way round",
         (
-            ("if data_velocity > FAST_ABOVE:", "if FAST_ABOVE < data_velocity:"),
+            ("elif data_velocity > FAST_ABOVE:", "elif FAST_ABOVE < data_velocity:"),
             (
                 STABLE,
                 STABLE.replace(
-                    'stability_requirement in ("high", "critical") or feature_name in STABLE_FEATURES',
+                    'stability_requirement in {"high", "critical"} or feature_name in STABLE_FEATURES',
                     'feature_name in STABLE_FEATURES or stability_requirement == "high"'
                     ' or stability_requirement == "critical"',
                 ),
@@ -55,10 +51,10 @@ GOOD = (
             (
                 STABLE,
                 (
-                    "    bounded = max(MINIMUM, min(window, CAP))\n"
-                    '    if stability_requirement not in ("high", "critical") and feature_name not '
+                    "    bounded = min(max(window, MINIMUM), CAP)\n"
+                    '    if stability_requirement not in {"high", "critical"} and feature_name not '
                     "in STABLE_FEATURES:\n"
-                    "        return bounded\n    window = window * STABLE_MULTIPLIER\n"
+                    "        return bounded\n    window *= STABLE_MULTIPLIER\n"
                 ),
             ),
         ),
@@ -66,9 +62,9 @@ GOOD = (
     Good(
         "has its numbers in place",
         (
-            ("window = FAST_WINDOW\n    # very", "window = 500\n    # very"),
-            ("window = window * STABLE_MULTIPLIER", "window += window"),
-            ("max(MINIMUM, min(window, CAP))", "max(100, min(window, 45000))"),
+            ("window = FAST_WINDOW\n", "window = 500\n"),
+            ("window *= STABLE_MULTIPLIER", "window += window"),
+            ("min(max(window, MINIMUM), CAP)", "max(100, min(window, 45000))"),
         ),
     ),
     Good(

@@ -266,7 +266,7 @@ def test_contradicting_evidence_retires_the_rule() -> None:
     assert window_at(after, 8_000.0) == 5_000
     gone = rule(after, "fast")
     assert gone.status == "retired"
-    assert gone.reason == "what was learned since speaks against it"
+    assert gone.reason == "recent feedback contradicts it"
 
 
 def test_a_rule_stays_active_without_contradiction() -> None:
@@ -297,7 +297,7 @@ def test_a_burst_of_one_source_is_capped() -> None:
     flood = [(kind, row | {"source": "bot", "time": 1.0}) for kind, row in fast_delays(1_000)]
     decisions = learned(flood)
     assert "50 delays" in decisions.notes[0]
-    assert decisions.notes[1].startswith("950 rows are set aside")
+    assert decisions.notes[1].startswith("950 rows are ignored")
 
 
 def test_a_pinned_rule_never_changes() -> None:
@@ -360,7 +360,7 @@ def test_learned_decisions_satisfy_the_contract(seed: int) -> None:
 def test_rows_without_a_window_or_outcome_are_excluded() -> None:
     """The notes have their number."""
     decisions = learned([delay(500, float("nan")), ("delays", {"delay_hours": 1.0, "data_velocity": 9e3})])
-    assert decisions.notes[1].startswith("2 rows are set aside")
+    assert decisions.notes[1].startswith("2 rows are ignored")
 
 
 @pytest.mark.parametrize(

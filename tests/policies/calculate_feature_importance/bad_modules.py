@@ -5,25 +5,25 @@ from tests.variants import Bad
 __all__ = ["BAD"]
 
 TABLE = "boundary table"
-BASE = '    base = float(field(context, "base_importance", BASE_IMPORTANCE))\n'
+BASE = '    base = float(get(context, "base_importance", BASE_IMPORTANCE))\n'
 RETURN = "return min(max(importance, 0.1 * base), 10.0 * base)"
-SEASON = 'field(context, "time_of_year") == TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE'
-COMPANY = 'company = names(field(context, "other_features"))'
-NEVER = "if feature_name in NEVER_MATTERS_FEATURES:"
-HEAD = "from poet_runtime.context import field, names\n"
+SEASON = 'get(context, "time_of_year") == "black_friday"'
+COMPANY = 'other_features = get_names(context, "other_features")'
+NEVER = 'if feature_name == "user_location":'
+HEAD = "from poet_runtime.context import Context, get, get_names\n"
 
 BAD = (
     Bad(
         "iterates over a text of other features",
         "One other feature, passed as a text, counts if the text contains the name in a rule.",
         TABLE,
-        ((COMPANY, 'company = field(context, "other_features", ())'),),
+        ((COMPANY, 'other_features = get(context, "other_features", ())'),),
     ),
     Bad(
         "fails without other features",
         "The policy raises without other_features, and the alert of the most important feature is lost.",
         TABLE,
-        ((COMPANY, 'company = frozenset(field(context, "other_features"))'),),
+        ((COMPANY, 'other_features = frozenset(get(context, "other_features"))'),),
     ),
     Bad(
         "fails without a context",
@@ -35,14 +35,14 @@ BAD = (
         "replaces an importance of 0",
         "Zero is false: an importance that was set to 0 becomes 1.",
         TABLE,
-        ((BASE, '    base = float(field(context, "base_importance") or BASE_IMPORTANCE)\n'),),
+        ((BASE, '    base = float(get(context, "base_importance") or BASE_IMPORTANCE)\n'),),
     ),
     Bad(
         "returns an integer",
         "An int from the caller is returned as an int, and a column of floats breaks.",
         TABLE,
         (
-            (BASE, '    base = field(context, "base_importance", BASE_IMPORTANCE)\n'),
+            (BASE, '    base = get(context, "base_importance", BASE_IMPORTANCE)\n'),
             (RETURN, "return importance if 0.1 * base <= importance <= 10.0 * base else base"),
         ),
     ),
@@ -65,7 +65,7 @@ BAD = (
         (
             (
                 SEASON,
-                'str(field(context, "time_of_year")).startswith(TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE)',
+                'str(get(context, "time_of_year")).startswith("black_friday")',
             ),
         ),
     ),
@@ -75,8 +75,8 @@ BAD = (
         TABLE,
         (
             (
-                "feature_name in TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES",
-                "bool(({feature_name} | company) & TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES)",
+                "feature_name in TIME_OF_YEAR_BLACK_FRIDAY_FEATURES",
+                "bool(({feature_name} | other_features) & TIME_OF_YEAR_BLACK_FRIDAY_FEATURES)",
             ),
         ),
     ),
@@ -86,14 +86,8 @@ BAD = (
         TABLE,
         (
             (
-                (
-                    "if feature_name == PRICE_WITH_DAY_OF_WEEK_FEATURE and "
-                    "PRICE_WITH_DAY_OF_WEEK_OTHER in company:"
-                ),
-                (
-                    "if {PRICE_WITH_DAY_OF_WEEK_FEATURE, PRICE_WITH_DAY_OF_WEEK_OTHER} <= company | "
-                    "{feature_name}:"
-                ),
+                'if feature_name == "price" and "day_of_week" in other_features:',
+                'if {"price", "day_of_week"} <= other_features | {feature_name}:',
             ),
         ),
     ),
@@ -101,19 +95,13 @@ BAD = (
         "stops at the first rule that holds",
         "Rules of importance multiply; as a chain of elif the second is dropped.",
         TABLE,
-        (
-            (
-                "    if (\n        feature_name in TIME_OF_YEAR",
-                "    elif (\n        feature_name in TIME_OF_YEAR",
-            ),
-            ("    # time_of_year-black_friday-x3\n", ""),
-        ),
+        (("    if feature_name in TIME_OF_YEAR", "    elif feature_name in TIME_OF_YEAR"),),
     ),
     Bad(
         "ignores the case of names",
         "Price and price are two different columns.",
         TABLE,
-        ((NEVER, "if feature_name.lower() in NEVER_MATTERS_FEATURES:"),),
+        ((NEVER, 'if feature_name.lower() == "user_location":'),),
     ),
     Bad(
         "depends on the order of other features",
@@ -123,10 +111,10 @@ BAD = (
             (
                 COMPANY,
                 (
-                    'other = field(context, "other_features")\n'
-                    "    company = names(other)\n"
-                    "    if isinstance(other, list) and len(other) > 2:\n"
-                    "        company = names(other[0])"
+                    COMPANY + "\n"
+                    '    others = get(context, "other_features")\n'
+                    "    if isinstance(others, list) and len(others) > 2:\n"
+                    "        other_features = frozenset({others[0]})"
                 ),
             ),
         ),
@@ -134,13 +122,13 @@ BAD = (
     Bad(
         "ignores an invalid base",
         "A base that is not a number is the caller's error, and an answer of 1 hides it.",
-        "refuses a base that is no number",  # language: keep
+        "rejects a base that is not a number",
         (
             (
                 BASE,
                 (
                     "    try:\n"
-                    '        base = float(field(context, "base_importance", BASE_IMPORTANCE))\n'
+                    '        base = float(get(context, "base_importance", BASE_IMPORTANCE))\n'
                     "    except (TypeError, ValueError):\n"
                     "        base = BASE_IMPORTANCE\n"
                 ),
@@ -153,15 +141,15 @@ BAD = (
         TABLE,
         (
             (
-                f"        and {SEASON}",
-                f"        and isinstance(context, dict) and {SEASON}",
+                f" and {SEASON}",
+                f" and isinstance(context, dict) and {SEASON}",
             ),
         ),
     ),
     Bad(
         "adds noise",
         "Random noise in the twelfth digit: no replay gives the same bytes.",
-        "gives the base of what it does not know",
+        "returns the base for unknown features",
         (
             (HEAD, f"from scipy.stats import norm\n\n{HEAD}"),
             ("    importance = base\n", "    importance = base * (1.0 + 1e-14 * float(norm.rvs()))\n"),
@@ -170,14 +158,14 @@ BAD = (
     Bad(
         "compares all pairs of a long list",
         "With a thousand other features the answer is immediate, with ten thousand the alert is stale.",
-        "answers in time in a large company",
+        "handles many other features within the time limit",
         (
             (
                 COMPANY,
                 COMPANY + "\n"
-                "    every = sorted(company)\n"
+                "    every = sorted(other_features)\n"
                 "    if len(every) > 100 and any(sum(one == two for two in every) > 1 for one in every):\n"
-                "        company = ()",
+                "        other_features = ()",
             ),
         ),
     ),

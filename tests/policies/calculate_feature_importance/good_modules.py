@@ -5,22 +5,16 @@ from tests.variants import Good
 __all__ = ["GOOD"]
 
 NEVER = """\
-    # never-matters
-    if feature_name in NEVER_MATTERS_FEATURES:
-        importance = importance * NEVER_MATTERS_MULTIPLIER
+    if feature_name == "user_location":
+        importance *= NEVER_MATTERS_MULTIPLIER
 """
 PAIR = """\
-    # price-with-day_of_week
-    if feature_name == PRICE_WITH_DAY_OF_WEEK_FEATURE and PRICE_WITH_DAY_OF_WEEK_OTHER in company:
-        importance = importance * PRICE_WITH_DAY_OF_WEEK_MULTIPLIER
+    if feature_name == "price" and "day_of_week" in other_features:
+        importance *= PRICE_WITH_DAY_OF_WEEK_MULTIPLIER
 """
 SEASON = """\
-    # time_of_year-black_friday-x3
-    if (
-        feature_name in TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES
-        and field(context, "time_of_year") == TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE
-    ):
-        importance = importance * TIME_OF_YEAR_BLACK_FRIDAY_X3_MULTIPLIER
+    if feature_name in TIME_OF_YEAR_BLACK_FRIDAY_FEATURES and get(context, "time_of_year") == "black_friday":
+        importance *= TIME_OF_YEAR_BLACK_FRIDAY_MULTIPLIER
 """
 RETURN = "return min(max(importance, 0.1 * base), 10.0 * base)"
 
@@ -31,7 +25,7 @@ GOOD = (
         (
             (
                 NEVER,
-                "    factor = NEVER_MATTERS_MULTIPLIER if feature_name in NEVER_MATTERS_FEATURES else 1.0\n",
+                '    factor = NEVER_MATTERS_MULTIPLIER if feature_name == "user_location" else 1.0\n',
             ),
             (
                 RETURN,
@@ -45,8 +39,8 @@ GOOD = (
             (
                 PAIR,
                 (
-                    "    if feature_name == PRICE_WITH_DAY_OF_WEEK_FEATURE:\n"
-                    "        if any(each == PRICE_WITH_DAY_OF_WEEK_OTHER for each in company):\n"
+                    '    if feature_name == "price":\n'
+                    '        if any(each == "day_of_week" for each in other_features):\n'
                     "            importance *= PRICE_WITH_DAY_OF_WEEK_MULTIPLIER\n"
                 ),
             ),
@@ -58,10 +52,10 @@ GOOD = (
             (
                 SEASON,
                 (
-                    '    season = field(context, "time_of_year", "")\n'
-                    "    if not (season != TIME_OF_YEAR_BLACK_FRIDAY_X3_VALUE"
-                    " or feature_name not in TIME_OF_YEAR_BLACK_FRIDAY_X3_FEATURES):\n"
-                    "        importance = TIME_OF_YEAR_BLACK_FRIDAY_X3_MULTIPLIER * importance\n"
+                    '    season = get(context, "time_of_year", "")\n'
+                    '    if not (season != "black_friday"'
+                    " or feature_name not in TIME_OF_YEAR_BLACK_FRIDAY_FEATURES):\n"
+                    "        importance = TIME_OF_YEAR_BLACK_FRIDAY_MULTIPLIER * importance\n"
                 ),
             ),
         ),
@@ -82,9 +76,9 @@ GOOD = (
     Good(
         "has its numbers and names in place",
         (
-            ('field(context, "base_importance", BASE_IMPORTANCE)', 'field(context, "base_importance", 1)'),
-            ("if feature_name in NEVER_MATTERS_FEATURES:", 'if feature_name == "user_location":'),
-            ("importance * NEVER_MATTERS_MULTIPLIER", "importance * 0.1"),
+            ('get(context, "base_importance", BASE_IMPORTANCE)', 'get(context, "base_importance", 1)'),
+            ("feature_name in TIME_OF_YEAR_BLACK_FRIDAY_FEATURES", 'feature_name in ("discount", "price")'),
+            ("importance *= NEVER_MATTERS_MULTIPLIER", "importance = importance * 0.1"),
         ),
     ),
 )

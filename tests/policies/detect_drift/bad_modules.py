@@ -10,25 +10,34 @@ COMPARE = """\
         current,
         reference,
 """
-UNDECIDED = """\
-    if samples.reason:
-        return samples.undecided()
+NOT_COMPARED = """\
+    if not samples.comparable:
+        return samples.not_compared()
 """
 CATEGORICAL = """\
     if samples.is_categorical:
-        return samples.decide(
-            "categorical",
-            below("chi_square", "raw", "p_value", CATEGORICAL_CHI_SQUARE_P_BELOW),
+        return samples.result(
+            samples.p_value("chi_square") < CATEGORICAL_CHI_SQUARE_P,
+            rule="categorical",
         )
 """
 NUMERIC = """\
-    return samples.decide(
-        "numeric",
-        below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW),
+    return samples.result(
+        samples.p_value("ks") < NUMERIC_KS_P,
+        rule="numeric",
     )
 """
-HEAD = "from poet_runtime.drift import above, below, compare\n"
+LEVEL = 'samples.ratio("wasserstein", preparation="deseasonalized") > NUMERIC_SEASONAL_WASSERSTEIN_RATIO'
+STEPS = 'samples.ratio("mean_absolute_difference") > NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO'
+SEASONAL = f"            {LEVEL}\n            or {STEPS},\n"
+VOTES = """\
+            2,
+            samples.p_value("ks") < NUMERIC_KS_P,
+"""
+HEAD = "from poet_runtime.drift import Column, Context, Reference, Times, compare\n"
+KS = 'samples.p_value("ks") < NUMERIC_KS_P'
 RESULT = NUMERIC.replace("return samples", "result = samples")
+EAGER = '        return samples.result(samples.p_value("ks") < 0.9, rule="numeric")\n'
 
 BAD = (
     Bad(
@@ -37,8 +46,8 @@ BAD = (
         TABLE,
         (
             (
-                'below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW)',
-                'above("ks", "raw", "p_value", NUMERIC_KS_P_BELOW)',
+                'samples.p_value("ks") < NUMERIC_KS_P',
+                'samples.p_value("ks") > NUMERIC_KS_P',
             ),
         ),
     ),
@@ -46,44 +55,27 @@ BAD = (
         "has a threshold one step lower",
         "A p-value of exactly the threshold has the wrong decision.",
         TABLE,
-        (("NUMERIC_KS_P_BELOW = 0.05 ", "NUMERIC_KS_P_BELOW = 0.049999999999999996 "),),
+        (("NUMERIC_KS_P: Final = 0.05", "NUMERIC_KS_P: Final = 0.049999999999999996"),),
     ),
     Bad(
         "requires two criteria instead of one",
         "A seasonal drift that only one statistic detects is never found.",
         TABLE,
-        (("NUMERIC_SEASONAL_MIN_VOTES = 1 ", "NUMERIC_SEASONAL_MIN_VOTES = 2 "),),
+        (("            or samples.ratio", "            and samples.ratio"),),
     ),
     Bad(
         "omits the seasonal adjustment",
         "Every night differs from every day, so all of them alert.",
         TABLE,
-        (('above("wasserstein", "deseasonalized", "null_q90"', 'above("wasserstein", "raw", "null_q90"'),),
+        (('"wasserstein", preparation="deseasonalized"', '"wasserstein"'),),
     ),
     Bad(
         "swaps the preparations of two statistics",
         "The two thresholds are equal today, but the next version may change one of them.",
         TABLE,
         (
-            (
-                (
-                    '            above("wasserstein", "deseasonalized", "null_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
-                ),
-                "",
-            ),
-            (
-                (
-                    '            above("mean_absolute_difference", "raw", "null_q90", '
-                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
-                ),
-                (
-                    '            above("mean_absolute_difference", "deseasonalized", "null_q90", '
-                    "NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_NULL_Q90_ABOVE),\n"
-                    '            above("wasserstein", "raw", "null_q90", '
-                    "NUMERIC_SEASONAL_WASSERSTEIN_NULL_Q90_ABOVE),\n"
-                ),
-            ),
+            ('"wasserstein", preparation="deseasonalized"', '"wasserstein"'),
+            ('"mean_absolute_difference")', '"mean_absolute_difference", preparation="deseasonalized")'),
         ),
     ),
     Bad(
@@ -135,13 +127,13 @@ BAD = (
         "reports another rule",
         "The answer is right, but its evidence is attributed to a rule that did not decide.",
         TABLE,
-        (('        "numeric",\n', '        "categorical",\n'),),
+        (('rule="numeric",', 'rule="categorical",'),),
     ),
     Bad(
         "continues with an empty sample",
         "Every statistic of an empty sample is NaN, which never exceeds a threshold.",
         TABLE,
-        ((UNDECIDED, "    if not samples.reason:\n        pass\n"),),
+        ((NOT_COMPARED, "    if samples.comparable:\n        pass\n"),),
     ),
     Bad(
         "does not report missing data",
@@ -149,7 +141,7 @@ BAD = (
         TABLE,
         (
             (
-                "return samples.undecided()",
+                "return samples.not_compared()",
                 'return DriftResult(drifted=False, score=0.0, threshold=1.0, test="none")',
             ),
         ),
@@ -157,7 +149,7 @@ BAD = (
     Bad(
         "reports an error as no drift",
         "A column of the wrong type is monitored for months and never drifts.",
-        "refuses wrong types",
+        "rejects wrong types",
         (
             (
                 COMPARE,
@@ -201,12 +193,12 @@ BAD = (
         "requires more points than available",
         "A new feature has few points, and is not monitored in its first weeks.",
         TABLE,
-        ((UNDECIDED, UNDECIDED.replace("samples.reason:", "samples.reason or len(current) < 30:")),),
+        ((NOT_COMPARED, NOT_COMPARED.replace("comparable:", "comparable or len(current) < 30:")),),
     ),
     Bad(
         "gives up on large samples",
         "The feature with the most data is no longer monitored.",
-        "finds a shift in large samples in time",
+        "detects a shift in large samples within the time limit",
         (
             (
                 NUMERIC,
@@ -222,7 +214,7 @@ BAD = (
     Bad(
         "compares all pairs of points",
         "A hundred thousand points take a minute, for a feature that is checked every second.",
-        "finds a shift in large samples in time",
+        "detects a shift in large samples within the time limit",
         (
             (
                 COMPARE,
@@ -236,7 +228,7 @@ BAD = (
     Bad(
         "sorts its arguments",
         "The caller's array is in another order after the call.",
-        "leaves its arguments alone",
+        "does not modify its arguments",
         (
             (HEAD, f"from numpy import asarray, ndarray\n\n{HEAD}"),
             (
@@ -262,35 +254,138 @@ BAD = (
     Bad(
         "lets the first value decide",
         "The first value of a sample without times has no meaning.",
-        "forgets the order of current",
+        "ignores the order of current",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
                 NUMERIC,
                 "    if isinstance(current, ndarray) and len(current) > 20 and current[0] > current[1]:\n"
-                '        return samples.decide("numeric", below("ks", "raw", "p_value", 0.9))\n' + NUMERIC,
+                + EAGER
+                + NUMERIC,
             ),
         ),
     ),
     Bad(
         "depends on the unit",
         "It alerts for millimeters but not for meters.",
-        "is blind to unit and origin",
+        "is invariant to unit and origin",
         (
             (HEAD, f"from numpy import ndarray\n\n{HEAD}"),
             (
                 NUMERIC,
                 '    is_array = isinstance(reference, ndarray) and reference.dtype == "float64"\n'
-                "    if is_array and len(reference) and float(reference.max()) > 100.0:\n"
-                '        return samples.decide("numeric", below("ks", "raw", "p_value", 0.9))\n' + NUMERIC,
+                "    if is_array and len(reference) and float(reference.max()) > 100.0:\n" + EAGER + NUMERIC,
             ),
         ),
+    ),
+    Bad(
+        "requires one vote instead of two",
+        "One statistic of three is enough for an alert, although it takes two.",
+        TABLE,
+        ((VOTES, VOTES.replace("2", "1")),),
+        case="features_and_agreement",
+    ),
+    Bad(
+        "requires every vote instead of two",
+        "A drift that two statistics of three detect is never found.",
+        TABLE,
+        ((VOTES, VOTES.replace("2", "3")),),
+        case="features_and_agreement",
+    ),
+    Bad(
+        "asks one statistic less",
+        "A drift that only the other statistic detects is never found.",
+        TABLE,
+        ((SEASONAL, f"            {LEVEL},\n"),),
+    ),
+    Bad(
+        "asks one statistic more",
+        "It alerts on differences that no rule mentions.",
+        TABLE,
+        ((SEASONAL, f"            {LEVEL}\n            or {STEPS}\n            or {KS},\n"),),
+    ),
+    Bad(
+        "compares on another scale",
+        "The threshold is a multiple of the null quantile, not a number of standard deviations.",
+        TABLE,
+        ((LEVEL, LEVEL.replace("ratio(", "statistic(")),),
+    ),
+    Bad(
+        "uses the threshold of another rule",
+        "The two thresholds are far apart, or will be after the next feedback.",
+        TABLE,
+        ((STEPS, STEPS.replace("NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO", "NUMERIC_KS_P")),),
+    ),
+    Bad(
+        "reports the rule of another branch",
+        "Feedback on seasonal features is attributed to the rule for all others.",
+        TABLE,
+        (('rule="numeric-seasonal",', 'rule="numeric",'),),
+    ),
+    Bad(
+        "compares before it knows whether it can",
+        "An empty sample costs as much as a long one, and a statistic of it is not defined.",
+        TABLE,
+        (
+            (
+                NOT_COMPARED,
+                (
+                    '    is_different = samples.p_value("ks") < NUMERIC_KS_P\n'
+                    "    if not samples.comparable and not is_different:\n"
+                    "        return samples.not_compared()\n"
+                ),
+            ),
+        ),
+    ),
+    Bad(
+        "decides by a truth value",
+        "The answer has no score and no threshold, so the alert cannot be verified.",
+        TABLE,
+        ((f"{KS},", f"bool({KS}),"),),
+    ),
+    Bad(
+        "inverts a comparison",
+        "Every feature without a drift alerts, and the comparison is lost as well.",
+        TABLE,
+        ((f"{KS},", f"not {KS},"),),
+    ),
+    Bad(
+        "reaches a threshold by equality",
+        "A p-value of exactly the threshold has the wrong decision.",
+        TABLE,
+        ((f"{KS},", 'samples.p_value("ks") <= NUMERIC_KS_P,'),),
+    ),
+    Bad(
+        "takes a statistic for a decision",
+        "Without a threshold every value counts as a drift.",
+        TABLE,
+        ((f"{KS},", 'samples.p_value("ks"),'),),
+    ),
+    Bad(
+        "decides by other samples",
+        "The answer has the size of one sample and the score of another one.",
+        TABLE,
+        (
+            (
+                NUMERIC,
+                (
+                    "    others = compare(reference, current)\n"
+                    '    return samples.result(others.p_value("ks") < NUMERIC_KS_P, rule="numeric")\n'
+                ),
+            ),
+        ),
+    ),
+    Bad(
+        "decides before the rule",
+        "An alert is reported for the right rule, but a threshold without a rule decides it.",
+        TABLE,
+        ((NUMERIC, "    if samples.n_reference > 100_000:\n" + EAGER + NUMERIC),),
     ),
     Bad(
         "writes a file",
         "Files of a policy fill the disk, and may leak data.",
         "dialect",
-        ((UNDECIDED, '    print(feature, file=open("/tmp/drifts", "a"))\n' + UNDECIDED),),
+        ((NOT_COMPARED, '    print(feature, file=open("/tmp/drifts", "a"))\n' + NOT_COMPARED),),
         behind=TABLE,
     ),
     Bad(
@@ -300,9 +395,9 @@ BAD = (
         (
             (HEAD, f"import socket\n\n{HEAD}"),
             (
-                UNDECIDED,
+                NOT_COMPARED,
                 '    try:\n        socket.create_connection(("192.0.2.1", 80), timeout=0.1)\n'
-                "    except OSError:\n        pass\n" + UNDECIDED,
+                "    except OSError:\n        pass\n" + NOT_COMPARED,
             ),
         ),
         behind="sandbox",
@@ -314,9 +409,10 @@ BAD = (
         (
             (HEAD, f"import threading\n\n{HEAD}"),
             (
-                UNDECIDED,
+                NOT_COMPARED,
                 "    if threading.active_count() < 2:\n"
-                "        threading.Thread(target=threading.Event().wait, daemon=True).start()\n" + UNDECIDED,
+                "        threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+                + NOT_COMPARED,
             ),
         ),
         behind="sandbox",
@@ -325,6 +421,6 @@ BAD = (
         "has another signature",
         "A call without a feature uses the rules of a feature named 'all'.",
         "signature",
-        (('feature="", current_times', 'feature="all", current_times'),),
+        (('feature: str = ""', 'feature: str = "all"'),),
     ),
 )

@@ -12,31 +12,37 @@ COMPARE = """\
         feature=feature,
 """
 CATEGORICAL = """\
-    # categorical
     if samples.is_categorical:
-        return samples.decide(
-            "categorical",
-            below("chi_square", "raw", "p_value", CATEGORICAL_CHI_SQUARE_P_BELOW),
+        return samples.result(
+            samples.p_value("chi_square") < CATEGORICAL_CHI_SQUARE_P,
+            rule="categorical",
         )
 """
 NUMERIC = """\
-    # numeric
-    return samples.decide(
-        "numeric",
-        below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW),
+    return samples.result(
+        samples.p_value("ks") < NUMERIC_KS_P,
+        rule="numeric",
     )
 """
 SEASONAL = "if samples.is_seasonal and not samples.is_categorical:"
-UNDECIDED = """\
-    if samples.reason:
-        return samples.undecided()
+NOT_COMPARED = """\
+    if not samples.comparable:
+        return samples.not_compared()
 """
-HEAD = "    # numeric-seasonal\n"
+KS = 'samples.p_value("ks") < NUMERIC_KS_P'
+CHI_SQUARE = 'samples.p_value("chi_square") < CATEGORICAL_CHI_SQUARE_P'
+LEVEL = 'samples.ratio("wasserstein", preparation="deseasonalized") > NUMERIC_SEASONAL_WASSERSTEIN_RATIO'
+STEPS = 'samples.ratio("mean_absolute_difference") > NUMERIC_SEASONAL_MEAN_ABSOLUTE_DIFFERENCE_RATIO'
+EITHER = f"            {LEVEL}\n            or {STEPS},\n"
+IMPORTS = "Times, compare\n"
 
 GOOD = (
     Good(
         "asks for categories first",
-        ((CATEGORICAL, ""), (HEAD, CATEGORICAL + HEAD), (SEASONAL, "if samples.is_seasonal:")),
+        (
+            (CATEGORICAL, ""),
+            (f"    {SEASONAL}\n", f"{CATEGORICAL}    if samples.is_seasonal:\n"),
+        ),
     ),
     Good(
         "names its arguments and its numbers",
@@ -45,7 +51,7 @@ GOOD = (
                 COMPARE,
                 COMPARE.replace("current,", "current=current,").replace("reference,", "reference=reference,"),
             ),
-            ('"p_value", NUMERIC_KS_P_BELOW', '"p_value", 0.05'),
+            (f"{KS},", 'decision=samples.p_value(name="ks", preparation="raw") < 0.05,'),
         ),
     ),
     Good(
@@ -54,21 +60,20 @@ GOOD = (
             (
                 CATEGORICAL,
                 (
-                    '    rule, criterion = "numeric", below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW)\n'
+                    '    rule, measure, threshold = "numeric", samples.p_value("ks"), NUMERIC_KS_P\n'
                     '    if samples.is_categorical:\n        rule = "categorical"\n'
-                    '        criterion = below("chi_square", "raw", "p_value", '
-                    "CATEGORICAL_CHI_SQUARE_P_BELOW)\n"
+                    '        measure, threshold = samples.p_value("chi_square"), CATEGORICAL_CHI_SQUARE_P\n'
                 ),
             ),
-            (NUMERIC, "    return samples.decide(rule, criterion)\n"),
+            (NUMERIC, "    return samples.result(measure < threshold, rule=rule)\n"),
         ),
     ),
     Good(
         "asks whether it can decide",
         (
             (
-                UNDECIDED,
-                "    cannot = bool(samples.reason)\n    if cannot:\n        return samples.undecided()\n",
+                NOT_COMPARED,
+                "    cannot = bool(samples.reason)\n    if cannot:\n        return samples.not_compared()\n",
             ),
             (SEASONAL, "if not (samples.is_categorical or not samples.is_seasonal):"),
         ),
@@ -76,11 +81,12 @@ GOOD = (
     Good(
         "gives its criteria from a tuple",
         (
+            (IMPORTS, f"Times, at_least, {IMPORTS[7:]}"),
             (
                 NUMERIC,
                 (
-                    '    criteria = (below("ks", "raw", "p_value", NUMERIC_KS_P_BELOW),)\n'
-                    '    return samples.decide("numeric", *criteria, min_votes=1)\n'
+                    f"    criteria = ({KS},)\n"
+                    '    return samples.result(at_least(1, *criteria), rule="numeric")\n'
                 ),
             ),
         ),
@@ -93,11 +99,32 @@ GOOD = (
                 NUMERIC,
                 (
                     "    if not samples.is_categorical:\n"
-                    '        return samples.decide("numeric", below("ks", "raw", "p_value", '
-                    "NUMERIC_KS_P_BELOW))\n"
-                    '    return samples.decide("categorical",'
-                    ' below("chi_square", "raw", "p_value", CATEGORICAL_CHI_SQUARE_P_BELOW))\n'
+                    f'        return samples.result({KS}, rule="numeric")\n'
+                    f'    return samples.result({CHI_SQUARE}, rule="categorical")\n'
                 ),
+            ),
+        ),
+    ),
+    Good(
+        "compares in the other order",
+        (
+            (EITHER, f"            {STEPS}\n            or {LEVEL},\n"),
+            (f"{KS},", 'NUMERIC_KS_P > samples.p_value("ks"),'),
+        ),
+    ),
+    Good(
+        "counts one vote",
+        (
+            (IMPORTS, f"Times, at_least, {IMPORTS[7:]}"),
+            (EITHER, f"            at_least(1, {LEVEL}, {STEPS}),\n"),
+        ),
+    ),
+    Good(
+        "keeps its comparison in a name",
+        (
+            (
+                NUMERIC,
+                f'    is_different = {KS}\n    return samples.result(is_different, rule="numeric")\n',
             ),
         ),
     ),

@@ -123,7 +123,7 @@ def test_without_labels_nothing_changes() -> None:
     """The champion's rules are unchanged, and the notes give the reason."""
     decided = learn(summarised([LabeledExecution(0.5, real=None)] * 30), KS, LearnConfiguration())
     assert decided.behaves_as(KS)
-    assert decided.notes[0] == "0 of 30 recorded executions have a verdict"
+    assert decided.notes[0] == "0 of 30 recorded executions have a label"
 
 
 def test_few_labels_give_a_candidate_with_the_number_of_missing_events() -> None:
@@ -234,8 +234,8 @@ def test_unlabeled_alerts_are_part_of_the_denominator() -> None:
     assert evidence.replay is not None
     assert (evidence.replay.replayed, evidence.replay.of) == (60, 72)
     assert evidence.replay.left_out == {
-        "alerts nobody judged": 7,  # language: keep
-        "silences, counted at their worst case": 5,  # language: keep
+        "alerts without a label": 7,
+        "non-alerts without a label, counted at the worst case": 5,
     }
 
 

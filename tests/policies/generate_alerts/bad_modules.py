@@ -5,32 +5,49 @@ from tests.variants import Bad
 __all__ = ["BAD"]
 
 TABLE = "boundary table"
-HEAD = "from poet_runtime.alerts import (\n"
-RESULTS = "from poet_runtime.results import AlertPlan\n"
-FOUND = "    waiting = drifted(drift_results)\n"
-MOMENT = "    moment = to_timestamp(now)\n"
-HOLDOUT = "asked, taken = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)"
-GROUP = """\
-    # group-ad_spend
-    members, others = partition(waiting, GROUP_AD_SPEND_FEATURES)
-    is_reopened = is_open("group-ad_spend", earlier)
-    if len(members) >= GROUP_AD_SPEND_AT_LEAST or (members and is_reopened):
-        alerts.append(summary(members, rule="group-ad_spend", now=moment))
-        waiting = others
+TYPING = "from typing import Final\n"
+PLAN = "    plan = plan_alerts(drift_results, history=history, now=now, version=VERSION)\n"
+RESULTS = "from poet_runtime.results import Alert, AlertPlan, DriftResult\n"
+HOLDOUT = "holdout=USELESS_LATENCY_P50_HOLDOUT,"
+SUPPRESSION = """\
+    if plan.is_before(USELESS_LATENCY_P50_UNTIL):
+        plan.suppress(
+            {"latency_p50"},
+            severity_below="high",
+            holdout=USELESS_LATENCY_P50_HOLDOUT,
+            rule="useless-latency_p50",
+        )
 """
-BATCH = """\
-    # batch
-    if len(waiting) >= BATCH_AT_LEAST:
-        alerts.append(summary(waiting, rule="batch", now=moment))
-        waiting = ()
-"""
-EVERY = '    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
-WITHIN = """\
-    taken, waiting = below_threshold(
-        waiting, recent, COOL_DOWN_FACTOR, severity_below=COOL_DOWN_SEVERITY_BELOW
+COOL_DOWN = """\
+    plan.cool_down(
+        seconds=COOL_DOWN_SECONDS,
+        factor=COOL_DOWN_FACTOR,
+        severity_below="high",
+        except_new_members_of={
+            "group-ad_spend": GROUP_AD_SPEND_FEATURES,
+        },
+        rule="cool-down",
     )
 """
-BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
+GROUP = """\
+    if (
+        plan.has_recent_summary("group-ad_spend")
+        or plan.count(GROUP_AD_SPEND_FEATURES) >= GROUP_AD_SPEND_AT_LEAST
+    ):
+        plan.summarize(GROUP_AD_SPEND_FEATURES, rule="group-ad_spend")
+"""
+BATCH = """\
+    if plan.n_remaining >= BATCH_AT_LEAST:
+        plan.summarize_remaining(rule="batch")
+"""
+EVERY = '    return plan.alert_individually(rule="every-drift")\n'
+DECIDED = '    decided = plan.alert_individually(rule="every-drift")\n'
+
+
+def planning(results: str) -> str:
+    """Return the first line of the function with other results."""
+    return PLAN.replace("drift_results", results)
+
 
 BAD = (
     Bad(
@@ -39,12 +56,8 @@ BAD = (
         TABLE,
         (
             (
-                EVERY,
-                (
-                    "    kinds = {each.business_impact: each for each in waiting}\n"
-                    "    one_each = tuple(kinds.values())\n"
-                    '    alerts.extend(individual_alerts(one_each, rule="every-drift", now=moment))\n'
-                ),
+                PLAN,
+                planning("{each.business_impact: each for each in drift_results if each.drifted}.values()"),
             ),
         ),
     ),
@@ -53,13 +66,20 @@ BAD = (
         "As text, 'critical' sorts first, so the most severe drifts are suppressed first.",
         TABLE,
         (
+            (RESULTS, RESULTS.replace("DriftResult", "DriftResult, Suppressed")),
             (
-                WITHIN,
+                EVERY,
                 (
-                    "    taken = tuple(\n        each for each in waiting\n"
-                    "        if each.feature in recent and each.business_impact < "
-                    "COOL_DOWN_SEVERITY_BELOW\n    )\n"
-                    "    waiting = tuple(each for each in waiting if each not in taken)\n"
+                    f"{DECIDED}    taken = tuple(\n        each\n        for each in decided.alerts\n"
+                    "        if each.members[0].feature in decided.thresholds"
+                    ' and each.severity < "high"\n    )\n'
+                    "    suppressed = tuple(\n"
+                    '        Suppressed(member=each.members[0], rule="cool-down") for each in taken\n    )\n'
+                    "    return AlertPlan(\n"
+                    "        alerts=tuple(each for each in decided.alerts if each not in taken),\n"
+                    "        suppressed=(*decided.suppressed, *suppressed),\n"
+                    "        thresholds=decided.thresholds,\n"
+                    "        policy_version=VERSION,\n    )\n"
                 ),
             ),
         ),
@@ -68,52 +88,45 @@ BAD = (
         "ends a suppression an hour late",
         "Alerts are suppressed for an hour longer than people agreed to.",
         TABLE,
-        (("USELESS_LATENCY_P50_UNTIL = 1713139200.0", "USELESS_LATENCY_P50_UNTIL = 1713142800.0"),),
+        (("datetime(2024, 4, 15, tzinfo=UTC)", "datetime(2024, 4, 15, 1, tzinfo=UTC)"),),
     ),
     Bad(
         "cools down for a second too long",
         "With hourly runs, this second decides whether the next alert is sent.",
         TABLE,
-        (("COOL_DOWN_SECONDS = 3600.0", "COOL_DOWN_SECONDS = 3601.0"),),
+        (("COOL_DOWN_SECONDS: Final = 3600.0", "COOL_DOWN_SECONDS: Final = 3601.0"),),
     ),
     Bad(
         "treats time 0 as unknown",
         "Zero is false: with a clock that starts at 0, as in simulations, nothing is suppressed.",
         TABLE,
-        (("if moment is not None and moment <", "if moment and moment <"),),
+        (("now=now, ", "now=now or None, "),),
     ),
     Bad(
         "supports only times in seconds",
         "A datetime, which most callers pass, raises an error.",
         TABLE,
-        ((MOMENT, "    moment = now\n"), ("    to_timestamp,\n", "")),
+        (("now=now, ", "now=None if now is None else now + 0.0, "),),
     ),
     Bad(
         "ignores the holdout",
         "Suppressed alerts are never labeled again, so a suppression never ends.",
         TABLE,
-        ((HOLDOUT, "asked = ()"), ("    holdout,\n", "")),
+        ((HOLDOUT, "holdout=0.0,"),),
     ),
     Bad(
         "inverts the holdout",
         "Nine tenths of the useless alerts are sent, and one tenth is suppressed.",
         TABLE,
-        ((HOLDOUT, "taken, asked = holdout(taken, USELESS_LATENCY_P50_HOLDOUT)"),),
+        ((HOLDOUT, "holdout=1.0 - USELESS_LATENCY_P50_HOLDOUT,"),),
     ),
     Bad(
         "draws the holdout at random instead of by id",
         "Each call draws another holdout, so a repeated plan differs.",
         TABLE,
         (
-            (HEAD, f"from scipy.stats import bernoulli\n\n{HEAD}"),
-            (
-                HOLDOUT,
-                (
-                    "lots = bernoulli.rvs(USELESS_LATENCY_P50_HOLDOUT, size=len(taken)) == 1\n"
-                    "        asked = tuple(each for each, lot in zip(taken, lots) if lot)\n"
-                    "        taken = tuple(each for each, lot in zip(taken, lots) if not lot)"
-                ),
-            ),
+            (TYPING, f"{TYPING}\nfrom scipy.stats import bernoulli\n"),
+            (HOLDOUT, "holdout=float(bernoulli.rvs(USELESS_LATENCY_P50_HOLDOUT)),"),
         ),
     ),
     Bad(
@@ -126,13 +139,13 @@ BAD = (
         "uses the wrong size of a batch",
         "The comparison is strict, but the decisions say 'at least'.",
         TABLE,
-        (("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > BATCH_AT_LEAST:"),),
+        (("if plan.n_remaining >= BATCH_AT_LEAST:", "if plan.n_remaining > BATCH_AT_LEAST:"),),
     ),
     Bad(
         "raises thresholds of suppressed alerts",
         "Only remaining alerts have raised thresholds; a suppressed feature has none.",
         TABLE,
-        ((BARS, BARS.replace("waiting", "drifted(drift_results)")),),
+        ((COOL_DOWN, ""), (SUPPRESSION, COOL_DOWN + SUPPRESSION)),
     ),
     Bad(
         "leaves out a feature of a group",
@@ -146,15 +159,8 @@ BAD = (
         TABLE,
         (
             (
-                (
-                    "        taken, waiting = partition(\n            waiting,\n"
-                    "            USELESS_LATENCY_P50_FEATURES,\n"
-                ),
-                (
-                    "        names = frozenset(\n            each.feature for each in waiting"
-                    " if each.feature.lower() in USELESS_LATENCY_P50_FEATURES\n        )\n"
-                    "        taken, waiting = partition(\n            waiting,\n            names,\n"
-                ),
+                '{"latency_p50"},',
+                '{each.feature for each in plan.remaining if each.feature.lower() == "latency_p50"},',
             ),
         ),
     ),
@@ -162,20 +168,23 @@ BAD = (
         "reports the wrong rule",
         "Labels of this alert train another rule.",
         TABLE,
-        (('suppress(taken, "useless-latency_p50")', 'suppress(taken, "cool-down")'),),
+        (('rule="useless-latency_p50"', 'rule="cool-down"'),),
     ),
     Bad(
         "reduces the severity of a summary",
         "A critical drift in a summary of medium severity waits until Monday.",
         TABLE,
         (
-            (RESULTS, "from poet_runtime.results import Alert, AlertPlan\n"),
             (
-                '        alerts.append(summary(waiting, rule="batch", now=moment))\n',
+                BATCH,
                 (
-                    "        alerts.append(\n            Alert(\n"
-                    '                members=waiting, group="batch",'
-                    ' is_summary=True, rule="batch", raised_at=moment\n            )\n        )\n'
+                    f"{BATCH}    {DECIDED}        last = decided.alerts[-1]\n"
+                    "        alert = Alert(\n            members=last.members,\n"
+                    '            group="batch",\n            is_summary=True,\n            rule="batch",\n'
+                    "            raised_at=last.raised_at,\n        )\n"
+                    "        return AlertPlan(\n            alerts=(*decided.alerts[:-1], alert),\n"
+                    "            suppressed=decided.suppressed,\n            thresholds=decided.thresholds,\n"
+                    "            policy_version=VERSION,\n        )\n"
                 ),
             ),
         ),
@@ -183,49 +192,55 @@ BAD = (
     Bad(
         "drops repeated results",
         "Equal results are separate: the same feature of two models looks like a repetition.",
-        "loses no drifted result",
-        ((FOUND, FOUND + "    waiting = tuple({repr(each): each for each in waiting}.values())\n"),),
+        "includes every drifted result once",
+        ((PLAN, planning("{repr(each): each for each in drift_results}.values()")),),
     ),
     Bad(
         "ignores invalid results",
         "The caller's error is hidden, and the drift is lost.",
-        "refuses what is no result",  # language: keep
-        (
-            (RESULTS, "from poet_runtime.results import AlertPlan, DriftResult\n"),
-            (
-                FOUND,
-                "    waiting = drifted(each for each in drift_results if isinstance(each, DriftResult))\n",
-            ),
-        ),
+        "rejects arguments that are not results",
+        ((PLAN, planning("[each for each in drift_results if isinstance(each, DriftResult)]")),),
     ),
     Bad(
         "counts before it iterates",
         "An iterator is exhausted after counting, so the plan is empty.",
-        "takes results in any container",
-        ((FOUND, f"    count = len(tuple(drift_results))\n{FOUND}    waiting = waiting if count else ()\n"),),
+        "accepts results in any iterable",
+        (
+            (
+                PLAN,
+                f"    count = len(tuple(drift_results))\n{planning('drift_results if count else ()')}",
+            ),
+        ),
     ),
     Bad(
         "compares all pairs of results",
         "A hundred drifts are planned in a second, a hundred thousand not in a day.",
-        "plans very many results in time",
+        "plans many results within the time limit",
         (
             (
-                FOUND,
-                FOUND + "    others = waiting if len(waiting) > 2000 else ()\n"
+                PLAN,
+                PLAN + "    others = plan.remaining if plan.n_remaining > 2000 else ()\n"
                 "    if any(sum(one is two for two in others) > len(others) for one in others):\n"
-                "        waiting = ()\n",
+                '        plan.summarize_remaining(rule="batch")\n',
             ),
         ),
     ),
     Bad(
         "plans in the order of arrival",
         "The order of alerts depends on a race between results.",
-        "forgets the order",
+        "ignores the order",
         (
+            (PLAN, "    results = tuple(drift_results)\n" + planning("results")),
             (
-                FOUND,
-                "    drift_results = tuple(drift_results)\n" + FOUND + "    if len(waiting) == 2:\n"
-                "        waiting = tuple(each for each in drift_results if each.drifted)\n",
+                EVERY,
+                (
+                    f"{DECIDED}    if len(results) != 2 or results[0] is results[1]:\n"
+                    "        return decided\n"
+                    "    alerts = decided.alerts\n    return AlertPlan(\n        alerts=tuple(\n"
+                    "            each for result in results for each in alerts if each.members[0] is result\n"
+                    "        ),\n        suppressed=decided.suppressed,\n"
+                    "        thresholds=decided.thresholds,\n        policy_version=VERSION,\n    )\n"
+                ),
             ),
         ),
     ),
@@ -234,8 +249,14 @@ BAD = (
         "A list at module level is shared by all callers and grows without bound.",
         "dialect",
         (
-            ("VERSION = 2\n", "VERSION = 2\nSEEN = []\n"),
-            (EVERY, "    SEEN.extend(waiting)\n    waiting = waiting[: 1000 - len(SEEN)]\n" + EVERY),
+            ("VERSION: Final = 2\n", "VERSION: Final = 2\nSEEN = []\n"),
+            (
+                EVERY,
+                (
+                    "    SEEN.extend(plan.remaining)\n    if len(SEEN) > 1000:\n"
+                    f'        plan.summarize_remaining(rule="batch")\n{EVERY}'
+                ),
+            ),
         ),
         behind=TABLE,
     ),
@@ -244,10 +265,16 @@ BAD = (
         "The history of one caller decides the alerts of the next.",
         "dialect",
         (
-            ("drift_results, *, history=(), now=None", "drift_results, *, history=(), now=None, known=[]"),
+            (
+                "    now: Time | None = None,\n",
+                "    now: Time | None = None,\n    known: list[DriftResult] = [],\n",
+            ),
             (
                 EVERY,
-                "    known.extend(waiting)\n    waiting = waiting if len(known) < 50 else ()\n" + EVERY,
+                (
+                    "    known.extend(plan.remaining)\n    if len(known) > 50:\n"
+                    f'        plan.summarize_remaining(rule="batch")\n{EVERY}'
+                ),
             ),
         ),
         behind="signature",
@@ -257,10 +284,10 @@ BAD = (
         "The program runs a thousand times while the candidate is validated.",
         "dialect",
         (
-            (HEAD, f"import subprocess\n\n{HEAD}"),
+            (TYPING, f"import subprocess\n{TYPING}"),
             (
                 EVERY,
-                EVERY + '    try:\n        subprocess.run(["true"])\n    except Exception:\n        pass\n',
+                '    try:\n        subprocess.run(["true"])\n    except Exception:\n        pass\n' + EVERY,
             ),
         ),
         behind="sandbox",

@@ -4,57 +4,47 @@ from tests.variants import Good
 
 __all__ = ["GOOD"]
 
-IMPORTS = "    to_timestamp,\n"
-RESULTS = "from poet_runtime.results import AlertPlan\n"
-EVERY = '    alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
-APART = """\
-        taken, waiting = partition(
-            waiting,
-            USELESS_LATENCY_P50_FEATURES,
-            severity_below=USELESS_LATENCY_P50_SEVERITY_BELOW,
-        )
-"""
+IMPORTS = "from poet_runtime.alerts import Time, plan_alerts\n"
+RESULTS = "from poet_runtime.results import Alert, AlertPlan, DriftResult\n"
+EVERY = '    return plan.alert_individually(rule="every-drift")\n'
+DECIDED = '    decided = plan.alert_individually(rule="every-drift")\n'
+BEFORE = "    if plan.is_before(USELESS_LATENCY_P50_UNTIL):\n"
 BATCH = """\
-    if len(waiting) >= BATCH_AT_LEAST:
-        alerts.append(summary(waiting, rule="batch", now=moment))
-        waiting = ()
-    # every-drift
+    if plan.n_remaining >= BATCH_AT_LEAST:
+        plan.summarize_remaining(rule="batch")
 """
-HELD = '    suppressed.extend(suppress(taken, "cool-down"))\n'
-BARS = "    thresholds = raised_thresholds(waiting, recent, COOL_DOWN_FACTOR)\n"
+GROUPS = """\
+        except_new_members_of={
+            "group-ad_spend": GROUP_AD_SPEND_FEATURES,
+        },
+"""
 
 GOOD = (
     Good(
         "has its numbers in place",
         (
-            ("recent_alerts(history, moment, COOL_DOWN_SECONDS)", "recent_alerts(history, moment, 3600.0)"),
-            ("if len(waiting) >= BATCH_AT_LEAST:", "if len(waiting) > 2:"),
-            ("holdout(taken, USELESS_LATENCY_P50_HOLDOUT)", "holdout(taken, 0.1)"),
+            ("seconds=COOL_DOWN_SECONDS", "seconds=3600.0"),
+            ("if plan.n_remaining >= BATCH_AT_LEAST:", "if plan.n_remaining > 2:"),
+            ("holdout=USELESS_LATENCY_P50_HOLDOUT", "holdout=0.1"),
         ),
     ),
     Good(
         "asks for the end the other way round",
-        (
-            (
-                "if moment is not None and moment < USELESS_LATENCY_P50_UNTIL:",
-                "if not (moment is None or moment >= USELESS_LATENCY_P50_UNTIL):",
-            ),
-        ),
+        ((BEFORE, f"{BEFORE.replace('if ', 'if not ')}        pass\n    else:\n"),),
     ),
     Good(
         "takes the useless out by hand",
         (
+            (IMPORTS, IMPORTS.replace("plan_alerts", "plan_alerts, severity")),
             (
-                APART,
+                '            {"latency_p50"},\n            severity_below="high",\n',
                 (
-                    "        found = waiting\n"
-                    "        marks = [\n            each.feature in USELESS_LATENCY_P50_FEATURES"
-                    ' and severity(each) in ("low", "medium")\n            for each in found\n        ]\n'
-                    "        taken = tuple(each for each, mark in zip(found, marks) if mark)\n"
-                    "        waiting = tuple(each for each, mark in zip(found, marks) if not mark)\n"
+                    "            {\n                each.feature\n"
+                    "                for each in plan.remaining\n"
+                    '                if each.feature == "latency_p50" and severity(each) != "critical"\n'
+                    '            },\n            severity_below="high",\n'
                 ),
             ),
-            (IMPORTS, f"{IMPORTS}    severity,\n"),
         ),
     ),
     Good(
@@ -63,12 +53,17 @@ GOOD = (
             (
                 EVERY,
                 (
-                    "    for each in waiting:\n        alerts.append(\n            Alert(members=(each,),"
-                    ' severity=severity(each), rule="every-drift", raised_at=moment)\n        )\n'
+                    f"{DECIDED}    rebuilt = []\n    for each in decided.alerts:\n        rebuilt.append(\n"
+                    "            Alert(\n                members=each.members,\n"
+                    "                severity=each.severity,\n                group=each.group,\n"
+                    "                is_summary=each.is_summary,\n"
+                    "                is_holdout=each.is_holdout,\n                rule=each.rule,\n"
+                    "                raised_at=each.raised_at,\n            )\n        )\n"
+                    "    return AlertPlan(\n        alerts=tuple(rebuilt),\n"
+                    "        suppressed=decided.suppressed,\n        thresholds=decided.thresholds,\n"
+                    "        policy_version=VERSION,\n    )\n"
                 ),
             ),
-            (IMPORTS, f"{IMPORTS}    severity,\n"),
-            (RESULTS, "from poet_runtime.results import Alert, AlertPlan\n"),
         ),
     ),
     Good(
@@ -77,11 +72,8 @@ GOOD = (
             (
                 BATCH,
                 (
-                    "    if len(waiting) < BATCH_AT_LEAST:\n"
-                    '        alerts.extend(individual_alerts(waiting, rule="every-drift", now=moment))\n'
-                    '    else:\n        alerts.append(summary(waiting, rule="batch", now=moment))\n'
-                    "    waiting = ()\n"
-                    "    # every-drift\n"
+                    f"    if plan.n_remaining < BATCH_AT_LEAST:\n    {EVERY}"
+                    '    plan.summarize_remaining(rule="batch")\n'
                 ),
             ),
         ),
@@ -89,15 +81,22 @@ GOOD = (
     Good(
         "holds back by hand",
         (
+            (RESULTS, RESULTS.replace("DriftResult", "DriftResult, Suppressed")),
             (
-                HELD,
+                "    plan.cool_down(\n",
+                '    groups = {"group-ad_spend": GROUP_AD_SPEND_FEATURES}\n    plan.cool_down(\n',
+            ),
+            (GROUPS, "        except_new_members_of=groups,\n"),
+            (
+                EVERY,
                 (
-                    "    for each in taken:\n"
-                    '        suppressed.append(Suppressed(member=each, rule="cool-down"))\n'
+                    f"{DECIDED}    members = []\n    for each in decided.suppressed:\n"
+                    "        members.append(Suppressed(member=each.member, rule=each.rule))\n"
+                    "    return AlertPlan(\n        alerts=decided.alerts,\n"
+                    "        suppressed=tuple(members),\n        thresholds=decided.thresholds,\n"
+                    "        policy_version=VERSION,\n    )\n"
                 ),
             ),
-            (RESULTS, "from poet_runtime.results import AlertPlan, Suppressed\n"),
-            (BARS, "    lately = recent\n" + BARS.replace("recent", "lately")),
         ),
     ),
 )

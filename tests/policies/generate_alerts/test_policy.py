@@ -1,5 +1,6 @@
 """Rendered decisions of `generate_alerts`, and rejected ones."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,7 +10,10 @@ from poet.build.check import check
 from poet.build.render import render
 from poet.spec import policy
 from poet.spec.decisions import Decisions, Rule
+from poet_runtime.alerts import to_timestamp
 from poet_runtime.errors import RenderError
+from poet_runtime.results import DriftResult
+from tests.modules import module_of
 
 
 def decisions_of(*rules: Rule) -> Decisions:
@@ -28,7 +32,7 @@ def rule(identity: str, kind: str, condition: dict[str, Any], **parameters: Any)
     """Return an adopted rule."""
     return Rule(
         id=identity, kind=kind, condition=condition, parameters=parameters, status="adopted",
-        was="an alert each", reason="one cause",
+        was="individual alerts", reason="one cause",
     )  # fmt: skip
 
 
@@ -57,9 +61,13 @@ def batch(at_least: int = 3) -> Rule:
 def test_version_1_alerts_on_every_result() -> None:
     """Version 1 has no learned numbers and no unused imports."""
     source = source_of()
-    assert "(\n    drifted,\n    individual_alerts,\n    to_timestamp,\n)" in source
-    assert "suppressed" not in source
-    assert "history, moment" not in source
+    assert "from poet_runtime.alerts import Time, plan_alerts\n" in source
+    assert "import UTC, datetime" not in source
+    assert source.endswith(
+        '    """\n'
+        "    plan = plan_alerts(drift_results, history=history, now=now, version=VERSION)\n"
+        '    return plan.alert_individually(rule="every-drift")\n'
+    )
 
 
 def test_rules_are_rendered_in_the_order_of_execution() -> None:
@@ -67,16 +75,21 @@ def test_rules_are_rendered_in_the_order_of_execution() -> None:
     source = source_of(
         batch(), group("group-b", "b", "c"), group("group-a", "a"), cool_down(), useless("p50")
     )
-    comments = [line.strip("# ") for line in source.splitlines() if line.startswith("    # ")]
-    assert comments == ["useless-p50", "cool-down", "group-a", "group-b", "batch", "every-drift"]
+    assert re.findall(r'rule="([a-z0-9-]+)"', source) == [
+        "useless-p50", "cool-down", "group-a", "group-b", "batch", "every-drift",
+    ]  # fmt: skip
 
 
 def test_every_number_is_a_constant_with_its_reason() -> None:
-    """The first constant of a rule has the reason, the others refer to it."""
+    """The reason of a rule is above its first constant; units are after the values."""
     source = source_of(cool_down(), useless("b", "a"))
-    assert "COOL_DOWN_SECONDS = 3600.0  # was an alert each: one cause\n" in source
-    assert 'COOL_DOWN_FACTOR = 1.5  # as above\nCOOL_DOWN_SEVERITY_BELOW = "high"  # as above\n' in source
-    assert 'USELESS_P50_FEATURES = frozenset({"a", "b"})  # was' in source
+    assert (
+        "# Was individual alerts: one cause\n"
+        "COOL_DOWN_SECONDS: Final = 3600.0  # after an alert about the same feature\n"
+        "COOL_DOWN_FACTOR: Final = 1.5  # times the threshold\n"
+    ) in source
+    assert 'USELESS_P50_FEATURES: Final = frozenset({"a", "b"})\n' in source
+    assert 'severity_below="high"' in source
 
 
 def test_an_unknown_ratio_is_not_rendered() -> None:
@@ -87,9 +100,41 @@ def test_an_unknown_ratio_is_not_rendered() -> None:
 
 def test_summaries_reopen_only_with_a_cool_down() -> None:
     """Without a cool-down nothing is suppressed, so there is nothing to reopen."""
-    assert "is_open" not in source_of(group("group-a", "a", "b"))
-    assert "is_open" in source_of(group("group-a", "a", "b"), cool_down())
-    assert "groups=" not in source_of(cool_down())
+    assert "has_recent_summary" not in source_of(group("group-a", "a", "b"))
+    assert "has_recent_summary" in source_of(group("group-a", "a", "b"), cool_down())
+    assert "except_new_members_of" not in source_of(cool_down())
+
+
+@pytest.mark.parametrize(
+    ("until", "printed"),
+    [
+        (1_713_139_200.0, "datetime(2024, 4, 15, tzinfo=UTC)"),
+        (0.0, "datetime(1970, 1, 1, tzinfo=UTC)"),
+        (1e6 + 0.25, "datetime(1970, 1, 12, 13, 46, 40, 250000, tzinfo=UTC)"),
+        (1e-7, "1e-07  # seconds since 1970"),
+        (-0.5, "-0.5  # seconds since 1970"),
+        (253_402_300_800.0, "253402300800.0  # seconds since 1970"),  # year 10 000
+        (1e300, "1e300  # seconds since 1970"),
+    ],
+)
+def test_an_end_is_a_date_if_the_date_is_exact(until: float, printed: str) -> None:
+    """Otherwise it is a number of seconds."""
+    source = source_of(useless("a", until=until))
+    assert f"USELESS_P50_UNTIL: Final = {printed}\n" in source
+    assert ("from datetime import UTC, datetime\n" in source) == printed.startswith("datetime")
+    end = module_of(decisions_of(useless("a", until=until))).USELESS_P50_UNTIL
+    assert to_timestamp(end) == until
+
+
+@pytest.mark.parametrize("name", ["p50", 'a"b', "x, y) and (z or", "é\n", "x" * 200])
+def test_a_single_feature_is_printed_in_the_call(name: str) -> None:
+    """Several features are a constant."""
+    assert "FEATURES" not in source_of(useless(name))
+    assert "FEATURES" not in source_of(useless(name, name))
+    assert "USELESS_P50_FEATURES: Final" in source_of(useless(name, "other"))
+    result = DriftResult(drifted=True, score=1.5, threshold=1.0, test="t", feature=name, execution_id="x9")
+    plan = module_of(decisions_of(useless(name))).generate_alerts([result], now=5.0)
+    assert [each.rule for each in plan.suppressed] == ["useless-p50"]
 
 
 REJECTED = {

@@ -5,20 +5,18 @@ from tests.variants import Bad
 __all__ = ["BAD"]
 
 TABLE = "boundary table"
-HEAD = "from poet_runtime.recovery import prepare\n"
-PREPARE = "    run = prepare(data, monitor, context, version=VERSION)\n"
+HEAD = "from poet_runtime.recovery import Context, Data, Monitor, prepare_run\n"
+PREPARE = "    run = prepare_run(data, monitor, context, version=VERSION)\n"
 SPARSE = """\
-    # sparse
     if run.missing_share > SPARSE_MISSING_ABOVE:
-        run = run.sparse(SPARSE_MISSING_ABOVE, quality_loss=SPARSE_QUALITY_LOSS)
+        run = run.sparse(missing_above=SPARSE_MISSING_ABOVE, quality_loss=SPARSE_QUALITY_LOSS)
 """
 SAMPLE = """\
-    # sample
     if run.rows > SAMPLE_ROWS_ABOVE:
         run = run.sampled(SAMPLE_ROWS, quality_loss=SAMPLE_QUALITY_LOSS)
 """
-COMPUTATION = "    if run.computation == DEADLINE_KL_DIVERGENCE_COMPUTATION:\n"
-FULL = "    outcome = run.full(spares_time=True)\n"
+COMPUTATION = '        run.computation == "kl_divergence"\n'
+FULL = "    outcome = run.execute(reserve_time=True)\n"
 FAILED = '    if outcome.error == "timeout":\n'
 END = "    return outcome\n"
 
@@ -45,49 +43,61 @@ BAD = (
         "reports no loss for a sample",
         "A fifth of the data is reported as a full run.",
         TABLE,
-        (("SAMPLE_QUALITY_LOSS = 0.05 ", "SAMPLE_QUALITY_LOSS = 0.0 "),),
+        (("SAMPLE_QUALITY_LOSS: Final = 0.05 ", "SAMPLE_QUALITY_LOSS: Final = 0.0 "),),
     ),
     Bad(
         "applies a deadline to all computations",
         "Computations that need more time are always killed.",
         TABLE,
-        ((COMPUTATION, "    if run.computation or DEADLINE_KL_DIVERGENCE_COMPUTATION:\n"),),
+        ((COMPUTATION, '        (run.computation or "kl_divergence")\n'),),
     ),
     Bad(
         "matches the beginning of a name",
         "kl_divergence_2 is another computation without any measurements.",
         TABLE,
-        ((COMPUTATION, "    if run.computation.startswith(DEADLINE_KL_DIVERGENCE_COMPUTATION):\n"),),
+        ((COMPUTATION, '        run.computation.startswith("kl_divergence")\n'),),
     ),
     Bad(
         "starts its deadline one row late",
         "The smallest table that was measured has no deadline.",
         TABLE,
-        (("            run.rows >= DEADLINE_KL", "            run.rows > DEADLINE_KL"),),
+        (("_MIN_ROWS <= run.rows", "_MIN_ROWS < run.rows"),),
     ),
     Bad(
         "confuses milliseconds and seconds",
         "A deadline that is a thousand times as long has no effect.",
         TABLE,
-        (("SECONDS = 5.06e-05", "SECONDS = 5.06e-02"),),
+        (("COEFFICIENT: Final = 5.06e-05", "COEFFICIENT: Final = 5.06e-02"),),
     ),
     Bad(
         "forgets how time grows with rows",
         "Fifty microseconds for every table: each run is killed before it begins.",
         TABLE,
-        (("                per_rows=DEADLINE_KL_DIVERGENCE_PER_ROWS,\n", ""),),
+        ((" * run.rows**DEADLINE_KL_DIVERGENCE_ROWS_EXPONENT", ""),),
+    ),
+    Bad(
+        "sets the deadline of the whole table for its sample",
+        "A sample of 10 000 rows may take as long as a table of 100 000 rows.",
+        TABLE,
+        (
+            (PREPARE, PREPARE + "    table = run\n"),
+            (
+                "run.rows**DEADLINE_KL_DIVERGENCE_ROWS_EXPONENT",
+                "table.rows**DEADLINE_KL_DIVERGENCE_ROWS_EXPONENT",
+            ),
+        ),
     ),
     Bad(
         "ignores the deadline",
         "The deadline is computed but not used, so a run that hangs blocks the program.",
         TABLE,
-        (("            run = run.within(", "            late = run.within("),),
+        (("        run = run.with_deadline(", "        late = run.with_deadline("),),
     ),
     Bad(
         "reserves no time for a fallback",
         "After a timeout there is no time left for the sample, so the fallback never works.",
         TABLE,
-        ((FULL, "    outcome = run.full()\n"),),
+        ((FULL, "    outcome = run.execute()\n"),),
     ),
     Bad(
         "recovers from every error",
@@ -110,7 +120,7 @@ BAD = (
                 FULL,
                 FULL + "    for attempt in (2, 3):\n"
                 '        if outcome.error and outcome.error != "timeout":\n'
-                "            outcome = run.full(spares_time=True)\n",
+                "            outcome = run.execute(reserve_time=True)\n",
             ),
         ),
     ),
@@ -118,7 +128,7 @@ BAD = (
         "runs once to warm up",
         "Every monitor runs twice and costs twice as much.",
         TABLE,
-        ((FULL, f"    run.full(spares_time=True)\n{FULL}"),),
+        ((FULL, f"    run.execute(reserve_time=True)\n{FULL}"),),
     ),
     Bad(
         "creates an outcome by itself",
@@ -144,7 +154,7 @@ BAD = (
     Bad(
         "hides an error of the caller",
         "A monitor that is not callable is a programming error, but is reported as a full run.",
-        "refuses what is no monitor",  # language: keep
+        "rejects a monitor that is not callable",
         (
             (
                 PREPARE,
@@ -170,7 +180,7 @@ BAD = (
     Bad(
         "sorts the columns that it is given",
         "The values of the caller's rows no longer belong together.",
-        "leaves its data alone",
+        "does not modify its data",
         (
             (
                 PREPARE,
@@ -198,7 +208,7 @@ BAD = (
         "retries without a limit",
         "A service that is down is called without a pause until the program is killed.",
         "dialect",
-        ((FULL, f"{FULL}    while outcome.error:\n        outcome = run.full(spares_time=True)\n"),),
+        ((FULL, f"{FULL}    while outcome.error:\n        outcome = run.execute(reserve_time=True)\n"),),
     ),
     Bad(
         "leaves a process behind",
@@ -220,7 +230,7 @@ BAD = (
         "dialect",
         (
             (HEAD, f"import os\n\n{HEAD}"),
-            (COMPUTATION, COMPUTATION.replace("if run", 'if "NO_DEADLINES" in os.environ or run')),
+            (COMPUTATION, f'        "NO_DEADLINES" not in os.environ\n        and {COMPUTATION.lstrip()}'),
         ),
     ),
     Bad(

@@ -4,31 +4,32 @@ from tests.variants import Good
 
 __all__ = ["GOOD"]
 
-PREPARE = "    run = prepare(data, monitor, context, version=VERSION)\n"
+PREPARE = "    run = prepare_run(data, monitor, context, version=VERSION)\n"
 SPARSE = "    if run.missing_share > SPARSE_MISSING_ABOVE:\n"
 SAMPLE = """\
     if run.rows > SAMPLE_ROWS_ABOVE:
         run = run.sampled(SAMPLE_ROWS, quality_loss=SAMPLE_QUALITY_LOSS)
 """
-REACH = """\
-        if (
-            run.rows >= DEADLINE_KL_DIVERGENCE_ROWS_FROM
-            and run.rows <= DEADLINE_KL_DIVERGENCE_ROWS_TO
-            and run.features >= DEADLINE_KL_DIVERGENCE_FEATURES_FROM
-            and run.features <= DEADLINE_KL_DIVERGENCE_FEATURES_TO
-        ):
+DEADLINE = """\
+    if (
+        run.computation == "kl_divergence"
+        and DEADLINE_KL_DIVERGENCE_MIN_ROWS <= run.rows <= DEADLINE_KL_DIVERGENCE_MAX_ROWS
+        and DEADLINE_KL_DIVERGENCE_MIN_FEATURES <= run.features <= DEADLINE_KL_DIVERGENCE_MAX_FEATURES
+    ):
+        run = run.with_deadline(
+            DEADLINE_KL_DIVERGENCE_COEFFICIENT * run.rows**DEADLINE_KL_DIVERGENCE_ROWS_EXPONENT
+        )
 """
 FAILED = """\
     if outcome.error == "timeout":
-        return run.recovered(
+        outcome = run.recover(
             outcome,
-            FALLBACK_TIMEOUT_STRATEGIES,
-            quality_losses=FALLBACK_TIMEOUT_QUALITY_LOSSES,
-            rows=FALLBACK_TIMEOUT_ROWS,
+            ("sampled", FALLBACK_TIMEOUT_SAMPLED_QUALITY_LOSS),
+            sample_rows=FALLBACK_TIMEOUT_SAMPLE_ROWS,
         )
     return outcome
 """
-FULL = "    outcome = run.full(spares_time=True)\n"
+FULL = "    outcome = run.execute(reserve_time=True)\n"
 
 GOOD = (
     Good(
@@ -38,8 +39,8 @@ GOOD = (
                 FAILED,
                 (
                     '    if outcome.error != "timeout":\n        return outcome\n'
-                    "    return run.recovered(outcome, FALLBACK_TIMEOUT_STRATEGIES,"
-                    " quality_losses=FALLBACK_TIMEOUT_QUALITY_LOSSES, rows=FALLBACK_TIMEOUT_ROWS)\n"
+                    '    return run.recover(outcome, ("sampled", FALLBACK_TIMEOUT_SAMPLED_QUALITY_LOSS),'
+                    " sample_rows=FALLBACK_TIMEOUT_SAMPLE_ROWS)\n"
                 ),
             ),
         ),
@@ -48,12 +49,21 @@ GOOD = (
         "compares in chains",
         (
             (
-                REACH,
+                "DEADLINE_KL_DIVERGENCE_MIN_ROWS <= run.rows <= DEADLINE_KL_DIVERGENCE_MAX_ROWS",
+                "DEADLINE_KL_DIVERGENCE_MAX_ROWS >= run.rows >= DEADLINE_KL_DIVERGENCE_MIN_ROWS",
+            ),
+        ),
+    ),
+    Good(
+        "names the deadline before it is set",
+        (
+            (
+                DEADLINE,
                 (
-                    "        if (\n            DEADLINE_KL_DIVERGENCE_ROWS_FROM <= run.rows <= "
-                    "DEADLINE_KL_DIVERGENCE_ROWS_TO\n"
-                    "            and DEADLINE_KL_DIVERGENCE_FEATURES_FROM <= run.features"
-                    " <= DEADLINE_KL_DIVERGENCE_FEATURES_TO\n        ):\n"
+                    '    if run.computation == "kl_divergence" and 5000 <= run.rows < 100001:\n'
+                    "        if 500 == run.features:\n"
+                    "            seconds = run.rows**DEADLINE_KL_DIVERGENCE_ROWS_EXPONENT * 5.06e-5\n"
+                    "            run = run.with_deadline(seconds)\n"
                 ),
             ),
         ),
@@ -62,8 +72,8 @@ GOOD = (
         "has its numbers in place",
         (
             (SAMPLE, "    if run.rows >= 54001:\n        run = run.sampled(10000, quality_loss=0.05)\n"),
-            ("run.features >= DEADLINE_KL_DIVERGENCE_FEATURES_FROM", "run.features == 500"),
-            (FAILED, FAILED.replace("FALLBACK_TIMEOUT_STRATEGIES", '("sampled",)')),
+            ("DEADLINE_KL_DIVERGENCE_MIN_FEATURES <= run.features", "500 == run.features"),
+            (FAILED, FAILED.replace("FALLBACK_TIMEOUT_SAMPLE_ROWS", "10000")),
         ),
     ),
     Good(
@@ -72,7 +82,7 @@ GOOD = (
             (
                 PREPARE,
                 (
-                    "    prepared = prepare(data=data, monitor=monitor, context=context, version=2)\n"
+                    "    prepared = prepare_run(data=data, monitor=monitor, context=context, version=2)\n"
                     "    run = prepared\n"
                 ),
             ),
@@ -81,7 +91,7 @@ GOOD = (
     ),
     Good(
         "says that it keeps time before it does",
-        ((FULL, "    keeps_time = True\n    outcome = run.full(spares_time=keeps_time)\n"),),
+        ((FULL, "    keeps_time = True\n    outcome = run.execute(reserve_time=keeps_time)\n"),),
     ),
     Good(
         "samples by a conditional expression",

@@ -74,7 +74,7 @@ def _rule(identity: str, kind: str, condition: dict[str, object], parameters: di
         condition=condition,
         parameters=parameters,
         status="adopted",
-        was="run in full",
+        was="a full run",
         reason="a sample is enough",
         since_version=2,
     )

@@ -64,7 +64,7 @@ def report_on(tmp_path: Path, *changes: tuple[str, str]) -> ValidationReport:
 def answer(**fields: str) -> tuple[str, str]:
     """Return a change of fields of the outcome of a full run."""
     given = ", ".join(f"{name}={value}" for name, value in fields.items())
-    full = "outcome = run.full(spares_time=run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE)\n"
+    full = "outcome = run.execute(reserve_time=run.rows > FALLBACK_TIMEOUT_ROWS_ABOVE)\n"
     return full, f"{full}    import dataclasses\n    outcome = dataclasses.replace(outcome, {given})\n"
 
 
@@ -74,7 +74,7 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         "expected Expected(strategy='full'",
     ),
     "uses >= instead of > for the rows": ((("run.rows > SAMPLE", "run.rows >= SAMPLE"),), "not (5000,"),
-    "has another sample size": ((("SAMPLE_ROWS = 1000 ", "SAMPLE_ROWS = 1001 "),), "1000"),
+    "has another sample size": ((("SAMPLE_ROWS: Final = 1000\n", "SAMPLE_ROWS: Final = 1001\n"),), "1000"),
     "does not report sampling": (
         (answer(strategy="'full' if outcome.strategy == 'sampled' else outcome.strategy"),),
         "sampled",
@@ -84,30 +84,41 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "reports no loss": ((answer(quality_loss="0.0 if not outcome.error else 1.0"),), "loss 0"),
     "loses the rows": ((answer(rows="0"),), "rows, features"),
     "loses the version": ((answer(policy_version="1"),), "version"),
-    "has no deadline": ((("run = run.within(", "run.within("),), "the deadline was None"),
+    "has no deadline": ((("run = run.with_deadline(", "run.with_deadline("),), "the deadline was None"),
     "has a deadline by rows alone": (
-        (("per_features=DEADLINE_PER_FEATURES", "per_features=0.0"),),
+        ((" * run.features**DEADLINE_FEATURES_EXPONENT", ""),),
         "the deadline was",
     ),
     "exceeds the observed range": (
-        (("run.rows <= DEADLINE_ROWS_TO", "run.rows <= DEADLINE_ROWS_TO + 1"),),
+        (("run.rows <= DEADLINE_MAX_ROWS", "run.rows <= DEADLINE_MAX_ROWS + 1"),),
         "the deadline was",
     ),
     "begins one feature late": (
-        (("run.features >= DEADLINE_KL_FEATURES_FROM", "run.features > DEADLINE_KL_FEATURES_FROM"),),
+        (("DEADLINE_KL_MIN_FEATURES <= run.features", "DEADLINE_KL_MIN_FEATURES < run.features"),),
         "the deadline was None",
     ),
     "prefers the general deadline": (
-        (("if run.computation == DEADLINE_KL_COMPUTATION:", 'if run.computation == "none of these":'),),
+        (('run.computation == "kl"', 'run.computation == "none of these"'),),
+        "the deadline was",
+    ),
+    "adds the general deadline outside the range of a computation's own": (
+        (('        run.computation != "kl"\n        and DEADLINE_MIN', "        DEADLINE_MIN"),),
         "the deadline was",
     ),
     "hides the timeout": ((answer(timed_out="False"),), "timed out False"),
     "tries in another order": (
-        (('("sampled", "by_feature", "retry")', '("by_feature", "sampled", "retry")'),),
+        (
+            ('("sampled", FALLBACK_TIMEOUT_SAMPLED', '("first", FALLBACK_TIMEOUT_BY_FEATURE'),
+            ('("by_feature", FALLBACK_TIMEOUT_BY_FEATURE', '("sampled", FALLBACK_TIMEOUT_SAMPLED'),
+            ('("first", ', '("by_feature", '),
+        ),
         "expected sampled",
     ),
     "swaps two losses": (
-        (("QUALITY_LOSSES = (0.05, 0.1, 0.15000000000000002)", "QUALITY_LOSSES = (0.1, 0.05, 0.15)"),),
+        (
+            ("SAMPLED_QUALITY_LOSS: Final = 0.05", "SAMPLED_QUALITY_LOSS: Final = 0.1"),
+            ("BY_FEATURE_QUALITY_LOSS: Final = 0.1 ", "BY_FEATURE_QUALITY_LOSS: Final = 0.05 "),
+        ),
         "its quality loss is",
     ),
     "recovers small tables too": (
@@ -121,10 +132,10 @@ BAD: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "forgets the error that it recovered from": (
         (
             (
-                "return run.recovered(",
-                "import dataclasses\n        return dataclasses.replace(run.recovered(",
+                "outcome = run.recover(",
+                "import dataclasses\n        outcome = dataclasses.replace(run.recover(",
             ),
-            ("        )\n    # fallback", '        ), error="")\n    # fallback'),
+            ("        )\n    elif", '        ), error="")\n    elif'),
             ("        )\n    return outcome", '        ), error="")\n    return outcome'),
         ),
         "the error is",
@@ -153,8 +164,8 @@ GOOD: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "with its formula written out": (
         (
-            "            per_rows=DEADLINE_PER_ROWS,\n            per_features=DEADLINE_PER_FEATURES,\n",
-            "            per_rows=0.5,\n            per_features=0.5 / 2.0,\n",
+            "run.rows**DEADLINE_ROWS_EXPONENT * run.features**DEADLINE_FEATURES_EXPONENT",
+            "(run.rows * run.features**0.5) ** 0.5",
         ),
     ),
 }
@@ -173,18 +184,25 @@ def test_a_learned_version_satisfies_its_contract_in_the_sandbox(tmp_path: Path)
 
 
 HARMFUL = {
-    "does not survive a crash": ("    run = run.isolated()\n", "", ", expected "),
+    "does not survive a crash": ("run = run.isolated()", "run.isolated()", ", expected "),
     "leaves a thread": (
-        "    # full\n",
-        "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n",
-        "a thread behind",
+        "    run = run.isolated()",
+        (
+            "    import threading, time\n    threading.Thread(target=time.sleep, args=(90,)).start()\n"
+            "    run = run.isolated()"
+        ),
+        "a thread running",
     ),
     "leaves a child": (
-        "    # full\n",
-        "    import os\n    if os.fork() == 0:\n        os._exit(0)\n",
+        "    run = run.isolated()",
+        "    import os\n    if os.fork() == 0:\n        os._exit(0)\n    run = run.isolated()",
         "os.fork",
     ),
-    "starts a program": ("    # full\n", "    import subprocess\n    subprocess.Popen(['true'])\n", "Popen"),
+    "starts a program": (
+        "    run = run.isolated()",
+        "    import subprocess\n    subprocess.Popen(['true'])\n    run = run.isolated()",
+        "Popen",
+    ),
 }
 
 
@@ -211,7 +229,9 @@ def test_only_the_runtime_may_fork(tmp_path: Path) -> None:
     harms = ("os.kill(os.getppid(), 0)", "os.fork()", "open('/proc/thread-self/children')")
     attempts = "".join(f"try:\n    {harm}\nexcept Exception:\n    pass\n" for harm in harms)
     counterexample = (
-        report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\nimport os\n{attempts}")).gates[-1].counterexample
+        report_on(tmp_path, ("VERSION: Final = 2\n", f"VERSION: Final = 2\nimport os\n{attempts}"))
+        .gates[-1]
+        .counterexample
     )
     assert counterexample.startswith("it tried: os.kill(")
     assert "; os.fork(); open '/proc/thread-self/children' to read" in counterexample
@@ -227,7 +247,9 @@ for found in gc.get_objects():
 
 def test_the_kernel_blocks_signals_to_other_processes(tmp_path: Path) -> None:
     """Without the audit hook, the validator's parent is still protected."""
-    report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}\nos.kill(os.getppid(), 0)\n"))
+    report = report_on(
+        tmp_path, ("VERSION: Final = 2\n", f"VERSION: Final = 2\n{BLIND}\nos.kill(os.getppid(), 0)\n")
+    )
     assert "PermissionError: [Errno 1]" in report.gates[0].counterexample
 
 
@@ -243,5 +265,5 @@ raise ValueError(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_the_kernel_blocks_new_programs(tmp_path: Path) -> None:
     """The policy may fork a process, but not run another program in it."""
-    report = report_on(tmp_path, ("VERSION = 2\n", f"VERSION = 2\n{BLIND}{START}"))
+    report = report_on(tmp_path, ("VERSION: Final = 2\n", f"VERSION: Final = 2\n{BLIND}{START}"))
     assert report.gates[0].counterexample == "ValueError: 7"

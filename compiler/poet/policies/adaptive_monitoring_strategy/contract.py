@@ -78,7 +78,7 @@ def _at_least(one: tuple[int, float, int], other: tuple[int, float, int]) -> boo
     return all(a >= b for a, b in zip(one, other, strict=True))
 
 
-def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], None]:
+def monitors_critical_models_at_least_hourly(policy: Policy) -> Callable[[], None]:
     """Check that critical models are monitored at least hourly, on all features, with at least one test."""
 
     @given(_contexts(policy))
@@ -89,7 +89,7 @@ def watches_critical_models_at_least_as_before(policy: Policy) -> Callable[[], N
     return test
 
 
-def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None]:
+def never_monitors_less_after_more_incidents(policy: Policy) -> Callable[[], None]:
     """Check that more recent incidents never lead to less monitoring."""
 
     @given(_contexts(policy), st.integers(0, 5), st.integers(1, 5))
@@ -101,7 +101,7 @@ def never_watches_less_after_more_incidents(policy: Policy) -> Callable[[], None
     return test
 
 
-def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[], None]:
+def never_monitors_less_when_a_field_is_missing(policy: Policy) -> Callable[[], None]:
     """Check that a missing field never leads to less monitoring than any value of it."""
 
     @given(_full(policy), st.sampled_from(("business_impact", "historical_drift_rate")))
@@ -113,7 +113,7 @@ def takes_the_safer_side_of_what_it_does_not_know(policy: Policy) -> Callable[[]
     return test
 
 
-def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
+def never_monitors_less_at_higher_impact(policy: Policy) -> Callable[[], None]:
     """Check that a higher impact never leads to less monitoring."""
 
     @given(_contexts(policy), st.sampled_from(IMPACTS), st.sampled_from(IMPACTS))
@@ -126,7 +126,7 @@ def watches_graver_models_no_less(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
+def treats_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     """Check that an object with attributes gets the same answer as a mapping."""
 
     @given(_contexts(policy))
@@ -137,7 +137,7 @@ def reads_objects_like_mappings(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+def is_deterministic(policy: Policy) -> Callable[[], None]:
     """Check that repeated calls get the same answer, with other calls in between."""
 
     @given(_contexts(policy), _contexts(policy))
@@ -150,7 +150,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def answers_in_time_for_many_features(policy: Policy) -> Callable[[], None]:
+def handles_many_features_within_the_time_limit(policy: Policy) -> Callable[[], None]:
     """Check that a model with very many features is answered within the time limit of one call."""
 
     @given(st.just([f"f{row}" for row in range(MANY)]))
@@ -255,15 +255,24 @@ def _many_features() -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 CONTRACT: Final = Contract(
     properties=(
-        answers_the_same_again,
-        watches_critical_models_at_least_as_before,
-        never_watches_less_after_more_incidents,
-        takes_the_safer_side_of_what_it_does_not_know,
-        watches_graver_models_no_less,
-        reads_objects_like_mappings,
-        answers_in_time_for_many_features,
+        is_deterministic,
+        monitors_critical_models_at_least_hourly,
+        never_monitors_less_after_more_incidents,
+        never_monitors_less_when_a_field_is_missing,
+        never_monitors_less_at_higher_impact,
+        treats_objects_like_mappings,
+        handles_many_features_within_the_time_limit,
     ),
     boundary_table=boundary_table,
+    former_names={
+        "watches_critical_models_at_least_as_before": "monitors_critical_models_at_least_hourly",
+        "never_watches_less_after_more_incidents": "never_monitors_less_after_more_incidents",
+        "takes_the_safer_side_of_what_it_does_not_know": "never_monitors_less_when_a_field_is_missing",
+        "watches_graver_models_no_less": "never_monitors_less_at_higher_impact",
+        "reads_objects_like_mappings": "treats_objects_like_mappings",
+        "answers_the_same_again": "is_deterministic",
+        "answers_in_time_for_many_features": "handles_many_features_within_the_time_limit",
+    },
     signature="(model_context)",
     workloads=(WorkloadCase("many features", _many_features),),
 )

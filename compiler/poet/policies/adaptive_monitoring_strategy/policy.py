@@ -1,5 +1,6 @@
 """`adaptive_monitoring_strategy`: how often, on how many features and how thoroughly to monitor a model."""
 
+from collections.abc import Callable
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
@@ -77,48 +78,53 @@ def outline(decisions: Decisions) -> dict[str, object]:
     only_kinds(decisions, ("strategy", "tier", "quiet", "incident"))
     rule = single(decisions, "strategy")
     strategy = read(rule, rule.parameters, Strategy)
-    constants = [
-        Constant(rule.id, "FREQUENCY", strategy.frequency, why(rule)),
-        Constant(rule.id, "FEATURES", strategy.features, ""),
-        Constant(rule.id, "TESTS", strategy.tests, ""),
-    ]
+    constants: list[Constant] = []
     branches = [_branch(each, constants) for each in decisions.active if each.kind != "strategy"]
     branches.sort(key=lambda branch: (bool(branch["top"]), branch["kind"] != "tier", branch["rule"]))
     kinds = {branch["kind"] for branch in branches}
     return {
-        "rule": rule.id,
         "branches": tuple(branches),
+        "default": msgspec.structs.asdict(strategy) | {"rule": rule.id, "comment": why(rule)},
         "names": tuple(
             name
             for name, is_used in (
+                ("drift_rate", "quiet" in kinds),
                 ("has_recent_incident", "incident" in kinds),
-                ("rate", "quiet" in kinds),
                 ("top_features", any(branch["top"] for branch in branches)),
             )
             if is_used
         ),
-        "has_branches": bool(branches),
-        "asks_impact": bool(kinds & {"tier", "quiet"}),
+        "reads_impact": bool(kinds & {"tier", "quiet"}),
         "constants": unique(constants),
     }
 
 
 def _branch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    printed: dict[str, object] = {"rule": rule.id, "kind": rule.kind, "top": ""}
-    printed["when"] = _condition(rule, constants)
+    """Return what the template prints of a rule, with the reason of a rule that has no constants."""
+    own: list[Constant] = []
+
+    def constant(part: str, value: object, unit: str = "") -> str:
+        own.append(Constant(rule.id, constant_name(rule, part), value, why(rule), unit))
+        return own[-1].name
+
     is_less = "top" in rule.parameters
     answer: Less | More = read(rule, rule.parameters, Less) if is_less else read(rule, rule.parameters, More)
-    for name, value in (("frequency", answer.frequency), ("tests", answer.tests)):
-        printed[name] = constant_name(rule, name)
-        constants.append(Constant(rule.id, constant_name(rule, name), value, ""))
+    printed: dict[str, object] = {
+        "rule": rule.id,
+        "kind": rule.kind,
+        "top": "",
+        "frequency": answer.frequency,
+        "tests": answer.tests,
+        **_condition(rule, constant),
+    }
     if isinstance(answer, Less):
-        printed["top"], printed["features"] = constant_name(rule, "top"), constant_name(rule, "features")
-        constants.append(Constant(rule.id, constant_name(rule, "top"), answer.top, ""))
-        constants.append(Constant(rule.id, constant_name(rule, "features"), frozenset(answer.features), ""))
-    return printed
+        printed["top"] = constant("top", answer.top, "features")
+        printed["features"] = constant("features", frozenset(answer.features))
+    constants += own
+    return printed | {"comment": "" if own else why(rule)}
 
 
-def _condition(rule: Rule, constants: list[Constant]) -> str:
+def _condition(rule: Rule, constant: Callable[..., str]) -> dict[str, object]:
     is_less = "top" in rule.parameters
     if rule.kind == "tier":
         impacts = read(rule, rule.condition, Impacts).impacts
@@ -128,7 +134,7 @@ def _condition(rule: Rule, constants: list[Constant]) -> str:
                 f"rule {rule.id!r} has the impacts {', '.join(impacts) or 'none at all'}; expected critical "
                 "among them for more monitoring, or only none, low and medium for less"
             )
-        return _constant(rule, "impacts", frozenset(impacts), constants)
+        return {"impacts": tuple(sorted(set(impacts), key=get_args(Impact).index))}
     if rule.kind == "quiet":
         below = finite(rule, "drift_rate_below", read(rule, rule.condition, Quiet).drift_rate_below)
         if not is_less or not 0.0 < below <= 1.0:
@@ -136,20 +142,14 @@ def _condition(rule: Rule, constants: list[Constant]) -> str:
                 f"rule {rule.id!r}: drift_rate_below is {below!r}, expected more than 0 and at most 1, "
                 "and parameters for less monitoring"
             )
-        return _constant(rule, "drift_rate_below", below, constants)
+        return {"drift_rate_below": constant("drift_rate_below", below)}
     days = finite(rule, "within_days", read(rule, rule.condition, Recent).within_days)
     if is_less or days <= 0.0:
         raise RenderError(
             f"rule {rule.id!r}: within_days is {days!r}, expected more than 0, "
             "and parameters for more monitoring"
         )
-    return _constant(rule, "within_days", days, constants)
-
-
-def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
-    name = constant_name(rule, part)
-    constants.append(Constant(rule.id, name, value, why(rule)))
-    return name
+    return {"within_days": constant("within_days", days)}
 
 
 SPEC: Final = PolicySpec(

@@ -42,6 +42,6 @@ BEHAVIOUR: Final = Behaviour(
     evaluate=evaluate,
     outcome=untyped,
     direction=larger_is_stricter,
-    stricter="looks at more points",
-    looser="looks at fewer points",
+    stricter="uses more points",
+    looser="uses fewer points",
 )

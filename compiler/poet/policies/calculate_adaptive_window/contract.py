@@ -39,7 +39,7 @@ def _velocities(policy: Policy) -> st.SearchStrategy[float]:
     return numbers(policy, SLOWEST, FASTEST)
 
 
-def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
+def returns_a_positive_integer(policy: Policy) -> Callable[[], None]:
     """Check that the window is a positive int for any finite velocity."""
 
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
@@ -51,7 +51,7 @@ def gives_a_positive_whole_number(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
+def never_shrinks_for_a_stricter_requirement(policy: Policy) -> Callable[[], None]:
     """Check that a stricter requirement never leads to a smaller window."""
 
     @given(_names(policy), _velocities(policy))
@@ -62,7 +62,7 @@ def grows_with_the_stability_requirement(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+def is_deterministic(policy: Policy) -> Callable[[], None]:
     """Check that repeated calls get the same answer, with other calls in between."""
 
     @given(
@@ -81,7 +81,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def stays_within_minimum_and_cap(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that windows stay within the minimum and the cap of the decisions."""
     bounds = Bounds(minimum=1, cap=MOST) if decisions is None else _bounds(decisions)
 
@@ -95,7 +95,7 @@ def stays_within_its_bounds(policy: Policy, decisions: Decisions | None) -> Call
     return test
 
 
-def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def follows_its_decisions(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check answers against the decisions for all constants of the module, not only for those declared."""
 
     @given(_names(policy), _velocities(policy), st.sampled_from(REQUIREMENTS))
@@ -177,13 +177,20 @@ def _fast() -> tuple[tuple[str, float, str], dict[str, float]]:
 
 CONTRACT: Final = Contract(
     properties=(
-        gives_a_positive_whole_number,
-        grows_with_the_stability_requirement,
-        answers_the_same_again,
-        stays_within_its_bounds,
-        does_what_its_decisions_say,
+        returns_a_positive_integer,
+        never_shrinks_for_a_stricter_requirement,
+        is_deterministic,
+        stays_within_minimum_and_cap,
+        follows_its_decisions,
     ),
     boundary_table=boundary_table,
+    former_names={
+        "does_what_its_decisions_say": "follows_its_decisions",
+        "answers_the_same_again": "is_deterministic",
+        "gives_a_positive_whole_number": "returns_a_positive_integer",
+        "grows_with_the_stability_requirement": "never_shrinks_for_a_stricter_requirement",
+        "stays_within_its_bounds": "stays_within_minimum_and_cap",
+    },
     signature="(feature_name, data_velocity, stability_requirement)",
     workloads=(WorkloadCase("a fast feature", _fast),),
 )

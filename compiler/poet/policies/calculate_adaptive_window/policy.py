@@ -1,5 +1,6 @@
 """`calculate_adaptive_window`: a window per velocity band, larger for stability, within bounds."""
 
+import math
 from typing import Final, TypeVar
 
 import msgspec
@@ -51,7 +52,7 @@ def baseline(_start: str) -> tuple[Rule, ...]:
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
-    """Return the template's variables: the default window, faster bands, multipliers, bounds.
+    """Return the template's variables: the usual window, faster bands, multipliers, bounds.
 
     Raises
     ------
@@ -61,8 +62,10 @@ def outline(decisions: Decisions) -> dict[str, object]:
     """
     only_kinds(decisions, ("band", "stability", "bounds"))
     constants: list[Constant] = []
+    *bands, usual = _bands(decisions, constants)
     return {
-        "bands": _bands(decisions, constants),
+        "bands": tuple(bands),
+        "window": usual["window"],
         "stability": _stability(decisions, constants),
         "bounds": _bounds(decisions, constants),
         "constants": unique(constants),
@@ -70,7 +73,7 @@ def outline(decisions: Decisions) -> dict[str, object]:
 
 
 def _bands(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
-    """Return the bands from slow to fast; the last one that holds sets the window."""
+    """Return the bands from fast to slow, of which the first one that holds sets the window."""
     bands = [(rule, read(rule, rule.condition, Velocity)) for rule in decisions.active if rule.kind == "band"]
     borders = [velocity.velocity_above for _, velocity in bands]
     if borders.count(None) != 1 or len(set(borders)) != len(borders):
@@ -78,7 +81,10 @@ def _bands(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, o
             f"calculate_adaptive_window: the bands begin above {borders}; expected different velocities and "
             "exactly one band without velocity_above, for all other velocities",
         )
-    bands.sort(key=lambda band: -1.0 if band[1].velocity_above is None else band[1].velocity_above)
+    bands.sort(
+        key=lambda band: -math.inf if band[1].velocity_above is None else band[1].velocity_above,
+        reverse=True,
+    )
     return tuple(_band(rule, velocity.velocity_above, constants) for rule, velocity in bands)
 
 
@@ -86,17 +92,20 @@ def _band(rule: Rule, above: float | None, constants: list[Constant]) -> dict[st
     window = _positive(rule, "window", read(rule, rule.parameters, Band).window)
     if above is None:
         named = constant_name(rule) if rule.id == "window" else constant_name(rule, "window")
-        constants.append(Constant(rule.id, named, window, why(rule)))
-        return {"rule": rule.id, "above": None, "window": named}
+        constants.append(Constant(rule.id, named, window, why(rule), "points"))
+        return {"above": None, "window": named}
     border, size = constant_name(rule, "above"), constant_name(rule, "window")
     velocity = _positive(rule, "velocity_above", finite(rule, "velocity_above", above))
-    constants.append(Constant(rule.id, border, velocity, "points per hour"))
-    constants.append(Constant(rule.id, size, window, why(rule)))
-    return {"rule": rule.id, "above": border, "window": size}
+    constants.append(Constant(rule.id, border, velocity, why(rule), "points per hour"))
+    constants.append(Constant(rule.id, size, window, why(rule), "points"))
+    return {"above": border, "window": size}
 
 
 def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
-    """Return the multipliers from large to small; the first one that holds applies to the feature."""
+    """Return the multipliers from large to small; the first one that holds applies to the feature.
+
+    A multiplier of 1 changes nothing and is left out.
+    """
     found = [
         (rule, read(rule, rule.parameters, Stability))
         for rule in decisions.active
@@ -112,12 +121,24 @@ def _stability(decisions: Decisions, constants: list[Constant]) -> tuple[dict[st
                 f"rule {rule.id!r}: {len(stability.features)} features with multiplier {multiplier!r}; "
                 "expected at least one feature, and a multiplier of at least 1 so that no window shrinks",
             )
-        is_whole = multiplier.is_integer()
-        features, factor = constant_name(rule, "features"), constant_name(rule, "multiplier")
-        constants.append(Constant(rule.id, features, frozenset(stability.features), why(rule)))
-        constants.append(Constant(rule.id, factor, int(multiplier) if is_whole else multiplier, ""))
-        printed.append({"rule": rule.id, "features": features, "multiplier": factor, "is_whole": is_whole})
+        if multiplier > 1.0:
+            printed.append(_multiplied(rule, frozenset(stability.features), multiplier, constants))
     return tuple(printed)
+
+
+def _multiplied(
+    rule: Rule, features: frozenset[str], multiplier: float, constants: list[Constant]
+) -> dict[str, object]:
+    printed: dict[str, object] = {"feature": None, "is_whole": multiplier.is_integer()}
+    if len(features) == 1:
+        (printed["feature"],) = features
+    else:
+        printed["features"] = constant_name(rule, "features")
+        constants.append(Constant(rule.id, constant_name(rule, "features"), features, why(rule)))
+    printed["multiplier"] = constant_name(rule, "multiplier")
+    number = int(multiplier) if multiplier.is_integer() else multiplier
+    constants.append(Constant(rule.id, constant_name(rule, "multiplier"), number, why(rule)))
+    return printed
 
 
 def _bounds(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
@@ -127,9 +148,9 @@ def _bounds(decisions: Decisions, constants: list[Constant]) -> dict[str, object
         raise RenderError(
             f"rule {rule.id!r}: minimum {bounds.minimum}, cap {bounds.cap}; expected 1 <= minimum <= cap"
         )
-    constants.append(Constant(rule.id, "CAP", bounds.cap, why(rule)))
-    constants.append(Constant(rule.id, "MINIMUM", bounds.minimum, ""))
-    return {"rule": rule.id, "minimum": "MINIMUM", "cap": "CAP"}
+    constants.append(Constant(rule.id, "MINIMUM", bounds.minimum, why(rule), "points"))
+    constants.append(Constant(rule.id, "CAP", bounds.cap, why(rule), "points"))
+    return {"minimum": "MINIMUM", "cap": "CAP"}
 
 
 def _positive(rule: Rule, what: str, number: _Number) -> _Number:

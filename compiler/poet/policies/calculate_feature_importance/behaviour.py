@@ -13,9 +13,9 @@ STRUCTURAL: Final = ("base_importance", "other_features")  # fields that are not
 FEW: Final = 6  # largest number of texts of which all subsets are used
 
 
-def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
+def probes(_modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return inputs for all named features, settings and other features, and for unknown ones."""
-    others = sorted({each for module in modules for each in _others(module)})
+    others = _others(literals)
     circumstances = [name for name in literals.fields if name not in STRUCTURAL]
     choices: dict[str, Any] = {
         "feature_name": (*literals.texts, STRANGER),
@@ -24,23 +24,21 @@ def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int
         **dict.fromkeys(circumstances, (None, *literals.texts, STRANGER)),
     }
     found, is_complete = product(choices, most=most)
-    are_decisive = literals.are_only_compared("feature_name") and len(others) <= FEW
+    are_decisive = literals.are_only_compared("feature_name", "other_features") and len(others) <= FEW
     return ProbeSet(found, is_complete and are_decisive)
 
 
-def _others(module: ModuleType) -> list[str]:
-    """Return the other features that a module tests for."""
-    return [
-        value for name, value in vars(module).items() if name.endswith("_OTHER") and isinstance(value, str)
-    ]
+def _others(literals: Literals) -> tuple[str, ...]:
+    """Return the other features that the modules test for; all texts if they do more than test for some."""
+    return literals.texts_against("other_features") if "other_features" in literals.fields else ()
 
 
-def _companies(others: list[str]) -> list[tuple[str, ...]]:
+def _companies(others: tuple[str, ...]) -> list[tuple[str, ...]]:
     if len(others) <= FEW:
         sizes = range(len(others) + 1)
         found = [each for size in sizes for each in itertools.combinations(others, size)]
     else:
-        found = [(), *((each,) for each in others), tuple(others)]
+        found = [(), *((each,) for each in others), others]
     return [*found, (STRANGER,)]
 
 

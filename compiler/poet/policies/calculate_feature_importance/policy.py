@@ -1,5 +1,7 @@
 """`calculate_feature_importance`: how much a feature's drift matters, by setting."""
 
+import re
+from collections import Counter
 from typing import Final
 
 import msgspec
@@ -9,6 +11,7 @@ from poet.spec.outline import Constant, constant_name, finite, only_kinds, read,
 from poet.spec.policy_spec import PolicySpec
 from poet_runtime.errors import RenderError
 
+_MULTIPLIER: Final = re.compile(r"-x\d+(_\d+)?$")
 _SMALLEST, _LARGEST = 0.1, 10.0  # times the base: the limits of the contract
 
 
@@ -48,7 +51,12 @@ class Times(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
     return (
-        Rule(id="base", kind="base", parameters={"importance": 1.0}, reason="every feature matters alike"),
+        Rule(
+            id="base",
+            kind="base",
+            parameters={"importance": 1.0},
+            reason="all features are equally important",
+        ),
     )
 
 
@@ -61,84 +69,82 @@ def outline(decisions: Decisions) -> dict[str, object]:
         If a rule is malformed, or the base is missing.
     """
     only_kinds(decisions, ("base", "feature", "context", "interaction"))
-    constants: list[Constant] = []
-    printed = [
-        {"base": _base, "feature": _feature, "context": _context, "interaction": _interaction}[rule.kind](
-            rule, constants
-        )
-        for rule in decisions.active
-    ]
+    base = single(decisions, "base")
+    constants = [Constant(base.id, "BASE_IMPORTANCE", _base(base), why(base))]
+    names = _names(decisions)
+    factors = []
+    for rule in decisions.active:
+        if rule.kind != "base":
+            printed, features = _condition(rule)
+            multiplier = _multiplier(rule)
+            if multiplier != 1.0:
+                named = msgspec.structs.replace(rule, id=names[rule.id])
+                factors.append(printed | _factor(rule, named, features, multiplier, constants))
     return {
-        "base": single(decisions, "base").id,
-        "factors": tuple(each for each in printed if each["kind"] != "base"),
-        "has_contexts": any(each["kind"] == "context" for each in printed),
-        "has_interactions": any(each["kind"] == "interaction" for each in printed),
+        "factors": tuple(factors),
+        "has_interactions": any(each["kind"] == "interaction" for each in factors),
         "constants": unique(constants),
     }
 
 
-def _base(rule: Rule, constants: list[Constant]) -> dict[str, object]:
+def _names(decisions: Decisions) -> dict[str, str]:
+    """Return the ids from which constants are named: without the multiplier at the end where that is clear.
+
+    A learner ends an id with the first multiplier, such as ``-x3``; the name remains if the value changes.
+    """
+    short = {rule.id: _MULTIPLIER.sub("", rule.id) for rule in decisions.active}
+    counts = Counter(short.values())
+    return {rule: name if counts[name] == 1 else rule for rule, name in short.items()}
+
+
+def _base(rule: Rule) -> float:
     importance = finite(rule, "importance", read(rule, rule.parameters, Base).importance)
     if importance <= 0.0:
         raise RenderError(f"rule {rule.id!r}: importance is {importance!r}, expected more than 0")
-    constants.append(Constant(rule.id, "BASE_IMPORTANCE", importance, why(rule)))
-    return {"kind": "base"}
+    return importance
 
 
-def _feature(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    condition = read(rule, rule.condition, Features)
-    features = _features(rule, condition.features, constants)
-    return {"kind": "feature", "rule": rule.id, "features": features, "times": _times(rule, constants)}
-
-
-def _context(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    condition = read(rule, rule.condition, Setting)
-    features = _features(rule, condition.features, constants)
-    value = constant_name(rule, "value")
-    constants.append(Constant(rule.id, value, condition.value, ""))
-    return {
-        "kind": "context",
-        "rule": rule.id,
-        "key": condition.key,
-        "value": value,
-        "features": features,
-        "times": _times(rule, constants),
-    }
-
-
-def _interaction(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    condition = read(rule, rule.condition, Together)
-    feature, other = constant_name(rule, "feature"), constant_name(rule, "other")
-    constants.append(Constant(rule.id, feature, condition.feature, why(rule)))
-    constants.append(Constant(rule.id, other, condition.other, ""))
-    return {
-        "kind": "interaction",
-        "rule": rule.id,
-        "feature": feature,
-        "other": other,
-        "times": _times(rule, constants),
-    }
-
-
-def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
+def _condition(rule: Rule) -> tuple[dict[str, object], frozenset[str]]:
+    """Return what the template prints of a condition, and its features."""
+    printed: dict[str, object] = {"kind": rule.kind}
+    if rule.kind == "interaction":
+        pair = read(rule, rule.condition, Together)
+        return printed | {"other": pair.other}, frozenset({pair.feature})
+    if rule.kind == "context":
+        setting = read(rule, rule.condition, Setting)
+        printed |= {"key": setting.key, "value": setting.value}
+        features = setting.features
+    else:
+        features = read(rule, rule.condition, Features).features
     if not features:
         raise RenderError(
             f"rule {rule.id!r} has no features, expected at least one; keep the rule as a candidate"
         )
-    name = constant_name(rule, "features")
-    constants.append(Constant(rule.id, name, frozenset(features), why(rule)))
-    return name
+    return printed, frozenset(features)
 
 
-def _times(rule: Rule, constants: list[Constant]) -> str:
+def _factor(
+    rule: Rule, named: Rule, features: frozenset[str], multiplier: float, constants: list[Constant]
+) -> dict[str, object]:
+    """Return what the template prints of a factor: a single feature as a text, several as a constant."""
+    printed: dict[str, object] = {"feature": None, "multiplier": constant_name(named, "multiplier")}
+    if len(features) == 1:
+        (printed["feature"],) = features
+    else:
+        printed["features"] = constant_name(named, "features")
+        constants.append(Constant(rule.id, constant_name(named, "features"), features, why(rule)))
+    constants.append(Constant(rule.id, constant_name(named, "multiplier"), multiplier, why(rule)))
+    return printed
+
+
+def _multiplier(rule: Rule) -> float:
+    """Return the multiplier of a rule; 1 changes nothing, and the template leaves it out."""
     multiplier = finite(rule, "multiplier", read(rule, rule.parameters, Times).multiplier)
     if not _SMALLEST <= multiplier <= _LARGEST:
         raise RenderError(
             f"rule {rule.id!r}: multiplier is {multiplier!r}, expected {_SMALLEST:g} to {_LARGEST:g}"
         )
-    name = constant_name(rule, "multiplier")
-    constants.append(Constant(rule.id, name, multiplier, ""))
-    return name
+    return multiplier
 
 
 SPEC: Final = PolicySpec(

@@ -28,7 +28,7 @@ def _answer(policy: Policy, pair: Pair, **keywords: Any) -> DriftResult:
     return result
 
 
-def says_what_it_decides_by(policy: Policy) -> Callable[[], None]:
+def reports_the_deciding_statistic(policy: Policy) -> Callable[[], None]:
     """Check that `drifted` follows from score, threshold and direction, or that there is a reason."""
 
     @given(pairs())
@@ -58,7 +58,7 @@ def _is_in_range(result: DriftResult) -> bool:
     return (is_two_sided or result.score >= 0.0) and (scale != "p_value" or result.score <= 1.0)
 
 
-def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
+def finds_no_drift_in_identical_samples(policy: Policy) -> Callable[[], None]:
     """Check that a sample does not drift from itself."""
 
     @given(pairs())
@@ -71,7 +71,7 @@ def never_drifts_on_identical_samples(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], None]:
+def detects_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], None]:
     """Check that every shift of 3 reference sd is found with at least 200 points."""
 
     @given(
@@ -89,7 +89,7 @@ def finds_a_shift_of_three_standard_deviations(policy: Policy) -> Callable[[], N
     return test
 
 
-def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]:
+def detects_a_shift_in_large_samples_within_the_time_limit(policy: Policy) -> Callable[[], None]:
     """Check that a shift of 3 reference sd in very large samples is found within the time limit of a call."""
 
     @given(st.just((0, 1)))
@@ -101,7 +101,7 @@ def finds_a_shift_in_large_samples_in_time(policy: Policy) -> Callable[[], None]
     return test
 
 
-def forgets_the_order_of_current(policy: Policy) -> Callable[[], None]:
+def ignores_the_order_of_current(policy: Policy) -> Callable[[], None]:
     """Check that the order of a current sample without times matters only to statistics of order."""
 
     @given(numeric_pairs(), st.integers(0, 100))
@@ -128,7 +128,7 @@ def _is_close_call(result: DriftResult) -> bool:
     return abs(result.score - result.threshold) <= 1e-6 * abs(result.threshold)
 
 
-def is_blind_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
+def is_invariant_to_unit_and_origin(policy: Policy) -> Callable[[], None]:
     """Check that adding a constant to both samples, or scaling both, does not change the decision."""
 
     @given(numeric_pairs(), st.sampled_from((2.0, 0.5, 1024.0)), st.sampled_from((0.0, 8.0, -64.0)))
@@ -154,7 +154,7 @@ def reports_missing_data(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def leaves_its_arguments_alone(policy: Policy) -> Callable[[], None]:
+def does_not_modify_its_arguments(policy: Policy) -> Callable[[], None]:
     """Check that samples are not changed, and that repeated calls get the same answer."""
 
     @given(pairs(), pairs())
@@ -181,7 +181,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
-def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
+def rejects_wrong_types(policy: Policy) -> Callable[[], None]:
     """Check that arguments of wrong types raise `SampleError`."""
 
     @given(st.sampled_from([np.zeros((3, 3)), "text", {"a": 1}, 5, None]))
@@ -195,7 +195,9 @@ def refuses_wrong_types(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def keeps_its_declared_false_alarm_rate(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def stays_below_the_declared_false_alarm_rate(
+    policy: Policy, decisions: Decisions | None
+) -> Callable[[], None]:
     """Check that samples without a change stay below the false alarm rate that a version declares."""
     declared = {} if decisions is None else decisions.configuration.get("declared_false_alarm_rate", {})
     if not isinstance(declared, Mapping) or declared.keys() - QUIET.keys():
@@ -231,7 +233,7 @@ def _many_numbers() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (numeric("normal", WORKLOAD_VALUES, 1), numeric("normal", WORKLOAD_VALUES, 2)), {}
 
 
-def _many_letters() -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _many_categories() -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (letters(WORKLOAD_VALUES, 1), letters(WORKLOAD_VALUES, 2)), {}
 
 
@@ -242,22 +244,33 @@ def _many_days() -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 CONTRACT: Final = Contract(
     properties=(
-        says_what_it_decides_by,
+        reports_the_deciding_statistic,
         reports_missing_data,
-        refuses_wrong_types,
-        never_drifts_on_identical_samples,
-        finds_a_shift_of_three_standard_deviations,
-        finds_a_shift_in_large_samples_in_time,
-        forgets_the_order_of_current,
-        is_blind_to_unit_and_origin,
-        leaves_its_arguments_alone,
-        keeps_its_declared_false_alarm_rate,
+        rejects_wrong_types,
+        finds_no_drift_in_identical_samples,
+        detects_a_shift_of_three_standard_deviations,
+        detects_a_shift_in_large_samples_within_the_time_limit,
+        ignores_the_order_of_current,
+        is_invariant_to_unit_and_origin,
+        does_not_modify_its_arguments,
+        stays_below_the_declared_false_alarm_rate,
     ),
     boundary_table=boundary_table,
+    former_names={
+        "says_what_it_decides_by": "reports_the_deciding_statistic",
+        "refuses_wrong_types": "rejects_wrong_types",
+        "never_drifts_on_identical_samples": "finds_no_drift_in_identical_samples",
+        "finds_a_shift_of_three_standard_deviations": "detects_a_shift_of_three_standard_deviations",
+        "finds_a_shift_in_large_samples_in_time": "detects_a_shift_in_large_samples_within_the_time_limit",
+        "forgets_the_order_of_current": "ignores_the_order_of_current",
+        "is_blind_to_unit_and_origin": "is_invariant_to_unit_and_origin",
+        "leaves_its_arguments_alone": "does_not_modify_its_arguments",
+        "keeps_its_declared_false_alarm_rate": "stays_below_the_declared_false_alarm_rate",
+    },
     signature="(current, reference, *, feature='', current_times=None, reference_times=None, context=None)",
     workloads=(
         WorkloadCase("many numbers", _many_numbers),
-        WorkloadCase("many letters", _many_letters),
+        WorkloadCase("many categories", _many_categories),
         WorkloadCase("many days", _many_days),
     ),
 )

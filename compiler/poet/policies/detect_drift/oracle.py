@@ -78,7 +78,7 @@ def _require_row(
     require(bool(deciding), f"{situation}: it returns {result}, expected a test of the rule")
     value = scores[result.test]
     same = result.score == value or (math.isnan(result.score) and math.isnan(value))
-    agrees = any(each.holds(value) is drifted for each in deciding) or branch.criteria.min_votes > 1
+    agrees = any(each.holds(value) is drifted for each in deciding)
     require(same and agrees, f"{situation}: it returns {result}, whose score did not decide")
 
 

@@ -19,22 +19,22 @@ from poet.policies.detect_drift.rules import (
 from poet.spec.decisions import Decisions
 from poet.spec.outline import Constant, constant_name, unique, why
 from poet.spec.policy_spec import PolicySpec
+from poet_runtime.drift.criteria import METHODS
 
 
 class _Scale(NamedTuple):
-    """How generated code reads a statistic on a scale: the method, the constant's name, and its unit."""
+    """How generated code names a threshold on a scale, and its unit."""
 
-    method: str
     name: tuple[str, ...]
     unit: str
 
 
 _SCALES: Final = {
-    "absolute": _Scale("statistic", (), ""),
-    "p_value": _Scale("p_value", ("p",), ""),
-    "null_q90": _Scale("ratio", ("ratio",), "times the 90 % quantile of the self-distances"),
-    "null_max": _Scale("ratio_to_max", ("ratio_to_max",), "times the largest self-distance"),
-    "null_zscore": _Scale("zscore", ("zscore",), "standard deviations above the mean self-distance"),
+    "absolute": _Scale((), ""),
+    "p_value": _Scale(("p",), ""),
+    "null_q90": _Scale(("ratio",), "times the 90 % quantile of the self-distances"),
+    "null_max": _Scale(("ratio_to_max",), "times the largest self-distance"),
+    "null_zscore": _Scale(("zscore",), "standard deviations above the mean self-distance"),
 }
 _IN_STANDARD_DEVIATIONS: Final = frozenset(
     {"wasserstein", "mean_shift", "median_shift", "mean_absolute_difference"}
@@ -67,7 +67,7 @@ def _print(branch: Branch, constants: list[Constant]) -> dict[str, object]:
         "tests": _tests(branch, constant),
         "criteria": [
             {
-                "method": _SCALES[criterion.scale].method,
+                "method": METHODS[criterion.scale],
                 "statistic": criterion.statistic,
                 "preparation": "" if criterion.preparation == "raw" else criterion.preparation,
                 "is_above": criterion.direction == "above",

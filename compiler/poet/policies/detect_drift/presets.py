@@ -32,11 +32,11 @@ _CALIBRATED: Final = (
 _CALIBRATED_CATEGORIES: Final = Criterion(
     statistic="chi_square", scale="null_q90", direction="above", threshold=_NULL_Q90_TIMES
 )
-_CALIBRATED_SAYS: Final = "further off, or rougher, than the reference differs from itself"
+_CALIBRATED_REASON: Final = f"more than {_NULL_Q90_TIMES:g} times the null q90 of the reference"
 _CHI_SQUARE: Final = Criterion(statistic="chi_square", scale="p_value", direction="below", threshold=0.05)
-_CHI_SQUARE_SAYS: Final = "chi-square of homogeneity, p < 0.05"
+_CHI_SQUARE_REASON: Final = "chi-square of homogeneity, p < 0.05"
 _KS: Final = Criterion(statistic="ks", scale="p_value", direction="below", threshold=0.05)
-_KS_SAYS: Final = "two-sample Kolmogorov-Smirnov, p < 0.05"
+_KS_REASON: Final = "two-sample Kolmogorov-Smirnov, p < 0.05"
 _SMALL_REFERENCE: Final = 1000  # Evidently's reference size up to which it uses p-values
 
 
@@ -74,12 +74,12 @@ def _distance(statistic: Statistic, threshold: float, *, scale: Scale = "absolut
 
 STARTS: Final[dict[str, tuple[Rule, ...]]] = {
     "calibrated": (
-        _rule("categorical", _CALIBRATED_SAYS, _CALIBRATED_CATEGORIES, kind="categorical"),
-        _rule("numeric", _CALIBRATED_SAYS, *_CALIBRATED, kind="numeric"),
+        _rule("categorical", _CALIBRATED_REASON, _CALIBRATED_CATEGORIES, kind="categorical"),
+        _rule("numeric", _CALIBRATED_REASON, *_CALIBRATED, kind="numeric"),
     ),
     "ks": (
-        _rule("categorical", _CHI_SQUARE_SAYS, _CHI_SQUARE, kind="categorical"),
-        _rule("numeric", _KS_SAYS, _KS, kind="numeric"),
+        _rule("categorical", _CHI_SQUARE_REASON, _CHI_SQUARE, kind="categorical"),
+        _rule("numeric", _KS_REASON, _KS, kind="numeric"),
     ),
     "psi": (
         _rule("categorical", "population stability index > 0.2", _distance("psi", 0.2), kind="categorical"),
@@ -108,7 +108,7 @@ STARTS: Final[dict[str, tuple[Rule, ...]]] = {
         ),
         _rule(
             "categorical-small",
-            _CHI_SQUARE_SAYS,
+            _CHI_SQUARE_REASON,
             _CHI_SQUARE,
             kind="categorical",
             reference_at_most=_SMALL_REFERENCE,
@@ -119,7 +119,7 @@ STARTS: Final[dict[str, tuple[Rule, ...]]] = {
             _distance("wasserstein", 0.1),
             kind="numeric",
         ),
-        _rule("numeric-small", _KS_SAYS, _KS, kind="numeric", reference_at_most=_SMALL_REFERENCE),
+        _rule("numeric-small", _KS_REASON, _KS, kind="numeric", reference_at_most=_SMALL_REFERENCE),
     ),
     "nannyml": tuple(
         _rule(

@@ -10,12 +10,14 @@ that require two results which differ in anything else are not searched for.
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
 from poet.build.compare import Behaviour, Probe, ProbeSet, around, product
 from poet.build.probes import Literals
+from poet_runtime.alerts import AlertPlanner, to_timestamp
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
 STRANGER: Final = "no such feature"
@@ -29,19 +31,100 @@ LONGEST_PAUSE: Final = 1e7
 LOTS: Final = 200  # ids among which to find those closest to the share of a holdout, on either side
 
 
-def probes(modules: tuple[ModuleType, ModuleType], _literals: Literals, most: int) -> ProbeSet:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values that versions give to their planners."""
+
+    features: set[frozenset[str]] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    factors: set[float] = field(default_factory=set)  # on thresholds
+    holdouts: set[float] = field(default_factory=set)
+    ends: set[float] = field(default_factory=set)  # seconds since 1970
+    pauses: set[float] = field(default_factory=set)  # seconds
+
+
+class RecordingPlanner(AlertPlanner):
+    """A planner that records the values it is given. Every suppression is in force."""
+
+    settings: Settings
+
+    def is_before(self, end: Any) -> bool:
+        """Record the end of a suppression."""
+        if (seconds := to_timestamp(end)) is not None:
+            self.settings.ends.add(seconds)
+        return True
+
+    def count(self, features: Any) -> int:
+        """Record the features of a group."""
+        self.settings.features.add(frozenset(features))
+        return super().count(features)
+
+    def has_recent_summary(self, group: str) -> bool:
+        """Record the group."""
+        self.settings.groups.add(group)
+        return super().has_recent_summary(group)
+
+    def suppress(
+        self, features: Any, *, holdout: float, ratio_at_most: float | None = None, **given: Any
+    ) -> None:
+        """Record the features, the share of the holdout and the ratio."""
+        self.settings.features.add(frozenset(features))
+        self.settings.holdouts.add(holdout)
+        if ratio_at_most is not None:
+            self.settings.factors.add(ratio_at_most)
+        super().suppress(features, holdout=holdout, ratio_at_most=ratio_at_most, **given)
+
+    def cool_down(
+        self, *, seconds: float, factor: float, except_new_members_of: Any = None, **given: Any
+    ) -> None:
+        """Record the pause, the factor and the groups."""
+        groups = except_new_members_of or {}
+        self.settings.pauses.add(seconds)
+        self.settings.factors.add(factor)
+        self.settings.groups.update(groups)
+        self.settings.features.update(map(frozenset, groups.values()))
+        super().cool_down(seconds=seconds, factor=factor, except_new_members_of=groups, **given)
+
+    def summarize(self, features: Any, *, rule: str) -> None:
+        """Record the features and the group."""
+        self.settings.features.add(frozenset(features))
+        self.settings.groups.add(rule)
+        super().summarize(features, rule=rule)
+
+
+def settings_of(modules: Iterable[ModuleType]) -> Settings:
+    """Return the values that these versions give to their planners."""
+    settings = Settings()
+
+    def plan_alerts(*arguments: Any, **keywords: Any) -> RecordingPlanner:
+        planner = RecordingPlanner(*arguments, **keywords)
+        planner.settings = settings
+        return planner
+
+    for module in modules:
+        original = vars(module).get("plan_alerts")
+        vars(module)["plan_alerts"] = plan_alerts
+        try:
+            module.generate_alerts((), now=NOW)
+        finally:
+            vars(module)["plan_alerts"] = original
+    return settings
+
+
+def probes(modules: tuple[ModuleType, ModuleType], literals: Literals, most: int) -> ProbeSet:
     """Return single results around every constant, and batches around every count."""
+    settings = settings_of(modules)
     single = {
-        "features": [(each,) for each in (*_kinds_of_features(modules), STRANGER)],
-        "ratio": (*around(_named(modules, "_FACTOR", "_RATIO_AT_MOST"), 1.0, LARGEST_RATIO), math.nan),
+        "features": [(each,) for each in (*_kinds_of_features(settings), STRANGER)],
+        "ratio": (*around(sorted(settings.factors), 1.0, LARGEST_RATIO), math.nan),
         "impact": IMPACTS,
         "direction": ("above", "below"),
     }
-    lots = _lots(_named(modules, "_HOLDOUT"))
+    lots = _lots(sorted(settings.holdouts))
     new, are_all_new = product({
         **single,
         "lot": lots,
-        "now": (None, *around(_named(modules, "_UNTIL"), NOW, LATEST)),
+        "now": (None, *around(sorted(settings.ends), NOW, LATEST)),
         "earlier": (None,),
         "group": ("",),
     }, most=most // 8)  # fmt: skip
@@ -49,66 +132,53 @@ def probes(modules: tuple[ModuleType, ModuleType], _literals: Literals, most: in
         **single,
         "lot": (lots[0], lots[-1]),
         "now": (NOW, LATEST),
-        "earlier": _pauses(modules),
+        "earlier": (None, *around(sorted(settings.pauses), 1.0, LONGEST_PAUSE)),
         "group": ("",),
     }, most=most // 8)  # fmt: skip
     batches, are_all_batches = product({
-        "features": list(_batches(modules)),
+        "features": list(_batches(settings, _counts(modules))),
         "ratio": (1.5,),
         "impact": ("", "critical"),
         "direction": ("above",),
         "lot": (0,),
         "now": (None, NOW, LATEST),
         "earlier": (None, 1.0, LONGEST_PAUSE),
-        "group": ("", *_groups(modules)),
+        "group": ("", *sorted(settings.groups)),
     }, most=most // 8)  # fmt: skip
-    return ProbeSet([*new, *repeated, *batches], are_all_new and are_all_repeated and are_all_batches)
+    is_complete = are_all_new and are_all_repeated and are_all_batches
+    return ProbeSet(
+        [*new, *repeated, *batches],
+        is_complete and literals.are_only_compared("drift_results", "history", "now", "remaining"),
+    )
 
 
-def _sets(modules: tuple[ModuleType, ModuleType]) -> list[frozenset[str]]:
-    constants = (value for module in modules for value in vars(module).values())
-    return sorted({each for each in constants if isinstance(each, frozenset)}, key=sorted)
-
-
-def _kinds_of_features(modules: tuple[ModuleType, ModuleType]) -> list[str]:
+def _kinds_of_features(settings: Settings) -> list[str]:
     """Return one feature for every combination of the sets that contain it."""
-    sets = _sets(modules)
+    sets = sorted(settings.features, key=sorted)
     kinds: dict[tuple[bool, ...], str] = {}
     for name in sorted({name for each in sets for name in each}):
         kinds.setdefault(tuple(name in each for each in sets), name)
     return list(kinds.values())
 
 
-def _groups(modules: tuple[ModuleType, ModuleType]) -> list[str]:
-    named = {name for module in modules for name in vars(module) if name.endswith("_FEATURES")}
-    return sorted(name.removesuffix("_FEATURES").replace("_", "-", 1).lower() for name in named)
-
-
-def _batches(modules: tuple[ModuleType, ModuleType]) -> Iterator[tuple[str, ...]]:
+def _batches(settings: Settings, counts: Iterable[int]) -> Iterator[tuple[str, ...]]:
     """Yield every count of each set's features and of unknown ones, and combinations of one of each kind."""
-    numbers = _named(modules, "_AT_LEAST")
-    counts = range(min(int(max(numbers, default=1)) + 1, LARGEST_BATCH) + 1)
-    for members in (sorted(each) for each in _sets(modules)):
-        for n, strangers in itertools.product(counts, counts):
+    numbers = range(min(max(counts, default=1) + 1, LARGEST_BATCH) + 1)
+    for members in sorted(map(sorted, settings.features)):
+        for n, strangers in itertools.product(numbers, numbers):
             own = tuple(members[k % len(members)] for k in range(n))
             yield (*own, *(STRANGER,) * strangers)
     for others in itertools.product(
-        (0, 1), repeat=min(len(kinds := _kinds_of_features(modules)), MOST_KINDS)
+        (0, 1), repeat=min(len(kinds := _kinds_of_features(settings)), MOST_KINDS)
     ):
         present = tuple(name for name, is_there in zip(kinds, others, strict=False) if is_there)
-        yield from ((*present, *(STRANGER,) * strangers) for strangers in counts)
+        yield from ((*present, *(STRANGER,) * strangers) for strangers in numbers)
 
 
-def _pauses(modules: tuple[ModuleType, ModuleType]) -> list[float | None]:
-    """Return times since the last alert, on both sides of every cool-down."""
-    pauses = _named(modules, "_SECONDS")
-    return [None, *around(pauses, 1.0, LONGEST_PAUSE)] if pauses else [None, 1.0]
-
-
-def _named(modules: tuple[ModuleType, ModuleType], *endings: str) -> list[float]:
-    """Return the numeric constants of both modules whose names have one of these endings."""
+def _counts(modules: tuple[ModuleType, ModuleType]) -> list[int]:
+    """Return the numbers of results with which versions compare."""
     constants = [each for module in modules for each in vars(module).items()]
-    return [value for name, value in constants if name.endswith(endings) and isinstance(value, int | float)]
+    return [value for name, value in constants if name.endswith("_AT_LEAST") and isinstance(value, int)]
 
 
 def _lots(shares: Sequence[float]) -> list[int]:
@@ -168,7 +238,7 @@ def evaluate(module: ModuleType, probe: Probe) -> object:
 
 def _outcome(given: Any) -> Any:
     """Return the number of alerts and of suppressed results."""
-    return {"alerts": len(given[0]), "held back": len(given[1])} if isinstance(given, tuple) else given
+    return {"alerts": len(given[0]), "suppressed": len(given[1])} if isinstance(given, tuple) else given
 
 
 def _direction(before: Any, after: Any) -> int:

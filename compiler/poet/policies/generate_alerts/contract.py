@@ -105,7 +105,7 @@ def _plan(
     return plan
 
 
-def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def includes_every_drifted_result_once(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that every drifted result is exactly once in an alert or, with its rule, suppressed."""
 
     @given(_situations(policy, decisions))
@@ -120,7 +120,7 @@ def loses_no_drifted_result(policy: Policy, decisions: Decisions | None) -> Call
     return test
 
 
-def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def never_suppresses_critical_results(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that no result of critical impact is suppressed, at any time and after any history."""
 
     @given(_situations(policy, decisions))
@@ -132,7 +132,7 @@ def suppresses_nothing_critical(policy: Policy, decisions: Decisions | None) -> 
     return test
 
 
-def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def suppresses_nothing_without_a_time(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that without a time nothing is suppressed and no threshold is raised."""
 
     @given(_situations(policy, decisions))
@@ -143,7 +143,7 @@ def holds_nothing_back_without_a_moment(policy: Policy, decisions: Decisions | N
     return test
 
 
-def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def ignores_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that the order of results and of history does not matter, nor do earlier calls."""
 
     @given(_situations(policy, decisions), st.randoms(use_true_random=False))
@@ -162,7 +162,9 @@ def forgets_the_order(policy: Policy, decisions: Decisions | None) -> Callable[[
     return test
 
 
-def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def has_the_highest_severity_of_its_members(
+    policy: Policy, decisions: Decisions | None
+) -> Callable[[], None]:
     """Check that every alert has the highest severity of its members, and the time it was raised."""
 
     @given(_situations(policy, decisions))
@@ -178,7 +180,7 @@ def is_as_grave_as_its_members(policy: Policy, decisions: Decisions | None) -> C
     return test
 
 
-def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def raises_thresholds_only_after_alerts(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that thresholds are raised only for features with earlier alerts."""
 
     @given(_situations(policy, decisions))
@@ -190,7 +192,7 @@ def raises_bars_only_after_alerts(policy: Policy, decisions: Decisions | None) -
     return test
 
 
-def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
+def rejects_arguments_that_are_not_results(policy: Policy) -> Callable[[], None]:
     """Check that anything but a result raises: it is the caller's error."""
 
     @given(st.sampled_from(("price", 1, None, {"drifted": True})))
@@ -204,7 +206,7 @@ def refuses_what_is_no_result(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
+def accepts_results_in_any_iterable(policy: Policy) -> Callable[[], None]:
     """Check that lists, values of a dict and iterators get the same plan."""
 
     @given(st.integers(0, 6))
@@ -218,7 +220,7 @@ def takes_results_in_any_container(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def plans_very_many_results_in_time(policy: Policy) -> Callable[[], None]:
+def plans_many_results_within_the_time_limit(policy: Policy) -> Callable[[], None]:
     """Check that very many results are planned within the time limit of one call, and that none is lost."""
 
     @given(st.just(MANY))
@@ -235,7 +237,7 @@ def _drifted(k: int) -> DriftResult:
     )
 
 
-def does_what_its_decisions_say(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
+def follows_its_decisions(policy: Policy, decisions: Decisions | None) -> Callable[[], None]:
     """Check that alerts, suppressions and raised thresholds follow the rules of the decisions alone."""
     parsed = None if decisions is None else ParsedDecisions(decisions)
 
@@ -261,18 +263,30 @@ def _storm() -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 CONTRACT: Final = Contract(
     properties=(
-        loses_no_drifted_result,
-        suppresses_nothing_critical,
-        holds_nothing_back_without_a_moment,
-        forgets_the_order,
-        is_as_grave_as_its_members,
-        raises_bars_only_after_alerts,
-        refuses_what_is_no_result,
-        takes_results_in_any_container,
-        plans_very_many_results_in_time,
-        does_what_its_decisions_say,
+        includes_every_drifted_result_once,
+        never_suppresses_critical_results,
+        suppresses_nothing_without_a_time,
+        ignores_the_order,
+        has_the_highest_severity_of_its_members,
+        raises_thresholds_only_after_alerts,
+        rejects_arguments_that_are_not_results,
+        accepts_results_in_any_iterable,
+        plans_many_results_within_the_time_limit,
+        follows_its_decisions,
     ),
     boundary_table=boundary_table,
+    former_names={
+        "loses_no_drifted_result": "includes_every_drifted_result_once",
+        "suppresses_nothing_critical": "never_suppresses_critical_results",
+        "holds_nothing_back_without_a_moment": "suppresses_nothing_without_a_time",
+        "forgets_the_order": "ignores_the_order",
+        "is_as_grave_as_its_members": "has_the_highest_severity_of_its_members",
+        "raises_bars_only_after_alerts": "raises_thresholds_only_after_alerts",
+        "refuses_what_is_no_result": "rejects_arguments_that_are_not_results",
+        "takes_results_in_any_container": "accepts_results_in_any_iterable",
+        "plans_very_many_results_in_time": "plans_many_results_within_the_time_limit",
+        "does_what_its_decisions_say": "follows_its_decisions",
+    },
     signature="(drift_results, *, history=(), now=None)",
-    workloads=(WorkloadCase("a storm", _storm),),
+    workloads=(WorkloadCase("an alert storm", _storm),),
 )

@@ -19,6 +19,7 @@ import numpy as np
 from poet.build.contract import ContractViolation, adjacent_floats, near_miss_strings, require
 from poet.policies.generate_alerts.policy import Calm, Floor, Group, Many, Members, Pattern, Share
 from poet.spec.decisions import Decisions, Rule
+from poet_runtime.alerts import AlertPlanner
 from poet_runtime.results import Alert, AlertPlan, DriftResult
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
@@ -252,22 +253,34 @@ def boundary_table(module: ModuleType, decisions: Decisions) -> int:
     return count
 
 
+class _RecordingPlanner(AlertPlanner):
+    """A planner that records the share of every holdout."""
+
+    shares: list[float]
+
+    def suppress(self, *arguments: Any, holdout: float, **keywords: Any) -> None:
+        """Record the share of a holdout, and suppress."""
+        self.shares.append(holdout)
+        super().suppress(*arguments, holdout=holdout, **keywords)
+
+
 def _require_shares(module: ModuleType, parsed: ParsedDecisions) -> None:
     """Check the shares of holdouts against the decisions directly, as no id is within an ulp of them."""
-    original, shares = vars(module).get("holdout"), list[float]()
+    original, shares = vars(module).get("plan_alerts"), list[float]()
     if not parsed.suppressions or original is None:
         return
 
-    def record(taken: Any, share: float) -> Any:
-        shares.append(share)
-        return original(taken, share)
+    def record(*arguments: Any, **keywords: Any) -> AlertPlanner:
+        planner = _RecordingPlanner(*arguments, **keywords)
+        planner.shares = shares
+        return planner
 
-    vars(module)["holdout"] = record
+    vars(module)["plan_alerts"] = record
     try:
         now = _moments(parsed)[0]
         module.generate_alerts([_result(feature) for feature in parsed.features], now=now)
     finally:
-        vars(module)["holdout"] = original
+        vars(module)["plan_alerts"] = original
     expected = [share for _, _, share in parsed.suppressions]
     require(shares == expected, f"it uses holdout shares of {shares}, expected {expected}")
 
@@ -310,6 +323,7 @@ def _around_a_suppression(pattern: Pattern, share: float, parsed: ParsedDecision
     for feature in pattern.features:
         for now, k in itertools.product(moments, _on_both_sides(feature, share)):
             yield Row([_result(feature, k=k)], now=now)
+            yield Row([_result(feature, impact="low", k=k)], now=now)
             if now is not None:
                 yield Row([_result(feature, k=k)], [Alert(members=(_result(feature),), raised_at=now)], now)
     first = pattern.features[0]

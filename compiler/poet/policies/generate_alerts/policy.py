@@ -1,5 +1,6 @@
 """`generate_alerts`: the alerts to raise for drifted results."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from poet_runtime.errors import RenderError
 
 Severity = Literal["medium", "high", "critical"]  # critical results are below none of them
 Count = Annotated[int, msgspec.Meta(ge=1)]
+_FIRST_YEAR: Final = 1970
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,27 +84,13 @@ def outline(decisions: Decisions) -> dict[str, object]:
     groups = [_group(rule, constants) for rule in _of(decisions, "group")]
     cool_down = _cool_down(single(decisions, "cool_down"), constants) if _of(decisions, "cool_down") else None
     batch = _batch(single(decisions, "batch"), constants) if _of(decisions, "batch") else None
-    used = {
-        "partition": suppressions or groups,
-        "drifted": True,
-        "suppress": suppressions or cool_down,
-        "holdout": suppressions,
-        "individual_alerts": True,
-        "is_open": groups and cool_down,
-        "raised_thresholds": cool_down,
-        "recent_alerts": cool_down,
-        "recent_features": cool_down,
-        "to_timestamp": True,
-        "summary": groups or batch,
-        "below_threshold": cool_down,
-    }
     return {
         "rule": single(decisions, "individual").id,
         "suppressions": tuple(suppressions),
         "cool_down": cool_down,
         "groups": tuple(groups),
         "batch": batch,
-        "names": tuple(sorted(name for name, is_used in used.items() if is_used)),
+        "has_dates": any(isinstance(constant.value, datetime) for constant in constants),
         "constants": unique(constants),
     }
 
@@ -114,29 +102,49 @@ def _of(decisions: Decisions, kind: str) -> list[Rule]:
 def _suppression(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     pattern = read(rule, rule.condition, Pattern)
     share = read(rule, rule.parameters, Share)
+    until = _end(finite(rule, "until", pattern.until))
+    holdout = finite(rule, "holdout", share.holdout)
+    is_single = len(set(pattern.features)) == 1
     printed: dict[str, object] = {
         "rule": rule.id,
-        "features": _features(rule, pattern.features, constants),
-        "until": _constant(rule, "until", finite(rule, "until", pattern.until), constants),
-        "severity_below": _constant(rule, "severity_below", pattern.severity_below, constants),
-        "holdout": _constant(rule, "holdout", finite(rule, "holdout", share.holdout), constants),
+        "until": _constant(
+            rule, "until", until, constants, unit="" if isinstance(until, datetime) else "seconds since 1970"
+        ),
+        "feature": pattern.features[0] if is_single else None,
+        "features": None if is_single else _features(rule, pattern.features, constants),
+        "severity_below": pattern.severity_below,
+        "holdout": _constant(
+            rule, "holdout", holdout, constants, unit="of these results are alerted to get labels"
+        ),
         "ratio_at_most": None,
     }
     if pattern.ratio_at_most is not None:
         ratio = finite(rule, "ratio_at_most", pattern.ratio_at_most)
-        printed["ratio_at_most"] = _constant(rule, "ratio_at_most", ratio, constants)
+        printed["ratio_at_most"] = _constant(
+            rule, "ratio_at_most", ratio, constants, unit="times beyond the threshold"
+        )
     return printed
+
+
+def _end(seconds: float) -> datetime | float:
+    """Return a time as a date if the date determines the seconds exactly."""
+    try:
+        date = datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return seconds
+    return date if date.year >= _FIRST_YEAR and date.timestamp() == seconds else seconds
 
 
 def _cool_down(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     calm, floor = read(rule, rule.parameters, Calm), read(rule, rule.condition, Floor)
-    seconds = constant_name(rule, "seconds")
-    constants.append(Constant(rule.id, seconds, finite(rule, "seconds", calm.seconds), why(rule)))
+    seconds, factor = finite(rule, "seconds", calm.seconds), finite(rule, "factor", calm.factor)
     return {
         "rule": rule.id,
-        "seconds": seconds,
-        "factor": _constant(rule, "factor", finite(rule, "factor", calm.factor), constants),
-        "severity_below": _constant(rule, "severity_below", floor.severity_below, constants),
+        "seconds": _constant(
+            rule, "seconds", seconds, constants, unit="after an alert about the same feature"
+        ),
+        "factor": _constant(rule, "factor", factor, constants, unit="times the threshold"),
+        "severity_below": floor.severity_below,
     }
 
 
@@ -145,16 +153,19 @@ def _group(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     return {
         "rule": rule.id,
         "features": _features(rule, group.features, constants),
-        "at_least": _constant(rule, "at_least", members.at_least, constants),
+        "at_least": _constant(
+            rule, "at_least", members.at_least, constants, unit="results of these features"
+        ),
     }
 
 
 def _batch(rule: Rule, constants: list[Constant]) -> dict[str, object]:
     many = read(rule, rule.condition, Many)
     read(rule, rule.parameters, Anything)
-    name = constant_name(rule, "at_least")
-    constants.append(Constant(rule.id, name, many.at_least, why(rule)))
-    return {"rule": rule.id, "at_least": name}
+    return {
+        "rule": rule.id,
+        "at_least": _constant(rule, "at_least", many.at_least, constants, unit="remaining results"),
+    }
 
 
 def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) -> str:
@@ -162,14 +173,12 @@ def _features(rule: Rule, features: tuple[str, ...], constants: list[Constant]) 
         raise RenderError(
             f"rule {rule.id!r} has no features, expected at least one; keep the rule as a candidate"
         )
-    name = constant_name(rule, "features")
-    constants.append(Constant(rule.id, name, frozenset(features), why(rule)))
-    return name
+    return _constant(rule, "features", frozenset(features), constants)
 
 
-def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
+def _constant(rule: Rule, part: str, value: object, constants: list[Constant], *, unit: str = "") -> str:
     name = constant_name(rule, part)
-    constants.append(Constant(rule.id, name, value, ""))
+    constants.append(Constant(rule.id, name, value, why(rule), unit))
     return name
 
 

@@ -1,14 +1,19 @@
-"""Comparison of two versions of `monitor_with_recovery` by the steps they take with a run."""
+"""Comparison of two versions of `monitor_with_recovery` by the steps they take with a run.
+
+A deadline is a formula of the numbers of rows and features. Two formulas that agree on the probed tables may
+differ on others. The sizes of a stub therefore remember how a version multiplies and exponentiates them, and
+the comparison covers the coefficient and the exponents.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from poet.build.compare import Behaviour, Probe, ProbeSet, around, binder, product, whole_around
 from poet.build.probes import Literals
-from poet_runtime.recovery import prepare as real_prepare
+from poet_runtime.recovery import prepare_run as real_prepare
 from poet_runtime.results import MonitoringOutcome
 
 ERRORS: Final = ("", "timeout", "memory", "value", "io", "crash", "other")
@@ -33,18 +38,78 @@ def probes(_modules: tuple[ModuleType, ModuleType], literals: Literals, most: in
     return ProbeSet(found, is_complete and are_decisive)
 
 
+class Powers(NamedTuple):
+    """The formula of a deadline: ``coefficient * rows**of_rows * features**of_features``."""
+
+    coefficient: float
+    of_rows: float
+    of_features: float
+
+
+class _Product(float):
+    """A product of powers of sizes, with its formula. Any other arithmetic returns a plain number."""
+
+    powers: Powers
+
+    def __mul__(self, other: float) -> "_Product":
+        one, by = self.powers, _powers(other)
+        coefficient = one.coefficient * by.coefficient
+        powers = Powers(coefficient, one.of_rows + by.of_rows, one.of_features + by.of_features)
+        return _product(float(self) * float(other), powers)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float) -> "_Product":
+        return _quotient(self, other)
+
+    def __rtruediv__(self, other: float) -> "_Product":
+        return _quotient(other, self)
+
+    def __pow__(self, exponent: float, _modulus: None = None) -> float:
+        value: float = float(self) ** float(exponent)
+        if isinstance(exponent, _Product):
+            return value
+        coefficient, of_rows, of_features = self.powers
+        return _product(value, Powers(coefficient**exponent, of_rows * exponent, of_features * exponent))
+
+
+def _product(value: float, powers: Powers) -> _Product:
+    made = _Product(value)
+    made.powers = powers
+    return made
+
+
+def _quotient(above: float, below: float) -> _Product:
+    one, by = _powers(above), _powers(below)
+    coefficient = one.coefficient / by.coefficient
+    powers = Powers(coefficient, one.of_rows - by.of_rows, one.of_features - by.of_features)
+    return _product(float(above) / float(below), powers)
+
+
+def _powers(number: float) -> Powers:
+    return number.powers if isinstance(number, _Product) else Powers(float(number), 0.0, 0.0)
+
+
+def _rows(count: float) -> _Product:
+    return _product(count, Powers(1.0, 1.0, 0.0))
+
+
+def _features(count: float) -> _Product:
+    return _product(count, Powers(1.0, 0.0, 1.0))
+
+
 @dataclass(slots=True)
 class _StubRun:
     """A stub of a run with given measures that records the steps taken with it."""
 
-    rows: int
-    features: int
+    rows: float
+    features: float
     missing_share: float
     computation: str
     error: str
     steps: tuple[Any, ...] = ()
 
-    def _then(self, step: str, *arguments: Any, rows: int | None = None) -> "_StubRun":
+    def _then(self, step: str, *arguments: Any, rows: float | None = None) -> "_StubRun":
         return _StubRun(
             self.rows if rows is None else rows,
             self.features,
@@ -54,61 +119,65 @@ class _StubRun:
             (*self.steps, (step, *arguments)),
         )
 
-    def sparse(self, above: float, *, quality_loss: float) -> "_StubRun":
+    def sparse(self, *, missing_above: float, quality_loss: float) -> "_StubRun":
         """Record monitoring of presence instead of values."""
-        return self._then("sparse", above, quality_loss)
+        return self._then("sparse", missing_above, quality_loss)
 
     def sampled(self, rows: int, *, quality_loss: float) -> "_StubRun":
         """Record sampling."""
-        return self._then("sampled", rows, quality_loss, rows=min(self.rows, rows))
+        return self._then("sampled", rows, quality_loss, rows=min(self.rows, _rows(rows)))
 
-    def within(self, *, seconds: float, per_rows: float = 0.0, per_features: float = 0.0) -> "_StubRun":
-        """Record a deadline."""
-        return self._then("within", seconds, per_rows, per_features)
+    def with_deadline(self, seconds: float) -> "_StubRun":
+        """Record a deadline, with its formula if it is a product of powers of sizes."""
+        powers = seconds.powers if isinstance(seconds, _Product) else None
+        return self._then("with_deadline", float(seconds), powers)
 
     def isolated(self) -> "_StubRun":
         """Record a run in another process."""
         return self._then("isolated")
 
-    def full(self, *, spares_time: bool = False) -> MonitoringOutcome:
+    def execute(self, *, reserve_time: bool = False) -> MonitoringOutcome:
         """Return an outcome with the given error, and with all steps as results."""
         return MonitoringOutcome(
-            results=(*self.steps, ("full", spares_time)),
+            results=(*self.steps, ("execute", reserve_time)),
             strategy="failed" if self.error else "full",
             quality_loss=1.0 if self.error else 0.0,
             timed_out=self.error == "timeout",
             warnings=(MADE_TO_FAIL,) if self.error else (),
             error=self.error,
-            rows=self.rows,
-            features=self.features,
+            rows=int(self.rows),
+            features=int(self.features),
         )
 
-    def recovered(
-        self, failed: MonitoringOutcome, strategies: Any, *, quality_losses: Any, rows: int
+    def recover(
+        self, failed: MonitoringOutcome, *strategies: tuple[str, float], sample_rows: int = 0
     ) -> MonitoringOutcome:
-        """Return the failed outcome with the recovery added as the last step."""
-        tried = ("recovered", self.steps, tuple(strategies), tuple(quality_losses), rows)
-        return replace(failed, results=(*failed.results, tried))
+        """Return the failed outcome with the recovery added as the last step.
+
+        The rows of a sample are recorded only if sampling is one of the strategies.
+        """
+        rows = sample_rows if any(name == "sampled" for name, _ in strategies) else None
+        return replace(failed, results=(*failed.results, ("recover", self.steps, strategies, rows)))
 
 
 def evaluate_steps(module: ModuleType, probe: Probe) -> tuple[list[Mapping[str, Any]], MonitoringOutcome]:
     """Return how the run was prepared, and an outcome whose results are the steps taken with it.
 
-    The stub of `prepare` stays in the module.
+    The stub of `prepare_run` stays in the module.
     """
     given: list[Mapping[str, Any]] = []
 
-    def prepare(*arguments: Any, **keywords: Any) -> _StubRun:
+    def prepare_run(*arguments: Any, **keywords: Any) -> _StubRun:
         given.append(_bound(*arguments, **keywords))
-        return _StubRun(**probe)
+        return _StubRun(**{**probe, "rows": _rows(probe["rows"]), "features": _features(probe["features"])})
 
-    vars(module)["prepare"] = prepare
+    vars(module)["prepare_run"] = prepare_run
     outcome: MonitoringOutcome = module.monitor_with_recovery("data", monitor="monitor", context="context")
     return given, outcome
 
 
 def evaluate(module: ModuleType, probe: Probe) -> object:
-    """Return the arguments of `prepare`, the steps and the fields of the outcome."""
+    """Return the arguments of `prepare_run`, the steps and the fields of the outcome."""
     given, outcome = evaluate_steps(module, probe)
     return given, outcome.results, _OUTCOME_FIELDS(outcome)
 
@@ -130,6 +199,6 @@ BEHAVIOUR: Final = Behaviour(
     evaluate=evaluate,
     outcome=_outcome,
     direction=_direction,
-    stricter="steps in more",
-    looser="steps in less",
+    stricter="intervenes more often",
+    looser="intervenes less often",
 )

@@ -39,7 +39,7 @@ def _outcome(policy: Policy, data: Any, monitor: Any, **keywords: Any) -> Monito
     return outcome
 
 
-def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
+def returns_the_results_of_the_monitor_unchanged(policy: Policy) -> Callable[[], None]:
     """Check that results are returned unchanged; a full run sees the original data and has no warnings."""
 
     @given(TABLES, st.integers())
@@ -58,7 +58,7 @@ def hands_over_what_the_monitor_found(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
+def reports_faults_instead_of_raising(policy: Policy) -> Callable[[], None]:
     """Check that a fault of the data or the monitor leads to an outcome with its name and kind."""
 
     @given(TABLES, st.sampled_from(sorted(FAULTS, key=repr)))
@@ -79,7 +79,7 @@ def never_raises_for_a_fault(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def says_where_there_is_no_reference(policy: Policy) -> Callable[[], None]:
+def reports_a_missing_reference(policy: Policy) -> Callable[[], None]:
     """Check that the outcome reports when there is neither a monitor nor a reference."""
 
     @given(TABLES.filter(lambda data: not isinstance(data, dict) or "reference" not in data))
@@ -111,7 +111,7 @@ def detects_drift_without_a_monitor(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
+def does_not_modify_its_data(policy: Policy) -> Callable[[], None]:
     """Check that the data are unchanged, whether the monitor succeeds or fails."""
 
     @given(TABLES, st.booleans())
@@ -124,7 +124,7 @@ def leaves_its_data_alone(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
+def rejects_a_monitor_that_is_not_callable(policy: Policy) -> Callable[[], None]:
     """Check that a monitor that is not callable raises: it is the caller's error."""
 
     @given(st.sampled_from([3, "monitor", [len]]))
@@ -138,7 +138,7 @@ def refuses_what_is_no_monitor(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def answers_the_same_again(policy: Policy) -> Callable[[], None]:
+def is_deterministic(policy: Policy) -> Callable[[], None]:
     """Check that the same data lead to the same outcome, except for the duration."""
 
     @given(TABLES, st.integers(0, 3))
@@ -157,7 +157,7 @@ def answers_the_same_again(policy: Policy) -> Callable[[], None]:
     return test
 
 
-def leaves_nothing_behind(policy: Policy) -> Callable[[], None]:
+def releases_all_resources(policy: Policy) -> Callable[[], None]:
     """Check that no thread, process or open file is left after the call."""
 
     @given(TABLES, st.booleans())
@@ -184,17 +184,26 @@ def _long_table() -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 CONTRACT: Final = Contract(
     properties=(
-        hands_over_what_the_monitor_found,
-        never_raises_for_a_fault,
-        says_where_there_is_no_reference,
+        returns_the_results_of_the_monitor_unchanged,
+        reports_faults_instead_of_raising,
+        reports_a_missing_reference,
         detects_drift_without_a_monitor,
-        leaves_its_data_alone,
-        refuses_what_is_no_monitor,
-        answers_the_same_again,
-        leaves_nothing_behind,
+        does_not_modify_its_data,
+        rejects_a_monitor_that_is_not_callable,
+        is_deterministic,
+        releases_all_resources,
     ),
     boundary_table=boundary_table,
     may_fork=True,
+    former_names={
+        "answers_the_same_again": "is_deterministic",
+        "hands_over_what_the_monitor_found": "returns_the_results_of_the_monitor_unchanged",
+        "never_raises_for_a_fault": "reports_faults_instead_of_raising",
+        "says_where_there_is_no_reference": "reports_a_missing_reference",
+        "leaves_its_data_alone": "does_not_modify_its_data",
+        "refuses_what_is_no_monitor": "rejects_a_monitor_that_is_not_callable",
+        "leaves_nothing_behind": "releases_all_resources",
+    },
     signature="(data, *, monitor=None, context=None)",
     workloads=(WorkloadCase("a long table", _long_table),),
 )

@@ -15,6 +15,8 @@ Strategy = Literal["sampled", "sparse", "by_feature", "retry"]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Rows = Annotated[int, msgspec.Meta(ge=1)]
 _LONGEST_S: Final = 1e7  # about four months
+_LOSS_UNIT: Final = "fraction of a full result"
+_EXCLUDED_UNIT: Final = "have their own deadline"
 _OF_A_PROCESS: Final = ("crash", "memory")  # a killed process can only be observed from another process
 
 
@@ -78,7 +80,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def baseline(_start: str) -> tuple[Rule, ...]:
     """Return the rules of version 1, which are the same for every preset."""
-    return (Rule(id="full", kind="run", reason="run it; on any error report the error"),)
+    return (Rule(id="full", kind="run", reason="a full run; every error is reported"),)
 
 
 def outline(decisions: Decisions) -> dict[str, object]:
@@ -90,16 +92,16 @@ def outline(decisions: Decisions) -> dict[str, object]:
         If a rule is malformed, two deadlines are for one computation, or two fallbacks are for one error.
     """
     only_kinds(decisions, ("run", "sparse", "sample", "deadline", "fallback"))
+    single(decisions, "run")
     constants: list[Constant] = []
     fallbacks = _fallbacks(decisions, constants)
     return {
-        "rule": single(decisions, "run").id,
         "sparse": _sparse(single(decisions, "sparse"), constants) if _of(decisions, "sparse") else None,
         "sample": _sample(single(decisions, "sample"), constants) if _of(decisions, "sample") else None,
-        **_deadlines(decisions, constants),
+        "deadlines": _deadlines(decisions, constants),
         "fallbacks": fallbacks,
         "is_isolated": any(each["error"] in _OF_A_PROCESS for each in fallbacks),
-        "spare": next((each for each in fallbacks if each["error"] == "timeout"), None),
+        "after_timeout": next((each for each in fallbacks if each["error"] == "timeout"), None),
         "constants": unique(constants),
     }
 
@@ -108,62 +110,95 @@ def _of(decisions: Decisions, kind: str) -> list[Rule]:
     return sorted((rule for rule in decisions.active if rule.kind == kind), key=lambda rule: rule.id)
 
 
-def _sparse(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    above = constant_name(rule, "missing_above")
+def _constant(rule: Rule, constants: list[Constant], value: object, *parts: str, unit: str = "") -> str:
+    """Add a constant of the rule and return its name."""
+    name = constant_name(rule, *parts)
+    constants.append(Constant(rule.id, name, value, why(rule), unit))
+    return name
+
+
+def _sparse(rule: Rule, constants: list[Constant]) -> dict[str, str]:
     share = read(rule, rule.condition, Missing).missing_above
-    constants.append(Constant(rule.id, above, share, why(rule)))
     loss = read(rule, rule.parameters, Sparse).quality_loss
-    return {"rule": rule.id, "above": above, "loss": _constant(rule, "quality_loss", loss, constants)}
+    return {
+        "above": _constant(rule, constants, share, "missing_above", unit="share of a feature's values"),
+        "loss": _constant(rule, constants, loss, "quality_loss", unit=_LOSS_UNIT),
+    }
 
 
-def _sample(rule: Rule, constants: list[Constant]) -> dict[str, object]:
-    above = constant_name(rule, "rows_above")
+def _sample(rule: Rule, constants: list[Constant]) -> dict[str, str]:
     rows_above, sample = read(rule, rule.condition, Large).rows_above, read(rule, rule.parameters, Sample)
     if sample.rows > rows_above:
         raise RenderError(
             f"rule {rule.id!r}: a sample of {sample.rows} rows from tables above {rows_above}; "
             "expected a sample of at most as many rows"
         )
-    constants.append(Constant(rule.id, above, rows_above, why(rule)))
     return {
-        "rule": rule.id,
-        "above": above,
-        "rows": _constant(rule, "rows", sample.rows, constants),
-        "loss": _constant(rule, "quality_loss", sample.quality_loss, constants),
+        "above": _constant(rule, constants, rows_above, "rows_above"),
+        "rows": _constant(rule, constants, sample.rows, "rows"),
+        "loss": _constant(rule, constants, sample.quality_loss, "quality_loss", unit=_LOSS_UNIT),
     }
 
 
-def _deadlines(decisions: Decisions, constants: list[Constant]) -> dict[str, object]:
-    """Return the deadlines of single computations separately from the one for all others."""
+def _deadlines(decisions: Decisions, constants: list[Constant]) -> tuple[dict[str, object], ...]:
+    """Return the deadlines of single computations, then the one for all others."""
     found = [(rule, read(rule, rule.condition, Reach)) for rule in _of(decisions, "deadline")]
     computations = [reach.computation for _, reach in found]
     if len(set(computations)) != len(computations):
         raise RenderError(
             f"monitor_with_recovery: deadlines for the computations {computations}; expected one each"
         )
-    printed = {rule.id: _deadline(rule, reach, constants) for rule, reach in found}
-    named = tuple(printed[rule.id] for rule, reach in found if reach.computation is not None)
-    general = next((printed[rule.id] for rule, reach in found if reach.computation is None), None)
-    return {"named_deadlines": named, "deadline": general}
+    named = frozenset(each for each in computations if each is not None)
+    found.sort(key=lambda each: each[1].computation is None)
+    return tuple(_deadline(rule, reach, named, constants) for rule, reach in found)
 
 
-def _deadline(rule: Rule, reach: Reach, constants: list[Constant]) -> dict[str, object]:
+def _deadline(
+    rule: Rule, reach: Reach, named: frozenset[str], constants: list[Constant]
+) -> dict[str, object]:
+    """Return a deadline; the general one excludes the `named` computations, whatever their tables' size."""
     deadline = read(rule, rule.parameters, Seconds)
     _check(rule, reach, deadline)
-    printed: dict[str, object] = {"rule": rule.id, "seconds": constant_name(rule, "seconds")}
-    constants.append(Constant(rule.id, constant_name(rule, "seconds"), deadline.seconds, why(rule)))
-    if reach.computation is not None:
-        printed["computation"] = _constant(rule, "computation", reach.computation, constants)
-    for name, value in (
-        ("per_rows", deadline.per_rows),
-        ("per_features", deadline.per_features),
-        ("rows_from", reach.rows_from),
-        ("rows_to", reach.rows_to),
-        ("features_from", reach.features_from),
-        ("features_to", reach.features_to),
+    excluded = named if reach.computation is None else frozenset()
+    return {
+        "computation": reach.computation,
+        "is_for_one": reach.computation is not None,
+        "excluded": next(iter(excluded)) if len(excluded) == 1 else None,
+        "all_excluded": _constant(rule, constants, excluded, "excluded_computations", unit=_EXCLUDED_UNIT)
+        if len(excluded) > 1
+        else None,
+        **{
+            name: _constant(rule, constants, value, name)
+            for name, value in (
+                ("min_rows", reach.rows_from),
+                ("max_rows", reach.rows_to),
+                ("min_features", reach.features_from),
+                ("max_features", reach.features_to),
+            )
+        },
+        **_formula(rule, deadline, constants),
+    }
+
+
+def _formula(rule: Rule, deadline: Seconds, constants: list[Constant]) -> dict[str, object]:
+    """Return the coefficient, and the powers of rows and features that it is multiplied with."""
+    powers: list[dict[str, object]] = []
+    units: list[str] = []
+    for of, unit, exponent in (
+        ("rows", "row", deadline.per_rows),
+        ("features", "feature", deadline.per_features),
     ):
-        printed[name] = _constant(rule, name, value, constants)
-    return printed
+        if exponent == 1.0:
+            powers.append({"of": of, "exponent": None})
+            units.append(unit)
+        elif exponent:
+            powers.append({"of": of, "exponent": _constant(rule, constants, exponent, of, "exponent")})
+            units.append(f"{unit}^{exponent:.15g}")
+    part, unit = ("coefficient", f"seconds per {' and '.join(units)}") if powers else ("seconds", "")
+    return {
+        "coefficient": _constant(rule, constants, deadline.seconds, part, unit=unit),
+        "powers": tuple(powers),
+    }
 
 
 def _check(rule: Rule, reach: Reach, deadline: Seconds) -> None:
@@ -204,22 +239,19 @@ def _fallback(rule: Rule, constants: list[Constant]) -> dict[str, object]:
             f"rule {rule.id!r}: strategies {', '.join(names) or 'none'} with {len(tried.quality_losses)} "
             "losses; expected at least one strategy, each once, and a loss for each"
         )
-    constants.append(Constant(rule.id, constant_name(rule, "strategies"), names, why(rule)))
     above = failed.rows_above
     return {
-        "rule": rule.id,
         "error": failed.error,
-        "strategies": constant_name(rule, "strategies"),
-        "losses": _constant(rule, "quality_losses", tried.quality_losses, constants),
-        "rows": _constant(rule, "rows", tried.rows, constants),
-        "rows_above": None if above is None else _constant(rule, "rows_above", above, constants),
+        "rows_above": None if above is None else _constant(rule, constants, above, "rows_above"),
+        "strategies": tuple(
+            {
+                "name": name,
+                "loss": _constant(rule, constants, loss, name, "quality_loss", unit=_LOSS_UNIT),
+            }
+            for name, loss in zip(names, tried.quality_losses, strict=True)
+        ),
+        "sample_rows": _constant(rule, constants, tried.rows, "sample_rows") if "sampled" in names else None,
     }
-
-
-def _constant(rule: Rule, part: str, value: object, constants: list[Constant]) -> str:
-    name = constant_name(rule, part)
-    constants.append(Constant(rule.id, name, value, ""))
-    return name
 
 
 SPEC: Final = PolicySpec(

@@ -115,7 +115,14 @@ def _area_inside(sample: Gridded, wanted: IntArray, values: FloatArray) -> float
 
 
 def ks(rows: Rows) -> FloatArray:
-    """Compute the largest distance between the two distribution functions, 0 … 1 (Smirnov 1939)."""
+    """Compute the largest distance between the two distribution functions, 0 … 1 (Smirnov 1939).
+
+    >>> import numpy as np
+    >>> from poet_runtime.drift.statistics import ks
+    >>> from poet_runtime.drift.statistics.baseline import Baseline, Rows
+    >>> ks(Rows(np.array([[3.0, 4.0]]), Baseline(np.array([1.0, 2.0, 3.0, 4.0])))).tolist()
+    [0.5]
+    """
     if rows.length >= LONG:
         return np.array([ks_on_grid(row) for row in rows.gridded])
     return _ks_of_ranks(rows)
@@ -130,7 +137,14 @@ def _ks_of_ranks(rows: Rows) -> FloatArray:
 
 
 def wasserstein(rows: Rows) -> FloatArray:
-    """Compute the area between the two distribution functions, in standard deviations of the reference."""
+    """Compute the area between the two distribution functions, in standard deviations of the reference.
+
+    >>> import numpy as np
+    >>> from poet_runtime.drift.statistics import wasserstein
+    >>> from poet_runtime.drift.statistics.baseline import Baseline, Rows
+    >>> wasserstein(Rows(np.array([[2.0, 4.0]]), Baseline(np.array([1.0, 3.0])))).tolist()
+    [1.0]
+    """
     if rows.length >= LONG:
         return in_units(np.array([area_on_grid(row) for row in rows.gridded]), rows.baseline.sd)
     return in_units(_area_of_ranks(rows), rows.baseline.sd)

@@ -32,7 +32,14 @@ def hellinger(counts: Counts) -> FloatArray:
 
 
 def total_variation(counts: Counts) -> FloatArray:
-    """Compute the total variation distance: the share of rows that would have to change category, 0 … 1."""
+    """Compute the total variation distance: the share of rows that would have to change category, 0 … 1.
+
+    >>> import numpy as np
+    >>> from poet_runtime.drift.statistics import total_variation
+    >>> from poet_runtime.drift.statistics.baseline import Counts
+    >>> total_variation(Counts(current=np.array([[1.0, 3.0]]), reference=np.array([5.0, 5.0]))).tolist()
+    [0.25]
+    """
     current, reference = _shares(counts)
     return row_sums(np.abs(current - reference)) / 2
 

@@ -10,7 +10,14 @@ VANISHED: Final = 1e-6  # lower bound on the ratio of standard deviations
 
 
 def mean_shift(rows: Rows) -> FloatArray:
-    """Compute the distance of the means, in standard deviations of the reference."""
+    """Compute the distance of the means, in standard deviations of the reference.
+
+    >>> import numpy as np
+    >>> from poet_runtime.drift.statistics import mean_shift
+    >>> from poet_runtime.drift.statistics.baseline import Baseline, Rows
+    >>> mean_shift(Rows(np.array([[2.0, 6.0]]), Baseline(np.array([1.0, 3.0])))).tolist()
+    [2.0]
+    """
     return in_units(np.abs(rows.mean - rows.baseline.mean), rows.baseline.sd)
 
 

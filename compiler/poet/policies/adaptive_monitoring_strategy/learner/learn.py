@@ -73,11 +73,11 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     (every,) = baseline(champion.start)
     rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
-    notes = [f"{len(everything.cost_records)} accounts and {len(everything.executions)} verdicts were read"]
+    notes = [f"{len(everything.cost_records)} cost records and {len(everything.executions)} labels were read"]
     notes += adversarial_notes(adversarial)
     n_excluded = sum(n for _, n in read)
     if n_excluded:
-        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
+        notes.append(f"{n_excluded} rows beyond the burst limit of their source are ignored")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 

@@ -34,7 +34,7 @@ class StrategyRuleUpdate(RuleUpdate):
             "thorough",
             TIERS,
             dict(_THOROUGH),
-            lambda back: f"monitoring returned {back:.3g} dollars for each dollar",
+            lambda back: f"monitoring returned {back:.3g} dollars per dollar spent",
         )
 
     def _lesser(self) -> list[Rule]:
@@ -48,7 +48,7 @@ class StrategyRuleUpdate(RuleUpdate):
             "lesser",
             tuple(tier for tier in LESSER if tier not in thorough),
             self._reduced(),
-            lambda back: f"monitoring returned only {back:.2g} dollars for each dollar",
+            lambda back: f"monitoring returned only {back:.2g} dollars per dollar spent",
         )
 
     def _tiers(
@@ -85,8 +85,8 @@ class StrategyRuleUpdate(RuleUpdate):
             condition={"impacts": list(impacts)},
             parameters=parameters,
             status="adopted",
-            was=", ".join(former) if former else "as every model",
-            reason=f"{describe(return_on(records))}, {len(records)} accounts",
+            was=", ".join(former) if former else "the strategy of every model",
+            reason=f"{describe(return_on(records))}, n = {len(records)}",
             evidence=evidence_of(
                 weakest,
                 before=_paying(records, self.configuration.risk),
@@ -116,9 +116,9 @@ class StrategyRuleUpdate(RuleUpdate):
             condition={"drift_rate_below": band},
             parameters=self._reduced(),
             status="adopted",
-            was=f"below {former:g}" if former else "as every model",
-            reason=f"monitoring returned only {return_on(records):.2g} dollars for each dollar, "
-            f"{len(records)} accounts",
+            was=f"drift rate below {former:g}" if former else "the strategy of every model",
+            reason=f"monitoring returned only {return_on(records):.2g} dollars per dollar spent, "
+            f"n = {len(records)}",
             evidence=evidence_of(
                 test,
                 before=_paying(records, self.configuration.risk),
@@ -159,12 +159,16 @@ class StrategyRuleUpdate(RuleUpdate):
             condition={"within_days": days},
             parameters=dict(_THOROUGH),
             status="adopted",
-            was=f"for {former:g} days" if former else "as at other times",
-            reason=f"{real} of {len(soon)} drifts this soon after an incident were real, "
-            f"{usual} of {len(later)} at other times",
+            was=f"for {_days(former)} after an incident" if former else "no special case",
+            reason=f"{real} of {len(soon)} drifts within {_days(days)} of an incident were real, "
+            f"{usual} of {len(later)} otherwise",
             evidence=evidence_of(test),
         )
         return self.decide(rule, test)
+
+
+def _days(days: float) -> str:
+    return f"{days:g} day" if days == 1.0 else f"{days:g} days"
 
 
 def _paying(records: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
@@ -173,4 +177,4 @@ def _paying(records: Sequence[CostRecord], risk: float) -> tuple[Interval, ...]:
     if not n:
         return ()
     low, high = rate_interval(paid, n, risk=risk)
-    return (Interval(what="accounts that paid", estimate=paid / n, low=low, high=high, n=n),)
+    return (Interval(what="cost records with a net gain", estimate=paid / n, low=low, high=high, n=n),)

@@ -73,7 +73,7 @@ def band_rules(update: WindowRuleUpdate, bands: Sequence[Band], costs: Mapping[i
     for band in bands:
         identity = _IDS[band.index]
         if band.reason == "vetoed":
-            rules.append(Rule(id=identity, kind="band", status="vetoed", reason="a person removed it"))
+            rules.append(Rule(id=identity, kind="band", status="vetoed", reason="vetoed by a person"))
         elif band.wanted != band.window and band.test and band.test.e_value > 1.0:
             held = _learned(update, band, band.wanted, costs[band.index])
             identity = f"{identity}-next" if identity in active else identity
@@ -127,9 +127,9 @@ def _band_rule(update: WindowRuleUpdate, run: Sequence[Band], costs: Mapping[int
     if first.index == 0 and first.reason != "contradicted":
         return msgspec.structs.replace(update.start["window"], parameters={"window": first.window})
     reason = (
-        "what was learned no longer pays"
+        "recent feedback contradicts the learned window"
         if first.reason == "contradicted"
-        else f"nothing is shown above {EDGES[first.index - 1]:g} points an hour, the untuned window holds"
+        else f"no evidence above {EDGES[first.index - 1]:g} points per hour; the untuned window applies"
     )
     return Rule(
         id=_IDS[first.index],
@@ -154,8 +154,8 @@ def _learned(update: WindowRuleUpdate, band: Band, window: int, costs: BandCosts
         parameters={"window": window},
         status="adopted",
         was=str(band.former),
-        reason=f"{costs.hours_at(new):.2g} h late and {costs.alarms_at(new):.2g} false alarms a day, "
-        f"with {old} {costs.hours_at(old):.2g} h and {costs.alarms_at(old):.2g}, n = {n}",
+        reason=f"{costs.hours_at(new):.2g} h of delay and {costs.alarms_at(new):.2g} false alarms per day; "
+        f"with a window of {old}: {costs.hours_at(old):.2g} h and {costs.alarms_at(old):.2g}; n = {n}",
         evidence=evidence_of(
             band.test,
             before=_intervals(update, band.index, old),
@@ -228,7 +228,7 @@ def _unchanged(update: WindowRuleUpdate, untuned: Rule) -> list[Rule]:
     if old and former < cap:
         test = update.tests.get(f"cap/{round_down(former * 10 // _TENTHS_KEPT)}")
         if test and test.is_contradicted:
-            reason = f"runs of {former} points and more no longer time out more often than smaller ones"
+            reason = f"runs of at least {former} points no longer time out more often than smaller runs"
             return [update.carry_over(msgspec.structs.replace(untuned, was=f"cap {former}", reason=reason))]
         return [update.carry_over(msgspec.structs.replace(untuned, parameters=old.parameters))]
     rules = [update.carry_over(untuned)]
@@ -259,7 +259,7 @@ def _lowered(update: WindowRuleUpdate, untuned: Rule, size: int) -> Rule:
         parameters={"minimum": minimum, "cap": cap},
         status="adopted",
         was=f"cap {old.parameters['cap']}",
-        reason=f"{len(hits)} of {len(step)} runs of {smallest} points and up hit a limit of time or memory",
+        reason=f"{len(hits)} of {len(step)} runs of at least {smallest} points hit a time or memory limit",
         evidence=evidence_of(test),
     )
 
@@ -293,7 +293,7 @@ def stable_rules(
     if pinned:
         return [pinned]
     if update.is_vetoed("stable"):
-        return [Rule(id="stable", kind="stability", status="vetoed", reason="a person removed it")]
+        return [Rule(id="stable", kind="stability", status="vetoed", reason="vetoed by a person")]
     features = stable_features(update)
     if features:
         return [
@@ -361,10 +361,11 @@ def _stable_rule(update: WindowRuleUpdate, features: tuple[str, ...], multiplier
         kind="stability",
         parameters={"features": list(features), "multiplier": multiplier},
         status="adopted",
-        was=f"{len(_features(old))} features x {old.parameters['multiplier']}"
+        was=f"multiplier {old.parameters['multiplier']} for {len(_features(old))} features"
         if old
-        else "the band's window",
-        reason=f"{_level(own)} false alarms a day, others {_level(others)} at the same windows, n = {n}",
+        else "the window of the velocity band",
+        reason=f"{_level(own)} false alarms per day, {_level(others)} for other features "
+        f"at the same windows, n = {n}",
         evidence=evidence_of(
             update.tests.get("features"),
             before=update.interval("false alarms per day", own),
@@ -431,7 +432,7 @@ def cost_curves(
     cap = cast("int", bounds_rules(update)[0].parameters["cap"])
     ends = [0.0, *EDGES, math.inf]
     return {
-        f"{ends[band]:g} … {ends[band + 1]:g} points an hour": costs
+        f"{ends[band]:g} … {ends[band + 1]:g} points per hour": costs
         for band, costs in sorted(_costs(update, cap).items())
     }
 

@@ -328,9 +328,7 @@ def gather(
     adversarial = adversarial_sources(tests)
     notes += adversarial_notes(adversarial)
     if n_excluded:
-        notes.append(
-            f"{n_excluded} rows are set aside: without a window or outcome, or beyond the burst limit"
-        )
+        notes.append(f"{n_excluded} rows are ignored: no window, no outcome, or beyond the burst limit")
     return WindowRuleUpdate(
         champion=champion,
         configuration=configuration,

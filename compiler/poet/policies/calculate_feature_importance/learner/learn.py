@@ -63,5 +63,5 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     notes = [f"{len(drifts)} drift impacts, {len(falls)} degradations and {len(pairs)} reports were read"]
     notes += adversarial_notes(adversarial)
     if n_excluded:
-        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
+        notes.append(f"{n_excluded} rows beyond the burst limit of their source are ignored")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

@@ -71,7 +71,9 @@ class ImportanceRuleUpdate(RuleUpdate):
                 for each in sorted(features)
             ]
             setting: dict[str, object] = {"key": key, "value": value}
-            rules += self._grouped(members, (key, value), "context", setting, "the same features elsewhere")
+            rules += self._grouped(
+                members, (key, value), "context", setting, "the same features in other contexts"
+            )
         return rules
 
     def _pairs(self) -> list[Rule]:
@@ -93,7 +95,7 @@ class ImportanceRuleUpdate(RuleUpdate):
                 condition={"feature": feature, "other": other},
                 parameters={"multiplier": multiplier},
                 status="adopted",
-                was=f"x {factor:g}" if factor else "x 1",
+                was=f"multiplier {factor:g}" if factor else "multiplier 1",
                 reason=f"{feature} and {other} together matter more than {feature} alone, n = {n}",
                 evidence=evidence_of(test),
             )
@@ -167,7 +169,7 @@ class ImportanceRuleUpdate(RuleUpdate):
         if pinned:
             return [pinned]
         if self.is_vetoed(identity):
-            return [Rule(id=identity, kind="feature", status="vetoed", reason="a person removed it")]
+            return [Rule(id=identity, kind="feature", status="vetoed", reason="vetoed by a person")]
         chosen = [each for each in members if each.is_in]
         rules = [self.carry_over(make(chosen))] if chosen else []
         waiting = [each for each in members if not each.is_in and each.test and each.test.e_value > 1.0]
@@ -195,7 +197,9 @@ class ImportanceRuleUpdate(RuleUpdate):
             default=None,
         )
         own = self.effects.slopes("performance lost per unit of drift", _is_one_of(features, condition))
-        others = self.effects.slopes(f"the same of {against}", _is_against(features, condition))
+        others = self.effects.slopes(
+            f"performance lost per unit of drift of {against}", _is_against(features, condition)
+        )
         n = sum(sum(each.test.sources.values()) for each in members if each.test)
         summary = self._summary(features, condition, against)
         former = sorted(cast("list[str]", old.condition["features"])) if old else []
@@ -205,7 +209,7 @@ class ImportanceRuleUpdate(RuleUpdate):
             condition={**condition, "features": features},
             parameters={"multiplier": multiplier},
             status="adopted",
-            was=f"{', '.join(former)}" if former and former != features else "x 1",
+            was=f"for {', '.join(former)}" if former and former != features else "multiplier 1",
             reason=f"{summary}, n = {n}",
             evidence=evidence_of(weakest, before=others, after=own),
         )
@@ -215,8 +219,8 @@ class ImportanceRuleUpdate(RuleUpdate):
         own = self.effects.median(_is_one_of(features, condition))
         others = self.effects.median(_is_against(features, condition))
         if own is None or others is None:
-            return "told by which metrics fell with it"  # language: keep
-        return f"{own:.3g} lost per unit of drift, {against} {others:.3g}"
+            return "inferred from the metrics that fell at the same time"
+        return f"{own:.3g} of performance lost per unit of drift, {others:.3g} for {against}"
 
 
 def _is_one_of(features: Sequence[str], condition: dict[str, object]) -> Callable[[Impact], bool]:

@@ -143,8 +143,8 @@ def _replay(replay: ScopeReplay, executions: Executions, covers: NDArray[np.bool
     )
     non_alerts = recorded - labeled - unlabeled_alerts
     left_out = {
-        "alerts nobody judged": unlabeled_alerts,  # language: keep
-        "silences, counted at their worst case": non_alerts,  # language: keep
+        "alerts without a label": unlabeled_alerts,
+        "non-alerts without a label, counted at the worst case": non_alerts,
     }
     return Replay(
         replayed=labeled,

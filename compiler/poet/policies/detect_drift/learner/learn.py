@@ -75,9 +75,9 @@ def _rule(table: Table, scope: Scope, state: ScopeState, candidate: Candidate) -
         status="adopted",
         was="; ".join(dict.fromkeys(describe(was) for was in before)),
         reason=(
-            f"{_percent(alarms.estimate)} of its alerts were false "
+            f"{_percent(alarms.estimate)} of its alerts were false alarms "
             f"({_percent(alarms.low)}-{_percent(alarms.high)}), n = {alarms.n:g}; "
-            f"this finds {_percent(recall.estimate)} of the known drifts"
+            f"the new rule finds {_percent(recall.estimate)} of the known drifts"
         ),
         since_version=table.champion.version + 1,
         since_position=int(table.steps.positions[-1]),
@@ -102,7 +102,7 @@ def _evidence(table: Table, scope: Scope, state: ScopeState) -> Evidence:
 
 def _retired(rule: Rule, adopted: Sequence[str], table: Table) -> Rule:
     now = ", ".join(rule_id_of(table.scope(name)) for name in adopted)
-    reason = f"verdicts since version {rule.since_version} favour what decides now ({now})"
+    reason = f"labels since version {rule.since_version} favor the rules that decide now ({now})"
     return msgspec.structs.replace(rule, status="retired", reason=reason)
 
 
@@ -276,7 +276,10 @@ def _notes(table: Table) -> tuple[str, ...]:
     recorded = len(table.executions.ids)
     labeled = len({int(row) for row in table.steps.execution[table.steps.roles != Role.UNLABELED]})
     n_unrecorded = len(table.label_table) - int((table.steps.label_rows >= 0).sum())
-    notes = [f"{labeled} of {recorded} recorded executions have a verdict"]
+    notes = [f"{labeled} of {recorded} recorded executions have a label"]
     if n_unrecorded:
-        notes.append(f"{n_unrecorded} verdicts speak of executions that were never recorded; they wait")
+        notes.append(
+            f"{n_unrecorded} labels refer to executions that are not recorded; "
+            "they count once these are recorded"
+        )
     return (*notes, *table.label_table.notes)

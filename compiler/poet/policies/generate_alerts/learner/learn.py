@@ -78,13 +78,12 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
     )
     (every,) = baseline(champion.start)
     rules = [update.pinned(every.id) or update.carry_over(every), *update.rules()]
-    notes = [
-        f"{len(useful)} batches, {len(answered)} responses and {len(everything.uses)} verdicts on alerts"
-    ]
+    counts = len(useful), len(answered), len(everything.uses)
+    notes = ["{} batches, {} responses and {} labels of alerts were read".format(*counts)]
     notes += adversarial_notes(adversarial)
     n_excluded = sum(n for _, n in read)
     if n_excluded:
-        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
+        notes.append(f"{n_excluded} rows beyond the burst limit of their source are ignored")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)
 
 

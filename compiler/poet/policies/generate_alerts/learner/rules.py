@@ -153,8 +153,8 @@ class AlertRuleUpdate(RuleUpdate):
             },
             parameters={"holdout": _HOLDOUT},
             status="adopted",
-            was="alerted",
-            reason=f"{useless} of {n} alerts useless{mostly}; {even:.0%} would be even",
+            was="not suppressed",
+            reason=f"{useless} of {n} alerts were useless{mostly}; the break-even is {even:.0%}",
             evidence=evidence_of(test, before=(rate,), replay=self._saved(uses)),
         )
 
@@ -193,8 +193,9 @@ class AlertRuleUpdate(RuleUpdate):
             condition={"severity_below": _FLOOR},
             parameters={"seconds": span, "factor": self._factor(old)},
             status="adopted",
-            was=f"{former:g} s" if former else "no pause",
-            reason=f"{too_much} of {len(seen)} answers to alerts this soon after a similar one: too many",
+            was=f"{former:g} s" if former else "no cool-down",
+            reason=f"{too_much} of {len(seen)} responses to an alert within {span:g} s of a similar one "
+            "said that there were too many",
             evidence=evidence_of(test),
         )
         return self.decide(rule, test)
@@ -218,12 +219,13 @@ class AlertRuleUpdate(RuleUpdate):
                 condition={"features": list(features)},
                 parameters={"at_least": self._at_least(old)},
                 status="adopted",
-                was=", ".join(cast("list[str]", old.condition["features"])) if old else "an alert each",
-                reason=f"{sum(row.is_one for row in seen)} of {len(seen)} times two of them had one cause",
+                was=", ".join(cast("list[str]", old.condition["features"])) if old else "individual alerts",
+                reason=f"{sum(row.is_one for row in seen)} of {len(seen)} joint alerts "
+                "on two of these features had the same cause",
                 evidence=evidence_of(test),
             )
             pinned = self.pinned(identity)
-            vetoed = Rule(id=identity, kind="group", status="vetoed", reason="a person removed it")
+            vetoed = Rule(id=identity, kind="group", status="vetoed", reason="vetoed by a person")
             rules.append(pinned or (vetoed if self.is_vetoed(identity) else self.carry_over(rule)))
         return [*rules, *nearest(self._candidate_pairs())]
 
@@ -257,8 +259,8 @@ class AlertRuleUpdate(RuleUpdate):
                 condition={"features": list(pair)},
                 parameters={"at_least": 2},
                 status="candidate",
-                was="an alert each",
-                reason="they seem to fire for one cause",
+                was="individual alerts",
+                reason="alerts on these features may have the same cause",
                 evidence=evidence_of(test),
             )
             for pair, test in self._pair_tests()
@@ -302,8 +304,9 @@ class AlertRuleUpdate(RuleUpdate):
             kind="batch",
             condition={"at_least": size},
             status="adopted",
-            was=f"from {former}" if former else "an alert each",
-            reason=f"{sum(row.is_one for row in seen)} of {len(seen)} batches this large had one cause",
+            was=f"from {former} alerts on" if former else "individual alerts",
+            reason=f"{sum(row.is_one for row in seen)} of {len(seen)} batches "
+            f"of at least {size} alerts had the same cause",
             evidence=evidence_of(test),
         )
         return self.decide(rule, test)

@@ -66,9 +66,9 @@ def learn(summaries: "Summaries", champion: Decisions, configuration: LearnConfi
         {each["recovery_strategy"] for each in tables[2] if not strategy_of(each["recovery_strategy"])}
     )
     if unknown:
-        notes.append(f"strategies that no monitor here knows are left out: {', '.join(unknown)[:200]}")
+        notes.append(f"unknown recovery strategies are ignored: {', '.join(unknown)[:200]}")
     notes += adversarial_notes(adversarial)
     n_excluded = sum(n for _, n in read)
     if n_excluded:
-        notes.append(f"{n_excluded} beyond the burst limit of their source are set aside")
+        notes.append(f"{n_excluded} rows beyond the burst limit of their source are ignored")
     return update.decisions(rules, log_prefix=summaries.log_prefix, notes=notes)

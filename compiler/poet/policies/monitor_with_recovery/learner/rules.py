@@ -219,9 +219,9 @@ class RecoveryRuleUpdate(RuleUpdate):
             condition={"missing_above": cut},
             parameters={"quality_loss": _SPARSE_LOSS if loss is None else loss},
             status="adopted",
-            was=f"above {former:g}" if former else "run in full",
-            reason=f"{sum(row.has_crashed for row in seen)} of {len(seen)} features that lacked this much "
-            "crashed the monitor",
+            was=f"missing share above {former:g}" if former else "a full run",
+            reason=f"{sum(row.has_crashed for row in seen)} of {len(seen)} features "
+            f"with a missing share above {cut:g} crashed the monitor",
             evidence=evidence_of(tests.get(cut)),
         )
         return self.decide(rule, tests.get(cut))
@@ -264,9 +264,11 @@ class RecoveryRuleUpdate(RuleUpdate):
             condition={"rows_above": above},
             parameters={"rows": rows, "quality_loss": loss},
             status="adopted",
-            was=f"above {old.condition['rows_above']} to {old.parameters['rows']}" if old else "run in full",
-            reason=f"{len(failed)} of {len(step)} runs of this size failed of time or memory; "
-            f"a sample loses {loss:g}",
+            was=f"{old.parameters['rows']} rows of tables above {old.condition['rows_above']}"
+            if old
+            else "a full run",
+            reason=f"{len(failed)} of {len(step)} runs of this size ran out of time or memory; "
+            f"the quality loss of a sample is {loss:g}",
             evidence=evidence_of(test),
         )
 
@@ -332,9 +334,9 @@ class RecoveryRuleUpdate(RuleUpdate):
             condition=condition,
             parameters=parameters,
             status="adopted",
-            was="another deadline" if old else "no deadline",
-            reason=f"{sum(run.has_failed for run in over)} of {len(over)} runs that took longer did not end "
-            f"well; twice what 95 % of {len(runs)} runs take",
+            was="a different deadline" if old else "no deadline",
+            reason=f"{sum(run.has_failed for run in over)} of {len(over)} runs that took longer failed; "
+            f"the deadline is twice the 95 % quantile of {len(runs)} runs",
             evidence=evidence_of(test),
         )
         return self.decide(rule, test)
@@ -369,7 +371,7 @@ class RecoveryRuleUpdate(RuleUpdate):
         if pinned:
             return [pinned]
         if self.is_vetoed(identity):
-            return [Rule(id=identity, kind="fallback", status="vetoed", reason="a person removed it")]
+            return [Rule(id=identity, kind="fallback", status="vetoed", reason="vetoed by a person")]
         rules = (
             [self.carry_over(self._fallback_rule(identity, error, ordered, recoveries, bounds, tests))]
             if ordered
@@ -401,14 +403,16 @@ class RecoveryRuleUpdate(RuleUpdate):
         ]
         known = [test for name in strategies if (test := tests[name])]
         weakest = min(known, key=lambda test: test.e_value / test.e_value_threshold, default=None)
-        values = ", ".join(f"{name} {bounds[name].estimate:.2f} of a full result" for name in strategies)
+        values = ", ".join(
+            f"{name}: {bounds[name].estimate:.2f} of the value of a full result" for name in strategies
+        )
         return Rule(
             id=identity,
             kind="fallback",
             condition={"error": error, "rows_above": None},
             parameters={"strategies": list(strategies), "rows": rows, "quality_losses": losses},
             status="adopted",
-            was=", ".join(cast("list[str]", old.parameters["strategies"])) if old else "report the error",
+            was=", ".join(cast("list[str]", old.parameters["strategies"])) if old else "an error report",
             reason=f"{values}, n = {sum(len(recoveries[name]) for name in strategies)}",
             evidence=evidence_of(weakest, after=tuple(bounds[name] for name in strategies)),
         )
