@@ -24,6 +24,8 @@ def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], Fl
 
 
 def _novelty(rows: Rows) -> FloatArray:
+    if rows.length < 2:
+        return np.full(len(rows.given), np.nan)
     near = rows.baseline.derived(Neighborhood.of, window_length(rows.length, rows.baseline.n))
     return np.array([near.novelty(row, rows.length) for row in rows.given])
 
