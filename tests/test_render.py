@@ -106,7 +106,7 @@ def test_a_value_without_a_literal_is_refused(value: object) -> None:
         literal(value)
 
 
-def test_literals_are_written_as_the_formatter_writes_them() -> None:
+def test_literals_have_the_form_of_the_formatter() -> None:
     """Generated modules need no formatter."""
     values = [1e16, 1e-7, -0.5, 5e-324, 2**63, (), ("a",), ("a", 1.0), frozenset[str](), *FAVOURITES]
     values += ["'\"'", '"\'"', '"', "'", "\\\"'", ("x" * 60, "y" * 60), frozenset({"x" * 60, "y" * 60})]
@@ -132,7 +132,7 @@ def test_a_date_evaluates_to_itself(date: datetime) -> None:
         (datetime(1970, 1, 1, tzinfo=timezone(timedelta(0))), "datetime(1970, 1, 1, tzinfo=UTC)"),
     ],
 )
-def test_a_date_has_no_zeros_at_its_end(date: datetime, written: str) -> None:
+def test_a_date_has_no_trailing_zeros(date: datetime, written: str) -> None:
     """Year, month and day are always written."""
     assert literal(date) == written
 

@@ -248,9 +248,9 @@ def test_the_context_may_contain_the_detector() -> None:
     """The detector gets the scalars of the context, but neither itself nor the tables."""
     seen: list[Any] = []
 
-    def detect(_current: Any, _reference: Any, **told: Any) -> DriftResult:
-        seen.append(told["context"])
-        return DriftResult(drifted=True, score=1.0, threshold=0.0, test="mine", feature=told["feature"])
+    def detect(_current: Any, _reference: Any, **details: Any) -> DriftResult:
+        seen.append(details["context"])
+        return DriftResult(drifted=True, score=1.0, threshold=0.0, test="mine", feature=details["feature"])
 
     pair = drifting()
     context = {"detect_drift": detect, "reference": pair["reference"], "period": 24.0, "computation": "mine"}
@@ -272,7 +272,7 @@ def test_without_a_reference_the_outcome_has_the_next_step(data: Any) -> None:
 def test_detection_by_feature_omits_features_that_fail() -> None:
     """The results have the same form as those of a full run."""
 
-    def detect(_current: Any, _reference: Any, *, feature: str, **_told: Any) -> DriftResult:
+    def detect(_current: Any, _reference: Any, *, feature: str, **_details: Any) -> DriftResult:
         if feature == "same":
             raise MemoryError
         return DriftResult(drifted=False, score=0.0, threshold=1.0, test="mine", feature=feature)
