@@ -306,7 +306,7 @@ GOOD_TOP = [
 
 @pytest.mark.parametrize("top", GOOD_TOP)
 def test_an_annotated_constant_is_in_the_dialect(top: str) -> None:
-    """Type checkers read `Final`."""
+    """Constants may be annotated with `Final`, which type checkers read."""
     assert refusals(module("return A", top=top), "judge") == ()
 
 
@@ -363,7 +363,7 @@ def test_every_other_date_is_refused(date: str) -> None:
     ],
 )
 def test_a_policy_does_not_read_the_clock(body: str) -> None:
-    """In a function `datetime` is a type or a date as well."""
+    """Inside a function, `datetime` may only be used as a type or to write a constant date."""
     found = refusals(module(body, top=DATE), "judge")
     assert "uses datetime for more than a date" in {each.what for each in found}
 
@@ -392,7 +392,7 @@ def test_a_function_may_use_dates_and_their_type() -> None:
     ],
 )
 def test_dates_are_imported_under_their_own_names(line: str, what: str) -> None:
-    """Otherwise a call that looks like a date could be another one."""
+    """A call that looks like a date could otherwise be another function."""
     assert what in {each.what for each in refusals(module("return 1", top=line), "judge")}
 
 
@@ -427,7 +427,7 @@ def test_types_may_annotate_parameters_and_results(type_: str) -> None:
 
 @pytest.mark.parametrize("type_", BAD_TYPES)
 def test_an_annotation_that_computes_is_refused(type_: str) -> None:
-    """It would run at import."""
+    """Annotations would run code at import."""
     found = refusals(module("return items", parameters=f"items: {type_}"), "judge")
     assert "has an annotation that computes" in {each.what for each in found}
 
@@ -455,14 +455,14 @@ BAD_WHOLE = [
 
 @pytest.mark.parametrize(("source", "what"), BAD_WHOLE)
 def test_a_module_of_another_form_is_refused(source: str, what: str) -> None:
-    """There is one public function with the policy's name, undecorated, with immutable defaults."""
+    """A module has one undecorated public function named after the policy, with immutable defaults."""
     with pytest.raises(CheckError) as refused:
         check_dialect(source, "judge")
     assert what in str(refused.value)
 
 
 def test_all_refusals_are_reported_together_by_line() -> None:
-    """One correction of the module is enough."""
+    """One correction of the module is enough to fix all of them."""
     with pytest.raises(CheckError) as refused:
         check_dialect(module("exec('1')\nwhile items:\n    pass"), "judge")
     lines = str(refused.value).splitlines()

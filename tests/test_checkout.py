@@ -1,4 +1,4 @@
-"""Workspaces as a checkout, a person or an accident leaves them: what was published goes on answering."""
+"""Workspaces after a checkout, an edit or an accident: the published versions keep answering."""
 
 import json
 import os
@@ -25,7 +25,7 @@ EDIT = (b"WINDOW: Final = 5000", b"WINDOW: Final = 3000")
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git as nobody in particular, without the settings of this machine."""
+    """Run git as a fixed user, without the settings of this machine."""
     settings = ["user.name=ana", "user.email=ana@example.org", "commit.gpgsign=false"]
     options = [each for setting in settings for each in ("-c", setting)]
     ended = subprocess.run(
@@ -44,58 +44,56 @@ def git(folder: Path, *words: str) -> str:
 
 
 def checked_out(source: Path, target: Path, *, autocrlf: str = "true") -> Path:
-    """Commit a folder, and check it out as git does where it is told to write CRLF."""
+    """Commit a folder and check it out with git's setting for line endings."""
     git(source, "init", "--quiet")
     git(source, "add", "--all")
     git(source, "commit", "--quiet", "--message", "all")
     git(source, "clone", "--quiet", "--config", f"core.autocrlf={autocrlf}", str(source), str(target))
     for folder in ("feedback_log", "templates"):
-        (target / folder).mkdir(exist_ok=True)  # git keeps no empty folder
+        (target / folder).mkdir(exist_ok=True)  # git does not store empty folders
     return target
 
 
-def answers(folder: Path) -> dict[str, int]:
-    """Say which version of every policy answers in a new process, which has nothing in memory."""
+def active_versions(folder: Path) -> dict[str, int]:
+    """Return the active version of every policy, read by a workspace that was newly opened."""
     with Workspace.open(folder) as workspace:
         return {name: workspace.registry.active(name) for name in workspace.registry.names()}
 
 
 @pytest.fixture(name="shop")
 def _shop(tmp_path: Path) -> Path:
-    """Make a workspace with the attributes that `poet init` writes."""
+    """Create a workspace with the attributes that `poet init` writes."""
     folder = first_workspace(tmp_path / "shop")
     (folder / "generated" / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
     return folder
 
 
-def test_a_checkout_that_writes_crlf_changes_no_byte_of_a_workspace(shop: Path, tmp_path: Path) -> None:
-    """The settings outside generated/ are converted, so the conversion is at work."""
+def test_a_checkout_with_crlf_does_not_change_generated_files(shop: Path, tmp_path: Path) -> None:
+    """Files outside generated/ are converted, which shows that the conversion is active."""
     there = checked_out(shop, tmp_path / "there")
     assert b"\r\n" in (there / "poet.toml").read_bytes()
     for path in (shop / "generated").iterdir():
         assert (there / "generated" / path.name).read_bytes() == path.read_bytes(), path.name
-    assert answers(there) == answers(shop)
+    assert active_versions(there) == active_versions(shop)
     code, out, _ = run(there, "compile", "--check")
     assert (code, out) == (0, "every generated file matches its manifest\n")
 
 
-def test_attributes_around_the_workspace_do_not_convert_it(shop: Path, tmp_path: Path) -> None:
-    """A repository may ask for CRLF everywhere; the nearer file decides."""
+def test_attributes_of_the_repository_do_not_convert_a_workspace(shop: Path, tmp_path: Path) -> None:
+    """The attributes in generated/ take precedence over a repository that requests CRLF everywhere."""
     (shop / ".gitattributes").write_text("* text eol=crlf\n", encoding="utf-8")
     there = checked_out(shop, tmp_path / "there", autocrlf="false")
     assert b"\r\n" in (there / "poet.toml").read_bytes()
     assert b"\r\n" not in (there / "generated" / f"{WINDOW}_v1.py").read_bytes()
 
 
-def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
-    shop: Path, tmp_path: Path
-) -> None:
-    """As those of older releases are: other line ends are no edit of a rule, and a compile undoes them."""
+def test_converted_line_endings_are_reported_and_restored(shop: Path, tmp_path: Path) -> None:
+    """In a workspace without attributes they are not edits, and the next compile restores the files."""
     (shop / "generated" / ".gitattributes").unlink()
     there = checked_out(shop, tmp_path / "there")
     module = there / "generated" / f"{WINDOW}_v1.py"
     assert b"\r\n" in module.read_bytes()
-    assert answers(there) == answers(shop)
+    assert active_versions(there) == active_versions(shop)
     status = run(there, "status")[1]
     assert f"{module} differs from the published file only in its line endings" in status
     assert "edited" not in status
@@ -111,7 +109,7 @@ def test_a_workspace_that_is_checked_out_without_attributes_runs_and_says_so(
 
 
 def test_this_repository_is_checked_out_byte_for_byte(tmp_path: Path) -> None:
-    """Its own versions, templates, log and expected modules, under the attributes at its root."""
+    """The attributes at its root keep its versions, templates, log and golden modules unchanged."""
     copy = tmp_path / "copy"
     for name in ("generated", "templates", "feedback_log", "tests/policies/detect_drift/golden"):
         unwanted = shutil.ignore_patterns("__pycache__", ".lock", "log.sqlite3*", "segments")
@@ -127,27 +125,27 @@ def test_this_repository_is_checked_out_byte_for_byte(tmp_path: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Lose a module."""
+    """Delete a module."""
     path.unlink()
 
 
 def write_nonsense(path: Path) -> None:
-    """Leave what is no Python."""
+    """Write a module that is not valid Python."""
     path.write_bytes(b"<<<<<<< ours\n")
 
 
 def edit(path: Path) -> None:
-    """Give a rule another value."""
+    """Change the value of a rule."""
     content = path.read_bytes()
     assert EDIT[0] in content
     path.write_bytes(content.replace(*EDIT))
 
 
 @pytest.mark.parametrize("harm", [delete, write_nonsense, edit])
-def test_whatever_becomes_of_a_module_its_version_stays_in_production(
+def test_a_damaged_module_does_not_change_the_active_version(
     shop: Path, harm: Callable[[Path], None]
 ) -> None:
-    """The second version goes on in a new process, neither the first nor what stands on disk."""
+    """A workspace opened later uses version 2 as published, neither version 1 nor the file on disk."""
     with Workspace.open(shop) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 4000})
         assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
@@ -160,12 +158,12 @@ def test_whatever_becomes_of_a_module_its_version_stays_in_production(
         assert workspace.registry.active(WINDOW) == 2
         assert workspace.check()[0].file == module.name
         assert workspace.verify(WINDOW, 2)
-        # what is shown of a version is what was published, too
+        # diffs also use the published module instead of the file
         assert diff_document(workspace.generated, WINDOW, 1, 2) == diff
 
 
-def test_a_compile_makes_an_edit_a_rule_and_writes_missing_modules_again(shop: Path) -> None:
-    """Nothing runs unproved in between; the module of another policy that was deleted comes back."""
+def test_a_compile_turns_an_edit_into_a_rule_and_restores_missing_modules(shop: Path) -> None:
+    """An edit does not run before the compile, and the deleted module of another policy is restored."""
     module = shop / "generated" / f"{WINDOW}_v1.py"
     published = module.read_bytes()
     edit(module)
@@ -182,8 +180,8 @@ def test_a_compile_makes_an_edit_a_rule_and_writes_missing_modules_again(shop: P
     assert [entry["changed_files"] for entry in status.values()] == [[]] * len(status)
 
 
-def test_an_edit_under_other_line_ends_is_read_as_the_edit_alone(shop: Path) -> None:
-    """An editor on Windows changes one value and every line end."""
+def test_an_edit_with_other_line_endings_is_read_as_the_edit_only(shop: Path) -> None:
+    """An editor on Windows may change one value and every line ending."""
     module = shop / "generated" / f"{WINDOW}_v1.py"
     edit(module)
     module.write_bytes(module.read_bytes().replace(b"\n", b"\r\n"))
@@ -192,8 +190,8 @@ def test_an_edit_under_other_line_ends_is_read_as_the_edit_alone(shop: Path) -> 
         assert str(found) == "window was edited, WINDOW 5000 → 3000: it becomes a pin"
 
 
-def test_an_edit_that_no_rule_can_say_is_dropped_by_deleting_the_file(shop: Path) -> None:
-    """That is the way out that the error and the check name, and it needs no version control."""
+def test_an_edit_that_cannot_become_a_rule_is_undone_by_deleting_the_file(shop: Path) -> None:
+    """The error names this next step, which needs no version control."""
     module = shop / "generated" / f"{WINDOW}_v1.py"
     published = module.read_bytes()
     module.write_bytes(published + b"print('mine')\n")
@@ -206,8 +204,8 @@ def test_an_edit_that_no_rule_can_say_is_dropped_by_deleting_the_file(shop: Path
     assert module.read_bytes() == published
 
 
-def test_an_edit_of_a_version_that_does_not_answer_is_told_as_one(shop: Path) -> None:
-    """No compile reads it, so none is promised."""
+def test_an_edit_of_an_inactive_version_is_reported(shop: Path) -> None:
+    """The message explains that a compile reads only edits of the active version."""
     with Workspace.open(shop) as workspace:
         workspace.pin_rule(WINDOW, "window", values={"window": 4000})
         workspace.compile([WINDOW])
@@ -220,8 +218,8 @@ def test_an_edit_of_a_version_that_does_not_answer_is_told_as_one(shop: Path) ->
     assert "only edits of the active version are read" in out
 
 
-def test_a_workspace_of_an_older_release_is_read_as_ever(shop: Path) -> None:
-    """Its manifests keep no source: it compiles, and its modules have to be there."""
+def test_a_workspace_of_an_older_release_can_be_read(shop: Path) -> None:
+    """Its manifests contain no source, so it compiles but needs its module files."""
     for name in read_document(shop / "generated").policies:
         forget_source(shop / "generated", name)
     assert run(shop, "compile", "--check")[0] == 0

@@ -1,4 +1,4 @@
-"""What holds for every command: sections, examples, shared options, --json, completion, colors, progress."""
+"""Properties of every command: sections, examples, shared options, --json, completion, colors, progress."""
 
 import json
 import os
@@ -32,7 +32,7 @@ main()
 
 
 def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
-    """Give every command with the words that lead to it."""
+    """Yield every command with its full name."""
     yield " ".join(("poet", *path)), command
     for name, each in command.commands.items() if isinstance(command, click.Group) else ():
         yield from commands(each, *path, name)
@@ -65,7 +65,7 @@ def test_every_command_is_in_one_section_of_the_help() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_first_sentence_of_every_help_is_a_short_summary(name: str) -> None:
-    """One sentence in a paragraph of its own."""
+    """The summary is one sentence in its own paragraph."""
     summary, _, rest = (ALL[name].help or "").partition("\n\n")
     assert len(summary) <= (LONGEST_SUMMARY if name != "poet" else 80)
     assert re.fullmatch(r"[A-Z][^.\n]*\.", summary), summary
@@ -91,7 +91,7 @@ def examples(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_command_has_an_example_that_parses(name: str) -> None:
-    """Its words, options and values are accepted, and at least one example is of this command."""
+    """Its words, options and values are accepted, and at least one example uses this command."""
     shown = ALL[name].get_help(click.Context(ALL[name], info_name=name))
     assert "\b" not in shown
     assert "\\b" not in shown
@@ -109,7 +109,7 @@ def test_every_command_has_an_example_that_parses(name: str) -> None:
 
 
 def test_an_option_of_several_commands_is_the_same_everywhere() -> None:
-    """Its help, its placeholder and whether it takes a value."""
+    """Commands share the help, the placeholder and whether the option takes a value."""
     seen: dict[str, dict[tuple[object, ...], list[str]]] = {}
     for name, command in ALL.items():
         context = click.Context(command, info_name=name)
@@ -124,8 +124,8 @@ def test_an_option_of_several_commands_is_the_same_everywhere() -> None:
     assert shared >= {"--out", "--why", "--share", "--source", "--format", "--engine", "--check", "--json"}
 
 
-def test_a_printed_command_names_the_program_as_a_shell_finds_it(tmp_path: Path) -> None:
-    """By its name if PATH leads to it, by its path otherwise; words with spaces are quoted."""
+def test_a_printed_command_can_be_run_in_a_shell(tmp_path: Path) -> None:
+    """The program is printed by name if PATH leads to it, otherwise by path; words with spaces are quoted."""
     code = "from poet.cli.output import command_line; print(command_line('--workspace', 'my demo', 'diff'))"
     other = tmp_path / "poet"
     other.write_text("#!/bin/sh\n")
@@ -143,7 +143,7 @@ def test_a_printed_command_names_the_program_as_a_shell_finds_it(tmp_path: Path)
 
 
 def test_the_demo_is_quiet_in_a_script_and_its_last_command_works_as_printed(tmp_path: Path) -> None:
-    """In an empty folder, by a shell whose PATH does not lead to this environment."""
+    """The command works in a shell whose PATH does not lead to this environment."""
     environment = os.environ | {"PATH": os.defpath}
     done = subprocess.run(
         [PROGRAM, "demo"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
@@ -158,7 +158,7 @@ def test_the_demo_is_quiet_in_a_script_and_its_last_command_works_as_printed(tmp
 
 
 def test_the_demo_shows_its_progress_on_a_terminal(tmp_path: Path) -> None:
-    """What it does, and how far it is; standard output has only the result."""
+    """The progress shows the step and the count; standard output has only the result."""
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(
@@ -189,8 +189,8 @@ def test_the_installation_shows_its_progress_on_a_terminal() -> None:
     assert "--quiet" not in done.stdout
 
 
-def test_json_and_workspace_may_stand_behind_every_command(tmp_path: Path) -> None:
-    """Or before it; the nearer workspace counts."""
+def test_json_and_workspace_are_accepted_after_every_command(tmp_path: Path) -> None:
+    """They are also accepted before it, and the last workspace applies."""
     for name, command in ALL.items():
         options = {flag for each in command.params for flag in each.opts}
         assert isinstance(command, click.Group) or {"--json", "--workspace"} <= options, name
@@ -201,7 +201,7 @@ def test_json_and_workspace_may_stand_behind_every_command(tmp_path: Path) -> No
 
 
 def in_terminal(**environment: str) -> str:
-    """Let a command print a line that went, while a terminal is watching; gives what came."""
+    """Run a command that prints a removed line in a terminal, and return its output."""
     ours, theirs = pty.openpty()
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     subprocess.run([sys.executable, "-c", PROBE, "probe"], stdout=theirs, env=kept | environment, check=True)
@@ -211,8 +211,8 @@ def in_terminal(**environment: str) -> str:
     return said.strip()
 
 
-def test_colours_are_for_terminals_that_want_them() -> None:
-    """Neither in a pipe nor with NO_COLOR."""
+def test_colors_are_printed_only_in_terminals_that_allow_them() -> None:
+    """Output has no colors in a pipe or with NO_COLOR."""
     assert in_terminal(TERM="xterm") == "\x1b[31m- gone\x1b[0m"
     assert in_terminal(TERM="xterm", NO_COLOR="1") == "- gone"
     done = subprocess.run([sys.executable, "-c", PROBE, "probe"], capture_output=True, text=True, check=True)
@@ -242,8 +242,8 @@ def _scripts() -> dict[str, str]:
         ("poet --workspace pl", []),
     ],
 )
-def test_bash_offers_what_may_come_next(scripts: dict[str, str], typed: str, offered: list[str]) -> None:
-    """Commands, options, choices; a value of an option is nobody's command."""
+def test_bash_completes_the_next_word(scripts: dict[str, str], typed: str, offered: list[str]) -> None:
+    """Commands, options and choices are completed; the value of an option is not taken for a command."""
     words = typed.split(" ")
     quoted = " ".join(f"'{word}'" for word in words)
     script = f"{scripts['bash']}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}\n_poet\n"
@@ -253,8 +253,8 @@ def test_bash_offers_what_may_come_next(scripts: dict[str, str], typed: str, off
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_scripts_of_other_shells_name_every_command(scripts: dict[str, str], shell: str) -> None:
-    """And parse, where the shell is installed."""
+def test_the_scripts_of_other_shells_complete_every_command(scripts: dict[str, str], shell: str) -> None:
+    """The scripts also parse if the shell is installed."""
     assert all(name.rpartition(" ")[2] in scripts[shell] for name in ALL if name != "poet")
     if shutil.which(shell):
         subprocess.run([shell, "--no-execute"], input=scripts[shell], text=True, check=True)

@@ -29,7 +29,7 @@ def behaviour(name: str) -> Behaviour:
 
 
 def scenario_source(name: str) -> str:
-    """Return the source that is learned_comparison in the policy's scenario."""
+    """Return the source of the module learned in the policy's scenario."""
     return next((golden(name) / "scenario").glob("*.py")).read_text(encoding="utf-8")
 
 
@@ -41,7 +41,7 @@ def first(name: str) -> str:
 
 @cache
 def learned_comparison(name: str) -> Comparison:
-    """Compare the version that a scenario teaches with version 1."""
+    """Return the comparison of the version learned in a scenario with version 1."""
     return compare(first(name), scenario_source(name), behaviour(name))
 
 
@@ -56,7 +56,7 @@ def test_a_version_is_equivalent_to_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_learned_version_differs_with_a_witness(name: str) -> None:
-    """In the reverse comparison the directions are reversed."""
+    """The directions are reversed if the versions are swapped."""
     there = learned_comparison(name)
     back = compare(scenario_source(name), first(name), behaviour(name))
     assert there.verdict != "equivalent"
@@ -121,7 +121,7 @@ def test_constants_without_an_effect_make_no_difference() -> None:
 
 
 def test_a_version_that_raises_differs_from_one_that_answers() -> None:
-    """An exception is an answer like any other."""
+    """An exception is compared like any other answer."""
     source = first(WINDOW)
     broken = source.replace("window = WINDOW\n", "window = WINDOW // 0\n")
     found = compare(source, broken, behaviour(WINDOW))
@@ -142,7 +142,7 @@ def test_every_number_has_an_equivalent_on_the_grid(constants: list[float], numb
 
 @given(st.lists(st.integers(-100, 100), max_size=5), st.integers(-100, 100))
 def test_every_whole_number_has_an_equivalent_on_the_grid(constants: list[int], number: int) -> None:
-    """The same for integers."""
+    """For every integer the grid has one on the same side of every constant."""
     grid = whole_around(constants, -100, 100)
     assert all(type(each) is int for each in grid)
     assert [(number < each, number > each) for each in constants] in [

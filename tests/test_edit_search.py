@@ -168,7 +168,7 @@ def is_number(value: object) -> bool:
 def test_a_random_edit_of_a_random_leaf_is_read_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, case: str, data: st.DataObject
 ) -> None:
-    """Whatever number or text a person writes: if the compiler can print it, it is read as that decision."""
+    """Any number or text that the compiler can print is read back as the same decision."""
     before = decisions_of(case)
     editable = [leaf for leaf in leaves(before.active) if is_number(leaf.value) or leaf.field == "condition"]
     if not editable:
@@ -324,7 +324,7 @@ def test_a_new_branch_of_the_form_of_a_rule_is_read_as_a_new_rule(tmp_path: Path
 
 @pytest.mark.parametrize("what", ["drift of a feature", "a band", "a context", "a group", "quiet models"])
 def test_a_new_branch_and_a_changed_number_are_read_together(tmp_path: Path, what: str) -> None:
-    """Both are pins."""
+    """Both edits become pins."""
     before, more = added(what)
     leaf = next(each for each in leaves(before.active) if type(each.value) is float)
     after = with_leaf(more, leaf, leaf.value * 0.75 if isinstance(leaf.value, float) else 0)
@@ -423,7 +423,7 @@ def test_a_renamed_variable_is_refused_and_a_renamed_constant_is_not_an_edit(
 
 
 def test_the_version_of_a_module_is_not_a_value_of_a_rule(tmp_path: Path) -> None:
-    """Neither where the code uses it nor where it only declares it, and not in the docstring."""
+    """The version is not editable in the code, in its constant or in the docstring."""
     for name, old in itertools.product((DRIFT, WINDOW), ("VERSION: Final = ", "Version ")):
         before = decisions_of(scenario(name))
         source = rendered(before).replace(f"{old}2", f"{old}3")
@@ -488,7 +488,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("what", LAYOUTS)
 def test_layout_names_and_imports_do_not_matter(tmp_path: Path, what: str) -> None:
-    """What counts is the value where the code uses it."""
+    """Only the value that the code uses is read."""
     before = decisions_of(scenario(DRIFT))
     old, new = LAYOUTS[what]
     source = "".join(rendered(before)).replace(old, new)

@@ -115,7 +115,7 @@ def test_a_body_that_takes_any_keyword_gets_them_all(tmp_path: Path) -> None:
     assert alone(*SAMPLES) == (60, 300, 1.0, {})
 
 
-def test_a_wrong_call_is_a_type_error_as_for_any_function(tmp_path: Path) -> None:
+def test_a_call_with_wrong_arguments_is_a_type_error(tmp_path: Path) -> None:
     """An active version makes no difference."""
     for folder in (tmp_path / "none", first_workspace(tmp_path / "w")):
 

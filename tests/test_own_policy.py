@@ -1,4 +1,4 @@
-"""What docs/own-policy.md says: its package, its commands, its outputs, word for word."""
+"""The package, commands and outputs of docs/own-policy.md work as shown."""
 
 import json
 import os
@@ -17,12 +17,12 @@ ANYTHING = "…"
 
 
 def files() -> dict[str, str]:
-    """Give the files that the page shows, by name."""
+    """Return the files that the page shows, by name."""
     return dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE))
 
 
 def commands() -> list[tuple[str, str]]:
-    """Give the commands of the page, each with what it prints."""
+    """Return the commands of the page with their expected output."""
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     return [
         (command, output) for block in blocks for command, output in re.findall(r"\$ (.*)\n([^$]*)", block)
@@ -30,7 +30,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def installed(folder: Path) -> Path:
-    """Write the page's files, and beside the package what an installer would write."""
+    """Write the page's files and the metadata that an installer would write next to the package."""
     for name, content in files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
@@ -49,7 +49,7 @@ def installed(folder: Path) -> Path:
 
 
 def run(command: str, folder: Path, package: Path) -> tuple[int, str, str]:
-    """Run a command as a shell would, with the package on the path."""
+    """Run a command in a shell with the package on the path."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(package),
@@ -63,13 +63,13 @@ def run(command: str, folder: Path, package: Path) -> tuple[int, str, str]:
 
 
 def is_as_shown(shown: str, printed: str) -> bool:
-    """Say whether a text is what the page shows, which may leave parts out."""
+    """Return whether a printed text matches the page, where `…` stands for omitted parts."""
     pattern = ".*".join(re.escape(part) for part in shown.strip().split(ANYTHING))
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
-def test_the_page_does_what_it_says(tmp_path: Path) -> None:
-    """From the package to a learned version 2 that a program calls; a wrong payload is refused."""
+def test_the_commands_of_the_page_give_the_shown_outputs(tmp_path: Path) -> None:
+    """The page leads from the package to a learned version 2 and a rejected payload."""
     package = installed(tmp_path)
     for command, shown in commands():
         if shlex.split(command)[0] == "pip":  # the package is on the path already
@@ -80,8 +80,8 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         assert is_as_shown(shown, errors if is_refusal else out), (command, out, errors)
 
 
-def test_the_page_is_written_as_a_linter_wants_it(tmp_path: Path) -> None:
-    """People copy it."""
+def test_the_code_of_the_page_passes_the_linter(tmp_path: Path) -> None:
+    """Readers copy the code."""
     installed(tmp_path)
     options = ["--isolated", "--line-length", "110", "."]
     for command in (["check", "--select", "F,I,E,W,B,UP"], ["format", "--diff"]):
@@ -95,8 +95,8 @@ def test_the_page_is_written_as_a_linter_wants_it(tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stdout
 
 
-def test_a_workspace_that_was_there_before_gets_version_1_by_the_next_compile(tmp_path: Path) -> None:
-    """And when the package breaks later, the other policies go on: it is left as it is, and told of."""
+def test_an_existing_workspace_gets_version_1_by_the_next_compile(tmp_path: Path) -> None:
+    """If the package breaks later, its policy is skipped with a warning and the others are compiled."""
     package, workspace = installed(tmp_path), first_workspace(tmp_path / "shop")
     code, out, errors = run("poet --workspace shop compile choose_retry_backoff", tmp_path, package)
     assert code == 0, errors

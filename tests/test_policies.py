@@ -115,7 +115,7 @@ SPECIFIC_FIRST: list[tuple[str, dict[str, object]]] = [
 
 
 def test_the_most_specific_rule_is_applied_first() -> None:
-    """Features before the reference's size, size before season, season before kind."""
+    """Conditions on features come before reference size, then season, then kind."""
     rules = [drift_rule(name, **condition) for name, condition in reversed(SPECIFIC_FIRST)]
     found = branches(drift(*rules))
     assert [branch.rule.id for branch in found] == [name for name, _ in SPECIFIC_FIRST]
@@ -133,14 +133,14 @@ def test_a_rule_that_no_data_reaches_is_omitted() -> None:
     assert [branch.rule.id for branch in branches(drift(*rules))] == ["a", "b"]
 
 
-def test_candidates_decide_nothing() -> None:
+def test_candidates_do_not_become_code() -> None:
     """Only adopted, pinned and preset rules become code."""
     held = msgspec.structs.replace(drift_rule("candidate", features=["x"]), status="candidate")
     assert [branch.rule.id for branch in branches(drift(drift_rule("any"), held))] == ["any"]
 
 
 def test_data_without_a_rule_is_refused_by_name() -> None:
-    """A policy must decide every kind of data."""
+    """A policy must have a rule for every kind of data."""
     with pytest.raises(RenderError, match="no rule decides for numeric not seasonal; keep a rule"):
         branches(drift(drift_rule("c", kind="categorical"), drift_rule("s", seasonal=True, kind="numeric")))
 

@@ -148,7 +148,7 @@ def test_manifests_have_no_time_and_no_path(tmp_path: Path) -> None:
 
 
 def test_edits_are_never_overwritten(tmp_path: Path) -> None:
-    """Neither edits of a published version nor another file with the next version's name."""
+    """Neither an edited module nor a foreign file with the name of the next version is overwritten."""
     (version,) = published(tmp_path, 1)
     version.path.write_text("# edited")
     with pytest.raises(PublishError, match="edits are never overwritten"):
@@ -303,7 +303,7 @@ __all__ = [
 
 
 def test_the_types_of_the_package_are_those_of_the_newest_versions(tmp_path: Path) -> None:
-    """Also while an older version is active; a file that is right is not written again."""
+    """They are also written while an older version is active, and a current file is not rewritten."""
     types = tmp_path / "__init__.pyi"
     published(tmp_path, 1)
     assert types.read_text(encoding="utf-8") == TYPES.format(1)

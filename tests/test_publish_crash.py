@@ -157,7 +157,7 @@ def test_a_kill_at_any_step_leaves_all_of_a_publication_or_nothing(tmp_path: Pat
     assert outcomes.count(False) > 40
 
 
-def test_a_kill_while_recovering_from_a_kill_is_recovered_from_too(tmp_path: Path) -> None:
+def test_a_kill_during_recovery_is_recovered_from(tmp_path: Path) -> None:
     """Every second step of the first run with every fifth step of the second."""
     origin = tmp_path / "origin"
     published(origin, 1)

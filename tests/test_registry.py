@@ -226,7 +226,7 @@ def test_a_policy_can_be_pickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_follows_too(tmp_path: Path) -> None:
+def test_a_forked_child_follows_the_active_version(tmp_path: Path) -> None:
     """Following needs no thread, so a fork loses none."""
     published(tmp_path, 1)
     window = Registry(tmp_path).policy(WINDOW)

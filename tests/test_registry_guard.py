@@ -830,7 +830,7 @@ def test_threads_that_fail_concurrently_roll_back_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_is_guarded_too(tmp_path: Path) -> None:
+def test_a_forked_child_is_guarded(tmp_path: Path) -> None:
     """The parent follows a rollback of the child."""
     registry = two_versions(tmp_path, "    return 2 if value else 1 // value\n")
     one = registry.policy("one")

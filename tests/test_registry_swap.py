@@ -249,8 +249,8 @@ def test_a_nested_pin_keeps_the_outer_snapshot(tmp_path: Path) -> None:
     assert one() == (2, 2)
 
 
-def test_a_pin_holds_in_its_own_thread_only(tmp_path: Path) -> None:
-    """Another thread follows."""
+def test_a_pin_applies_only_to_its_own_thread(tmp_path: Path) -> None:
+    """Other threads follow the active version."""
     versions = write_versions(tmp_path, "one")
     write_registry(tmp_path, {"one": 1}, versions)
     registry = Registry(tmp_path)

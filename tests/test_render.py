@@ -106,7 +106,7 @@ def test_a_value_without_a_literal_is_refused(value: object) -> None:
         literal(value)
 
 
-def test_literals_are_written_as_the_formatter_writes_them() -> None:
+def test_literals_have_the_form_of_the_formatter() -> None:
     """Generated modules need no formatter."""
     values = [1e16, 1e-7, -0.5, 5e-324, 2**63, (), ("a",), ("a", 1.0), frozenset[str](), *FAVOURITES]
     values += ["'\"'", '"\'"', '"', "'", "\\\"'", ("x" * 60, "y" * 60), frozenset({"x" * 60, "y" * 60})]
@@ -132,7 +132,7 @@ def test_a_date_evaluates_to_itself(date: datetime) -> None:
         (datetime(1970, 1, 1, tzinfo=timezone(timedelta(0))), "datetime(1970, 1, 1, tzinfo=UTC)"),
     ],
 )
-def test_a_date_has_no_zeros_at_its_end(date: datetime, written: str) -> None:
+def test_a_date_has_no_trailing_zeros(date: datetime, written: str) -> None:
     """Year, month and day are always written."""
     assert literal(date) == written
 
@@ -149,7 +149,7 @@ def test_a_date_that_is_not_in_utc_is_refused(zone: timezone | None) -> None:
 
 @pytest.mark.parametrize("value", ["", "1a", "a b", "a-b", "class", "None", "é", "a\n", "__import__", 3])
 def test_an_identifier_is_a_plain_name(value: object) -> None:
-    """Every other text is refused."""
+    """Every other text is rejected."""
     with pytest.raises(RenderError, match="is not a name"):
         identifier(value)
 
@@ -179,7 +179,7 @@ def test_a_comment_stays_one_short_line(text: str) -> None:
     ],
 )
 def test_a_comment_has_no_ambiguous_characters(text: str, written: str) -> None:
-    """A linter has nothing to object to, and other letters stay."""
+    """The linter accepts the comment, and letters of other scripts are unchanged."""
     assert comment(text) == written
 
 
@@ -194,7 +194,7 @@ def test_a_comment_is_above_its_constant_and_a_unit_after_the_value() -> None:
 
 
 def test_a_unit_that_does_not_fit_the_line_is_above_it() -> None:
-    """Also next to the last line of a collection."""
+    """The same limit applies to the last line of a collection."""
     name, unit = "N" * 72, "times the 90 % quantile of the self-distances"
     assert constant(Constant("r", name, 1.7, "Was 2", unit)) == f"# Was 2\n# {unit}\n{name}: Final = 1.7"
     assert constant(Constant("r", "N" * 40, 1.7, "", unit)).endswith(f": Final = 1.7  # {unit}")
@@ -219,8 +219,8 @@ def test_no_line_of_a_comment_begins_with_a_pragma(pragma: str, length: int) -> 
 
 
 @pytest.mark.parametrize("end", ["n = 96", "others, n = 96", "f(x)", "return", "96"])
-def test_no_further_line_of_a_comment_is_code(end: str) -> None:
-    """A linter would ask to remove it."""
+def test_no_continuation_line_of_a_comment_is_code(end: str) -> None:
+    """A linter would report it as code that is commented out."""
     words = "word " * 20
     for gap in range(1, 12):
         *_, last = fit(f"    # {words}{'w' * gap} {end}").splitlines()
@@ -234,7 +234,7 @@ def group(rule: str, *names: str, comment: str = "") -> tuple[Constant, ...]:
 
 
 def test_constants_are_in_the_order_of_their_use_by_rule() -> None:
-    """The constants of a rule stay together, where its first one is used. Part of a name is not a use."""
+    """Constants of a rule stay together at its first use. A part of a name does not count as a use."""
     constants = (*group("a", "LAST", "A"), *group("b", "B"), *group("c", "C", "A_FIRST"))
     code = "if x > A_FIRST:\n    return B\nreturn f(A, C) + B + LAST"
     rules = in_order_of_use(constants, code)
@@ -250,14 +250,14 @@ def test_a_rule_has_its_comment_once() -> None:
 
 
 def test_a_constant_without_a_use_is_refused() -> None:
-    """A reader would look for what it does."""
+    """Every constant of a generated module must have an effect."""
     with pytest.raises(RenderError, match="the constant UNUSED of rule a is not used; remove it"):
         in_order_of_use(group("a", "USED", "UNUSED"), "return USED")
 
 
 @pytest.mark.parametrize("constants", [None, ["A"], ("A",), (1.0,)])
 def test_only_constants_have_an_order(constants: object) -> None:
-    """A wrong outline is an error with a next step."""
+    """An outline with anything else is an error with a next step."""
     if constants is None or isinstance(constants, list):
         assert in_order_of_use(constants, "A") == ()
         return
@@ -276,7 +276,7 @@ def test_no_line_of_a_comment_looks_like_an_assignment(length: int) -> None:
 
 
 def test_long_lines_are_broken_as_the_formatter_breaks_them() -> None:
-    """Only long names make a line too long."""
+    """Lines exceed the limit only because of long names."""
     name = "N" * 72
     body = (
         "def f(a):\n"
@@ -318,8 +318,8 @@ LONG_TEXTS = [
 
 
 @pytest.mark.parametrize("text", LONG_TEXTS)
-def test_no_text_is_broken(text: str) -> None:
-    """Words and brackets in texts are not code."""
+def test_texts_are_not_broken(text: str) -> None:
+    """Words and brackets in texts are not treated as code."""
     body = (
         "def f(feature, others, context):\n"
         f"    if feature == {literal(text)}:\n"
@@ -338,7 +338,7 @@ def test_no_text_is_broken(text: str) -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_golden_decisions_give_their_module(case: Path) -> None:
-    """Each folder has decisions and the module that they render to, byte for byte."""
+    """Each folder has decisions and the exact bytes of the module that they render to."""
     name, content = expected(case)
     held = {
         path.name: path.read_bytes() for path in case.iterdir() if path.name not in ("decisions.json", EVENTS)
@@ -349,7 +349,7 @@ def test_golden_decisions_give_their_module(case: Path) -> None:
 @pytest.mark.parametrize("votes", [1, 2, 3])
 @pytest.mark.parametrize("features", [(), ("a",), ("a" * 70, "b" * 70)])
 def test_boolean_expressions_are_formatted(votes: int, features: tuple[str, ...]) -> None:
-    """One vote is an or, all votes an and, and everything else at_least, in every branch."""
+    """One vote is rendered as `or`, all votes as `and`, and anything between as `at_least`."""
     first = policy("detect_drift").version_1("ks")
     names = [
         ("mean_absolute_difference", "phase_matched", "null_max"),
@@ -380,7 +380,7 @@ def test_boolean_expressions_are_formatted(votes: int, features: tuple[str, ...]
 
 
 def test_every_preset_of_every_policy_has_a_golden_folder() -> None:
-    """Every first version was read by a person."""
+    """The first version of every preset has been reviewed by a person."""
     covered = {(each.policy, each.start) for each in map(decisions_of, cases()) if each.version == 1}
     assert covered == {(spec.name, start) for spec in policies() for start in spec.starts}
 
@@ -410,8 +410,8 @@ def test_golden_modules_are_formatted_and_checked() -> None:
 # behaviour of what was rendered
 
 
-def test_the_window_module_answers_as_its_rules_say() -> None:
-    """The example scenario: 500 for fast features, doubled for stable ones, never above the cap."""
+def test_the_window_module_answers_according_to_its_rules() -> None:
+    """The window is 500 for fast features, doubled for stable ones, and never above the cap."""
     module = loaded(render(decisions_of(golden("calculate_adaptive_window") / "velocity_branches")).source)
     answer = module["calculate_adaptive_window"]
     assert answer("clicks", 5000.1, "normal") == 500
@@ -502,7 +502,7 @@ def test_the_first_recovery_reports_the_error_of_a_monitor() -> None:
 
 
 def test_the_first_importance_is_the_base_importance() -> None:
-    """Without learned rules the importance is the base of the caller, or 1."""
+    """The importance without learned rules is the base that the caller passed, or 1."""
     module = loaded(render(policy("calculate_feature_importance").version_1("ks")).source)
     importance = module["calculate_feature_importance"]
     assert [importance("a", {}), importance("a", None), importance("a", {"base_importance": 3})] == [
@@ -529,7 +529,7 @@ def important(*rules: tuple[str, float]) -> str:
 
 
 def test_the_name_of_a_multiplier_does_not_contain_its_value() -> None:
-    """Unless two rules differ in nothing else."""
+    """The value is in the name only if two rules differ in nothing else."""
     assert "\nSUMMER_MULTIPLIER: Final = 2.5\n" in important(("summer-x3", 2.5))
     assert "\nSUMMER_MULTIPLIER: Final = 0.5\n" in important(("summer-x0_5", 0.5))
     both = important(("summer-x2", 2.0), ("summer-x3", 3.0), ("winter-x2", 2.0))
@@ -539,7 +539,7 @@ def test_the_name_of_a_multiplier_does_not_contain_its_value() -> None:
 
 
 def test_a_multiplier_of_1_is_left_out() -> None:
-    """A factor that changes nothing would only be read."""
+    """A factor without an effect would only be noise for the reader."""
     assert important(("summer", 1.0)) == important()
     first = policy("calculate_adaptive_window").version_1("ks")
     parameters: dict[str, object] = {"features": ["a"], "multiplier": 1.0}
@@ -548,7 +548,7 @@ def test_a_multiplier_of_1_is_left_out() -> None:
 
 
 def test_the_first_strategy_is_the_same_for_every_model() -> None:
-    """Hourly, all features, a single test."""
+    """The strategy is hourly, with all features and a single test."""
     module = loaded(render(policy("adaptive_monitoring_strategy").version_1("ks")).source)
     strategy = module["adaptive_monitoring_strategy"]({"business_impact": "critical"})
     assert (strategy.frequency, strategy.features, strategy.tests) == ("hourly", "all", "single")
@@ -605,8 +605,8 @@ def overriding(folder: Path, old: str, new: str) -> Path:
     return folder
 
 
-def test_a_template_of_the_workspace_comes_before_the_built_in_one(tmp_path: Path) -> None:
-    """Its text is printed, and the digests differ."""
+def test_a_template_of_the_workspace_overrides_the_built_in_one(tmp_path: Path) -> None:
+    """The module contains the text of the override, and the digests differ."""
     folder = overriding(tmp_path, "    if not samples", "    # empty columns\n    if not samples")
     ours, theirs = render(learned()), render(learned(), overrides=folder)
     assert "    # empty columns\n" in theirs.source

@@ -73,8 +73,8 @@ def recent(*features: str, group: str = "") -> Alert:
     )
 
 
-def test_ten_thousand_results_are_planned_in_a_moment() -> None:
-    """Half a second of processor time."""
+def test_ten_thousand_results_are_planned_within_half_a_second() -> None:
+    """The limit is on processor time, and no result is lost."""
     plan_all = module_of(decisions()).generate_alerts
     many = [drift(f"f{k % 700}", execution_id=f"x{k}") for k in range(10_000)]
     begun = time.process_time()
@@ -83,8 +83,8 @@ def test_ten_thousand_results_are_planned_in_a_moment() -> None:
     assert sum(len(alert.members) for alert in plan.alerts) + len(plan.suppressed) == 10_000
 
 
-def test_equal_results_count_separately_in_an_order_of_their_content() -> None:
-    """Results are a multiset, sorted by content."""
+def test_equal_results_count_separately_and_are_sorted_by_content() -> None:
+    """Results are a multiset, so the plan does not depend on their order."""
     one, two = drift("a"), drift("a")
     assert len(drifted([drift("b"), one, two])) == 3
     assert drifted([drift("b"), one]) == drifted([one, drift("b")])
@@ -92,13 +92,13 @@ def test_equal_results_count_separately_in_an_order_of_their_content() -> None:
 
 
 def test_severity_is_the_business_impact() -> None:
-    """None is low. An unknown impact is medium."""
+    """An impact of none has low severity, and an unknown impact has medium severity."""
     named = [severity(drift(business_impact=each)) for each in ("none", "low", "critical", "", "odd")]
     assert named == ["low", "low", "critical", "medium", "medium"]
 
 
-def test_impact_comes_from_the_context_of_the_drift() -> None:
-    """What the caller of detect_drift said."""
+def test_impact_comes_from_the_context_of_detect_drift() -> None:
+    """A result has the business impact that the caller of `detect_drift` passed."""
     samples = compare([1.0, 2.0], [1.0, 2.0], context={"business_impact": "critical"})
     decided = samples.result(samples.statistic("wasserstein") > 1.0, rule="r")
     assert decided.business_impact == "critical"
@@ -122,7 +122,7 @@ def test_every_drifted_result_is_planned_once() -> None:
 
 @pytest.mark.parametrize(("score", "direction"), [(2.0, "above"), (0.5, "below")])
 def test_a_ratio_counts_in_both_directions(score: float, direction: str) -> None:
-    """It is how many times a score is beyond its threshold."""
+    """The ratio is the factor by which a score exceeds its threshold in its direction."""
     result = drift(score=score, direction=direction)
     assert suppressed(result, ratio_at_most=2.0) == (result,)
     assert suppressed(result, ratio_at_most=1.99) == ()
@@ -130,12 +130,12 @@ def test_a_ratio_counts_in_both_directions(score: float, direction: str) -> None
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_score_without_a_ratio_is_never_suppressed(score: float) -> None:
-    """It is unknown how far it is beyond its threshold."""
+    """Its distance from the threshold is unknown."""
     assert suppressed(drift(score=score), ratio_at_most=1e9) == ()
 
 
 def test_critical_results_are_never_suppressed() -> None:
-    """Neither by a suppression nor by a cool-down, at any floor."""
+    """They pass every suppression and every cool-down, whatever the severity floor."""
     critical, high = (drift(business_impact=each) for each in ("critical", "high"))
     assert suppressed(critical, high) == (high,)
     assert suppressed(critical, high, severity_below="high") == ()
@@ -145,13 +145,13 @@ def test_critical_results_are_never_suppressed() -> None:
 
 
 def test_an_unknown_severity_is_an_error() -> None:
-    """A misspelled floor does not suppress everything."""
+    """A misspelled severity floor must not suppress everything."""
     with pytest.raises(ValueError, match="severe"):
         suppressed(drift(), severity_below="severe")  # type: ignore[arg-type]
 
 
-def test_a_holdout_is_about_its_share() -> None:
-    """It is uniform over ids, the same for the same id, and marked in the alert."""
+def test_a_holdout_has_about_its_configured_share() -> None:
+    """It is uniform over ids, deterministic for an id, and marked in the alert."""
     many = tuple(drift(execution_id=f"x{k}") for k in range(5_000))
     rest = suppressed(*many, holdout=0.1)
     assert 4_400 < len(rest) < 4_600
@@ -163,8 +163,8 @@ def test_a_holdout_is_about_its_share() -> None:
     assert len(alerts) == 5_000 - len(rest)
 
 
-def test_recent_is_less_than_so_long_ago() -> None:
-    """The threshold is lower again at the end of the cool-down. Future alerts do not count."""
+def test_an_alert_is_recent_until_the_end_of_the_cool_down() -> None:
+    """At its end the original threshold applies again. Alerts in the future do not count."""
     alert = Alert(members=(drift("a"),), raised_at=1000.0)
 
     def raised(*history: Any, now: float | None) -> bool:
@@ -187,12 +187,12 @@ def cooled_features(*history: Alert, groups: dict[str, frozenset[str]] | None = 
 
 
 def test_recent_features_are_those_of_all_alerts() -> None:
-    """Every member of a summary counts."""
+    """Every member of a summary has a recent alert."""
     assert cooled_features(recent("a", "b"), recent("c")) == set("abc")
 
 
 def test_a_new_member_of_a_summarized_group_is_not_cooled_down() -> None:
-    """An individual alert about it is not evidence about the common cause. Without a summary it counts."""
+    """Without a summary, an individual alert counts; next to one, it is not evidence of the common cause."""
     summary = recent("a", group="group-ab")
     assert cooled_features(summary, recent("b"), groups=AB) == {"a"}
     assert cooled_features(recent("b"), groups=AB) == {"b"}
@@ -200,14 +200,14 @@ def test_a_new_member_of_a_summarized_group_is_not_cooled_down() -> None:
 
 
 def test_a_feature_of_two_groups_is_known_from_either_summary() -> None:
-    """The first group takes it, so the second one's summary never has it."""
+    """The first group claims the feature, so it never appears in the summary of the second."""
     groups = AB | {"group-bc": frozenset("bc")}
     history = recent("a", "b", group="group-ab"), recent("c", group="group-bc")
     assert cooled_features(*history, groups=groups) == set("abc")
 
 
 def test_a_recent_summary_is_reopened() -> None:
-    """It is recent as long as the cool-down, and unknown without one."""
+    """A summary is recent for the length of the cool-down, and unknown without a cool-down."""
     plan = planner(drift("b"), history=[recent("a", group="group-ab")])
     assert not plan.has_recent_summary("group-ab")
     plan.cool_down(seconds=60.0, factor=2.0, severity_below="high", rule="c", except_new_members_of=AB)
@@ -219,23 +219,23 @@ def test_a_recent_summary_is_reopened() -> None:
 
 
 def test_thresholds_are_raised_in_both_directions() -> None:
-    """The threshold of a p-value is lowered."""
+    """The threshold of a p-value is divided by the factor."""
     plan = cooled_down(drift("a"), drift("b", direction="below"), history=[recent("a", "b")])
     assert plan.thresholds == {"a": 2.0, "b": 0.5}
 
 
 @pytest.mark.parametrize("score", [2.0, 0.5])
 @pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan])
-def test_a_threshold_that_cannot_be_multiplied_stays(score: float, threshold: float) -> None:
-    """Results beyond zero, a negative threshold or NaN are alerted."""
+def test_a_threshold_that_cannot_be_multiplied_is_unchanged(score: float, threshold: float) -> None:
+    """Results with a threshold of zero, a negative one or NaN are not suppressed."""
     result = replace(drift(score=score), threshold=threshold)
     plan = cooled_down(result, history=[recent("a")])
     assert repr(plan.thresholds["a"]) == repr(threshold)
     assert plan.suppressed == ()
 
 
-def test_a_raised_threshold_suppresses_up_to_itself() -> None:
-    """Severe results, and those without a score, are alerted."""
+def test_scores_up_to_a_raised_threshold_are_suppressed() -> None:
+    """Severe results and results without a score are not suppressed."""
     scores = (1.5, 2.0, math.nextafter(2.0, 3.0), math.nan)
     results = tuple(drift(score=score) for score in scores)
     plan = cooled_down(*results, history=[recent("a")])
@@ -245,7 +245,7 @@ def test_a_raised_threshold_suppresses_up_to_itself() -> None:
 
 
 def test_a_summary_has_the_highest_severity_of_its_members() -> None:
-    """It names its group."""
+    """The summary also has the name of its group and the time of the plan."""
     plan = planner(drift(), drift(business_impact="high"), now=5.0)
     plan.summarize_remaining(rule="group-a")
     (alert,) = plan.alert_individually(rule="e").alerts
@@ -275,14 +275,14 @@ def test_times_of_all_types_are_seconds() -> None:
 @pytest.mark.parametrize("end", [DAY, DAY.replace(tzinfo=UTC), np.datetime64("2024-01-01"), 1_704_067_200.0])
 @pytest.mark.parametrize("as_given", [float, lambda seconds: datetime.fromtimestamp(seconds, UTC)])
 def test_an_end_is_exclusive(end: Any, as_given: Any) -> None:
-    """Ends and times are compared in seconds, whatever their types."""
+    """Ends and times of all types are compared in seconds."""
     assert planner(now=as_given(1_704_067_199.0)).is_before(end)
     assert not planner(now=as_given(1_704_067_200.0)).is_before(end)
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan, np.datetime64("NaT"), pd.NaT])
 def test_an_unknown_time_suppresses_nothing(unknown: Any) -> None:
-    """NaT, the least of all numbers, would otherwise be before the end of every suppression."""
+    """NaT as an integer is the smallest one, which would be before the end of every suppression."""
     assert to_timestamp(unknown) is None
     assert not planner(now=unknown).is_before(1e300)
     assert not planner(now=0.0).is_before(unknown)
@@ -290,8 +290,8 @@ def test_an_unknown_time_suppresses_nothing(unknown: Any) -> None:
     assert module_of(decisions()).generate_alerts([noisy], now=unknown).suppressed == ()
 
 
-def test_history_may_be_read_only_once() -> None:
-    """The cool-down and every group use it."""
+def test_history_may_be_an_iterator() -> None:
+    """The history is needed by the cool-down and by every group."""
     plan_all = module_of(decisions()).generate_alerts
     earlier = Alert(members=(drift("a"),), group="group-a", raised_at=1_000_000.0)
     plans = [
@@ -314,6 +314,6 @@ def test_history_may_be_read_only_once() -> None:
     ],
 )
 def test_arguments_of_other_types_are_a_type_error(call: object, says: str) -> None:
-    """The message says what was expected."""
+    """The message has the expected type or the next step."""
     with pytest.raises(TypeError, match=says):
         call()  # type: ignore[operator]

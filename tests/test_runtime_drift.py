@@ -1,4 +1,4 @@
-"""Two samples held against each other, and the decision."""
+"""Comparison of two samples, and the drift decision."""
 
 import dataclasses
 import math
@@ -53,7 +53,7 @@ SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 
 def noise(n: int, seed: int = 0) -> Floats:
-    """Give independent normal values."""
+    """Return independent standard normal values."""
     return np.random.default_rng(seed).normal(size=n)
 
 
@@ -82,13 +82,13 @@ def expression(samples: Samples, criteria: tuple[Criterion, ...], min_votes: int
 def decide(
     current: Any, reference: Any, *criteria: Criterion, min_votes: int = 1, **given: Any
 ) -> DriftResult:
-    """Decide by criteria."""
+    """Return the drift decision for these criteria."""
     samples = compare(current, reference, version=3, feature="age", **given)
     return samples.result(expression(samples, criteria, min_votes), rule="rule")
 
 
 def criterion_for(statistic: str, preparation: str, scale: str) -> Criterion:
-    """Give the criterion that is quickest to hold: above nothing, or below any p-value but 1."""
+    """Return the criterion that holds most easily: above almost zero, or below almost any p-value."""
     return (
         below(statistic, preparation, scale, 0.999)
         if scale == "p_value"
@@ -113,13 +113,13 @@ numbers = hnp.arrays(
 )
 
 
-# The contract
+# Properties of every decision
 
 
 @SLOW
 @given(values=numbers, criterion=every_criterion)
 def test_identical_samples_never_drift(values: Floats, criterion: Criterion) -> None:
-    """By any criterion, with times or without, however adverse the values."""
+    """Identical samples do not drift by any criterion, with or without times, for any values."""
     times = np.arange(len(values)) * 3600.0
     given_times: dict[str, Any] = {"current_times": times, "reference_times": times}
     assert not decide(values, values.copy(), criterion).drifted
@@ -133,14 +133,14 @@ def test_identical_samples_never_drift(values: Floats, criterion: Criterion) -> 
     scale=st.sampled_from(SCALES),
 )
 def test_identical_categories_never_drift(values: list[str | None], statistic: str, scale: str) -> None:
-    """Nor do they."""
+    """Identical categorical samples do not drift by any statistic on any scale."""
     assert not decide(values, list(values), criterion_for(statistic, "raw", scale)).drifted
 
 
 @SLOW
 @given(current=numbers, reference=numbers, criterion=every_criterion)
 def test_a_decision_agrees_with_its_score(current: Floats, reference: Floats, criterion: Criterion) -> None:
-    """No exception, no warning, no infinite score; what has no value gives a reason."""
+    """Every score is finite, or NaN with a reason, and no exception or warning is raised."""
     result = decide(current, reference, criterion)
     if result.direction == "above":
         assert result.drifted == (result.score > result.threshold)
@@ -151,8 +151,8 @@ def test_a_decision_agrees_with_its_score(current: Floats, reference: Floats, cr
 
 @SLOW
 @given(seed=st.integers(0, 10_000), shift=st.floats(-1e3, 1e3), scale=st.floats(1e-3, 1e3))
-def test_moving_or_scaling_both_samples_changes_no_score(seed: int, shift: float, scale: float) -> None:
-    """Every statistic is free of origin and unit."""
+def test_scores_are_invariant_to_shift_and_scale(seed: int, shift: float, scale: float) -> None:
+    """No statistic depends on the origin or the unit of the values."""
     current, reference = noise(50, seed) + 0.3, noise(120, seed + 1)
     before = score_all(current, reference)
     after = score_all(current * scale + shift, reference * scale + shift)
@@ -167,7 +167,7 @@ def test_moving_or_scaling_both_samples_changes_no_score(seed: int, shift: float
 def test_without_times_the_order_of_the_current_sample_does_not_matter(
     seed: int, criterion: Criterion
 ) -> None:
-    """To no criterion."""
+    """Shuffling the current sample changes neither the score nor the reason of any criterion."""
     current, reference = noise(40, seed).round(1), noise(90, seed + 1).round(1)
     shuffled = np.random.default_rng(seed).permutation(current)
     first, second = decide(current, reference, criterion), decide(shuffled, reference, criterion)
@@ -175,8 +175,8 @@ def test_without_times_the_order_of_the_current_sample_does_not_matter(
     assert first.reason == second.reason
 
 
-def test_only_steps_depend_on_order() -> None:
-    """Roughness, and whatever is differenced."""
+def test_only_criteria_on_differences_depend_on_order() -> None:
+    """These are the mean absolute difference and every statistic of differenced values."""
     assert not above("mean_absolute_difference", "raw", "null_max", 1.0).is_order_free
     assert not above("ks", "differenced", "absolute", 0.1).is_order_free
     assert above("ks", "raw", "null_max", 1.0).is_order_free
@@ -193,15 +193,17 @@ def test_only_steps_depend_on_order() -> None:
     seed=st.integers(0, 1000),
     sign=st.sampled_from([-1, 1]),
 )
-def test_a_shift_of_three_deviations_is_found(reference: Floats, rows: int, seed: int, sign: int) -> None:
-    """From 200 values on, however the reference is distributed, by the calibrated criteria."""
+def test_a_shift_of_three_standard_deviations_is_detected(
+    reference: Floats, rows: int, seed: int, sign: int
+) -> None:
+    """From 200 values on, the calibrated criteria detect it for any distribution of the reference."""
     assume(reference.std() > 0)
     current = np.random.default_rng(seed).choice(reference, rows) + sign * 3 * reference.std()
     assert decide(current, reference, *CALIBRATED).drifted
 
 
-def test_the_calibrated_criteria_stay_silent_on_more_of_the_same() -> None:
-    """Independent noise, an autocorrelated process and a season: at most one alarm in ten."""
+def test_the_calibrated_criteria_rarely_alert_on_unchanged_data() -> None:
+    """At most 10 % of the decisions on independent, autocorrelated and seasonal series are alerts."""
     drifted = []
     for seed in range(20):
         values, times = noise(3000, seed), np.arange(3000) * 900.0
@@ -212,8 +214,8 @@ def test_the_calibrated_criteria_stay_silent_on_more_of_the_same() -> None:
     assert np.mean(drifted) <= 0.1
 
 
-def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
-    """A morning against a whole week: KS calls it drift, the deseasonalized distance does not."""
+def test_a_shift_within_a_season_is_drift_and_the_season_is_not() -> None:
+    """For a morning against two weeks, KS reports drift and the deseasonalized distance does not."""
     times = np.arange(96 * 14) * 900.0
     values = np.sin(times / DAY * 2 * np.pi) + 0.2 * noise(len(times))
     later = times[:24] + 14 * DAY
@@ -224,7 +226,7 @@ def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
     assert decide(morning + 0.6, values, CALIBRATED[0], **given_times).drifted
 
 
-# What cannot be compared
+# Samples that cannot be compared
 
 
 @pytest.mark.parametrize(
@@ -238,8 +240,8 @@ def test_a_season_is_no_drift_and_a_shift_within_it_is() -> None:
         ([True], ["a"], "current is boolean, reference is categorical"),
     ],
 )
-def test_what_cannot_be_compared_says_why(current: Any, reference: Any, reason: str) -> None:
-    """Undecided, without a score: never a silent "no drift"."""
+def test_samples_that_cannot_be_compared_have_a_reason(current: Any, reference: Any, reason: str) -> None:
+    """The result has no score, so it differs from a decision that there is no drift."""
     samples = compare(current, reference)
     result = samples.result(samples.p_value("ks") < 0.05, rule="rule")
     assert (samples.comparable, samples.reason) == (False, reason)
@@ -250,8 +252,8 @@ def test_what_cannot_be_compared_says_why(current: Any, reference: Any, reason: 
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.5, 1e300])
-def test_a_constant_reference_is_left_by_any_other_value(value: float) -> None:
-    """The same constant is no change, whatever the rounding of its mean."""
+def test_any_other_value_drifts_from_a_constant_reference(value: float) -> None:
+    """The same constant does not drift, whatever the rounding of its mean."""
     reference = np.full(1000, value)
     assert not decide(np.full(300, value), reference, *CALIBRATED).drifted
     other = np.full(300, value)
@@ -271,15 +273,15 @@ def test_a_constant_reference_is_left_by_any_other_value(value: float) -> None:
         ([1.0, 2.0], below("wasserstein", "raw", "p_value", 0.5)),
     ],
 )
-def test_what_has_no_value_is_named(current: list[float], criterion: Criterion) -> None:
-    """NaN is never a quiet "no"."""
+def test_an_undefined_statistic_is_reported(current: list[float], criterion: Criterion) -> None:
+    """NaN is not reported as the absence of drift without a reason."""
     result = decide(current, noise(50), criterion, current_times=np.arange(len(current)))
     assert not result.drifted
     assert result.reason == f"not defined for these samples: {criterion.test}"
 
 
-def test_what_has_no_value_is_named_beside_what_has_one() -> None:
-    """Silent by the one criterion that could be read, and the other one is named."""
+def test_an_undefined_statistic_is_reported_next_to_a_defined_one() -> None:
+    """If the defined statistic does not show drift, the reason has the undefined one."""
     scale = above("scale_shift", "raw", "null_max", 1.0)
     result = decide([0.0], noise(50), scale, CALIBRATED[2])
     assert (result.drifted, result.test) == (False, "mean_shift/raw/absolute")
@@ -288,8 +290,8 @@ def test_what_has_no_value_is_named_beside_what_has_one() -> None:
     assert (found.drifted, found.reason) == (True, "")
 
 
-def test_order_is_asked_only_of_samples_with_times() -> None:
-    """A rougher sample is found where its order is known; without times that is said, or left to the rest."""
+def test_criteria_on_order_need_times() -> None:
+    """Without times, a criterion on order is reported as undefined, or the other criteria decide."""
     times, rough = np.arange(600) * 60.0, np.tile([-1.0, 1.0], 50)
     smooth = np.sin(np.arange(500) / 40) * np.sqrt(2)
     given_times: dict[str, Any] = {"current_times": times[500:], "reference_times": times[:500]}
@@ -312,7 +314,7 @@ ORDER, OTHER, NEVER = CALIBRATED[1], CALIBRATED[2], above("mean_shift", "raw", "
         ((NEVER, ORDER), 1, False, NEVER.test),
         ((ORDER, OTHER), 2, False, ""),
         ((OTHER, ORDER), 2, False, ""),
-        ((NEVER, ORDER), 2, False, NEVER.test),  # it fails, whatever the other one is
+        ((NEVER, ORDER), 2, False, NEVER.test),  # it fails, whatever the other comparison is
         ((ORDER, OTHER, NEVER), 2, False, NEVER.test),
         ((ORDER, OTHER, CALIBRATED[0]), 2, True, OTHER.test),
         ((ORDER, above("ks", "differenced", "absolute", 0.5), OTHER), 2, False, ""),
@@ -324,7 +326,7 @@ def test_without_times_the_other_comparisons_decide_if_they_can(
     drifted: bool,  # noqa: FBT001
     test: str,
 ) -> None:
-    """A decision that needs the order is not made, and the reason names every comparison that needs it."""
+    """If the decision needs the order, there is none, and the reason lists every comparison that needs it."""
     result = decide(noise(100) + 9, noise(500, 1), *criteria, min_votes=min_votes)
     assert result.drifted is drifted
     if test:
@@ -336,7 +338,7 @@ def test_without_times_the_other_comparisons_decide_if_they_can(
 
 
 def test_a_nested_decision_that_needs_the_order_is_not_made() -> None:
-    """A comparison that holds does not decide against drift."""
+    """A comparison that holds cannot decide against drift."""
     samples = compare(noise(100) + 9, noise(500, 1))
     level, order = samples.statistic("mean_shift"), samples.statistic("mean_absolute_difference")
     result = samples.result((level > 1e6 or level > 1) and order > 0.1, rule="r")
@@ -345,15 +347,15 @@ def test_a_nested_decision_that_needs_the_order_is_not_made() -> None:
 
 
 def test_a_reference_of_two_values_is_not_calibrated() -> None:
-    """Which is said."""
+    """The reason reports that the calibrated statistic is undefined."""
     assert decide([1.0, 5.0], [1.0, 2.0], CALIBRATED[0]).reason.startswith("not defined")
 
 
 # The decision
 
 
-def test_a_result_tells_all_that_was_found() -> None:
-    """Score, threshold, test, rule, version, feature, what was computed, and the profile."""
+def test_a_result_has_all_fields_of_the_decision() -> None:
+    """It has score, threshold, test, rule, version, feature, computed scores and profile."""
     result = decide(noise(100) + 3, noise(500, 1), below("ks", "raw", "p_value", 0.05))
     assert (result.drifted, result.test, result.direction) == (True, "ks/raw/p_value", "below")
     assert (result.rule, result.policy_version, result.feature, result.reason) == ("rule", 3, "age", "")
@@ -394,7 +396,7 @@ def test_the_comparison_that_decides_is_reported(
     drifted: bool,  # noqa: FBT001
     test: str,
 ) -> None:
-    """Its score against its threshold is the decision."""
+    """The reported score and threshold are those of the comparison that decided."""
     criteria = [THREE[name] for name in names]
     result = decide(noise(400, 1) + 1, noise(400), *criteria, min_votes=min_votes)
     assert (result.drifted, result.test) == (drifted, THREE[test].test)
@@ -420,7 +422,7 @@ def test_or_and_and_may_be_nested() -> None:
 
 
 def test_every_result_reports_its_own_comparisons() -> None:
-    """Comparisons before an earlier result, or parts of `at_least`, do not decide later ones."""
+    """Comparisons made before an earlier result, or as parts of `at_least`, do not decide later results."""
     samples = compare(noise(400, 1) + 1, noise(400))
     mean, area = samples.statistic("mean_shift") > 0.9, samples.statistic("wasserstein")
     first = samples.result(mean, rule="first")
@@ -433,8 +435,8 @@ def test_every_result_reports_its_own_comparisons() -> None:
     ]
 
 
-def test_a_number_of_numpy_may_be_a_threshold_on_either_side() -> None:
-    """It leaves the comparison to the measure."""
+def test_a_numpy_number_may_be_a_threshold_on_either_side() -> None:
+    """NumPy scalars leave the comparison to the measure."""
     samples = compare(noise(400, 1) + 1, noise(400))
     measure = samples.statistic("wasserstein")
     for number in (np.float64(0.5), np.float32(0.5), 0.5):
@@ -466,8 +468,8 @@ def test_a_number_of_numpy_may_be_a_threshold_on_either_side() -> None:
         (max, "not iterable"),
     ],
 )
-def test_a_measure_is_only_compared_with_a_threshold(misuse: Callable[[Any], object], said: str) -> None:
-    """Anything else could be false without being noticed."""
+def test_a_measure_can_only_be_compared_with_a_threshold(misuse: Callable[[Any], object], said: str) -> None:
+    """Any other use is an error, because it could be false without being noticed."""
     measure = compare([1.0, 2.0], [1.0, 2.0]).p_value("ks")
     with pytest.raises((SampleError, TypeError), match=said):
         misuse(measure)
@@ -493,14 +495,14 @@ def test_a_measure_is_only_compared_with_a_threshold(misuse: Callable[[Any], obj
     ],
 )
 def test_a_decision_is_a_comparison_of_these_samples(wrong: Callable[[Samples], Any]) -> None:
-    """Otherwise the result would have no score, or one of something else."""
+    """Otherwise the result would have no score, or the score of other samples."""
     samples = compare(noise(30), noise(40, 1))
     with pytest.raises(SampleError, match=r"rule 'age': the decision is .* comparison of these samples"):
         samples.result(wrong(samples), rule="age")
 
 
 def test_at_least_combines_comparisons_of_the_same_samples() -> None:
-    """A truth value or a comparison of other samples has no place in it."""
+    """A truth value or a comparison of other samples is an error."""
     samples, others = compare(noise(30), noise(40, 1)), compare(noise(30), noise(40, 1))
     reading = samples.p_value("ks") < 0.05
     wrong: Any
@@ -510,8 +512,8 @@ def test_at_least_combines_comparisons_of_the_same_samples() -> None:
                 at_least(1, *readings)
 
 
-def test_a_threshold_is_not_reached_by_equality() -> None:
-    """Above is above."""
+def test_a_score_equal_to_its_threshold_is_not_drift() -> None:
+    """A score must be above its threshold."""
     reference = np.array([-1.0, 1.0])
     assert not decide(reference + 1, reference, above("mean_shift", "raw", "absolute", 1.0)).drifted
     assert decide(
@@ -520,8 +522,8 @@ def test_a_threshold_is_not_reached_by_equality() -> None:
 
 
 @pytest.mark.parametrize("votes", [0, 3, -1, True, 1.0, "2"])
-def test_votes_lie_between_one_and_the_number_of_comparisons(votes: Any) -> None:
-    """A rule that nothing or everything meets is a programming error."""
+def test_votes_are_between_one_and_the_number_of_comparisons(votes: Any) -> None:
+    """A rule that always or never holds is a programming error."""
     samples = compare([1.0], [1.0])
     with pytest.raises(SampleError, match=f"at_least: votes is {votes!r} of 2 comparisons"):
         at_least(votes, *(comparison(samples, each) for each in CALIBRATED[:2]))
@@ -538,7 +540,7 @@ def test_votes_lie_between_one_and_the_number_of_comparisons(votes: Any) -> None
     ],
 )
 def test_an_unknown_name_is_an_error_with_the_known_ones(names: tuple[str, str, str], said: str) -> None:
-    """So is a threshold that nothing can be compared with."""
+    """A threshold that is not a finite number is an error as well."""
     with pytest.raises(SampleError, match=said):
         above(*names, 1.0)
     with pytest.raises(SampleError, match="unknown statistic 'k'"):
@@ -547,8 +549,8 @@ def test_an_unknown_name_is_an_error_with_the_known_ones(names: tuple[str, str, 
         below("ks", "raw", "p_value", math.nan)
 
 
-def test_scales_divide_by_the_references_own_windows() -> None:
-    """A 90 % quantile, a maximum, or standard deviations above the mean."""
+def test_scales_are_relative_to_self_distances_of_the_reference() -> None:
+    """The scales use the 90 % quantile, the maximum, or the mean and standard deviation."""
     score = Score(statistic=6.0, p_value=0.2, null_q90=2.0, null_max=3.0, null_mean=1.0, null_sd=0.5)
     read = {scale: read_score(score, scale) for scale in SCALES}
     assert read == {"absolute": 6.0, "p_value": 0.2, "null_q90": 3.0, "null_max": 2.0, "null_zscore": 10.0}
@@ -558,16 +560,16 @@ def test_scales_divide_by_the_references_own_windows() -> None:
 # The samples
 
 
-def test_statistics_are_computed_once_and_when_asked() -> None:
-    """A rule pays for what it names."""
+def test_statistics_are_computed_once_and_on_demand() -> None:
+    """A rule only computes the statistics that it uses."""
     samples = compare(noise(30), noise(300, 1))
     assert samples.score("ks", "raw", calibrated=False).null_max is None
     assert samples.score("ks", "raw").null_max is not None
     assert samples.score("ks", "raw") is samples.score("ks", "raw", calibrated=False)
 
 
-def test_a_prepared_reference_gives_the_same_answer() -> None:
-    """And keeps its period."""
+def test_a_prepared_reference_gives_the_same_scores() -> None:
+    """It also keeps its period."""
     times = np.arange(960) * 900.0
     values = np.sin(times / DAY * 2 * np.pi) + 0.1 * noise(960)
     arguments: dict[str, Any] = {"current_times": times[:50]}
@@ -576,8 +578,8 @@ def test_a_prepared_reference_gives_the_same_answer() -> None:
     assert score_all(values[:50], prepared, **arguments) == score_all(values[:50], values, **arguments, **raw)
 
 
-def test_a_profile_tells_the_reference_s_shape() -> None:
-    """Not the current sample's: a drifted sample does not change the rule that judges it."""
+def test_a_profile_describes_the_shape_of_the_reference() -> None:
+    """A drifted current sample must not change the rule that applies to it."""
     reference = np.random.default_rng(2).exponential(size=20_000)
     profile = compare([1.0, None, 2.0, 3.0], reference).profile
     assert profile.skewness == pytest.approx(2.0, abs=0.2)
@@ -587,8 +589,8 @@ def test_a_profile_tells_the_reference_s_shape() -> None:
     assert not profile.is_seasonal
 
 
-def test_a_season_is_known_when_both_samples_have_times() -> None:
-    """Period and strength are in the profile, and rules may ask."""
+def test_a_season_is_known_if_both_samples_have_times() -> None:
+    """The profile has its period and strength, and rules can test for a season."""
     times = np.arange(960) * 900.0
     values = np.sin(times / DAY * 2 * np.pi)
     samples = compare(values[:9], values, current_times=times[:9], reference_times=times)
@@ -599,15 +601,15 @@ def test_a_season_is_known_when_both_samples_have_times() -> None:
 
 
 def test_categories_are_compared_by_name() -> None:
-    """Whatever their order, and with those that only one sample has."""
+    """The order of the categories does not matter, and a category may be in one sample only."""
     samples = compare(["c", "a"], ["a", "b", "b", "a"])
     assert samples.is_categorical
     assert samples.score("total_variation", "raw").statistic == 0.5
     assert compare([True, False], [False, True]).score("chi_square", "raw").p_value == 1.0
 
 
-def test_single_and_double_precision_are_one() -> None:
-    """A tenth is a tenth, though not to the last bit."""
+def test_single_and_double_precision_values_are_equal() -> None:
+    """A value such as 0.1 equals itself in both precisions, although the last bits differ."""
     values = noise(200).round(1)
     for current, reference in ((values.astype(np.float32), values), (values, values.astype(np.float32))):
         assert compare(current, reference).score("ks", "raw").statistic == 0.0
@@ -621,14 +623,14 @@ def test_single_and_double_precision_are_one() -> None:
         ({"period": -1}, "positive"),
     ],
 )
-def test_a_wrong_context_is_an_error(context: Any, said: str) -> None:
-    """A scalar that is no period is not guessed at."""
+def test_an_invalid_context_is_an_error(context: Any, said: str) -> None:
+    """An invalid period is not replaced by a guess."""
     with pytest.raises(SampleError, match=said):
         compare([1.0], [1.0], context=context)
 
 
-def test_the_full_set_holds_what_learners_replay() -> None:
-    """Twenty numeric tests, twelve of them calibrated; six categorical ones, all calibrated."""
+def test_the_full_set_of_scores_has_the_scores_that_learners_replay() -> None:
+    """There are 20 numeric tests, 12 of them calibrated, and 6 categorical ones, all calibrated."""
     times = np.arange(330) * 60.0
     numeric = score_all(
         noise(30), noise(300), feature="age", current_times=times[300:], reference_times=times[:300]
@@ -645,13 +647,13 @@ def test_the_full_set_holds_what_learners_replay() -> None:
     assert all(score.null_max is not None for score in categorical.values())
 
 
-def test_samples_are_what_compare_gives() -> None:
-    """The type is public, for annotations."""
+def test_compare_returns_samples() -> None:
+    """The type is public so that it can be used in annotations."""
     assert isinstance(compare([1.0], [1.0]), Samples)
 
 
-def test_importing_the_runtime_is_light() -> None:
-    """Results without numpy; decisions without pandas, statsmodels or scipy.stats."""
+def test_importing_the_runtime_does_not_import_heavy_libraries() -> None:
+    """Results do not import NumPy, and decisions do not import pandas, statsmodels or scipy.stats."""
     script = (
         "import sys, poet_runtime.results; assert 'numpy' not in sys.modules, 'numpy'\n"
         "import poet_runtime.drift, poet_runtime.drift.table\n"

@@ -1,4 +1,4 @@
-"""A deadline holds whatever the monitor does, and nothing stays behind."""
+"""A deadline is enforced whatever the monitor does, and no process, thread or pipe is left behind."""
 
 import ctypes
 import errno
@@ -26,18 +26,18 @@ from poet_runtime.recovery import run as _run
 from poet_runtime.results import MonitoringOutcome
 
 DEADLINE_S = 0.3
-STARTING_S = 0.4  # beside the deadline, on a machine that is busy with other things
+STARTING_S = 0.4  # allowed in addition to the deadline, for a busy machine
 TABLE = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
 
 
 def run_of(monitor: Callable[[Any], Any], seconds: float | None = DEADLINE_S, data: Any = TABLE) -> Run:
-    """Prepare a run under a deadline."""
+    """Return a prepared run, with a deadline unless `seconds` is None."""
     run = prepare_run(data, monitor, None, version=1)
     return run if seconds is None else run.with_deadline(seconds)
 
 
 def in_time(monitor: Callable[[Any], Any], seconds: float = DEADLINE_S) -> MonitoringOutcome:
-    """Run a monitor under a deadline that must hold."""
+    """Run a monitor under a deadline and check that the call ends in time."""
     started = time.monotonic()
     outcome = run_of(monitor, seconds).execute()
     assert time.monotonic() - started < 1.1 * seconds + STARTING_S
@@ -45,24 +45,24 @@ def in_time(monitor: Callable[[Any], Any], seconds: float = DEADLINE_S) -> Monit
 
 
 def children() -> set[str]:
-    """Give the ids of all children of this process, zombies too."""
+    """Return the ids of all children of this process, including zombies."""
     return {
         pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
     }
 
 
 def pipes() -> set[str]:
-    """Give the pipes that this process holds; its other files are other tests' business."""
+    """Return the open pipes of this process. Its other files belong to other tests."""
     found: set[str] = set()
     for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
+        with suppress(OSError):  # closed in the meantime
             found.add(str(entry.readlink()))
     return {each for each in found if each.startswith("pipe:")}
 
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Demand that no child, thread or pipe is there that was not before."""
+    """Check that the block leaves no child process, thread or pipe behind."""
     before = children(), threading.active_count(), pipes()
     yield
     assert children() <= before[0]
@@ -71,7 +71,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def is_gone(pid: int, *, orphaned: bool = False) -> bool:
-    """Tell whether a process has ended within a second; an orphan's remains are the system's to clear up."""
+    """Return whether a process ends within a second. An orphan may remain as a zombie until init reaps it."""
     end = time.monotonic() + 1.0
     while time.monotonic() < end:
         try:
@@ -84,26 +84,26 @@ def is_gone(pid: int, *, orphaned: bool = False) -> bool:
     return False
 
 
-# hanging
+# monitors that hang
 
 
 def sleeps(_data: Any) -> None:
-    """Wait in a way that signals could end."""
+    """Wait in a way that a signal could interrupt."""
     time.sleep(60.0)
 
 
 def backtracks(_data: Any) -> None:
-    """Stay in C for years, the interpreter's lock held."""
+    """Run C code for years while holding the interpreter lock."""
     re.match(r"(a+)+$", "a" * 50 + "b")
 
 
 def blocks(_data: Any) -> None:
-    """Block in a call of the C library, the interpreter's lock held."""
+    """Block in a C library call while holding the interpreter lock."""
     ctypes.PyDLL(None).sleep(60)
 
 
 def ignores_signals(_data: Any) -> None:
-    """Turn a deaf ear to everything that can be ignored."""
+    """Ignore every signal that can be ignored."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN)
     while True:
@@ -111,14 +111,14 @@ def ignores_signals(_data: Any) -> None:
 
 
 def swallows(_data: Any) -> None:
-    """Catch whatever is raised in it."""
+    """Catch every exception that is raised in it."""
     while True:
         with suppress(BaseException):
             time.sleep(60.0)
 
 
 def stops_itself(_data: Any) -> None:
-    """Stop, as by Ctrl-Z."""
+    """Stop this process, as Ctrl-Z does."""
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -126,8 +126,8 @@ HANGING = [sleeps, backtracks, blocks, ignores_signals, swallows, stops_itself]
 
 
 @pytest.mark.parametrize("monitor", HANGING)
-def test_a_deadline_holds_when_the_monitor_hangs(monitor: Callable[[Any], Any]) -> None:
-    """In C code, deaf to signals, or stopped."""
+def test_a_deadline_ends_a_monitor_that_hangs(monitor: Callable[[Any], Any]) -> None:
+    """A monitor that runs C code, ignores signals or is stopped ends with a timeout."""
     with nothing_left():
         outcome = in_time(monitor)
     assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", "timeout", True)
@@ -136,8 +136,8 @@ def test_a_deadline_holds_when_the_monitor_hangs(monitor: Callable[[Any], Any]) 
     )
 
 
-def test_a_deadline_holds_off_the_main_thread() -> None:
-    """Several at a time, each in its own time, and the quick ones do not wait for the slow ones."""
+def test_deadlines_are_enforced_outside_the_main_thread() -> None:
+    """Several runs at a time have their own deadlines, and fast runs do not wait for slow ones."""
     found: dict[float, tuple[str, float]] = {}
 
     def ask(seconds: float) -> None:
@@ -160,26 +160,26 @@ def test_a_deadline_holds_off_the_main_thread() -> None:
     assert all(took < 1.1 * min(seconds, 1.0) + STARTING_S for seconds, (_, took) in found.items())
 
 
-def test_a_result_that_is_too_large_to_come_home_in_time_is_late() -> None:
-    """The pipe is read while waiting, and no longer than the deadline."""
+def test_a_result_that_is_too_large_to_transfer_in_time_is_a_timeout() -> None:
+    """The caller reads the pipe while it waits, but not beyond the deadline."""
     with nothing_left():
         assert in_time(lambda _data: bytes(300_000_000), 0.1).error == "timeout"
 
 
-def test_a_large_result_comes_home() -> None:
-    """Larger than any pipe holds."""
+def test_a_large_result_is_returned() -> None:
+    """A result may be larger than the capacity of a pipe."""
     assert run_of(lambda _data: np.arange(3_000_000), 20.0).execute().results.sum() == 4_499_998_500_000
 
 
-def test_very_short_deadlines_hold() -> None:
-    """Even where there is hardly time to start."""
+def test_very_short_deadlines_are_enforced() -> None:
+    """The deadline is enforced even if there is hardly time to start a process."""
     with nothing_left():
         for seconds in (1e-9, 0.001, 0.01):
             assert in_time(sleeps, seconds).timed_out
 
 
 def test_the_whole_call_has_one_deadline() -> None:
-    """What is tried after a run that hung shares what is left; all together stay within the deadline."""
+    """The fallbacks after a timeout share the remaining time, so the whole call meets its deadline."""
     data = {f"f{place}": np.zeros(100) for place in range(4)}
     started = time.monotonic()
     with nothing_left():
@@ -196,11 +196,11 @@ def test_the_whole_call_has_one_deadline() -> None:
     assert [each.split(":")[0] for each in outcome.warnings[2:]] == ["sampled", "retry", "by_feature"]
 
 
-# nothing stays behind
+# processes, threads and pipes are cleaned up
 
 
-def test_what_the_monitor_started_ends_with_it(tmp_path: Path) -> None:
-    """Children, programs, daemons that left its group and lost their parents, threads."""
+def test_everything_a_monitor_started_ends_with_it(tmp_path: Path) -> None:
+    """Children, programs, threads and daemons that left the process group are all ended."""
 
     def starts(_data: Any) -> int:
         programs = [subprocess.Popen(["sleep", "60"], start_new_session=own) for own in (False, True)]
@@ -227,8 +227,8 @@ def test_what_the_monitor_started_ends_with_it(tmp_path: Path) -> None:
         assert all(is_gone(int(pid)) for pid in started)
 
 
-def test_a_fork_of_the_monitor_that_comes_back_too_says_nothing() -> None:
-    """One answer, the monitor's own."""
+def test_a_fork_that_also_returns_does_not_send_a_result() -> None:
+    """Only the result of the monitor's own process is returned."""
 
     def doubles(_data: Any) -> str:
         child = os.fork()
@@ -240,8 +240,8 @@ def test_a_fork_of_the_monitor_that_comes_back_too_says_nothing() -> None:
         assert run_of(doubles, 20.0).execute().results == "parent"
 
 
-def test_when_the_caller_is_killed_the_monitor_is(tmp_path: Path) -> None:
-    """The leash breaks, and the keeper kills."""
+def test_the_monitor_is_killed_if_its_caller_is_killed(tmp_path: Path) -> None:
+    """The keeper notices that the pipe from the caller is closed and kills the monitor."""
     program = f"""
 import os, pathlib, time
 from poet_runtime.recovery import prepare_run
@@ -259,8 +259,8 @@ prepare_run({{}}, monitor, None, version=1).with_deadline(60).execute()
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
-def test_an_interrupt_while_waiting_kills_the_monitor_and_goes_on() -> None:
-    """Ctrl-C is the caller's, not the monitor's."""
+def test_an_interrupt_kills_the_monitor_and_is_raised_in_the_caller() -> None:
+    """Ctrl-C is meant for the caller, not for the monitor."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -274,8 +274,8 @@ def test_an_interrupt_while_waiting_kills_the_monitor_and_goes_on() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_program_that_ignores_its_children_gets_its_answers() -> None:
-    """Where SIGCHLD is ignored the system forgets how children ended; the keeper tells."""
+def test_a_caller_that_ignores_sigchld_gets_its_results() -> None:
+    """The system discards exit statuses if SIGCHLD is ignored, so the keeper reports them."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with nothing_left():
@@ -285,8 +285,8 @@ def test_a_program_that_ignores_its_children_gets_its_answers() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
-def test_many_open_files_are_no_hindrance() -> None:
-    """Numbers beyond what select(2) takes."""
+def test_a_run_works_with_many_open_files() -> None:
+    """File descriptors may exceed the limit of select(2)."""
     held = [os.dup(1) for _ in range(1100)]
     try:
         assert run_of(len, 20.0).execute().results == 2
@@ -295,8 +295,8 @@ def test_many_open_files_are_no_hindrance() -> None:
             os.close(number)
 
 
-def test_a_monitor_may_run_under_a_deadline_inside_another() -> None:
-    """The inner one ends in its own time."""
+def test_runs_with_deadlines_can_be_nested() -> None:
+    """The inner run ends at its own deadline, and the outer deadline still applies."""
 
     def nests(_data: Any) -> tuple[str, float | None]:
         return run_of(sleeps, 0.1).execute().error, deadline()
@@ -305,11 +305,11 @@ def test_a_monitor_may_run_under_a_deadline_inside_another() -> None:
         assert run_of(nests, 20.0).execute().results == ("timeout", 20.0)
 
 
-# how a process may end
+# ways in which a process may end
 
 
-def reads_nowhere(_data: Any) -> None:
-    """Die as of a bad pointer, without a word from the fault handler that pytest has set."""
+def segfaults(_data: Any) -> None:
+    """Die of SIGSEGV without the traceback of the fault handler that pytest installs."""
     faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -318,7 +318,7 @@ def reads_nowhere(_data: Any) -> None:
     ("monitor", "error", "says"),
     [
         (
-            reads_nowhere,
+            segfaults,
             "crash",
             "died of SIGSEGV",
         ),
@@ -328,10 +328,10 @@ def reads_nowhere(_data: Any) -> None:
         (lambda _: Unreadable(), "other", "the result cannot be read outside the monitor's process"),
     ],
 )
-def test_a_process_that_ends_without_an_answer_is_a_fault(
+def test_a_process_that_ends_without_a_result_is_reported(
     monitor: Callable[[Any], Any], error: str, says: str
 ) -> None:
-    """Each kind is named."""
+    """The error has a kind, and the warning describes how the process ended."""
     with nothing_left():
         outcome = run_of(monitor, 20.0).execute()
     assert (outcome.strategy, outcome.error, outcome.timed_out) == ("failed", error, False)
@@ -339,22 +339,22 @@ def test_a_process_that_ends_without_an_answer_is_a_fault(
 
 
 class Unreadable:
-    """Pickles, and refuses to be made again."""
+    """An object that can be pickled but not unpickled."""
 
     def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
         return refuse, ()
 
 
 def refuse() -> object:
-    """Raise something of its own."""
-    raise Outlaw
+    """Raise an exception that `except Exception` does not catch."""
+    raise UncaughtError
 
 
-class Outlaw(BaseException):
-    """What no `except Exception` catches."""
+class UncaughtError(BaseException):
+    """An exception that `except Exception` does not catch and whose repr raises."""
 
     def __repr__(self) -> str:
-        raise RuntimeError("no word of me")
+        raise RuntimeError("no representation")
 
 
 @pytest.mark.parametrize(
@@ -364,8 +364,10 @@ class Outlaw(BaseException):
         (lambda number: os.write(number, b"x" * 99), "overwrote its own answer"),
     ],
 )
-def test_a_monitor_that_meddles_with_its_pipe_is_a_fault(harms: Callable[[int], Any], says: str) -> None:
-    """Junk is not taken for an answer."""
+def test_a_monitor_that_tampers_with_its_result_pipe_is_reported(
+    harms: Callable[[int], Any], says: str
+) -> None:
+    """Data that the monitor writes to the pipe is not accepted as a result."""
     before = writable_pipes()
 
     def meddles(_data: Any) -> None:
@@ -379,7 +381,7 @@ def test_a_monitor_that_meddles_with_its_pipe_is_a_fault(harms: Callable[[int], 
 
 
 def writable_pipes() -> set[int]:
-    """Give the pipes of this process that can be written to."""
+    """Return the file descriptors of this process's pipes that can be written to."""
     poll = select.poll()
     for name in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
@@ -401,14 +403,14 @@ def writable_pipes() -> set[int]:
         (KeyError("x"), "value"),
         (AttributeError(), "value"),
         (RecursionError(), "other"),
-        (Outlaw(), "other"),
+        (UncaughtError(), "other"),
         (ExceptionGroup("many", [ValueError()]), "other"),
     ],
 )
-def test_a_fault_has_the_same_kind_here_and_in_another_process(
+def test_an_exception_has_the_same_kind_in_this_and_in_another_process(
     seconds: float | None, fault: BaseException, kind: str
 ) -> None:
-    """And none is raised, not even what `except Exception` lets through."""
+    """No exception is raised to the caller, not even one that `except Exception` does not catch."""
 
     def broken(_data: Any) -> None:
         raise fault
@@ -420,8 +422,10 @@ def test_a_fault_has_the_same_kind_here_and_in_another_process(
 
 @pytest.mark.parametrize("seconds", [None, 20.0])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_a_wish_to_end_the_program_is_granted(seconds: float | None, stop: type[BaseException]) -> None:
-    """Wherever the monitor raises it."""
+def test_exceptions_that_end_a_program_are_raised_to_the_caller(
+    seconds: float | None, stop: type[BaseException]
+) -> None:
+    """They are raised in the caller with and without a deadline."""
 
     def leaves(_data: Any) -> None:
         raise stop
@@ -430,20 +434,20 @@ def test_a_wish_to_end_the_program_is_granted(seconds: float | None, stop: type[
         run_of(leaves, seconds).execute()
 
 
-def test_the_status_of_an_exit_comes_along() -> None:
-    """As without a deadline."""
+def test_the_status_of_an_exit_is_preserved() -> None:
+    """`sys.exit` in the monitor's process raises `SystemExit` with the same status in the caller."""
     with pytest.raises(SystemExit, match="7"):
         run_of(lambda _data: sys.exit(7), 20.0).execute()
 
 
-def test_read_only_mappings_come_home() -> None:
-    """The results of `detect_drift` hold them."""
+def test_read_only_mappings_are_returned() -> None:
+    """The results of `detect_drift` contain mapping proxies, which cannot be pickled directly."""
     found = run_of(lambda _data: MappingProxyType({"a": re.compile("x")}), 20.0).execute().results
     assert found == MappingProxyType({"a": re.compile("x")})
 
 
-def test_what_the_monitor_prints_appears_once(capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither lost with its process, nor repeated from the caller's buffer."""
+def test_output_of_the_monitor_appears_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Output is neither lost with the monitor's process nor repeated from the caller's buffer."""
 
     def speaks(_data: Any) -> None:
         sys.stdout.write("in")
@@ -454,13 +458,13 @@ def test_what_the_monitor_prints_appears_once(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().out == "before in"
 
 
-# systems and interpreters
+# operating systems and interpreters
 
 
-def test_the_warning_about_forks_of_programs_with_threads_is_silent_for_us_alone(
+def test_only_our_own_fork_suppresses_the_warning_about_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Newer interpreters give it; anyone else still sees it."""
+    """Newer interpreters warn about forks of multi-threaded programs. Other code still gets the warning."""
     says = "This process (pid=1) is multi-threaded, use of fork() may lead to deadlocks in the child."
     fork = os.fork
 
@@ -476,10 +480,10 @@ def test_the_warning_about_forks_of_programs_with_threads_is_silent_for_us_alone
         warnings.warn("use of fork()", DeprecationWarning, stacklevel=1)
 
 
-def test_where_nothing_can_be_forked_the_monitor_runs_and_the_outcome_says_so(
+def test_without_fork_the_monitor_runs_and_the_outcome_has_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A deadline that cannot be kept is no reason to monitor nothing."""
+    """A deadline that cannot be enforced does not prevent monitoring."""
     monkeypatch.setattr(_run, "CAN_FORK", False)
     outcome = run_of(len).execute()
     assert (outcome.results, outcome.strategy) == (2, "full")
@@ -488,10 +492,8 @@ def test_where_nothing_can_be_forked_the_monitor_runs_and_the_outcome_says_so(
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOMEM, "memory"), (errno.EAGAIN, "io")])
-def test_a_machine_without_room_for_a_process_is_a_fault(
-    monkeypatch: pytest.MonkeyPatch, number: int, kind: str
-) -> None:
-    """Named, and no pipe is left open."""
+def test_a_failed_fork_is_reported(monkeypatch: pytest.MonkeyPatch, number: int, kind: str) -> None:
+    """The error has the kind of the OSError, and no pipe is left open."""
 
     def full() -> int:
         raise OSError(number, os.strerror(number))
@@ -503,8 +505,8 @@ def test_a_machine_without_room_for_a_process_is_a_fault(
     assert "no process could be started" in outcome.warnings[0]
 
 
-def test_a_keeper_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    """The caller kills the rest itself."""
+def test_nothing_is_left_if_the_keeper_is_killed(tmp_path: Path) -> None:
+    """The caller kills the monitor's process itself."""
 
     def kills(_data: Any) -> None:
         (tmp_path / "pid").write_text(str(os.getpid()))
@@ -517,8 +519,8 @@ def test_a_keeper_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     assert is_gone(int((tmp_path / "pid").read_text()), orphaned=True)
 
 
-def test_starting_a_process_takes_little() -> None:
-    """Less than three tenths of a second, the median of several, in a process of any size."""
+def test_starting_a_process_is_fast() -> None:
+    """The median of seven runs is below 0.3 seconds."""
     took = []
     for _ in range(7):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Tables of every library are measured, sampled and seen by presence alike, and keep their kind."""
+"""Measuring, sampling and sparse views work alike on tables of every library and keep their types."""
 
 import datetime as dt
 from collections import OrderedDict, namedtuple
@@ -25,13 +25,13 @@ NAMES = {"full", "sparse"}
 
 
 def columns() -> dict[str, list[float | None]]:
-    """Give a column that lacks nothing and one that lacks three in four."""
+    """Return a column without missing values and one with three quarters missing."""
     return {"full": list(FULL), "sparse": list(SPARSE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Two:
-    """A pair as a dataclass."""
+    """A pair of tables as a dataclass."""
 
     current: Any
     reference: Any
@@ -59,7 +59,7 @@ TABLES: dict[str, Any] = {
 
 
 def values(table: Any, place: int) -> list[Any]:
-    """Read a column of any of these tables, None for what is missing."""
+    """Return the values of a column of any of these tables, with None for missing values."""
     if isinstance(table, Mapping):
         found = list(table.values())[place]
     elif isinstance(table, pd.DataFrame):
@@ -78,14 +78,14 @@ def values(table: Any, place: int) -> list[Any]:
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_is_measured(kind: str) -> None:
-    """Rows, features, and what the worst feature lacks."""
+    """The size has the numbers of rows and features and the missing share of the sparsest feature."""
     size = measure(TABLES[kind])
     assert (size.rows, size.features, size.missing_share) == (N, 2, 0.75)
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_sample_is_of_the_same_kind_and_keeps_rows_together(kind: str) -> None:
-    """Every row of it is a row of the table, in order, one of each stretch."""
+def test_a_sample_has_the_same_type_and_keeps_rows_together(kind: str) -> None:
+    """The sample has one row of every block of the table, in order."""
     table = TABLES[kind]
     sample = sample_rows(table, 5)
     assert type(sample) is type(table)
@@ -96,8 +96,8 @@ def test_a_sample_is_of_the_same_kind_and_keeps_rows_together(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_sparse_view_is_of_the_same_kind_and_tells_presence(kind: str) -> None:
-    """The sparse column is 0.0 and 1.0, the other is untouched, and so is the table that came."""
+def test_a_sparse_view_has_the_same_type_and_contains_presence(kind: str) -> None:
+    """The sparse column becomes 0.0 and 1.0. The other column and the original table are unchanged."""
     table = TABLES[kind]
     view = sparse_view(table, frozenset({"sparse", "1"}))
     assert type(view) is type(table)
@@ -107,8 +107,8 @@ def test_a_sparse_view_is_of_the_same_kind_and_tells_presence(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_table_comes_apart_into_its_columns(kind: str) -> None:
-    """Each a table of the same kind."""
+def test_a_table_is_split_by_feature(kind: str) -> None:
+    """Each feature is a table of the same type."""
     table = TABLES[kind]
     parts = dict(by_feature(table))
     assert set(parts) in (NAMES, {"0", "1"})
@@ -117,8 +117,8 @@ def test_a_table_comes_apart_into_its_columns(kind: str) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda a, b: {"current": a, "reference": b}, Two, Named, SimpleNamespace])
-def test_of_a_pair_both_tables_are_changed(make: Any) -> None:
-    """In whatever it came; the longer one gives the rows, the worse one the missing share."""
+def test_operations_apply_to_both_tables_of_a_pair(make: Any) -> None:
+    """Pairs of any type have the larger number of rows and the larger missing share."""
     keywords = make is SimpleNamespace
     small, large = columns(), {"full": [0.0] * 100, "sparse": [1.0] * 100}
     pair = make(current=small, reference=large) if keywords else make(small, large)
@@ -134,14 +134,14 @@ def test_of_a_pair_both_tables_are_changed(make: Any) -> None:
 
 
 def parts_of(pair: Any) -> list[Any]:
-    """Give both tables."""
+    """Return both tables of a pair."""
     held = (
         pair if isinstance(pair, dict) else {name: getattr(pair, name) for name in ("current", "reference")}
     )
     return [held["current"], held["reference"]]
 
 
-def test_the_times_of_a_pair_go_with_its_rows() -> None:
+def test_the_times_of_a_pair_are_sampled_with_its_rows() -> None:
     """A sampled row keeps its time."""
     pair = {"current": columns(), "reference": columns(), "current_times": np.arange(N), "other": "kept"}
     sample = sample_rows(pair, 5)
@@ -149,55 +149,55 @@ def test_the_times_of_a_pair_go_with_its_rows() -> None:
     assert sample["other"] == "kept"
 
 
-def test_a_prepared_reference_stays_as_it_is() -> None:
-    """It is small already, and cannot be cut."""
+def test_a_prepared_reference_is_not_sampled() -> None:
+    """It is already small and cannot be sampled."""
     reference = {"full": Reference.prepare(np.arange(100.0))}
     pair = {"current": columns(), "reference": reference}
     assert measure(pair).rows == N
     assert sample_rows(pair, 5)["reference"] is reference
 
 
-def test_a_table_with_columns_named_current_and_reference_is_no_pair() -> None:
-    """Its columns are columns."""
+def test_a_table_with_columns_current_and_reference_is_not_a_pair() -> None:
+    """Both names are treated as features."""
     table = {"current": [1.0, 2.0, 3.0], "reference": [1.0, None, 3.0]}
     size = measure(table)
     assert (size.rows, size.features, size.missing_shares) == (3, 2, {"current": 0.0, "reference": 1 / 3})
     assert measure(pd.DataFrame(table)) == size
 
 
-def test_a_sample_meets_every_phase_of_a_season() -> None:
-    """A fixed step of a day's length would see one hour alone."""
+def test_a_sample_contains_every_phase_of_a_season() -> None:
+    """A fixed step of 24 rows would only select one hour of the day."""
     hours = np.arange(24_000) % 24
     counts = np.bincount(sample_rows(hours, 1000), minlength=24)
     assert counts.min() >= 30
     assert counts.max() <= 54
 
 
-def test_a_sample_is_the_same_again_and_evenly_spread() -> None:
-    """No generator of random numbers takes part."""
+def test_a_sample_is_deterministic_and_evenly_spread() -> None:
+    """Sampling does not use a random number generator."""
     rows = sample_rows(np.arange(100_003), 10_000)
     assert np.array_equal(rows, sample_rows(np.arange(100_003), 10_000))
     assert len(rows) == 10_000
-    assert 1 <= np.diff(rows).min() <= np.diff(rows).max() <= 20  # one in each stretch of ten
+    assert 1 <= np.diff(rows).min() <= np.diff(rows).max() <= 20  # one in each block of ten
 
 
-def test_data_that_are_small_enough_come_back_as_they_are() -> None:
-    """The very same object's content, at exactly as many rows as well."""
+def test_data_that_are_small_enough_are_returned_unchanged() -> None:
+    """The same object is returned, also if the table has exactly the requested number of rows."""
     table = columns()
     assert sample_rows(table, N) is table
     assert len(sample_rows(table, N - 1)["full"]) == N - 1
 
 
 @pytest.mark.parametrize("rows", [0, -1, 2.0, True, None])
-def test_a_sample_has_a_positive_whole_number_of_rows(rows: Any) -> None:
-    """Anything else is the caller's error."""
+def test_the_number_of_rows_must_be_a_positive_integer(rows: Any) -> None:
+    """Anything else is an error of the caller."""
     with pytest.raises(SampleError, match="rows must be an int of at least 1"):
         sample_rows(columns(), rows)
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", {}, {"a": 1}, [], np.zeros((2, 2, 2)), object()])
-def test_what_is_no_table_has_no_size(data: Any) -> None:
-    """And cannot be sampled."""
+def test_data_that_are_not_a_table_have_no_size(data: Any) -> None:
+    """They cannot be sampled either."""
     size = measure(data)
     assert (size.rows, size.features, size.missing_share) == (0, 0, 0.0)
     with pytest.raises(SampleError, match="data must be a table"):
@@ -229,27 +229,27 @@ def test_what_is_no_table_has_no_size(data: Any) -> None:
         ([], 0.0),
     ],
 )
-def test_missing_is_none_nan_nat_na_and_null(column: Any, share: float) -> None:
-    """Whatever library holds it."""
+def test_none_nan_nat_na_and_null_are_missing_values(column: Any, share: float) -> None:
+    """Missing values are recognized in the columns of every library."""
     assert measure({"a": column}).missing_share == share
 
 
-def test_a_feature_of_two_names_is_replaced_twice() -> None:
-    """Two columns of a data frame may have one name."""
+def test_two_columns_with_the_same_name_are_both_replaced() -> None:
+    """A data frame may have two columns with one name."""
     table = pd.DataFrame([[1.0, None], [2.0, None]], columns=["a", "a"])
     view = sparse_view(table, frozenset({"a"}))
     assert view.to_numpy().tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
-def test_rows_of_different_lengths_lack_what_they_do_not_have() -> None:
-    """And have presence in its place."""
+def test_values_beyond_the_end_of_a_short_row_are_missing() -> None:
+    """Their presence is 0.0."""
     rows = [[1.0, 2.0], [3.0]]
     assert measure(rows).missing_shares == {"0": 0.0, "1": 0.5}
     assert sparse_view(rows, frozenset({"1"})) == [[1.0, 1.0], [3.0, 0.0]]
 
 
-def test_a_single_column_is_a_table_of_one() -> None:
-    """A list, an array, a series."""
+def test_a_single_column_is_a_table_with_one_feature() -> None:
+    """The column may be a list, an array or a series."""
     for column in ([1.0, None], np.array([1.0, np.nan]), pd.Series([1.0, None]), pl.Series([1.0, None])):
         assert (measure(column).rows, measure(column).features, measure(column).missing_share) == (2, 1, 0.5)
         view = sparse_view(column, frozenset({""}))

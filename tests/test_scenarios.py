@@ -67,7 +67,7 @@ def test_windows_follow_velocity_stability_and_limits() -> None:
 
 
 def test_importance_depends_on_season_and_other_features() -> None:
-    """Black Friday x 3, price with day_of_week x 1.5, user_location 0.1; mappings and objects both work."""
+    """The multiplier is 3 on Black Friday, 1.5 for price with day_of_week, and 0.1 for user_location."""
     importance = learned_module("calculate_feature_importance").calculate_feature_importance
     friday: dict[str, Any] = {"time_of_year": "black_friday"}
     assert [importance(name, friday) for name in ("price", "discount", "user_age")] == [3.0, 3.0, 1.0]
@@ -83,7 +83,7 @@ def drift(feature: str, **fields: Any) -> DriftResult:
 
 
 def test_alerts_with_one_cause_are_summarized_and_thresholds_rise_temporarily() -> None:
-    """One summary, an hour of a threefold threshold, and suppression of useless alerts except severe ones."""
+    """One summary triples thresholds for an hour, and useless alerts are suppressed unless severe."""
     alerts = learned_module("generate_alerts").generate_alerts
     three = [drift(name) for name in ("ad_spend", "clicks", "sessions")]
     plan = alerts(three, now=1_710_000_000.0)
@@ -111,7 +111,7 @@ def test_large_tables_are_sampled_and_sparse_ones_use_the_sparse_method() -> Non
 
 
 def test_strategy_depends_on_impact_drift_rate_and_incidents() -> None:
-    """Real time for critical models and for a day after an incident, daily for quiet ones, safe defaults."""
+    """It is real time for critical models and after incidents, daily for quiet ones, else the default."""
     strategy = learned_module("adaptive_monitoring_strategy").adaptive_monitoring_strategy
     quiet = {
         "business_impact": "low",

@@ -85,7 +85,7 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\([\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
 
 
-def test_everything_public_stands_in_the_reference() -> None:
+def test_every_public_name_is_in_the_reference() -> None:
     """Commands, events, policies, and each public name of the modules that people import."""
     pages = reference.pages()
     for command in app.commands:
@@ -100,8 +100,8 @@ def test_everything_public_stands_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """To a file of this repository, and to a heading in it."""
+def test_links_lead_to_existing_targets(page: Path) -> None:
+    """Each link leads to a file of this repository and to a heading in it."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -133,7 +133,7 @@ def test_something_runs_every_block(page: Path) -> None:
         ("validation.md", "bad_modules.py"),
     ],
 )
-def test_what_a_page_quotes_is_there(page: str, source: str) -> None:
+def test_code_that_a_page_quotes_is_in_its_file(page: str, source: str) -> None:
     """The last block of the page has lines of the file in their order. Comments may be omitted."""
     *_, quoted = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL | re.MULTILINE
@@ -146,7 +146,7 @@ def test_what_a_page_quotes_is_there(page: str, source: str) -> None:
 
 
 def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its program in a workspace, and then its commands on what the program recorded."""
+    """Its program runs in a workspace, and its commands run on the executions that it recorded."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     start, then, _ = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

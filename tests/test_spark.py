@@ -118,7 +118,7 @@ def shop_table(session: Any) -> tuple[Any, dict[str, dict[str, Any]], dict[str, 
     return frame.repartition(3), days, before
 
 
-def test_each_group_is_answered_as_without_spark(session: Any, tmp_path: Path) -> None:
+def test_each_group_has_the_same_answer_as_without_spark(session: Any, tmp_path: Path) -> None:
     """The active version gives the same bits, and the answers are recorded and can be cited."""
     frame, days, before = shop_table(session)
     with Workspace.open(first_workspace(tmp_path / "shop")) as workspace:

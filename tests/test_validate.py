@@ -35,8 +35,8 @@ def failed_gate(report: ValidationReport) -> str:
 
 @pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("name", [spec.name for spec in policies()])
-def test_version_1_keeps_its_contract(tmp_path: Path, name: str) -> None:
-    """The boundary table and every property pass."""
+def test_version_1_satisfies_its_contract(tmp_path: Path, name: str) -> None:
+    """It passes the boundary table and every property."""
     checked = check(render(policy(name).version_1(policy(name).starts[0])))
     report = validate(checked, staging=tmp_path, effort=25).report
     assert report.passed
@@ -195,7 +195,7 @@ BAD = {
 @pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("fault", [fault for fault in BAD if BAD[fault][3]])
 def test_a_bad_module_is_rejected_by_the_right_gate(tmp_path: Path, fault: str) -> None:
-    """The contract finds it without the decisions."""
+    """The contract rejects it without knowing the decisions."""
     name, old, new, gate = BAD[fault]
     source = source_of(name)
     assert old in source, f"the fault {fault!r} no longer fits the template"
@@ -244,12 +244,12 @@ def test_excessive_memory_use_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["def f(:", "raise SystemExit(0)", "import os; os._exit(0)", "x = 1"])
 def test_an_invalid_module_never_passes(tmp_path: Path, source: str) -> None:
-    """A syntax error, an early exit, a missing function."""
+    """Invalid modules have a syntax error, an early exit or no function."""
     assert not report_on(tmp_path, "generate_alerts", source).passed
 
 
 def test_output_of_a_candidate_is_not_a_result(tmp_path: Path) -> None:
-    """The result does not use standard output."""
+    """The result is not read from standard output."""
     lie = source_of("generate_alerts").replace("VERSION: Final = 1", "VERSION: Final = 1\nprint('[]')")
     assert report_on(tmp_path, "generate_alerts", lie).passed
 

@@ -42,7 +42,7 @@ def test_a_forged_result_never_passes(tmp_path: Path) -> None:
 
 
 def test_excessive_output_stays_within_the_limit_on_files(tmp_path: Path) -> None:
-    """Otherwise it would fill the memory of the waiting process."""
+    """Unlimited output would fill the memory of the waiting process."""
     flood = "import sys\nfor _ in range(100):\n    sys.stderr.write('x' * 10**6)"
     assert "too large" in last_counterexample(report_on(tmp_path, flood)).lower()
 
@@ -53,7 +53,7 @@ def test_libraries_that_a_policy_may_import_can_be_imported(tmp_path: Path) -> N
 
 
 def test_a_process_that_leaves_the_group_is_never_started(tmp_path: Path) -> None:
-    """Not even through a function without an audit event."""
+    """The sandbox also blocks functions without an audit event."""
     nothing = "None, None, -1, -1, -1, -1, -1, -1, 0, 1, False, True, -1, None, None, None, -1, None, True"
     escape = (
         "import _posixsubprocess\n"

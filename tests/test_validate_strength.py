@@ -105,12 +105,12 @@ def workload(work: str = "much") -> WorkloadCase:
 
 
 def quick() -> int:
-    """Do almost nothing."""
+    """Return almost immediately."""
     return sum(range(1000))
 
 
 def test_a_call_may_take_at_most_ten_times_as_long() -> None:
-    """Plus 50 ms. A version without a champion has only the limit of a call."""
+    """The limit is 10 times the champion plus 50 ms, or the limit of a call if there is no champion."""
 
     def slow() -> None:
         time.sleep(0.15)
@@ -123,7 +123,7 @@ def test_a_call_may_take_at_most_ten_times_as_long() -> None:
 
 
 def test_a_call_may_take_at_most_four_times_the_memory() -> None:
-    """Plus 32 MiB."""
+    """The limit is 4 times the champion plus 32 MiB."""
 
     def greedy() -> Any:
         return bytearray(64 << 20)

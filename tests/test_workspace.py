@@ -120,7 +120,7 @@ def test_every_answer_is_recorded_with_what_replay_needs(workspace: Workspace) -
     assert data.profile.period == DAY_S  # type: ignore[attr-defined]
 
 
-def test_a_sample_that_cannot_be_compared_is_recorded_too(workspace: Workspace) -> None:
+def test_a_sample_that_cannot_be_compared_is_recorded(workspace: Workspace) -> None:
     """Missing data lose no execution."""
     result = workspace.policy("detect_drift")(np.full(10, np.nan), np.arange(100.0))
     workspace.flush()

@@ -45,7 +45,7 @@ def near_and_real(events: list[SimulatedEvent], *, impact: str, id_: str = "x900
 
 
 def test_flips_are_joined_with_labels() -> None:
-    """In a world where the distance is right, all dropped alerts were false alarms."""
+    """All dropped alerts were false alarms in a world where the calibrated distance is right."""
     events = world.history(1, 200)
     found = replayed(events, learned(events))
     real = sum(each.data.get("was_real_drift", False) for each in events)
@@ -114,7 +114,7 @@ def test_a_pin_does_not_count_against_a_candidate() -> None:
 
 
 def test_a_veto_does_not_count_against_a_candidate() -> None:
-    """Neither does the rule that applies again because of it, even if it misses a severe drift."""
+    """The rule that applies again because of a veto does not count, even if it misses a severe drift."""
     events = near_and_real(world.history(1, 200), impact="critical")
     champion = learned(world.history(1, 200))
     seasonal = next(rule for rule in champion.active if rule.evidence)

@@ -93,7 +93,7 @@ def test_every_number_is_a_constant_with_its_reason() -> None:
 
 
 def test_an_unknown_ratio_is_not_rendered() -> None:
-    """Without a ratio, any distance is covered."""
+    """A suppression without a ratio applies to any distance from the threshold."""
     assert "ratio_at_most" in source_of(useless("a"))
     assert "ratio_at_most" not in source_of(useless("a", ratio_at_most=None))
 
@@ -118,7 +118,7 @@ def test_summaries_reopen_only_with_a_cool_down() -> None:
     ],
 )
 def test_an_end_is_a_date_if_the_date_is_exact(until: float, printed: str) -> None:
-    """Otherwise it is a number of seconds."""
+    """An end that no date represents exactly is rendered in seconds since 1970."""
     source = source_of(useless("a", until=until))
     assert f"USELESS_P50_UNTIL: Final = {printed}\n" in source
     assert ("from datetime import UTC, datetime\n" in source) == printed.startswith("datetime")

@@ -117,7 +117,7 @@ def test_a_long_name_of_a_computation_keeps_its_lines_short() -> None:
     "text",
     ['"""\nimport os\n', "{{ 7 }}", "\u202e", "kl divergence", "x" * 10_000, "x and y" * 40, "'\" and " * 40],
 )
-def test_a_computation_of_any_name_is_text(text: str) -> None:
+def test_the_name_of_a_computation_is_always_text(text: str) -> None:
     """Feedback cannot become code."""
     named = msgspec.structs.replace(
         deadline("psi"), condition=deadline("psi").condition | {"computation": text}
