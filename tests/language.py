@@ -45,7 +45,7 @@ CHECKED: Final = (
     "tests/policies/*/test_*.py",
     "tests/policies/README.md",
     "tests/run_dana.py",
-    "tests/test_[!u]*.py",
+    "tests/test_*.py",
 )
 SUFFIXES: Final = {".md", ".py", ".jinja", ".html"}
 KEEP: Final = "language: keep"

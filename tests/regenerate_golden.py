@@ -92,8 +92,8 @@ def example_page(case: Path) -> str:
     return f"""\
 # Example: {spec.name}
 
-For engineers who will review generated code: this page shows what `{spec.name}` learns from a log of
-feedback, and the difference that they would review.
+This page is for engineers who review generated code: it shows what `{spec.name}` learns from a
+feedback log, and the difference from version 1 that you would review.
 
 The log contains these events:
 
@@ -109,7 +109,7 @@ The log contains these events:
 ```diff
 {diff}```
 
-The tests learn this module again from its events and compare it byte by byte.
+The tests relearn this module from its events and compare the bytes.
 """
 
 

@@ -470,7 +470,7 @@ def test_files_that_a_person_changed_are_left(old: Path) -> None:
 
 
 def with_template(old: Path, *replacements: tuple[str, str]) -> None:
-    """Give the workspace its own template of the window policy."""
+    """Add to the workspace its own template of the window policy."""
     text = (ROOT / "templates" / f"{WINDOW}.py.jinja").read_text()
     for before, after in replacements:
         assert before in text
@@ -640,7 +640,7 @@ def test_an_edit_between_a_kill_and_the_next_upgrade_is_refused(small: Path) -> 
 
 
 def test_an_interrupted_upgrade_is_said_by_doctor_and_compile(old: Path) -> None:
-    """Nobody takes the new files for an edit."""
+    """The new files are not taken for an edit."""
     (old / "generated" / UPGRADE_FILE).write_bytes(msgspec.json.encode({"format": 1, "digests": {}}))
     findings = json.loads(run(old, "doctor", "--json").stdout)["findings"]
     assert {"check": "upgrade", "says": "an upgrade did not finish"}.items() <= next(

@@ -56,7 +56,7 @@ OTHER_COST: Final = 9.0  # prior cost of all other candidates
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rule that could be adopted: drift if at least `agree` of its criteria hold.
+    """A rule that could be adopted: drift if at least `min_votes` of its criteria hold.
 
     `prior_cost` is the assumed excess cost over the default before any label, in units of cost (a false alarm
     is 1). A rule must save this much before it is preferred, so that a handful of labels does not select the
