@@ -444,6 +444,15 @@ def test_a_changed_import_and_a_changed_docstring_are_named(tmp_path: Path) -> N
         read(tmp_path, before, published.replace("values may be missing", "nothing is missing"))
 
 
+def test_a_deleted_criterion_is_not_reported_as_an_import(tmp_path: Path) -> None:
+    """The line that remains is the compiler's; the criterion after it is missing."""
+    before = decisions_of(scenario(DRIFT))
+    source, deleted = re.subn(r"\n +or samples\.ratio\(.*?,\n", ",\n", rendered(before))
+    assert deleted == 1
+    with pytest.raises(EditError, match="code from this line on is not a form that a rule can have"):
+        read(tmp_path, before, source)
+
+
 def test_branches_in_another_order_are_refused(tmp_path: Path) -> None:
     """The first branch that holds decides, so another order is another policy."""
     before = decisions_of(scenario(DRIFT))

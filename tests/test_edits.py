@@ -137,7 +137,7 @@ def test_an_edit_is_part_of_every_later_version(tmp_path: Path) -> None:
         assert report.versions == {"detect_drift": 2}
         assert path.read_bytes() == published
         source = (workspace.generated / "detect_drift_v2.py").read_text(encoding="utf-8")
-        assert re.search(r"# Pinned: pinned by user/.*\nNUMERIC_KS_P: Final = 0.001\n", source)
+        assert re.search(r"# Pinned by user/.*\nNUMERIC_KS_P: Final = 0.001\n", source)
         assert not workspace.check()
         workspace.flush()
         assert workspace.log.count_by_type()["threshold.adjustment"] == 1
@@ -166,7 +166,7 @@ def test_a_branch_that_a_person_writes_is_part_of_every_later_version(tmp_path: 
         source = (workspace.generated / "detect_drift_v2.py").read_text(encoding="utf-8")
         assert 'frozenset({"age", "income"})' in source
         assert 'rule="people"' in source
-        assert "pinned by user/" in source
+        assert "Pinned by user/" in source
         assert not workspace.check()
         assert not workspace.plan(["detect_drift"]).changes
         workspace.veto_rule("detect_drift", "people")
@@ -199,7 +199,7 @@ def test_rules_can_be_pinned_vetoed_and_released(tmp_path: Path) -> None:
         workspace.pin_rule(WINDOW, "window", values={"window": 3000}, why="our batches are small")
         assert workspace.compile([WINDOW]).versions == {WINDOW: 2}
         source = (workspace.generated / f"{WINDOW}_v2.py").read_text(encoding="utf-8")
-        assert re.search(r"# Pinned: pinned by user/.*\nWINDOW: Final = 3000\b", source)
+        assert re.search(r"# Pinned by user/.*\nWINDOW: Final = 3000\b", source)
         assert "our batches are small" in source
         assert not workspace.verify(WINDOW, 2)
         workspace.release_rule(WINDOW, "window")

@@ -71,6 +71,8 @@ def why(rule: Rule) -> str:
     """
     if rule.was:
         return f"Was {rule.was}: {rule.reason}" if rule.reason else f"Was {rule.was}"
+    if rule.status == "pinned" and rule.reason.startswith("pinned by "):
+        return f"P{rule.reason[1:]}"
     origin = {"start": "Preset", "pinned": "Pinned"}.get(rule.status, "Learned from feedback")
     return f"{origin}: {rule.reason}" if rule.reason else origin
 

@@ -180,8 +180,10 @@ def _unreadable(
         why = _refused_value(search, index, nearest.literals[index].value, edited.literals[index].value)
     elif is_literal:
         why = "a text or a number here is not a value of a rule"
-    elif written == place.text:
+    elif written == place.text and edited.has_other_import(nearest):
         why = "a name in this line is imported from another module than before"
+    elif written == place.text:
+        why = "the code from this line on is not a form that a rule can have; use `poet pin`"
     else:
         why = f"this is not a form that a rule can have; the compiler writes `{written}` here"
     return _rejected(path, why, place)

@@ -101,15 +101,28 @@ class NormalForm:
 
     def first_difference(self, other: "NormalForm") -> tuple[int, int, bool]:
         """Return the first lines in which this and the other module differ, and whether literals do."""
-        labels = [list(_labels(each)) for each in (self, other)]
-        place = next(
-            (index for index, (one, two) in enumerate(zip(*labels, strict=False)) if one != two),
-            min(map(len, labels)) - 1,
-        )
+        place = self._first_place(other)
         if self.labels[place] != _LITERAL or other.labels[place] != _LITERAL:
             return self.lines[place], other.lines[place], False
         mine, its = (each.literals[each.places.index(place)].line for each in (self, other))
         return mine, its, True
+
+    def has_other_import(self, other: "NormalForm") -> bool:
+        """Return whether the first difference is a name that is imported in this or the other module."""
+        place = self._first_place(other)
+        return any(_is_import(each.labels[place]) for each in (self, other))
+
+    def _first_place(self, other: "NormalForm") -> int:
+        """Return the first index in `labels` at which this and the other module differ."""
+        labels = [list(_labels(each)) for each in (self, other)]
+        return next(
+            (index for index, (one, two) in enumerate(zip(*labels, strict=False)) if one != two),
+            min(map(len, labels)) - 1,
+        )
+
+
+def _is_import(label: Hashable) -> bool:
+    return isinstance(label, tuple) and label[:1] == ("import",)
 
 
 def _labels(form: NormalForm) -> Iterator[Hashable]:
