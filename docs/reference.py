@@ -205,16 +205,25 @@ def _configuration() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     yield "# The command line\n"
     yield "This page is for users of `poet` in a shell: it has the help of every command.\n"
-    yield _fenced(app.get_help(click.Context(app, info_name="poet", terminal_width=100)))
+    yield _fenced(_help(app, "poet"))
     yield from _of_group(app, "poet")
+
+
+def _help(command: click.Command, name: str) -> str:
+    """Return the help of a command, as in a terminal of 100 columns, with the settings of the application."""
+    context = click.Context(
+        command,
+        info_name=name,
+        terminal_width=100,
+        help_option_names=app.context_settings["help_option_names"],
+    )
+    return command.get_help(context)
 
 
 def _of_group(group: click.Group, name: str) -> Iterator[str]:
     for each, command in group.commands.items():  # in the order of the sections
         yield f"\n## {name} {each}\n"
-        yield _fenced(
-            command.get_help(click.Context(command, info_name=f"{name} {each}", terminal_width=100))
-        )
+        yield _fenced(_help(command, f"{name} {each}"))
         if isinstance(command, click.Group):
             yield from _of_group(command, f"{name} {each}")
 

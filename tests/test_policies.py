@@ -274,3 +274,11 @@ def test_a_comment_never_begins_with_text_from_feedback() -> None:
     ):
         constants = cast("tuple[Constant, ...]", detect_drift.outline(drift(rule))["constants"])
         assert {constant.comment.split()[0] for constant in constants} <= {"Learned", "Learned:", "Was"}
+
+
+def test_generated_code_reads_scales_by_the_methods_of_samples() -> None:
+    """The compiler names the methods without importing the runtime that has them."""
+    from poet.policies.detect_drift.policy import _SCALES
+    from poet_runtime.drift.criteria import METHODS
+
+    assert {scale: each.method for scale, each in _SCALES.items()} == METHODS

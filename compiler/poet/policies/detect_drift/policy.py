@@ -19,22 +19,25 @@ from poet.policies.detect_drift.rules import (
 from poet.spec.decisions import Decisions
 from poet.spec.outline import Constant, constant_name, unique, why
 from poet.spec.policy_spec import PolicySpec
-from poet_runtime.drift.criteria import METHODS
 
 
 class _Scale(NamedTuple):
-    """How generated code names a threshold on a scale, and its unit."""
+    """How generated code reads a statistic on a scale, names its threshold, and the unit.
 
+    The methods are those of `poet_runtime.drift.criteria.METHODS`, whose import would need numpy.
+    """
+
+    method: str
     name: tuple[str, ...]
     unit: str
 
 
 _SCALES: Final = {
-    "absolute": _Scale((), ""),
-    "p_value": _Scale(("p",), ""),
-    "null_q90": _Scale(("ratio",), "times the 90 % quantile of the self-distances"),
-    "null_max": _Scale(("ratio_to_max",), "times the largest self-distance"),
-    "null_zscore": _Scale(("zscore",), "standard deviations above the mean self-distance"),
+    "absolute": _Scale("statistic", (), ""),
+    "p_value": _Scale("p_value", ("p",), ""),
+    "null_q90": _Scale("ratio", ("ratio",), "times the 90 % quantile of the self-distances"),
+    "null_max": _Scale("ratio_to_max", ("ratio_to_max",), "times the largest self-distance"),
+    "null_zscore": _Scale("zscore", ("zscore",), "standard deviations above the mean self-distance"),
 }
 _IN_STANDARD_DEVIATIONS: Final = frozenset(
     {"wasserstein", "mean_shift", "median_shift", "mean_absolute_difference"}
@@ -67,7 +70,7 @@ def _print(branch: Branch, constants: list[Constant]) -> dict[str, object]:
         "tests": _tests(branch, constant),
         "criteria": [
             {
-                "method": METHODS[criterion.scale],
+                "method": _SCALES[criterion.scale].method,
                 "statistic": criterion.statistic,
                 "preparation": "" if criterion.preparation == "raw" else criterion.preparation,
                 "is_above": criterion.direction == "above",
