@@ -161,10 +161,11 @@ def test_a_comment_shows_the_replay() -> None:
     entries = (Entry(rule=rule, words="words", was=rule.was),)
     section = planned("detect_drift", changes=entries, against=Against(version=1, flips=flips))
     content = markdown(PlanDocument(verdict="verdict", policies=(section,)))
-    assert "39 of 87 now silent (37 labeled false alarms, 2 real, 0 unlabeled)" in content
+    assert "39 of 87 no longer alert (37 labeled false alarms, 2 real, 0 unlabeled)" in content
     assert "precision 0.34 → 0.95; cost per labeled execution 0.683 → 0.117" in content
     assert (
-        "`numeric` saves 321.8 per 1000 executions (0 … 582), in the units of its costs, 60 of 87" in content
+        "`numeric` saves 321.8 per 1000 executions (0 … 582), in the cost unit of poet.toml, 60 of 87"
+        in content
     )
 
 

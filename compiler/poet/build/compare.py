@@ -189,7 +189,7 @@ def _meaning(verdict: Verdict, behaviour: Behaviour) -> str:
         "equivalent": "answers alike",
         "stricter": behaviour.stricter,
         "looser": behaviour.looser,
-        "mixed": f"here it {behaviour.stricter}, there it {behaviour.looser}, or it answers otherwise",
+        "mixed": f"here it {behaviour.stricter}, there it {behaviour.looser}, or it differs in another way",
     }[verdict]
 
 

@@ -70,7 +70,7 @@ def saving_words(replay: Replay) -> str:
     """Return the savings of a rule on recorded executions."""
     return (
         f"saves {replay.saving_per_1000:g} per 1000 executions "
-        f"({replay.saving_low:g} … {replay.saving_high:g}), in the units of its costs"
+        f"({replay.saving_low:g} … {replay.saving_high:g}), in the cost unit of poet.toml"
     )
 
 
@@ -81,7 +81,7 @@ def coverage_words(comparison: Comparison) -> str:
 
 def turned(flips: Flips) -> tuple[tuple[str, Side], ...]:
     """Return both sides of a replay with their headings."""
-    return ("now silent", flips.fewer_alerts), ("now alert", flips.more_alerts)
+    return ("no longer alert", flips.fewer_alerts), ("now alert", flips.more_alerts)
 
 
 def labels_of(side: Side) -> str:
