@@ -92,7 +92,8 @@ def test_everything_else_works_before_the_upgrade(before: Path) -> None:
     assert "it uses the name 'agree', which this release replaced" in status.stdout
     assert "40 compared, 10 differ (1 fewer alerts, 9 more alerts), 0 failed" in status.stdout
     findings = json.loads(run(before, "doctor", "--json").stdout)["findings"]
-    assert {each["check"] for each in findings if "`poet upgrade`" in each["next_step"]} == policies
+    needing = {each["check"] for each in findings if "`poet upgrade`" in each["next_step"]}
+    assert needing == policies | {"generated/__init__.pyi"}
     with Workspace.open(before) as workspace:
         plan = workspace.plan()
         assert {each.policy for each in plan.policies} == {split(name)[0] for name in CAN_RUN}
@@ -106,7 +107,9 @@ def test_everything_else_works_before_the_upgrade(before: Path) -> None:
     assert report.exit_code == 0
     assert "deseasonalized Wasserstein" in (before / "report.html").read_text(encoding="utf-8")
     assert run(before, "upgrade", "--check").exit_code == 1
-    assert contents(before / "generated") == kept
+    left = contents(before / "generated")
+    del left["__init__.pyi"]  # the types for editors, which a compile writes
+    assert left == kept
 
 
 def test_decisions_are_equal_after_the_mapping(before: Path, upgraded: Path) -> None:
