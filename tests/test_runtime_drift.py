@@ -662,36 +662,3 @@ def test_importing_the_runtime_does_not_import_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-# The order of rows
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_independent_rows_are_exchangeable_and_a_series_is_not(seed: int) -> None:
-    """The order of a reference is tested with two standard deviations, so one in twenty may be misjudged."""
-    rng = np.random.default_rng(seed)
-    series = np.cumsum(rng.normal(size=400))
-    times = np.arange(440.0)
-    keywords: dict[str, Any] = {"current_times": times[400:], "reference_times": times[:400]}
-    assert not compare(series[360:], series, **keywords).is_exchangeable
-    independent = sum(
-        compare(rng.normal(size=40), rng.normal(size=400), **keywords).is_exchangeable for _ in range(20)
-    )
-    assert independent >= 15
-
-
-def test_without_times_a_sorted_reference_does_not_count_as_a_series() -> None:
-    """Unless the current sample has the same order, its rows are compared as independent ones."""
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=500)
-    assert compare(rng.normal(size=100), np.sort(values)).is_exchangeable
-    assert compare(rng.normal(size=100), np.sort(values).round(1)).is_exchangeable
-    series = np.cumsum(rng.normal(size=600))
-    assert not compare(series[500:], series[:500]).is_exchangeable
-    assert not compare(np.sort(rng.normal(size=100)), np.sort(values)).is_exchangeable
-
-
-def test_categories_are_exchangeable() -> None:
-    """Their order is not tested."""
-    assert compare(["a", "b"] * 10, ["a"] * 20 + ["b"] * 20).is_exchangeable

@@ -24,11 +24,9 @@ from poet_runtime.drift.criteria import (
 )
 from poet_runtime.drift.reference import Reference, known
 from poet_runtime.drift.statistics import COUNTS, NUMERIC, ORDERED, p_value
-from poet_runtime.drift.statistics.baseline import Counts, Rows, mean_step
+from poet_runtime.drift.statistics.baseline import Counts, Rows
 from poet_runtime.errors import SampleError
 from poet_runtime.results import DriftResult, Profile, Score
-
-FINEST_ORDER: Final = 10.0  # steps that are smaller than random ones by more than this count as this
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,32 +63,6 @@ class Samples:
     def is_seasonal(self) -> bool:
         """Whether the reference has a sufficiently strong season and the current sample has times."""
         return self.reference.season is not None and self.current.times is not None
-
-    @cached_property
-    def is_exchangeable(self) -> bool:
-        """Whether the rows of the reference are in no particular order, as in a shuffled table.
-
-        Then p-values of independent rows are valid, and windows tell nothing more. Without times, a reference
-        whose order the current sample does not share, such as a sorted one, is exchangeable as well.
-        """
-        if not self.reference.has_order:
-            return True
-        return self.current.times is None and not self._shares_order()
-
-    def _shares_order(self) -> bool:
-        """Return whether successive values of the current sample are as close as those of the reference.
-
-        The steps of a sample without order are as large as the distance of two random values. The limit is
-        the geometric mean of this distance and of the mean step of the reference.
-        """
-        values = self.reference.taming(self.current.values).astype(np.float64)
-        if len(values) < 2 or values.min() == values.max():
-            return True
-        order = np.sort(values)
-        weights = 2.0 * np.arange(1, len(order) + 1) - len(order) - 1
-        random = 2.0 * float((weights * order).sum()) / (len(order) * (len(order) - 1))
-        usual = self.reference.baseline("raw").mean_absolute_difference
-        return mean_step(values) < math.sqrt(random * max(usual, random / FINEST_ORDER))
 
     @property
     def n_reference(self) -> int:

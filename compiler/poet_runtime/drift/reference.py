@@ -24,8 +24,7 @@ from poet_runtime.background import call_after_fork_in_child
 from poet_runtime.drift.columns import FloatArray, IntArray, Sample, Taming, as_single, read
 from poet_runtime.drift.season import Season, find_season
 from poet_runtime.drift.statistics import COUNTS, NUMERIC
-from poet_runtime.drift.statistics.baseline import Baseline, Counts, Rows, Windows, window_length
-from poet_runtime.drift.statistics.novelty import FLOOR, Neighborhood
+from poet_runtime.drift.statistics.baseline import Baseline, Counts, Rows, Windows
 from poet_runtime.errors import SampleError
 
 MOST_WINDOWS: Final = 100
@@ -46,15 +45,24 @@ class Null(NamedTuple):
     sd: float
 
     @classmethod
-    def of(cls, own: FloatArray, *, floor: float = 0.0) -> Self:
-        """Return the summary of the statistics of all windows; `floor` is added to quantile and maximum."""
+    def of(cls, own: FloatArray) -> Self:
+        """Return the summary of the statistics of all windows."""
         if not len(own) or np.isnan(own).any():
             return cls(math.nan, math.nan, math.nan, math.nan)
         q90, largest, sd = (
-            max(float(each), NOTHING)
-            for each in (np.quantile(own, 0.9) + floor, own.max() + floor, own.std())
+            max(float(each), NOTHING) for each in (np.quantile(own, 0.9), own.max(), own.std())
         )
         return cls(q90, largest, float(own.mean()), sd)
+
+
+def window_length(length: int, n: int) -> int:
+    """Return the length of windows for a current sample: at most a third of n, but at least 3.
+
+    Lengths above 31 are rounded down by up to 6 %, so that samples of similar length share the computation.
+    """
+    length = max(3, min(length, n // 3))
+    drop = max(0, length.bit_length() - 5)
+    return length >> drop << drop
 
 
 def starts_of_windows(n: int, length: int) -> IntArray:
@@ -73,18 +81,6 @@ class Shape(TypedDict):
     skewness: float
     tail_weight: float
     autocorrelation: float
-
-
-ORDER_LIMIT: Final = 2.0  # standard deviations
-SHORTEST_ORDER: Final = 8  # values
-
-
-def rank_autocorrelation(baseline: Baseline) -> float:
-    """Return the lag-1 autocorrelation of the ranks, equal values at their mean rank; 0 if constant."""
-    ranks = (baseline.tie_start + baseline.tie_end)[baseline.rank].astype(np.float64)
-    ranks -= ranks.mean()
-    total = float(np.square(ranks).sum())
-    return float((ranks[1:] * ranks[:-1]).sum()) / total if total else 0.0
 
 
 def shape_of(baseline: Baseline) -> Shape:
@@ -181,18 +177,6 @@ class Reference:
         return Shape(n_unique=n_unique, skewness=0.0, tail_weight=0.0, autocorrelation=0.0)
 
     @cached_property
-    def has_order(self) -> bool:
-        """Whether neighboring rows resemble each other, after the season was removed.
-
-        The test is the rank version of von Neumann's ratio (Bartels 1982): the lag-1 autocorrelation of the
-        ranks exceeds twice its standard deviation for independent rows. Only numbers have an order.
-        """
-        if self.sample.kind != "numeric" or self.n < SHORTEST_ORDER:
-            return False
-        baseline = self.baseline("deseasonalized" if self.season is not None else "raw")
-        return abs(rank_autocorrelation(baseline)) * math.sqrt(self.n) > ORDER_LIMIT
-
-    @cached_property
     def trend(self) -> tuple[float, float]:
         """The slope per second of the least-squares line, and the mean time; both 0 without times."""
         times, values = self.sample.times, self.sample.values
@@ -238,10 +222,6 @@ class Reference:
         """Compute the nulls of several statistics on the same windows, unless they are cached."""
         length = self._window_length(preparation, length)
         unknown = [each for each in statistics if (each, preparation, length) not in self._nulls]
-        if "novelty" in unknown and self.sample.kind == "numeric":
-            unknown.remove("novelty")
-            near = self.baseline(preparation).derived(Neighborhood.of, length)
-            self._nulls["novelty", preparation, length] = Null.of(near.usual, floor=FLOOR)
         if not unknown:
             return
         starts = starts_of_windows(self._rows_after(preparation), length)

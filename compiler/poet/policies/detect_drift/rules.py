@@ -15,7 +15,6 @@ Preparation = Literal["raw", "phase_matched", "deseasonalized", "detrended", "di
 Scale = Literal["absolute", "p_value", "null_q90", "null_max", "null_zscore"]
 Statistic = Literal[
     "ks",
-    "kuiper",
     "anderson_darling",
     "cramer_von_mises",
     "wasserstein",
@@ -31,8 +30,6 @@ Statistic = Literal[
     "median_shift",
     "scale_shift",
     "mean_absolute_difference",
-    "novelty",
-    "outlier_share",
 ]
 
 

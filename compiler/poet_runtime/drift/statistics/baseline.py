@@ -6,10 +6,9 @@ cached value, but all of them compute the same value.
 `in_units` divides distances by a unit that may be zero.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,9 @@ from poet_runtime.drift.statistics.grid import BLOCK, Grid, Gridded, blocks, cel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-T = TypeVar("T")
 
 LONG: Final = 3000  # values; above this, sorting costs more than the methods that avoid it
 BINS: Final = 10
-FENCE: Final = 2.5  # times the 10 % to 90 % range; a normal distribution has 1 value in 7 billion beyond
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +40,6 @@ class Baseline:
     values: FloatArray
     floor: float = 0.0
     _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False)
-    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def n(self) -> int:
@@ -59,13 +55,6 @@ class Baseline:
     def sorted(self) -> FloatArray:
         """The values in increasing order."""
         return np.sort(self.values)
-
-    def derived(self, make: Callable[["Baseline", int], T], length: int) -> T:
-        """Return what `make` computes from this baseline for samples of a length; computed once."""
-        key = make, length
-        if key not in self._derived:
-            self._derived[key] = make(self, length)
-        return self._derived[key]  # type: ignore[no-any-return]
 
     def grid(self, length: int) -> Grid:
         """Return a grid of the values with a suitable number of cells for a current sample of this length."""
@@ -121,20 +110,6 @@ class Baseline:
     def mean_absolute_difference(self) -> float:
         """The mean absolute difference of successive values, in their unit; 0 for a single value."""
         return mean_step(self.values) if self.n > 1 else 0.0
-
-    @cached_property
-    def fences(self) -> tuple[float, float]:
-        """The bounds of usual values: the median plus and minus 2.5 times the 10 % to 90 % range."""
-        q10, q90 = np.quantile(self.sorted, [0.1, 0.9])
-        reach = FENCE * float(q90 - q10)
-        return self.median - reach, self.median + reach
-
-    @cached_property
-    def outliers(self) -> int:
-        """The number of values outside the fences."""
-        low, high = self.fences
-        below = int(np.searchsorted(self.sorted, low, side="left"))
-        return below + self.n - int(np.searchsorted(self.sorted, high, side="right"))
 
     @cached_property
     def sums_from_median(self) -> FloatArray:
@@ -314,13 +289,3 @@ def in_units(distance: FloatArray, unit: float) -> FloatArray:
 def row_sums(values: FloatArray) -> FloatArray:
     """Return the sum of each row."""
     return np.asarray(values.sum(axis=1), np.float64)
-
-
-def window_length(length: int, n: int) -> int:
-    """Return the length of windows for a current sample: at most a third of n, but at least 3.
-
-    Lengths above 31 are rounded down by up to 6 %, so that samples of similar length share the computation.
-    """
-    length = max(3, min(length, n // 3))
-    drop = max(0, length.bit_length() - 5)
-    return length >> drop << drop

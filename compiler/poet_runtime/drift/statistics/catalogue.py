@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
 from poet_runtime.drift.statistics import distances, p_values, ranks, shares, shifts
-from poet_runtime.drift.statistics.baseline import Counts, FloatArray, Rows, window_length
-from poet_runtime.drift.statistics.novelty import Neighborhood
+from poet_runtime.drift.statistics.baseline import Counts, FloatArray, Rows
 
 COUNTS: Final[dict[str, Callable[[Counts], FloatArray]]] = {
     "chi_square": shares.chi_square,
@@ -23,26 +20,16 @@ def _over_bins(statistic: Callable[[Counts], FloatArray]) -> Callable[[Rows], Fl
     return lambda rows: statistic(rows.counts)
 
 
-def _novelty(rows: Rows) -> FloatArray:
-    if rows.length < 2:
-        return np.full(len(rows.given), np.nan)
-    near = rows.baseline.derived(Neighborhood.of, window_length(rows.length, rows.baseline.n))
-    return np.array([near.novelty(row, rows.length) for row in rows.given])
-
-
 NUMERIC: Final[dict[str, Callable[[Rows], FloatArray]]] = {
     "anderson_darling": ranks.anderson_darling,
     "cramer_von_mises": ranks.cramer_von_mises,
     "hellinger": _over_bins(shares.hellinger),
     "jensen_shannon": _over_bins(shares.jensen_shannon),
     "ks": distances.ks,
-    "kuiper": ranks.kuiper,
     "levene": shifts.levene,
     "mann_whitney": shifts.mann_whitney,
     "mean_shift": shifts.mean_shift,
     "median_shift": shifts.median_shift,
-    "novelty": _novelty,
-    "outlier_share": shifts.outlier_share,
     "psi": _over_bins(shares.psi),
     "mean_absolute_difference": shifts.mean_absolute_difference,
     "scale_shift": shifts.scale_shift,
@@ -50,9 +37,7 @@ NUMERIC: Final[dict[str, Callable[[Rows], FloatArray]]] = {
 }
 
 NAMES: Final = frozenset(NUMERIC) | frozenset(COUNTS)
-ORDERED: Final = frozenset(
-    {"mean_absolute_difference", "novelty"}
-)  # the statistics to which the order of rows matters
+ORDERED: Final = frozenset({"mean_absolute_difference"})  # the statistics to which the order of rows matters
 
 
 def p_value(name: str, statistic: float, sample: Rows | Counts) -> float | None:

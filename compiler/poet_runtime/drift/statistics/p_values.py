@@ -9,9 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from poet_runtime.drift.statistics.baseline import Counts, IntArray, Rows
-from poet_runtime.drift.statistics.ranks import Ties, merge, standardized_a2
-from poet_runtime.drift.statistics.shifts import outliers_of
+from poet_runtime.drift.statistics.baseline import Counts, Rows
+from poet_runtime.drift.statistics.ranks import merge
 
 
 def _ks(statistic: float, rows: Rows) -> float:
@@ -58,72 +57,6 @@ def _limit_of_cramer_von_mises(x: float) -> float:
     return float(terms.sum())
 
 
-def _kuiper(statistic: float, rows: Rows) -> float:
-    m, n = rows.length, rows.baseline.n
-    root = math.sqrt(m * n / (m + n))
-    return kuiper_tail((root + 0.155 + 0.24 / root) * statistic)
-
-
-def kuiper_tail(x: float) -> float:
-    """Return the probability that the range of a Brownian bridge exceeds x (Kuiper 1960; Stephens 1970)."""
-    if x < 0.4:
-        return 1.0  # the error is below 1e-12
-    k = np.arange(1, 101)
-    square = 4.0 * k * k * x * x
-    return float(np.clip(2.0 * ((square - 1.0) * np.exp(-square / 2.0)).sum(), 0.0, 1.0))
-
-
-DRAWS: Final = 199  # permutations for samples with ties; the smallest p-value is 1 / 200
-DOUBTFUL: Final = 0.1  # p-values below this are computed by permutations if there are ties
-LIMIT_SD: Final = math.sqrt(2.0 * (math.pi**2 - 9.0) / 3.0)  # of the limit of A2; its mean is 1
-
-
-def _anderson_darling(statistic: float, rows: Rows) -> float:
-    """Return the p-value from the limit distribution, or with ties from permutations if it is small.
-
-    The limit assumes that no values are equal. With many equal values the statistic has fewer degrees of
-    freedom and larger deviations.
-    """
-    p = 1.0 - limit_of_anderson_darling(1.0 + LIMIT_SD * statistic)
-    ties = merge(rows.sorted[0], rows.baseline.sorted)
-    size = ties.x_size + ties.y_size
-    if p > DOUBTFUL or len(size) == size.sum():
-        return p
-    generator = np.random.default_rng(0)  # equal samples get equal p-values
-    drawn = generator.multivariate_hypergeometric(
-        size, int(ties.x_size.sum()), size=DRAWS, method="marginals"
-    )
-    larger = sum(standardized_a2(_with_counts(size, counts)) >= statistic for counts in drawn)
-    return (1 + larger) / (1 + DRAWS)
-
-
-def _with_counts(size: IntArray, x_size: IntArray) -> Ties:
-    y_size = size - x_size
-    return Ties(np.cumsum(x_size) - x_size, x_size, np.cumsum(y_size) - y_size, y_size)
-
-
-def limit_of_anderson_darling(z: float) -> float:
-    """Return the limit distribution function of A2 (Marsaglia & Marsaglia 2004); the error is below 2e-6."""
-    if z <= 0.0:
-        return 0.0
-    if z < 2.0:
-        inner = 0.0347962 - (0.011672 - 0.00168691 * z) * z
-        sum_ = 2.00012 + (0.247105 - (0.0649821 - inner * z) * z) * z
-        return math.exp(-1.2337141 / z) / math.sqrt(z) * sum_
-    inner = 0.082433 - (0.008056 - 0.0003146 * z) * z
-    return math.exp(-math.exp(1.0776 - (2.30695 - (0.43424 - inner * z) * z) * z))
-
-
-def _outlier_share(statistic: float, rows: Rows) -> float:
-    """Return the probability of as many far outliers in the current sample, given those in both samples."""
-    from scipy import stats  # noqa: PLC0415 -- see above
-
-    given, known = int(outliers_of(rows)[0]), rows.baseline.outliers
-    if not statistic or not given:
-        return 1.0
-    return float(stats.hypergeom.sf(given - 1, rows.length + rows.baseline.n, given + known, rows.length))
-
-
 def _mann_whitney(statistic: float, rows: Rows) -> float:
     m, n = rows.length, rows.baseline.n
     total = m + n
@@ -151,10 +84,7 @@ def _homogeneity(statistic: float, counts: Counts) -> float:
 
 
 NUMERIC: Final[dict[str, Callable[[float, Rows], float]]] = {
-    "anderson_darling": _anderson_darling,
     "ks": _ks,
-    "kuiper": _kuiper,
-    "outlier_share": _outlier_share,
     "cramer_von_mises": _cramer_von_mises,
     "mann_whitney": _mann_whitney,
     "levene": _levene,

@@ -46,31 +46,15 @@ def _cramer_von_mises(ties: Ties) -> float:
     return m * n / (m + n) ** 2 * float(((ties.x_size + ties.y_size) * np.square(apart)).sum())
 
 
-def kuiper(rows: Rows) -> FloatArray:
-    """Compute the sum of the largest distances of the distribution functions above and below each other.
-
-    It is as sensitive at the ends of a distribution as in its middle (Kuiper 1960), so it detects changes of
-    spread and shape that leave the median in place.
-    """
-    return np.array([_kuiper(merge(row, rows.baseline.sorted)) for row in rows.sorted])
-
-
-def _kuiper(ties: Ties) -> float:
-    m, n = int(ties.x_size.sum()), int(ties.y_size.sum())
-    apart = (ties.x_below + ties.x_size) / m - (ties.y_below + ties.y_size) / n
-    return max(float(apart.max()), 0.0) - min(float(apart.min()), 0.0)
-
-
 def anderson_darling(rows: Rows) -> FloatArray:
     """Compute the standardized two-sample statistic with midranks (Scholz & Stephens 1987, equation 7).
 
     NaN if all values are equal, or if there are fewer than four values in total.
     """
-    return np.array([standardized_a2(merge(row, rows.baseline.sorted)) for row in rows.sorted])
+    return np.array([_anderson_darling(merge(row, rows.baseline.sorted)) for row in rows.sorted])
 
 
-def standardized_a2(ties: Ties) -> float:
-    """Compute the standardized Anderson-Darling statistic; NaN for fewer than two groups or four values."""
+def _anderson_darling(ties: Ties) -> float:
     size = ties.x_size + ties.y_size
     total = int(size.sum())
     if len(size) < 2 or total < 4:

@@ -1,4 +1,4 @@
-"""Changes of one property: location, scale, successive differences, or the share of far outliers."""
+"""Changes of one property: location, scale, or mean absolute difference of successive values."""
 
 from typing import Final
 
@@ -64,19 +64,3 @@ def levene(rows: Rows) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         f = (m + n - 2) * between / within
     return np.where(between > 0, np.minimum(f, BEYOND), 0.0)
-
-
-def outlier_share(rows: Rows) -> FloatArray:
-    """Compute the increase of the share of far outliers, 0 … 1.
-
-    Far outliers are values outside the `fences` of the reference. For a reference that is almost constant
-    they are all values other than its usual one, so that rare events count.
-    """
-    reference = rows.baseline.outliers / rows.baseline.n
-    return np.maximum(outliers_of(rows) / rows.length - reference, 0.0)
-
-
-def outliers_of(rows: Rows) -> FloatArray:
-    """Return the number of far outliers in each row."""
-    low, high = rows.baseline.fences
-    return row_sums(((rows.values < low) | (rows.values > high)).astype(np.float64))
